@@ -1,0 +1,1 @@
+"""Sync contacts and accounts of a warehouse into Apollo.io."""
