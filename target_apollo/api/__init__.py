@@ -1,0 +1,63 @@
+"""Apollo's REST API: a method per endpoint over one transport, and errors that say what to do.
+
+Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
+"""
+
+from target_apollo.api.addresses import check_api_url
+from target_apollo.api.auth import ApiKeyAuth, Refreshes
+from target_apollo.api.bodies import JSON
+from target_apollo.api.client import MAX_BULK, ApolloClient
+from target_apollo.api.counters import Counters
+from target_apollo.api.endpoints import ENDPOINTS, Access, access_to, endpoints_of
+from target_apollo.api.errors import (
+    AnswerLost,
+    ApolloError,
+    CredentialsRefused,
+    EndpointForbidden,
+    ForbiddenBy,
+    QuotaExhausted,
+    RequestRefused,
+    RunStopped,
+)
+from target_apollo.api.models import BulkCreated, CustomField, Label, Profile, Stage, User
+from target_apollo.api.quota import Quota, Window, Windows
+from target_apollo.api.retry_after import parse_retry_after
+from target_apollo.api.transport import Answer, Request, Transport
+from target_apollo.api.waits import Wait, WaitReason
+
+__all__ = [
+    "ENDPOINTS",
+    "JSON",
+    "MAX_BULK",
+    "Access",
+    "Answer",
+    "AnswerLost",
+    "ApiKeyAuth",
+    "ApolloClient",
+    "ApolloError",
+    "BulkCreated",
+    "Counters",
+    "CredentialsRefused",
+    "CustomField",
+    "EndpointForbidden",
+    "ForbiddenBy",
+    "Label",
+    "Profile",
+    "Quota",
+    "QuotaExhausted",
+    "Refreshes",
+    "Request",
+    "RequestRefused",
+    "RunStopped",
+    "Stage",
+    "Transport",
+    "User",
+    "Wait",
+    "WaitReason",
+    "Window",
+    "Windows",
+    "access_to",
+    "check_api_url",
+    "endpoints_of",
+    "parse_retry_after",
+]

@@ -1,0 +1,168 @@
+"""One HTTP exchange: a request goes out, a whole answer comes back or is lost. No retries here."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from target_apollo.api.addresses import is_loopback, origin_of
+from target_apollo.api.auth import OnlyTo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from requests.auth import AuthBase
+
+_CONNECT_SECONDS = 10.0
+
+_NOTHING_SENT = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    urllib3.exceptions.NewConnectionError,
+    ssl.SSLCertVerificationError,
+)
+# What to call a failure; the first cause that is listed here names it.
+_PHRASES: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
+    (requests.exceptions.ProxyError, "the proxy did not connect"),
+    (requests.exceptions.ConnectTimeout, "no connection in time"),
+    (urllib3.exceptions.NewConnectionError, "no connection to the host"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
+    (urllib3.exceptions.IncompleteRead, "the answer was cut off"),
+    (urllib3.exceptions.InvalidChunkLength, "the answer was cut off"),
+    (urllib3.exceptions.DecodeError, "the answer could not be unpacked"),
+    (ssl.SSLError, "the TLS connection failed"),
+    (Exception, "the connection was cut"),
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer as it came. `request` is what was sent, credentials included: never log it."""
+
+    status: int
+    headers: CaseInsensitiveDict[str]
+    content: bytes = field(repr=False)
+    request: requests.PreparedRequest = field(repr=False)
+
+
+class Lost(Exception):
+    """No whole answer came.
+
+    `reason` is a phrase without personal data; `maybe_written`: the request may have arrived.
+    """
+
+    def __init__(self, reason: str, *, maybe_written: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.maybe_written = maybe_written
+
+
+class _Session(requests.Session):
+    """A session that sees no redirects: following one would take a write and the key elsewhere."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+class Exchange:
+    """Sends single requests to one API. Thread-safe: a session per thread over one shared pool."""
+
+    def __init__(
+        self, *, api_url: str, auth: AuthBase, timeout_seconds: float, connections: int
+    ) -> None:
+        self._api_url = api_url
+        self._auth = OnlyTo(api_url, auth)
+        self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
+        # Shared, since urllib3's pools are thread-safe and outlive the threads of a flush.
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        self._local = threading.local()
+        host = origin_of(api_url)[1]
+        # A proxy from the environment would see plain http with the key; this machine needs none.
+        self._proxies = {"no_proxy": host} if is_loopback(host) else {}
+
+    def send(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None, content: bytes | None
+    ) -> Reply:
+        """Send one request and read its whole answer, whatever its status. Raises `Lost`."""
+        headers = {"Content-Type": "application/json"} if content is not None else None
+        try:
+            response = self._session().request(
+                method,
+                self._api_url + path,
+                params=params,
+                data=content,
+                headers=headers,
+                # Given for every request, which also keeps requests from looking into a netrc file.
+                auth=self._auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+                proxies=dict(self._proxies),
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as failure:
+            raise _lost(failure) from None
+        length = response.headers.get("Content-Length", "")
+        # urllib3 2 checks this too; 1.26 does so only when asked, and requests does not ask.
+        if length.isdigit() and response.raw.tell() < int(length):
+            raise Lost("the answer was cut off", maybe_written=True)
+        return Reply(response.status_code, response.headers, response.content, response.request)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._adapter.close()
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = _Session()
+            session.mount("https://", self._adapter)
+            session.mount("http://", self._adapter)
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            session.headers.update(
+                {
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip",
+                    "Cache-Control": "no-cache",
+                    "User-Agent": f"target-apollo/{_version()}",
+                }
+            )
+            self._local.session = session
+        return session
+
+
+def _lost(failure: Exception) -> Lost:
+    causes = list(_causes(failure))
+    named = (phrase for kind, phrase in _PHRASES if any(isinstance(c, kind) for c in causes))
+    return Lost(
+        next(named), maybe_written=not any(isinstance(cause, _NOTHING_SENT) for cause in causes)
+    )
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    """Walk from a failure to all it wraps; requests and urllib3 keep causes as arguments, too."""
+    todo, seen = [failure], set[int]()
+    while todo:
+        cause = todo.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+        todo += [one for one in wrapped if isinstance(one, BaseException)]
+
+
+def _version() -> str:
+    try:
+        return version("target-apollo")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,272 @@
+"""The one seam to Apollo: a request goes in, an answer or a typed error comes out.
+
+What becomes of a status:
+
+    2xx               the answer, if its body is JSON; else as good as lost
+    408, 5xx, no or half an answer   tried again with backoff, up to max_retries; then AnswerLost
+    429               waits as told, together with all threads on that endpoint; then QuotaExhausted
+    401               CredentialsRefused, after the credentials had one chance to renew themselves
+    403               EndpointForbidden
+    other 3xx, 4xx    RequestRefused
+
+Everything may be sent again after a lost answer: updates are idempotent, lists are sets, and
+records are only ever created with `run_dedupe: true`, which returns what the first try created as
+existing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import backoff
+
+from target_apollo.api.addresses import check_api_url
+from target_apollo.api.auth import Refreshes
+from target_apollo.api.bodies import JSON, decode_body, encode_body
+from target_apollo.api.counters import Counters
+from target_apollo.api.errors import (
+    AnswerLost,
+    ApolloError,
+    CredentialsRefused,
+    EndpointForbidden,
+    QuotaExhausted,
+    RequestRefused,
+    RunStopped,
+)
+from target_apollo.api.exchange import Exchange, Lost, Reply
+from target_apollo.api.quota import Quota, read_windows
+from target_apollo.api.refusals import Refusal, read_refusal
+from target_apollo.api.retry_after import parse_http_date, parse_retry_after, window_named_in
+from target_apollo.api.waits import Gates, Wait, WaitReason
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator, Mapping
+
+    from requests.auth import AuthBase
+
+_LONGEST_BACKOFF_SECONDS = 30.0
+# When nothing tells which window is used up: the shortest, since a run too early costs one request.
+_UNKNOWN_WINDOW_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts."""
+
+    method: str
+    path: str
+    endpoint: str
+    body: JSON | None = field(default=None, repr=False)
+    params: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx with its JSON value. `seconds` counts from the first try on, waits included."""
+
+    status: int
+    body: Any = field(repr=False)
+    attempts: int
+    seconds: float
+
+
+@dataclass
+class _Course:
+    """What one request has been through so far."""
+
+    endpoint: str
+    delays: Iterator[float]
+    tries: int = 0
+    failures: int = 0
+    waited: float = 0.0
+    refreshed: bool = False
+    maybe_written: bool = False
+
+
+class Transport:
+    """Sends requests with retries, waits and typed errors. Shared by all threads of a run.
+
+    `api_url` is checked (`check_api_url`). Times are in seconds: `request_timeout_seconds` bounds a
+    connection and each silence while reading, `max_wait_seconds` all rate-limit waits of one
+    request together. `stop` ends every wait at once. `on_wait` is told of each wait, by the thread
+    that waits; threads that wait for the same rate limit count as one.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        auth: AuthBase,
+        max_retries: int,
+        request_timeout_seconds: float,
+        max_wait_seconds: float,
+        parallel_requests: int,
+        stop: threading.Event,
+        on_wait: Callable[[Wait], None] | None = None,
+        backoff_base_seconds: float = 0.5,
+    ) -> None:
+        self._auth = auth
+        self._max_retries = max_retries
+        self._max_wait = max_wait_seconds
+        self._stop = stop
+        self._on_wait = on_wait
+        self._backoff_base = backoff_base_seconds
+        self._gates = Gates()
+        self._exchange = Exchange(
+            api_url=check_api_url(api_url),
+            auth=auth,
+            timeout_seconds=request_timeout_seconds,
+            connections=parallel_requests,
+        )
+        self._counters = Counters()
+        self.quota = Quota()
+
+    @property
+    def counters(self) -> Counters:
+        """Requests, statuses, retries and waits of this transport so far."""
+        return self._counters
+
+    def close(self) -> None:
+        """Close the connections that are kept open between requests."""
+        self._exchange.close()
+
+    def send(self, request: Request) -> Answer:
+        """Send a request, again where that can help, and return Apollo's answer.
+
+        Raises one of the `ApolloError` family; ValueError or TypeError for a body that is no JSON.
+        """
+        content = encode_body(request.body)
+        course = _Course(request.endpoint, self._delays())
+        started = time.monotonic()
+        try:
+            while True:
+                self._pass_gate(course)
+                answer = self._try(request, content, course)
+                if answer is not None:
+                    return Answer(*answer, course.tries, time.monotonic() - started)
+        except ApolloError as error:
+            error.maybe_written |= course.maybe_written
+            raise
+
+    def _try(
+        self, request: Request, content: bytes | None, course: _Course
+    ) -> tuple[int, Any] | None:
+        """Send once. Return status and value, or None when it is to be sent again."""
+        course.tries += 1
+        self._counters.sent(course.endpoint)
+        try:
+            reply = self._exchange.send(
+                request.method, request.path, params=request.params, content=content
+            )
+        except Lost as lost:
+            self._after_loss(lost, course)
+            return None
+        self._counters.answered(reply.status)
+        self.quota.note(course.endpoint, read_windows(reply.headers))
+        if 200 <= reply.status < 300:
+            return self._after_success(reply, course)
+        if reply.status == 408 or reply.status >= 500:
+            self._after_loss(Lost(f"answered {reply.status}", maybe_written=True), course)
+            return None
+        refusal = read_refusal(reply.headers.get("Content-Type", ""), reply.content)
+        if reply.status == 429:
+            self._after_429(reply, refusal, course)
+            return None
+        if reply.status == 401:
+            self._after_401(reply, course)
+            return None
+        if reply.status == 403:
+            raise EndpointForbidden(course.endpoint, message=refusal.message, code=refusal.code)
+        raise RequestRefused(
+            course.endpoint,
+            status=reply.status,
+            message=refusal.message,
+            code=refusal.code,
+            details=refusal.details,
+            deleted_ids=refusal.deleted_ids,
+            from_apollo=refusal.is_json,
+        )
+
+    def _after_success(self, reply: Reply, course: _Course) -> tuple[int, Any] | None:
+        try:
+            return reply.status, decode_body(reply.content)
+        except ValueError:
+            what = "without a body" if not reply.content.strip() else "with a body that is no JSON"
+        self._after_loss(Lost(f"answered {reply.status} {what}", maybe_written=True), course)
+        return None
+
+    def _after_loss(self, lost: Lost, course: _Course) -> None:
+        course.maybe_written |= lost.maybe_written
+        if course.failures >= self._max_retries:
+            raise AnswerLost(
+                course.endpoint,
+                reason=lost.reason,
+                attempts=course.tries,
+                maybe_written=course.maybe_written,
+            ) from None
+        course.failures += 1
+        self._counters.retried()
+        self._wait(course, WaitReason.RETRY, next(course.delays), told=True)
+
+    def _after_429(self, reply: Reply, refusal: Refusal, course: _Course) -> None:
+        now = _now()
+        said = parse_retry_after(
+            reply.headers.get("Retry-After"), parse_http_date(reply.headers.get("Date")) or now
+        )
+        if said is not None:
+            # At least one backoff step, so that fractions of a second cannot become a hot loop.
+            self._gates.close(course.endpoint, max(said, self._backoff_base))
+            return
+        if course.failures >= self._max_retries:
+            window = (
+                window_named_in(refusal.message)
+                or read_windows(reply.headers).longest_exhausted
+                or _UNKNOWN_WINDOW_SECONDS
+            )
+            raise QuotaExhausted(course.endpoint, retry_at=now + timedelta(seconds=window))
+        course.failures += 1
+        self._gates.close(course.endpoint, next(course.delays))
+
+    def _after_401(self, reply: Reply, course: _Course) -> None:
+        if not isinstance(self._auth, Refreshes):
+            raise CredentialsRefused(course.endpoint, setting="api_key")
+        if course.refreshed or not self._auth.refresh(reply.request):
+            raise CredentialsRefused(course.endpoint, setting="refresh_token")
+        course.refreshed = True
+
+    def _pass_gate(self, course: _Course) -> None:
+        """Wait while the endpoint's gate is closed. Every try, the first included, passes here."""
+        while seconds := self._gates.closed_for(course.endpoint):
+            self._check_stop(course)
+            if course.waited + seconds > self._max_wait:
+                raise QuotaExhausted(course.endpoint, retry_at=_now() + timedelta(seconds=seconds))
+            course.waited += seconds
+            told = self._gates.first_to_wait(course.endpoint)
+            self._wait(course, WaitReason.RATE_LIMIT, seconds, told=told)
+        self._check_stop(course)
+
+    def _check_stop(self, course: _Course) -> None:
+        if self._stop.is_set():
+            raise RunStopped(course.endpoint, maybe_written=course.maybe_written)
+
+    def _wait(self, course: _Course, reason: WaitReason, seconds: float, *, told: bool) -> None:
+        if told and self._on_wait is not None:
+            until = _now() + timedelta(seconds=seconds)
+            self._on_wait(Wait(course.endpoint, reason, seconds, until))
+        began = time.monotonic()
+        self._stop.wait(seconds)
+        self._counters.waited(time.monotonic() - began)
+        self._check_stop(course)
+
+    def _delays(self) -> Iterator[float]:
+        steps = backoff.expo(factor=self._backoff_base, max_value=_LONGEST_BACKOFF_SECONDS)
+        next(steps)  # the generator's first value only starts it
+        return (backoff.full_jitter(step) for step in steps)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

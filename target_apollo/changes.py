@@ -1,0 +1,147 @@
+"""What an existing record still needs to hold a row's values, and which endpoint takes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from target_apollo import normalising
+from target_apollo.objects import Compare, Field, Json, ObjectType
+from target_apollo.planning import CreateRequest
+from target_apollo.rows import Row, Values
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an existing record still needs, by the endpoint that takes it.
+
+    Attributes:
+        update: Body for PATCH or PUT of the one record.
+        bulk: Attributes for bulk_update, for what PATCH does not take.
+        lists: Names of lists to add the record to.
+        unwritable: Fields that no endpoint changes on an existing record.
+    """
+
+    update: Json = field(default_factory=dict)
+    bulk: Json = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.update or self.bulk or self.lists)
+
+
+def changes(
+    target: ObjectType, row: Row, answer: Json | None, list_ids: Mapping[str, str]
+) -> Changes:
+    """Where a row differs from Apollo's record; everything it carries where that is unknown.
+
+    Args:
+        answer: The record as Apollo answered it, or None when only its id is known.
+        list_ids: Ids of known lists by name, to see which of them the record is on.
+    """
+    differing = {
+        name: value
+        for name, value in row.values.items()
+        if answer is None or not _holds(target.fields[name], answer, value)
+    }
+    custom = _different_custom(row.custom, answer)
+    on_lists = answer.get("label_ids") if answer else None
+    known = set(on_lists) if isinstance(on_lists, list) else set()
+    lists = tuple(name for name in row.lists if list_ids.get(name) not in known)
+    return _by_endpoint(target, differing, custom, lists)
+
+
+def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Changes:
+    """What bulk_create could not carry of a row that it created."""
+    behind: Values = {}
+    for name, value in row.values.items():
+        place = target.fields[name]
+        carried = value == request.owner_id if place.create_wide else place.create is not None
+        if value is not None and not carried:
+            behind[name] = value
+    lists = tuple(name for name in row.lists if name not in request.label_names)
+    return _by_endpoint(target, behind, {}, lists)
+
+
+def _by_endpoint(
+    target: ObjectType, differing: Values, custom: Values, lists: tuple[str, ...]
+) -> Changes:
+    update: Json = {}
+    bulk: Json = {}
+    unwritable: list[str] = []
+    for name, value in differing.items():
+        place = target.fields[name]
+        if place.update:
+            # An empty text clears a field; an id is cleared by null, "" being no id.
+            blank = None if place.normalise is normalising.apollo_id else ""
+            # `phone_number` and `direct_phone` share a key; the exact one wins.
+            if place.update in update and place.name != place.update:
+                continue
+            update[place.update] = blank if value is None else value
+        elif place.bulk:
+            bulk[place.bulk] = value
+        else:
+            unwritable.append(name)
+    if custom:
+        update["typed_custom_fields"] = {
+            field_id: "" if value is None else value for field_id, value in custom.items()
+        }
+    return Changes(update, bulk, lists, tuple(unwritable))
+
+
+def _different_custom(wanted: Values, answer: Json | None) -> Values:
+    held = answer.get("typed_custom_fields") if answer else None
+    if not isinstance(held, dict):
+        return wanted
+    return {
+        field_id: value
+        for field_id, value in wanted.items()
+        if (value or "") != _plain(held.get(field_id))
+    }
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _holds(place: Field, answer: Json, value: str | None) -> bool:
+    """Whether Apollo's record shows this value; False where it does not say."""
+    if place.compare is Compare.BLIND:
+        return False
+    if place.compare is Compare.PHONE and place.read is None:
+        return _holds_phone(place, answer, value)
+    if place.read not in answer:
+        return False
+    held = answer[place.read]
+    if value is None or held is None:
+        return not held and value is None
+    if place.compare is Compare.EMAIL:
+        # An additional address of the same person is no reason to change the primary one.
+        more = answer.get("contact_emails")
+        others = more if isinstance(more, list) else []
+        addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
+        return value in [str(address).strip().lower() for address in addresses]
+    if place.compare is Compare.DOMAIN:
+        return normalising.bare_host(str(held)) == value
+    if place.compare is Compare.URL:
+        return normalising.plain_url(str(held)) == normalising.plain_url(value)
+    if place.compare is Compare.PHONE:
+        return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
+    return _plain(held) == value
+
+
+def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
+    numbers = answer.get("phone_numbers")
+    if not isinstance(numbers, list):
+        return False
+    held = {
+        normalising.phone_digits(str(number.get(key) or ""))
+        for number in numbers
+        if isinstance(number, dict)
+        and (place.phone_type is None or number.get("type") == place.phone_type)
+        for key in ("raw_number", "sanitized_number")
+    } - {""}
+    if value is None:
+        return not held
+    return normalising.phone_digits(value) in held

@@ -1,0 +1,134 @@
+"""From rows to bulk_create requests: which rows, in which order, how grouped. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from target_apollo.objects import Json, ObjectType
+from target_apollo.rows import Row
+
+#: A request body is kept below this, whatever the number of records in it.
+MAX_REQUEST_CHARACTERS = 4_000_000
+
+
+def collapse(rows: Iterable[Row]) -> list[Row]:
+    """One row per source key, holding what one-by-one writing would leave behind.
+
+    A later row's values win; a field that only the earlier row carries is kept, because writing
+    the later one alone would not have touched it.
+    """
+    latest: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        before = latest.pop(row.key, None)
+        latest[row.key] = row if before is None else _merged(before, row)
+    return list(latest.values())
+
+
+def _merged(before: Row, after: Row) -> Row:
+    return replace(
+        after,
+        match_key=after.match_key or before.match_key,
+        values={**before.values, **after.values},
+        custom={**before.custom, **after.custom},
+        lists=tuple(dict.fromkeys((*before.lists, *after.lists))),
+        apollo_id=after.apollo_id or before.apollo_id,
+        supersedes=before.numbers,
+    )
+
+
+def waves(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows in groups in which no Apollo record can occur twice, to be written one after another.
+
+    Rows of different source keys with one match key (or one Apollo id) describe the same record:
+    they are applied in the order in which they came, so that the last one wins.
+    """
+    groups: list[list[Row]] = []
+    next_wave: dict[str, int] = {}
+    for row in rows:
+        identities = [identity for identity in (row.apollo_id, row.match_key) if identity]
+        place = max((next_wave.get(identity, 0) for identity in identities), default=0)
+        for identity in identities:
+            next_wave[identity] = place + 1
+        if place == len(groups):
+            groups.append([])
+        groups[place].append(row)
+    return groups
+
+
+def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
+    """Source keys that share one match key, a tuple for each such match key."""
+    keys: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
+    for row in rows:
+        if row.match_key:
+            keys[row.match_key][row.key] = None
+    return [tuple(found) for found in keys.values() if len(found) > 1]
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """One bulk_create request: at most 100 rows that share its request-wide arguments."""
+
+    rows: tuple[Row, ...]
+    owner_id: str | None = None
+    label_names: tuple[str, ...] = ()
+
+
+def create_requests(
+    target: ObjectType, rows: Sequence[Row], batch_size: int, *, lists_apply_to_existing: bool
+) -> list[CreateRequest]:
+    """The fewest bulk_create requests that carry the rows' owners and lists.
+
+    Owner (contacts) and lists are arguments of a whole request, so rows are grouped by them. Where
+    grouping makes more requests than creating without and assigning afterwards, with one
+    bulk_update and one list request a batch, the rows go ungrouped.
+
+    Args:
+        lists_apply_to_existing: Whether rows that Apollo already has may get the lists. False in
+            mode insert: what exists is left alone, so lists are added to created rows afterwards.
+    """
+    wide_owner = target.fields["owner_id"].create_wide
+    groups: dict[tuple[str | None, tuple[str, ...]], list[Row]] = defaultdict(list)
+    for row in rows:
+        owner = row.values.get("owner_id") if wide_owner else None
+        groups[owner, row.lists if lists_apply_to_existing else ()].append(row)
+    grouped = [
+        CreateRequest(tuple(chunk), owner_id, label_names)
+        for (owner_id, label_names), members in groups.items()
+        for chunk in chunks(members, batch_size)
+    ]
+    ungrouped = [CreateRequest(tuple(chunk)) for chunk in chunks(rows, batch_size)]
+    # An owner that arrives in a second request would be lost to an insert that is stopped between
+    # the two: its next run finds the record there and leaves it alone.
+    if lists_apply_to_existing and len(grouped) > 3 * len(ungrouped):
+        return ungrouped
+    return grouped
+
+
+def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:
+    """Rows in requests of at most `size` records and about `MAX_REQUEST_CHARACTERS`."""
+    found: list[list[Row]] = []
+    weight = MAX_REQUEST_CHARACTERS + 1
+    for row in rows:
+        row_weight = sum(len(value or "") for value in row.values.values())
+        row_weight += sum(len(value or "") for value in row.custom.values())
+        if weight + row_weight > MAX_REQUEST_CHARACTERS or len(found[-1]) == size:
+            found.append([])
+            weight = 0
+        found[-1].append(row)
+        weight += row_weight
+    return found
+
+
+def create_item(target: ObjectType, row: Row) -> Json:
+    """A row as an item of a bulk_create request; fields that it does not take stay behind."""
+    item: Json = {}
+    for name, value in row.values.items():
+        place = target.fields[name]
+        if place.create and not place.create_wide and value is not None:
+            item[place.create] = value
+    custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
+    if custom:
+        item["typed_custom_fields"] = custom
+    return item

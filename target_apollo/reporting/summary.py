@@ -1,0 +1,136 @@
+"""Counts of a run and the summary at its end: one log line and one JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from target_apollo.outcomes import Outcome, Reason
+from target_apollo.rows import key_text
+
+#: Keys of duplicates that the summary lists; the count is always whole.
+_LISTED_DUPLICATES = 100
+
+
+@dataclass
+class RunReport:
+    """What has happened so far, counted as it happens."""
+
+    run_id: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    outcomes: dict[str, Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    rejected: dict[str, Counter[Reason]] = field(default_factory=lambda: defaultdict(Counter))
+    unknown_fields: dict[str, list[str]] = field(default_factory=dict)
+    not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    duplicates: int = 0
+    duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
+    waits: int = 0
+
+    def count(self, stream: str, outcome: Outcome) -> None:
+        """Counts a record's outcome."""
+        self.outcomes[stream][outcome] += 1
+
+    def count_rejected(self, stream: str, reason: Reason) -> None:
+        """Counts a rejected record with its reason."""
+        self.outcomes[stream][Outcome.REJECTED] += 1
+        self.rejected[stream][reason] += 1
+
+    def count_duplicates(self, stream: str, groups: Iterable[Sequence[Sequence[object]]]) -> None:
+        """Notes source keys that share an e-mail or domain."""
+        for keys in groups:
+            self.duplicates += 1
+            if len(self.duplicate_keys) < _LISTED_DUPLICATES:
+                self.duplicate_keys.append(
+                    {"stream": stream, "keys": [key_text(key) for key in keys]}
+                )
+
+    def total(self, outcome: Outcome) -> int:
+        """Records of all streams with an outcome."""
+        return sum(counts[outcome] for counts in self.outcomes.values())
+
+    @property
+    def settled(self) -> int:
+        """Records that have an outcome."""
+        return sum(sum(counts.values()) for counts in self.outcomes.values())
+
+    @property
+    def rejected_percent(self) -> float:
+        """Share of rejected records among those with an outcome, 0 to 100."""
+        settled = self.settled
+        return 100 * self.total(Outcome.REJECTED) / settled if settled else 0.0
+
+    def summary(
+        self, *, received: int, exit_code: int, ended_because: str, api: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The summary as it is written to `summary_path`.
+
+        Args:
+            received: Records read from the input.
+            ended_because: A sentence; empty where the input came to its end.
+            api: Requests, retries and waits as the client counted them.
+        """
+        ended_at = datetime.now(timezone.utc)
+        return {
+            "run_id": self.run_id,
+            "started_at": self.started_at.isoformat(timespec="milliseconds"),
+            "ended_at": ended_at.isoformat(timespec="milliseconds"),
+            "seconds": round((ended_at - self.started_at).total_seconds(), 3),
+            "exit_code": exit_code,
+            "ended_because": ended_because,
+            "records": {
+                "received": received,
+                **{outcome.value: self.total(outcome) for outcome in Outcome},
+                "without_outcome": received - self.settled,
+            },
+            "streams": {
+                stream: {
+                    **{outcome.value: counts[outcome] for outcome in Outcome},
+                    "rejected_because": {
+                        reason.value: number for reason, number in self.rejected[stream].items()
+                    },
+                }
+                for stream, counts in sorted(self.outcomes.items())
+            },
+            "unknown_fields": self.unknown_fields,
+            "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
+            "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
+            "api": api,
+        }
+
+
+def summary_line(summary: Mapping[str, Any]) -> str:
+    """The summary as one log line."""
+    records = summary["records"]
+    counts = ", ".join(f"{outcome.value} {records[outcome.value]}" for outcome in Outcome)
+    reasons: Counter[str] = Counter()
+    for stream in summary["streams"].values():
+        reasons.update(stream["rejected_because"])
+    why = f" ({', '.join(f'{name} {n}' for name, n in reasons.most_common())})" if reasons else ""
+    open_ = records["without_outcome"]
+    left = f", left for the next run {open_}" if open_ else ""
+    requests = sum(summary["api"].get("requests", {}).values())
+    end = f" {summary['ended_because']}" if summary["ended_because"] else ""
+    return (
+        f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
+        f"{records['received']}: {counts}{why}{left}; {requests} requests in "
+        f"{summary['seconds']:.1f} s.{end}"
+    )
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Writes the summary, readable by its owner only.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(summary, file, indent=2, ensure_ascii=False, default=str)
+        file.write("\n")

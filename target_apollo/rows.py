@@ -1,0 +1,254 @@
+"""Singer record in, row out: fields named, values normalised, names resolved to ids.
+
+A `RowReader` is made once per sink from what the stream is; reading a record then costs one look-up
+and one normaliser a property.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from target_apollo import normalising
+from target_apollo.objects import (
+    APOLLO_ID,
+    LABEL_NAMES,
+    NAMED_FIELDS,
+    Field,
+    ObjectType,
+)
+from target_apollo.outcomes import Reason, RecordError
+
+
+class Mode(enum.Enum):
+    """What happens to records that Apollo has already, and to those that it has not."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    UPSERT = "upsert"
+
+
+class NullPolicy(enum.Enum):
+    """What a null in a record means for the field in Apollo."""
+
+    IGNORE = "ignore"
+    CLEAR = "clear"
+
+
+Values = dict[str, "str | None"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record as it is planned and written.
+
+    Attributes:
+        number: Place of the record among all that the target received; orders rows.
+        key: Values of the source key.
+        match_key: E-mail of a contact, domain of an account; what Apollo recognises it by.
+        values: Field name -> value; None clears the field.
+        custom: Custom field id (24 hex digits) -> value; None clears it.
+        lists: Names of the lists it is added to.
+        apollo_id: The id that the record itself carries.
+        supersedes: Numbers of earlier records of the same source key that it stands for.
+    """
+
+    number: int
+    key: tuple[object, ...]
+    match_key: str | None
+    values: Values
+    custom: Values = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    apollo_id: str | None = None
+    supersedes: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The records that this row decides about, in order of arrival."""
+        return (*self.supersedes, self.number)
+
+
+class Names(Protocol):
+    """Turns names into ids. `directory.Directory` asks Apollo; tests use a dictionary."""
+
+    def resolve(self, name: str, value: str) -> str | None:
+        """The id for the value of a property such as ``owner_email``.
+
+        Raises:
+            RecordError: Apollo knows no such name.
+        """
+
+    def custom_value(
+        self, target: ObjectType, name: str
+    ) -> tuple[str, Callable[[str, object], str | None]] | None:
+        """Id and normaliser of the custom field that a property is written to, if there is one."""
+
+
+Setter = Callable[[str, object, "_Draft"], None]
+
+
+@dataclass
+class _Draft:
+    """A row in the making."""
+
+    values: Values = field(default_factory=dict)
+    custom: Values = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    apollo_id: str | None = None
+
+
+@dataclass
+class RowReader:
+    """Reads the records of one sink.
+
+    Attributes:
+        key_properties: The source key; empty where the stream has none.
+        properties: Properties of the stream's schema.
+        unknown: Properties that were met and have no place in Apollo, in order of sight.
+    """
+
+    target: ObjectType
+    mode: Mode
+    key_properties: Sequence[str]
+    properties: frozenset[str]
+    names: Names
+    null_policy: NullPolicy = NullPolicy.IGNORE
+    lists: tuple[str, ...] = ()
+    unknown: dict[str, None] = field(default_factory=dict)
+    _setters: dict[str, Setter | None] = field(default_factory=dict)
+
+    def read(self, number: int, record: Mapping[str, object]) -> Row:
+        """The row of a record.
+
+        Raises:
+            RecordError: The record can't be written as it is; the rest of the stream can.
+        """
+        draft = _Draft()
+        setters = self._setters
+        for name, value in record.items():
+            if name in setters:
+                setter = setters[name]
+            else:
+                setter = setters[name] = self._setter(name)
+            if setter is not None:
+                setter(name, value, draft)
+        key = tuple(record.get(name) for name in self.key_properties)
+        match_key = draft.values.get(self.target.match_field)
+        target_id = self._target_id(draft, key)
+        self._check_identity(match_key, target_id)
+        return Row(
+            number=number,
+            key=key or (match_key or target_id,),
+            match_key=match_key,
+            values=draft.values,
+            custom=draft.custom,
+            lists=tuple(dict.fromkeys((*self.lists, *draft.lists))),
+            apollo_id=target_id,
+        )
+
+    def place(self, name: str) -> bool:
+        """Whether a property is written anywhere."""
+        if name not in self._setters:
+            self._setters[name] = self._setter(name)
+        return self._setters[name] is not None
+
+    def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
+        if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
+            return draft.apollo_id
+        if len(key) == 1 and isinstance(key[0], str) and normalising.is_apollo_id(key[0].lower()):
+            return key[0].lower()
+        return None
+
+    def _check_identity(self, match_key: str | None, target_id: str | None) -> None:
+        if self.mode is Mode.UPDATE:
+            if target_id is None:
+                raise RecordError(
+                    Reason.UPDATE_NEEDS_ID,
+                    "update needs the Apollo id: give the stream a property 'apollo_id', or make "
+                    "its single key property the Apollo id (24 hex digits)",
+                )
+        elif match_key is None and not (self.mode is Mode.UPSERT and target_id):
+            raise RecordError(
+                self.target.missing_match,
+                f"'{self.target.match_field}' is missing; mode {self.mode.value} needs it",
+            )
+
+    def _setter(self, name: str) -> Setter | None:
+        if name == APOLLO_ID:
+            return self._set_apollo_id
+        if name == LABEL_NAMES:
+            return _set_lists
+        if name in NAMED_FIELDS[self.target.kind]:
+            return self._named_setter(NAMED_FIELDS[self.target.kind][name])
+        field = self.target.fields.get(name)
+        if field is not None and (field.create or field.update or field.bulk):
+            return self._field_setter(field)
+        return self._custom_setter(name)
+
+    def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
+        # An insert creates: the id of another record has no say in it.
+        if self.mode is not Mode.INSERT:
+            draft.apollo_id = normalising.apollo_id(name, value)
+
+    def _field_setter(self, field: Field) -> Setter:
+        normalise = field.normalise
+        clears = self.null_policy is NullPolicy.CLEAR and field.name != self.target.match_field
+
+        def set_field(name: str, value: object, draft: _Draft) -> None:
+            if value is None and not clears:
+                return
+            found = normalise(name, value)
+            if found is not None or clears:
+                draft.values[field.name] = found
+
+        return set_field
+
+    def _named_setter(self, field_name: str) -> Setter:
+        def set_by_name(name: str, value: object, draft: _Draft) -> None:
+            written = normalising.text(name, value)
+            if written is None:
+                return
+            found = self.names.resolve(name, written)
+            if found is not None:
+                # An id in the record is more exact than a name beside it.
+                draft.values.setdefault(field_name, found)
+
+        return set_by_name
+
+    def _custom_setter(self, name: str) -> Setter | None:
+        place = self.names.custom_value(self.target, name)
+        if place is None:
+            self.unknown[name] = None
+            return None
+        field_id, normalise = place
+        clears = self.null_policy is NullPolicy.CLEAR
+
+        def set_custom(name: str, value: object, draft: _Draft) -> None:
+            found = None if value is None else normalise(name, value)
+            if found is not None or clears:
+                draft.custom[field_id] = found
+
+        return set_custom
+
+
+def _set_lists(name: str, value: object, draft: _Draft) -> None:
+    draft.lists = normalising.names(name, value)
+
+
+def key_text(key: Sequence[object]) -> str:
+    """A source key as it may stand in a log line: an e-mail in it is shown as its hash only.
+
+    >>> key_text((17,)), key_text(("eu", 4))
+    ('17', 'eu/4')
+    """
+    return "/".join(_shown(value) for value in key)
+
+
+def _shown(value: object) -> str:
+    written = str(value)
+    if "@" in written:
+        return f"sha256:{hashlib.sha256(written.strip().lower().encode()).hexdigest()[:12]}"
+    return written if len(written) <= 80 and written.isprintable() else f"({len(written)} chars)"

@@ -1,0 +1,247 @@
+"""What the sinks of one run share: the client, the counts, the rejects, and the run's limits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from target_apollo.api import (
+    ApiKeyAuth,
+    ApolloClient,
+    EndpointForbidden,
+    Transport,
+    Wait,
+)
+from target_apollo.directory import Directory
+from target_apollo.ending import RunError
+from target_apollo.outcomes import Outcome, Rejection
+from target_apollo.parallel import Parallel
+from target_apollo.rejects import RejectsFile
+from target_apollo.reporting.summary import RunReport, summary_line, write_summary
+from target_apollo.rows import key_text
+from target_apollo.settings import Settings
+
+#: Rejected records that get a log line of their own, per reason; the file has them all.
+_LOGGED_REJECTS = 5
+#: Records that must have an outcome before their share of rejects can stop a run.
+_ABORT_AFTER = 100
+
+
+@dataclass(frozen=True)
+class Received:
+    """A record as it came in, kept until it has its outcome.
+
+    Attributes:
+        stream: The stream as the tap calls it, before stream maps.
+        record: The record before stream maps; what the rejects file holds.
+    """
+
+    number: int
+    stream: str
+    record: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    key_properties: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The source key as it may be logged."""
+        return key_text([self.record.get(name) for name in self.key_properties]) or "(no key)"
+
+
+class Run:
+    """One run from its first message to its summary."""
+
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+        self.settings = settings
+        self.logger = logger
+        self.run_id = uuid.uuid4().hex[:12]
+        self.stop = threading.Event()
+        self.report = RunReport(self.run_id)
+        self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
+        self.parallel = Parallel(settings.parallel_requests)
+        self.transport = Transport(
+            api_url=settings.api_url,
+            auth=ApiKeyAuth(settings.api_key),
+            max_retries=settings.max_retries,
+            request_timeout_seconds=settings.request_timeout_seconds,
+            max_wait_seconds=settings.max_wait_seconds,
+            parallel_requests=settings.parallel_requests,
+            stop=self.stop,
+            on_wait=self._say_wait,
+        )
+        self.client = ApolloClient(self.transport)
+        self.directory = Directory(self.client, settings.custom_fields, logger)
+
+    @cached_property
+    def connection(self) -> str:
+        """The Apollo team that is written to; asking for it proves the credentials.
+
+        ``GET /users/api_profile`` answers 401 to a wrong key, which ``/auth/health`` does not.
+
+        Raises:
+            ApolloError: The credentials are refused, or Apollo can't be reached.
+        """
+        try:
+            team = self.client.profile().team_id
+        except EndpointForbidden:
+            # A key that may not ask who it is can still be allowed to write.
+            team = "unknown"
+        self.logger.info(
+            "Run %s writes to Apollo team %s at %s",
+            self.run_id,
+            team,
+            self.settings.api_url,
+            extra={"run_id": self.run_id, "team": team},
+        )
+        return team
+
+    def settle(self, received: Received, outcome: Outcome) -> None:
+        """Counts the outcome of a record that was not rejected."""
+        self.report.count(received.stream, outcome)
+
+    def reject(self, received: Received, rejection: Rejection) -> None:
+        """Keeps a rejected record in the rejects file.
+
+        Raises:
+            RunError: The file can't be written.
+        """
+        try:
+            self.rejects.append(
+                received.stream,
+                received.schema,
+                received.key_properties,
+                received.record,
+                rejection,
+            )
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+        self._count_rejected(received.stream, received.key, rejection)
+
+    def reject_line(self, line: bytes, line_number: int, rejection: Rejection) -> None:
+        """Keeps a line that is no Singer message.
+
+        Raises:
+            RunError: The rejects file can't be written.
+        """
+        try:
+            self.rejects.append_line(line, line_number, rejection)
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+        self._count_rejected("(no stream)", f"line {line_number}", rejection)
+
+    def check_limits(self) -> None:
+        """Stops a run in which most records are bad, before it goes through a whole table.
+
+        Raises:
+            RunError: More than `abort_rejected_percent` of the records were rejected.
+        """
+        percent = self.report.rejected_percent
+        if self.report.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
+            raise RunError(
+                f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
+                f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
+                f"stopped. See {self.rejects.path} for the reasons."
+            )
+
+    def note_unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
+        """Says once per stream which properties have no place in Apollo.
+
+        Raises:
+            RunError: The setting `unknown_fields` is ``fail``.
+        """
+        known = self.report.unknown_fields.setdefault(stream, [])
+        new = [name for name in names if name not in known]
+        if not new:
+            return
+        known += new
+        shown = ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
+        said = f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
+        if self.settings.unknown_fields == "fail":
+            raise RunError(
+                f"{said}. The setting unknown_fields is 'fail', so nothing of this batch was "
+                "written: leave them out in the catalog or a stream map, map them in "
+                "custom_fields, or create the custom fields in Apollo.",
+                exit_code=2,
+            )
+        if self.settings.unknown_fields == "warn":
+            self.logger.warning("%s; they are not sent (unknown_fields).", said)
+
+    def note_unwritable(self, kind: str, names: Sequence[str]) -> None:
+        """Says once per field that Apollo changes it on no existing record."""
+        for name in names:
+            if not self.report.not_writable[kind][name]:
+                self.logger.warning(
+                    "Apollo has no endpoint that changes '%s' on existing %s; it is written when "
+                    "they are created.",
+                    name,
+                    kind,
+                )
+            self.report.not_writable[kind][name] += 1
+
+    def close(self) -> None:
+        """Ends threads and connections and puts the rejects on disk."""
+        self.parallel.close()
+        self.transport.close()
+        self.rejects.close()
+
+    def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
+        """Writes the summary, as a log line and to `summary_path`."""
+        api = {**self.transport.counters.snapshot(), "quota": self.transport.quota.snapshot()}
+        summary = self.report.summary(
+            received=received, exit_code=exit_code, ended_because=ended_because, api=api
+        )
+        path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
+        level = logging.INFO if exit_code == 0 else logging.ERROR
+        self.logger.log(level, "%s", summary_line(summary), extra={"summary": summary})
+        try:
+            write_summary(path, summary)
+        except OSError as problem:
+            self.logger.error(
+                "The summary could not be written to %s (setting summary_path): %s",
+                path,
+                problem.strerror,
+            )
+        return summary
+
+    def _count_rejected(self, stream: str, key: str, rejection: Rejection) -> None:
+        self.report.count_rejected(stream, rejection.reason)
+        seen = self.report.rejected[stream][rejection.reason]
+        if seen <= _LOGGED_REJECTS:
+            self.logger.warning(
+                "Rejected %s %s (%s): %s",
+                stream,
+                key,
+                rejection.reason.value,
+                rejection.detail,
+                extra={"stream": stream, "key": key, "reason": rejection.reason.value},
+            )
+        if seen == _LOGGED_REJECTS:
+            self.logger.warning(
+                "Further records of %s rejected as %s are in %s only.",
+                stream,
+                rejection.reason.value,
+                self.rejects.path,
+            )
+
+    def _unwritable(self, problem: OSError) -> RunError:
+        return RunError(
+            f"A rejected record could not be kept in {self.rejects.path} (setting rejects_path): "
+            f"{problem.strerror}. The run stopped so that no record is lost."
+        )
+
+    def _say_wait(self, wait: Wait) -> None:
+        self.report.waits += 1
+        self.logger.info(
+            "Waiting %.1f s until %s before %s: %s",
+            wait.seconds,
+            wait.until.isoformat(timespec="seconds"),
+            wait.endpoint,
+            wait.reason.value,
+            extra={"endpoint": wait.endpoint, "seconds": wait.seconds},
+        )

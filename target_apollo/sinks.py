@@ -1,0 +1,159 @@
+"""The sinks: Singer records in, outcomes out.
+
+A sink collects the records of one stream until a flush, reads them into rows and hands them to the
+writer. Each record leaves with exactly one outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.sinks import BatchSink
+
+from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.outcomes import Outcome, RecordError, Rejection
+from target_apollo.planning import duplicates
+from target_apollo.rows import Row, RowReader
+from target_apollo.run import Received
+from target_apollo.validating import CompiledValidator
+from target_apollo.writing import Writer
+
+if TYPE_CHECKING:
+    from singer_sdk.sinks.core import BaseJSONSchemaValidator
+
+    from target_apollo.target import TargetApollo
+
+
+class ApolloSink(BatchSink):
+    """Writes one stream as contacts or accounts."""
+
+    target_object: ClassVar[ObjectType]
+
+    def __init__(
+        self,
+        target: TargetApollo,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._target = target
+        self._run = target.run
+        self._own = self._run.settings.of_stream(stream_name)
+        #: Records of the flush under way that have no outcome yet, by number.
+        self._open: dict[int, Received] = {}
+        self._reader = RowReader(
+            target=self.target_object,
+            mode=self._own.mode,
+            key_properties=self._own.key or tuple(key_properties or ()),
+            properties=frozenset(schema.get("properties", {})),
+            names=self._run.directory,
+            null_policy=self._run.settings.null_policy,
+            lists=self._run.settings.lists,
+        )
+        self._writer = Writer(
+            client=self._run.client,
+            target=self.target_object,
+            mode=self._own.mode,
+            batch_size=self._run.settings.batch_size,
+            parallel=self._run.parallel,
+            directory=self._run.directory,
+            settle=self._settle,
+            note_unwritable=lambda names: self._run.note_unwritable(
+                self.target_object.kind.value, names
+            ),
+        )
+        #: Number of the oldest record without an outcome; STATE may not pass it.
+        self.oldest_pending: int | None = None
+
+    @property
+    def max_size(self) -> int:
+        """Records per flush: enough to keep all parallel requests busy."""
+        settings = self._run.settings
+        return settings.batch_size * settings.parallel_requests
+
+    def get_validator(self) -> BaseJSONSchemaValidator | None:
+        """The compiled validator; none where `validate_records` is false."""
+        return CompiledValidator(self.stream_name, self.schema) if self.validate_schema else None
+
+    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
+        # The SDK's own form logs a traceback with the record, and turns dates into objects,
+        # ending the run at the first that does not parse. Dates are sent as they came.
+        if self._validator is not None:
+            self._validator.validate(record)
+        return record
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
+        """Keeps a valid record for the next flush."""
+        received = self._target.receiving
+        if self.oldest_pending is None:
+            self.oldest_pending = received.number
+        self._target.taken = True
+        context.setdefault("records", []).append((received, record))
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Writes the records of a flush; each of them has its outcome when this returns.
+
+        Raises:
+            ApolloError, RunError: The run can't go on; records without an outcome hold STATE back.
+        """
+        self._target.before_flush(self)
+        records = context.get("records", [])
+        self._open = {received.number: received for received, _ in records}
+        self._say_unknown_fields()
+        rows = []
+        for received, record in records:
+            try:
+                rows.append(self._reader.read(received.number, record))
+            except RecordError as problem:
+                self._run.reject(self._open.pop(received.number), problem.rejection)
+        self._run.report.count_duplicates(self.stream_name, duplicates(rows))
+        self._writer.write(rows)
+        self._run.check_limits()
+
+    def mark_drained(self) -> None:
+        """Lets STATE pass the records of the flush."""
+        super().mark_drained()
+        self.oldest_pending = None
+        self._target.pass_state()
+
+    def _say_unknown_fields(self) -> None:
+        # Before anything is written, since unknown_fields may be "fail". A record's property that
+        # its schema lacks is met later; it is dropped like the others.
+        passive = {
+            *self._reader.key_properties,
+            *self._target.bookmark_properties(self.stream_name),
+        }
+        unknown = [
+            name
+            for name in self.schema.get("properties", {})
+            if not self._reader.place(name) and name not in passive
+        ]
+        self._run.note_unknown_fields(self.stream_name, self.target_object.kind.value, unknown)
+
+    def _settle(
+        self,
+        row: Row,
+        outcome: Outcome,
+        apollo_id: str | None,  # noqa: ARG002 - for the ledger
+        why: Rejection | None,
+    ) -> None:
+        for number in row.numbers:
+            received = self._open.pop(number)
+            if why is not None:
+                self._run.reject(received, why)
+            else:
+                self._run.settle(received, outcome if number == row.number else Outcome.SKIPPED)
+
+
+class ContactsSink(ApolloSink):
+    """Writes a stream as contacts."""
+
+    target_object = CONTACT
+
+
+class AccountsSink(ApolloSink):
+    """Writes a stream as accounts."""
+
+    target_object = ACCOUNT

@@ -1,0 +1,311 @@
+"""The target: settings in, messages to sinks, STATE out, and the end of the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import IO, Any, ClassVar, cast
+
+from singer_sdk import Target
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    InvalidRecord,
+    MapExpressionError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
+from singer_sdk.helpers.capabilities import (
+    CapabilitiesEnum,
+    PluginCapabilities,
+    TargetCapabilities,
+)
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib.exceptions import InvalidInputLine
+from singer_sdk.singerlib.json import serialize_json
+from singer_sdk.sinks import Sink
+
+from target_apollo import logs
+from target_apollo.checkpoint import Checkpoint
+from target_apollo.ending import Ending, ending_of, verdict
+from target_apollo.objects import ObjectKind
+from target_apollo.outcomes import Outcome, Reason, Rejection
+from target_apollo.reading import LineReader, Message, StopReading
+from target_apollo.run import Received, Run
+from target_apollo.settings import SCHEMA, Settings, problems_of
+from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
+
+#: Settings that the SDK adds to every target and that say nothing to a target without tables.
+_NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
+
+_REASONS: Mapping[type[Exception], Reason] = {
+    InvalidRecord: Reason.SCHEMA_MISMATCH,
+    MissingKeyPropertiesError: Reason.MISSING_KEY_PROPERTY,
+    RecordsWithoutSchemaException: Reason.NO_SCHEMA,
+    MapExpressionError: Reason.STREAM_MAP,
+}
+
+
+class TargetApollo(Target):
+    """Syncs contacts and accounts into Apollo.io, without duplicates and without silent losses."""
+
+    name = "target-apollo"
+    package_name = "target-apollo"
+    config_jsonschema = SCHEMA
+    message_reader_class = LineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+
+    def __init__(self, **arguments: Any) -> None:
+        self._signal = 0
+        self._checkpoint = Checkpoint()
+        self._state_passed_at = 0.0
+        self._schemas: dict[str, Message] = {}
+        self._finished = False
+        super().__init__(**arguments)
+        logs.quieten(self.logger)
+        self.run = Run(Settings.of(self.config), self.logger)
+        #: The record that is being handed to its sinks.
+        self.receiving = Received(0, "", {}, None, ())
+        #: Whether a sink took it; a stream map may have left it out.
+        self.taken = False
+        # One sink after another: parallel work is inside a flush, and accounts come first.
+        self.max_parallelism = 1
+        self._MAX_RECORD_AGE_IN_MINUTES = self.run.settings.max_record_age_seconds / 60
+        self._reader = cast("LineReader", self.message_reader)
+        self._reader.on_unreadable = self._reject_line
+
+    # --- settings
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Adds the SDK's settings, but for those that would do nothing here."""
+        super().append_builtin_config(config_jsonschema)
+        for name in _NOT_OURS:
+            config_jsonschema["properties"].pop(name, None)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # The SDK's own check lets unknown settings pass and shows values, of secrets too.
+        self.append_builtin_config(self.config_jsonschema)
+        problems = problems_of(self._config, self.config_jsonschema)
+        if problems and raise_errors:
+            raise ConfigValidationError(
+                "The settings are wrong.", errors=problems, schema=self.config_jsonschema
+            )
+        for name, setting in self.config_jsonschema["properties"].items():
+            if "default" in setting and self._config.get(name) is None:
+                self._config[name] = setting["default"]
+        return problems
+
+    # --- sinks
+
+    def get_sink_class(self, stream_name: str) -> type[Sink]:
+        """The sink for a stream, by the setting `streams` or by the stream's name.
+
+        Raises:
+            SettingsError: Neither tells whether it holds contacts or accounts.
+        """
+        kind = self.run.settings.of_stream(stream_name).kind
+        return ContactsSink if kind is ObjectKind.CONTACTS else AccountsSink
+
+    def bookmark_properties(self, stream: str) -> list[str]:
+        """The properties by which the tap bookmarks a stream."""
+        return list(self._schemas.get(stream, {}).get("bookmark_properties") or [])
+
+    def before_flush(self, sink: ApolloSink) -> None:
+        """Proves the credentials once, and writes pending accounts before contacts.
+
+        Raises:
+            ApolloError: The credentials are refused, or the accounts can't be written.
+        """
+        _ = self.run.connection
+        if sink.target_object.kind is ObjectKind.CONTACTS:
+            for other in self._sinks():
+                if other.target_object.kind is ObjectKind.ACCOUNTS:
+                    self.drain_one(other)
+
+    def _sinks(self) -> list[ApolloSink]:
+        sinks = [*self._sinks_to_clear, *self._sinks_active.values()]
+        return [sink for sink in sinks if isinstance(sink, ApolloSink)]
+
+    # --- messages
+
+    def _process_schema_message(self, message_dict: Message) -> None:
+        stream = message_dict["stream"]
+        if not isinstance(message_dict.get("schema"), dict) or not isinstance(
+            message_dict["schema"].get("properties"), dict
+        ):
+            raise InvalidInputLine(
+                f"The SCHEMA of stream '{stream}' has no 'properties': mend the tap's catalog."
+            )
+        self._schemas[stream] = {
+            **message_dict,
+            "schema": {**message_dict["schema"]},
+        }
+        self._schemas[stream]["schema"]["properties"] = dict(message_dict["schema"]["properties"])
+        super()._process_schema_message(message_dict)
+        # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
+        # values of the same rows.
+        for sink in self._sinks_to_clear:
+            self.drain_one(sink)
+            sink.clean_up()
+        self._sinks_to_clear = []
+
+    def _process_record_message(self, message_dict: Message) -> None:
+        stream = message_dict["stream"]
+        described = self._schemas.get(stream, {})
+        self.taken = False
+        self.receiving = Received(
+            number=self._checkpoint.next_record(),
+            stream=stream,
+            record=message_dict["record"],
+            schema=described.get("schema"),
+            key_properties=tuple(described.get("key_properties") or ()),
+        )
+        try:
+            super()._process_record_message(message_dict)
+        except tuple(_REASONS) as problem:
+            if self.run.settings.on_record_error == "fail":
+                raise
+            self._reject_received(problem)
+            return
+        if not self.taken:
+            self.run.settle(self.receiving, Outcome.SKIPPED)
+
+    def _reject_received(self, problem: Exception) -> None:
+        reason = next(reason for kind, reason in _REASONS.items() if isinstance(problem, kind))
+        detail = {
+            Reason.MISSING_KEY_PROPERTY: "it lacks a key property: "
+            f"{', '.join(self.receiving.key_properties)}",
+            Reason.NO_SCHEMA: f"it came before the SCHEMA of stream '{self.receiving.stream}'",
+            Reason.STREAM_MAP: "a stream map can't be applied to it (setting stream_maps)",
+        }.get(reason, str(problem.args[0] if problem.args else problem))
+        self.run.reject(self.receiving, Rejection(reason, detail))
+        self.run.check_limits()
+
+    def _reject_line(self, line: bytes, line_number: int, problem: str) -> None:
+        sentence = f"Line {line_number} ({len(line)} bytes) is {problem}"
+        if self.run.settings.on_record_error == "fail":
+            raise InvalidInputLine(f"{sentence}.")
+        self._checkpoint.next_record()
+        self.run.reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
+        self.run.check_limits()
+
+    def _process_state_message(self, message_dict: Message) -> None:
+        self._checkpoint.hold(message_dict["value"])
+        # The SDK looks at the age of pending records when a record comes; a stream that has
+        # fallen silent would hold STATE back.
+        self._handle_max_record_age()
+        self.pass_state()
+
+    # --- STATE
+
+    def pass_state(self, *, last: bool = False) -> None:
+        """Prints the newest STATE whose records all have an outcome on disk.
+
+        Args:
+            last: Whether the run is at its end, where the interval between STATEs does not count.
+        """
+        now = time.monotonic()
+        interval = self.run.settings.state_interval_seconds
+        if not last and now - self._state_passed_at < interval:
+            return
+        pending = [s.oldest_pending for s in self._sinks() if s.oldest_pending is not None]
+        covered = self._checkpoint.covered(pending)
+        if covered is None or not covered[0]:
+            return
+        self.run.rejects.sync()
+        self._state_passed_at = now
+        sys.stdout.write(serialize_json(covered[0]) + "\n")
+        sys.stdout.flush()
+
+    # --- the end
+
+    def process_endofpipe(self) -> None:
+        """Writes what is pending, unless a signal ended the reading, and ends the run."""
+        if not self._signal:
+            super().process_endofpipe()
+        self.finish(None)
+
+    def finish(self, problem: BaseException | None) -> Ending | None:
+        """Passes the last STATE on and writes the summary; a second call does nothing.
+
+        Returns:
+            How the run ended, or None for a defect of this program.
+        """
+        ending = ending_of(problem, self._signal)
+        if self._finished:
+            return ending
+        self._finished = True
+        self.pass_state(last=True)
+        self.run.close()
+        if ending is not None and ending.exit_code == 0:
+            ending = verdict(
+                self.run.report.rejected_percent,
+                self.run.settings.max_rejected_percent,
+                self.run.rejects.path,
+            )
+        self.ending = ending or Ending(1, "A defect of target-apollo ended the run.")
+        self.run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)
+        return ending
+
+    def _handle_termination(
+        self,
+        signum: int,
+        frame: FrameType | None,  # noqa: ARG002 - the SDK's signature
+    ) -> None:
+        # The SDK drains inside the handler, which acknowledges records that were never sent. Here
+        # it only says that the end has come; Meltano and the shell may both send a signal.
+        if self._signal:
+            return
+        self._signal = signum
+        self.run.stop.set()
+        self._reader.stopped = True
+        if self._reader.waiting:
+            raise StopReading
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+    ) -> None:
+        """Runs the target and ends the process with the exit code of the run."""
+        if about:
+            super().invoke(about=True, about_format=about_format)
+        config = config or _ConfigInput()
+        try:
+            target = cls(config=config.config, parse_env_config=config.parse_env)
+        except ConfigValidationError as problem:
+            for sentence in problem.errors:
+                cls.logger.error("%s", sentence)
+            sys.exit(2)
+        try:
+            target.listen(file_input)
+        except Exception as problem:
+            if target.finish(problem) is None:
+                raise
+        sys.exit(target.ending.exit_code)
+
+
+def main() -> None:
+    """Entry point of ``target-apollo``."""
+    try:
+        TargetApollo.cli()
+    except (FileNotFoundError, PermissionError, json.JSONDecodeError) as problem:
+        # Only reading the file that --config names raises these here.
+        logging.getLogger(TargetApollo.name).error(
+            "The settings file given with --config can't be read: %s", problem
+        )
+        sys.exit(2)

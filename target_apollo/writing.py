@@ -1,0 +1,297 @@
+"""Carries rows out: creates, updates, confirms, and gives every row its outcome.
+
+The flow of one flush: collapse rows of one key, then wave by wave: create what is not known, match
+the answers, update what exists and differs, settle.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from target_apollo.api import ApolloClient, ApolloError, BulkCreated, RequestRefused
+from target_apollo.changes import changes, left_to_write
+from target_apollo.directory import Directory
+from target_apollo.matching import Match, Matched, match_answers, match_keys
+from target_apollo.objects import Json, ObjectKind, ObjectType
+from target_apollo.outcomes import Outcome, Reason, Rejection
+from target_apollo.parallel import Parallel
+from target_apollo.planning import CreateRequest, collapse, create_item, create_requests, waves
+from target_apollo.refusals import (
+    custom_field_rejection,
+    is_gone,
+    rejection,
+    take_apart,
+)
+from target_apollo.rows import Mode, Row
+from target_apollo.updating import Update, Updater
+
+Settle = Callable[[Row, Outcome, "str | None", "Rejection | None"], None]
+
+
+@dataclass
+class Writer:
+    """Writes the rows of one stream; one instance a sink, used by one thread at a time.
+
+    Attributes:
+        settle: Called once for each row with outcome, Apollo id and, where rejected, why.
+        directory: Knows the ids of Apollo's lists, and learns the accounts that are written.
+    """
+
+    client: ApolloClient
+    target: ObjectType
+    mode: Mode
+    batch_size: int
+    parallel: Parallel
+    settle: Settle
+    directory: Directory
+    note_unwritable: Callable[[Sequence[str]], None]
+    _known: dict[str, Json] = field(default_factory=dict)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Writes the rows of a flush; every row is settled when this returns.
+
+        Raises:
+            ApolloError: The run can't go on. Rows that were confirmed until then are settled, the
+                others are not.
+        """
+        self._known = {}
+        for wave in waves(collapse(rows)):
+            self._write_wave(wave)
+
+    def _write_wave(self, wave: Sequence[Row]) -> None:
+        new: list[Row] = []
+        updates: list[Update] = []
+        for row in wave:
+            known = self._known.get(row.match_key or "")
+            if self.mode is Mode.INSERT and known is not None:
+                self._settle(row, Outcome.EXISTING, known)
+            elif row.apollo_id and self.mode is not Mode.INSERT:
+                updates.append(self._update_by_id(row, row.apollo_id))
+            elif known is not None:
+                updates.append(self._update_of(row, known))
+            else:
+                new.append(row)
+        failure = self._create_all(new, updates)
+        self._update_all(updates, failure)
+
+    # --- creating
+
+    def _create_all(self, rows: Sequence[Row], updates: list[Update]) -> ApolloError | None:
+        """Creates rows; what then needs an update is added to `updates`.
+
+        Returns the failure that ends the run, if there was one, after the other requests' rows
+        have been taken care of.
+        """
+        requests = create_requests(
+            self.target,
+            rows,
+            self.batch_size,
+            lists_apply_to_existing=self.mode is not Mode.INSERT,
+        )
+        failure: ApolloError | None = None
+        results = self.parallel.run([partial(self._create, request) for request in requests])
+        for request, result in zip(requests, results, strict=True):
+            if isinstance(result, ApolloError):
+                failure = failure or result
+            elif isinstance(result, Exception):
+                raise result
+            else:
+                for matched in result.matched:
+                    self._take_answer(request, matched, updates)
+                for row, refusal in result.refused:
+                    self._reject(row, rejection(self.target, None, refusal))
+        return failure
+
+    def _create(self, request: CreateRequest) -> _Created:
+        """Sends a request, parts of it again where needed; runs in the pool."""
+        parts = take_apart(
+            self.target, request.rows, lambda rows: self._send(replace(request, rows=tuple(rows)))
+        )
+        created = _Created(refused=parts.refused)
+        silent: list[tuple[Row, ...]] = []
+        for rows, answer in parts.answered:
+            found = match_answers(self.target, rows, answer.created, answer.existing)
+            unconfirmed = tuple(m.row for m in found if m.match is Match.UNCONFIRMED)
+            if len(rows) == 1:
+                unconfirmed = ()
+            elif len(unconfirmed) == len(rows):
+                # Nothing came back at all: halves, so that the question gets smaller each time.
+                silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
+            elif unconfirmed:
+                silent.append(unconfirmed)
+            created.matched += [self._look_closer(m) for m in found if m.row not in unconfirmed]
+        for rows in silent:
+            # Safe to send again: run_dedupe answers with what the first request created.
+            again = self._create(replace(request, rows=rows))
+            created.matched += again.matched
+            created.refused += again.refused
+        return created
+
+    def _send(self, request: CreateRequest) -> BulkCreated:
+        items = [create_item(self.target, row) for row in request.rows]
+        if self.target.kind is ObjectKind.CONTACTS:
+            return self.client.create_contacts(
+                items, owner_id=request.owner_id, label_names=request.label_names
+            )
+        return self.client.create_accounts(items, label_names=request.label_names)
+
+    def _look_closer(self, matched: Matched) -> Matched:
+        """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
+        answer = matched.answer
+        if (
+            matched.match is not Match.CONFLICT
+            or answer is None
+            or self.target.kind is not ObjectKind.CONTACTS
+            or "contact_emails" in answer
+        ):
+            return matched
+        whole = self.client.contact(str(answer["id"]))
+        if matched.row.match_key in match_keys(self.target, whole):
+            return Matched(matched.row, Match.EXISTING, whole)
+        return matched
+
+    def _take_answer(self, request: CreateRequest, matched: Matched, updates: list[Update]) -> None:
+        row, answer = matched.row, matched.answer
+        if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
+            self._reject(row, _unmatched(self.target, matched))
+            return
+        self._know(row, answer)
+        if matched.match is Match.CREATED:
+            behind = left_to_write(self.target, request, row)
+            refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
+            if behind or refused:
+                updates.append(
+                    Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused)
+                )
+            else:
+                self._settle(row, Outcome.CREATED, answer)
+        elif self.mode is Mode.INSERT:
+            self._settle(row, Outcome.EXISTING, answer)
+        else:
+            updates.append(self._update_of(row, answer))
+
+    # --- updating
+
+    def _update_by_id(self, row: Row, apollo_id: str) -> Update:
+        return Update(row, apollo_id, None, changes(self.target, row, None, {}), Outcome.UPDATED)
+
+    def _update_of(self, row: Row, answer: Json) -> Update:
+        lists = self.directory.list_ids(self.target.kind) if row.lists else {}
+        needed = changes(self.target, row, answer, lists)
+        return Update(row, str(answer["id"]), answer, needed, Outcome.UPDATED)
+
+    def _update_all(self, updates: Sequence[Update], failure: ApolloError | None) -> None:
+        """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
+        rounds: list[list[Update]] = []
+        next_round: dict[str, int] = defaultdict(int)
+        for update in updates:
+            place = next_round[update.apollo_id]
+            next_round[update.apollo_id] += 1
+            if place == len(rounds):
+                rounds.append([])
+            rounds[place].append(update)
+        gone: list[Row] = []
+        for number, members in enumerate(rounds):
+            if number:
+                members = [self._seen_again(update) for update in members]
+            idle = [update for update in members if not update.changes]
+            for update in idle:
+                self._finish(update)
+            if failure is None:
+                failure = self._update_round([u for u in members if u.changes], gone)
+        if failure is not None:
+            raise failure
+        if gone:
+            self._write_wave(gone)
+
+    def _seen_again(self, update: Update) -> Update:
+        """An update after another row of the same Apollo record has been written."""
+        if update.answer is None:
+            return update
+        return self._update_of(update.row, self._known.get(update.apollo_id, update.answer))
+
+    def _update_round(self, updates: Sequence[Update], gone: list[Row]) -> ApolloError | None:
+        updater = Updater(self.client, self.target, self.parallel)
+        failure = updater.carry_out(updates)
+        for update, refusal in updater.refused:
+            if self._can_recreate(update, refusal):
+                gone.append(replace(update.row, apollo_id=None))
+            else:
+                self._reject(update.row, rejection(self.target, update.apollo_id, refusal))
+        for update, reason in updater.rejected:
+            self._reject(update.row, reason)
+        for update, answer in updater.done:
+            self._know(update.row, answer or update.answer or {"id": update.apollo_id})
+            self._finish(update)
+        return failure
+
+    def _can_recreate(self, update: Update, refusal: RequestRefused) -> bool:
+        return (
+            self.mode is Mode.UPSERT
+            and update.row.match_key is not None
+            and update.row.apollo_id is not None
+            and not refusal.deleted_ids
+            and is_gone(update.apollo_id, refusal)
+        )
+
+    # --- settling
+
+    def _finish(self, update: Update) -> None:
+        if update.refused is not None:
+            self._reject(update.row, update.refused)
+            return
+        outcome = update.outcome
+        if not update.changes and outcome is Outcome.UPDATED:
+            outcome = Outcome.UNCHANGED
+        if update.changes.unwritable:
+            self.note_unwritable(update.changes.unwritable)
+        self.settle(update.row, outcome, update.apollo_id, None)
+
+    def _settle(self, row: Row, outcome: Outcome, answer: Json) -> None:
+        self.settle(row, outcome, str(answer.get("id")), None)
+
+    def _reject(self, row: Row, why: Rejection) -> None:
+        self.settle(row, Outcome.REJECTED, None, why)
+
+    def _know(self, row: Row, answer: Json) -> None:
+        """Remembers Apollo's latest words on a record for later rows of the same flush."""
+        apollo_id = str(answer.get("id"))
+        self._known[apollo_id] = answer
+        if row.match_key and self.target.kind is ObjectKind.ACCOUNTS:
+            self.directory.learn_account(row.match_key, apollo_id)
+        if row.match_key and len(answer) > 1:
+            self._known[row.match_key] = answer
+
+
+@dataclass
+class _Created:
+    matched: list[Matched] = field(default_factory=list)
+    refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
+
+
+def _unmatched(target: ObjectType, matched: Matched) -> Rejection:
+    answer_id = matched.answer.get("id") if matched.answer else None
+    other = "domain" if target.match_field == "domain" else "e-mail"
+    if matched.match is Match.CONFLICT:
+        return Rejection(
+            Reason.IDENTITY_CONFLICT,
+            f"Apollo takes it for {target.singular} {answer_id}, which has the same name but "
+            f"another {other}; it was left alone. Merge or rename one of them in Apollo, or write "
+            "that record by its id in mode update",
+            status=200,
+            endpoint=target.create_endpoint,
+            attempts=1,
+        )
+    if matched.match is Match.ALTERED:
+        detail = (
+            f"not confirmed by Apollo: it created {target.singular} {answer_id} without this "
+            f"{other}; look at that record in Apollo"
+        )
+    else:
+        detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
+    return Rejection(
+        Reason.NOT_CONFIRMED, detail, status=200, endpoint=target.create_endpoint, attempts=2
+    )
