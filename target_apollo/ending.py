@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from singer_sdk.exceptions import ConfigValidationError, InvalidJSONSchema
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    InvalidJSONSchema,
+    InvalidRecord,
+    MapExpressionError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.api import (
@@ -22,10 +29,19 @@ from target_apollo.api import (
     EndpointForbidden,
     QuotaExhausted,
 )
+from target_apollo.ledger import AnotherRunActive, LedgerError
 from target_apollo.settings import SettingsError
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128
+#: What a bad record raises in the SDK; these end the run where `on_record_error` is ``fail``.
+RECORD_ERRORS = (
+    InvalidRecord,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+    MapExpressionError,
+)
+_MISCONFIGURED = (CredentialsRefused, EndpointForbidden, SettingsError, AnotherRunActive)
 
 
 class RunError(Exception):
@@ -57,13 +73,16 @@ def ending_of(problem: BaseException | None, signal_number: int) -> Ending | Non
         return Ending(OK)
     if isinstance(problem, QuotaExhausted):
         return Ending(OUT_OF_QUOTA, str(problem))
-    if isinstance(problem, (CredentialsRefused, EndpointForbidden, SettingsError)):
+    if isinstance(problem, _MISCONFIGURED):
         return Ending(MISCONFIGURED, str(problem))
     if isinstance(problem, ConfigValidationError):
         return Ending(MISCONFIGURED, " ".join(problem.errors))
+    if isinstance(problem, RECORD_ERRORS):
+        said = str(problem.args[0] if problem.args else problem)
+        return Ending(FAILED, f"{said} (on_record_error is 'fail', so the run ended)")
     if isinstance(problem, RunError):
         return Ending(problem.exit_code, str(problem))
-    if isinstance(problem, (ApolloError, InvalidInputLine, InvalidJSONSchema)):
+    if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine, InvalidJSONSchema)):
         return Ending(FAILED, str(problem))
     return None
 

@@ -20,7 +20,7 @@ from target_apollo.objects import (
     Field,
     ObjectType,
 )
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.outcomes import Reason, RecordError, Rejection
 
 
 class Mode(enum.Enum):
@@ -87,6 +87,14 @@ class Names(Protocol):
         """Id and normaliser of the custom field that a property is written to, if there is one."""
 
 
+#: Why a row of mode update is rejected of which neither record nor ledger tells the Apollo id.
+UPDATE_NEEDS_ID = Rejection(
+    Reason.UPDATE_NEEDS_ID,
+    "update needs the Apollo id: give the stream a property 'apollo_id', make its single key "
+    "property the Apollo id (24 hex digits), or write the row in mode upsert first, which notes "
+    "its id in the ledger",
+)
+
 Setter = Callable[[str, object, "_Draft"], None]
 
 
@@ -135,7 +143,7 @@ class RowReader:
                 setter = setters[name] = self._setter(name)
             if setter is not None:
                 setter(name, value, draft)
-        key = tuple(record.get(name) for name in self.key_properties)
+        key = self._key(record)
         match_key = draft.values.get(self.target.match_field)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
@@ -155,6 +163,15 @@ class RowReader:
             self._setters[name] = self._setter(name)
         return self._setters[name] is not None
 
+    def _key(self, record: Mapping[str, object]) -> tuple[object, ...]:
+        key = tuple(record.get(name) for name in self.key_properties)
+        for name, value in zip(self.key_properties, key, strict=True):
+            if isinstance(value, (list, dict)):
+                raise RecordError(
+                    Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
+                )
+        return key
+
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
         if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
             return draft.apollo_id
@@ -164,13 +181,9 @@ class RowReader:
 
     def _check_identity(self, match_key: str | None, target_id: str | None) -> None:
         if self.mode is Mode.UPDATE:
-            if target_id is None:
-                raise RecordError(
-                    Reason.UPDATE_NEEDS_ID,
-                    "update needs the Apollo id: give the stream a property 'apollo_id', or make "
-                    "its single key property the Apollo id (24 hex digits)",
-                )
-        elif match_key is None and not (self.mode is Mode.UPSERT and target_id):
+            # Its id may still be found in the ledger.
+            return
+        if match_key is None and not (self.mode is Mode.UPSERT and target_id):
             raise RecordError(
                 self.target.missing_match,
                 f"'{self.target.match_field}' is missing; mode {self.mode.value} needs it",

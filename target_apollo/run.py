@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from singer_sdk.exceptions import InvalidRecord
+
 from target_apollo.api import (
     ApiKeyAuth,
     ApolloClient,
@@ -20,6 +22,7 @@ from target_apollo.api import (
 )
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
+from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
 from target_apollo.rejects import RejectsFile
@@ -101,6 +104,28 @@ class Run:
         )
         return team
 
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """The ledger, opened with the first flush; None where `ledger_url` is empty.
+
+        Raises:
+            RunError: It can't be opened.
+        """
+        if not self.settings.ledger_url:
+            return None
+        try:
+            ledger = Ledger.open(self.settings.ledger_url)
+        except LedgerError as problem:
+            raise RunError(str(problem), exit_code=2) from problem
+        ledger.begin_run(
+            self.run_id,
+            self.connection,
+            [],
+            self.settings.mode.value,
+            self.report.started_at,
+        )
+        return ledger
+
     def settle(self, received: Received, outcome: Outcome) -> None:
         """Counts the outcome of a record that was not rejected."""
         self.report.count(received.stream, outcome)
@@ -109,8 +134,14 @@ class Run:
         """Keeps a rejected record in the rejects file.
 
         Raises:
+            InvalidRecord: `on_record_error` is ``fail``.
             RunError: The file can't be written.
         """
+        if self.settings.on_record_error == "fail":
+            raise InvalidRecord(
+                f"{received.stream} {received.key} ({rejection.reason.value}): {rejection.detail}",
+                {},
+            )
         try:
             self.rejects.append(
                 received.stream,
@@ -190,6 +221,18 @@ class Run:
         self.transport.close()
         self.rejects.close()
 
+    def _close_ledger(self, summary: Mapping[str, Any]) -> None:
+        ledger = self.__dict__.get("ledger")
+        if ledger is None:
+            return
+        try:
+            ledger.finish_run(
+                self.run_id, summary["records"], summary["exit_code"], summary["ended_because"]
+            )
+            ledger.close()
+        except LedgerError as problem:
+            self.logger.error("The end of the run is not in the ledger: %s", problem)
+
     def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
         api = {**self.transport.counters.snapshot(), "quota": self.transport.quota.snapshot()}
@@ -197,6 +240,7 @@ class Run:
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
+        self._close_ledger(summary)
         level = logging.INFO if exit_code == 0 else logging.ERROR
         self.logger.log(level, "%s", summary_line(summary), extra={"summary": summary})
         try:

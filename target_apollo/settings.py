@@ -126,6 +126,20 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "code 3, and the next run goes on from there.",
     ),
     th.Property(
+        "ledger_url",
+        th.StringType,
+        default="sqlite:///.target-apollo/ledger.db",
+        description="SQLAlchemy URL of the ledger, which knows what each row became in Apollo: "
+        "SQLite or PostgreSQL. Empty: no ledger, which costs requests but makes no duplicates.",
+    ),
+    th.Property(
+        "full_resync",
+        th.BooleanType,
+        default=False,
+        description="Take no row for unchanged: every row is written again, after somebody "
+        "deleted or edited records in Apollo.",
+    ),
+    th.Property(
         "rejects_path",
         th.StringType,
         default=".target-apollo/rejects.singer",
@@ -198,6 +212,8 @@ class Settings:
     max_retries: int
     request_timeout_seconds: float
     max_wait_seconds: float
+    ledger_url: str
+    full_resync: bool
     rejects_path: str
     on_record_error: str
     max_rejected_percent: float

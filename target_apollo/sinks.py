@@ -7,14 +7,16 @@ writer. Each record leaves with exactly one outcome.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import BatchSink
 
+from target_apollo.linking import StreamLinks
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import Outcome, RecordError, Rejection
-from target_apollo.planning import duplicates
-from target_apollo.rows import Row, RowReader
+from target_apollo.planning import collapse, duplicates
+from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.run import Received
 from target_apollo.validating import CompiledValidator
 from target_apollo.writing import Writer
@@ -109,8 +111,50 @@ class ApolloSink(BatchSink):
             except RecordError as problem:
                 self._run.reject(self._open.pop(received.number), problem.rejection)
         self._run.report.count_duplicates(self.stream_name, duplicates(rows))
-        self._writer.write(rows)
+        self._write(collapse(rows))
         self._run.check_limits()
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        links = self._links
+        if links is None:
+            self._writer.write(self._with_ids(rows))
+            return
+        recalled = links.recall(rows)
+        try:
+            for row, outcome, apollo_id in recalled.settled:
+                self._settle(row, outcome, apollo_id, None)
+            open_rows = self._with_ids(recalled.open)
+            links.intend(open_rows)
+            self._writer.write(open_rows)
+        finally:
+            # A rejected row must be in its file before the ledger says that it is settled.
+            self._run.rejects.sync()
+            links.commit()
+
+    def _with_ids(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rejects what mode update can't write, since nothing tells its Apollo id."""
+        if self._own.mode is not Mode.UPDATE:
+            return rows
+        for row in rows:
+            if row.apollo_id is None:
+                self._settle(row, Outcome.REJECTED, None, UPDATE_NEEDS_ID)
+        return [row for row in rows if row.apollo_id is not None]
+
+    @cached_property
+    def _links(self) -> StreamLinks | None:
+        """What the ledger knows of the stream; its lock keeps a second run out."""
+        ledger = self._run.ledger
+        if ledger is None:
+            return None
+        return StreamLinks(
+            ledger,
+            self.target_object,
+            self.stream_name,
+            connection=self._run.connection,
+            run_id=self._run.run_id,
+            mode=self._own.mode,
+            full_resync=self._run.settings.full_resync,
+        )
 
     def mark_drained(self) -> None:
         """Lets STATE pass the records of the flush."""
@@ -136,9 +180,11 @@ class ApolloSink(BatchSink):
         self,
         row: Row,
         outcome: Outcome,
-        apollo_id: str | None,  # noqa: ARG002 - for the ledger
+        apollo_id: str | None,
         why: Rejection | None,
     ) -> None:
+        if self._links is not None:
+            self._links.note(row, outcome, apollo_id, why)
         for number in row.numbers:
             received = self._open.pop(number)
             if why is not None:

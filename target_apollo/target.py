@@ -30,7 +30,7 @@ from singer_sdk.sinks import Sink
 
 from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
-from target_apollo.ending import Ending, ending_of, verdict
+from target_apollo.ending import RECORD_ERRORS, Ending, ending_of, verdict
 from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.reading import LineReader, Message, StopReading
@@ -172,7 +172,7 @@ class TargetApollo(Target):
         )
         try:
             super()._process_record_message(message_dict)
-        except tuple(_REASONS) as problem:
+        except RECORD_ERRORS as problem:
             if self.run.settings.on_record_error == "fail":
                 raise
             self._reject_received(problem)

@@ -1,7 +1,7 @@
 """Carries rows out: creates, updates, confirms, and gives every row its outcome.
 
-The flow of one flush: collapse rows of one key, then wave by wave: create what is not known, match
-the answers, update what exists and differs, settle.
+The flow of one flush, wave by wave: create what is not known, match the answers, update what exists
+and differs, settle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from target_apollo.matching import Match, Matched, match_answers, match_keys
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.parallel import Parallel
-from target_apollo.planning import CreateRequest, collapse, create_item, create_requests, waves
+from target_apollo.planning import CreateRequest, create_item, create_requests, waves
 from target_apollo.refusals import (
     custom_field_rejection,
     is_gone,
@@ -51,14 +51,14 @@ class Writer:
     _known: dict[str, Json] = field(default_factory=dict)
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Writes the rows of a flush; every row is settled when this returns.
+        """Writes the rows of a flush, of different source keys; all are settled when it returns.
 
         Raises:
             ApolloError: The run can't go on. Rows that were confirmed until then are settled, the
                 others are not.
         """
         self._known = {}
-        for wave in waves(collapse(rows)):
+        for wave in waves(rows):
             self._write_wave(wave)
 
     def _write_wave(self, wave: Sequence[Row]) -> None:

@@ -46,7 +46,7 @@ class AccountUpdate:
             if refusal.status == _NO_ROUTE:
                 return self._patch_instead(account_id, fields)
             if refusal.status == _NO_ROUTE_OR_RECORD:
-                if self._method is None:
+                if self._method != "PUT":
                     return self._patch_instead(account_id, fields)
             elif refusal.from_apollo:
                 self._decide("PUT")

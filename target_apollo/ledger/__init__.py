@@ -1,0 +1,42 @@
+"""The ledger: which Apollo record each row of the warehouse became, and which runs wrote it.
+
+It makes runs cheap (an unchanged row costs no request) and exact (a row whose e-mail or domain
+changed still updates the same Apollo record). Nothing breaks without it: an empty ledger costs
+requests, not duplicates.
+
+Rooms, imports from top to bottom::
+
+    store      Ledger: what the sinks, the mapper and the command line call
+    locks      one run at a time per connection and stream
+    link_rows  look-up and upsert of links, in sets
+    links      a source key's link to an Apollo record, and its states
+    runs       a row a run
+    privacy    what of a reason may be stored
+    schema     tables, version, upgrade
+    database   ledger_url -> engine; file modes; database errors as sentences
+    process    which process holds a lock, and whether it still runs
+    keys       source keys and payload hashes, without personal data
+    errors     LedgerError and its kin
+"""
+
+from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
+from target_apollo.ledger.keys import payload_hash, source_key
+from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.locks import StreamLock
+from target_apollo.ledger.runs import Run
+from target_apollo.ledger.store import Ledger
+
+__all__ = [
+    "AnotherRunActive",
+    "Intent",
+    "Ledger",
+    "LedgerError",
+    "Link",
+    "LinkOutcome",
+    "LinkStatus",
+    "LockLost",
+    "Run",
+    "StreamLock",
+    "payload_hash",
+    "source_key",
+]

@@ -1,0 +1,226 @@
+"""From the setting ``ledger_url`` to an engine: drivers, file modes, durability, errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from target_apollo.ledger.errors import LedgerError
+
+WRITES = "ledger_writes"
+"""Execution option of a connection: its next transaction writes, so it takes SQLite's write lock
+at its start. A transaction that reads first and writes later would fail instead of wait."""
+
+BUSY_SECONDS = 30.0
+"""How long SQLite waits for another process's write transaction, which takes milliseconds."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the ledger is: a SQLite file, or a PostgreSQL database."""
+
+    url: URL
+    file: Path | None
+    """Absolute path of the SQLite file; ``None`` for PostgreSQL."""
+
+    @classmethod
+    def of(cls, ledger_url: str) -> Address:
+        """Read the setting; raise ``LedgerError`` for what can't be a ledger.
+
+        ``postgres://`` and ``postgresql://`` mean the driver psycopg 3.
+        """
+        try:
+            url = make_url(ledger_url)
+        except (ArgumentError, ValueError):
+            # The text of the setting may hold a password that was not percent-encoded.
+            raise LedgerError(
+                "The setting ledger_url is no database URL. Write it as "
+                "sqlite:///path/ledger.db or postgresql://user:password@host/database, with "
+                "special characters of the password percent-encoded."
+            ) from None
+        if url.drivername in {"sqlite", "sqlite+pysqlite"}:
+            return cls(url, _sqlite_file(url))
+        if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+            if url.host and "@" in url.host:
+                raise LedgerError(
+                    "The password in the setting ledger_url holds an @ that is not "
+                    "percent-encoded: write it as %40."
+                )
+            return cls(url.set(drivername="postgresql+psycopg"), None)
+        raise LedgerError(
+            f"The setting ledger_url names {url.drivername!r}; a ledger is kept in SQLite "
+            "(sqlite:///path/ledger.db) or PostgreSQL (postgresql://user:password@host/database)."
+        )
+
+    def __str__(self) -> str:
+        """Name the place without user, password or options."""
+        if self.file is not None:
+            return f"file {self.file}"
+        return f"PostgreSQL database {self.url.database!r} on {self.url.host or 'the local socket'}"
+
+    def without_secrets(self, text: str) -> str:
+        """Blank the URL's passwords out of a driver's message."""
+        secrets = [self.url.password]
+        for name in ("password", "sslpassword"):
+            given = self.url.query.get(name, ())
+            secrets += [given] if isinstance(given, str) else list(given)
+        for secret in filter(None, secrets):
+            text = text.replace(str(secret), "***")
+        return text
+
+    @contextmanager
+    def errors_as_sentences(self, action: str) -> Iterator[None]:
+        """Turn a database's errors into a ``LedgerError`` that starts with ``action``."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError, UnicodeError) as error:
+            cause: object = error
+            if isinstance(error, DBAPIError):
+                cause = error.orig
+            # A driver's message goes on with hints and the statement; its first line is the error.
+            reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+            raise LedgerError(
+                f"{action} the ledger in {self} (setting ledger_url) failed: "
+                f"{self.without_secrets(reason)}. Make sure that it is there, writable and not "
+                "full, and run again: the next run reads again what was not confirmed."
+            ) from None
+
+    def exists(self) -> bool:
+        """Say whether the SQLite file is there; a PostgreSQL database always counts as there."""
+        return self.file is None or (self.file.is_file() and self.file.stat().st_size > 0)
+
+    def engine(self, *, read_only: bool = False) -> Engine:
+        """Make an engine that opens a connection per checkout and keeps no pool."""
+        if self.file is not None:
+            return _sqlite_engine(self.file, read_only=read_only)
+        return _postgresql_engine(self.url, read_only=read_only)
+
+    def make_private_file(self) -> None:
+        """Create the SQLite file with mode 0600 and missing folders with 0700.
+
+        Folders that are already there keep their mode: they may be the user's own.
+        """
+        if self.file is None:
+            return
+        missing = [folder for folder in self.file.parents if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        # SQLite gives the -wal and -shm files beside it the same mode.
+        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        if self.file.stat().st_mode & 0o077:
+            self.file.chmod(0o600)
+
+
+def _sqlite_file(url: URL) -> Path:
+    name = url.database
+    if not name or name == ":memory:":
+        raise LedgerError(
+            "The setting ledger_url names a SQLite database in memory, which forgets every link "
+            "at the end of the run: name a file, or give an empty string to run without a ledger."
+        )
+    if name.startswith("file:") or url.query:
+        raise LedgerError(
+            "The setting ledger_url has options in its SQLite URL; the ledger sets its own. "
+            "Write sqlite:///path/ledger.db alone."
+        )
+    return Path(name).absolute()
+
+
+def _sqlite_engine(file: Path, *, read_only: bool) -> Engine:
+    # rw and not rwc: the file is created beforehand, with its mode.
+    name = f"file:{quote(str(file))}?mode={'ro' if read_only else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            name,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            # The engine says BEGIN itself (below): the driver's own handling would start write
+            # transactions too late.
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if not read_only:
+            _use_write_ahead_log(connection)
+            # A commit is on disk when it returns, also after a power cut.
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=connect, poolclass=NullPool, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, so that the mapper reads while the target writes.
+
+    Once switched, the file stays so. SQLite does not wait for its busy timeout here when two
+    processes switch at once, hence the loop.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while not _is_switched(connection, last_try=time.monotonic() > deadline):
+        time.sleep(0.02)
+
+
+def _is_switched(connection: sqlite3.Connection, *, last_try: bool) -> bool:
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if last_try or "locked" not in str(error):
+            raise
+        return False
+    return True
+
+
+def _postgresql_engine(url: URL, *, read_only: bool) -> Engine:
+    # Firewalls cut connections that are idle during a wait for quota; libpq's default is 2 hours.
+    # A setting in the URL takes precedence.
+    probes = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    arguments = {name: value for name, value in probes.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url,
+            connect_args={"connect_timeout": 30, **arguments}
+            if "connect_timeout" not in url.query
+            else arguments,
+            poolclass=NullPool,
+            hide_parameters=True,
+        )
+    except ModuleNotFoundError:
+        raise LedgerError(
+            "The setting ledger_url names PostgreSQL, whose driver is not installed: "
+            "pip install 'target-apollo[postgres]'."
+        ) from None
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        # The server's side of the same: it ends a vanished run's session, and with it the run's
+        # advisory locks, after a minute instead of two hours.
+        for name, seconds in (("idle", 30), ("interval", 10), ("count", 3)):
+            connection.execute(f"SET tcp_keepalives_{name} = {seconds}")
+        if read_only:
+            connection.execute("SET default_transaction_read_only = on")
+        connection.autocommit = False
+
+    return engine

@@ -1,0 +1,25 @@
+"""The ledger's exceptions.
+
+::
+
+    LedgerError              the ledger can't be opened, read or written, or ledger_url is wrong
+    ├── AnotherRunActive     a second run on the same connection and stream
+    └── LockLost             another run has taken this run's lock over
+
+Each message is a sentence that names the setting ``ledger_url``. None holds a password, a key of
+a record that is an e-mail, or SQL.
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """The ledger can't do what was asked; the message says why and what to do."""
+
+
+class AnotherRunActive(LedgerError):
+    """Another run holds the lock of this connection and stream; this one must not start."""
+
+
+class LockLost(LedgerError):
+    """This run no longer holds its lock, so it must not write any more."""

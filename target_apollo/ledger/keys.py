@@ -1,0 +1,141 @@
+"""Source keys and payload hashes: pure, stable between releases, without personal data.
+
+Both are stored. A change of spelling here makes every known row look new or changed once, so the
+tests hold the exact texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from math import isfinite
+
+import msgspec
+
+LONGEST_PLAIN_KEY = 500
+"""Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB."""
+
+_PLAIN_INTEGERS_BELOW = 10**18
+"""Whole numbers below this are spelled as integers, others as digits and exponent, so that
+``Decimal("1E+999999")`` stays short and every integer fits 64 bits."""
+
+
+def source_key(values: Sequence[object]) -> str:
+    """Spell the values of a record's key properties as the text that the ledger looks up.
+
+    ``values`` are in the order of the stream's ``key_properties``. Strings are JSON strings in
+    quotes, everything else stands bare, columns are joined by commas: ``42``, ``"42"``,
+    ``7,"de"``, ``null``, ``true``, ``2024-05-01``. Whole Decimals and floats equal the integer.
+    A string with an ``@`` is stored as ``sha256:…`` of its JSON text, and so is a whole key of
+    more than 500 characters.
+
+    Raises ``ValueError`` without any value, or with a list, an object or bytes among them; the
+    message never holds a value.
+    """
+    if not values:
+        raise ValueError("a record without key properties has no source key")
+    text = ",".join([_key_part(value) for value in values])
+    return text if len(text) <= LONGEST_PLAIN_KEY else _sha256(text)
+
+
+def payload_hash(payload: Mapping[str, object]) -> str:
+    """Hash what would be sent to Apollo: 32 hex digits, equal for equal values.
+
+    The order of properties and the spelling of numbers (``1``, ``1.0``, ``Decimal("1.00")``)
+    make no difference; ``1``, ``"1"`` and ``true`` do, and so do a list's order and the Unicode
+    form of a string, since Apollo would store another value.
+
+    Raises ``ValueError`` for a value that JSON can't carry; the message never holds the value.
+    """
+    try:
+        encoded = msgspec.json.encode(
+            {name: _one_spelling(value) for name, value in payload.items()}, order="deterministic"
+        )
+    except UnicodeEncodeError:
+        # A lone surrogate ("\ud83d" alone) is legal in JSON text and has no UTF-8 form.
+        encoded = _ascii_json(payload)
+    except (TypeError, OverflowError):
+        raise ValueError("the payload holds a value that JSON can't carry") from None
+    except RecursionError:
+        raise ValueError("the payload is nested too deeply") from None
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+def _key_part(value: object) -> str:
+    if isinstance(value, str):
+        text = json.dumps(value)
+        # The second is the full-width @, which mail programs take for the first.
+        return _sha256(text) if "@" in value or "＠" in value else text
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return _number(value)
+    if isinstance(value, datetime):
+        return (value.astimezone(timezone.utc) if value.tzinfo else value).isoformat()
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    raise ValueError(
+        f"a key property holds a value of type {type(value).__name__}; keys must be text, "
+        "numbers, dates, booleans or null"
+    )
+
+
+def _sha256(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _number(value: int | float | Decimal) -> str:
+    """Spell equal numbers alike: whole ones as integers, others as digits and exponent."""
+    if isinstance(value, int):
+        if abs(value) < _PLAIN_INTEGERS_BELOW:
+            return str(int(value))
+        exact = Decimal(value)
+    elif isinstance(value, float):
+        # repr is the shortest text that reads back as the float: 0.1, as the source spelled it.
+        exact = Decimal(repr(value)) if isfinite(value) else Decimal(value)
+    else:
+        exact = value
+    if not exact.is_finite():
+        return "NaN" if exact.is_nan() else str(exact)
+    sign, digits, exponent = exact.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - a letter only where it is not finite
+    spelled = "".join(map(str, digits))
+    significant = spelled.rstrip("0")
+    if not significant:
+        return "0"
+    exponent += len(spelled) - len(significant)
+    minus = "-" if sign else ""
+    if exponent >= 0 and len(significant) + exponent <= 18:
+        return minus + significant + "0" * exponent
+    return f"{minus}{significant}E{exponent}"
+
+
+def _one_spelling(value: object) -> object:
+    """Put numbers into one spelling, also inside lists and objects; leave the rest alone."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is int and -_PLAIN_INTEGERS_BELOW < value < _PLAIN_INTEGERS_BELOW:  # type: ignore[operator]
+        return value
+    if isinstance(value, (int, float, Decimal)):
+        return msgspec.Raw(_number(value).encode("ascii"))
+    if isinstance(value, Mapping):
+        return {name: _one_spelling(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_one_spelling(inner) for inner in value]
+    return value
+
+
+def _ascii_json(payload: Mapping[str, object]) -> bytes:
+    def bare(value: object) -> object:
+        if isinstance(value, msgspec.Raw):
+            return {"number": bytes(value).decode("ascii")}
+        return str(value)
+
+    spelled = {name: _one_spelling(value) for name, value in payload.items()}
+    return json.dumps(spelled, sort_keys=True, default=bare).encode("ascii")

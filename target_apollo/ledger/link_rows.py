@@ -1,0 +1,218 @@
+"""The table ``apollo_links``: look-ups and upserts in sets, within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.privacy import without_addresses
+from target_apollo.ledger.schema import apollo_links
+
+CHUNK = 500
+"""Keys per statement: SQLite before 3.32 takes 999 variables at most."""
+
+
+def find_links(
+    database: Connection, connection: str, object_: str, stream: str, keys: Collection[str]
+) -> dict[str, Link]:
+    """Find the links of a stream's source keys; keys without a link are left out."""
+    links = apollo_links.c
+    wanted = select(*_LINK_COLUMNS).where(
+        links.stream == stream, links.connection == connection, links.object == object_
+    )
+    return {
+        row[0]: _link(row)
+        for some in chunks(keys)
+        for row in database.execute(wanted.where(links.source_key.in_(some)))
+    }
+
+
+def find_links_by_apollo_id(
+    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
+) -> dict[str, list[Link]]:
+    """Find the links to Apollo records, of any stream; several rows may be one record."""
+    links = apollo_links.c
+    wanted = (
+        select(*_LINK_COLUMNS)
+        .where(links.connection == connection, links.object == object_)
+        .order_by(links.stream, links.source_key)
+    )
+    found: dict[str, list[Link]] = {}
+    for some in chunks(apollo_ids):
+        for row in database.execute(wanted.where(links.apollo_id.in_(some))):
+            found.setdefault(row[1], []).append(_link(row))
+    return found
+
+
+def find_synced_at(
+    database: Connection, stream: str, keys: Collection[str], connections: Collection[str]
+) -> dict[str, datetime]:
+    """Find when source keys were last synced to *each* of the connections (earliest of them).
+
+    A key whose last write is pending or failed is left out: it has to be sent again.
+    """
+    links = apollo_links.c
+    wanted = (
+        select(links.source_key, func.min(links.last_synced_at, type_=links.last_synced_at.type))
+        .where(
+            links.stream == stream,
+            links.connection.in_(sorted(connections)),
+            links.status.in_([status.value for status in CONFIRMED]),
+            links.last_synced_at.is_not(None),
+        )
+        .group_by(links.source_key)
+        .having(func.count(links.connection.distinct()) == len(connections))
+    )
+    return {
+        row[0]: row[1]
+        for some in chunks(keys)
+        for row in database.execute(wanted.where(links.source_key.in_(some)))
+    }
+
+
+def connections_of(database: Connection, stream: str) -> list[str]:
+    """List the connections that a stream's links belong to. Reads all of the stream's links."""
+    found = select(apollo_links.c.connection).where(apollo_links.c.stream == stream).distinct()
+    return list(database.scalars(found))
+
+
+def save_intents(
+    database: Connection,
+    connection: str,
+    object_: str,
+    stream: str,
+    run_id: str,
+    intents: Sequence[Intent],
+) -> None:
+    """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
+    rows = [
+        {
+            "stream": stream,
+            "source_key": intent.source_key,
+            "connection": connection,
+            "object": object_,
+            "apollo_id": intent.apollo_id,
+            "status": LinkStatus.PENDING.value,
+            "run_id": run_id,
+        }
+        for intent in intents
+    ]
+    if rows:
+        database.execute(_INTENT[database.dialect.name], rows)
+
+
+def save_outcomes(
+    database: Connection,
+    connection: str,
+    object_: str,
+    stream: str,
+    run_id: str,
+    outcomes: Sequence[LinkOutcome],
+    synced_at: datetime,
+) -> None:
+    """Upsert outcomes; of several of one key the last stands.
+
+    ``synced_at`` is for confirmed outcomes that bring no moment of their own.
+    """
+    rows = []
+    for outcome in outcomes:
+        moment = (outcome.synced_at or synced_at) if outcome.status in CONFIRMED else None
+        rows.append(
+            {
+                "stream": stream,
+                "source_key": outcome.source_key,
+                "connection": connection,
+                "object": object_,
+                "apollo_id": outcome.apollo_id,
+                "payload_hash": outcome.payload_hash,
+                "status": outcome.status.value,
+                "first_synced_at": moment,
+                "last_synced_at": moment,
+                "error": None if outcome.error is None else without_addresses(outcome.error),
+                "run_id": run_id,
+            }
+        )
+    if rows:
+        database.execute(_OUTCOME[database.dialect.name], rows)
+
+
+def delete_links(
+    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
+) -> int:
+    """Delete the links to Apollo records that are gone, of any stream; give their number."""
+    links = apollo_links.c
+    gone = delete(apollo_links).where(links.connection == connection, links.object == object_)
+    return sum(
+        database.execute(gone.where(links.apollo_id.in_(some))).rowcount
+        for some in chunks(apollo_ids)
+    )
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
+    remaining = iter(values)
+    while some := list(islice(remaining, CHUNK)):
+        yield some
+
+
+_LINK_COLUMNS = [
+    apollo_links.c[name]
+    for name in (
+        "source_key",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "error",
+        "run_id",
+    )
+]
+
+
+def _link(row: Any) -> Link:
+    key, apollo_id, payload_hash, status, first, last, error, run_id = row
+    return Link(key, apollo_id, payload_hash, LinkStatus(status), first, last, error, run_id)
+
+
+def _upserts(dialect: Any) -> tuple[Any, Any]:
+    """The statements for intents and outcomes; both databases spell them alike."""
+    known = apollo_links.c
+    new = dialect.insert(apollo_links)
+    to_save = new.excluded
+    keep_known_id = func.coalesce(to_save.apollo_id, known.apollo_id)
+    intent = new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        set_={
+            "apollo_id": keep_known_id,
+            "payload_hash": None,
+            "status": to_save.status,
+            "error": None,
+            "run_id": to_save.run_id,
+        },
+    )
+    outcome = new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        set_={
+            "apollo_id": keep_known_id,
+            "payload_hash": to_save.payload_hash,
+            "status": to_save.status,
+            "first_synced_at": func.coalesce(known.first_synced_at, to_save.first_synced_at),
+            "last_synced_at": func.coalesce(to_save.last_synced_at, known.last_synced_at),
+            "error": to_save.error,
+            "run_id": to_save.run_id,
+        },
+    )
+    return intent, outcome
+
+
+_INTENT, _OUTCOME = (
+    dict(zip(("sqlite", "postgresql"), statements, strict=True))
+    for statements in zip(_upserts(sqlite), _upserts(postgresql), strict=True)
+)

@@ -1,0 +1,106 @@
+"""A source key's link to an Apollo record: its states, and what leads from one to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class LinkStatus(Enum):
+    """How a link's last write stands.
+
+    ::
+
+        (no link) ──intent──▶ PENDING ──outcome──▶ CREATED | UPDATED | UNCHANGED | EXISTING | ERROR
+        any of these ──intent──▶ PENDING          a write is about to go out again
+        any of these ──outcome──▶ any but PENDING settled without a request, or rejected before one
+        any of these ──drop──▶ (no link)          the Apollo record is gone
+
+    A link that is PENDING at the start of a run was left by a run that was killed, or whose
+    answer was lost: the write may have happened or not. It has no payload hash, so the row is
+    written again, which ``run_dedupe`` and the idempotence of updates make harmless.
+    """
+
+    PENDING = "pending"
+    """A request may have gone out; no answer is known. No payload hash."""
+    CREATED = "created"
+    """Apollo confirmed that it created the record."""
+    UPDATED = "updated"
+    """Apollo confirmed that it changed the record."""
+    UNCHANGED = "unchanged"
+    """Compared with Apollo, which held the row's values already."""
+    EXISTING = "existing"
+    """Insert mode: the record was there and was left alone. No payload hash, since Apollo's
+    values were not compared."""
+    ERROR = "error"
+    """The row was rejected. No payload hash, so that the next run tries again."""
+
+
+HOLDING_VALUES = frozenset({LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED})
+"""After these Apollo holds the row's values, whose hash the link keeps."""
+CONFIRMED = HOLDING_VALUES | {LinkStatus.EXISTING}
+"""After these the record is in Apollo."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the ledger knows of one source key."""
+
+    source_key: str
+    apollo_id: str | None
+    payload_hash: str | None
+    """Hash of the values that Apollo is known to hold; ``None`` where that is not known."""
+    status: LinkStatus
+    first_synced_at: datetime | None
+    """Aware, UTC. ``None`` as long as nothing was confirmed."""
+    last_synced_at: datetime | None
+    """Aware, UTC: changes of the source up to this moment are in Apollo; see ``LinkOutcome``."""
+    error: str | None
+    run_id: str | None
+
+    def holds(self, payload_hash: str) -> bool:
+        """Say whether Apollo is known to hold exactly this payload, so that none need be sent."""
+        return (
+            self.payload_hash == payload_hash
+            and self.apollo_id is not None
+            and self.status in HOLDING_VALUES
+        )
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A write that is about to go out for a source key."""
+
+    source_key: str
+    apollo_id: str | None = None
+    """The record to be updated; ``None`` keeps the id that the link has."""
+
+
+@dataclass(frozen=True)
+class LinkOutcome:
+    """What became of a source key's row. Raises ``ValueError`` where the fields contradict.
+
+    ``apollo_id`` is required for a confirmed status; with ``ERROR``, ``None`` keeps the known
+    one. ``payload_hash`` belongs to ``CREATED``, ``UPDATED`` and ``UNCHANGED`` only.
+    """
+
+    source_key: str
+    status: LinkStatus
+    apollo_id: str | None = None
+    payload_hash: str | None = None
+    error: str | None = None
+    """Why the row was rejected; e-mail addresses in it are withheld."""
+    synced_at: datetime | None = None
+    """Aware: when the row was read from its source, if known. Without it the start of the run
+    counts, and without that the present. Never later than the reading: a change of the row while
+    it was on its way would look synced, and the mapper would hold it back for good."""
+
+    def __post_init__(self) -> None:
+        status = self.status
+        if status is LinkStatus.PENDING:
+            raise ValueError("pending is an intent, not an outcome")
+        if self.apollo_id is None and status in CONFIRMED:
+            raise ValueError(f"the outcome {status.value} needs the Apollo id")
+        if self.payload_hash is not None and status not in HOLDING_VALUES:
+            raise ValueError(f"the outcome {status.value} has no payload hash")

@@ -1,0 +1,269 @@
+"""One run at a time per connection and stream; two at once would make duplicates.
+
+SQLite has no locks that end with their process, so the row in ``apollo_locks`` is the lock: a
+thread renews its heartbeat, and a row whose process has ended, or whose heartbeat is stale, is
+taken over. In PostgreSQL the lock is an advisory lock of the very session that writes the ledger,
+which ends with that session; the row only says who holds it.
+
+Either way each write of links first makes sure, in its own transaction or session, that the lock
+is still this run's, so that a run that slept through its heartbeats can't write beside another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from target_apollo.ledger.database import WRITES
+from target_apollo.ledger.errors import AnotherRunActive, LockLost
+from target_apollo.ledger.process import Process
+from target_apollo.ledger.schema import apollo_locks
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+STALE_AFTER = timedelta(seconds=60)
+"""Age of a heartbeat from which a holder that can't be asked counts as gone."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, as its row says."""
+
+    run_id: str
+    token: str
+    process: Process
+    acquired_at: datetime
+    heartbeat_at: datetime
+
+
+class StreamLock:
+    """A held lock; ``release`` it, or leave its ``with`` block."""
+
+    def __init__(self, connection: str, stream: str, run_id: str, give_back: Callable[[], None]):
+        self.connection = connection
+        self.stream = stream
+        self.run_id = run_id
+        self._give_back = give_back
+
+    def release(self) -> None:
+        """Give the lock back; a second call does nothing."""
+        self._give_back()
+
+    def __enter__(self) -> StreamLock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def left_behind(holder: Holder, here: Process, now: datetime) -> bool:
+    """Decide whether a lock row in SQLite was left by a run that is gone.
+
+    A process that can be seen to have ended is gone at once. One that can be seen to run is not
+    gone, however old its heartbeat (the machine may have slept). One that can't be seen, on
+    another host or in another container, is gone once its heartbeat is older than
+    ``STALE_AFTER``, or as far in the future, when a clock was set back.
+    """
+    if holder.process.surely_ended(here):
+        return True
+    if _is_seen_running(holder.process, here):
+        return False
+    return abs(now - holder.heartbeat_at) > STALE_AFTER
+
+
+def _is_seen_running(process: Process, here: Process) -> bool:
+    # Without a start time the id may long belong to another process.
+    same_space = (process.host, process.space) == (here.host, here.space)
+    return same_space and process.started is not None and not process.surely_ended(here)
+
+
+class Locks:
+    """The locks that one ledger holds, by connection and stream."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._advisory = engine.dialect.name == "postgresql"
+        self._token = uuid.uuid4().hex
+        self._held: dict[tuple[str, str], StreamLock] = {}
+        self._session: object = None
+        self._heart: _Heart | None = None
+
+    def held(self, connection: str, stream: str) -> StreamLock | None:
+        """Give the lock of a connection and stream if this ledger holds it."""
+        return self._held.get((connection, stream))
+
+    def all_held(self) -> list[StreamLock]:
+        """Give the locks that this ledger holds."""
+        return list(self._held.values())
+
+    def acquire(self, database: Connection, connection: str, stream: str, run_id: str) -> None:
+        """Take a lock, inside a write transaction. Raise ``AnotherRunActive`` if it is held."""
+        here, now = Process.current(), datetime.now(timezone.utc)
+        if self._advisory:
+            if not database.scalar(_TRY_LOCK, _advisory_key(connection, stream)):
+                raise _another_run(stream, _holder(database, connection, stream))
+            self._session = _session_of(database)
+        else:
+            holder = _holder(database, connection, stream)
+            if holder is not None and not left_behind(holder, here, now):
+                raise _another_run(stream, holder)
+        database.execute(delete(apollo_locks).where(_row(connection, stream)))
+        database.execute(
+            insert(apollo_locks).values(
+                connection=connection,
+                stream=stream,
+                run_id=run_id,
+                token=self._token,
+                host=here.host,
+                space=here.space,
+                pid=here.pid,
+                pid_started=here.started,
+                acquired_at=now,
+                heartbeat_at=now,
+            )
+        )
+
+    def hold(self, lock: StreamLock) -> None:
+        """Count a lock as held, once its row is committed, and keep its heart beating."""
+        self._held[lock.connection, lock.stream] = lock
+        if not self._advisory and self._heart is None:
+            self._heart = _Heart(self._engine, self._token)
+
+    def let_go(self, connection: str, stream: str) -> bool:
+        """Count a lock as no longer held; say whether it was.
+
+        Outside a transaction: the heart, which stops with the last lock, may wait for one.
+        """
+        if self._held.pop((connection, stream), None) is None:
+            return False
+        if not self._held and self._heart is not None:
+            self._heart.stop()
+            self._heart = None
+        return True
+
+    def erase(self, database: Connection, connection: str, stream: str) -> None:
+        """Give a lock back that was let go, inside a write transaction."""
+        database.execute(
+            delete(apollo_locks).where(
+                _row(connection, stream), apollo_locks.c.token == self._token
+            )
+        )
+        if self._advisory and self._session is _session_of(database):
+            database.execute(_UNLOCK, _advisory_key(connection, stream))
+
+    def make_sure(self, database: Connection, connection: str, stream: str) -> None:
+        """Raise ``LockLost`` if a lock that this ledger took is no longer its own.
+
+        To be called first in a write transaction. A ledger that took no lock passes.
+        """
+        if (connection, stream) not in self._held:
+            return
+        if self._advisory:
+            still_held = self._session is _session_of(database)
+        else:
+            still_held = bool(
+                database.scalar(
+                    select(1).where(_row(connection, stream), apollo_locks.c.token == self._token)
+                )
+            )
+        if not still_held:
+            raise LockLost(
+                f"This run no longer holds the lock of the stream {stream!r} in the ledger "
+                "(setting ledger_url): it was out of touch with it for too long, and another run "
+                "may be writing. It stops here; run again, and what was not confirmed is read "
+                "again."
+            )
+
+
+class _Heart:
+    """The thread that renews this ledger's lock rows in SQLite, on a connection of its own."""
+
+    def __init__(self, engine: Engine, token: str) -> None:
+        self._engine = engine
+        self._token = token
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="ledger-heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns after a beat that is under way."""
+        self._stopped.set()
+        self._thread.join(timeout=HEARTBEAT_SECONDS)
+
+    def _beat(self) -> None:
+        renewal = update(apollo_locks).where(apollo_locks.c.token == self._token)
+        while not self._stopped.wait(HEARTBEAT_SECONDS):
+            try:
+                with self._engine.connect() as database:
+                    database.execution_options(**{WRITES: True})
+                    with database.begin():
+                        database.execute(renewal.values(heartbeat_at=datetime.now(timezone.utc)))
+            except SQLAlchemyError as error:
+                # The next beat makes up for it; whether the lock was lost meanwhile, the next
+                # write of links finds out.
+                _log.warning(
+                    "The lock in the ledger (setting ledger_url) could not be renewed: %s",
+                    error.orig if isinstance(error, DBAPIError) else type(error).__name__,
+                )
+
+
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
+_UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
+"""Advisory locks count per database; the schema keeps two ledgers in one database apart."""
+
+
+def _advisory_key(connection: str, stream: str) -> dict[str, int]:
+    name = "\0".join(("target-apollo", connection, stream)).encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(name, digest_size=8).digest()
+    return {"key": int.from_bytes(digest, "big", signed=True)}
+
+
+def _session_of(database: Connection) -> object:
+    return database.connection.dbapi_connection
+
+
+def _row(connection: str, stream: str) -> Any:
+    return and_(apollo_locks.c.connection == connection, apollo_locks.c.stream == stream)
+
+
+def _holder(database: Connection, connection: str, stream: str) -> Holder | None:
+    row = database.execute(select(apollo_locks).where(_row(connection, stream))).one_or_none()
+    if row is None:
+        return None
+    return Holder(
+        run_id=row.run_id,
+        token=row.token,
+        process=Process(row.host, row.space, row.pid, row.pid_started),
+        acquired_at=row.acquired_at,
+        heartbeat_at=row.heartbeat_at,
+    )
+
+
+def _another_run(stream: str, holder: Holder | None) -> AnotherRunActive:
+    who, since = "Another run", "a moment ago"
+    if holder is not None:
+        process = holder.process
+        who = f"Run {holder.run_id} (process {process.pid} on {process.host})"
+        since = holder.acquired_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return AnotherRunActive(
+        f"{who} writes the stream {stream!r} to this Apollo team since {since}, by the ledger's "
+        "lock (setting ledger_url). Two runs at once would make duplicates: wait until it ends, "
+        "or stop it, and run again. If it was killed on another host or in another container, "
+        f"its lock ends {STALE_AFTER.seconds} seconds after its last sign of life."
+    )

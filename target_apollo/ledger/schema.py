@@ -1,0 +1,182 @@
+"""The ledger's tables, their version, and the way from an older version to this one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.schema import CreateColumn
+
+from target_apollo.ledger.errors import LedgerError
+
+VERSION = 1
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, aware and in UTC on the Python side; SQLite keeps it as UTC without an offset."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware moment into UTC; a naive one is refused, since its zone is a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes moments with a time zone only")
+        utc = value.astimezone(timezone.utc)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(
+        self,
+        value: Any,
+        dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
+    ) -> datetime | None:
+        """Give an aware moment in UTC."""
+        if value is None:
+            return None
+        moment: datetime = value
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
+
+
+metadata = MetaData()
+
+apollo_links = Table(
+    "apollo_links",
+    metadata,
+    # Stream and source key come first in the primary key, so that the mapper, which knows no
+    # connection, finds its rows by the same index as the sinks.
+    Column("stream", Text, primary_key=True),
+    Column("source_key", Text, primary_key=True),
+    Column("connection", Text, primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("apollo_id", Text),
+    Column("payload_hash", Text),
+    Column("status", Text, nullable=False),
+    Column("first_synced_at", UtcTime),
+    Column("last_synced_at", UtcTime),
+    Column("error", Text),
+    Column("run_id", Text),
+    Index("apollo_links_by_apollo_id", "apollo_id"),
+    sqlite_with_rowid=False,
+)
+
+apollo_runs = Table(
+    "apollo_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("streams", JSON, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("counts", JSON),
+    Column("exit_code", Integer),
+    Column("reason", Text),
+    Index("apollo_runs_by_start", "started_at"),
+)
+
+apollo_locks = Table(
+    "apollo_locks",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("space", Text),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Text),
+    Column("acquired_at", UtcTime, nullable=False),
+    Column("heartbeat_at", UtcTime, nullable=False),
+)
+
+apollo_ledger_version = Table(
+    "apollo_ledger_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
+_CREATION_LOCK = 0x61706F6C6C6F  # "apollo"; any number that all releases share
+
+
+def version_of(connection: Connection) -> int | None:
+    """Give the ledger's version: ``None`` without tables, 0 for tables without a version."""
+    there = inspect(connection)
+    if there.has_table(apollo_ledger_version.name):
+        version = connection.scalar(select(apollo_ledger_version.c.version))
+        return 0 if version is None else int(version)
+    return 0 if there.has_table(apollo_links.name) else None
+
+
+def refuse_newer(version: int | None) -> None:
+    """Raise ``LedgerError`` for a ledger that a later release has upgraded."""
+    if version is not None and version > VERSION:
+        raise LedgerError(
+            f"The ledger (setting ledger_url) has version {version}, and this release of "
+            f"target-apollo knows versions up to {VERSION}. Install the release that wrote it, "
+            "or name another ledger; a new one costs requests, not duplicates."
+        )
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Create the tables or upgrade them, inside the caller's write transaction.
+
+    Two processes may come here at once: in SQLite the transaction has the only write lock, in
+    PostgreSQL an advisory lock makes the second wait and find the work done.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+    version = version_of(connection)
+    refuse_newer(version)
+    if version == VERSION:
+        return
+    if version is not None:
+        _add_what_is_missing(connection)
+    metadata.create_all(connection)
+    if connection.scalar(select(apollo_ledger_version.c.version)) is None:
+        connection.execute(insert(apollo_ledger_version).values(version=VERSION))
+    else:
+        connection.execute(update(apollo_ledger_version).values(version=VERSION))
+
+
+def _add_what_is_missing(connection: Connection) -> None:
+    """Add the columns and indexes that an older ledger's tables lack.
+
+    This is the whole way from any older version as long as releases only add tables, indexes and
+    columns that may be null; a release that does more adds its own step before this one.
+    """
+    there = inspect(connection)
+    preparer = connection.dialect.identifier_preparer
+    for table in metadata.sorted_tables:
+        if not there.has_table(table.name):
+            continue
+        known = {column["name"] for column in there.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                ddl = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(
+                    text(f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {ddl}")
+                )
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

@@ -1,0 +1,176 @@
+"""What the ledger says of a stream's rows before a flush, and what it is told of them after.
+
+Before: rows whose values Apollo is known to hold need no request; rows whose Apollo id is known go
+straight to an update. The intent is on disk before a request goes out, so that a killed run is put
+right by the next. After: the outcomes, in one transaction a flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from target_apollo.ledger import (
+    Intent,
+    Ledger,
+    Link,
+    LinkOutcome,
+    LinkStatus,
+    payload_hash,
+    source_key,
+)
+from target_apollo.objects import ObjectType
+from target_apollo.outcomes import Outcome, Reason, RecordError, Rejection
+from target_apollo.rows import Mode, Row
+
+_STATUS = {
+    Outcome.CREATED: LinkStatus.CREATED,
+    Outcome.UPDATED: LinkStatus.UPDATED,
+    Outcome.UNCHANGED: LinkStatus.UNCHANGED,
+    Outcome.EXISTING: LinkStatus.EXISTING,
+    Outcome.REJECTED: LinkStatus.ERROR,
+}
+_CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, LinkStatus.EXISTING}
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """Rows of a flush, sorted by what the ledger knows of them.
+
+    Attributes:
+        open: Rows to be written, with their Apollo id where it is known.
+        settled: Rows that need no request, with their outcome and Apollo id.
+        unfinished: Numbers of rows whose last write was sent and never confirmed.
+    """
+
+    open: list[Row] = field(default_factory=list)
+    settled: list[tuple[Row, Outcome, str]] = field(default_factory=list)
+    unfinished: frozenset[int] = frozenset()
+
+
+class StreamLinks:
+    """The links of one stream to one Apollo team; for the thread that opened the ledger.
+
+    Args:
+        connection: The Apollo team's id.
+        full_resync: Take no row for unchanged.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        target: ObjectType,
+        stream: str,
+        *,
+        connection: str,
+        run_id: str,
+        mode: Mode,
+        full_resync: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._place = (connection, target.singular, stream)
+        self._run_id = run_id
+        self._mode = mode
+        self._full_resync = full_resync
+        self._noted: dict[str, LinkOutcome] = {}
+        self._hashes: dict[int, str] = {}
+        self._lock = ledger.lock(connection, stream, run_id)
+
+    def recall(self, rows: Sequence[Row]) -> Recalled:
+        """Looks all rows of a flush up at once.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        links = self._ledger.links(*self._place, [key_of(row) for row in rows])
+        self._hashes = {row.number: _payload_hash(row) for row in rows}
+        found = Recalled()
+        unfinished: set[int] = set()
+        for row in rows:
+            link = links.get(key_of(row))
+            outcome = self._known_outcome(row, link)
+            if outcome is not None and link is not None and link.apollo_id:
+                found.settled.append((row, outcome, link.apollo_id))
+                continue
+            if link is not None and link.apollo_id and self._mode is not Mode.INSERT:
+                row = replace(row, apollo_id=row.apollo_id or link.apollo_id)
+            if link is not None and link.status is LinkStatus.PENDING:
+                unfinished.add(row.number)
+            found.open.append(row)
+        return replace(found, unfinished=frozenset(unfinished))
+
+    def _known_outcome(self, row: Row, link: Link | None) -> Outcome | None:
+        if link is None or self._full_resync:
+            return None
+        if self._mode is Mode.INSERT:
+            return Outcome.EXISTING if link.status in _CONFIRMED else None
+        if row.apollo_id and row.apollo_id != link.apollo_id:
+            return None
+        return Outcome.UNCHANGED if link.holds(self._hashes[row.number]) else None
+
+    def intend(self, rows: Iterable[Row]) -> None:
+        """Notes on disk that requests for these rows are about to go out.
+
+        Raises:
+            LedgerError: The ledger can't be written, or another run has taken the stream over.
+        """
+        intents = {key_of(row): Intent(key_of(row), row.apollo_id) for row in rows}
+        if intents:
+            self._ledger.record_intents(*self._place, self._run_id, list(intents.values()))
+
+    def note(
+        self, row: Row, outcome: Outcome, apollo_id: str | None, why: Rejection | None
+    ) -> None:
+        """Takes in a row's outcome; `commit` puts it on disk."""
+        status = _STATUS.get(outcome)
+        if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
+            return
+        holds = outcome in (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
+        key = key_of(row)
+        self._noted[key] = LinkOutcome(
+            key,
+            status,
+            apollo_id=apollo_id,
+            payload_hash=self._hashes.get(row.number) if holds else None,
+            error=None if why is None else why.reason.value,
+        )
+        if why is not None and why.reason is Reason.GONE and row.apollo_id:
+            self.drop(row.apollo_id)
+
+    def drop(self, apollo_id: str) -> None:
+        """Forgets the links to a record that Apollo no longer has.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        self._ledger.drop_links(self._place[0], self._place[1], [apollo_id])
+
+    def commit(self) -> None:
+        """Puts the outcomes noted since the last commit on disk, in one transaction.
+
+        Raises:
+            LedgerError: The ledger can't be written, or another run has taken the stream over.
+        """
+        if self._noted:
+            self._ledger.record_outcomes(*self._place, self._run_id, list(self._noted.values()))
+        self._noted = {}
+
+    def release(self) -> None:
+        """Lets other runs write the stream."""
+        self._lock.release()
+
+
+def key_of(row: Row) -> str:
+    """The row's source key as the ledger spells it; e-mails in it are hashed.
+
+    Raises:
+        RecordError: A key property holds an object or an array.
+    """
+    try:
+        return source_key(row.key)
+    except ValueError as problem:
+        raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
+
+
+def _payload_hash(row: Row) -> str:
+    return payload_hash({"values": row.values, "custom": row.custom, "lists": list(row.lists)})

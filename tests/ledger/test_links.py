@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, LinkStatus, source_key
+
+TEAM = "5f5e100c0d4ae7000181a2b3"
+OTHER_TEAM = "5f5e100c0d4ae7000181ffff"
+ADA, BOB = source_key([1]), source_key([2])
+ID_1, ID_2 = "6095a710bd01d100a506d4ae", "6095a710bd01d100a506d4af"
+HASH = "0123456789abcdef0123456789abcdef"
+NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+CREATED = LinkOutcome(ADA, LinkStatus.CREATED, ID_1, HASH, synced_at=NOON)
+
+
+def record(ledger: Ledger, *outcomes: LinkOutcome, team: str = TEAM, run: str = "run-1") -> None:
+    ledger.record_outcomes(team, "contact", "contacts", run, outcomes)
+
+
+def intend(ledger: Ledger, *intents: Intent, run: str = "run-2") -> None:
+    ledger.record_intents(TEAM, "contact", "contacts", run, intents)
+
+
+def look_up(ledger: Ledger, *keys: str) -> dict[str, Link]:
+    return ledger.links(TEAM, "contact", "contacts", keys)
+
+
+def test_an_unknown_key_has_no_link(ledger: Ledger) -> None:
+    assert look_up(ledger, ADA) == {}
+
+
+def test_a_created_record_is_found_again_after_the_ledger_was_closed(
+    opened: Callable[[], Ledger],
+) -> None:
+    with opened() as first:
+        record(first, CREATED)
+    assert look_up(opened(), ADA) == {
+        ADA: Link(ADA, ID_1, HASH, LinkStatus.CREATED, NOON, NOON, None, "run-1")
+    }
+
+
+def test_a_link_belongs_to_its_connection_object_and_stream(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    assert ledger.links(OTHER_TEAM, "contact", "contacts", [ADA]) == {}
+    assert ledger.links(TEAM, "account", "contacts", [ADA]) == {}
+    assert ledger.links(TEAM, "contact", "people", [ADA]) == {}
+
+
+def test_a_row_is_unchanged_only_with_the_very_payload_that_apollo_holds(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    link = look_up(ledger, ADA)[ADA]
+    assert link.holds(HASH)
+    assert not link.holds(HASH[::-1])
+
+
+def test_an_intent_keeps_the_id_and_forgets_what_apollo_holds(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    intend(ledger, Intent(ADA))
+    link = look_up(ledger, ADA)[ADA]
+    assert link == Link(ADA, ID_1, None, LinkStatus.PENDING, NOON, NOON, None, "run-2")
+    assert not link.holds(HASH)
+
+
+def test_an_intent_to_create_is_a_pending_link_without_an_id(ledger: Ledger) -> None:
+    intend(ledger, Intent(ADA))
+    assert look_up(ledger, ADA)[ADA] == Link(
+        ADA, None, None, LinkStatus.PENDING, None, None, None, "run-2"
+    )
+
+
+def test_an_update_keeps_the_first_sync_and_moves_the_last(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    later = NOON + timedelta(hours=1)
+    record(ledger, LinkOutcome(ADA, LinkStatus.UPDATED, ID_1, HASH[::-1], synced_at=later))
+    link = look_up(ledger, ADA)[ADA]
+    assert (link.first_synced_at, link.last_synced_at) == (NOON, later)
+    assert link.payload_hash == HASH[::-1]
+
+
+def test_a_rejected_row_keeps_its_id_and_times_but_not_its_hash(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    record(ledger, LinkOutcome(ADA, LinkStatus.ERROR, error="unknown stage"), run="run-2")
+    assert look_up(ledger, ADA)[ADA] == Link(
+        ADA, ID_1, None, LinkStatus.ERROR, NOON, NOON, "unknown stage", "run-2"
+    )
+
+
+def test_a_success_clears_the_error(ledger: Ledger) -> None:
+    record(ledger, LinkOutcome(ADA, LinkStatus.ERROR, error="unknown stage"))
+    record(ledger, CREATED)
+    assert look_up(ledger, ADA)[ADA].error is None
+
+
+def test_a_row_left_alone_in_insert_mode_has_an_id_and_no_hash(ledger: Ledger) -> None:
+    record(ledger, LinkOutcome(ADA, LinkStatus.EXISTING, ID_1, synced_at=NOON))
+    link = look_up(ledger, ADA)[ADA]
+    assert (link.apollo_id, link.payload_hash) == (ID_1, None)
+    assert not link.holds(HASH)
+
+
+def test_of_two_outcomes_of_one_key_the_last_stands(ledger: Ledger) -> None:
+    record(ledger, CREATED, replace(CREATED, status=LinkStatus.UPDATED, apollo_id=ID_2))
+    assert look_up(ledger, ADA)[ADA].apollo_id == ID_2
+
+
+def test_rows_that_share_an_apollo_record_are_found_by_its_id(ledger: Ledger) -> None:
+    record(ledger, CREATED, replace(CREATED, source_key=BOB))
+    record(ledger, CREATED, team=OTHER_TEAM)
+    found = ledger.links_by_apollo_id(TEAM, "contact", [ID_1, ID_2])
+    assert {key: [link.source_key for link in found[key]] for key in found} == {ID_1: [ADA, BOB]}
+
+
+def test_the_links_to_a_record_that_is_gone_are_dropped_in_every_stream(ledger: Ledger) -> None:
+    record(ledger, CREATED, LinkOutcome(BOB, LinkStatus.CREATED, ID_2, HASH))
+    ledger.record_outcomes(TEAM, "contact", "people", "run-1", [CREATED])
+    record(ledger, CREATED, team=OTHER_TEAM)
+    assert ledger.drop_links(TEAM, "contact", [ID_1]) == 2
+    assert list(look_up(ledger, ADA, BOB)) == [BOB]
+    assert ledger.links(TEAM, "contact", "people", [ADA]) == {}
+    assert list(ledger.links(OTHER_TEAM, "contact", "contacts", [ADA])) == [ADA]
+
+
+def test_more_keys_than_a_statement_takes_are_looked_up_in_parts(ledger: Ledger) -> None:
+    keys = [source_key([number]) for number in range(3_000)]
+    record(ledger, *(LinkOutcome(key, LinkStatus.CREATED, ID_1, HASH) for key in keys))
+    assert set(look_up(ledger, *keys)) == set(keys)
+    assert len(ledger.links_by_apollo_id(TEAM, "contact", [ID_1])[ID_1]) == 3_000
+    assert set(ledger.synced_at("contacts", keys)) == set(keys)
+    assert ledger.drop_links(TEAM, "contact", [*keys, ID_1]) == 3_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"status": LinkStatus.PENDING}, "an intent"),
+        ({"status": LinkStatus.CREATED}, "needs the Apollo id"),
+        ({"status": LinkStatus.EXISTING}, "needs the Apollo id"),
+        ({"status": LinkStatus.EXISTING, "apollo_id": ID_1, "payload_hash": HASH}, "no payload"),
+        ({"status": LinkStatus.ERROR, "payload_hash": HASH}, "no payload hash"),
+    ],
+)
+def test_an_outcome_that_contradicts_itself_is_refused(
+    fields: Mapping[str, object], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        LinkOutcome(ADA, **fields)  # type: ignore[arg-type]
+
+
+def test_no_personal_data_is_in_the_ledger(
+    ledger: Ledger, run_sql: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    key = source_key(["ada@example.com"])
+    intend(ledger, Intent(key))
+    record(ledger, LinkOutcome(key, LinkStatus.ERROR, error="ada@example.com is taken"))
+    ledger.begin_run("run-1", TEAM, ["contacts"], "upsert", NOON)
+    ledger.finish_run("run-1", {"rejected": 1}, 1, "stopped at ada@example.com")
+    stored = repr([run_sql("SELECT * FROM apollo_links"), run_sql("SELECT * FROM apollo_runs")])
+    assert "is taken" in stored
+    assert "stopped at" in stored
+    assert "ada" not in stored
+
+
+# synced_at, for the lead mapper
+
+
+def test_the_moment_of_the_last_sync_is_aware_and_in_utc(ledger: Ledger) -> None:
+    summer = datetime(2024, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+    record(ledger, replace(CREATED, synced_at=summer))
+    found = ledger.synced_at("contacts", [ADA, BOB])
+    assert found == {ADA: NOON}
+    assert found[ADA].utcoffset() == timedelta(0)
+
+
+def test_a_row_counts_as_synced_when_its_run_began_since_it_was_read_after_that(
+    ledger: Ledger,
+) -> None:
+    ledger.begin_run("run-1", TEAM, ["contacts"], "upsert", NOON)
+    record(ledger, replace(CREATED, synced_at=None))
+    assert ledger.synced_at("contacts", [ADA]) == {ADA: NOON}
+
+
+def test_a_moment_without_a_zone_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(Exception, match="time zone"):
+        record(ledger, replace(CREATED, synced_at=datetime(2024, 5, 1)))
+
+
+@pytest.mark.parametrize(
+    "unsettle",
+    [
+        lambda ledger: intend(ledger, Intent(ADA)),
+        lambda ledger: record(ledger, LinkOutcome(ADA, LinkStatus.ERROR, error="no")),
+    ],
+    ids=["pending", "error"],
+)
+def test_a_row_whose_last_write_is_not_confirmed_does_not_count_as_synced(
+    ledger: Ledger, unsettle: Callable[[Ledger], None]
+) -> None:
+    record(ledger, CREATED)
+    unsettle(ledger)
+    assert ledger.synced_at("contacts", [ADA]) == {}
+
+
+def test_a_trial_with_one_team_hides_no_lead_from_the_next(opened: Callable[[], Ledger]) -> None:
+    trial = opened()
+    record(trial, CREATED, replace(CREATED, source_key=BOB))
+    later = NOON + timedelta(days=1)
+    record(trial, replace(CREATED, synced_at=later), team=OTHER_TEAM)
+    ledger = opened()
+    assert ledger.synced_at("contacts", [ADA, BOB]) == {ADA: NOON}
+    assert ledger.synced_at("contacts", [ADA, BOB], connection=OTHER_TEAM) == {ADA: later}
+
+
+# Any sequence of flushes
+
+keys = st.sampled_from([ADA, BOB, source_key(["c"])])
+outcomes = st.builds(
+    LinkOutcome,
+    keys,
+    st.sampled_from([LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED]),
+    st.sampled_from([ID_1, ID_2]),
+    st.sampled_from([None, HASH]),
+    synced_at=st.sampled_from([NOON, NOON + timedelta(microseconds=1)]),
+) | st.builds(LinkOutcome, keys, st.just(LinkStatus.ERROR), error=st.just("no"))
+intents = st.builds(Intent, keys, st.sampled_from([None, ID_1]))
+flushes = st.lists(
+    st.lists(intents, max_size=3) | st.lists(outcomes, max_size=3) | st.sampled_from([ID_1, ID_2]),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(flushes)
+def test_after_any_flushes_the_links_are_what_the_states_say(
+    history: Sequence[Sequence[Intent | LinkOutcome] | str],
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger.open(f"sqlite:///{Path(folder) / 'ledger.db'}") as ledger,
+    ):
+        expected: dict[str, Link] = {}
+        for step in history:
+            if isinstance(step, str):
+                ledger.drop_links(TEAM, "contact", [step])
+                expected = {k: link for k, link in expected.items() if link.apollo_id != step}
+                continue
+            intend(ledger, *(one for one in step if isinstance(one, Intent)))
+            record(ledger, *(one for one in step if isinstance(one, LinkOutcome)), run="run-2")
+            for one in step:
+                expected[one.source_key] = after(expected.get(one.source_key), one)
+        assert look_up(ledger, ADA, BOB, source_key(["c"])) == expected
+
+
+def after(link: Link | None, one: Intent | LinkOutcome) -> Link:
+    """What a link becomes, by the states' description."""
+    before = link or Link(one.source_key, None, None, LinkStatus.PENDING, None, None, None, "run-2")
+    known = replace(before, apollo_id=one.apollo_id or before.apollo_id)
+    if isinstance(one, Intent):
+        return replace(known, payload_hash=None, status=LinkStatus.PENDING, error=None)
+    return replace(
+        known,
+        payload_hash=one.payload_hash,
+        status=one.status,
+        error=one.error,
+        first_synced_at=before.first_synced_at or one.synced_at,
+        last_synced_at=one.synced_at or before.last_synced_at,
+    )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus
+
+TEAM = "5f5e100c0d4ae7000181a2b3"
+ID_1 = "6095a710bd01d100a506d4ae"
+Sql = Callable[[str], list[tuple[object, ...]]]
+
+
+@pytest.fixture
+def version_0(run_sql: Sql) -> None:
+    """A ledger from before the version table, without runs, locks and the column `error`."""
+    run_sql(
+        "CREATE TABLE apollo_links (connection TEXT NOT NULL, object TEXT NOT NULL, "
+        "stream TEXT NOT NULL, source_key TEXT NOT NULL, apollo_id TEXT, payload_hash TEXT, "
+        "status TEXT NOT NULL, first_synced_at TIMESTAMP, last_synced_at TIMESTAMP, run_id TEXT, "
+        "PRIMARY KEY (stream, source_key, connection, object))"
+    )
+    run_sql(
+        "INSERT INTO apollo_links (connection, object, stream, source_key, apollo_id, status) "
+        f"VALUES ('{TEAM}', 'contact', 'contacts', '1', '{ID_1}', 'created')"
+    )
+
+
+def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(1,)]
+
+
+@pytest.mark.usefixtures("version_0")
+def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sql: Sql) -> None:
+    with Ledger.open(ledger_url) as ledger:
+        assert ledger.links(TEAM, "contact", "contacts", ["1"]) == {
+            "1": Link("1", ID_1, None, LinkStatus.CREATED, None, None, None, None)
+        }
+        outcome = LinkOutcome("1", LinkStatus.ERROR, error="unknown stage")
+        ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [outcome])
+        assert ledger.links(TEAM, "contact", "contacts", ["1"])["1"].error == "unknown stage"
+        ledger.lock(TEAM, "contacts", "run-1")
+        assert ledger.runs(1) == []
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(1,)]
+
+
+@pytest.mark.usefixtures("version_0")
+def test_an_older_ledger_can_be_read_after_its_upgrade(ledger_url: str) -> None:
+    reader = Ledger.open_existing(ledger_url)
+    assert reader is not None
+    with reader:
+        assert reader.links(TEAM, "contact", "contacts", ["1"])["1"].apollo_id == ID_1
+
+
+def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
+    ledger: Ledger, ledger_url: str, run_sql: Sql
+) -> None:
+    run_sql("UPDATE apollo_ledger_version SET version = 7")
+    for opening in (Ledger.open, Ledger.open_existing):
+        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 1"):
+            opening(ledger_url)
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
