@@ -64,6 +64,32 @@ def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Chang
     return _by_endpoint(target, behind, {}, lists)
 
 
+def not_taken(
+    target: ObjectType, row: Row, sent: Mapping[str, object], after: Json
+) -> tuple[str, ...]:
+    """Fields that an update sent and that Apollo's answer shows it did not take.
+
+    Only where the answer leaves no doubt: a field that was to be emptied and is not, a custom field
+    that is not there. Other values can come back in a form of Apollo's own.
+    """
+    missed = [
+        name
+        for name, value in row.values.items()
+        if value is None
+        and target.fields[name].update in sent
+        and not _holds(target.fields[name], after, None)
+        and (target.fields[name].read or "phone_numbers") in after
+    ]
+    held = after.get("typed_custom_fields")
+    if "typed_custom_fields" in sent and isinstance(held, dict):
+        missed += [
+            f"custom field {field_id}"
+            for field_id, value in row.custom.items()
+            if bool(value) is not bool(_plain(held.get(field_id)))
+        ]
+    return tuple(missed)
+
+
 def _by_endpoint(
     target: ObjectType, differing: Values, custom: Values, lists: tuple[str, ...]
 ) -> Changes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
 
 from target_apollo.ledger import (
     Intent,
@@ -32,6 +34,9 @@ _STATUS = {
 }
 _CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, LinkStatus.EXISTING}
 
+#: Runs among which the one is looked up that left a row unfinished.
+_LATEST_RUNS = 500
+
 
 @dataclass(frozen=True)
 class Recalled:
@@ -40,12 +45,13 @@ class Recalled:
     Attributes:
         open: Rows to be written, with their Apollo id where it is known.
         settled: Rows that need no request, with their outcome and Apollo id.
-        unfinished: Numbers of rows whose last write was sent and never confirmed.
+        unfinished: Numbers of rows whose last write was sent and never confirmed, and when the run
+            that sent them began.
     """
 
     open: list[Row] = field(default_factory=list)
     settled: list[tuple[Row, Outcome, str]] = field(default_factory=list)
-    unfinished: frozenset[int] = frozenset()
+    unfinished: dict[int, datetime] = field(default_factory=dict)
 
 
 class StreamLinks:
@@ -85,7 +91,6 @@ class StreamLinks:
         links = self._ledger.links(*self._place, [key_of(row) for row in rows])
         self._hashes = {row.number: _payload_hash(row) for row in rows}
         found = Recalled()
-        unfinished: set[int] = set()
         for row in rows:
             link = links.get(key_of(row))
             outcome = self._known_outcome(row, link)
@@ -95,9 +100,15 @@ class StreamLinks:
             if link is not None and link.apollo_id and self._mode is not Mode.INSERT:
                 row = replace(row, apollo_id=row.apollo_id or link.apollo_id)
             if link is not None and link.status is LinkStatus.PENDING:
-                unfinished.add(row.number)
+                began = self._run_starts.get(link.run_id or "")
+                if began is not None:
+                    found.unfinished[row.number] = began
             found.open.append(row)
-        return replace(found, unfinished=frozenset(unfinished))
+        return found
+
+    @cached_property
+    def _run_starts(self) -> dict[str, datetime]:
+        return {run.run_id: run.started_at for run in self._ledger.runs(_LATEST_RUNS)}
 
     def _known_outcome(self, row: Row, link: Link | None) -> Outcome | None:
         if link is None or self._full_resync:

@@ -30,11 +30,15 @@ class Match(enum.Enum):
 
 @dataclass(frozen=True)
 class Matched:
-    """A row and the answered record that names it; none where it is unconfirmed."""
+    """A row and the answered record that names it; none where it is unconfirmed.
+
+    ``sent_before`` says that an earlier request of this run may have created the record already.
+    """
 
     row: Row
     match: Match
     answer: Json | None
+    sent_before: bool = False
 
 
 def match_answers(

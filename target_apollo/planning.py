@@ -76,7 +76,7 @@ class CreateRequest:
 
 
 def create_requests(
-    target: ObjectType, rows: Sequence[Row], batch_size: int, *, lists_apply_to_existing: bool
+    target: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
 ) -> list[CreateRequest]:
     """The fewest bulk_create requests that carry the rows' owners and lists.
 
@@ -85,25 +85,23 @@ def create_requests(
     bulk_update and one list request a batch, the rows go ungrouped.
 
     Args:
-        lists_apply_to_existing: Whether rows that Apollo already has may get the lists. False in
-            mode insert: what exists is left alone, so lists are added to created rows afterwards.
+        spare_existing: Mode insert, where what exists is left alone. Apollo says that a request's
+            lists reach *all* its contacts and leaves open whether its owner does, so both are
+            assigned afterwards, to created rows only.
     """
-    wide_owner = target.fields["owner_id"].create_wide
+    ungrouped = [CreateRequest(tuple(chunk)) for chunk in chunks(rows, batch_size)]
+    if spare_existing:
+        return ungrouped
     groups: dict[tuple[str | None, tuple[str, ...]], list[Row]] = defaultdict(list)
     for row in rows:
-        owner = row.values.get("owner_id") if wide_owner else None
-        groups[owner, row.lists if lists_apply_to_existing else ()].append(row)
+        owner = row.values.get("owner_id") if target.fields["owner_id"].create_wide else None
+        groups[owner, row.lists].append(row)
     grouped = [
         CreateRequest(tuple(chunk), owner_id, label_names)
         for (owner_id, label_names), members in groups.items()
         for chunk in chunks(members, batch_size)
     ]
-    ungrouped = [CreateRequest(tuple(chunk)) for chunk in chunks(rows, batch_size)]
-    # An owner that arrives in a second request would be lost to an insert that is stopped between
-    # the two: its next run finds the record there and leaves it alone.
-    if lists_apply_to_existing and len(grouped) > 3 * len(ungrouped):
-        return ungrouped
-    return grouped
+    return grouped if len(grouped) <= 3 * len(ungrouped) else ungrouped
 
 
 def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:

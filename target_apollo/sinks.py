@@ -61,6 +61,7 @@ class ApolloSink(BatchSink):
             batch_size=self._run.settings.batch_size,
             parallel=self._run.parallel,
             directory=self._run.directory,
+            run_started=self._run.report.started_at,
             settle=self._settle,
             note_unwritable=lambda names: self._run.note_unwritable(
                 self.target_object.kind.value, names
@@ -117,7 +118,7 @@ class ApolloSink(BatchSink):
     def _write(self, rows: Sequence[Row]) -> None:
         links = self._links
         if links is None:
-            self._writer.write(self._with_ids(rows))
+            self._writer.write(self._with_ids(rows), {})
             return
         recalled = links.recall(rows)
         try:
@@ -125,7 +126,7 @@ class ApolloSink(BatchSink):
                 self._settle(row, outcome, apollo_id, None)
             open_rows = self._with_ids(recalled.open)
             links.intend(open_rows)
-            self._writer.write(open_rows)
+            self._writer.write(open_rows, recalled.unfinished)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
             self._run.rejects.sync()

@@ -257,6 +257,19 @@ class TargetApollo(Target):
         self.run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)
         return ending
 
+    def sync(self, file_input: IO[Any] | None = None) -> int:
+        """Reads the input to its end, writes it, and gives the exit code of the run.
+
+        Args:
+            file_input: Singer messages; standard input where it is None.
+        """
+        try:
+            self.listen(file_input)
+        except Exception as problem:
+            if self.finish(problem) is None:
+                raise
+        return self.ending.exit_code
+
     def _handle_termination(
         self,
         signum: int,
@@ -291,12 +304,7 @@ class TargetApollo(Target):
             for sentence in problem.errors:
                 cls.logger.error("%s", sentence)
             sys.exit(2)
-        try:
-            target.listen(file_input)
-        except Exception as problem:
-            if target.finish(problem) is None:
-                raise
-        sys.exit(target.ending.exit_code)
+        sys.exit(target.sync(file_input))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from target_apollo.api import ApolloClient, ApolloError, RequestRefused
-from target_apollo.changes import Changes
+from target_apollo.changes import Changes, not_taken
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.parallel import Parallel
@@ -76,8 +76,7 @@ class Updater:
         answers: dict[str, Json] = {}
         for update, result in zip(single, results, strict=True):
             if isinstance(result, dict):
-                endpoint = self.target.update_endpoint
-                problem = custom_field_rejection(self.target, result, endpoint)
+                problem = self._problem_of(update, result)
                 if problem is None:
                     answers[update.apollo_id] = result
                     continue
@@ -90,6 +89,20 @@ class Updater:
                 raise result
             failed.add(update.apollo_id)
         return [u for u in updates if u.apollo_id not in failed], answers, failure
+
+    def _problem_of(self, update: Update, answer: Json) -> Rejection | None:
+        endpoint = self.target.update_endpoint
+        missed = not_taken(self.target, update.row, update.changes.update, answer)
+        if not missed:
+            return custom_field_rejection(self.target, answer, endpoint)
+        return custom_field_rejection(self.target, answer, endpoint) or Rejection(
+            Reason.NOT_CONFIRMED,
+            f"not confirmed by Apollo: its answer for {self.target.singular} {update.apollo_id} "
+            f"shows that it did not take {', '.join(missed)}",
+            status=200,
+            endpoint=endpoint,
+            attempts=1,
+        )
 
     def _send_one(self, update: Update) -> Json:
         if self.target.kind is ObjectKind.CONTACTS:

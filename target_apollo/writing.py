@@ -7,8 +7,9 @@ and differs, settle.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.api import ApolloClient, ApolloError, BulkCreated, RequestRefused
@@ -27,6 +28,8 @@ from target_apollo.refusals import (
 )
 from target_apollo.rows import Mode, Row
 from target_apollo.updating import Update, Updater
+
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 Settle = Callable[[Row, Outcome, "str | None", "Rejection | None"], None]
 
@@ -48,16 +51,23 @@ class Writer:
     settle: Settle
     directory: Directory
     note_unwritable: Callable[[Sequence[str]], None]
+    run_started: datetime
     _known: dict[str, Json] = field(default_factory=dict)
+    _unfinished: Mapping[int, datetime] = field(default_factory=dict)
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[Row], unfinished: Mapping[int, datetime]) -> None:
         """Writes the rows of a flush, of different source keys; all are settled when it returns.
+
+        Args:
+            unfinished: Numbers of rows that an earlier run sent without learning what became of
+                them, and when that run began.
 
         Raises:
             ApolloError: The run can't go on. Rows that were confirmed until then are settled, the
                 others are not.
         """
         self._known = {}
+        self._unfinished = unfinished
         for wave in waves(rows):
             self._write_wave(wave)
 
@@ -89,7 +99,7 @@ class Writer:
             self.target,
             rows,
             self.batch_size,
-            lists_apply_to_existing=self.mode is not Mode.INSERT,
+            spare_existing=self.mode is Mode.INSERT,
         )
         failure: ApolloError | None = None
         results = self.parallel.run([partial(self._create, request) for request in requests])
@@ -122,11 +132,15 @@ class Writer:
                 silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
             elif unconfirmed:
                 silent.append(unconfirmed)
-            created.matched += [self._look_closer(m) for m in found if m.row not in unconfirmed]
+            created.matched += [
+                replace(self._look_closer(m), sent_before=answer.repeated)
+                for m in found
+                if m.row not in unconfirmed
+            ]
         for rows in silent:
             # Safe to send again: run_dedupe answers with what the first request created.
             again = self._create(replace(request, rows=rows))
-            created.matched += again.matched
+            created.matched += [replace(m, sent_before=True) for m in again.matched]
             created.refused += again.refused
         return created
 
@@ -159,7 +173,7 @@ class Writer:
             self._reject(row, _unmatched(self.target, matched))
             return
         self._know(row, answer)
-        if matched.match is Match.CREATED:
+        if matched.match is Match.CREATED or self._created_before(matched, answer):
             behind = left_to_write(self.target, request, row)
             refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
             if behind or refused:
@@ -172,6 +186,20 @@ class Writer:
             self._settle(row, Outcome.EXISTING, answer)
         else:
             updates.append(self._update_of(row, answer))
+
+    def _created_before(self, matched: Matched, answer: Json) -> bool:
+        """Whether an insert finds a record that it made itself by a try whose answer was lost.
+
+        Such a record lacks what bulk_create does not carry. One that was there before is older
+        than the try.
+        """
+        since = self._unfinished.get(matched.row.number)
+        if since is None and matched.sent_before:
+            since = self.run_started
+        if self.mode is not Mode.INSERT or since is None:
+            return False
+        created_at = _moment(answer.get("created_at"))
+        return created_at is not None and created_at >= since - _CLOCKS_DIFFER_BY
 
     # --- updating
 
@@ -270,6 +298,15 @@ class Writer:
 class _Created:
     matched: list[Matched] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
+
+
+def _moment(written: object) -> datetime | None:
+    try:
+        # Python 3.10 reads no closing Z.
+        found = datetime.fromisoformat(str(written).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def _unmatched(target: ObjectType, matched: Matched) -> Rejection:

@@ -269,7 +269,11 @@ class ApolloClient:
         if label_names:
             body["append_label_names"] = list(label_names)
         answer = self._send("POST", f"/{name}/bulk_create", endpoint, body)
-        return BulkCreated(answer.records(f"created_{name}"), answer.records(f"existing_{name}"))
+        return BulkCreated(
+            answer.records(f"created_{name}"),
+            answer.records(f"existing_{name}"),
+            repeated=answer.attempts > 1,
+        )
 
     def _stages(self, name: str, endpoint: str) -> list[Stage]:
         body = self._send("GET", f"/{name}", endpoint)

@@ -66,8 +66,10 @@ class CustomField:
 class BulkCreated:
     """The records of a bulk_create: new ones, and ones that were there before and stay unmodified.
 
-    Neither list has a promised order, and fewer records than were sent may come back.
+    Neither list has a promised order, and fewer records than were sent may come back. `repeated`
+    says that an earlier try of the request may have created some of those in `existing`.
     """
 
     created: list[JSON] = field(repr=False)
     existing: list[JSON] = field(repr=False)
+    repeated: bool = False

@@ -26,6 +26,11 @@ class Body:
         self._endpoint = endpoint
         self._answer = answer
 
+    @property
+    def attempts(self) -> int:
+        """Tries that it took to get the answer."""
+        return self._answer.attempts
+
     def lost(self, what: str) -> AnswerLost:
         """Return the error for an answer that does not confirm the request."""
         return AnswerLost(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +17,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.target import TargetApollo
 
 Message = dict[str, Any]
 
@@ -129,6 +134,40 @@ def target_config(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def sync(
+    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
+) -> Callable[..., TargetRun]:
+    """Runs the target inside the test, against the sandbox over its socket: no process to start."""
+
+    def run(messages: Iterable[Message | str] | bytes, **settings: Any) -> TargetRun:
+        config = target_config(settings.pop("sandbox", apollo), **settings)
+        for name in ("rejects.singer", "summary.json"):
+            (tmp_path / name).unlink(missing_ok=True)
+        sent = messages if isinstance(messages, bytes) else lines_of(messages)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        out, log = io.StringIO(), io.StringIO()
+        listener = logging.StreamHandler(log)
+        logging.getLogger("target-apollo").addHandler(listener)
+        try:
+            with contextlib.redirect_stdout(out):
+                target = TargetApollo(config=json.loads(config.read_text()))
+                exit_code = target.sync(io.BytesIO(sent))
+        finally:
+            logging.getLogger("target-apollo").removeHandler(listener)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return TargetRun(
+            exit_code=exit_code,
+            states=[json.loads(line) for line in out.getvalue().splitlines()],
+            log=log.getvalue(),
+            summary=json.loads((tmp_path / "summary.json").read_text()),
+            rejects=read_rejects(tmp_path / "rejects.singer"),
+        )
+
+    return run
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ def contacts(count: int, start: int = 0, **values: object) -> list[dict[str, obj
 
 @pytest.mark.parametrize(("count", "requests"), [(100, 1), (101, 2), (250, 3)])
 def test_new_rows_are_created_a_hundred_a_request(
-    apollo: Sandbox, run_target: Run, count: int, requests: int
+    apollo: Sandbox, sync: Run, count: int, requests: int
 ) -> None:
-    done = run_target([schema("contacts"), *contacts(count), state({"at": count})])
+    done = sync([schema("contacts"), *contacts(count), state({"at": count})])
 
     assert done.exit_code == 0, done.log
     assert done.records == {"received": count, "created": count}
@@ -41,10 +41,10 @@ def test_new_rows_are_created_a_hundred_a_request(
     }
 
 
-def test_insert_leaves_what_exists_alone(apollo: Sandbox, run_target: Run) -> None:
+def test_insert_leaves_what_exists_alone(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(email="person0@example0.com", first_name="Old", title="Boss")
 
-    done = run_target(
+    done = sync(
         [schema("contacts"), *contacts(2, title="New", label_names=["Fresh"])], mode="insert"
     )
 
@@ -55,11 +55,11 @@ def test_insert_leaves_what_exists_alone(apollo: Sandbox, run_target: Run) -> No
     assert len(new["label_ids"]) == 1
 
 
-def test_upsert_updates_only_rows_that_differ(apollo: Sandbox, run_target: Run) -> None:
+def test_upsert_updates_only_rows_that_differ(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(email="person0@example0.com", first_name="First0", last_name="Last0")
     apollo.store.add_contact(email="person1@example1.com", first_name="Other", last_name="Last1")
 
-    done = run_target([schema("contacts"), *contacts(3)])
+    done = sync([schema("contacts"), *contacts(3)])
 
     assert done.records == {"received": 3, "created": 1, "updated": 1, "unchanged": 1}
     assert apollo.count("PATCH /contacts/{id}") == 1
@@ -67,35 +67,31 @@ def test_upsert_updates_only_rows_that_differ(apollo: Sandbox, run_target: Run) 
     assert names["person1@example1.com"] == "First1"
 
 
-def test_upsert_leaves_fields_alone_that_the_row_does_not_carry(
-    apollo: Sandbox, run_target: Run
-) -> None:
+def test_upsert_leaves_fields_alone_that_the_row_does_not_carry(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(email="person0@example0.com", title="Kept by sales")
 
-    run_target([schema("contacts"), *contacts(1)])
+    sync([schema("contacts"), *contacts(1)])
 
     assert apollo.store.contacts()[0]["title"] == "Kept by sales"
 
 
-def test_a_second_run_of_the_same_rows_sends_no_write(apollo: Sandbox, run_target: Run) -> None:
+def test_a_second_run_of_the_same_rows_sends_no_write(apollo: Sandbox, sync: Run) -> None:
     rows = [schema("contacts"), *contacts(120)]
-    run_target(rows)
+    sync(rows)
     apollo.reset_log()
 
-    done = run_target(rows)
+    done = sync(rows)
 
     assert done.records == {"received": 120, "unchanged": 120}
     assert apollo.count("POST /contacts/bulk_create") == 0
 
 
-def test_a_second_run_without_a_ledger_compares_with_apollo(
-    apollo: Sandbox, run_target: Run
-) -> None:
+def test_a_second_run_without_a_ledger_compares_with_apollo(apollo: Sandbox, sync: Run) -> None:
     rows = [schema("contacts"), *contacts(120, title="Buyer", phone_number="+49 30 1234567")]
-    run_target(rows, ledger_url="")
+    sync(rows, ledger_url="")
     apollo.reset_log()
 
-    done = run_target(rows, ledger_url="")
+    done = sync(rows, ledger_url="")
 
     assert done.records == {"received": 120, "unchanged": 120}
     assert apollo.count("POST /contacts/bulk_create") == 2
@@ -103,22 +99,20 @@ def test_a_second_run_without_a_ledger_compares_with_apollo(
 
 
 def test_a_changed_email_of_a_known_row_updates_the_same_contact(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
-    run_target([schema("contacts"), record("contacts", id=1, email="old@a.com", first_name="A")])
+    sync([schema("contacts"), record("contacts", id=1, email="old@a.com", first_name="A")])
 
-    done = run_target(
-        [schema("contacts"), record("contacts", id=1, email="new@a.com", first_name="A")]
-    )
+    done = sync([schema("contacts"), record("contacts", id=1, email="new@a.com", first_name="A")])
 
     assert done.records == {"received": 1, "updated": 1}
     assert [c["email"] for c in apollo.store.contacts()] == ["new@a.com"]
 
 
-def test_update_writes_by_the_apollo_id_of_the_row(apollo: Sandbox, run_target: Run) -> None:
+def test_update_writes_by_the_apollo_id_of_the_row(apollo: Sandbox, sync: Run) -> None:
     known = apollo.store.add_contact(email="a@a.com", title="Old")
 
-    done = run_target(
+    done = sync(
         [schema("contacts"), record("contacts", id=1, apollo_id=known["id"], title="New")],
         mode="update",
     )
@@ -129,13 +123,11 @@ def test_update_writes_by_the_apollo_id_of_the_row(apollo: Sandbox, run_target: 
     assert apollo.count("POST /contacts/bulk_create") == 0
 
 
-def test_update_takes_the_single_key_property_for_the_apollo_id(
-    apollo: Sandbox, run_target: Run
-) -> None:
+def test_update_takes_the_single_key_property_for_the_apollo_id(apollo: Sandbox, sync: Run) -> None:
     known = apollo.store.add_account(domain="a.com", name="Old")
     stream = {"properties": {"crm_id": {"type": "string"}, "name": {"type": "string"}}}
 
-    done = run_target(
+    done = sync(
         [
             schema("accounts", stream, key="crm_id"),
             record("accounts", crm_id=known["id"].upper(), name="New"),
@@ -147,21 +139,17 @@ def test_update_takes_the_single_key_property_for_the_apollo_id(
     assert apollo.store.accounts()[0]["name"] == "New"
 
 
-def test_update_finds_the_id_in_the_ledger_of_an_earlier_upsert(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    run_target([schema("contacts"), *contacts(1)])
+def test_update_finds_the_id_in_the_ledger_of_an_earlier_upsert(apollo: Sandbox, sync: Run) -> None:
+    sync([schema("contacts"), *contacts(1)])
 
-    done = run_target([schema("contacts"), *contacts(1, title="New")], mode="update")
+    done = sync([schema("contacts"), *contacts(1, title="New")], mode="update")
 
     assert done.records == {"received": 1, "updated": 1}
     assert apollo.store.contacts()[0]["title"] == "New"
 
 
-def test_update_without_an_id_is_rejected_with_what_it_needs(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    done = run_target([schema("contacts"), *contacts(1)], mode="update")
+def test_update_without_an_id_is_rejected_with_what_it_needs(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), *contacts(1)], mode="update")
 
     assert done.reasons == ["update_needs_id"]
     detail = done.rejects[0]["record"]["_reject"]["detail"]
@@ -169,10 +157,10 @@ def test_update_without_an_id_is_rejected_with_what_it_needs(
     assert apollo.store.contacts() == []
 
 
-def test_accounts_are_written_like_contacts(apollo: Sandbox, run_target: Run) -> None:
+def test_accounts_are_written_like_contacts(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_account(domain="b.com", name="Old B")
 
-    done = run_target(
+    done = sync(
         [
             schema("crm-accounts"),
             record("crm-accounts", id=1, domain="https://www.A.com/about", name="A"),
@@ -187,10 +175,8 @@ def test_accounts_are_written_like_contacts(apollo: Sandbox, run_target: Run) ->
     }
 
 
-def test_accounts_are_there_before_the_contacts_that_came_first(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    run_target(
+def test_accounts_are_there_before_the_contacts_that_came_first(apollo: Sandbox, sync: Run) -> None:
+    sync(
         [
             schema("contacts"),
             schema("accounts"),
@@ -203,7 +189,7 @@ def test_accounts_are_there_before_the_contacts_that_came_first(
     assert order == ["POST /accounts/bulk_create", "POST /contacts/bulk_create"]
 
 
-def test_owners_and_lists_are_grouped_into_requests(apollo: Sandbox, run_target: Run) -> None:
+def test_owners_and_lists_are_grouped_into_requests(apollo: Sandbox, sync: Run) -> None:
     owners = [apollo.store.add_user(email=f"rep{n}@team.com")["id"] for n in range(2)]
     rows = [
         record(
@@ -212,7 +198,7 @@ def test_owners_and_lists_are_grouped_into_requests(apollo: Sandbox, run_target:
         for n in range(50)
     ]
 
-    done = run_target([schema("contacts"), *rows])
+    done = sync([schema("contacts"), *rows])
 
     assert done.records == {"received": 50, "created": 50}
     assert apollo.count("POST /contacts/bulk_create") == 2
@@ -221,13 +207,13 @@ def test_owners_and_lists_are_grouped_into_requests(apollo: Sandbox, run_target:
     assert all(len(c["label_ids"]) == 1 for c in apollo.store.contacts())
 
 
-def test_many_owners_are_assigned_afterwards_in_bulk(apollo: Sandbox, run_target: Run) -> None:
+def test_many_owners_are_assigned_afterwards_in_bulk(apollo: Sandbox, sync: Run) -> None:
     owners = [apollo.store.add_user(email=f"rep{n}@team.com")["id"] for n in range(40)]
     rows = [
         record("contacts", id=n, email=f"p{n}@a.com", owner_id=owners[n % 40]) for n in range(80)
     ]
 
-    done = run_target([schema("contacts"), *rows])
+    done = sync([schema("contacts"), *rows])
 
     assert done.records == {"received": 80, "created": 80}
     assert len([r for r in apollo.requests if r.method != "GET"]) <= 3
@@ -235,10 +221,8 @@ def test_many_owners_are_assigned_afterwards_in_bulk(apollo: Sandbox, run_target
     assert held == {f"p{n}@a.com": owners[n % 40] for n in range(80)}
 
 
-def test_what_bulk_create_does_not_take_is_carried_by_a_patch(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    done = run_target([schema("contacts"), *contacts(1, mobile_phone="+4915112345678")])
+def test_what_bulk_create_does_not_take_is_carried_by_a_patch(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), *contacts(1, mobile_phone="+4915112345678")])
 
     assert done.records == {"received": 1, "created": 1}
     assert apollo.count("PATCH /contacts/{id}") == 1
@@ -246,19 +230,19 @@ def test_what_bulk_create_does_not_take_is_carried_by_a_patch(
     assert [(n["type"], n["sanitized_number"]) for n in numbers] == [("mobile", "+4915112345678")]
 
 
-def test_lists_are_added_without_touching_the_others(apollo: Sandbox, run_target: Run) -> None:
-    run_target([schema("contacts"), *contacts(1, label_names=["First"])])
+def test_lists_are_added_without_touching_the_others(apollo: Sandbox, sync: Run) -> None:
+    sync([schema("contacts"), *contacts(1, label_names=["First"])])
 
-    run_target([schema("contacts"), *contacts(1, label_names=["Second"])])
+    sync([schema("contacts"), *contacts(1, label_names=["Second"])])
 
     assert len(apollo.store.contacts()[0]["label_ids"]) == 2
 
 
-def test_names_are_resolved_to_ids(apollo: Sandbox, run_target: Run) -> None:
+def test_names_are_resolved_to_ids(apollo: Sandbox, sync: Run) -> None:
     owner = apollo.store.add_user(email="Rep@Team.com")
     stage = apollo.store.contact_stages[1]
 
-    done = run_target(
+    done = sync(
         [
             schema("contacts"),
             *contacts(1, owner_email="rep@team.com", contact_stage=stage["name"].upper()),
@@ -271,7 +255,7 @@ def test_names_are_resolved_to_ids(apollo: Sandbox, run_target: Run) -> None:
 
 
 def test_a_property_with_the_label_of_a_custom_field_is_written_there(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
     field = apollo.store.add_custom_field("contact", "Lead Score", "number")
     stream = {
@@ -282,9 +266,7 @@ def test_a_property_with_the_label_of_a_custom_field_is_written_there(
         }
     }
 
-    run_target(
-        [schema("contacts", stream), record("contacts", id=1, email="a@a.com", lead_score=7.5)]
-    )
+    sync([schema("contacts", stream), record("contacts", id=1, email="a@a.com", lead_score=7.5)])
 
     assert apollo.store.contacts()[0]["typed_custom_fields"] == {_bare(field["id"]): "7.5"}
 
@@ -293,10 +275,10 @@ def _bare(field_id: str) -> str:
     return field_id.split(".")[-1]
 
 
-def test_a_null_is_not_sent_unless_it_is_to_clear(apollo: Sandbox, run_target: Run) -> None:
+def test_a_null_is_not_sent_unless_it_is_to_clear(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(email="person0@example0.com", title="Kept")
-    run_target([schema("contacts"), *contacts(1, title=None)])
+    sync([schema("contacts"), *contacts(1, title=None)])
     assert apollo.store.contacts()[0]["title"] == "Kept"
 
-    run_target([schema("contacts"), *contacts(1, title=None)], null_policy="clear")
+    sync([schema("contacts"), *contacts(1, title=None)], null_policy="clear")
     assert not apollo.store.contacts()[0]["title"]

@@ -1,0 +1,94 @@
+"""Where commands take the target's settings from: the files and variables that it reads itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from singer_sdk.configuration._dict_config import parse_environment_config
+
+from target_apollo.settings import Settings, SettingsError, problems_of
+from target_apollo.target import TargetApollo
+
+_PREFIX = "TARGET_APOLLO_"
+_ENVIRONMENT = "ENV"
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds `--config`, which means what it means for the target."""
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="JSON file with the target's settings, a later one wins; ENV for the environment "
+        f"variables {_PREFIX}… (the default without any --config)",
+    )
+
+
+def read_settings(sources: Sequence[str]) -> Settings:
+    """The settings that the target would run with, checked as it checks them.
+
+    Args:
+        sources: Paths of JSON files, and ``ENV`` for the environment, which wins over the files;
+            none at all is the environment.
+
+    Raises:
+        SettingsError: A file can't be read, or a sentence for every setting that is wrong.
+    """
+    schema = TargetApollo.config_jsonschema
+    TargetApollo.append_builtin_config(schema)
+    config: dict[str, Any] = {}
+    for source in sources:
+        if source != _ENVIRONMENT:
+            config |= _read_file(source)
+    if not sources or _ENVIRONMENT in sources:
+        config |= _read_environment(schema)
+    problems = problems_of(config, schema)
+    if problems and not config:
+        problems.append(f"Give a settings file with --config, or set {_PREFIX}API_KEY.")
+    if problems:
+        raise SettingsError(problems)
+    for name, setting in schema["properties"].items():
+        if "default" in setting and config.get(name) is None:
+            config[name] = setting["default"]
+    return Settings.of(config)
+
+
+def _read_file(path: str) -> Mapping[str, Any]:
+    # Neither the parser's words nor the file's are shown: a secret may stand at the broken place.
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as problem:
+        raise SettingsError(
+            [f"The settings file {path} can't be read: {problem.strerror}."]
+        ) from None
+    except json.JSONDecodeError as problem:
+        raise SettingsError(
+            [f"The settings file {path} is no JSON: see line {problem.lineno}."]
+        ) from None
+    except (ValueError, RecursionError):
+        raise SettingsError([f"The settings file {path} is no JSON in UTF-8."]) from None
+    if not isinstance(content, dict):
+        raise SettingsError([f"The settings file {path} must hold a JSON object."])
+    return content
+
+
+def _read_environment(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings among the environment variables, by the SDK's own rules.
+
+    They are read one by one, so that one that can't be read is called by its name.
+    """
+    found: dict[str, Any] = {}
+    for name, setting in schema["properties"].items():
+        try:
+            found |= parse_environment_config({"properties": {name: setting}}, _PREFIX)
+        except ValueError:
+            variable = f"{_PREFIX}{name.upper()}"
+            raise SettingsError(
+                [f"The environment variable {variable} holds no value of its setting's type."]
+            ) from None
+    return found
