@@ -44,13 +44,13 @@ class Recalled:
 
     Attributes:
         open: Rows to be written, with their Apollo id where it is known.
-        settled: Rows that need no request, with their outcome and Apollo id.
+        settled: Rows that need no request, with their outcome. Their links stay as they are.
         unfinished: Numbers of rows whose last write was sent and never confirmed, and when the run
             that sent them began.
     """
 
     open: list[Row] = field(default_factory=list)
-    settled: list[tuple[Row, Outcome, str]] = field(default_factory=list)
+    settled: list[tuple[Row, Outcome]] = field(default_factory=list)
     unfinished: dict[int, datetime] = field(default_factory=dict)
 
 
@@ -94,8 +94,8 @@ class StreamLinks:
         for row in rows:
             link = links.get(key_of(row))
             outcome = self._known_outcome(row, link)
-            if outcome is not None and link is not None and link.apollo_id:
-                found.settled.append((row, outcome, link.apollo_id))
+            if outcome is not None:
+                found.settled.append((row, outcome))
                 continue
             if link is not None and link.apollo_id and self._mode is not Mode.INSERT:
                 row = replace(row, apollo_id=row.apollo_id or link.apollo_id)

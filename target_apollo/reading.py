@@ -6,18 +6,20 @@ address, so here it is handed on with its number and length only.
 
 from __future__ import annotations
 
+import os
+import select
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 Message = dict[str, Any]
-#: What is wrong with a line that can't be read; None for a message that can.
+_CHUNK = 1 << 20
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -31,6 +33,7 @@ class LineReader(GenericSingerReader[bytes]):
     Attributes:
         on_unreadable: Called with line, line number and what is wrong with it.
         stopped: Set to leave the loop before the next line.
+        on_idle: Called when no line has come for `idle_seconds`.
         waiting: True while the main thread is blocked in a read; only then may `StopReading` be
             raised in it.
     """
@@ -38,6 +41,8 @@ class LineReader(GenericSingerReader[bytes]):
     def __init__(self) -> None:
         super().__init__()
         self.on_unreadable: Callable[[bytes, int, str], None] = _refuse
+        self.on_idle: Callable[[], None] = _do_nothing
+        self.idle_seconds = 1.0
         self.stopped = False
         self.waiting = False
         self.line_number = 0
@@ -72,7 +77,7 @@ class LineReader(GenericSingerReader[bytes]):
     ) -> Counter[str]:
         """Hands each message to the callback of its type until the input ends or a signal comes."""
         counts: Counter[str] = Counter()
-        source = _undecoded(file_input or self.default_input)
+        source = LineSource(file_input or self.default_input, self.idle_seconds)
         try:
             while line := self._next_line(source):
                 self.line_number += 1
@@ -96,19 +101,73 @@ class LineReader(GenericSingerReader[bytes]):
             self.waiting = False
         return counts
 
-    def _next_line(self, source: IO[bytes]) -> bytes:
+    def _next_line(self, source: LineSource) -> bytes:
         self.waiting = True
         # A signal between the two statements finds `waiting` set and raises: nothing is lost,
         # since nothing was read yet.
         if self.stopped:
             return b""
+        while not source.ready():
+            self.waiting = False
+            self.on_idle()
+            self.waiting = True
         line = source.readline()
         self.waiting = False
-        return line.encode() if isinstance(line, str) else line
+        return line
 
 
-def _undecoded(source: IO[Any]) -> IO[bytes]:
-    return cast("IO[bytes]", getattr(source, "buffer", source))
+class LineSource:
+    """Lines of a file or pipe, and whether one is there to be read now.
+
+    A blocking read would keep a partial batch, and STATE with it, waiting for the next message of
+    a tap that has fallen silent.
+    """
+
+    def __init__(self, source: IO[Any], idle_seconds: float) -> None:
+        self._source = getattr(source, "buffer", source)
+        self._idle_seconds = idle_seconds
+        #: Pieces of a line whose end has not come yet.
+        self._parts: list[bytes] = []
+        self._lines: deque[bytes] = deque()
+        self._ended = False
+        try:
+            self._descriptor = self._source.fileno()
+            select.select([self._descriptor], [], [], 0)
+        except (AttributeError, OSError, ValueError):
+            # Text in memory, or a file that can't be waited for: reading never blocks for long.
+            self._descriptor = None
+
+    def ready(self) -> bool:
+        """Waits for a whole line, or for the end; False when none came for `idle_seconds`."""
+        if self._descriptor is None:
+            return True
+        while not self._lines and not self._ended:
+            found, _, _ = select.select([self._descriptor], [], [], self._idle_seconds)
+            if not found:
+                return False
+            self._take(os.read(self._descriptor, _CHUNK))
+        return True
+
+    def readline(self) -> bytes:
+        """The next line; empty at the end. To be called when `ready` has said so."""
+        if self._descriptor is None:
+            line = self._source.readline()
+            return line.encode() if isinstance(line, str) else line
+        return self._lines.popleft() if self._lines else b""
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            self._ended = True
+            if self._parts:
+                self._lines.append(b"".join(self._parts))
+            return
+        *whole, rest = chunk.split(b"\n")
+        if whole:
+            whole[0] = b"".join([*self._parts, whole[0]])
+            self._parts = []
+            self._lines.extend(line + b"\n" for line in whole)
+        if rest:
+            self._parts.append(rest)
 
 
 def _shape_problem(message: Message) -> str | None:
@@ -120,6 +179,10 @@ def _shape_problem(message: Message) -> str | None:
     if kind == "STATE" and "value" not in message:
         return "a STATE without 'value'"
     return None
+
+
+def _do_nothing() -> None:
+    """For a reader without a target."""
 
 
 def _refuse(line: bytes, line_number: int, problem: str) -> None:

@@ -17,6 +17,7 @@ from target_apollo.api import (
     ApiKeyAuth,
     ApolloClient,
     EndpointForbidden,
+    RequestRefused,
     Transport,
     Wait,
 )
@@ -95,6 +96,12 @@ class Run:
         except EndpointForbidden:
             # A key that may not ask who it is can still be allowed to write.
             team = "unknown"
+        except RequestRefused as refusal:
+            raise RunError(
+                f"There is no Apollo API at the address in the setting api_url: it answers "
+                f"{refusal.endpoint} with status {refusal.status}.",
+                exit_code=2,
+            ) from refusal
         self.logger.info(
             "Run %s writes to Apollo team %s at %s",
             self.run_id,

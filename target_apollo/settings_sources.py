@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from singer_sdk.configuration._dict_config import parse_environment_config
-
+from target_apollo.environment import PREFIX, read_environment
 from target_apollo.settings import Settings, SettingsError, problems_of
 from target_apollo.target import TargetApollo
 
-_PREFIX = "TARGET_APOLLO_"
 _ENVIRONMENT = "ENV"
 
 
@@ -25,7 +23,7 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="JSON file with the target's settings, a later one wins; ENV for the environment "
-        f"variables {_PREFIX}… (the default without any --config)",
+        f"variables {PREFIX}… (the default without any --config)",
     )
 
 
@@ -46,10 +44,10 @@ def read_settings(sources: Sequence[str]) -> Settings:
         if source != _ENVIRONMENT:
             config |= _read_file(source)
     if not sources or _ENVIRONMENT in sources:
-        config |= _read_environment(schema)
+        config |= read_environment(schema)
     problems = problems_of(config, schema)
     if problems and not config:
-        problems.append(f"Give a settings file with --config, or set {_PREFIX}API_KEY.")
+        problems.append(f"Give a settings file with --config, or set {PREFIX}API_KEY.")
     if problems:
         raise SettingsError(problems)
     for name, setting in schema["properties"].items():
@@ -75,20 +73,3 @@ def _read_file(path: str) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError([f"The settings file {path} must hold a JSON object."])
     return content
-
-
-def _read_environment(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings among the environment variables, by the SDK's own rules.
-
-    They are read one by one, so that one that can't be read is called by its name.
-    """
-    found: dict[str, Any] = {}
-    for name, setting in schema["properties"].items():
-        try:
-            found |= parse_environment_config({"properties": {name: setting}}, _PREFIX)
-        except ValueError:
-            variable = f"{_PREFIX}{name.upper()}"
-            raise SettingsError(
-                [f"The environment variable {variable} holds no value of its setting's type."]
-            ) from None
-    return found

@@ -122,8 +122,8 @@ class ApolloSink(BatchSink):
             return
         recalled = links.recall(rows)
         try:
-            for row, outcome, apollo_id in recalled.settled:
-                self._settle(row, outcome, apollo_id, None)
+            for row, outcome in recalled.settled:
+                self._count(row, outcome, None)
             open_rows = self._with_ids(recalled.open)
             links.intend(open_rows)
             self._writer.write(open_rows, recalled.unfinished)
@@ -186,6 +186,9 @@ class ApolloSink(BatchSink):
     ) -> None:
         if self._links is not None:
             self._links.note(row, outcome, apollo_id, why)
+        self._count(row, outcome, why)
+
+    def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:
         for number in row.numbers:
             received = self._open.pop(number)
             if why is not None:

@@ -6,9 +6,9 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, ClassVar, NoReturn, cast
 
 from singer_sdk import Target
 from singer_sdk.exceptions import (
@@ -31,11 +31,12 @@ from singer_sdk.sinks import Sink
 from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
 from target_apollo.ending import RECORD_ERRORS, Ending, ending_of, verdict
+from target_apollo.environment import read_environment
 from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.reading import LineReader, Message, StopReading
 from target_apollo.run import Received, Run
-from target_apollo.settings import SCHEMA, Settings, problems_of
+from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
 
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
@@ -82,6 +83,7 @@ class TargetApollo(Target):
         self._MAX_RECORD_AGE_IN_MINUTES = self.run.settings.max_record_age_seconds / 60
         self._reader = cast("LineReader", self.message_reader)
         self._reader.on_unreadable = self._reject_line
+        self._reader.on_idle = self._write_aged
 
     # --- settings
 
@@ -201,8 +203,14 @@ class TargetApollo(Target):
 
     def _process_state_message(self, message_dict: Message) -> None:
         self._checkpoint.hold(message_dict["value"])
-        # The SDK looks at the age of pending records when a record comes; a stream that has
-        # fallen silent would hold STATE back.
+        self._write_aged()
+
+    def _write_aged(self) -> None:
+        """Writes batches that have waited for `max_record_age_seconds`.
+
+        The SDK looks at their age when a record comes; a stream that has fallen silent would hold
+        STATE back.
+        """
         self._handle_max_record_age()
         self.pass_state()
 
@@ -270,6 +278,12 @@ class TargetApollo(Target):
                 raise
         return self.ending.exit_code
 
+    @classmethod
+    def _say(cls, problems: Iterable[str]) -> NoReturn:
+        for sentence in problems:
+            cls.logger.error("%s", sentence)
+        sys.exit(2)
+
     def _handle_termination(
         self,
         signum: int,
@@ -299,11 +313,15 @@ class TargetApollo(Target):
             super().invoke(about=True, about_format=about_format)
         config = config or _ConfigInput()
         try:
-            target = cls(config=config.config, parse_env_config=config.parse_env)
+            settings = dict(config.config)
+            if config.parse_env:
+                cls.append_builtin_config(cls.config_jsonschema)
+                settings |= read_environment(cls.config_jsonschema)
+            target = cls(config=settings)
         except ConfigValidationError as problem:
-            for sentence in problem.errors:
-                cls.logger.error("%s", sentence)
-            sys.exit(2)
+            cls._say(problem.errors)
+        except SettingsError as problem:
+            cls._say(problem.problems)
         sys.exit(target.sync(file_input))
 
 

@@ -117,7 +117,8 @@ apollo_ledger_version = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
 )
 
-_CREATION_LOCK = 0x61706F6C6C6F  # "apollo"; any number that all releases share
+CREATION_LOCK = 0x61706F6C6C6F
+"""Key of the advisory lock for changes of the tables; the same in all releases."""
 
 
 def version_of(connection: Connection) -> int | None:
@@ -146,7 +147,7 @@ def bring_up_to_date(connection: Connection) -> None:
     PostgreSQL an advisory lock makes the second wait and find the work done.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATION_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
     version = version_of(connection)
     refuse_newer(version)
     if version == VERSION:

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 KEY = "k3y-that-must-not-be-seen"
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def running_server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    running_server.start_anew()
+    return running_server
 
 
 @pytest.fixture

@@ -67,17 +67,23 @@ class Server:
     """Answers from a script, in order; when it is used up, by `default`."""
 
     def __init__(self, *, prefix: str = "/api/v1") -> None:
-        self.received: list[Received] = []
-        self.connections = 0
-        self.script: deque[Reply] = deque()
-        self.default: Callable[[Received], Reply] = lambda _: Reply()
         self.over = threading.Event()
         self._lock = threading.Lock()
+        self.start_anew()
         self._prefix = prefix
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.005,))
         self._thread.start()
+
+    def start_anew(self) -> None:
+        """Forget the past: what came, what was to be answered, and who still waits in silence."""
+        self.over.set()
+        self.over = threading.Event()
+        self.received: list[Received] = []
+        self.connections = 0
+        self.script: deque[Reply] = deque()
+        self.default: Callable[[Received], Reply] = lambda _: Reply()
 
     @property
     def port(self) -> int:

@@ -193,6 +193,16 @@ def test_contacts_are_created_with_dedupe_owner_and_lists_for_the_whole_request(
     )
 
 
+def test_a_creation_says_whether_it_was_sent_more_than_once(
+    server: Server, client: ApolloClient
+) -> None:
+    made = Reply(body={"created_contacts": [], "existing_contacts": [{"id": ID}]})
+    server.answers(made, Reply(500), made)
+
+    assert not client.create_contacts([{}]).repeated
+    assert client.create_contacts([{}]).repeated
+
+
 def test_accounts_are_created_with_dedupe(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body={"created_accounts": [], "existing_accounts": [{"id": ID}]}))
 

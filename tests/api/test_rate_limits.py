@@ -188,6 +188,20 @@ def test_a_stop_ends_the_wait_for_the_rate_limit_at_once(
     assert len(server.received) == 1
 
 
+def test_a_stopped_run_does_not_begin_to_wait(
+    server: Server, transport: Transport, stop: threading.Event, waits: list[Wait]
+) -> None:
+    server.answers(limited("3000"))
+    with pytest.raises(QuotaExhausted):
+        transport.send(WRITE)
+    stop.set()
+
+    with pytest.raises(RunStopped):
+        transport.send(WRITE)
+
+    assert waits == []
+
+
 HEADERS = {
     "x-rate-limit-minute": "50",
     "x-minute-usage": "2",

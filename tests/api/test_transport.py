@@ -143,6 +143,16 @@ def test_connections_are_used_again_by_later_threads(server: Server, transport: 
     assert (len(server.received), server.connections) == (3, 1)
 
 
+def test_parallel_requests_keep_their_connections(server: Server, connect: Connect) -> None:
+    transport = connect(parallel_requests=4)
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(transport.send, [READ] * 12))
+
+    assert len(server.received) == 36
+    assert server.connections <= 4
+
+
 @pytest.mark.parametrize("lost", LOST.values(), ids=list(LOST))
 def test_after_a_lost_answer_the_request_is_sent_again(
     server: Server, connect: Connect, lost: Reply
@@ -199,6 +209,19 @@ def test_every_retry_is_told_with_its_reason(
     assert [(wait.endpoint, wait.reason.value) for wait in waits] == [
         (CREATE, "retry after a lost answer")
     ] * 2
+
+
+def test_retries_wait_for_a_random_part_of_a_time_that_doubles(
+    server: Server, connect: Connect, waits: list[Any]
+) -> None:
+    server.default = lambda _: Reply(500)
+
+    with pytest.raises(AnswerLost):
+        connect(max_retries=6, backoff_base_seconds=0.002).send(WRITE)
+
+    longest = [0.002 * 2**tries for tries in range(6)]
+    assert all(0 <= wait.seconds <= most for wait, most in zip(waits, longest, strict=True))
+    assert sum(wait.seconds for wait in waits) > 0
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 413, 415, 422, 451])

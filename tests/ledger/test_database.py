@@ -173,6 +173,11 @@ def test_a_wrong_password_is_shown_nowhere(
     assert "s3cret" not in sentence + caplog.text
 
 
+def test_the_passwords_of_a_url_are_blanked_out_of_a_drivers_message() -> None:
+    address = Address.of("postgresql://ada:s3cret@host/crm?sslpassword=t0p&password=other")
+    assert address.without_secrets("s3cret, t0p, other, ada") == "***, ***, ***, ada"
+
+
 def test_a_short_url_and_a_full_one_mean_the_same_driver() -> None:
     names = {
         Address.of(f"{scheme}://user@host/db").url.drivername

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from target_apollo.ledger import AnotherRunActive, Ledger
+from target_apollo.ledger.schema import CREATION_LOCK
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 Sql = Callable[[str], list[tuple[object, ...]]]
@@ -95,6 +97,26 @@ def test_processes_that_create_the_same_ledger_at_once_all_succeed(
     assert [said(child) for child in children] == ["opened"] * 5
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(1,)]
     assert run_sql("SELECT count(*) FROM apollo_links") == [(5,)]
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_a_process_waits_for_another_that_is_creating_the_tables(
+    start: Start, ledger_url: str, run_sql: Sql
+) -> None:
+    child = start("open_when_told")
+    assert said(child) == "ready"
+    with psycopg.connect(ledger_url) as creator:
+        creator.execute("SELECT pg_advisory_xact_lock(%s)", [CREATION_LOCK])
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        waiting = "SELECT DISTINCT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        deadline = time.monotonic() + 60
+        while not run_sql(waiting) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert run_sql("SELECT to_regclass('apollo_links')") == [(None,)]
+        assert run_sql(waiting) == [(1,)]
+    assert said(child) == "opened"
 
 
 def test_a_run_killed_before_its_commit_leaves_the_links_of_the_flush_before(

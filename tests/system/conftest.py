@@ -151,6 +151,7 @@ def sync(
         out, log = io.StringIO(), io.StringIO()
         listener = logging.StreamHandler(log)
         logging.getLogger("target-apollo").addHandler(listener)
+        logging.getLogger("target-apollo").setLevel(logging.INFO)
         try:
             with contextlib.redirect_stdout(out):
                 target = TargetApollo(config=json.loads(config.read_text()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,8 +16,8 @@ from target_apollo.demo.meltano import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# It fills the schema `crm`, and so do the other tests of this group.
-pytestmark = pytest.mark.xdist_group("warehouse")
+# Two demos in one folder are one too many.
+pytestmark = pytest.mark.xdist_group("demo")
 
 COMMAND = [sys.executable, "-m", "target_apollo.demo"]
 
@@ -29,8 +30,15 @@ def processes() -> str:
 
 @pytest.fixture
 def demo() -> Iterator[subprocess.Popen[str]]:
+    # Without DATABASE_URL, since the demo would use the schema of whoever set it.
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     process = subprocess.Popen(
-        COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        COMMAND,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     yield process
     process.kill()

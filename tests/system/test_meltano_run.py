@@ -13,17 +13,18 @@ import pytest
 
 from target_apollo.demo.crm_rows import CrmRows, crm_rows
 from target_apollo.demo.meltano import ROOT, MeltanoRun, Project, executable, install_plugins
-from target_apollo.demo.postgres import PostgresServer, running_postgres
+from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.story import Snapshot
-from target_apollo.demo.warehouse import Changes, change_some, drop, fill
+from target_apollo.demo.warehouse import Changes, change_some, fill
+from tests.demo.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# The runs build on one another, and one PostgreSQL may stand behind DATABASE_URL for all of them.
-pytestmark = pytest.mark.xdist_group("warehouse")
+# The runs build on one another.
+pytestmark = pytest.mark.xdist_group("meltano")
 
 WRITES = {"POST /accounts/bulk_create", "POST /contacts/bulk_create"}
 UPDATES = {
@@ -67,10 +68,9 @@ def rows(sandbox: RunningSandbox) -> CrmRows:
 
 @pytest.fixture(scope="module")
 def server(folder: Path, rows: CrmRows) -> Iterator[PostgresServer]:
-    with running_postgres(folder) as running:
-        fill(running.url, rows)
-        yield running
-        drop(running.url)
+    with own_database(folder) as database:
+        fill(database.url, rows)
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,130 @@
+"""Which endpoints a sync uses, by object, mode and settings. Pure.
+
+The table follows the code that writes: an endpoint that a sync starts to use gets a line here, and
+`apollo-sync check` asks for it from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from target_apollo.api import endpoints
+from target_apollo.objects import ObjectKind
+from target_apollo.rows import Mode
+from target_apollo.settings import Settings, object_of_name
+
+_CONTACTS = frozenset({ObjectKind.CONTACTS})
+_ACCOUNTS = frozenset({ObjectKind.ACCOUNTS})
+_BOTH = _CONTACTS | _ACCOUNTS
+_CREATING = frozenset({Mode.INSERT, Mode.UPSERT})
+_UPDATING = frozenset({Mode.UPDATE, Mode.UPSERT})
+_ALL = frozenset(Mode)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A use of an endpoint.
+
+    Attributes:
+        only_for: What in a record or in Apollo leads to it; empty: no run goes without it.
+        setting: The setting that, once filled, makes every run use it.
+    """
+
+    endpoint: str
+    kinds: frozenset[ObjectKind]
+    modes: frozenset[Mode]
+    only_for: str = ""
+    setting: str = ""
+
+
+_USES = (
+    _Use(endpoints.CREATE_ACCOUNTS, _ACCOUNTS, _CREATING),
+    _Use(endpoints.PUT_ACCOUNT, _ACCOUNTS, _UPDATING),
+    _Use(endpoints.CREATE_CONTACTS, _CONTACTS, _CREATING),
+    _Use(endpoints.UPDATE_CONTACT, _CONTACTS, _UPDATING),
+    _Use(
+        endpoints.UPDATE_CONTACT,
+        _CONTACTS,
+        frozenset({Mode.INSERT}),
+        "typed phone numbers and website_url",
+    ),
+    _Use(
+        endpoints.BULK_UPDATE_CONTACTS,
+        _CONTACTS,
+        _UPDATING,
+        "owner and linkedin_url of existing contacts",
+    ),
+    _Use(endpoints.READ_CONTACT, _CONTACTS, _CREATING, "telling namesakes apart"),
+    _Use(endpoints.FIELDS, _BOTH, _ALL, "custom fields", "custom_fields"),
+    _Use(endpoints.TYPED_CUSTOM_FIELDS, _BOTH, _ALL, "picklists among the custom fields"),
+    _Use(endpoints.USERS, _BOTH, _ALL, "owner_email"),
+    _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _ALL, "account_stage"),
+    _Use(endpoints.CONTACT_STAGES, _CONTACTS, _ALL, "contact_stage"),
+    _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
+    # In mode upsert the lists of existing records are read first, to see what is missing.
+    _Use(endpoints.LABELS, _BOTH, frozenset({Mode.UPSERT}), "lists", "lists"),
+    _Use(endpoints.ADD_TO_LISTS, _BOTH, _ALL, "lists", "lists"),
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a sync with given settings wants of one endpoint.
+
+    Attributes:
+        endpoint: Its label, as in `target_apollo.api.ENDPOINTS`.
+        kinds: The objects whose sync uses it, in a fixed order.
+        required: Whether a run can do nothing useful without it.
+        only_for: Where it is not required: what it is for.
+    """
+
+    endpoint: str
+    kinds: tuple[ObjectKind, ...]
+    required: bool
+    only_for: str = ""
+
+
+def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
+    """The modes in which an object is written.
+
+    These are the modes of the entries under `streams` that are about the object, or may be;
+    without such an entry it is the setting `mode`.
+    """
+    found = {
+        Mode(entry["mode"]) if "mode" in entry else settings.mode
+        for pattern, entry in settings.streams.items()
+        if (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
+    }
+    return frozenset(found or {settings.mode})
+
+
+def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, ...]:
+    """What a sync of these objects wants, an entry per endpoint, required ones first."""
+    modes = {kind: modes_of(settings, kind) for kind in ObjectKind if kind in kinds}
+    filled = {name for name in ("custom_fields", "lists") if getattr(settings, name)}
+    uses: dict[str, list[_Use]] = {}
+    for use in _USES:
+        if any(_applies(use, kind, modes) for kind in modes):
+            uses.setdefault(use.endpoint, []).append(use)
+    needs = [_need(endpoint, found, modes, filled) for endpoint, found in uses.items()]
+    return tuple(sorted(needs, key=lambda need: not need.required))
+
+
+def _applies(use: _Use, kind: ObjectKind, modes: Mapping[ObjectKind, frozenset[Mode]]) -> bool:
+    return kind in use.kinds and bool(use.modes & modes[kind])
+
+
+def _need(
+    endpoint: str,
+    uses: list[_Use],
+    modes: Mapping[ObjectKind, frozenset[Mode]],
+    filled: set[str],
+) -> Need:
+    required = any(not use.only_for or use.setting in filled for use in uses)
+    return Need(
+        endpoint,
+        tuple(kind for kind in modes if any(_applies(use, kind, modes) for use in uses)),
+        required,
+        "" if required else uses[0].only_for,
+    )
