@@ -26,7 +26,7 @@ def contacts(count: int, start: int = 0, **values: object) -> list[dict[str, obj
     ]
 
 
-@pytest.mark.parametrize(("count", "requests"), [(100, 1), (101, 2), (250, 3)])
+@pytest.mark.parametrize(("count", "requests"), [(100, 1), (101, 2), (250, 3), (1000, 10)])
 def test_new_rows_are_created_a_hundred_a_request(
     apollo: Sandbox, sync: Run, count: int, requests: int
 ) -> None:

@@ -1,0 +1,18 @@
+"""The README says what is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from target_apollo.outcomes import Reason
+from target_apollo.settings_table import with_table
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_that_of_the_schema() -> None:
+    assert with_table(README) == README, "run: python -m target_apollo.settings_table"
+
+
+def test_every_reason_for_a_reject_is_explained() -> None:
+    assert [reason.value for reason in Reason if f"`{reason.value}`" not in README] == []
