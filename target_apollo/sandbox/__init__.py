@@ -1,0 +1,21 @@
+"""A local Apollo, for trying, testing and measuring without an account.
+
+``running_sandbox`` serves one in a thread; ``python -m target_apollo.sandbox`` as a process.
+"""
+
+from target_apollo.sandbox.faults import Fault, FaultKind
+from target_apollo.sandbox.log import RequestSeen
+from target_apollo.sandbox.options import SandboxOptions
+from target_apollo.sandbox.server import running_sandbox
+from target_apollo.sandbox.state import Sandbox
+from target_apollo.sandbox.store import Store
+
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "RequestSeen",
+    "Sandbox",
+    "SandboxOptions",
+    "Store",
+    "running_sandbox",
+]

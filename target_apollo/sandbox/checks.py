@@ -1,0 +1,142 @@
+"""Checks that several endpoints share: ids of records, users and stages, and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.errors import Refusal, bad_id, record_not_found, unprocessable
+from target_apollo.sandbox.objects import Account, Contact
+from target_apollo.sandbox.options import UnknownId
+from target_apollo.sandbox.values import is_id
+
+GONE_CONTACT = "Oops! This contact does not exist in Apollo."
+
+
+def refuse_id(call: Call, value: object) -> Refusal:
+    """422 for this id, named or not as the options say."""
+    return bad_id(value, names_value=call.options.bad_id_names_value)
+
+
+def contact_to_update(call: Call, contact_id: object) -> Contact:
+    """The contact of this id; raises Refusal for a malformed, unknown or deleted one."""
+    if not is_id(contact_id):
+        raise refuse_id(call, contact_id)
+    contact = call.store.contact_by_id.get(str(contact_id))
+    if contact is not None:
+        return contact
+    if contact_id in call.store.deleted_contacts:
+        raise unprocessable(
+            "Cannot update contact as it is deleted.", deleted_contact_ids=[contact_id]
+        )
+    if call.options.unknown_id is UnknownId.NOT_FOUND:
+        raise record_not_found("contact", str(contact_id))
+    if call.endpoint.method == "PATCH":
+        raise unprocessable(GONE_CONTACT)
+    raise refuse_id(call, contact_id)
+
+
+def account_to_update(call: Call, account_id: object) -> Account:
+    """The account of this id; raises Refusal for a malformed or unknown one."""
+    if not is_id(account_id):
+        raise refuse_id(call, account_id)
+    account = call.store.account_by_id.get(str(account_id))
+    if account is not None:
+        return account
+    if call.options.unknown_id is UnknownId.NOT_FOUND:
+        raise record_not_found("account", str(account_id))
+    raise refuse_id(call, account_id)
+
+
+_CHECKED = frozenset(
+    {"owner_id", "contact_stage_id", "account_stage_id", "account_id", "parent_account_id"}
+)
+
+
+def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
+    """Raise Refusal (422) for an owner, stage, account or parent that the team does not have."""
+    if _CHECKED.isdisjoint(sent):
+        return
+    store = call.store
+    for name, known in (
+        ("owner_id", store.workspace.users),
+        ("contact_stage_id", store.workspace.contact_stage_ids),
+        ("account_stage_id", store.workspace.account_stage_ids),
+        ("account_id", store.account_by_id),
+        ("parent_account_id", store.account_by_id),
+    ):
+        value = sent.get(name)
+        if value and value not in known:
+            raise refuse_id(call, value)
+
+
+def ids_of(call: Call, name: str) -> list[str]:
+    """Ids of the JSON body or of repeated ``name[]`` in the query; raises Refusal without any."""
+    ids = call.body.get(name)
+    if not isinstance(ids, list):
+        ids = call.query.get(f"{name}[]") or call.query.get(name) or []
+    if not ids:
+        raise unprocessable(f"Required parameter '{name}' missing")
+    return [str(value) for value in ids]
+
+
+def text_of(call: Call, name: str) -> str:
+    """A required value of the JSON body or the query; raises Refusal without it."""
+    value = call.body.get(name) or first(call.query, name)
+    if not value:
+        raise unprocessable(f"Required parameter '{name}' missing")
+    return str(value)
+
+
+def first(query: Mapping[str, list[str]], name: str) -> str | None:
+    """The first value of a query parameter, or None."""
+    values = query.get(name)
+    return values[0] if values else None
+
+
+def page_of(call: Call) -> tuple[int, int]:
+    """``(page, per_page)`` of a search; raises Refusal beyond the 50,000 reachable records."""
+    page, size = (
+        _whole(call.body.get(name) or first(call.query, name), default)
+        for name, default in (("page", 1), ("per_page", 25))
+    )
+    page, size = max(page, 1), min(max(size, 1), 100)
+    if page * size > 50_000:
+        raise unprocessable("Page * per page number is over threshold.")
+    return page, size
+
+
+def _whole(value: Any, default: int) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return default
+
+
+def names_in(value: Any) -> list[str]:
+    """The non-empty texts of a list of names; other things are left out."""
+    if not isinstance(value, list):
+        return []
+    return list(
+        dict.fromkeys(name.strip() for name in value if isinstance(name, str) and name.strip())
+    )
+
+
+def envelope(key: str, records: list[Any], page: int, size: int, total: int) -> dict[str, Any]:
+    """The answer of a search."""
+    return {
+        key: records,
+        "breadcrumbs": [],
+        "partial_results_only": False,
+        "has_join": False,
+        "disable_eu_prospecting": False,
+        "partial_results_limit": 10_000,
+        "pagination": {
+            "page": page,
+            "per_page": size,
+            "total_entries": total,
+            "total_pages": -(-total // size),
+        },
+        "num_fetch_result": None,
+    }

@@ -1,0 +1,196 @@
+"""The endpoints of one contact, and the search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from target_apollo.sandbox import fields
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.checks import (
+    GONE_CONTACT,
+    check_ids,
+    contact_to_update,
+    envelope,
+    names_in,
+    page_of,
+    refuse_id,
+)
+from target_apollo.sandbox.contact_writing import BadEmail, set_labels, write
+from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.objects import (
+    CREATED_ACCOUNT,
+    CREATED_CONTACT,
+    FOUND_CONTACT,
+    SHOWN_CONTACT,
+    UPDATED_CONTACT,
+    Contact,
+    account_object,
+    contact_object,
+    label_object,
+)
+from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.values import is_id
+
+SORT_FIELDS = {
+    "contact_last_activity_date": "last_activity_date",
+    "contact_email_last_opened_at": "created_at",
+    "contact_email_last_clicked_at": "created_at",
+    "contact_created_at": "created_at",
+    "contact_updated_at": "updated_at",
+}
+
+
+def create(call: Call) -> Any:
+    """POST /contacts: a new one, or with run_dedupe the first match, overwritten in place."""
+    store, options = call.store, call.options
+    taken = fields.CREATE_CONTACT | ({"owner_id"} if options.single_takes_owner else set())
+    sent = {name: value for name, value in call.body.items() if name in taken}
+    dedupe = sent.pop("run_dedupe", False) is True
+    check_ids(call, sent)
+    contact = new_contact(call)
+    try:
+        write(store, options, contact, sent, fresh=True)
+    except BadEmail:
+        sent.pop("email", None)
+        write(store, options, contact, sent, fresh=True)
+    match = None
+    if dedupe:
+        match = store.contact_by_id.get(str(sent.get("id"))) or store.contact_index.first(
+            store.keys_of(contact)
+        )
+    if match is not None:
+        overwrite(call, match, sent)
+        contact = match
+    else:
+        check_room(call, 1)
+        _set_named_labels(call, contact, sent)
+        store.insert_contact(contact)
+    return {
+        "contact": contact_object(contact, CREATED_CONTACT),
+        "labels": labels_of(store, contact),
+    }
+
+
+def update(call: Call) -> Any:
+    """PATCH /contacts/{id}: the sent fields, with ``label_names`` replacing the contact's lists."""
+    options = call.options
+    contact = contact_to_update(call, call.record_id)
+    taken = fields.UPDATE_CONTACT | ({"owner_id"} if options.single_takes_owner else set())
+    sent = {name: value for name, value in call.body.items() if name in taken}
+    check_ids(call, sent)
+    # A PATCH of nothing that is taken does not even move updated_at.
+    if sent:
+        overwrite(call, contact, sent)
+    return {
+        "contact": contact_object(contact, UPDATED_CONTACT),
+        "labels": labels_of(call.store, contact),
+    }
+
+
+def show(call: Call) -> Any:
+    """GET /contacts/{id}."""
+    if not is_id(call.record_id):
+        raise refuse_id(call, call.record_id)
+    contact = call.store.contact_by_id.get(call.record_id)
+    if contact is None:
+        deleted = call.record_id in call.store.deleted_contacts
+        raise unprocessable("This contact has been deleted." if deleted else GONE_CONTACT)
+    return {"contact": contact_object(contact, SHOWN_CONTACT)}
+
+
+def search(call: Call) -> Any:
+    """POST /contacts/search: every word of q_keywords in name, title, company or e-mail."""
+    page, size = page_of(call)
+    words = str(call.body.get("q_keywords") or "").lower().split()
+    stages = set(names_in(call.body.get("contact_stage_ids")))
+    labels = set(names_in(call.body.get("contact_label_ids")))
+    now = call.now
+    hits = [
+        contact
+        for contact in call.store.contact_by_id.values()
+        if contact.found_from <= now
+        and (not stages or contact.own.get("contact_stage_id") in stages)
+        and (not labels or labels.intersection(contact.own.get("label_ids", ())))
+        and (not words or _has_words(contact.own, words))
+    ]
+    key = SORT_FIELDS.get(str(call.body.get("sort_by_field") or "contact_updated_at"))
+    if key is None:
+        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
+    hits.sort(
+        key=lambda contact: (contact.own.get(key) or "", contact.own["id"]),
+        reverse=call.body.get("sort_ascending") is not True,
+    )
+    shown = []
+    for contact in hits[(page - 1) * size : page * size]:
+        answer = contact_object(contact, FOUND_CONTACT)
+        account = call.store.account_by_id.get(contact.own.get("account_id", ""))
+        if account is not None:
+            answer["account"] = account_object(account, CREATED_ACCOUNT)
+        shown.append(answer)
+    return envelope("contacts", shown, page, size, len(hits))
+
+
+def _has_words(own: dict[str, Any], words: list[str]) -> bool:
+    text = " ".join(
+        str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")
+    ).lower()
+    return all(word in text for word in words)
+
+
+def new_contact(call: Call, owner_id: str = "") -> Contact:
+    """A blank contact of the acting user, not yet in the store."""
+    store = call.store
+    return Contact(
+        {
+            "id": store.new_id(),
+            "contact_stage_id": store.contact_stages[0]["id"],
+            "owner_id": owner_id or call.user_id,
+            "creator_id": call.user_id,
+            "created_at": call.stamp,
+            "updated_at": call.stamp,
+        },
+        found_from=call.now + call.options.search_lag_seconds,
+    )
+
+
+def overwrite(call: Call, contact: Contact, sent: dict[str, Any]) -> None:
+    """Write the sent fields over a stored contact; a malformed e-mail costs no other field."""
+    store = call.store
+    keys = store.keys_of(contact)
+    try:
+        write(store, call.options, contact, sent)
+    except BadEmail:
+        write(store, call.options, contact, {k: v for k, v in sent.items() if k != "email"})
+    if "label_names" in sent:
+        _set_named_labels(call, contact, sent)
+    contact.own["updated_at"] = call.stamp
+    store.changed_contact(contact, keys)
+
+
+def _set_named_labels(call: Call, contact: Contact, sent: dict[str, Any]) -> None:
+    if "label_names" not in sent:
+        return
+    workspace = call.store.workspace
+    set_labels(
+        call.store,
+        contact.own,
+        [
+            workspace.label(call.stamp, "contacts", name, call.user_id)["id"]
+            for name in names_in(sent["label_names"])
+        ],
+    )
+
+
+def labels_of(store: Store, contact: Contact) -> list[dict[str, Any]]:
+    """The lists of a contact as its single answers carry them."""
+    known = store.workspace.labels
+    return [label_object(known[label_id]) for label_id in contact.own.get("label_ids", ())]
+
+
+def check_room(call: Call, more: int) -> None:
+    """Raise Refusal (422) when the plan can't store so many contacts more."""
+    most = call.options.max_contacts
+    if most is not None and len(call.store.contact_by_id) + more > most:
+        raise unprocessable(
+            f"You have reached the limit of {most} contacts of your plan. Please upgrade your plan."
+        )

@@ -1,0 +1,177 @@
+"""How sent fields become a contact's own keys, on its creation and on an update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from target_apollo.sandbox import custom_values, values
+from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.fields import CONTACT_HIDDEN, CONTACT_SCALARS, SINGLE_PHONES
+from target_apollo.sandbox.objects import WITHOUT_EMAIL, Contact
+from target_apollo.sandbox.options import ClearedBy, InvalidEmail, SandboxOptions
+from target_apollo.sandbox.store import Store
+
+# Once set they stay, says the reference of run_dedupe.
+_KEPT_ONCE_SET = frozenset({"person_id", "salesforce_lead_id", "salesforce_contact_id"})
+_PHONES = frozenset({*SINGLE_PHONES, "phone", "phone_numbers"})
+_NEVER_EMPTY = frozenset({"contact_stage_id", "owner_id"})
+
+
+class BadEmail(Exception):
+    """The record's e-mail address is malformed and the sandbox is to leave such records out."""
+
+
+def write(
+    store: Store,
+    options: SandboxOptions,
+    contact: Contact,
+    sent: Mapping[str, Any],
+    *,
+    fresh: bool = False,
+) -> None:
+    """Write the sent fields into the contact; raises Refusal for a 422, BadEmail to leave it out.
+
+    ``sent`` holds only fields that the endpoint takes. A ``fresh`` contact has nothing to be
+    cleared.
+    """
+    own = contact.own
+    for name, value in sent.items():
+        key = CONTACT_SCALARS.get(name)
+        if key is None:
+            continue
+        if value is None or value == "":
+            if fresh or key in _NEVER_EMPTY or not clears(value, options):
+                continue
+            own.pop(key, None)
+        elif key in _KEPT_ONCE_SET and own.get(key):
+            continue
+        else:
+            own[key] = value if type(value) is str else str(value)
+    if sent.get("primary_title"):
+        own["title"] = str(sent["primary_title"])
+    if "first_name" in sent or "last_name" in sent:
+        first, last = own.get("first_name"), own.get("last_name")
+        own["name"] = f"{first} {last}" if first and last else (first or last or "")
+    elif fresh:
+        own["name"] = ""
+    if "linkedin_url" in own and options.rewrites_linkedin:
+        own["linkedin_url"] = _stored_linkedin(own["linkedin_url"])
+    if "present_raw_address" in sent:
+        raw = own.get("present_raw_address")
+        own.update({**values.place(raw or ""), "formatted_address": raw})
+    if "email" in sent or "contact_emails" in sent or fresh:
+        _write_emails(contact, sent, options, fresh=fresh)
+    if not _PHONES.isdisjoint(sent):
+        _write_phones(own, sent, options)
+    if "typed_custom_fields" in sent:
+        custom_values.written(
+            own, sent["typed_custom_fields"], store.workspace.fields, "contact", options
+        )
+    for name in () if CONTACT_HIDDEN.isdisjoint(sent) else CONTACT_HIDDEN & sent.keys():
+        contact.hidden = {**(contact.hidden or {}), name: sent[name]}
+
+
+def clears(value: object, options: SandboxOptions) -> bool:
+    """Say whether this empty value empties a field."""
+    if options.cleared_by is ClearedBy.BOTH:
+        return True
+    return (value is None) is (options.cleared_by is ClearedBy.NULL)
+
+
+def _write_emails(
+    contact: Contact, sent: Mapping[str, Any], options: SandboxOptions, *, fresh: bool
+) -> None:
+    own = contact.own
+    others: list[str] = []
+    if "contact_emails" in sent and isinstance(sent.get("contact_emails"), list):
+        listed = [entry for entry in sent["contact_emails"] if isinstance(entry, dict)]
+        listed.sort(key=lambda entry: entry.get("position") or 0)
+        others = [str(entry.get("email") or "").strip().lower() for entry in listed]
+    email = sent.get("email")
+    if fresh and "email" not in sent and others:
+        email = others[0]
+    if email is None or email == "":
+        if fresh or ("email" in sent and clears(email, options)):
+            contact.emails = ()
+            own.update(WITHOUT_EMAIL)
+            own.pop("free_domain", None)
+        return
+    email = str(email).strip().lower()
+    if not values.is_email(email) and options.invalid_email is not InvalidEmail.ACCEPTED:
+        if options.invalid_email is InvalidEmail.REFUSED:
+            raise unprocessable("Email is invalid.")
+        if options.invalid_email is InvalidEmail.DROPPED:
+            raise BadEmail
+        if fresh:
+            own.update(WITHOUT_EMAIL)
+        return
+    if "email_status" in own and own["email_status"] is None:
+        for key in WITHOUT_EMAIL:
+            own.pop(key, None)
+    own["email"] = email
+    if email[email.rfind("@") + 1 :] in values.FREE_DOMAINS:
+        own["free_domain"] = True
+    else:
+        own.pop("free_domain", None)
+    if others:
+        contact.emails = tuple(dict.fromkeys(other for other in others if other != email))
+
+
+def _write_phones(own: dict[str, Any], sent: Mapping[str, Any], options: SandboxOptions) -> None:
+    named = [(SINGLE_PHONES[name], sent[name]) for name in SINGLE_PHONES if name in sent]
+    if "phone" in sent:
+        named.append(("other", sent["phone"]))
+    listed = sent.get("phone_numbers")
+    if not named and not listed:
+        return
+    # The same type is overwritten, another type is added.
+    numbers = {number["type"]: number for number in own.get("phone_numbers", ())}
+    plain: list[dict[str, Any]] = []
+    for kind, raw in named:
+        if raw is None or raw == "":
+            if clears(raw, options):
+                numbers.pop(kind, None)
+            continue
+        numbers[kind] = _phone_object(str(raw), kind)
+    if isinstance(listed, list):
+        plain = [
+            _phone_object(str(entry["raw_number"]), str(entry.get("type") or "other"))
+            for entry in listed
+            if isinstance(entry, dict) and entry.get("raw_number")
+        ]
+    phones = [*numbers.values(), *plain]
+    for position, number in enumerate(phones):
+        number["position"] = position
+    own["phone_numbers"] = phones
+    own["sanitized_phone"] = phones[0]["sanitized_number"] if phones else None
+
+
+def _phone_object(raw: str, kind: str) -> dict[str, Any]:
+    return {
+        "raw_number": raw,
+        "sanitized_number": values.sanitized_phone(raw),
+        "type": kind,
+        "position": 0,
+        "status": "no_status",
+        "dnc_status": None,
+        "dnc_other_info": None,
+        "dialer_flags": None,
+    }
+
+
+def _stored_linkedin(url: str) -> str:
+    path = url.partition("linkedin.com/")[2].rstrip("/")
+    return f"http://www.linkedin.com/{path}" if path else url
+
+
+def set_labels(store: Store, own: dict[str, Any], label_ids: list[str]) -> None:
+    """Put the record on exactly these lists and keep the lists' counts right."""
+    before = set(own.get("label_ids", ()))
+    after = list(dict.fromkeys(label_ids))
+    for label_id in before.difference(after):
+        store.workspace.count_label(label_id, -1)
+    for label_id in after:
+        if label_id not in before:
+            store.workspace.count_label(label_id, 1)
+    own["label_ids"] = after

@@ -1,0 +1,181 @@
+"""The control surface under ``/_sandbox/``, for other processes, and the page at ``/``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from target_apollo.sandbox.faults import Fault
+from target_apollo.sandbox.page import PAGE
+from target_apollo.sandbox.state import Sandbox
+
+_SEEDS = ("contacts", "accounts", "users", "custom_fields")
+_RESETS = ("log", "quota", "faults")
+
+
+def routes(sandbox: Sandbox) -> list[Route]:
+    """Routes of the control surface."""
+    surface = _Surface(sandbox)
+    reads: dict[str, Callable[[Request], Any]] = {
+        "contacts": surface.contacts,
+        "accounts": surface.accounts,
+        "labels": lambda _: sandbox.store.labels(),
+        "users": lambda _: sandbox.store.users(),
+        "custom_fields": lambda _: sandbox.store.custom_fields(),
+        "requests": surface.requests,
+        "quota": lambda _: surface.quota(),
+        "options": lambda _: surface.options(),
+    }
+    writes: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "faults": surface.order,
+        "reset": surface.reset,
+        "seed": surface.seed,
+        "options": surface.change,
+        "authorize": surface.authorize,
+    }
+    return [
+        Route("/", _page, methods=["GET"]),
+        *(
+            Route(f"/_sandbox/{name}", _reading(read), methods=["GET"])
+            for name, read in reads.items()
+        ),
+        *(
+            Route(f"/_sandbox/{name}", _writing(write), methods=["POST"])
+            for name, write in writes.items()
+        ),
+    ]
+
+
+async def _page(_: Request) -> Response:
+    return HTMLResponse(PAGE)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _reading(read: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        return _json(read(request))
+
+    return endpoint
+
+
+def _writing(write: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        raw = await request.body()
+        try:
+            sent = msgspec.json.decode(raw) if raw else {}
+            if not isinstance(sent, dict):
+                raise ValueError("Send a JSON object.")
+            return _json(write(sent))
+        except (ValueError, TypeError, KeyError) as error:
+            return _json({"error": str(error)}, 422)
+
+    return endpoint
+
+
+class _Surface:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def contacts(self, request: Request) -> list[dict[str, Any]]:
+        return self._sandbox.store.contacts(_last(request))
+
+    def accounts(self, request: Request) -> list[dict[str, Any]]:
+        return self._sandbox.store.accounts(_last(request))
+
+    def requests(self, request: Request) -> dict[str, Any]:
+        bodies = request.query_params.get("bodies") != "no"
+        return {
+            "counts": self._sandbox.log.counts(),
+            "requests": [
+                {
+                    "method": seen.method,
+                    "path": seen.path,
+                    "endpoint": seen.endpoint,
+                    # A token request's body is made of secrets.
+                    "body": seen.body if bodies and seen.endpoint != "POST /oauth/token" else None,
+                    "status": seen.status,
+                    "at": seen.at,
+                    "api_key_in_url": seen.api_key_in_url,
+                    "fault": None if seen.fault is None else seen.fault.value,
+                }
+                for seen in self._sandbox.requests[-_last(request) :]
+            ],
+        }
+
+    def quota(self) -> dict[str, Any]:
+        return {
+            entry: [dataclasses.asdict(window) for window in usage]
+            for entry, usage in self._sandbox.quota().items()
+        }
+
+    def options(self) -> dict[str, Any]:
+        store = self._sandbox.store
+        return {
+            "team_id": store.team_id,
+            "contacts": len(store.contact_by_id),
+            "accounts": len(store.account_by_id),
+            **self._sandbox.options.as_json(),
+        }
+
+    def order(self, sent: dict[str, Any]) -> dict[str, Any]:
+        self._sandbox.inject(Fault.from_json(sent))
+        return {"ordered": True}
+
+    def reset(self, sent: dict[str, Any]) -> dict[str, Any]:
+        what = sent.get("what", list(_RESETS))
+        if not isinstance(what, list) or not set(what) <= set(_RESETS):
+            raise ValueError(f"`what` is a list of {', '.join(_RESETS)}.")
+        if "log" in what:
+            self._sandbox.reset_log()
+        if "quota" in what:
+            self._sandbox.reset_quota()
+        if "faults" in what:
+            self._sandbox.clear_faults()
+        return {"reset": what}
+
+    def seed(self, sent: dict[str, Any]) -> dict[str, Any]:
+        unknown = sent.keys() - set(_SEEDS)
+        if unknown:
+            raise ValueError(f"A seed has of {', '.join(_SEEDS)}.")
+        store = self._sandbox.store
+        # Fields first: records may carry values of them.
+        return {
+            "custom_fields": [
+                store.add_custom_field(**row) for row in sent.get("custom_fields", ())
+            ],
+            "users": [store.add_user(**row) for row in sent.get("users", ())],
+            "accounts": [store.add_account(**row) for row in sent.get("accounts", ())],
+            "contacts": [store.add_contact(**row) for row in sent.get("contacts", ())],
+        }
+
+    def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Consent to an OAuth app, as a user does on Apollo's page: where the browser goes then."""
+        if sent.get("client_id") != self._sandbox.oauth.client_id:
+            raise ValueError("No OAuth app has this client_id.")
+        target = urlsplit(str(sent.get("redirect_uri", "")))
+        if target.scheme not in ("http", "https"):
+            raise ValueError("`redirect_uri` must be an http or https address.")
+        code = self._sandbox.oauth.issue_code(str(sent.get("scope") or "*"), target.geturl())
+        query = urlencode({"code": code, "state": str(sent.get("state", ""))})
+        joined = f"{target.query}&{query}" if target.query else query
+        return {"location": urlunsplit(target._replace(query=joined))}
+
+    def change(self, sent: dict[str, Any]) -> dict[str, Any]:
+        self._sandbox.set_options(**sent)
+        return self.options()
+
+
+def _last(request: Request) -> int:
+    """How many records, the newest ones, a reader wants; 0 is all of them."""
+    limit = request.query_params.get("last", "")
+    return int(limit) if limit.isdigit() else 0

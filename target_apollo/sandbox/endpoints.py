@@ -1,0 +1,74 @@
+"""Every endpoint of the sandbox in one table: route, names for keys and scopes, what answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from target_apollo.sandbox import (
+    account_routes as accounts,
+)
+from target_apollo.sandbox import (
+    contact_bulk_routes as contact_bulk,
+)
+from target_apollo.sandbox import (
+    contact_routes as contacts,
+)
+from target_apollo.sandbox import (
+    label_routes as labels,
+)
+from target_apollo.sandbox import (
+    lookup_routes as lookups,
+)
+from target_apollo.sandbox.call import Call, Endpoint
+
+# (method, path, controller, action of a key's list, OAuth scope, what answers it)
+_ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
+    ("POST", "/contacts", "contacts", "create", "contact_write", contacts.create),
+    ("POST", "/contacts/search", "contacts", "search", "contacts_search", contacts.search),
+    ("POST", "/contacts/bulk_create", "contacts", "bulk_create", "contacts_bulk_create",
+     contact_bulk.bulk_create),
+    ("POST", "/contacts/bulk_update", "contacts", "bulk_update", "contacts_bulk_update",
+     contact_bulk.bulk_update),
+    ("POST", "/contacts/update_stages", "contacts", "update_stages", "contact_stages_update",
+     contact_bulk.update_stages),
+    ("POST", "/contacts/update_owners", "contacts", "update_owners", "contact_owners_update",
+     contact_bulk.update_owners),
+    ("PATCH", "/contacts/{id}", "contacts", "update", "contact_update", contacts.update),
+    ("GET", "/contacts/{id}", "contacts", "show", "contact_read", contacts.show),
+    ("POST", "/accounts", "accounts", "create", "account_write", accounts.create),
+    ("POST", "/accounts/search", "accounts", "search", "accounts_search", accounts.search),
+    ("POST", "/accounts/bulk_create", "accounts", "bulk_create", "account_bulk_create",
+     accounts.bulk_create),
+    ("POST", "/accounts/bulk_update", "accounts", "bulk_update", "account_stages_update",
+     accounts.bulk_update),
+    ("POST", "/accounts/update_owners", "accounts", "update_owners", "account_owners_update",
+     accounts.update_owners),
+    ("PATCH", "/accounts/{id}", "accounts", "update", "account_update", accounts.update),
+    ("PUT", "/accounts/{id}", "accounts", "update", "account_update", accounts.update),
+    ("GET", "/accounts/{id}", "accounts", "show", "account_read", accounts.show),
+    ("GET", "/contact_stages", "contact_stages", "index", "contact_stages_list",
+     lookups.contact_stages),
+    ("GET", "/account_stages", "account_stages", "index", "account_stages_list",
+     lookups.account_stages),
+    ("GET", "/labels", "labels", "index", "tags_list", labels.index),
+    ("POST", "/labels", "labels", "create", "lists_create", labels.create),
+    ("POST", "/labels/add_entity_ids_to_label_names", "labels", "add_entity_ids_to_label_names",
+     "lists_add_entities", labels.add_records),
+    ("POST", "/labels/remove_entity_ids_from_label_names", "labels",
+     "remove_entity_ids_from_label_names", "lists_remove_entities", labels.remove_records),
+    ("PATCH", "/labels/{id}", "labels", "update", "lists_update", labels.update),
+    ("GET", "/fields", "fields", "index", "custom_fields_list", lookups.fields),
+    ("POST", "/fields", "fields", "create", "custom_field_write", lookups.create_field),
+    ("GET", "/typed_custom_fields", "typed_custom_fields", "index", "custom_fields_list",
+     lookups.typed_custom_fields),
+    ("GET", "/users/search", "users", "search", "users_list", lookups.users),
+    ("GET", "/users/api_profile", "users", "api_profile", "read_user_profile", lookups.profile),
+    ("POST", "/usage_stats/api_usage_stats", "usage_stats", "api_usage_stats",
+     "api_usage_stats_read", lookups.usage_stats),
+)  # fmt: skip
+
+ENDPOINTS = tuple(
+    Endpoint(method, path, f"api/v1/{controller}", action, scope, answer)
+    for method, path, controller, action, scope, answer in _ROWS
+)

@@ -1,0 +1,271 @@
+"""The shapes of Apollo's contacts and accounts: every key that the live API answers, per endpoint.
+
+A stored record holds only what differs from the template (``own``); an answer is the template with
+that laid over it, which keeps 200,000 contacts small and makes a whole object in two dict
+operations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from target_apollo.sandbox.values import FREE_DOMAINS
+
+_CONTACT_KEYS_NULL_OR_EMPTY = """
+contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id
+creator_id person_id email_needs_tickling organization_name source original_source organization_id
+headline photo_url present_raw_address linkedin_uid extrapolated_email_confidence salesforce_id
+salesforce_lead_id salesforce_contact_id salesforce_account_id crm_owner_id created_at
+emailer_campaign_ids[] direct_dial_status direct_dial_enrichment_failed_at email_status
+email_source account_id last_activity_date hubspot_vid hubspot_company_id crm_id merged_crm_ids
+updated_at queued_for_crm_push suggested_from_rule_engine_config_id email_unsubscribed
+person_deleted call_opted_out godmode_apollo_creator sanitized_phone street_address city state
+country postal_code formatted_address time_zone label_ids[] has_pending_email_arcgate_request
+has_email_arcgate_request existence_level email email_from_customer typed_custom_fields{}
+custom_field_errors{} crm_record_url email_status_unavailable_reason email_true_status
+updated_email_true_status source_display_name twitter_url facebook_url contact_campaign_statuses[]
+contact_emails[] next_contact_id intent_strength show_intent phone_numbers[] account_phone_note
+free_domain email_domain_catchall
+"""
+
+_ACCOUNT_KEYS_NULL_OR_EMPTY = """
+id domain name team_id organization_id account_stage_id source original_source creator_id owner_id
+created_at phone phone_status hubspot_id salesforce_id crm_owner_id parent_account_id linkedin_url
+suggested_from_rule_engine_config_id godmode_apollo_creator account_playbook_statuses[]
+existence_level label_ids[] typed_custom_fields{} custom_field_errors{} modality
+source_display_name crm_record_url twitter_url facebook_url intent_strength show_intent
+organization_headcount_six_month_growth organization_headcount_twelve_month_growth
+organization_headcount_twenty_four_month_growth
+"""
+
+
+def _blank(keys: str) -> dict[str, Any]:
+    empty: dict[str, Any] = {}
+    for key in keys.split():
+        if key.endswith("[]"):
+            empty[key[:-2]] = []
+        elif key.endswith("{}"):
+            empty[key[:-2]] = {}
+        else:
+            empty[key] = None
+    return empty
+
+
+CREATED_CONTACT: dict[str, Any] = {
+    **_blank(_CONTACT_KEYS_NULL_OR_EMPTY),
+    "email_needs_tickling": False,
+    "source": "api",
+    "original_source": "api",
+    "has_pending_email_arcgate_request": False,
+    "has_email_arcgate_request": False,
+    "existence_level": "full",
+    "source_display_name": "Created from API",
+    "show_intent": False,
+    "free_domain": False,
+    "email_domain_catchall": False,
+    "queued_for_crm_push": True,
+    # An address which the customer supplies counts as verified at once.
+    "email_status": "verified",
+    "email_from_customer": True,
+    "email_true_status": "User Managed",
+    "updated_email_true_status": True,
+}
+"""A contact as POST /contacts answers it."""
+
+
+def _without(shape: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in shape.items() if key not in keys}
+
+
+_LATER = {**CREATED_CONTACT, "queued_for_crm_push": None}
+UPDATED_CONTACT = _without(_LATER, "contact_campaign_statuses")
+SHOWN_CONTACT = {"disable_flag": True, **_LATER, "engagement_graph": None}
+FOUND_CONTACT = {**_without(_LATER, "next_contact_id"), "contact_job_change_event": None}
+STAGED_CONTACT = {**FOUND_CONTACT, "custom_field_errors": None}
+
+CREATED_ACCOUNT: dict[str, Any] = {
+    **_blank(_ACCOUNT_KEYS_NULL_OR_EMPTY),
+    "source": "api",
+    "original_source": "api",
+    "phone_status": "no_status",
+    "existence_level": "full",
+    "modality": "account",
+    "source_display_name": "Created from API",
+    "show_intent": False,
+}
+"""An account as POST and PATCH /accounts answer it; phone and address add keys of their own."""
+FOUND_ACCOUNT = {
+    **CREATED_ACCOUNT,
+    "contact_emailer_campaign_ids": [],
+    "contact_campaign_status_tally": {},
+    "num_contacts": 0,
+}
+SHOWN_ACCOUNT = {
+    **FOUND_ACCOUNT,
+    "engagement_graph": None,
+    "account_queues": [],
+    "disable_flag": True,
+}
+
+WITHOUT_EMAIL: dict[str, Any] = {
+    "email": None,
+    "email_status": None,
+    "email_from_customer": None,
+    "email_true_status": None,
+    "updated_email_true_status": None,
+}
+"""What a contact without an address has instead of the template's values."""
+
+DOCUMENTED_CONTACT = (
+    "id",
+    "first_name",
+    "last_name",
+    "email",
+    "title",
+    "organization_name",
+    "linkedin_url",
+    "team_id",
+    "owner_id",
+    "contact_stage_id",
+    "created_at",
+    "updated_at",
+)
+DOCUMENTED_UPDATED_CONTACT = (
+    "id",
+    "first_name",
+    "last_name",
+    "email",
+    "title",
+    "organization_name",
+    "owner_id",
+    "account_id",
+    "present_raw_address",
+    "linkedin_url",
+    "updated_at",
+)
+DOCUMENTED_ACCOUNT = (
+    "id",
+    "name",
+    "domain",
+    "team_id",
+    "owner_id",
+    "account_stage_id",
+    "phone",
+    "linkedin_url",
+    "created_at",
+    "updated_at",
+)
+
+
+class Contact:
+    """A stored contact.
+
+    ``own``: keys of the contact object that differ from the template. ``emails``: additional
+    addresses. ``hidden``: written fields that no answer shows (website_url, outreach_id, …).
+    ``found_from``: seconds since the epoch from which a search may find it.
+    """
+
+    __slots__ = ("emails", "found_from", "hidden", "own")
+
+    def __init__(
+        self,
+        own: dict[str, Any],
+        emails: tuple[str, ...] = (),
+        hidden: dict[str, Any] | None = None,
+        found_from: float = 0.0,
+    ) -> None:
+        self.own = own
+        self.emails = emails
+        self.hidden = hidden
+        self.found_from = found_from
+
+    def row(self) -> dict[str, Any]:
+        """The contact as a file keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of_row(cls, row: dict[str, Any]) -> Contact:
+        """The contact that a file kept."""
+        return cls(row["own"], tuple(row["emails"]), row["hidden"], row["found_from"])
+
+
+class Account:
+    """A stored account; ``updated_at`` and ``hidden`` are shown by bulk answers or not at all."""
+
+    __slots__ = ("found_from", "hidden", "own", "updated_at")
+
+    def __init__(
+        self,
+        own: dict[str, Any],
+        updated_at: str,
+        hidden: dict[str, Any] | None = None,
+        found_from: float = 0.0,
+    ) -> None:
+        self.own = own
+        self.updated_at = updated_at
+        self.hidden = hidden
+        self.found_from = found_from
+
+    def row(self) -> dict[str, Any]:
+        """The account as a file keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of_row(cls, row: dict[str, Any]) -> Account:
+        """The account that a file kept."""
+        return cls(row["own"], row["updated_at"], row["hidden"], row["found_from"])
+
+
+def contact_object(contact: Contact, shape: dict[str, Any] = CREATED_CONTACT) -> dict[str, Any]:
+    """The contact as an answer of this shape has it."""
+    own = contact.own
+    answer = {**shape, **own}
+    email = own.get("email")
+    if email:
+        answer["contact_emails"] = [_email_object(email, 0)]
+        if contact.emails:
+            answer["contact_emails"].extend(
+                _email_object(other, place) for place, other in enumerate(contact.emails, 1)
+            )
+    return answer
+
+
+def _email_object(email: str, position: int) -> dict[str, Any]:
+    # Apollo publishes these two digests of an address; they protect nothing.
+    raw = email.encode()
+    return {
+        "email_md5": hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+        "email_sha256": hashlib.sha256(raw).hexdigest(),
+        "email_status": "verified",
+        "extrapolated_email_confidence": None,
+        "position": position,
+        "email": email,
+        "free_domain": email[email.rfind("@") + 1 :] in FREE_DOMAINS,
+        "source": "User Managed",
+        "third_party_vendor_name": None,
+        "vendor_validation_statuses": [],
+        "email_needs_tickling": False,
+        "email_true_status": "User Managed",
+        "email_status_unavailable_reason": None,
+    }
+
+
+def account_object(account: Account, shape: dict[str, Any] = CREATED_ACCOUNT) -> dict[str, Any]:
+    """The account as an answer of this shape has it."""
+    return {**shape, **account.own}
+
+
+def picked(answer: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Only the fields that the reference documents for a bulk answer, the empty ones left out."""
+    return {key: answer[key] for key in keys if answer.get(key) is not None}
+
+
+def label_object(label: dict[str, Any]) -> dict[str, Any]:
+    """The seven keys of a list which contact answers and the list endpoints give."""
+    return {
+        key: label[key]
+        for key in (
+            "id", "modality", "cached_count", "name", "created_at", "updated_at", "user_id",
+        )
+    }  # fmt: skip

@@ -1,0 +1,323 @@
+"""What a sandbox knows: contacts, accounts and the team, in memory or also in a file.
+
+Indexes by id and by every key of ``matching`` (e-mails, CRM ids, name with company, domain) make a
+create with deduplication cost the same in a full store as in an empty one. One lock guards it all:
+a test's thread may use it while the server answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+from target_apollo.sandbox import matching
+from target_apollo.sandbox.index import KeyIndex
+from target_apollo.sandbox.journal import Journal
+from target_apollo.sandbox.objects import (
+    CREATED_CONTACT,
+    FOUND_ACCOUNT,
+    WITHOUT_EMAIL,
+    Account,
+    Contact,
+    account_object,
+    contact_object,
+)
+from target_apollo.sandbox.values import bare_domain, id_source, timestamp
+from target_apollo.sandbox.workspace import Workspace
+
+Record = TypeVar("Record")
+
+
+class Store:
+    """All state of one team; each new store is a new team with its own id."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self.lock = threading.RLock()
+        self.new_id = id_source()
+        self.contact_by_id: dict[str, Contact] = {}
+        self.account_by_id: dict[str, Account] = {}
+        self.deleted_contacts: set[str] = set()
+        self.contact_index: KeyIndex[Contact] = KeyIndex()
+        self.account_index: KeyIndex[Account] = KeyIndex()
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self._journal = None if path is None else Journal(path)
+        self._changes: dict[tuple[str, str], Any] = {}
+        self.workspace = Workspace(self.new_id, self.keep)
+        if self._journal is not None:
+            self._restore(self._journal)
+        if not self.workspace.team_id:
+            self.workspace.found(timestamp(time.time()))
+        self.commit()
+
+    # What tests and seeds use.
+
+    @property
+    def team_id(self) -> str:
+        """Id of the team that this store is."""
+        return self.workspace.team_id
+
+    @property
+    def admin_id(self) -> str:
+        """Id of the user as whom API keys and tokens act."""
+        return self.workspace.admin_id
+
+    @property
+    def contact_stages(self) -> list[dict[str, Any]]:
+        """The contact stages, default first: ``{id, name, display_order, category, …}``."""
+        return self.workspace.contact_stages
+
+    @property
+    def account_stages(self) -> list[dict[str, Any]]:
+        """The account stages, default first."""
+        return self.workspace.account_stages
+
+    def users(self) -> list[dict[str, Any]]:
+        """Every user of the team, the acting admin first."""
+        with self.lock:
+            return list(self.workspace.users.values())
+
+    def labels(self) -> list[dict[str, Any]]:
+        """Every list: ``{id, name, modality, cached_count, …}``."""
+        with self.lock:
+            return [dict(label) for label in self.workspace.labels.values()]
+
+    def custom_fields(self) -> list[dict[str, Any]]:
+        """Every custom field: ``{id, modality, name, type, picklist_values}`` with bare ids."""
+        with self.lock:
+            return list(self.workspace.fields.values())
+
+    def contacts(self, last: int = 0) -> list[dict[str, Any]]:
+        """Whole contact objects, oldest first, with written fields that Apollo never shows.
+
+        ``last`` limits them to the newest ones; 0 is all of them.
+        """
+        with self.lock:
+            return [
+                {**contact_object(contact), **(contact.hidden or {})}
+                for contact in _newest(self.contact_by_id.values(), last)
+            ]
+
+    def accounts(self, last: int = 0) -> list[dict[str, Any]]:
+        """Whole account objects, oldest first, with ``num_contacts``; ``last`` as for contacts."""
+        with self.lock:
+            counts = self.contacts_per_account()
+            return [
+                {
+                    **account_object(account, FOUND_ACCOUNT),
+                    "num_contacts": counts[account.own["id"]],
+                    **(account.hidden or {}),
+                }
+                for account in _newest(self.account_by_id.values(), last)
+            ]
+
+    def add_contact(
+        self,
+        *,
+        additional_emails: Sequence[str] = (),
+        label_names: Sequence[str] = (),
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Put a contact in as it is, by the keys of the contact object; returns the whole object.
+
+        ``source="email_import"`` makes it a placeholder, which a bulk_create merges into.
+        """
+        unknown = fields.keys() - CREATED_CONTACT.keys()
+        if unknown:
+            raise ValueError(f"a contact has no {', '.join(sorted(unknown))}")
+        with self.lock:
+            stamp = timestamp(time.time())
+            own: dict[str, Any] = {
+                "id": self.new_id(),
+                "contact_stage_id": self.contact_stages[0]["id"],
+                "owner_id": self.admin_id,
+                "creator_id": self.admin_id,
+                "created_at": stamp,
+                "updated_at": stamp,
+                **fields,
+            }
+            if own.get("email"):
+                own["email"] = own["email"].strip().lower()
+            else:
+                own.update(WITHOUT_EMAIL)
+            own.setdefault(
+                "name", f"{own.get('first_name') or ''} {own.get('last_name') or ''}".strip()
+            )
+            if label_names:
+                own["label_ids"] = self._labels_with_one_more(stamp, "contacts", label_names)
+            contact = Contact(own, tuple(other.strip().lower() for other in additional_emails))
+            self.insert_contact(contact)
+            self.commit()
+            return contact_object(contact)
+
+    def add_account(self, *, label_names: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+        """Put an account in, by the keys of the account object; returns the whole object."""
+        allowed = {*FOUND_ACCOUNT, "merged_crm_ids", "sanitized_phone", "raw_address"}
+        unknown = (
+            fields.keys() - allowed - {"street_address", "city", "state", "country", "postal_code"}
+        )
+        if unknown:
+            raise ValueError(f"an account has no {', '.join(sorted(unknown))}")
+        with self.lock:
+            stamp = timestamp(time.time())
+            hidden = {key: fields.pop(key) for key in ("merged_crm_ids",) if key in fields}
+            own: dict[str, Any] = {
+                "id": self.new_id(),
+                "team_id": self.team_id,
+                "account_stage_id": self.account_stages[0]["id"],
+                "owner_id": self.admin_id,
+                "creator_id": self.admin_id,
+                "created_at": stamp,
+                **fields,
+            }
+            if own.get("domain"):
+                own["domain"] = bare_domain(own["domain"])
+            if label_names:
+                own["label_ids"] = self._labels_with_one_more(stamp, "accounts", label_names)
+            account = Account(own, stamp, hidden or None)
+            self.insert_account(account)
+            self.commit()
+            return account_object(account)
+
+    def add_user(self, **fields: Any) -> dict[str, Any]:
+        """Add a user: ``email``, ``first_name``, ``last_name``, ``title``, ``deleted``."""
+        with self.lock:
+            user = self.workspace.add_user(timestamp(time.time()), **fields)
+            self.commit()
+            return user
+
+    def add_custom_field(
+        self,
+        modality: str,
+        label: str,
+        type: str,  # noqa: A002
+        picklist_values: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Add a custom field of ``contact`` or ``account``; returns it with bare ids."""
+        with self.lock:
+            field = self.workspace.add_field(
+                timestamp(time.time()), modality, label, type, picklist_values
+            )
+            self.commit()
+            return field
+
+    def delete_contact(self, contact_id: str) -> None:
+        """Delete a contact as a person would in Apollo's app; raises KeyError for an unknown id."""
+        with self.lock:
+            contact = self.contact_by_id.pop(contact_id)
+            self.contact_index.remove(self.keys_of(contact), contact)
+            for label_id in contact.own.get("label_ids", ()):
+                self.workspace.count_label(label_id, -1)
+            self.deleted_contacts.add(contact_id)
+            self.keep("contacts", contact_id, {"deleted": True})
+            self.commit()
+
+    # What the endpoints use, under the lock.
+
+    def contacts_per_account(self) -> Counter[str]:
+        """How many contacts are linked to each account."""
+        return Counter(
+            account_id
+            for contact in self.contact_by_id.values()
+            if (account_id := contact.own.get("account_id"))
+        )
+
+    @staticmethod
+    def keys_of(contact: Contact) -> list[str]:
+        """Keys under which a contact is found."""
+        return matching.contact_keys(contact.own, contact.emails)
+
+    @staticmethod
+    def keys_of_account(account: Account) -> list[str]:
+        """Keys under which an account is found."""
+        return matching.account_keys({**account.own, **(account.hidden or {})})
+
+    def insert_contact(self, contact: Contact, keys: Iterable[str] | None = None) -> None:
+        """Take in a new contact; ``keys`` if they are known already."""
+        contact_id = contact.own["id"]
+        self.contact_by_id[contact_id] = contact
+        self.contact_index.add(self.keys_of(contact) if keys is None else keys, contact)
+        if self._journal is not None:
+            self._changes["contacts", contact_id] = contact
+
+    def changed_contact(self, contact: Contact, keys_before: list[str]) -> None:
+        """Index a changed contact anew and have it kept."""
+        keys = self.keys_of(contact)
+        if keys != keys_before:
+            self.contact_index.remove(keys_before, contact)
+            self.contact_index.add(keys, contact)
+        if self._journal is not None:
+            self._changes["contacts", contact.own["id"]] = contact
+
+    def insert_account(self, account: Account) -> None:
+        """Take in a new account."""
+        account_id = account.own["id"]
+        self.account_by_id[account_id] = account
+        self.account_index.add(self.keys_of_account(account), account)
+        if self._journal is not None:
+            self._changes["accounts", account_id] = account
+
+    def changed_account(self, account: Account, keys_before: list[str]) -> None:
+        """Index a changed account anew and have it kept."""
+        keys = self.keys_of_account(account)
+        if keys != keys_before:
+            self.account_index.remove(keys_before, account)
+            self.account_index.add(keys, account)
+        if self._journal is not None:
+            self._changes["accounts", account.own["id"]] = account
+
+    def keep(self, table: str, record_id: str, value: Any) -> None:
+        """Note a change for the next commit; a value of None deletes."""
+        if self._journal is not None:
+            self._changes[table, record_id] = value
+
+    def commit(self) -> None:
+        """Write what changed since the last commit to the file, if there is one."""
+        if self._journal is None or not self._changes:
+            return
+        changes, self._changes = self._changes, {}
+        self._journal.write(
+            (table, record_id, value.row() if isinstance(value, (Contact, Account)) else value)
+            for (table, record_id), value in changes.items()
+        )
+
+    def close(self) -> None:
+        """Commit and close the file."""
+        with self.lock:
+            self.commit()
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+
+    def _labels_with_one_more(self, stamp: str, modality: str, names: Sequence[str]) -> list[str]:
+        ids = [self.workspace.label(stamp, modality, name, self.admin_id)["id"] for name in names]
+        for label_id in ids:
+            self.workspace.count_label(label_id, 1)
+        return ids
+
+    def _restore(self, journal: Journal) -> None:
+        team = dict(journal.rows("facts")).get("team")
+        if team is None:
+            return
+        self.workspace.restore(
+            team, journal.rows("users"), journal.rows("labels"), journal.rows("fields")
+        )
+        self.tokens = dict(journal.rows("tokens"))
+        for contact_id, row in journal.rows("contacts"):
+            if "deleted" in row:
+                self.deleted_contacts.add(contact_id)
+                continue
+            contact = Contact.of_row(row)
+            self.contact_by_id[contact_id] = contact
+            self.contact_index.add(self.keys_of(contact), contact)
+        for account_id, row in journal.rows("accounts"):
+            account = Account.of_row(row)
+            self.account_by_id[account_id] = account
+            self.account_index.add(self.keys_of_account(account), account)
+
+
+def _newest(records: Collection[Record], last: int) -> Iterable[Record]:
+    return itertools.islice(records, max(0, len(records) - last) if last else 0, None)

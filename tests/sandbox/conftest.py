@@ -1,0 +1,84 @@
+"""A sandbox per test module, strict and without limits, and a plain client for it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox.windows import Plan
+
+_numbers = itertools.count(1)
+
+
+class Client:
+    """Requests with the first API key; ``call`` gives the response, the rest its JSON."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["x-api-key"] = sandbox.api_key
+
+    def call(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
+        return self._session.request(method, self.sandbox.url + path, json=body, timeout=20, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self._good(self.call("POST", path, body, **more))
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._good(self.call("PATCH", path, body))
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self._good(self.call("GET", path, **more))
+
+    def error(self, method: str, path: str, body: Any = None, *, status: int = 422) -> Any:
+        """The body of a refusal with this status."""
+        response = self.call(method, path, body)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    def bulk_create(self, *contacts: dict[str, Any], **more: Any) -> Any:
+        return self.post(
+            "/contacts/bulk_create", {"contacts": list(contacts), "run_dedupe": True, **more}
+        )
+
+    def bulk_accounts(self, *accounts: dict[str, Any], **more: Any) -> Any:
+        return self.post(
+            "/accounts/bulk_create", {"accounts": list(accounts), "run_dedupe": True, **more}
+        )
+
+    @staticmethod
+    def _good(response: requests.Response) -> Any:
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Sandbox]:
+    with running_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def apollo(served: Sandbox) -> Iterator[Sandbox]:
+    """The module's sandbox; options that a test changes and faults it orders end with it."""
+    options = served.options
+    served.reset_log()
+    yield served
+    served.options = options
+    served.clear_faults()
+
+
+@pytest.fixture
+def client(apollo: Sandbox) -> Client:
+    return Client(apollo)
+
+
+def fresh(name: str = "person", domain: str = "fresh.example") -> str:
+    """An e-mail address that no other test uses."""
+    return f"{name}{next(_numbers)}@{domain}"

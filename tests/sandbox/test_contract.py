@@ -1,0 +1,385 @@
+"""Requests and answers against Apollo's own OpenAPI document.
+
+The document's schemas are read off examples, so they are in places stricter than the live API.
+DEVIATIONS is the whole list of what is tolerated, each with its reason; an unneeded one fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sandbox.validation import TAKEN
+from tests.sandbox.conftest import Client, fresh
+
+DOCUMENT = Path(
+    os.environ.get("APOLLO_OPENAPI") or Path(__file__).parents[3] / "shared" / "apollo-openapi.json"
+)
+
+pytestmark = pytest.mark.skipif(
+    not DOCUMENT.is_file(),
+    reason="Apollo's OpenAPI document is not there: set APOLLO_OPENAPI to its path",
+)
+
+# (endpoint, path in the answer with * for list places and keys, what is tolerated): reason.
+NULL = "null"
+DEVIATIONS: dict[tuple[str, str, str], str] = {
+    ("*", "contact.*", NULL): "recorded: fields of a contact that have no value are null",
+    ("*", "contacts.*.*", NULL): "recorded: the same in a search",
+    ("*", "accounts.*.*", NULL): "recorded: fields of an account that have no value are null",
+    ("POST /contacts/bulk_create", "*_contacts.*.*", NULL): "whole objects, as in single answers",
+    ("POST /accounts/bulk_create", "*_accounts.*.*", NULL): "whole objects, as in single answers",
+    ("GET /users/search", "users.*.*", NULL): "recorded: what a user has not set is null",
+    ("GET /users/search", "pagination.per_page", "integer"): "recorded: the page is text, this not",
+    ("GET /fields", "fields.*.project_workspace_id", NULL): "the document's own example has null",
+    ("GET /users/api_profile", "title", NULL): "recorded: a user without a title has null",
+}
+
+
+def _load() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(DOCUMENT.read_text())
+    return document["paths"]  # type: ignore[no-any-return]
+
+
+PATHS = _load() if DOCUMENT.is_file() else {}
+_PARAMETER_NAMES = {"/contacts/{id}": "/contacts/{contact_id}"}
+
+
+def operation(label: str) -> dict[str, Any]:
+    method, _, path = label.partition(" ")
+    documented = _PARAMETER_NAMES.get(path, path)
+    if documented == "/accounts/{id}" and method == "PATCH":
+        documented = "/accounts/{account_id}"
+    found: dict[str, Any] = PATHS[documented][method.lower()]
+    return found
+
+
+def without_nullable(schema: Any) -> Any:
+    """OpenAPI's ``nullable`` as JSON Schema says it."""
+    if isinstance(schema, list):
+        return [without_nullable(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: without_nullable(value) for key, value in schema.items() if key != "nullable"}
+    if schema.get("nullable") and isinstance(made.get("type"), str):
+        made["type"] = [made["type"], "null"]
+        if "enum" in made:
+            made["enum"] = [*made["enum"], None]
+    return made
+
+
+def errors(schema: Any, value: Any) -> list[ValidationError]:
+    return list(Draft202012Validator(without_nullable(schema)).iter_errors(value))
+
+
+def fits(pattern: str, path: str) -> bool:
+    wanted, given = pattern.split("."), path.split(".")
+    return len(wanted) == len(given) and all(
+        want in ("*", part) or (want.startswith("*_") and part.endswith(want[1:]))
+        for want, part in zip(wanted, given, strict=True)
+    )
+
+
+def tolerated(label: str, error: ValidationError) -> tuple[str, str, str] | None:
+    kind = {type(None): NULL, int: "integer"}.get(type(error.instance), "?")
+    path = ".".join(str(part) for part in error.absolute_path)
+    for entry in DEVIATIONS:
+        endpoint, pattern, what = entry
+        about = error.validator == "type" and endpoint in ("*", label) and what == kind
+        if about and fits(pattern, path):
+            return entry
+    return None
+
+
+def alternatives(schema: dict[str, Any], body: Any) -> list[Any]:
+    """The schemas of a oneOf that know the body's keys.
+
+    The document's alternatives overlap (they require nothing), so that none is ever the only one.
+    """
+    if "oneOf" not in schema:
+        return [schema]
+    return [one for one in schema["oneOf"] if body.keys() <= one["properties"].keys()]
+
+
+def problems(label: str, schema: Any, body: Any) -> list[str]:
+    return [
+        f"{error.json_path}: {error.message[:200]}"
+        for error in errors(schema, body)
+        if tolerated(label, error) is None
+    ]
+
+
+def check_answer(label: str, status: int, body: Any) -> None:
+    content = operation(label)["responses"][str(status)]["content"]["application/json"]
+    if "schema" not in content:
+        return
+    tried = [problems(label, schema, body) for schema in alternatives(content["schema"], body)]
+    assert [] in tried, tried
+
+
+def check_request(label: str, body: Any) -> None:
+    schema = operation(label)["requestBody"]["content"]["application/json"]["schema"]
+    assert [error.message for error in errors(schema, body)] == []
+
+
+@pytest.fixture(scope="module")
+def seeded(served: Sandbox) -> dict[str, str]:
+    """Ids of one record of each kind, of an owner, stages, a list and custom fields."""
+    store = served.store
+    store.add_account(name="Without domain and phone")
+    account = store.add_account(name="Seed", domain="seed.example", label_names=["Seeds"])
+    return {
+        "contact": store.add_contact(
+            email="seed@seed.example",
+            first_name="See",
+            last_name="Dee",
+            account_id=account["id"],
+            label_names=["Seeds"],
+        )["id"],
+        "account": account["id"],
+        "owner": store.add_user(email="owner@seed.example", first_name="O")["id"],
+        "contact_stage": store.contact_stages[1]["id"],
+        "account_stage": store.account_stages[1]["id"],
+        "contact_field": store.add_custom_field("contact", "Note", "string")["id"],
+        "account_field": store.add_custom_field("account", "Tier", "picklist", ["A"])["id"],
+        "label": store.labels()[0]["id"],
+    }
+
+
+def exchanges(ids: dict[str, str]) -> dict[str, Any]:
+    """Endpoint -> a request that uses every field which the target may send."""
+    custom = {ids["contact_field"]: "text"}
+    single_contact = {
+        "first_name": "Ann", "last_name": "Lee", "title": "CEO", "email": fresh(),
+        "organization_name": "X", "website_url": "https://x.example", "label_names": ["L"],
+        "account_id": ids["account"], "contact_stage_id": ids["contact_stage"],
+        "present_raw_address": "Dublin, Ireland", "direct_phone": "+1 555 555 0100",
+        "corporate_phone": "+1 555 555 0101", "mobile_phone": "+1 555 555 0102",
+        "home_phone": "+1 555 555 0103", "other_phone": "+1 555 555 0104",
+        "typed_custom_fields": custom,
+    }  # fmt: skip
+    bulk_contact = {
+        "first_name": "Bo", "last_name": "Ray", "email": fresh(), "title": "CTO",
+        "organization_name": "Y", "phone": "+1 555 555 0105", "account_id": ids["account"],
+        "linkedin_url": "https://www.linkedin.com/in/bo", "salesforce_id": "0031",
+        "contact_stage_id": ids["contact_stage"], "hubspot_id": "71",
+        "phone_numbers": [{"raw_number": "+1 555 555 0106", "position": 0}],
+        "contact_emails": [{"email": fresh(), "position": 1}], "typed_custom_fields": custom,
+    }  # fmt: skip
+    account = {
+        "name": "Z", "domain": "z.example", "owner_id": ids["owner"], "phone": "+1 555 555 0107",
+        "account_stage_id": ids["account_stage"], "raw_address": "1 Road, Dublin, Ireland",
+        "typed_custom_fields": {ids["account_field"]: "A"},
+    }  # fmt: skip
+    listing = {"entity_ids": [ids["contact"]], "label_names": ["L2"], "modality": "contacts"}
+    return {
+        "POST /contacts": {**single_contact, "run_dedupe": True},
+        "PATCH /contacts/{id}": {**single_contact, "email": fresh()},
+        "GET /contacts/{id}": None,
+        "POST /contacts/search": {"q_keywords": "seed", "page": 1, "per_page": 10},
+        "POST /contacts/bulk_create": {
+            "contacts": [bulk_contact, {"email": "seed@seed.example"}],
+            "run_dedupe": True,
+            "append_label_names": ["L3"],
+            "owner_id": ids["owner"],
+        },
+        "POST /contacts/bulk_update": {
+            "contact_attributes": [
+                {"id": ids["contact"], "title": "CFO", "owner_id": ids["owner"],
+                 "linkedin_url": "https://www.linkedin.com/in/see", "typed_custom_fields": custom}
+            ]
+        },
+        "POST /contacts/update_stages": None,
+        "POST /contacts/update_owners": None,
+        "POST /accounts": account,
+        "PATCH /accounts/{id}": {**account, "domain": "seed2.example"},
+        "POST /accounts/search": {"q_organization_name": "", "per_page": 10},
+        "POST /accounts/bulk_create": {
+            "accounts": [
+                {"name": "New", "domain": "new.example", "salesforce_id": "0011",
+                 "linkedin_url": "https://www.linkedin.com/company/new"},
+                {"domain": "seed2.example"},
+            ],
+            "run_dedupe": True,
+            "append_label_names": ["L4"],
+        },
+        "POST /accounts/bulk_update": {
+            "account_attributes": [
+                {"id": ids["account"], "name": "Seed 2", "account_stage_id": ids["account_stage"]}
+            ]
+        },
+        "POST /accounts/update_owners": None,
+        "GET /contact_stages": None,
+        "GET /account_stages": None,
+        "GET /labels": None,
+        "POST /labels": {"name": "By contract", "modality": "accounts"},
+        "PATCH /labels/{id}": {"name": "Renamed"},
+        "POST /labels/add_entity_ids_to_label_names": listing,
+        "POST /labels/remove_entity_ids_from_label_names": listing,
+        "GET /fields": None,
+        "POST /fields": {
+            "label": "New", "modality": "contact", "type": "string", "meta": {"max_length": 9}
+        },
+        "GET /typed_custom_fields": None,
+        "GET /users/search": None,
+        "GET /users/api_profile": None,
+        "POST /usage_stats/api_usage_stats": None,
+        "GET /accounts/{id}": None,
+    }  # fmt: skip
+
+
+QUERIES = {
+    "POST /contacts/update_stages": {
+        "contact_ids[]": "contact",
+        "contact_stage_id": "contact_stage",
+    },
+    "POST /contacts/update_owners": {"contact_ids[]": "contact", "owner_id": "owner"},
+    "POST /accounts/update_owners": {"account_ids[]": "account", "owner_id": "owner"},
+}
+LABELS = list(exchanges(defaultdict(str)))
+
+
+@pytest.fixture(scope="module")
+def answers(served: Sandbox, seeded: dict[str, str]) -> dict[str, tuple[Any, requests.Response]]:
+    """Endpoint -> the body sent and the answer, each asked once in the table's order."""
+    client = Client(served)
+    made = {}
+    for label, body in exchanges(seeded).items():
+        method, _, path = label.partition(" ")
+        kind = path.split("/")[1].removesuffix("s")
+        query = {name: seeded[value] for name, value in QUERIES.get(label, {}).items()}
+        path = path.replace("{id}", seeded.get(kind, ""))
+        made[label] = (body, client.call(method, path, body, params=query))
+    return made
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_request_and_its_answer_are_as_documented(
+    answers: dict[str, tuple[Any, requests.Response]], label: str
+) -> None:
+    body, answer = answers[label]
+    if body is not None:
+        check_request(label, body)
+    assert answer.status_code == 200, answer.text
+    check_answer(label, 200, answer.json())
+
+
+def test_every_tolerated_deviation_is_needed(
+    answers: dict[str, tuple[Any, requests.Response]],
+) -> None:
+    needed = set()
+    for label, (_, answer) in answers.items():
+        content = operation(label)["responses"]["200"]["content"]["application/json"]
+        for schema in alternatives(content.get("schema", {}), answer.json()):
+            for error in errors(schema, answer.json()):
+                needed.add(tolerated(label, error))
+    assert DEVIATIONS.keys() - needed == set()
+
+
+def test_bulk_answers_in_the_documented_form_are_as_documented_too(
+    apollo: Sandbox, client: Client
+) -> None:
+    apollo.set_options(bulk_answers="documented")
+    answer = client.bulk_create({"email": fresh(), "title": "x"}, {"email": "seed@seed.example"})
+    check_answer("POST /contacts/bulk_create", 200, answer)
+
+
+def test_a_job_is_as_documented(client: Client, seeded: dict[str, str]) -> None:
+    body = {"contact_ids": [seeded["contact"]], "title": "x", "async": True}
+    check_request("POST /contacts/bulk_update", body)
+    answer = client.post("/contacts/bulk_update", body)
+    check_answer("POST /contacts/bulk_update", 200, answer)
+
+
+REFUSED = [
+    ("POST /contacts", {"account_id": "2342432"}),
+    ("PATCH /contacts/{id}", {"title": "x"}),
+    ("GET /contacts/{id}", None),
+    ("POST /contacts/bulk_create", {"contacts": [{"title": "x"}] * 101}),
+    ("POST /contacts/bulk_create", {}),
+    ("POST /contacts/bulk_update", {"title": "x"}),
+    ("POST /contacts/update_stages", None),
+    ("POST /contacts/update_owners", None),
+    ("POST /accounts", {}),
+    ("PATCH /accounts/{id}", {"name": "x"}),
+    ("POST /accounts/search", {"sort_by_field": "x"}),
+    ("POST /accounts/bulk_create", {}),
+    ("POST /accounts/bulk_update", {"account_ids": ["x"] * 1001}),
+    ("POST /accounts/update_owners", None),
+    ("POST /labels", {"name": "", "modality": "contacts"}),
+    ("POST /labels/add_entity_ids_to_label_names", {"modality": "leads"}),
+]
+
+
+@pytest.mark.parametrize(("label", "body"), REFUSED)
+def test_a_refusal_is_as_documented(client: Client, label: str, body: Any) -> None:
+    method, _, path = label.partition(" ")
+    answer = client.call(method, path.replace("{id}", "5234234"), body)
+    assert answer.status_code == 422, answer.text
+    if label != "GET /contacts/{id}":
+        check_answer(label, 422, answer.json())
+    examples = operation(label)["responses"]["422"]["content"]["application/json"]
+    assert isinstance(answer.json()["error"], str)
+    assert "examples" in examples or "example" in examples
+
+
+def test_a_list_that_is_not_there_is_404_as_documented(client: Client) -> None:
+    body = client.error("PATCH", f"/labels/{'f' * 24}", {"name": "x"}, status=404)
+    check_answer("PATCH /labels/{id}", 404, body)
+
+
+def test_429_and_403_are_as_documented(apollo: Sandbox, client: Client) -> None:
+    apollo.set_options(minute_limit=0)
+    refused = client.call("POST", "/accounts", {"name": "x"})
+    assert refused.status_code == 429
+    check_answer("POST /accounts", 429, refused.json())
+    apollo.set_options(minute_limit=None)
+    apollo.inject(Fault("POST /accounts", FaultKind.ERROR_BEFORE_WRITE, status=403))
+    check_answer("POST /accounts", 403, client.error("POST", "/accounts", {}, status=403))
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_wrong_key_is_401_as_documented(apollo: Sandbox, label: str) -> None:
+    method, _, path = label.partition(" ")
+    answer = requests.request(method, apollo.url + path.replace("{id}", "a" * 24), timeout=20)
+    assert answer.status_code == 401
+    content = operation(label)["responses"]["401"]["content"]
+    # One route declares JSON for it, with the same text.
+    assert answer.headers["content-type"].split(";")[0] in content or content
+    assert answer.text.startswith("Invalid API key.")
+
+
+# Taken though no request schema lists them: matched on, says the prose of deduplication.
+PROSE_ONLY = {"id", "person_id", "salesforce_lead_id", "salesforce_contact_id", "hubspot_vid"}
+
+
+@pytest.mark.parametrize("label", sorted(TAKEN))
+def test_strict_mode_takes_exactly_the_documented_fields(label: str) -> None:
+    taken = TAKEN[label]
+    if label.startswith("PUT"):
+        label = label.replace("PUT", "PATCH")
+    documented = operation(label)
+    parameters = {
+        entry["name"] for entry in documented.get("parameters", ()) if entry["in"] == "query"
+    }
+    assert taken.query == parameters
+    if "requestBody" not in documented:
+        # Ids that are documented for the query are taken in a body too, as clients send them.
+        assert taken.body in (set(), {name.removesuffix("[]") for name in parameters})
+        return
+    schema = documented["requestBody"]["content"]["application/json"]["schema"]
+    assert taken.body - set(schema["properties"]) <= PROSE_ONLY
+    assert set(schema["properties"]) <= taken.body
+    for name, fields in taken.records.items():
+        properties = set(schema["properties"][name]["items"]["properties"])
+        assert properties <= fields
+        assert fields - properties <= PROSE_ONLY

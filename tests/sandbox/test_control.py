@@ -1,0 +1,126 @@
+"""The control surface for other processes, and the page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import requests
+
+from target_apollo.sandbox import Sandbox
+from tests.sandbox.conftest import Client, fresh
+
+
+def base(apollo: Sandbox) -> str:
+    return apollo.url.removesuffix("/api/v1")
+
+
+def read(apollo: Sandbox, name: str) -> Any:
+    return requests.get(f"{base(apollo)}/_sandbox/{name}", timeout=20).json()
+
+
+def write(apollo: Sandbox, name: str, body: Any) -> requests.Response:
+    return requests.post(f"{base(apollo)}/_sandbox/{name}", json=body, timeout=20)
+
+
+def test_a_seed_fills_the_store(apollo: Sandbox, client: Client) -> None:
+    email = fresh()
+    answer = write(
+        apollo,
+        "seed",
+        {
+            "contacts": [{"email": email, "additional_emails": ["second@x.example"]}],
+            "accounts": [{"domain": "seeded.example", "label_names": ["Seeds"]}],
+            "users": [{"email": "seed@x.example"}],
+            "custom_fields": [
+                {
+                    "modality": "contact",
+                    "label": "Tier",
+                    "type": "picklist",
+                    "picklist_values": ["Gold"],
+                }
+            ],
+        },
+    ).json()
+    assert client.get(f"/contacts/{answer['contacts'][0]['id']}")["contact"]["email"] == email
+    assert email in {contact["email"] for contact in read(apollo, "contacts")}
+    assert "seeded.example" in {account["domain"] for account in read(apollo, "accounts")}
+    assert answer["custom_fields"][0]["picklist_values"][0]["name"] == "Gold"
+
+
+def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
+    order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
+    assert write(apollo, "faults", order).json() == {"ordered": True}
+    assert client.call("GET", "/labels").status_code == 502
+
+
+def test_options_change_while_it_runs(apollo: Sandbox) -> None:
+    answer = write(apollo, "options", {"shuffle_answers": True, "minute_limit": 9}).json()
+    assert (answer["shuffle_answers"], answer["minute_limit"]) == (True, 9)
+    assert answer["team_id"] == apollo.store.team_id
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("options", {"colour": "red"}),
+        ("options", {"api_keys": {"mine": None}}),
+        ("options", {"strict": "yes"}),
+        ("options", {"retry_after": "never"}),
+        ("options", {"minute_limit": -1}),
+        ("faults", {"endpoint": "*", "kind": "meteor"}),
+        ("faults", {"kind": "slow"}),
+        ("seed", {"deals": []}),
+        ("seed", {"contacts": [{"colour": "red"}]}),
+        ("reset", {"what": ["everything"]}),
+        ("seed", ["x"]),
+    ],
+)
+def test_a_wrong_order_is_told_in_a_sentence(apollo: Sandbox, name: str, body: Any) -> None:
+    answer = write(apollo, name, body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
+def test_requests_are_listed_with_body_and_status(apollo: Sandbox, client: Client) -> None:
+    client.call("POST", "/accounts", {"name": "Listed"})
+    listed = read(apollo, "requests?last=1")
+    (seen,) = listed["requests"]
+    assert (seen["endpoint"], seen["status"]) == ("POST /accounts", 200)
+    assert seen["body"] == {"name": "Listed"}
+    assert listed["counts"] == {"POST /accounts": 1}
+
+
+def test_the_body_of_a_token_request_is_never_shown(apollo: Sandbox) -> None:
+    requests.post(apollo.token_url, data={"client_secret": "hush"}, timeout=20)
+    assert "hush" not in str(read(apollo, "requests"))
+
+
+def test_a_reset_forgets_requests_quota_and_faults(apollo: Sandbox, client: Client) -> None:
+    client.get("/labels")
+    write(apollo, "faults", {"endpoint": "*", "kind": "error_before_write", "times": None})
+    assert "api/v1/labels/index" in read(apollo, "quota")
+    write(apollo, "reset", {})
+    assert read(apollo, "requests") == {"counts": {}, "requests": []}
+    assert read(apollo, "quota") == {}
+    assert client.call("GET", "/labels").status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere(apollo: Sandbox) -> None:
+    answer = requests.get(base(apollo) + "/", timeout=20)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'name="viewport"' in answer.text
+    assert "prefers-color-scheme: dark" in answer.text
+    assert not re.search(r"""(src|href)\s*=|@import|url\(|//[a-z]""", answer.text)
+
+
+def test_every_reading_of_the_page_is_answered(apollo: Sandbox) -> None:
+    page = requests.get(base(apollo) + "/", timeout=20).text
+    names = re.findall(r'read\("([^"]+)"\)', page)
+    assert len(names) == 5
+    assert all(requests.get(f"{base(apollo)}/_sandbox/{name}", timeout=20).ok for name in names)
+
+
+def test_the_page_puts_data_in_as_text_only(apollo: Sandbox) -> None:
+    assert "innerHTML" not in requests.get(base(apollo) + "/", timeout=20).text
