@@ -1,0 +1,57 @@
+# `make demo` shows the whole way from PostgreSQL to Apollo, `make test` proves it.
+# Everything is set up inside this folder; Python 3.10 or newer is needed (make PYTHON=python3.12 …).
+
+PYTHON ?= python3
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+VENV := .venv
+MELTANO_VENV := .venv-meltano
+# Meltano keeps an environment of its own, since it pins packages that the target needs newer.
+MELTANO := meltano>=4.4,<5
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help:
+	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
+	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
+	@echo 'make lint    formatting, style and types'
+	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
+
+demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
+	@$(VENV)/bin/python -m target_apollo.demo
+
+test: $(VENV)/.ready $(MELTANO_VENV)/.ready
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) $(MELTANO_VENV) .demo build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
+
+$(VENV)/.ready: pyproject.toml
+	@$(call python_is_new_enough)
+	@echo 'Setting up $(VENV) …'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(MELTANO_VENV)/.ready: Makefile
+	@$(call python_is_new_enough)
+	@echo 'Setting up Meltano in $(MELTANO_VENV) …'
+	@$(PYTHON) -m venv $(MELTANO_VENV)
+	@$(MELTANO_VENV)/bin/python $(PIP_INSTALL) '$(MELTANO)'
+	@touch $@
+
+define python_is_new_enough
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	{ echo 'Python 3.10 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+endef

@@ -1,0 +1,58 @@
+"""``python -m target_apollo.demo``: the demo from its start to its exit code."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from target_apollo.demo import meltano, story
+from target_apollo.demo.meltano import MeltanoError
+from target_apollo.demo.postgres import PostgresError
+from target_apollo.demo.sandbox import SandboxError
+from target_apollo.demo.warehouse import WarehouseError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_EXPECTED = (MeltanoError, PostgresError, SandboxError, WarehouseError, story.Unexpected)
+
+
+class Interrupted(BaseException):
+    """A signal asked for the end; everything on the way out cleans up after itself."""
+
+
+def main() -> int:
+    """Run the demo; 0 if all came out as it should, 1 if not, 128 + signal when stopped."""
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    folder = meltano.ROOT / ".demo"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with (folder / "lock").open("w", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("The demo is running already in this folder.", file=sys.stderr)
+                return 1
+            story.tell(folder)
+    except _EXPECTED as problem:
+        print(f"\nThe demo stopped. {problem}", file=sys.stderr)
+        return 1
+    except Interrupted as interrupted:
+        print("\nStopped; PostgreSQL, Meltano and the sandbox are stopped too.", file=sys.stderr)
+        return 128 + int(interrupted.args[0])
+    return 0
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # A second Ctrl-C must not cut the cleaning up short.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

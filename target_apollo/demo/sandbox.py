@@ -1,0 +1,117 @@
+"""The sandbox in a process of its own, and what can be asked of it from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from target_apollo.demo.crm_rows import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+API_KEY = "sandbox"
+_ANNOUNCEMENT = "listening on "
+_SECONDS_TO_STOP = 10
+
+
+class SandboxError(Exception):
+    """The sandbox did not start or did not answer."""
+
+
+class RunningSandbox:
+    """A sandbox that listens at ``api_url``; everything is asked over HTTP."""
+
+    def __init__(self, api_url: str) -> None:
+        self.api_url = api_url
+        self.page = api_url.removesuffix("/api/v1") + "/"
+        self._session = requests.Session()
+        # A proxy of the caller's has no business on the loopback.
+        self._session.trust_env = False
+
+    def workspace(self) -> Workspace:
+        """Its users and stages, as the API tells them to every client."""
+        users = self._get("/api/v1/users/search?per_page=100")["users"]
+        contact_stages = self._get("/api/v1/contact_stages")["contact_stages"]
+        account_stages = self._get("/api/v1/account_stages")["account_stages"]
+        return Workspace(
+            owner_emails=tuple(user["email"] for user in users),
+            contact_stages=tuple(stage["name"] for stage in contact_stages),
+            account_stages=tuple(stage["name"] for stage in account_stages),
+        )
+
+    def contacts(self) -> dict[str, list[dict[str, Any]]]:
+        """All contacts by e-mail; more than one in a list is a duplicate."""
+        return _by("email", self._get("/_sandbox/contacts"))
+
+    def accounts(self) -> dict[str, list[dict[str, Any]]]:
+        """All accounts by domain; more than one in a list is a duplicate."""
+        return _by("domain", self._get("/_sandbox/accounts"))
+
+    def requests(self) -> dict[str, int]:
+        """Requests since the start or the last `forget_requests`: endpoint -> number."""
+        return dict(self._get("/_sandbox/requests?last=1")["counts"])
+
+    def forget_requests(self) -> None:
+        """Count requests from zero."""
+        self._send("POST", "/_sandbox/reset", json={"what": ["log"]})
+
+    def _get(self, path: str) -> Any:
+        return self._send("GET", path)
+
+    def _send(self, method: str, path: str, **arguments: Any) -> Any:
+        url = self.page.rstrip("/") + path
+        headers = {"x-api-key": API_KEY}
+        try:
+            answer = self._session.request(method, url, headers=headers, timeout=30, **arguments)
+            answer.raise_for_status()
+            return answer.json()
+        except requests.RequestException as error:
+            raise SandboxError(f"The sandbox did not answer {method} {path}: {error}") from error
+
+
+@contextlib.contextmanager
+def running_sandbox(log: Path, *arguments: str) -> Iterator[RunningSandbox]:
+    """Start ``python -m target_apollo.sandbox --strict`` on a free port, and stop it in the end.
+
+    ``log`` takes what it says on stderr. Raises `SandboxError` when it does not start.
+    """
+    command = [sys.executable, "-m", "target_apollo.sandbox", "--port", "0", "--strict", *arguments]
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            # Ctrl-C is for the demo, which stops the sandbox when it is done with it.
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout is not None
+        # Ends with the process, so that a sandbox that dies at the start keeps nobody waiting.
+        said = process.stdout.readline()
+        if _ANNOUNCEMENT not in said:
+            raise SandboxError(f"The sandbox did not start, see {log}.")
+        yield RunningSandbox(said.split(_ANNOUNCEMENT, 1)[1].strip())
+    finally:
+        process.terminate()
+        try:
+            process.wait(_SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _by(key: str, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        found.setdefault(record.get(key) or "", []).append(record)
+    return found

@@ -1,0 +1,225 @@
+"""The demo told in four steps: a warehouse, a first sync, some changes, a second sync.
+
+Each step prints what happened and checks it against what the rows were made to give.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from target_apollo.demo import meltano
+from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
+from target_apollo.demo.postgres import PostgresServer, running_postgres
+from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
+from target_apollo.demo.warehouse import Changes, change_some, drop, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Records = dict[str, list[dict[str, Any]]]
+
+#: What is kept of an earlier demo: the lock that is held and the note of a server to clear away.
+_KEPT = ("lock", "postgres.json")
+
+
+class Unexpected(Exception):
+    """Something came out otherwise than the rows were made for; the message says what."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the sandbox held at one moment, by domain and by e-mail."""
+
+    accounts: Records
+    contacts: Records
+
+    @classmethod
+    def of(cls, sandbox: RunningSandbox) -> Snapshot:
+        """What it holds now."""
+        return cls(sandbox.accounts(), sandbox.contacts())
+
+
+def tell(folder: Path) -> None:
+    """Run the demo in ``folder``.
+
+    Raises `Unexpected`, or the error of the part that did not work, each with a sentence.
+    """
+    started = time.monotonic()
+    _say("PostgreSQL -> Meltano -> target-apollo -> Apollo (the sandbox, no account needed)")
+    # The server comes first: its start clears away what a killed demo left running.
+    with running_postgres(folder) as server:
+        for left in folder.iterdir():
+            if left.name not in _KEPT:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        with running_sandbox(folder / "sandbox.log") as sandbox:
+            rows = crm_rows(workspace=sandbox.workspace())
+            with _warehouse(server, rows):
+                project = _set_up(folder, server, sandbox)
+                before = _first_sync(project, sandbox, rows)
+                _second_sync(project, server, sandbox, rows, before)
+    _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
+    _say(f"Logs, summaries and rejects are in {folder.name}/.")
+
+
+@contextlib.contextmanager
+def _warehouse(server: PostgresServer, rows: CrmRows) -> Iterator[None]:
+    _say("\n1. A warehouse")
+    fill(server.url, rows)
+    try:
+        with psycopg.connect(server.url) as connection:
+            version = connection.info.parameter_status("server_version") or ""
+        _say(f"   PostgreSQL {version.split()[0]} on {server.host}:{server.port}")
+        for name, table in (("accounts", rows.accounts), ("contacts", rows.contacts)):
+            _say(
+                f"   crm.{name}: {len(table.rows):,} rows, of which {len(table.bad)} can't be "
+                f"written and {len(table.duplicates)} repeat the key of another row"
+            )
+        yield
+    finally:
+        drop(server.url)
+
+
+def _set_up(folder: Path, server: PostgresServer, sandbox: RunningSandbox) -> meltano.Project:
+    _say("\n2. Meltano")
+    started = time.monotonic()
+    if meltano.install_plugins():
+        _say(f"   tap-postgres and target-apollo installed in {time.monotonic() - started:.0f} s")
+    else:
+        _say("   tap-postgres and target-apollo are installed already")
+    return meltano.Project(folder, server, sandbox.api_url, API_KEY)
+
+
+def _first_sync(project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows) -> Snapshot:
+    _say("\n3. The first sync")
+    summary = _sync(project, sandbox)
+    _print_rejects(project)
+    now = Snapshot.of(sandbox)
+    _say(f"   Apollo now holds {len(now.accounts):,} accounts and {len(now.contacts):,} contacts.")
+    for name, table, records in (
+        ("accounts", rows.accounts, now.accounts),
+        ("contacts", rows.contacts, now.contacts),
+    ):
+        counts = summary["streams"][f"crm-{name}"]
+        _expect(counts["created"] == len(table.row_of_key), f"{name} created", counts["created"])
+        _expect(
+            counts["rejected_because"] == table.bad_by_reason,
+            f"{name} rejected, by reason",
+            counts["rejected_because"],
+        )
+        again = counts["updated"] + counts["unchanged"] + counts["skipped"]
+        _expect(again == len(table.duplicates), f"{name} that repeat a key", again)
+        _expect(records.keys() == table.row_of_key.keys(), f"{name} in Apollo", len(records))
+        twice = sum(len(found) > 1 for found in records.values())
+        _expect(twice == 0, f"{name} that stand in Apollo twice", twice)
+        _expect_names(name, table, records)
+    _say("   Every good row is there, once; every bad one is in the rejects file.")
+    return now
+
+
+def _second_sync(
+    project: meltano.Project,
+    server: PostgresServer,
+    sandbox: RunningSandbox,
+    rows: CrmRows,
+    before: Snapshot,
+) -> None:
+    changes = change_some(server.url, rows)
+    _say(
+        f"\n4. {len(changes.accounts)} accounts and {len(changes.contacts)} contacts change; "
+        "the second sync"
+    )
+    summary = _sync(project, sandbox)
+    read = summary["records"]["received"]
+    _say(
+        f"   {read} of {len(rows.accounts.rows) + len(rows.contacts.rows):,} rows were read: those "
+        "that changed, and the last row of each table, with which a tap always begins again."
+    )
+    _expect(read <= len(changes.accounts) + len(changes.contacts) + 2, "rows read", read)
+    now = Snapshot.of(sandbox)
+    _expect_changes(changes, before, now, summary)
+    _say("   Exactly the changed rows were updated in Apollo; no other record was touched.")
+
+
+def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:
+    """Run Meltano, print what its summary and the sandbox counted, and return the summary."""
+    sandbox.forget_requests()
+    run = project.run()
+    _say(f"   $ meltano run tap-postgres target-apollo      ({run.seconds:.1f} s, {run.log.name})")
+    if run.exit_code or not project.summary.exists():
+        raise Unexpected(
+            f"`meltano run` ended with exit code {run.exit_code}. Its log ends with:\n"
+            f"{run.last_lines()}"
+        )
+    summary: dict[str, Any] = json.loads(project.summary.read_text(encoding="utf-8"))
+    outcomes = ("created", "updated", "unchanged", "rejected")
+    _say(f"\n   {'':<14}" + "".join(f"{outcome:>11}" for outcome in outcomes))
+    for stream, counts in summary["streams"].items():
+        _say(f"   {stream:<14}" + "".join(f"{counts[outcome]:>11,}" for outcome in outcomes))
+    counted = sandbox.requests()
+    _say(f"\n   Requests to Apollo: {sum(counted.values())}")
+    for endpoint, number in sorted(counted.items(), key=lambda entry: -entry[1]):
+        _say(f"   {number:>6}  {endpoint}")
+    _say("")
+    return summary
+
+
+def _print_rejects(project: meltano.Project) -> None:
+    """Why rows were rejected: reasons, and the key of one row each; never a row's values."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], str] = {}
+    for line in project.rejects.read_text(encoding="utf-8").splitlines():
+        message = json.loads(line)
+        if message["type"] != "RECORD":
+            continue
+        reject = message["record"]["_reject"]
+        kind = (message["stream"], reject["reason"])
+        numbers[kind] += 1
+        examples.setdefault(kind, f"id {message['record']['id']}: {reject['detail']}")
+    _say(f"   Rejected, with the reason beside each in {project.rejects.name}:")
+    for (stream, reason), number in sorted(numbers.items()):
+        _say(f"   {number:>6}  {stream:<13} {reason:<17} e.g. {examples[stream, reason]}")
+    _say("")
+
+
+def _expect_names(name: str, table: Table, records: Records) -> None:
+    """The values that arrived are those of the last row of each key."""
+    column = "name" if name == "accounts" else "last_name"
+    for key, number in table.row_of_key.items():
+        wanted = str(table.rows[number - 1][column]).strip()
+        _expect(records[key][0][column] == wanted, f"{column} of crm.{name} id", number)
+
+
+def _expect_changes(
+    changes: Changes, before: Snapshot, now: Snapshot, summary: dict[str, Any]
+) -> None:
+    for name, wanted, old, new in (
+        ("accounts", changes.accounts, before.accounts, now.accounts),
+        ("contacts", changes.contacts, before.contacts, now.contacts),
+    ):
+        counts = summary["streams"][f"crm-{name}"]
+        _expect(counts["updated"] == len(wanted), f"{name} updated", counts["updated"])
+        _expect(counts["created"] == 0, f"{name} created", counts["created"])
+        touched = {key for key in new if new[key] != old.get(key)}
+        _expect(touched == wanted.keys(), f"{name} that differ in Apollo", len(touched))
+        _expect(old.keys() == new.keys(), f"{name} in Apollo", len(new))
+        for key, values in wanted.items():
+            for column, value in values.items():
+                _expect(new[key][0].get(column) == value, f"new {column} of {name}", key)
+
+
+def _expect(holds: bool, what: str, found: object) -> None:
+    if not holds:
+        raise Unexpected(f"Not as expected: {what}: {found}.")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,31 @@
+"""A database for one test module, so that modules can run side by side on one server."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from target_apollo.demo.postgres import PostgresServer, running_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def own_database(folder: Path) -> Iterator[PostgresServer]:
+    """A new database on the server of ``DATABASE_URL`` or on a throw-away one, and its end."""
+    with running_postgres(folder) as server:
+        database = dataclasses.replace(server, database=f"apollo_test_{secrets.token_hex(6)}")
+        name = sql.Identifier(database.database)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(name))
+            try:
+                yield database
+            finally:
+                connection.execute(sql.SQL("drop database {} with (force)").format(name))
