@@ -6,24 +6,68 @@ result is handled by the caller's thread.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
+
+from target_apollo.api import RunStopped
 
 T = TypeVar("T")
 
+#: How long calls under way may go on after the run was told to stop. A signal must end the process
+#: within 10 seconds, and the rest is for writing outcomes and STATE down.
+GRACE_SECONDS = 7.0
+_LOOK_EVERY_SECONDS = 0.2
+
 
 class Parallel:
-    """A bounded pool whose calls are all over when `run` returns."""
+    """A bounded pool whose calls are over, or given up after a stop, when `run` returns.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        stop: Set when the run is to end; calls under way then get `GRACE_SECONDS`.
+    """
+
+    def __init__(self, threads: int, stop: threading.Event) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="apollo")
+        self._stop = stop
+        self._deadline: float | None = None
+        #: Whether a call was given up; its thread keeps the interpreter from ending by itself.
+        self.abandoned = False
 
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """The result of each call in the order given, or the exception that it raised."""
         futures = [self._pool.submit(call) for call in calls]
-        return [future.exception() or future.result() for future in futures]  # type: ignore[misc]
+        open_futures = set(futures)
+        while open_futures:
+            _, open_futures = wait(open_futures, timeout=_LOOK_EVERY_SECONDS)
+            if open_futures and self._time_is_up():
+                self.abandoned = True
+                break
+        return [self._result(future) for future in futures]
 
     def close(self) -> None:
         """Ends the threads; calls that were not started are dropped."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=not self.abandoned, cancel_futures=True)
+
+    def _time_is_up(self) -> bool:
+        if not self._stop.is_set():
+            return False
+        if self._deadline is None:
+            self._deadline = time.monotonic() + GRACE_SECONDS
+        return time.monotonic() >= self._deadline
+
+    @staticmethod
+    def _result(future: Future[T]) -> T | Exception:
+        if not future.done():
+            future.cancel()
+            # Its request is on its way and may be carried out: like a lost answer, it is neither
+            # settled nor acknowledged, and the next run finds out.
+            return RunStopped("a request under way", maybe_written=True)
+        problem = future.exception()
+        if problem is None:
+            return future.result()
+        if isinstance(problem, Exception):
+            return problem
+        raise problem

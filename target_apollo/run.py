@@ -68,7 +68,7 @@ class Run:
         self.stop = threading.Event()
         self.report = RunReport(self.run_id)
         self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
-        self.parallel = Parallel(settings.parallel_requests)
+        self.parallel = Parallel(settings.parallel_requests, self.stop)
         self.transport = Transport(
             api_url=settings.api_url,
             auth=ApiKeyAuth(settings.api_key),

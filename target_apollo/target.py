@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import FrameType
@@ -42,6 +44,10 @@ from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
 _NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
 
+_ONE_WISH_SECONDS = 2.0
+#: A signalled run is over within ten seconds, whatever hangs.
+_LAST_RESORT_SECONDS = 9.5
+
 _REASONS: Mapping[type[Exception], Reason] = {
     InvalidRecord: Reason.SCHEMA_MISMATCH,
     MissingKeyPropertiesError: Reason.MISSING_KEY_PROPERTY,
@@ -67,6 +73,7 @@ class TargetApollo(Target):
 
     def __init__(self, **arguments: Any) -> None:
         self._signal = 0
+        self._signalled_at = 0.0
         self._checkpoint = Checkpoint()
         self._state_passed_at = 0.0
         self._schemas: dict[str, Message] = {}
@@ -292,9 +299,16 @@ class TargetApollo(Target):
         # The SDK drains inside the handler, which acknowledges records that were never sent. Here
         # it only says that the end has come; Meltano and the shell may both send a signal.
         if self._signal:
+            # Ctrl-C under Meltano sends SIGINT and SIGTERM: within two seconds they are one wish.
+            if time.monotonic() - self._signalled_at > _ONE_WISH_SECONDS:
+                _end_at_once(signum)
             return
         self._signal = signum
+        self._signalled_at = time.monotonic()
         self.run.stop.set()
+        last_resort = threading.Timer(_LAST_RESORT_SECONDS, _end_at_once, [signum])
+        last_resort.daemon = True
+        last_resort.start()
         self._reader.stopped = True
         if self._reader.waiting:
             raise StopReading
@@ -322,7 +336,17 @@ class TargetApollo(Target):
             cls._say(problem.errors)
         except SettingsError as problem:
             cls._say(problem.problems)
-        sys.exit(target.sync(file_input))
+        exit_code = target.sync(file_input)
+        if target.run.parallel.abandoned:
+            # The thread of a request that was given up would keep the process alive.
+            logging.shutdown()
+            os._exit(exit_code)
+        sys.exit(exit_code)
+
+
+def _end_at_once(signal_number: int) -> None:
+    """Ends the process without another word: no STATE is written, so nothing is lost."""
+    os._exit(128 + signal_number)
 
 
 def main() -> None:

@@ -12,7 +12,12 @@ from target_apollo.changes import Changes, not_taken
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.parallel import Parallel
-from target_apollo.refusals import custom_field_rejection, is_about_records, take_apart
+from target_apollo.refusals import (
+    TakenApart,
+    custom_field_rejection,
+    is_about_records,
+    take_apart,
+)
 from target_apollo.rows import Row
 
 #: Apollo answers bulk_update synchronously up to this many records; above, with a job.
@@ -63,7 +68,12 @@ class Updater:
         if failure is not None:
             # What needed nothing further is confirmed all the same.
             open_updates = [u for u in open_updates if not (u.changes.bulk or u.changes.lists)]
-        self.done = [(update, answers.get(update.apollo_id)) for update in open_updates]
+        failed = {update.apollo_id for update, _ in (*self.refused, *self.rejected)}
+        self.done = [
+            (update, answers.get(update.apollo_id))
+            for update in open_updates
+            if update.apollo_id not in failed
+        ]
         return failure
 
     def _individually(
@@ -162,27 +172,40 @@ class Updater:
         def send_rows(rows: Sequence[Row]) -> set[str]:
             return send([by_number[row.number] for row in rows])
 
+        requests = [
+            # A refusal names Apollo's id, which the record itself need not carry.
+            [replace(update.row, apollo_id=update.apollo_id) for update in part]
+            for part in (
+                grouped[start : start + _BULK_SIZE] for start in range(0, len(grouped), _BULK_SIZE)
+            )
+        ]
+        results = self.parallel.run(
+            [partial(take_apart, self.target, rows, send_rows) for rows in requests]
+        )
+        failure: ApolloError | None = None
         failed: set[str] = set()
-        for start in range(0, len(grouped), _BULK_SIZE):
-            part = [
-                # A refusal names Apollo's id, which the record itself need not carry.
-                replace(update.row, apollo_id=update.apollo_id)
-                for update in grouped[start : start + _BULK_SIZE]
-            ]
-            try:
-                parts = take_apart(self.target, part, send_rows)
-            except ApolloError as failure:
-                return [u for u in updates if u.apollo_id not in failed], failure
-            for row, refusal in parts.refused:
-                update = by_number[row.number]
-                self.refused.append((update, refusal))
-                failed.add(update.apollo_id)
-            for rows, confirmed in parts.answered:
-                for update in (by_number[row.number] for row in rows):
-                    if update.apollo_id not in confirmed:
-                        self.rejected.append((update, self._not_confirmed()))
-                        failed.add(update.apollo_id)
-        return [u for u in updates if u.apollo_id not in failed], None
+        for rows, result in zip(requests, results, strict=True):
+            if isinstance(result, ApolloError):
+                failure = failure or result
+                failed |= {by_number[row.number].apollo_id for row in rows}
+            elif isinstance(result, Exception):
+                raise result
+            else:
+                failed |= self._sort(result, by_number)
+        return [u for u in updates if u.apollo_id not in failed], failure
+
+    def _sort(self, parts: TakenApart[set[str]], by_number: dict[int, Update]) -> set[str]:
+        """Notes the refused and unconfirmed updates of a request; returns their Apollo ids."""
+        failed: set[str] = set()
+        for row, refusal in parts.refused:
+            self.refused.append((by_number[row.number], refusal))
+            failed.add(by_number[row.number].apollo_id)
+        for rows, confirmed in parts.answered:
+            for update in (by_number[row.number] for row in rows):
+                if update.apollo_id not in confirmed:
+                    self.rejected.append((update, self._not_confirmed()))
+                    failed.add(update.apollo_id)
+        return failed
 
     def _not_confirmed(self) -> Rejection:
         return Rejection(

@@ -13,36 +13,36 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 Origin = tuple[str, str, int]
 
 
-def check_api_url(url: str) -> str:
-    """Return the address of the API in its normal form: lower-case host, no slash at the end.
+def check_api_url(url: str, *, setting: str = "api_url") -> str:
+    """Return an address of the API in its normal form: lower-case host, no slash at the end.
 
-    Raises ValueError, with a sentence that names the setting api_url and does not repeat its value
-    (which may hold a password), for anything but an https address of a plain host with an optional
-    port and path; http is good enough only for this machine itself.
+    Raises ValueError, with a sentence that names the setting and does not repeat its value (which
+    may hold a password), for anything but an https address of a plain host with an optional port
+    and path; http is good enough only for this machine itself.
     """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise ValueError("The setting api_url is not a valid address.") from None
+        raise ValueError(f"The setting {setting} is not a valid address.") from None
     host = (parts.hostname or "").lower()
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError("The setting api_url must be an address that starts with https://.")
+        raise ValueError(f"The setting {setting} must be an address that starts with https://.")
     if "@" in parts.netloc:
         raise ValueError(
-            "The setting api_url must not contain a user or password; "
+            f"The setting {setting} must not contain a user or password; "
             "credentials belong in api_key or the OAuth settings."
         )
     if "?" in url or "#" in url:
-        raise ValueError("The setting api_url must not contain a query or a fragment.")
+        raise ValueError(f"The setting {setting} must not contain a query or a fragment.")
     # Strict, since address parsers differ on strange characters, and the key goes where the last
     # one of them says.
     if not (_HOST.fullmatch(host) or _is_ip(host)) or not _PATH.fullmatch(parts.path):
-        raise ValueError("The setting api_url has characters that no address of an API has.")
+        raise ValueError(f"The setting {setting} has characters that no address of an API has.")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(
-            "The setting api_url must start with https://: "
-            "plain http would show the key to the network and is allowed for this machine only."
+            f"The setting {setting} must start with https://: "
+            "plain http would show secrets to the network and is allowed for this machine only."
         )
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:

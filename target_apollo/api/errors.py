@@ -7,6 +7,7 @@
       AnswerLost           no usable answer after all retries: the change may have been made
       QuotaExhausted       the rate limit asks for a longer wait than the run allows
       RunStopped           the run was stopped before the request (or its next try) went out
+      NoAccessToken        OAuth: no token to send the request with; nothing was sent
 
 The text of every one of them is a sentence for the person who must act. Apollo's own text can hold
 personal data; it is kept as an attribute, for decisions and rejects, and is never part of `str()`.
@@ -44,15 +45,20 @@ class ApolloError(Exception):
 
 
 class CredentialsRefused(ApolloError):
-    """Apollo answered 401: the key or token is missing, wrong, revoked or its user inactive."""
+    """Apollo answered 401: the key or token is missing, wrong, revoked or its user inactive.
 
-    def __init__(self, endpoint: str, *, setting: str) -> None:
+    `status` may be another one where the token endpoint refused; `setting` is what to mend.
+    """
+
+    def __init__(self, endpoint: str, *, setting: str, status: int = 401) -> None:
         advice = {
             "api_key": "check the setting api_key: it must be a current API key of an active user",
-            "refresh_token": "log in again and put the new token into the setting refresh_token",
+            "refresh_token": "log in again with `apollo-sync login`, or put a new token into the "
+            "setting refresh_token; each one works once",
+            "client_secret": "check the settings client_id and client_secret",
         }[setting]
         super().__init__(
-            f"Apollo does not accept the credentials (401 on {endpoint}): {advice}.",
+            f"Apollo does not accept the credentials ({status} on {endpoint}): {advice}.",
             endpoint=endpoint,
         )
         self.setting = setting
@@ -238,3 +244,10 @@ class RunStopped(ApolloError):
             endpoint=endpoint,
             maybe_written=maybe_written,
         )
+
+
+class NoAccessToken(ApolloError):
+    """OAuth: there is no access token to send a request with, and the request was not sent.
+
+    The token endpoint or the token file stands in the way; `sentence` says how.
+    """

@@ -92,10 +92,16 @@ class Exchange:
         self._proxies = {"no_proxy": host} if is_loopback(host) else {}
 
     def send(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None, content: bytes | None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+        content_type: str = "application/json",
     ) -> Reply:
         """Send one request and read its whole answer, whatever its status. Raises `Lost`."""
-        headers = {"Content-Type": "application/json"} if content is not None else None
+        headers = {"Content-Type": content_type} if content is not None else None
         try:
             response = self._session().request(
                 method,

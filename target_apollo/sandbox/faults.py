@@ -13,7 +13,7 @@ import random
 import socket
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 HTML_PAGE = (
@@ -60,12 +60,15 @@ class Fault:
     seconds: float = 1.0
     records: int | None = None
 
+    def __post_init__(self) -> None:
+        """Take a kind by its value too."""
+        object.__setattr__(self, "kind", FaultKind(self.kind))
+
     @classmethod
     def from_json(cls, order: dict[str, Any]) -> Fault:
         """Read an order from JSON; raises ValueError with a sentence."""
         try:
-            fault = cls(**order)
-            return replace(fault, kind=FaultKind(fault.kind))
+            return cls(**order)
         except TypeError:
             raise ValueError(
                 f"A fault has an endpoint, a kind and of {', '.join(cls.__dataclass_fields__)}."

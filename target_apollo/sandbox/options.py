@@ -195,6 +195,13 @@ class SandboxOptions:
     keep_requests: int = 5_000
     """Requests that the log keeps; the counts go on beyond it."""
 
+    def __post_init__(self) -> None:
+        """Take enums by their values too, so that ``plan="free"`` means what it says."""
+        for field in dataclasses.fields(self):
+            if isinstance(field.default, enum.Enum):
+                value = _typed(field.name, getattr(self, field.name), field.default)
+                object.__setattr__(self, field.name, value)
+
     def schedule(self) -> Schedule:
         """Limits and lengths of the three rate windows, as set or by the plan."""
         base = PLANS[self.plan]

@@ -14,19 +14,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
-from target_apollo.sandbox import matching
+from target_apollo.sandbox import matching, seeding
 from target_apollo.sandbox.index import KeyIndex
 from target_apollo.sandbox.journal import Journal
 from target_apollo.sandbox.objects import (
-    CREATED_CONTACT,
     FOUND_ACCOUNT,
-    WITHOUT_EMAIL,
     Account,
     Contact,
     account_object,
     contact_object,
 )
-from target_apollo.sandbox.values import bare_domain, id_source, timestamp
+from target_apollo.sandbox.values import id_source, timestamp
 from target_apollo.sandbox.workspace import Workspace
 
 Record = TypeVar("Record")
@@ -125,27 +123,9 @@ class Store:
 
         ``source="email_import"`` makes it a placeholder, which a bulk_create merges into.
         """
-        unknown = fields.keys() - CREATED_CONTACT.keys()
-        if unknown:
-            raise ValueError(f"a contact has no {', '.join(sorted(unknown))}")
         with self.lock:
             stamp = timestamp(time.time())
-            own: dict[str, Any] = {
-                "id": self.new_id(),
-                "contact_stage_id": self.contact_stages[0]["id"],
-                "owner_id": self.admin_id,
-                "creator_id": self.admin_id,
-                "created_at": stamp,
-                "updated_at": stamp,
-                **fields,
-            }
-            if own.get("email"):
-                own["email"] = own["email"].strip().lower()
-            else:
-                own.update(WITHOUT_EMAIL)
-            own.setdefault(
-                "name", f"{own.get('first_name') or ''} {own.get('last_name') or ''}".strip()
-            )
+            own = seeding.contact_fields(self.new_id(), self.workspace, stamp, fields)
             if label_names:
                 own["label_ids"] = self._labels_with_one_more(stamp, "contacts", label_names)
             contact = Contact(own, tuple(other.strip().lower() for other in additional_emails))
@@ -155,26 +135,10 @@ class Store:
 
     def add_account(self, *, label_names: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
         """Put an account in, by the keys of the account object; returns the whole object."""
-        allowed = {*FOUND_ACCOUNT, "merged_crm_ids", "sanitized_phone", "raw_address"}
-        unknown = (
-            fields.keys() - allowed - {"street_address", "city", "state", "country", "postal_code"}
-        )
-        if unknown:
-            raise ValueError(f"an account has no {', '.join(sorted(unknown))}")
         with self.lock:
             stamp = timestamp(time.time())
             hidden = {key: fields.pop(key) for key in ("merged_crm_ids",) if key in fields}
-            own: dict[str, Any] = {
-                "id": self.new_id(),
-                "team_id": self.team_id,
-                "account_stage_id": self.account_stages[0]["id"],
-                "owner_id": self.admin_id,
-                "creator_id": self.admin_id,
-                "created_at": stamp,
-                **fields,
-            }
-            if own.get("domain"):
-                own["domain"] = bare_domain(own["domain"])
+            own = seeding.account_fields(self.new_id(), self.workspace, stamp, fields)
             if label_names:
                 own["label_ids"] = self._labels_with_one_more(stamp, "accounts", label_names)
             account = Account(own, stamp, hidden or None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.sandbox.conftest import Client, fresh
 
 
@@ -244,3 +244,9 @@ def test_profile_addresses_can_be_rewritten(apollo: Sandbox, client: Client) -> 
 def test_the_limit_of_bulk_update_can_be_999(apollo: Sandbox, client: Client) -> None:
     apollo.set_options(bulk_update_limit=999)
     client.error("POST", "/contacts/bulk_update", {"contact_ids": ["a" * 24] * 1000})
+
+
+def test_options_take_enums_by_their_values_and_refuse_others() -> None:
+    assert SandboxOptions(plan="free").schedule().limits.minute == 50  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`plan` must be one of"):
+        SandboxOptions(plan="gold")  # type: ignore[arg-type]

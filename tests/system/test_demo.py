@@ -55,9 +55,13 @@ def test_it_shows_both_syncs_and_exits_with_0(demo: subprocess.Popen[str]) -> No
 
 def test_stopped_in_the_middle_of_a_run_it_leaves_no_process(demo: subprocess.Popen[str]) -> None:
     assert demo.stdout is not None
+    before = []
     for line in demo.stdout:
+        before.append(line)
         if line.startswith("3."):
             break
+    else:
+        pytest.fail("".join(before))
     time.sleep(2)
     demo.send_signal(signal.SIGINT)
     said, _ = demo.communicate(timeout=60)

@@ -127,6 +127,47 @@ def test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent(
     assert covered == (10 if moment == "idle" else 15)
 
 
+@pytest.mark.parametrize("wishes", ["one", "two at once", "a second one later"])
+def test_a_signalled_run_waits_for_no_answer_that_does_not_come(
+    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path], wishes: str
+) -> None:
+    config = target_config(apollo, batch_size=10, parallel_requests=1, request_timeout_seconds=60)
+    process = start(config, tmp_path)
+    apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.SLOW, seconds=30, after=1))
+    send(process, rows_with_states(30, 5))
+    until(lambda: apollo.count(CREATE) == 2)
+    process.send_signal(signal.SIGTERM)
+    if wishes == "two at once":
+        process.send_signal(signal.SIGINT)
+    if wishes == "a second one later":
+        time.sleep(2.5)
+        process.send_signal(signal.SIGTERM)
+
+    out = process.stdout.read() if process.stdout else b""
+    # Of two signals that are there together, the system hands over either one first.
+    ended_by = (signal.SIGTERM, signal.SIGINT) if wishes == "two at once" else (signal.SIGTERM,)
+    assert process.wait(20) in [128 + number for number in ended_by]
+    assert json.loads(out.splitlines()[-1])["n"] <= 10
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_a_wait_for_quota_is_given_up_and_not_cut_short(
+    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
+) -> None:
+    config = target_config(apollo, batch_size=10, parallel_requests=1)
+    process = start(config, tmp_path)
+    apollo.inject(
+        Fault(endpoint=CREATE, kind=FaultKind.RATE_LIMITED, retry_after=300, after=1, times=None)
+    )
+    send(process, rows_with_states(30, 5))
+    until(lambda: apollo.count(CREATE) == 2)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert apollo.count(CREATE) == 2
+
+
 def test_after_kill_9_the_next_run_loses_nothing_and_doubles_nothing(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path], sync: Run
 ) -> None:
