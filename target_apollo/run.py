@@ -24,6 +24,7 @@ from target_apollo.api import (
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.ledger import Ledger, LedgerError
+from target_apollo.limits import WriteLimits
 from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
 from target_apollo.rejects import RejectsFile
@@ -67,6 +68,7 @@ class Run:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self.report = RunReport(self.run_id)
+        self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
         self.parallel = Parallel(settings.parallel_requests, self.stop)
         self.transport = Transport(

@@ -165,6 +165,16 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="More rejected records than this, once 100 have an outcome: the run stops.",
     ),
     th.Property(
+        "max_creates",
+        _whole(0, 1_000_000_000),
+        description="A run that would create more records than this stops before it does.",
+    ),
+    th.Property(
+        "max_updates",
+        _whole(0, 1_000_000_000),
+        description="The same for updates of existing records.",
+    ),
+    th.Property(
         "summary_path",
         th.StringType,
         description="JSON summary of the run; default `.target-apollo/runs/<run id>.json`.",
@@ -218,6 +228,8 @@ class Settings:
     on_record_error: str
     max_rejected_percent: float
     abort_rejected_percent: float
+    max_creates: int | None
+    max_updates: int | None
     summary_path: str | None
     state_interval_seconds: float
     max_record_age_seconds: float

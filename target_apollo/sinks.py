@@ -61,6 +61,7 @@ class ApolloSink(BatchSink):
             batch_size=self._run.settings.batch_size,
             parallel=self._run.parallel,
             directory=self._run.directory,
+            limits=self._run.limits,
             run_started=self._run.report.started_at,
             settle=self._settle,
             note_unwritable=lambda names: self._run.note_unwritable(

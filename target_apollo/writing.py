@@ -15,6 +15,8 @@ from functools import partial
 from target_apollo.api import ApolloClient, ApolloError, BulkCreated, RequestRefused
 from target_apollo.changes import changes, left_to_write
 from target_apollo.directory import Directory
+from target_apollo.ending import RunError
+from target_apollo.limits import WriteLimits
 from target_apollo.matching import Match, Matched, match_answers, match_keys
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome, Reason, Rejection
@@ -51,6 +53,7 @@ class Writer:
     settle: Settle
     directory: Directory
     note_unwritable: Callable[[Sequence[str]], None]
+    limits: WriteLimits
     run_started: datetime
     _known: dict[str, Json] = field(default_factory=dict)
     _unfinished: Mapping[int, datetime] = field(default_factory=dict)
@@ -89,7 +92,24 @@ class Writer:
 
     # --- creating
 
-    def _create_all(self, rows: Sequence[Row], updates: list[Update]) -> ApolloError | None:
+    def _create_all(
+        self, rows: Sequence[Row], updates: list[Update]
+    ) -> ApolloError | RunError | None:
+        """Creates rows, no more than the limit allows; see `_create_some`."""
+        left = list(rows)
+        while left:
+            try:
+                allowed = self.limits.creates_allowed(len(left))
+            except RunError as reached:
+                return reached
+            failure = self._create_some(left[:allowed], updates)
+            if failure is not None:
+                return failure
+            # Rows that Apollo had already did not use the limit up.
+            left = left[allowed:]
+        return None
+
+    def _create_some(self, rows: Sequence[Row], updates: list[Update]) -> ApolloError | None:
         """Creates rows; what then needs an update is added to `updates`.
 
         Returns the failure that ends the run, if there was one, after the other requests' rows
@@ -174,6 +194,7 @@ class Writer:
             return
         self._know(row, answer)
         if matched.match is Match.CREATED or self._created_before(matched, answer):
+            self.limits.created += 1
             behind = left_to_write(self.target, request, row)
             refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
             if behind or refused:
@@ -211,7 +232,9 @@ class Writer:
         needed = changes(self.target, row, answer, lists)
         return Update(row, str(answer["id"]), answer, needed, Outcome.UPDATED)
 
-    def _update_all(self, updates: Sequence[Update], failure: ApolloError | None) -> None:
+    def _update_all(
+        self, updates: Sequence[Update], failure: ApolloError | RunError | None
+    ) -> None:
         """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
         rounds: list[list[Update]] = []
         next_round: dict[str, int] = defaultdict(int)
@@ -229,11 +252,31 @@ class Writer:
             for update in idle:
                 self._finish(update)
             if failure is None:
-                failure = self._update_round([u for u in members if u.changes], gone)
+                failure = self._update_allowed([u for u in members if u.changes], gone)
         if failure is not None:
             raise failure
         if gone:
             self._write_wave(gone)
+
+    def _update_allowed(
+        self, updates: Sequence[Update], gone: list[Row]
+    ) -> ApolloError | RunError | None:
+        """Carries a round out as far as the limit allows; new records are always completed."""
+        changed = [update for update in updates if update.outcome is Outcome.UPDATED]
+        completed = [update for update in updates if update.outcome is not Outcome.UPDATED]
+        reached: RunError | None = None
+        try:
+            allowed = self.limits.updates_allowed(len(changed))
+        except RunError as problem:
+            allowed, reached = 0, problem
+        self.limits.updated += allowed
+        failure = self._update_round([*completed, *changed[:allowed]], gone)
+        if failure is None and reached is None and allowed < len(changed):
+            try:
+                self.limits.updates_allowed(1)
+            except RunError as problem:
+                reached = problem
+        return failure or reached
 
     def _seen_again(self, update: Update) -> Update:
         """An update after another row of the same Apollo record has been written."""

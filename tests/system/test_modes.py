@@ -282,3 +282,31 @@ def test_a_null_is_not_sent_unless_it_is_to_clear(apollo: Sandbox, sync: Run) ->
 
     sync([schema("contacts"), *contacts(1, title=None)], null_policy="clear")
     assert not apollo.store.contacts()[0]["title"]
+
+
+def test_a_run_stops_before_it_creates_more_than_allowed(apollo: Sandbox, sync: Run) -> None:
+    apollo.store.add_contact(email="person0@example0.com", first_name="First0", last_name="Last0")
+
+    done = sync([schema("contacts"), *contacts(250), state({"n": 250})], max_creates=150)
+
+    assert done.exit_code == 1
+    assert "max_creates" in done.summary["ended_because"]
+    assert done.summary["records"]["created"] == 150
+    assert len(apollo.store.contacts()) == 151
+    assert done.states == []
+
+
+def test_a_run_stops_before_it_updates_more_than_allowed(apollo: Sandbox, sync: Run) -> None:
+    for n in range(10):
+        apollo.store.add_contact(email=f"person{n}@example{n % 7}.com", title="old")
+
+    done = sync([schema("contacts"), *contacts(12, title="new")], max_updates=4)
+
+    assert (done.exit_code, done.records["updated"]) == (1, 4)
+    assert "max_updates" in done.summary["ended_because"]
+    assert sorted(str(c["title"]) for c in apollo.store.contacts()) == ["new"] * 6 + ["old"] * 6
+
+
+def test_limits_that_are_just_met_do_not_stop_a_run(apollo: Sandbox, sync: Run) -> None:
+    assert sync([schema("contacts"), *contacts(20)], max_creates=20).exit_code == 0
+    assert sync([schema("contacts"), *contacts(20, title="x")], max_updates=20).exit_code == 0
