@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from target_apollo import normalising
-from target_apollo.objects import Compare, Field, Json, ObjectType
+from target_apollo.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.planning import CreateRequest
 from target_apollo.rows import Row, Values
+
+#: A contact's plain number is written, and so emptied, as its direct one.
+_PLAIN_PHONE, _DIRECT_PHONE = "phone_number", "direct_phone"
+_DIRECT_TYPE = CONTACT.fields[_DIRECT_PHONE].phone_type
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def changes(
     """
     differing = {
         name: value
-        for name, value in row.values.items()
+        for name, value in _to_update(row.values).items()
         if answer is None or not _holds(target.fields[name], answer, value)
     }
     custom = _different_custom(row.custom, answer)
@@ -74,11 +78,11 @@ def not_taken(
     """
     missed = [
         name
-        for name, value in row.values.items()
+        for name, value in _to_update(row.values).items()
         if value is None
         and target.fields[name].update in sent
+        and _shows(target.fields[name], after)
         and not _holds(target.fields[name], after, None)
-        and (target.fields[name].read or "phone_numbers") in after
     ]
     held = after.get("typed_custom_fields")
     if "typed_custom_fields" in sent and isinstance(held, dict):
@@ -88,6 +92,18 @@ def not_taken(
             if bool(value) is not bool(_plain(held.get(field_id)))
         ]
     return tuple(missed)
+
+
+def _to_update(values: Values) -> Values:
+    """A row's values with one of two phone numbers that an update has one key for.
+
+    The direct number goes before the plain one, and any number before none.
+    """
+    if _PLAIN_PHONE not in values or _DIRECT_PHONE not in values:
+        return values
+    plain_counts = values[_PLAIN_PHONE] is not None and values[_DIRECT_PHONE] is None
+    left_out = _DIRECT_PHONE if plain_counts else _PLAIN_PHONE
+    return {name: value for name, value in values.items() if name != left_out}
 
 
 def _by_endpoint(
@@ -101,9 +117,6 @@ def _by_endpoint(
         if place.update:
             # An empty text clears a field; an id is cleared by null, "" being no id.
             blank = None if place.normalise is normalising.apollo_id else ""
-            # `phone_number` and `direct_phone` share a key; the exact one wins.
-            if place.update in update and place.name != place.update:
-                continue
             update[place.update] = blank if value is None else value
         elif place.bulk:
             bulk[place.bulk] = value
@@ -131,14 +144,21 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _holds(place: Field, answer: Json, value: str | None) -> bool:
-    """Whether Apollo's record shows this value; False where it does not say."""
+def _shows(place: Field, answer: Json) -> bool:
+    """Whether Apollo's record says what it holds in a field."""
     if place.compare is Compare.BLIND:
         return False
-    if place.compare is Compare.PHONE and place.read is None:
-        return _holds_phone(place, answer, value)
-    if place.read not in answer:
+    if place.read is None:
+        return isinstance(answer.get("phone_numbers"), list)
+    return place.read in answer
+
+
+def _holds(place: Field, answer: Json, value: str | None) -> bool:
+    """Whether Apollo's record shows this value; False where it does not say."""
+    if not _shows(place, answer):
         return False
+    if place.read is None:
+        return _holds_phone(place, answer, value)
     held = answer[place.read]
     if value is None or held is None:
         return not held and value is None
@@ -159,13 +179,11 @@ def _holds(place: Field, answer: Json, value: str | None) -> bool:
 
 def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
     numbers = answer.get("phone_numbers")
-    if not isinstance(numbers, list):
-        return False
+    kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
     held = {
         normalising.phone_digits(str(number.get(key) or ""))
-        for number in numbers
-        if isinstance(number, dict)
-        and (place.phone_type is None or number.get("type") == place.phone_type)
+        for number in (numbers if isinstance(numbers, list) else [])
+        if isinstance(number, dict) and (kind is None or number.get("type") == kind)
         for key in ("raw_number", "sanitized_number")
     } - {""}
     if value is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from target_apollo.api import CustomField
@@ -14,14 +15,21 @@ Normalise = Callable[[str, object], "str | None"]
 
 _TRUE = {"true", "t", "yes", "y", "1"}
 _FALSE = {"false", "f", "no", "n", "0"}
+#: Python's own reading of dates takes more forms or fewer, by its version. Warehouses write a blank
+#: before the offset, or UTC for Z.
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?",
+    re.ASCII,
+)
 
 
 def normaliser_of(field: CustomField) -> Normalise | None:
     """How values of a custom field are spelled; None for a type that can't be written safely.
 
-    Apollo documents no form for the values of a multipicklist, so none is guessed.
+    Apollo documents no form for values of several options, so none is guessed.
     """
-    if field.type == "multipicklist":
+    if field.type in ("multipicklist", "multi_select"):
         return None
     if field.type == "picklist":
         return _option_of(field)
@@ -44,9 +52,10 @@ def _number(name: str, value: object) -> str | None:
         number = Decimal(written)
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
-        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be a number")
-    return number_text(number)
+    try:
+        return number_text(number)
+    except ValueError as problem:
+        raise RecordError(Reason.WRONG_TYPE, f"'{name}' {problem}") from None
 
 
 def _boolean(name: str, value: object) -> str | None:
@@ -62,33 +71,44 @@ def _date(name: str, value: object) -> str | None:
     written = text(name, value)
     if written is None:
         return None
-    try:
-        return date.fromisoformat(written[:10]).isoformat()
-    except ValueError:
-        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be a date (YYYY-MM-DD)") from None
+    if not _is_moment(written):
+        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be a date (YYYY-MM-DD)")
+    return written[:10]
 
 
 def _datetime(name: str, value: object) -> str | None:
     written = text(name, value)
     if written is None:
         return None
-    try:
-        # Python 3.10 reads no closing Z.
-        datetime.fromisoformat(written.replace("Z", "+00:00"))
-    except ValueError:
-        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be a date and time") from None
+    if not _is_moment(written):
+        raise RecordError(
+            Reason.WRONG_TYPE, f"'{name}' must be a date and time (YYYY-MM-DDTHH:MM:SS)"
+        )
     return written
 
 
+def _is_moment(written: str) -> bool:
+    """Whether a text is a date, with or without a time and its offset from UTC."""
+    shape = _MOMENT.fullmatch(written)
+    if shape is None:
+        return False
+    try:
+        datetime.fromisoformat(f"{shape[1]} {shape[2] or '00:00'}")
+    except ValueError:
+        return False
+    return True
+
+
 def _option_of(field: CustomField) -> Normalise:
-    options = {name.strip().casefold(): option for name, option in field.options.items()}
+    options = {name.strip(): option for name, option in field.options.items()}
+    whatever_case = {name.casefold(): option for name, option in options.items()}
     ids = set(field.options.values())
 
     def option(name: str, value: object) -> str | None:
         written = _text(name, value)
         if written is None or written in ids:
             return written
-        found = options.get(written.casefold())
+        found = options.get(written) or whatever_case.get(written.casefold())
         if found is None:
             raise RecordError(
                 Reason.UNKNOWN_NAME,

@@ -7,9 +7,9 @@ right by the next. After: the outcomes, in one transaction a flush.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cached_property
 
 from target_apollo.ledger import (
@@ -23,6 +23,7 @@ from target_apollo.ledger import (
 )
 from target_apollo.objects import ObjectType
 from target_apollo.outcomes import Outcome, Reason, RecordError, Rejection
+from target_apollo.rejects import Former
 from target_apollo.rows import Mode, Row
 
 _STATUS = {
@@ -34,6 +35,8 @@ _STATUS = {
 }
 _CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, LinkStatus.EXISTING}
 
+#: Stands for a moment that is not known, and is before all changes of a row.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: Runs among which the one is looked up that left a row unfinished.
 _LATEST_RUNS = 500
 
@@ -80,25 +83,37 @@ class StreamLinks:
         self._full_resync = full_resync
         self._noted: dict[str, LinkOutcome] = {}
         self._hashes: dict[int, str] = {}
+        self._formers: Mapping[int, Former] = {}
         self._lock = ledger.lock(connection, stream, run_id)
 
-    def recall(self, rows: Sequence[Row]) -> Recalled:
+    def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> Recalled:
         """Looks all rows of a flush up at once.
+
+        Args:
+            formers: By number, what an earlier run said of a row that it rejected.
 
         Raises:
             LedgerError: The ledger can't be read.
         """
         links = self._ledger.links(*self._place, [key_of(row) for row in rows])
         self._hashes = {row.number: _payload_hash(row) for row in rows}
+        self._formers = formers
         found = Recalled()
+        to_change: set[str | None] = set()
         for row in rows:
             link = links.get(key_of(row))
+            if _is_outdated(formers.get(row.number), link):
+                found.settled.append((row, Outcome.SKIPPED))
+                continue
+            apollo_id = row.apollo_id or (link.apollo_id if link is not None else None)
             outcome = self._known_outcome(row, link)
-            if outcome is not None:
+            # What the ledger knows of a record is past once an earlier row of the flush writes it.
+            if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
                 found.settled.append((row, outcome))
                 continue
-            if link is not None and link.apollo_id and self._mode is not Mode.INSERT:
-                row = replace(row, apollo_id=row.apollo_id or link.apollo_id)
+            to_change.update({row.match_key, apollo_id} - {None})
+            if apollo_id and self._mode is not Mode.INSERT:
+                row = replace(row, apollo_id=apollo_id)
             if link is not None and link.status is LinkStatus.PENDING:
                 began = self._run_starts.get(link.run_id or "")
                 if began is not None:
@@ -144,9 +159,15 @@ class StreamLinks:
             apollo_id=apollo_id,
             payload_hash=self._hashes.get(row.number) if holds else None,
             error=None if why is None else why.reason.value,
+            synced_at=self._read_at(row),
         )
         if why is not None and why.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
+
+    def _read_at(self, row: Row) -> datetime | None:
+        """When the row came from its source, if that was before this run; never later than that."""
+        former = self._formers.get(row.number)
+        return None if former is None else self._run_starts.get(former.first_run_id, _LONG_AGO)
 
     def drop(self, apollo_id: str) -> None:
         """Forgets the links to a record that Apollo no longer has.
@@ -169,6 +190,13 @@ class StreamLinks:
     def release(self) -> None:
         """Lets other runs write the stream."""
         self._lock.release()
+
+
+def _is_outdated(former: Former | None, link: Link | None) -> bool:
+    """Whether the row of a rejected record was written since, by a run that read it anew."""
+    if former is None or former.first_at is None or link is None or link.last_synced_at is None:
+        return False
+    return link.status in _CONFIRMED and link.last_synced_at > former.first_at
 
 
 def key_of(row: Row) -> str:

@@ -19,6 +19,8 @@ _HOST = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NOT_A_DIGIT = re.compile(r"\D+")
+#: Every float fits; a number such as 1e100000 would fill the memory once it is spelled out.
+_MOST_DIGITS = 400
 
 
 def text(name: str, value: object) -> str | None:
@@ -27,7 +29,7 @@ def text(name: str, value: object) -> str | None:
     Numbers become their plain digits, since warehouses keep phone numbers and CRM ids as numbers.
 
     Raises:
-        RecordError: The value is a boolean, an object or an array.
+        RecordError: The value is a boolean, an object, an array or a number of absurd size.
     """
     if isinstance(value, str):
         cleaned = value.strip()
@@ -40,21 +42,30 @@ def text(name: str, value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         kind = _KINDS.get(type(value), type(value).__name__)
         raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be text, not {kind}")
-    return number_text(value)
+    try:
+        return number_text(value)
+    except ValueError as problem:
+        raise RecordError(Reason.WRONG_TYPE, f"'{name}' {problem}") from None
 
 
 def number_text(value: int | float | Decimal) -> str:
-    """A number in plain digits: no exponent, and no fraction where it is whole.
+    """A number in plain digits, equal ones alike: no exponent, no closing zeros of a fraction.
 
-    >>> number_text(Decimal("4.915E+10")), number_text(2.5)
+    >>> number_text(Decimal("4.915E+10")), number_text(Decimal("2.50"))
     ('49150000000', '2.5')
+
+    Raises:
+        ValueError: Infinity, NaN or more than 400 digits; the message goes on after a name.
     """
-    exact = Decimal(str(value))
+    exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
     if not exact.is_finite():
-        return str(value)
-    if exact == exact.to_integral_value():
-        return f"{exact.to_integral_value():f}"
-    return f"{exact:f}"
+        raise ValueError("must be a number")
+    if abs(exact.adjusted()) > _MOST_DIGITS:
+        raise ValueError(f"must be a number of at most {_MOST_DIGITS} digits")
+    written = f"{exact:f}"
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return "0" if written == "-0" else written
 
 
 _KINDS = {bool: "true or false", dict: "an object", list: "an array"}
@@ -98,7 +109,8 @@ def bare_host(written: str) -> str | None:
     plain = written.strip().lower()
     if not _HOST.fullmatch(plain):
         plain = _host_of_url(plain)
-    plain = plain.removeprefix("www.") if plain.count(".") > 1 else plain
+    while plain.startswith("www.") and plain.count(".") > 1:
+        plain = plain.removeprefix("www.")
     return plain if _HOST.fullmatch(plain) else None
 
 
@@ -106,7 +118,11 @@ def _host_of_url(written: str) -> str:
     if "://" not in written:
         written = f"//{written.removeprefix('//')}"
     try:
-        host = (urlsplit(written).hostname or "").rstrip(".")
+        parts = urlsplit(written)
+        if parts.username is not None:
+            # An e-mail address: its domain is a mail provider's as often as a company's.
+            return ""
+        host = (parts.hostname or "").rstrip(".")
         return host if host.isascii() else idna.encode(host, uts46=True).decode()
     except (ValueError, idna.IDNAError):
         return ""

@@ -28,6 +28,8 @@ class Reason(enum.Enum):
     """Why a record was rejected. The value stands in the rejects file and in the summary."""
 
     UNREADABLE = "unreadable_line"
+    TOO_LONG = "line_too_long"
+    TOO_MANY_PROPERTIES = "too_many_properties"
     NO_SCHEMA = "no_schema"
     STREAM_MAP = "stream_map"
     SCHEMA_MISMATCH = "schema_mismatch"

@@ -14,16 +14,31 @@ MAX_REQUEST_CHARACTERS = 4_000_000
 
 
 def collapse(rows: Iterable[Row]) -> list[Row]:
-    """One row per source key, holding what one-by-one writing would leave behind.
+    """One row for the rows of a source key, holding what one-by-one writing would leave behind.
 
     A later row's values win; a field that only the earlier row carries is kept, because writing
-    the later one alone would not have touched it.
+    the later one alone would not have touched it. Rows between which another key writes the same
+    Apollo record stay apart, since it would be written too early or too late otherwise.
     """
+    found: dict[int, Row] = {}
     latest: dict[tuple[object, ...], Row] = {}
+    writers: dict[str, tuple[object, ...]] = {}
     for row in rows:
-        before = latest.pop(row.key, None)
-        latest[row.key] = row if before is None else _merged(before, row)
-    return list(latest.values())
+        before = latest.get(row.key)
+        if before is not None:
+            merged = _merged(before, row)
+            shared = set(_identities(before)).intersection(_identities(merged))
+            if all(writers[identity] == row.key for identity in shared):
+                del found[before.number]
+                row = merged
+        found[row.number] = latest[row.key] = row
+        for identity in _identities(row):
+            writers[identity] = row.key
+    return list(found.values())
+
+
+def _identities(row: Row) -> list[str]:
+    return [identity for identity in (row.apollo_id, row.match_key) if identity]
 
 
 def _merged(before: Row, after: Row) -> Row:
@@ -38,17 +53,19 @@ def _merged(before: Row, after: Row) -> Row:
     )
 
 
-def waves(rows: Sequence[Row]) -> list[list[Row]]:
+def waves(target: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
     """Rows in groups in which no Apollo record can occur twice, to be written one after another.
 
-    Rows of different source keys with one match key (or one Apollo id) describe the same record:
-    they are applied in the order in which they came, so that the last one wins.
+    Rows with one match key, Apollo id or CRM id by which Apollo recognises records describe the
+    same record: they are applied in the order in which they came, so that the last one wins.
     """
     groups: list[list[Row]] = []
-    next_wave: dict[str, int] = {}
+    next_wave: dict[object, int] = {}
     for row in rows:
-        identities = [identity for identity in (row.apollo_id, row.match_key) if identity]
-        place = max((next_wave.get(identity, 0) for identity in identities), default=0)
+        identities: list[object] = [row.key, *_identities(row)]
+        values = row.values
+        identities += [(name, values[name]) for name in target.crm_ids if values.get(name)]
+        place = max([next_wave.get(identity, 0) for identity in identities])
         for identity in identities:
             next_wave[identity] = place + 1
         if place == len(groups):

@@ -64,19 +64,24 @@ def is_about_records(refusal: RequestRefused) -> bool:
 
 def named_rows(target: ObjectType, rows: Sequence[Row], refusal: RequestRefused) -> tuple[Row, ...]:
     """The rows whose ids, e-mail or domain the refusal names."""
-    words = {word.rstrip(".").lower() for word in _WORD.findall(refusal.message)}
+    words = _words(refusal.message)
     words |= {str(value).lower() for value in refusal.details.values()}
     words |= set(refusal.named_ids)
     words.discard("")
     return tuple(row for row in rows if words & _telling_values(target, row))
 
 
+def _words(message: str) -> set[str]:
+    return {word.rstrip(".").lower() for word in _WORD.findall(message)}
+
+
 def _telling_values(target: ObjectType, row: Row) -> set[str]:
-    # Names and titles are left out: an ordinary word of the error would blame innocent rows.
+    # Names and titles are left out, and ids of digits alone: an ordinary word of the error, a count
+    # or a status would blame innocent rows.
     telling = {
         value.lower()
         for name, value in row.values.items()
-        if value and (name.endswith("_id") or name == target.match_field)
+        if value and (name.endswith("_id") or name == target.match_field) and not value.isdecimal()
     }
     return telling | ({row.apollo_id} if row.apollo_id else set())
 
@@ -87,7 +92,7 @@ def rejection(target: ObjectType, row_id: str | None, refusal: RequestRefused) -
     Args:
         row_id: The Apollo id that was written to, if one was.
     """
-    if refusal.deleted_ids or "deleted" in refusal.message.lower():
+    if refusal.deleted_ids or "deleted" in _words(refusal.message):
         reason = Reason.DELETED
         detail = (
             f"the {target.singular} {row_id or ''} was deleted in Apollo and can't be written; "

@@ -170,6 +170,14 @@ class RowReader:
                 raise RecordError(
                     Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
                 )
+        if key and all(value is None for value in key):
+            # Such records would be taken for one and the same.
+            names = ", ".join(f"'{name}'" for name in self.key_properties)
+            raise RecordError(
+                Reason.MISSING_KEY_PROPERTY,
+                f"the record has no key: nothing stands in {names}; fill it in, or name another "
+                "'key' for the stream in the setting 'streams'",
+            )
         return key
 
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
@@ -214,20 +222,27 @@ class RowReader:
             if value is None and not clears:
                 return
             found = normalise(name, value)
-            if found is not None or clears:
+            if found is not None:
                 draft.values[field.name] = found
+            elif clears:
+                # A name beside the empty id may have given it already.
+                draft.values.setdefault(field.name, None)
 
         return set_field
 
     def _named_setter(self, field_name: str) -> Setter:
+        clears = self.null_policy is NullPolicy.CLEAR
+
         def set_by_name(name: str, value: object, draft: _Draft) -> None:
             written = normalising.text(name, value)
             if written is None:
+                if clears:
+                    draft.values.setdefault(field_name, None)
                 return
             found = self.names.resolve(name, written)
-            if found is not None:
-                # An id in the record is more exact than a name beside it.
-                draft.values.setdefault(field_name, found)
+            # An id in the record is more exact than a name beside it.
+            if found is not None and draft.values.get(field_name) is None:
+                draft.values[field_name] = found
 
         return set_by_name
 

@@ -59,7 +59,7 @@ class Writer:
     _unfinished: Mapping[int, datetime] = field(default_factory=dict)
 
     def write(self, rows: Sequence[Row], unfinished: Mapping[int, datetime]) -> None:
-        """Writes the rows of a flush, of different source keys; all are settled when it returns.
+        """Writes the rows of a flush, collapsed; all are settled when it returns.
 
         Args:
             unfinished: Numbers of rows that an earlier run sent without learning what became of
@@ -71,7 +71,7 @@ class Writer:
         """
         self._known = {}
         self._unfinished = unfinished
-        for wave in waves(rows):
+        for wave in waves(self.target, rows):
             self._write_wave(wave)
 
     def _write_wave(self, wave: Sequence[Row]) -> None:

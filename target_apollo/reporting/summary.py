@@ -131,6 +131,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # The file of an earlier run keeps its own mode.
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(summary, file, indent=2, ensure_ascii=False, default=str)
         file.write("\n")

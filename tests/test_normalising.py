@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from target_apollo import normalising
+from target_apollo.outcomes import Reason, RecordError
+
+quick = settings(deadline=None, max_examples=25)
+
+hostile_text = st.text(st.characters(exclude_categories=()), max_size=40)
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+# An "xn--" label has to be real IDNA, and a top level of one letter does not exist.
+hosts = st.builds(
+    lambda names, top: ".".join([*names, top]),
+    st.lists(labels.filter(lambda name: "--" not in name), min_size=1, max_size=4),
+    st.sampled_from(["com", "io", "de", "co.uk", "museum"]),
+)
+plain_hosts = hosts.filter(lambda host: not host.startswith("www."))
+web_texts = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", "http://", "HTTPS://", "//", "ftp://"]),
+        st.sampled_from(["", "www.", "WWW.", "www.www."]),
+        hosts | st.sampled_from(["Müller.example", "例え.テスト", "ﬁ.com", "ß.de"]),
+        st.sampled_from(["", ":8080", ":"]),
+        st.sampled_from(["", "/", "/team?x=1#a", "."]),
+    ),
+)
+emails = st.builds(
+    lambda local, host: f"{local}@{host}",
+    st.from_regex(r"[a-zA-Z0-9.+_-]{1,20}", fullmatch=True),
+    hosts,
+)
+hex_ids = st.from_regex(r"[0-9a-fA-F]{24}", fullmatch=True)
+numbers = (
+    st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20)
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | hostile_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(hostile_text, inner, max_size=3),
+    max_leaves=5,
+)
+
+Normaliser = Callable[[str, object], "str | None"]
+NORMALISERS: tuple[Normaliser, ...] = (
+    normalising.text,
+    normalising.email,
+    normalising.domain,
+    normalising.apollo_id,
+)
+
+
+@pytest.mark.parametrize("normalise", NORMALISERS)
+@quick
+@given(value=json_values | emails | web_texts | hex_ids)
+@example(value="https://www.www.example.com")
+def test_normalising_twice_is_normalising_once(normalise: Normaliser, value: object) -> None:
+    try:
+        once = normalise("field", value)
+    except RecordError:
+        return
+    assert normalise("field", once) == once
+
+
+@pytest.mark.parametrize("normalise", NORMALISERS)
+@quick
+@given(value=json_values)
+def test_any_value_is_spelled_or_refused_with_a_reason(
+    normalise: Normaliser, value: object
+) -> None:
+    try:
+        written = normalise("field", value)
+    except RecordError as problem:
+        assert "'field'" in problem.rejection.detail  # noqa: PT017
+    else:
+        assert written is None or (isinstance(written, str) and written.strip())
+
+
+@pytest.mark.parametrize("normalise", NORMALISERS)
+@quick
+@given(value=st.text(st.characters(categories=["Lo", "Nd"]), min_size=8, max_size=40))
+def test_a_refusal_never_shows_the_value(normalise: Normaliser, value: str) -> None:
+    try:
+        normalise("field", value)
+    except RecordError as problem:
+        assert value not in problem.rejection.detail  # noqa: PT017
+
+
+# --- text
+
+
+@quick
+@given(hostile_text)
+def test_text_can_always_be_sent_as_utf_8(value: str) -> None:
+    (normalising.text("title", value) or "").encode()
+
+
+@quick
+@given(
+    st.text(st.characters(categories=["L", "N"]), min_size=1), st.sampled_from("\x00\x07\x1b\x7f")
+)
+def test_control_characters_are_left_out_of_text(value: str, control: str) -> None:
+    assert normalising.text("title", f" {control}{value}{control}\r\n") == value
+
+
+def test_line_breaks_and_tabs_inside_a_text_are_kept() -> None:
+    assert normalising.text("address", "1 Pine St\n\tSan Francisco") == "1 Pine St\n\tSan Francisco"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  \t\n", "\x00", "\u00a0\u2003"])
+def test_null_and_blanks_are_nothing(nothing: object) -> None:
+    assert normalising.text("title", nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(True, "true or false"), ({"a": 1}, "an object"), ([1], "an array")]
+)
+def test_what_is_no_text_is_refused_by_its_kind(value: object, kind: str) -> None:
+    with pytest.raises(RecordError, match=f"'title' must be text, not {kind}") as refused:
+        normalising.text("title", value)
+    assert refused.value.rejection.reason is Reason.WRONG_TYPE
+
+
+@quick
+@given(numbers)
+def test_a_number_keeps_its_value_and_gets_no_exponent(value: int | float | Decimal) -> None:
+    written = normalising.number_text(value)
+    assert Decimal(written) == Decimal(str(value))
+    assert set(written) <= set("-.0123456789")
+
+
+@quick
+@given(st.integers(-(10**15), 10**15), st.integers(0, 6), st.integers(0, 4))
+def test_equal_numbers_are_spelled_the_same(digits: int, places: int, zeros: int) -> None:
+    short = Decimal(digits).scaleb(-places)
+    long = Decimal(f"{short:f}" + ("" if places else ".") + "0" * (zeros + 1))
+    assert normalising.number_text(long) == normalising.number_text(short)
+
+
+def test_zero_has_no_sign() -> None:
+    assert normalising.number_text(Decimal("-0.0")) == "0"
+
+
+@pytest.mark.parametrize("value", [Decimal("1E+100000"), Decimal("1E-100000")])
+def test_a_number_of_absurd_size_is_refused_and_not_spelled_out(value: Decimal) -> None:
+    with pytest.raises(RecordError):
+        normalising.text("phone_number", value)
+
+
+# --- e-mail addresses
+
+
+@quick
+@given(emails, st.sampled_from(["", " ", "\t", "\n", "\u00a0"]))
+def test_an_address_is_trimmed_and_in_lower_case(address: str, blank: str) -> None:
+    assert normalising.email("email", f"{blank}{address}{blank}") == address.lower()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ada",
+        "ada@",
+        "@example.com",
+        "ada@example",
+        "ada@example..com",
+        "ada@@example.com",
+        "ada lovelace@example.com",
+        "Ada <ada@example.com>",
+        "ada@example.com, bob@example.com",
+        "ada@example.com;bob@example.com",
+        "mailto:ada@example.com",
+        "ada@.example.com",
+        "ada@example.com.",
+        f"{'a' * 250}@example.com",
+    ],
+)
+def test_what_is_no_address_is_refused(value: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        normalising.email("email", value)
+    assert refused.value.rejection.reason is Reason.MALFORMED_EMAIL
+
+
+# --- domains
+
+
+@quick
+@given(
+    plain_hosts,
+    st.sampled_from(["", "http://", "https://", "HTTPS://", "//"]),
+    st.sampled_from(["", "www.", "WWW."]),
+    st.sampled_from(["", ":443", ":8080"]),
+    st.sampled_from(["", "/", "/a/b?c=d", "?utm=x", "#top"]),
+)
+def test_every_notation_of_a_site_is_one_domain(
+    host: str, scheme: str, www: str, port: str, path: str
+) -> None:
+    assert normalising.domain("domain", f" {scheme}{www}{host.upper()}{port}{path} ") == host
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("Müller.example", "xn--mller-kva.example"),
+        ("https://www.例え.テスト/", "xn--r8jz45g.xn--zckzah"),
+        ("xn--mller-kva.example", "xn--mller-kva.example"),
+        ("www．example．com", "example.com"),
+        ("example.com.", "example.com"),
+        ("www.com", "www.com"),
+    ],
+)
+def test_a_domain_is_spelled_in_ascii(written: str, host: str) -> None:
+    assert normalising.domain("domain", written) == host
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "n/a",
+        "none",
+        "localhost",
+        "1.2.3.4",
+        "http://[::1]/",
+        "acme",
+        "acme .com",
+        "acme.com, other.com",
+        "-acme.com",
+        "http://",
+        "http://[",
+        "//",
+        "acme..com",
+        f"{'a' * 64}.com",
+        f"{'a.' * 130}com",
+    ],
+)
+def test_what_names_no_host_is_refused(value: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        normalising.domain("domain", value)
+    assert refused.value.rejection.reason is Reason.MALFORMED_DOMAIN
+
+
+@quick
+@given(plain_hosts)
+def test_an_e_mail_address_is_no_domain(host: str) -> None:
+    with pytest.raises(RecordError):
+        normalising.domain("domain", f"ada@{host}")
+
+
+# --- ids, names, phones, addresses of pages
+
+
+@quick
+@given(hex_ids)
+def test_an_apollo_id_is_24_hex_digits_in_lower_case(value: str) -> None:
+    assert normalising.apollo_id("apollo_id", f" {value} ") == value.lower()
+    assert normalising.is_apollo_id(value.lower())
+
+
+@quick
+@given(st.text(max_size=30) | st.from_regex(r"[0-9a-f]{23}|[0-9a-f]{25}", fullmatch=True))
+def test_anything_else_is_no_apollo_id(value: str) -> None:
+    written = normalising.text("apollo_id", value)
+    assume(written is not None and not normalising.is_apollo_id(written.lower()))
+    with pytest.raises(RecordError) as refused:
+        normalising.apollo_id("apollo_id", value)
+    assert refused.value.rejection.reason is Reason.MALFORMED_ID
+
+
+@quick
+@given(st.lists(st.sampled_from(["A", " A ", "B", "", " ", None, 7])))
+def test_names_of_lists_are_kept_once_each_in_their_order(value: list[object]) -> None:
+    found = normalising.names("label_names", value)
+    trimmed = [str(entry).strip() for entry in value if entry is not None]
+    assert found == tuple(dict.fromkeys(name for name in trimmed if name))
+
+
+def test_a_single_name_is_a_list_of_one() -> None:
+    assert normalising.names("label_names", " Customers ") == ("Customers",)
+
+
+@pytest.mark.parametrize("value", [{"name": "A"}, [["A"]], [{"name": "A"}], True])
+def test_what_is_no_list_of_names_is_refused(value: object) -> None:
+    with pytest.raises(RecordError):
+        normalising.names("label_names", value)
+
+
+@quick
+@given(
+    st.from_regex(r"[1-9][0-9]{4,14}", fullmatch=True),
+    st.lists(st.sampled_from([" ", "-", "(", ")", ".", "/"]), min_size=15, max_size=15),
+    st.sampled_from(["", "+", "00"]),
+)
+def test_phone_numbers_are_compared_by_their_digits(
+    digits: str, signs: list[str], prefix: str
+) -> None:
+    written = prefix + "".join(digit + sign for digit, sign in zip(digits, signs, strict=False))
+    assert normalising.phone_digits(written) == digits
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://www.linkedin.com/in/ada",
+        "https://linkedin.com/in/ada/",
+        "linkedin.com/in/ada",
+        " HTTPS://WWW.LinkedIn.com/in/Ada ",
+    ],
+)
+def test_every_notation_of_a_page_compares_equal(written: str) -> None:
+    assert normalising.plain_url(written) == "linkedin.com/in/ada"

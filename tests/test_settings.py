@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from target_apollo.objects import ObjectKind
+from target_apollo.rows import Mode, NullPolicy
+from target_apollo.settings import SCHEMA, Settings, SettingsError, object_of_name, problems_of
+from target_apollo.target import TargetApollo
+
+quick = settings(deadline=None, max_examples=30)
+
+SECRET = "s3cr3t-that-must-not-be-seen"
+NAMES = tuple(SCHEMA["properties"])
+
+
+def config(**own: Any) -> dict[str, Any]:
+    """A config with its defaults filled in, as the target hands it over."""
+    defaults = {
+        name: one["default"] for name, one in SCHEMA["properties"].items() if "default" in one
+    }
+    return {"api_key": SECRET, **defaults, **own}
+
+
+def with_the_sdk_s_settings() -> dict[str, Any]:
+    schema = {**SCHEMA, "properties": dict(SCHEMA["properties"])}
+    TargetApollo.append_builtin_config(schema)
+    return schema
+
+
+secrets = st.sampled_from([SECRET, [SECRET], {"x": SECRET}, [{"x": [SECRET]}], f"http://{SECRET}"])
+any_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    secrets,
+)
+
+
+# --- what is wrong with a config
+
+
+def test_a_key_is_all_that_is_needed() -> None:
+    assert problems_of({"api_key": SECRET}, SCHEMA) == []
+
+
+def test_the_defaults_are_right() -> None:
+    assert problems_of(config(), SCHEMA) == []
+
+
+def test_a_missing_key_is_named() -> None:
+    (problem,) = problems_of({}, SCHEMA)
+    assert problem.startswith("The setting 'api_key' is missing: ")
+
+
+@quick
+@given(st.dictionaries(st.sampled_from(NAMES), any_values | secrets, max_size=6))
+def test_a_sentence_never_shows_a_value(found: dict[str, Any]) -> None:
+    assert SECRET not in " ".join(problems_of(found, with_the_sdk_s_settings()))
+
+
+@quick
+@given(st.sampled_from(NAMES), any_values)
+def test_a_sentence_names_the_setting_that_is_wrong(name: str, value: object) -> None:
+    problems = problems_of({"api_key": SECRET, name: value}, SCHEMA)
+    assert all(name in problem for problem in problems)
+
+
+@quick
+@given(st.sampled_from(NAMES), any_values)
+@example("streams", {"contacts": {"key": [SECRET]}})
+@example("batch_size", 20.0)
+def test_a_config_without_problems_can_be_used(name: str, value: object) -> None:
+    found = {"api_key": SECRET, name: value}
+    if problems_of(found, SCHEMA):
+        return
+    given_values = {name: one for name, one in found.items() if one is not None}
+    Settings.of(config(**given_values)).of_stream("contacts")
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        (name, one["minimum"], one["maximum"])
+        for name, one in SCHEMA["properties"].items()
+        if "minimum" in one
+    ],
+)
+def test_a_number_is_taken_between_its_bounds_and_not_beyond(
+    name: str, low: int, high: int
+) -> None:
+    for good in (low, high):
+        assert problems_of(config(**{name: good}), SCHEMA) == []
+    assert problems_of(config(**{name: low - 1}), SCHEMA) == [
+        f"The setting '{name}' must be at least {low}."
+    ]
+    assert problems_of(config(**{name: high + 1}), SCHEMA) == [
+        f"The setting '{name}' must be at most {high}."
+    ]
+
+
+@pytest.mark.parametrize("name", ["batch_size", "parallel_requests", "max_retries"])
+@pytest.mark.parametrize("value", [True, "5", 1.5, [5]])
+def test_a_count_is_a_whole_number(name: str, value: object) -> None:
+    assert problems_of(config(**{name: value}), SCHEMA) == [
+        f"The setting '{name}' must be of type integer."
+    ]
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
+    assert problems_of(config(batchsize=3), SCHEMA) == [
+        "There is no setting 'batchsize': did you mean 'batch_size'?"
+    ]
+
+
+def test_a_setting_that_resembles_none_is_sent_to_about() -> None:
+    assert problems_of(config(zzz=3), SCHEMA) == [
+        "There is no setting 'zzz': see --about for those there are."
+    ]
+
+
+def test_a_word_that_is_none_of_the_choices_is_told_the_choices() -> None:
+    assert problems_of(config(mode="replace"), SCHEMA) == [
+        "The setting 'mode' must be insert or update or upsert."
+    ]
+
+
+def test_an_unknown_part_of_a_stream_s_settings_is_named() -> None:
+    (problem,) = problems_of(config(streams={"contacts": {"objekt": "contacts"}}), SCHEMA)
+    assert "'streams.contacts'" in problem
+    assert "'objekt'" in problem
+    assert "object" in problem
+
+
+def test_every_problem_has_a_sentence() -> None:
+    wrong = config(mode="x", batch_size=0, lists="A", nonsense=1)
+    assert len(problems_of(wrong, SCHEMA)) == 4
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.apollo.io/api/v1", "ftp://localhost", "apollo", "https://u:p@host/"]
+)
+def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
+    (problem,) = problems_of(config(api_url=url), SCHEMA)
+    assert "api_url" in problem
+    assert url not in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8700/api/v1", "http://localhost:1", "https://a.b"]
+)
+def test_plain_http_is_good_enough_for_this_machine(url: str) -> None:
+    assert problems_of(config(api_url=url), SCHEMA) == []
+
+
+# --- the schema
+
+
+def test_every_setting_of_the_schema_has_its_place_in_the_typed_form() -> None:
+    assert set(Settings.__dataclass_fields__) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_described(name: str) -> None:
+    assert SCHEMA["properties"][name]["description"].endswith(".")
+
+
+def test_the_key_is_marked_as_a_secret() -> None:
+    assert SCHEMA["properties"]["api_key"]["secret"] is True
+
+
+# --- the typed form
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    found = Settings.of(config())
+    assert found.api_url == "https://api.apollo.io/api/v1"
+    assert (found.mode, found.null_policy) == (Mode.UPSERT, NullPolicy.IGNORE)
+    assert (found.batch_size, found.parallel_requests, found.max_retries) == (100, 4, 3)
+    assert (found.max_rejected_percent, found.abort_rejected_percent) == (5, 50)
+
+
+def test_a_count_is_whole_in_the_typed_form_also_where_json_has_a_fraction_of_nothing() -> None:
+    found = Settings.of(config(batch_size=50.0, parallel_requests=2.0, max_retries=3.0))
+    counts = (found.batch_size, found.parallel_requests, found.max_retries)
+    assert all(type(count) is int for count in counts)
+
+
+def test_the_printed_form_of_the_settings_does_not_show_the_key() -> None:
+    assert SECRET not in repr(Settings.of(config()))
+
+
+def test_the_address_loses_its_closing_slash() -> None:
+    assert Settings.of(config(api_url="https://API.example/v1/")).api_url == (
+        "https://api.example/v1"
+    )
+
+
+# --- streams
+
+
+@pytest.mark.parametrize(
+    ("stream", "object_name"),
+    [
+        ("contacts", "contacts"),
+        ("accounts", "accounts"),
+        ("public-contacts", "contacts"),
+        ("crm.accounts", "accounts"),
+        ("warehouse__contacts", "contacts"),
+        ("db/schema/Contacts", "contacts"),
+        ("account", "accounts"),
+        ("leads", None),
+        ("contacts-archive", None),
+        ("discontacts", None),
+        ("contactss", None),
+        ("", None),
+    ],
+)
+def test_the_object_is_read_off_the_end_of_a_stream_s_name(
+    stream: str, object_name: str | None
+) -> None:
+    assert object_of_name(stream) == object_name
+
+
+@quick
+@given(st.text())
+def test_any_name_is_an_object_s_or_none(stream: str) -> None:
+    assert object_of_name(stream) in (None, "contacts", "accounts")
+
+
+def test_a_stream_whose_name_says_nothing_ends_the_run_with_the_setting_s_name() -> None:
+    with pytest.raises(SettingsError, match=r"Stream 'leads' .* set 'streams'"):
+        Settings.of(config()).of_stream("leads")
+
+
+def test_a_stream_s_own_settings_go_before_those_of_the_run() -> None:
+    own = {"leads": {"object": "accounts", "mode": "insert", "key": ["tenant", "id"]}}
+    found = Settings.of(config(streams=own)).of_stream("leads")
+    assert (found.kind, found.mode) == (ObjectKind.ACCOUNTS, Mode.INSERT)
+    assert found.key == ("tenant", "id")
+
+
+def test_what_a_stream_does_not_say_comes_from_the_run_and_from_its_name() -> None:
+    found = Settings.of(config(mode="update", streams={"contacts": {}})).of_stream("contacts")
+    assert (found.kind, found.mode, found.key) == (ObjectKind.CONTACTS, Mode.UPDATE, None)
+
+
+def test_a_pattern_stands_for_many_streams() -> None:
+    found = Settings.of(config(streams={"lead_*": {"object": "contacts"}}))
+    assert found.of_stream("lead_2026").kind is ObjectKind.CONTACTS
+
+
+def test_of_two_patterns_that_fit_the_first_counts() -> None:
+    own = {"lead_a": {"object": "accounts"}, "lead_*": {"object": "contacts"}}
+    found = Settings.of(config(streams=own))
+    assert found.of_stream("lead_a").kind is ObjectKind.ACCOUNTS
+    assert found.of_stream("lead_b").kind is ObjectKind.CONTACTS
+
+
+def test_a_pattern_tells_upper_from_lower_case() -> None:
+    with pytest.raises(SettingsError):
+        Settings.of(config(streams={"Lead": {"object": "contacts"}})).of_stream("lead")
+
+
+def test_an_empty_key_is_no_key() -> None:
+    found = Settings.of(config(streams={"contacts": {"key": []}})).of_stream("contacts")
+    assert found.key is None
