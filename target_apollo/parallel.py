@@ -45,7 +45,11 @@ class Parallel:
             if open_futures and self._time_is_up():
                 self.abandoned = True
                 break
-        return [self._result(future) for future in futures]
+        problems = [_problem_of(future) for future in futures]
+        return [
+            future.result() if problem is None else problem
+            for future, problem in zip(futures, problems, strict=True)
+        ]
 
     def close(self) -> None:
         """Ends the threads; calls that were not started are dropped."""
@@ -58,16 +62,14 @@ class Parallel:
             self._deadline = time.monotonic() + GRACE_SECONDS
         return time.monotonic() >= self._deadline
 
-    @staticmethod
-    def _result(future: Future[T]) -> T | Exception:
-        if not future.done():
-            future.cancel()
-            # Its request is on its way and may be carried out: like a lost answer, it is neither
-            # settled nor acknowledged, and the next run finds out.
-            return RunStopped("a request under way", maybe_written=True)
-        problem = future.exception()
-        if problem is None:
-            return future.result()
-        if isinstance(problem, Exception):
-            return problem
+
+def _problem_of(future: Future[T]) -> Exception | None:
+    if not future.done():
+        future.cancel()
+        # Its request is on its way and may be carried out: like a lost answer, it is neither
+        # settled nor acknowledged, and the next run finds out.
+        return RunStopped("a request under way", maybe_written=True)
+    problem = future.exception()
+    if problem is not None and not isinstance(problem, Exception):
         raise problem
+    return problem

@@ -12,21 +12,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from target_apollo.api import ApolloClient, ApolloError, BulkCreated, RequestRefused
+from target_apollo.api import ApolloClient, ApolloError, RequestRefused
 from target_apollo.changes import changes, left_to_write
+from target_apollo.creating import create, why_unmatched
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.limits import WriteLimits
-from target_apollo.matching import Match, Matched, match_answers, match_keys
+from target_apollo.matching import Match, Matched
 from target_apollo.objects import Json, ObjectKind, ObjectType
-from target_apollo.outcomes import Outcome, Reason, Rejection
+from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
-from target_apollo.planning import CreateRequest, create_item, create_requests, waves
+from target_apollo.planning import CreateRequest, create_requests, waves
 from target_apollo.refusals import (
     custom_field_rejection,
     is_gone,
     rejection,
-    take_apart,
 )
 from target_apollo.rows import Mode, Row
 from target_apollo.updating import Update, Updater
@@ -122,7 +122,9 @@ class Writer:
             spare_existing=self.mode is Mode.INSERT,
         )
         failure: ApolloError | None = None
-        results = self.parallel.run([partial(self._create, request) for request in requests])
+        results = self.parallel.run(
+            [partial(create, self.client, self.target, request) for request in requests]
+        )
         for request, result in zip(requests, results, strict=True):
             if isinstance(result, ApolloError):
                 failure = failure or result
@@ -135,62 +137,10 @@ class Writer:
                     self._reject(row, rejection(self.target, None, refusal))
         return failure
 
-    def _create(self, request: CreateRequest) -> _Created:
-        """Sends a request, parts of it again where needed; runs in the pool."""
-        parts = take_apart(
-            self.target, request.rows, lambda rows: self._send(replace(request, rows=tuple(rows)))
-        )
-        created = _Created(refused=parts.refused)
-        silent: list[tuple[Row, ...]] = []
-        for rows, answer in parts.answered:
-            found = match_answers(self.target, rows, answer.created, answer.existing)
-            unconfirmed = tuple(m.row for m in found if m.match is Match.UNCONFIRMED)
-            if len(rows) == 1:
-                unconfirmed = ()
-            elif len(unconfirmed) == len(rows):
-                # Nothing came back at all: halves, so that the question gets smaller each time.
-                silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
-            elif unconfirmed:
-                silent.append(unconfirmed)
-            created.matched += [
-                replace(self._look_closer(m), sent_before=answer.repeated)
-                for m in found
-                if m.row not in unconfirmed
-            ]
-        for rows in silent:
-            # Safe to send again: run_dedupe answers with what the first request created.
-            again = self._create(replace(request, rows=rows))
-            created.matched += [replace(m, sent_before=True) for m in again.matched]
-            created.refused += again.refused
-        return created
-
-    def _send(self, request: CreateRequest) -> BulkCreated:
-        items = [create_item(self.target, row) for row in request.rows]
-        if self.target.kind is ObjectKind.CONTACTS:
-            return self.client.create_contacts(
-                items, owner_id=request.owner_id, label_names=request.label_names
-            )
-        return self.client.create_accounts(items, label_names=request.label_names)
-
-    def _look_closer(self, matched: Matched) -> Matched:
-        """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
-        answer = matched.answer
-        if (
-            matched.match is not Match.CONFLICT
-            or answer is None
-            or self.target.kind is not ObjectKind.CONTACTS
-            or "contact_emails" in answer
-        ):
-            return matched
-        whole = self.client.contact(str(answer["id"]))
-        if matched.row.match_key in match_keys(self.target, whole):
-            return Matched(matched.row, Match.EXISTING, whole)
-        return matched
-
     def _take_answer(self, request: CreateRequest, matched: Matched, updates: list[Update]) -> None:
         row, answer = matched.row, matched.answer
         if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
-            self._reject(row, _unmatched(self.target, matched))
+            self._reject(row, why_unmatched(self.target, matched))
             return
         self._know(row, answer)
         if matched.match is Match.CREATED or self._created_before(matched, answer):
@@ -337,12 +287,6 @@ class Writer:
             self._known[row.match_key] = answer
 
 
-@dataclass
-class _Created:
-    matched: list[Matched] = field(default_factory=list)
-    refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
-
-
 def _moment(written: object) -> datetime | None:
     try:
         # Python 3.10 reads no closing Z.
@@ -350,28 +294,3 @@ def _moment(written: object) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-
-
-def _unmatched(target: ObjectType, matched: Matched) -> Rejection:
-    answer_id = matched.answer.get("id") if matched.answer else None
-    other = "domain" if target.match_field == "domain" else "e-mail"
-    if matched.match is Match.CONFLICT:
-        return Rejection(
-            Reason.IDENTITY_CONFLICT,
-            f"Apollo takes it for {target.singular} {answer_id}, which has the same name but "
-            f"another {other}; it was left alone. Merge or rename one of them in Apollo, or write "
-            "that record by its id in mode update",
-            status=200,
-            endpoint=target.create_endpoint,
-            attempts=1,
-        )
-    if matched.match is Match.ALTERED:
-        detail = (
-            f"not confirmed by Apollo: it created {target.singular} {answer_id} without this "
-            f"{other}; look at that record in Apollo"
-        )
-    else:
-        detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
-    return Rejection(
-        Reason.NOT_CONFIRMED, detail, status=200, endpoint=target.create_endpoint, attempts=2
-    )
