@@ -24,8 +24,9 @@ help:
 demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	@$(VENV)/bin/python -m target_apollo.demo
 
+# By file: the tests of one file share servers, and two demos in one folder are one too many.
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .

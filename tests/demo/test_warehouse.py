@@ -20,9 +20,6 @@ from tests.demo.databases import own_database
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# They fill and drop the same schema.
-in_postgres = pytest.mark.xdist_group("warehouse")
-
 WORKSPACE = Workspace(("ann@apollo.example",), ("New", "Replied"), ("Cold",))
 
 
@@ -129,7 +126,6 @@ def test_no_two_people_of_one_company_share_a_name(rows: CrmRows) -> None:
     assert max(names.values()) == 1
 
 
-@in_postgres
 def test_postgres_holds_every_row(url: str, rows: CrmRows) -> None:
     fill(url, rows)
     with psycopg.connect(url) as connection:
@@ -139,14 +135,12 @@ def test_postgres_holds_every_row(url: str, rows: CrmRows) -> None:
             assert held == [tuple(row.values()) for row in table.rows]
 
 
-@in_postgres
 def test_filling_again_replaces_what_was_there(url: str, rows: CrmRows) -> None:
     fill(url, rows)
     fill(url, crm_rows(accounts=3, contacts=5))
     assert counts(url) == (3, 5)
 
 
-@in_postgres
 def test_a_change_touches_that_many_rows_and_says_which(url: str, rows: CrmRows) -> None:
     fill(url, rows)
     changes = change_some(url, rows, contacts=40, accounts=10)
@@ -164,7 +158,6 @@ def test_a_change_touches_that_many_rows_and_says_which(url: str, rows: CrmRows)
             assert {number for (number,) in later} == {table.row_of_key[key] for key in changed}
 
 
-@in_postgres
 def test_a_schema_of_someone_else_is_left_alone(url: str, rows: CrmRows) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("create schema crm")

@@ -16,9 +16,6 @@ from target_apollo.demo.meltano import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Two demos in one folder are one too many.
-pytestmark = pytest.mark.xdist_group("demo")
-
 COMMAND = [sys.executable, "-m", "target_apollo.demo"]
 
 

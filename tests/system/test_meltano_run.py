@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# The runs build on one another.
-pytestmark = pytest.mark.xdist_group("meltano")
-
 WRITES = {"POST /accounts/bulk_create", "POST /contacts/bulk_create"}
 UPDATES = {
     "PUT /accounts/{id}", "PATCH /accounts/{id}", "PATCH /contacts/{id}",
