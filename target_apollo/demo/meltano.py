@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a plugin is installed into below ``.meltano``, and what it is run by.
-_PLUGINS = {"extractors/tap-postgres": "tap-postgres", "loaders/target-apollo": "target-apollo"}
+_PLUGINS = {
+    "extractors/tap-postgres": "tap-postgres",
+    "mappers/map-apollo-leads": "map-apollo-leads",
+    "loaders/target-apollo": "target-apollo",
+}
 _SECONDS_PER_RUN = 240
 _SECONDS_TO_INSTALL = 600
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
+from target_apollo.demo.leads import fill_leads, leads
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
+from target_apollo.leads.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +70,7 @@ def tell(folder: Path) -> None:
                 project = _set_up(folder, server, sandbox)
                 before = _first_sync(project, sandbox, rows)
                 _second_sync(project, server, sandbox, rows, before)
+                _qualified_leads(project, server, sandbox)
     _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
     _say(f"Logs, summaries and rejects are in {folder.name}/.")
 
@@ -147,6 +152,36 @@ def _second_sync(
     now = Snapshot.of(sandbox)
     _expect_changes(changes, before, now, summary)
     _say("   Exactly the changed rows were updated in Apollo; no other record was touched.")
+
+
+def _qualified_leads(
+    project: meltano.Project, server: PostgresServer, sandbox: RunningSandbox
+) -> None:
+    table = leads(datetime.now(timezone.utc))
+    fill_leads(server.url, table.rows)
+    _say(f"\n5. {len(table.rows)} leads, good and bad ones, are to become accounts: the mapper")
+    before = sandbox.accounts().keys()
+    verdicts = project.folder / "verdicts.jsonl"
+    run = project.run(
+        # The table is newer than the catalog that Meltano keeps.
+        *("--refresh-catalog", "tap-postgres", "qualify-leads", "target-apollo"),
+        settings={"MAP_APOLLO_LEADS_VERDICTS_PATH": str(verdicts)},
+    )
+    command = "meltano run --refresh-catalog tap-postgres qualify-leads target-apollo"
+    _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
+    _expect(run.exit_code == 0, "exit code of the run with the mapper", run.last_lines())
+    for counted in re.findall(r"Stream 'crm-leads': (.*)", run.text):
+        _say(f"   {counted}")
+    arrived = sandbox.accounts().keys() - before
+    _expect(arrived == set(table.passing.values()), "leads in Apollo", len(arrived))
+    dropped = str(max(table.failing, key=lambda number: len(table.failing[number])))
+    _say(f"\n   $ apollo-sync explain {dropped}")
+    for line in explain(verdicts, dropped).splitlines():
+        _say(f"   {line}")
+    _say(
+        f"\n   Exactly the {len(arrived)} qualified leads are in Apollo; {len(table.held)} that "
+        "were modified just now are held for the next run."
+    )
 
 
 def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:

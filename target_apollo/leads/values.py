@@ -1,0 +1,90 @@
+"""Reading the values of a record without trusting their types. Pure: nothing here raises."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from decimal import Decimal
+
+if sys.version_info < (3, 11):  # pragma: no cover - the SDK installs it where it is needed
+    from backports.datetime_fromisoformat import MonkeyPatch
+
+    MonkeyPatch.patch_fromisoformat()
+
+_LONGEST_NUMBER = 40
+LONGEST_SHOWN = 80
+"""Characters of a value that a reason quotes; the verdict holds the whole value beside it."""
+
+
+def text(value: object) -> str | None:
+    """A string without blanks around it; None for null, for blanks only and for other types."""
+    if isinstance(value, str):
+        return value.strip() or None
+    return None
+
+
+def blank(value: object) -> bool:
+    """Whether a value says nothing: null, or text of blanks only."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def folded(value: str) -> str:
+    """A word as it is compared with another: trimmed, upper and lower case alike."""
+    return value.strip().casefold()
+
+
+def key_text(value: object) -> str | None:
+    """One key value as people write it: ``42``, ``eu-17``; None for null, blanks and no key.
+
+    Whole decimals equal the integer, since one tap writes ``7`` and another ``7.0``.
+    """
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    # Beyond that, a Decimal such as 1E+999999 would become a text of a million digits.
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _LONGEST_NUMBER:
+        whole = value.to_integral_value()
+        return str(int(whole)) if value == whole else str(value)
+    return str(value)
+
+
+def instant(value: object) -> datetime | None:
+    """The moment that an ISO 8601 date or timestamp names, aware; None for anything else.
+
+    A timestamp without offset is taken for UTC, a date for its first moment.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def kind(value: object) -> str:
+    """What a value is, in a word for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
+    if blank(value):
+        return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, (list, tuple)) else "an object"
+
+
+def shown(value: object) -> str:
+    """A value as a reason quotes it: in quotes and cut if it is long text, else in a word."""
+    if isinstance(value, str) and value.strip():
+        words = value.strip()
+        return f"'{words if len(words) <= LONGEST_SHOWN else words[:LONGEST_SHOWN] + '…'}'"
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return str(value)
+    return kind(value)
