@@ -47,6 +47,24 @@ def _check() -> _Module:
     return command
 
 
+def _explain() -> _Module:
+    from target_apollo.leads import explain_command
+
+    return explain_command
+
+
+def _login() -> _Module:
+    from target_apollo.login import command
+
+    return command
+
+
+def _replay() -> _Module:
+    from target_apollo.replaying import command
+
+    return command
+
+
 def _sandbox() -> _Module:
     from target_apollo.sandbox import command
 
@@ -55,6 +73,9 @@ def _sandbox() -> _Module:
 
 COMMANDS: Mapping[str, Command] = {
     "check": Command("say whether a sync can work: key, team, endpoints, quota", _check),
+    "explain": Command("say why map-apollo-leads did not send a lead", _explain),
+    "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
+    "replay": Command("send rejected records again; what succeeds leaves their file", _replay),
     "sandbox": Command(
         "start a local Apollo to try, test and measure with",
         _sandbox,

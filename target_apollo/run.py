@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +14,20 @@ from typing import Any
 from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.api import (
-    ApiKeyAuth,
     ApolloClient,
     EndpointForbidden,
     RequestRefused,
     Transport,
     Wait,
 )
+from target_apollo.credentials import auth_of
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.limits import WriteLimits
 from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
-from target_apollo.rejects import RejectsFile
+from target_apollo.rejects import Former, RejectsFile
 from target_apollo.reporting.summary import RunReport, summary_line, write_summary
 from target_apollo.rows import key_text
 from target_apollo.settings import Settings
@@ -45,6 +45,8 @@ class Received:
     Attributes:
         stream: The stream as the tap calls it, before stream maps.
         record: The record before stream maps; what the rejects file holds.
+        former: What an earlier run said of it, where it was rejected before.
+        length: Bytes of its line, of which what it takes in memory is a multiple.
     """
 
     number: int
@@ -52,6 +54,8 @@ class Received:
     record: Mapping[str, Any]
     schema: Mapping[str, Any] | None
     key_properties: tuple[str, ...]
+    former: Former | None = None
+    length: int = 0
 
     @property
     def key(self) -> str:
@@ -70,10 +74,12 @@ class Run:
         self.report = RunReport(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
+        #: Told of each record that has got its outcome.
+        self.on_outcome: Callable[[Received], None] = _take_no_note
         self.parallel = Parallel(settings.parallel_requests, self.stop)
         self.transport = Transport(
             api_url=settings.api_url,
-            auth=ApiKeyAuth(settings.api_key),
+            auth=auth_of(settings, self.stop),
             max_retries=settings.max_retries,
             request_timeout_seconds=settings.request_timeout_seconds,
             max_wait_seconds=settings.max_wait_seconds,
@@ -137,6 +143,7 @@ class Run:
 
     def settle(self, received: Received, outcome: Outcome) -> None:
         """Counts the outcome of a record that was not rejected."""
+        self.on_outcome(received)
         self.report.count(received.stream, outcome)
 
     def reject(self, received: Received, rejection: Rejection) -> None:
@@ -158,22 +165,41 @@ class Run:
                 received.key_properties,
                 received.record,
                 rejection,
+                received.former,
             )
         except OSError as problem:
             raise self._unwritable(problem) from problem
+        self.on_outcome(received)
         self._count_rejected(received.stream, received.key, rejection)
 
-    def reject_line(self, line: bytes, line_number: int, rejection: Rejection) -> None:
+    def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
         """Keeps a line that is no Singer message.
+
+        Args:
+            line: The line, or the bytes of one that was too long to be held.
 
         Raises:
             RunError: The rejects file can't be written.
         """
         try:
-            self.rejects.append_line(line, line_number, rejection)
+            if isinstance(line, int):
+                self.rejects.append_long_line(line, line_number, rejection)
+            else:
+                self.rejects.append_line(line, line_number, rejection)
         except OSError as problem:
             raise self._unwritable(problem) from problem
         self._count_rejected("(no stream)", f"line {line_number}", rejection)
+
+    def keep_rejects(self) -> None:
+        """Puts the rejected records on disk.
+
+        Raises:
+            RunError: The rejects file can't be written.
+        """
+        try:
+            self.rejects.sync()
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
 
     def check_limits(self) -> None:
         """Stops a run in which most records are bad, before it goes through a whole table.
@@ -225,10 +251,9 @@ class Run:
             self.report.not_writable[kind][name] += 1
 
     def close(self) -> None:
-        """Ends threads and connections and puts the rejects on disk."""
+        """Ends threads and connections."""
         self.parallel.close()
         self.transport.close()
-        self.rejects.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self.__dict__.get("ledger")
@@ -298,3 +323,7 @@ class Run:
             wait.reason.value,
             extra={"endpoint": wait.endpoint, "seconds": wait.seconds},
         )
+
+
+def _take_no_note(received: Received) -> None:
+    """For a run whose input nobody shortens by what was written."""

@@ -6,13 +6,14 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from singer_sdk import typing as th
 
+from target_apollo import credential_settings
 from target_apollo.api import check_api_url
 from target_apollo.objects import ObjectKind
 from target_apollo.rows import Mode, NullPolicy
@@ -41,13 +42,7 @@ _STREAM = th.ObjectType(
 )
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "api_key",
-        th.StringType,
-        secret=True,
-        required=True,
-        description="Apollo API key, sent in the header `x-api-key` and nowhere else.",
-    ),
+    *credential_settings.PROPERTIES,
     th.Property(
         "api_url",
         th.StringType,
@@ -209,7 +204,12 @@ class StreamSettings:
 class Settings:
     """All settings of a run, checked and typed; names and meanings as in `SCHEMA`."""
 
-    api_key: str
+    api_key: str | None = field(repr=False)
+    client_id: str | None
+    client_secret: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    oauth_token_url: str
+    token_path: str
     api_url: str
     mode: Mode
     streams: Mapping[str, Mapping[str, Any]]
@@ -222,7 +222,7 @@ class Settings:
     max_retries: int
     request_timeout_seconds: float
     max_wait_seconds: float
-    ledger_url: str
+    ledger_url: str = field(repr=False)
     full_resync: bool
     rejects_path: str
     on_record_error: str
@@ -241,16 +241,14 @@ class Settings:
         Raises:
             SettingsError: With a sentence for every setting that is wrong.
         """
-        own = {name: config.get(name) for name in cls.__dataclass_fields__}
-        return cls(
-            **{
-                **own,
-                "api_url": check_api_url(config["api_url"]),
-                "mode": Mode(config["mode"]),
-                "null_policy": NullPolicy(config["null_policy"]),
-                "lists": tuple(config["lists"]),
-            }
-        )
+        own: dict[str, Any] = {
+            name: _counted(name, config.get(name)) for name in cls.__dataclass_fields__
+        }
+        own["api_url"] = check_api_url(config["api_url"])
+        own["mode"] = Mode(config["mode"])
+        own["null_policy"] = NullPolicy(config["null_policy"])
+        own["lists"] = tuple(config["lists"])
+        return cls(**own)
 
     def of_stream(self, stream: str) -> StreamSettings:
         """The settings of one stream: the first pattern under `streams` that fits, and its name.
@@ -283,6 +281,12 @@ class Settings:
         )
 
 
+def _counted(name: str, value: object) -> object:
+    # JSON schema takes 50.0 for a whole number; Python slices and counts by 50 only.
+    whole = "integer" in SCHEMA["properties"][name]["type"]
+    return int(value) if whole and isinstance(value, float) else value
+
+
 def object_of_name(stream: str) -> str | None:
     """The object that a stream's name ends in, as in ``public-contacts`` or ``crm.accounts``."""
     last = re.split(r"[-.:/]|__", stream)[-1].strip().lower()
@@ -305,7 +309,7 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
             check_api_url(url)
         except ValueError as problem:
             found.append(str(problem))
-    return found
+    return found + credential_settings.credential_problems(config)
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
@@ -316,13 +320,16 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 def _sentence(error: ValidationError) -> str:
     where = ".".join(str(step) for step in error.absolute_path)
-    value = error.validator_value
+    # Typed as "anything or unset" by the library; they are set where a rule was broken.
+    value: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
     if error.validator == "required":
-        missing = [name for name in value if name not in error.instance]
+        missing = [name for name in value if name not in instance]
         return f"The setting '{'.'.join([where, *missing]).strip('.')}' is missing."
     if error.validator == "additionalProperties":
-        allowed = list(error.schema["properties"])
-        extra = [name for name in error.instance if name not in allowed]
+        allowed = list(schema["properties"])
+        extra = [name for name in instance if name not in allowed]
         return (
             f"The setting '{where}' has no part '{', '.join(extra)}'; "
             f"it takes {', '.join(allowed)}."

@@ -1,34 +1,32 @@
-"""`apollo-sync login` as a process; the sandbox is Apollo, and the test is user and browser."""
+"""`apollo-sync login`: the sandbox is Apollo, and the test is the user with the browser."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
 
-from target_apollo.api import CredentialsRefused
 from target_apollo.cli import main
-from target_apollo.credentials import auth_of
 from target_apollo.login.authorization import (
     Authorization,
     NotGranted,
     NotThisLogin,
     challenge_of,
 )
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
-from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
-from target_apollo.settings_sources import read_settings
+from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 
 APOLLO_SYNC = Path(sys.executable).with_name("apollo-sync")
 TARGET = Path(sys.executable).with_name("target-apollo")
@@ -132,9 +130,7 @@ StartLogin = Callable[..., AbstractContextManager[Login]]
 
 
 @pytest.fixture
-def login(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[StartLogin]:
+def login(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> StartLogin:
     """Starts `apollo-sync login` with a settings file and further arguments."""
 
     @contextmanager
@@ -149,7 +145,7 @@ def login(
             finally:
                 started.give_up()
 
-    yield start
+    return start
 
 
 def consent_of(apollo: Sandbox, asked: dict[str, str], **other: str) -> str:
@@ -180,6 +176,21 @@ def test_a_login_ends_with_tokens_that_only_the_owner_can_read(
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_the_program_waits_for_a_browser(apollo: Sandbox, config: Callable[..., str]) -> None:
+    command = [str(APOLLO_SYNC), "login", "--config", config(), "--authorize-url", AUTHORIZE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        try:
+            assert started.stdout is not None
+            url = next(line for line in started.stdout if line.startswith("  http"))
+            asked = dict(parse_qsl(url.strip().partition("?")[2]))
+            browse(consent_of(apollo, asked))
+            out, _ = started.communicate(timeout=60)
+        finally:
+            started.kill()
+    assert started.returncode == 0
+    assert out.splitlines()[-1].startswith("Logged in: ")
+
+
 def test_consent_is_asked_for_with_state_and_a_challenge(
     login: StartLogin, apollo: Sandbox, config: Callable[..., str]
 ) -> None:
@@ -198,7 +209,9 @@ def test_consent_is_asked_for_with_state_and_a_challenge(
         assert one[secret] != other[secret]
 
 
-def test_only_the_scopes_of_the_sync_are_asked_for(login: StartLogin, config: Callable[..., str]) -> None:
+def test_only_the_scopes_of_the_sync_are_asked_for(
+    login: StartLogin, config: Callable[..., str]
+) -> None:
     streams = {"contacts": {"object": "contacts", "mode": "insert"}}
     with login(config(mode="insert", streams=streams)) as started:
         scopes = started.asked["scope"].split()
@@ -210,20 +223,17 @@ def test_only_the_scopes_of_the_sync_are_asked_for(login: StartLogin, config: Ca
 
 
 def test_a_target_syncs_with_what_a_login_left(
-    apollo: Sandbox, config: Callable[..., str], tmp_path: Path
+    login: StartLogin, apollo: Sandbox, config: Callable[..., str], tmp_path: Path
 ) -> None:
     path = config()
     with login(path) as started:
         browse(consent_of(apollo, started.asked))
         assert started.end()[0] == 0
+    schema = {"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}}
+    ann = {"id": 1, "email": "ann@a.example"}
     messages: list[dict[str, Any]] = [
-        {
-            "type": "SCHEMA",
-            "stream": "contacts",
-            "schema": {"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}},
-            "key_properties": ["id"],
-        },
-        {"type": "RECORD", "stream": "contacts", "record": {"id": 1, "email": "ann@a.example"}},
+        {"type": "SCHEMA", "stream": "contacts", "schema": schema, "key_properties": ["id"]},
+        {"type": "RECORD", "stream": "contacts", "record": ann},
         {"type": "STATE", "value": {"read": 1}},
     ]
     apollo.reset_log()
@@ -244,47 +254,11 @@ def test_a_target_syncs_with_what_a_login_left(
     assert apollo.count(TOKEN) == 0
 
 
-def test_a_target_renews_its_token_in_the_middle_of_a_run(
-    apollo: Sandbox, config: Callable[..., str], tmp_path: Path
-) -> None:
-    form = {"grant_type": "authorization_code", "code": apollo.oauth.issue_code(), **CLIENT}
-    token = str(apollo.oauth.exchange(form, 0, 1)["refresh_token"])
-    before = len(apollo.store.contacts())
-    apollo.inject(
-        Fault("POST /contacts/bulk_create", FaultKind.ERROR_BEFORE_WRITE, after=1, status=401)
-    )
-    schema = {"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}}
-    lines = [
-        {"type": "SCHEMA", "stream": "contacts", "schema": schema, "key_properties": ["id"]},
-        *(
-            {
-                "type": "RECORD",
-                "stream": "contacts",
-                "record": {"id": n, "email": f"middle{n}@a.example"},
-            }
-            for n in range(300)
-        ),
-    ]
-
-    done = subprocess.run(
-        [TARGET, "--config", config(refresh_token=token)],
-        input="".join(f"{json.dumps(line)}\n" for line in lines),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=tmp_path,
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert len(apollo.store.contacts()) - before == 300
-    assert apollo.count(TOKEN) == 2
-    secrets = [token, CLIENT["client_secret"], *apollo.store.tokens]
-    assert not [secret for secret in secrets if secret in done.stderr + done.stdout]
-
-
 def test_check_works_with_a_login(
-    apollo: Sandbox, config: Callable[..., str], capsys: pytest.CaptureFixture[str]
+    login: StartLogin,
+    apollo: Sandbox,
+    config: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = config()
     with login(path) as started:
@@ -295,18 +269,8 @@ def test_check_works_with_a_login(
     assert capsys.readouterr().out.endswith("Usable.\n")
 
 
-def test_check_says_that_the_token_endpoint_is_silent(
-    apollo: Sandbox, config: Callable[..., str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    apollo.inject(Fault(TOKEN, FaultKind.ERROR_BEFORE_WRITE, times=None))
-
-    assert main(["check", "--config", config(refresh_token="some-token")]) == 1
-
-    assert "oauth_token_url" in capsys.readouterr().err
-
-
 def test_a_login_replaces_a_spent_refresh_token_of_the_settings(
-    apollo: Sandbox, config: Callable[..., str]
+    login: StartLogin, apollo: Sandbox, config: Callable[..., str]
 ) -> None:
     path = config(refresh_token="spent-long-ago")
     with login(path) as started:
@@ -354,7 +318,9 @@ def test_a_stolen_code_is_useless_without_the_verifier(
         {"error": "access_denied"},
     ],
 )
-def test_a_user_s_no_is_said(login: StartLogin, config: Callable[..., str], sent: dict[str, str]) -> None:
+def test_a_user_s_no_is_said(
+    login: StartLogin, config: Callable[..., str], sent: dict[str, str]
+) -> None:
     with login(config()) as started:
         browse(f"{started.asked['redirect_uri']}?{urlencode(sent)}")
         exit_code, _, err = started.end()
@@ -364,7 +330,9 @@ def test_a_user_s_no_is_said(login: StartLogin, config: Callable[..., str], sent
     assert "ann@a.example" not in err
 
 
-def test_nobody_waits_for_ever(login: StartLogin, config: Callable[..., str], tmp_path: Path) -> None:
+def test_nobody_waits_for_ever(
+    login: StartLogin, config: Callable[..., str], tmp_path: Path
+) -> None:
     with login(config(), "--wait", "0.2") as started:
         exit_code, _, err = started.end()
 
@@ -376,8 +344,6 @@ def test_nobody_waits_for_ever(login: StartLogin, config: Callable[..., str], tm
 def test_a_connection_on_which_nothing_comes_holds_up_nobody(
     login: StartLogin, apollo: Sandbox, config: Callable[..., str]
 ) -> None:
-    import socket
-
     with login(config()) as started:
         port = urlsplit(started.asked["redirect_uri"]).port
         with socket.create_connection(("127.0.0.1", port or 0)):
@@ -392,7 +358,9 @@ def test_other_pages_do_not_exist(login: StartLogin, config: Callable[..., str])
         assert browse(f"{back}?{urlencode({'state': started.asked['state']})}").status_code == 400
 
 
-def test_a_wrong_client_secret_is_named(login: StartLogin, apollo: Sandbox, config: Callable[..., str]) -> None:
+def test_a_wrong_client_secret_is_named(
+    login: StartLogin, apollo: Sandbox, config: Callable[..., str]
+) -> None:
     with login(config(client_secret="wr0ng-secret")) as started:
         browse(consent_of(apollo, started.asked))
         exit_code, out, err = started.end()
@@ -403,8 +371,6 @@ def test_a_wrong_client_secret_is_named(login: StartLogin, apollo: Sandbox, conf
 
 
 def test_a_taken_port_is_said(login: StartLogin, config: Callable[..., str]) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -428,7 +394,9 @@ def test_a_token_path_that_cannot_be_written_shows_before_anybody_logs_in(
     assert out == ""
 
 
-def test_neither_code_nor_secret_is_printed(login: StartLogin, apollo: Sandbox, config: Callable[..., str]) -> None:
+def test_neither_code_nor_secret_is_printed(
+    login: StartLogin, apollo: Sandbox, config: Callable[..., str]
+) -> None:
     with login(config()) as started:
         address = consent_of(apollo, started.asked)
         code = parse_qs(urlsplit(address).query)["code"][0]
@@ -442,7 +410,9 @@ def test_neither_code_nor_secret_is_printed(login: StartLogin, apollo: Sandbox, 
 # --- without a browser on this machine
 
 
-def test_the_address_can_be_pasted(login: StartLogin, apollo: Sandbox, config: Callable[..., str]) -> None:
+def test_the_address_can_be_pasted(
+    login: StartLogin, apollo: Sandbox, config: Callable[..., str]
+) -> None:
     with login(config(), "--paste") as started:
         exit_code, _, err = started.end(consent_of(apollo, started.asked) + "\n")
 
@@ -520,3 +490,9 @@ def test_a_code_counts_with_its_state_only() -> None:
         asked.code_in("/callback?error=access_denied")
 
 
+def test_a_key_needs_no_login(
+    config: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = config(api_key="k", client_id=None, client_secret=None)
+    assert main(["login", "--config", path]) == 2
+    assert "api_key needs no login" in capsys.readouterr().err

@@ -15,13 +15,17 @@ from target_apollo.api.errors import (
     CredentialsRefused,
     EndpointForbidden,
     ForbiddenBy,
+    NoAccessToken,
     QuotaExhausted,
     RequestRefused,
     RunStopped,
 )
 from target_apollo.api.models import BulkCreated, CustomField, Label, Profile, Stage, User
+from target_apollo.api.oauth import OAuth
 from target_apollo.api.quota import Quota, Window, Windows
 from target_apollo.api.retry_after import parse_retry_after
+from target_apollo.api.token_endpoint import TokenEndpoint
+from target_apollo.api.token_file import Login, TokenFile
 from target_apollo.api.transport import Answer, Request, Transport
 from target_apollo.api.waits import Wait, WaitReason
 
@@ -42,6 +46,9 @@ __all__ = [
     "EndpointForbidden",
     "ForbiddenBy",
     "Label",
+    "Login",
+    "NoAccessToken",
+    "OAuth",
     "Profile",
     "Quota",
     "QuotaExhausted",
@@ -50,6 +57,8 @@ __all__ = [
     "RequestRefused",
     "RunStopped",
     "Stage",
+    "TokenEndpoint",
+    "TokenFile",
     "Transport",
     "User",
     "Wait",

@@ -57,6 +57,18 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
+def is_web_address(url: str) -> bool:
+    """Return whether a browser may be sent to an address: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return False
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address means this machine."""
     if host == "localhost":

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _TRIES = 3
 _BACKOFF_SECONDS = 0.5
 _RATE_LIMIT_SECONDS = 60.0
+_LONGEST_LIFE_SECONDS = 1e9
 _FORM = "application/x-www-form-urlencoded"
 # OAuth's error code -> the setting to mend.
 _TO_MEND = {
@@ -155,11 +156,20 @@ def _refusal(reply: Reply) -> ApolloError:
     if setting is not None:
         return CredentialsRefused(TOKEN_ENDPOINT, setting=setting, status=reply.status)
     if 300 <= reply.status < 400:
-        what = "was answered with a redirect, which is not followed, since it would carry the secrets elsewhere: check the setting oauth_token_url"
+        what = (
+            "answers with a redirect, which is not followed, since it would carry the secrets "
+            "elsewhere: check the setting oauth_token_url"
+        )
     elif body:
-        what = "refused the client or the token: check the settings client_id, client_secret and refresh_token, or log in again with `apollo-sync login`"
+        what = (
+            "refuses the request: check the settings client_id, client_secret and refresh_token, "
+            "or log in again with `apollo-sync login`"
+        )
     else:
-        what = "does not answer like Apollo: check the setting oauth_token_url and any proxy on the way"
+        what = (
+            "does not answer like Apollo: check the setting oauth_token_url and any proxy on the "
+            "way"
+        )
     return NoAccessToken(
         f"The token endpoint {what} (status {reply.status}).", endpoint=TOKEN_ENDPOINT
     )
@@ -167,18 +177,23 @@ def _refusal(reply: Reply) -> ApolloError:
 
 def _read_grant(content: bytes) -> Grant | None:
     body = _object(content)
-    access, refresh, life = (
-        body.get(name) for name in ("access_token", "refresh_token", "expires_in")
-    )
-    if not _is_token(access) or (refresh is not None and not _is_token(refresh)):
+    access = _token(body.get("access_token"))
+    if access is None:
         return None
-    is_number = isinstance(life, (int, float)) and not isinstance(life, bool)
-    return Grant(access, refresh, float(life) if is_number and life >= 0 else None)
+    return Grant(access, _token(body.get("refresh_token")), _seconds(body.get("expires_in")))
 
 
-def _is_token(value: object) -> bool:
-    """Whether a header could hold it; http.client would repeat a bad one in its exception."""
-    return isinstance(value, str) and value != "" and all("!" <= c <= "~" for c in value)
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value <= _LONGEST_LIFE_SECONDS else None
+
+
+def _token(value: object) -> str | None:
+    # Only what a header can hold: http.client would repeat anything else in its exception.
+    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
+        return value
+    return None
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _LOCK_POLL_SECONDS = 0.05
 # Room for one more pair; tokens of other services reach 4 KB.
 _SPARE_BYTES = 16_384
 _EARLY_SECONDS = 60.0
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,6 @@ class TokenFile:
         with os.fdopen(descriptor, "wb") as file:
             try:
                 with self._failures("written"):
-                    os.fchmod(file.fileno(), 0o600)
                     file.write(b" " * (len(msgspec.json.encode(contents)) + _SPARE_BYTES))
                     _sync(file)
                 yield Successor(self, file, contents)
@@ -221,15 +221,13 @@ class TokenFile:
     def _failures(self, done: str) -> Iterator[None]:
         try:
             yield
-        except BlockingIOError:
-            raise
         except OSError as problem:
             raise self._failure(done, problem) from None
 
     def _failure(self, done: str, problem: OSError) -> NoAccessToken:
         return NoAccessToken(
             f"The token file {self.path} (setting token_path) can't be {done}: "
-            f"{problem.strerror or type(problem).__name__}. Nothing was sent.",
+            f"{problem.strerror or type(problem).__name__}. No token was spent.",
             endpoint=TOKEN_ENDPOINT,
         )
 
@@ -255,9 +253,6 @@ class Successor:
                 "in again with `apollo-sync login`.",
                 endpoint=TOKEN_ENDPOINT,
             ) from None
-
-
-_VERSION = 1
 
 
 def _sync(file: BinaryIO) -> None:

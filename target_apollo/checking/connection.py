@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 
 from target_apollo.api import (
     AnswerLost,
-    ApiKeyAuth,
     ApolloClient,
     ApolloError,
     CredentialsRefused,
     EndpointForbidden,
+    NoAccessToken,
     Profile,
     QuotaExhausted,
     RequestRefused,
@@ -24,9 +24,10 @@ from target_apollo.api import (
 from target_apollo.checking.findings import Check, Finding, Standing, lower_of
 from target_apollo.checking.needs import Need, modes_of, needs_of
 from target_apollo.checking.probes import ELSE_ASKED, PROBES
+from target_apollo.credentials import auth_of
 from target_apollo.ending import FAILED, MISCONFIGURED
 from target_apollo.objects import ObjectKind
-from target_apollo.settings import Settings, SettingsError
+from target_apollo.settings import Settings
 
 # Somebody waits for the check: it asks for next to nothing, and a full window is a finding.
 _TIMEOUT_SECONDS = 10.0
@@ -42,20 +43,17 @@ def check_connection(settings: Settings, kinds: Collection[ObjectKind]) -> Check
     About 15 requests one after another, each of which changes nothing (`probes`).
 
     Raises:
-        SettingsError: The key is none that could be sent.
+        SettingsError: The key is none that could be sent, or there is no OAuth token.
     """
-    try:
-        auth = ApiKeyAuth(settings.api_key)
-    except ValueError as problem:
-        raise SettingsError([str(problem)]) from None
+    stop = threading.Event()
     transport = Transport(
         api_url=settings.api_url,
-        auth=auth,
+        auth=auth_of(settings, stop),
         max_retries=_MAX_RETRIES,
         request_timeout_seconds=min(settings.request_timeout_seconds, _TIMEOUT_SECONDS),
         max_wait_seconds=_MAX_WAIT_SECONDS,
         parallel_requests=1,
-        stop=threading.Event(),
+        stop=stop,
     )
     check = Check(
         api_url=settings.api_url,
@@ -94,6 +92,8 @@ def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
         )
     except CredentialsRefused as refusal:
         return _Identity(key_valid=False, problem=(MISCONFIGURED, str(refusal)))
+    except NoAccessToken as problem:
+        return _Identity(problem=(FAILED, str(problem)))
     except EndpointForbidden as refusal:
         if not refusal.message and not refusal.code:
             # Apollo says something with each 403 of its own; a firewall's is about no key.
@@ -130,7 +130,7 @@ def _by_health(client: ApolloClient, problem: ApolloError) -> _Identity:
         problem=(
             MISCONFIGURED,
             f"Apollo does not know the credentials ({endpoints.HEALTH} says that nobody is logged "
-            "in): check the setting api_key.",
+            "in): check the setting api_key, or log in again with `apollo-sync login`.",
         ),
     )
 
@@ -152,6 +152,8 @@ def _with_findings(check: Check, transport: Transport, needs: tuple[Need, ...]) 
         except CredentialsRefused as refusal:
             # Revoked between two requests.
             return replace(check, key_valid=False, problem=(MISCONFIGURED, str(refusal)))
+        except NoAccessToken as missing:
+            return replace(check, problem=(FAILED, str(missing)))
     usage = {} if problem else _usage(transport)
     quota = transport.quota
     return replace(

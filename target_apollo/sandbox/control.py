@@ -165,7 +165,13 @@ class _Surface:
         target = urlsplit(str(sent.get("redirect_uri", "")))
         if target.scheme not in ("http", "https"):
             raise ValueError("`redirect_uri` must be an http or https address.")
-        code = self._sandbox.oauth.issue_code(str(sent.get("scope") or "*"), target.geturl())
+        if sent.get("code_challenge") and sent.get("code_challenge_method") != "S256":
+            raise ValueError("`code_challenge_method` must be S256.")
+        code = self._sandbox.oauth.issue_code(
+            str(sent.get("scope") or "*"),
+            target.geturl(),
+            str(sent["code_challenge"]) if sent.get("code_challenge") else None,
+        )
         query = urlencode({"code": code, "state": str(sent.get("state", ""))})
         joined = f"{target.query}&{query}" if target.query else query
         return {"location": urlunsplit(target._replace(query=joined))}

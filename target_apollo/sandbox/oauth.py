@@ -7,6 +7,8 @@ Apollo's answers bear.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -40,11 +42,20 @@ class OAuth:
                 token for token, grant in self._store.tokens.items() if grant["kind"] == "refresh"
             ][-1]
 
-    def issue_code(self, scope: str = EVERYTHING, redirect_uri: str | None = None) -> str:
-        """An authorization code as a user's consent gives it, good for one exchange."""
+    def issue_code(
+        self,
+        scope: str = EVERYTHING,
+        redirect_uri: str | None = None,
+        code_challenge: str | None = None,
+    ) -> str:
+        """An authorization code as a user's consent gives it, good for one exchange.
+
+        With a ``code_challenge`` (S256, RFC 7636) only the matching ``code_verifier`` opens it.
+        """
         code = _token()
+        grant = {"kind": "code", "scope": scope, "redirect_uri": redirect_uri}
         with self._store.lock:
-            self._put(code, {"kind": "code", "scope": scope, "redirect_uri": redirect_uri})
+            self._put(code, {**grant, "code_challenge": code_challenge})
             self._store.commit()
         return code
 
@@ -61,6 +72,9 @@ class OAuth:
                 bound = grant["redirect_uri"]
                 if bound is not None and bound != form.get("redirect_uri"):
                     raise _refusal(400, "invalid_grant", "The redirect URI does not match.")
+                challenge = grant.get("code_challenge")
+                if challenge is not None and challenge != _s256(form.get("code_verifier", "")):
+                    raise _refusal(400, "invalid_grant", "The code verifier does not match.")
                 scope = grant["scope"]
             elif form.get("grant_type") == "refresh_token":
                 scope = self._narrowed(form)
@@ -117,6 +131,11 @@ class OAuth:
 
 def _token() -> str:
     return secrets.token_urlsafe(32)
+
+
+def _s256(verifier: str) -> str:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _refusal(status: int, error: str, description: str) -> Refusal:

@@ -7,10 +7,13 @@ import pytest
 
 from target_apollo.api import ApiKeyAuth, ApolloClient, Transport, Wait
 
+from .logins import apollo, logins, path, served_apollo
 from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+__all__ = ["apollo", "logins", "path", "served_apollo"]  # fixtures
 
 KEY = "k3y-that-must-not-be-seen"
 

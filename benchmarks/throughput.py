@@ -1,0 +1,133 @@
+"""100,000 contacts into the sandbox, new and unchanged, beside a target that does nothing.
+
+    python benchmarks/throughput.py [--rows 100000] [--rounds 3]
+
+The peer reads the same file with the Singer SDK's defaults and throws every batch away. Each round
+runs the peer, new contacts (empty sandbox, empty ledger) and the same contacts again (all unchanged)
+one after another, so that the ratios hold on a noisy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NOOP = """
+from singer_sdk import Target
+from singer_sdk.sinks import BatchSink
+from singer_sdk import typing as th
+class Sink(BatchSink):
+    max_size = 100
+    def process_batch(self, context): pass
+class Noop(Target):
+    name = "target-noop"
+    config_jsonschema = th.PropertiesList().to_dict()
+    default_sink_class = Sink
+Noop.cli()
+"""
+
+
+def write_messages(path: Path, rows: int) -> None:
+    """Contacts of about 500 bytes, with a STATE every 1,000 and a property that Apollo lacks."""
+    text, null = {"type": ["string", "null"]}, None
+    names = ["email", "first_name", "last_name", "title", "organization_name", "phone_number"]
+    names += ["linkedin_url", "present_raw_address", "salesforce_id", "note", "updated_at"]
+    schema = {"properties": {"id": {"type": "integer"}, **dict.fromkeys(names, text)}}
+    schema["properties"]["updated_at"] = {"type": "string", "format": "date-time"}
+    with path.open("w") as file:
+
+        def write(message: dict[str, object]) -> None:
+            file.write(json.dumps(message) + "\n")
+
+        write({"type": "SCHEMA", "stream": "contacts", "schema": schema, "key_properties": ["id"]})
+        for n in range(rows):
+            record = {
+                "id": n,
+                "email": f"Person.{n}@Company{n % 5000}.com",
+                "first_name": f"First{n}",
+                "last_name": f"Last{n}",
+                "title": "Head of Procurement",
+                "organization_name": f"Company {n % 5000} Holding",
+                "phone_number": f"+49 30 {n:08}",
+                "linkedin_url": f"https://www.linkedin.com/in/person-{n}",
+                "present_raw_address": "Berlin, Germany" if n % 3 else null,
+                "salesforce_id": f"003xx{n:010}",
+                "note": "Met at the fair, wants a call back in spring. " * 2,
+                "updated_at": "2026-01-01T12:00:00+00:00",
+            }
+            write({"type": "RECORD", "stream": "contacts", "record": record})
+            if n % 1000 == 999:
+                write({"type": "STATE", "value": {"at": n}})
+
+
+@contextmanager
+def sandbox(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "target_apollo.sandbox", "--port", "0", "--plan", "unlimited"]
+    log = (folder / "sandbox.log").open("w+")
+    process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        while not (found := re.search(r"http://[\d.:]+", (folder / "sandbox.log").read_text())):
+            time.sleep(0.05)
+        yield found.group(0) + "/api/v1"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def timed(command: list[str], messages: Path, folder: Path) -> tuple[float, float, float]:
+    """Wall seconds, CPU seconds and the largest peak memory (MB) of the children so far."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    with messages.open("rb") as source, (folder / "log").open("wb") as log:
+        subprocess.run(command, stdin=source, stdout=log, stderr=log, cwd=folder, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.monotonic() - start, cpu, after.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    ratios: dict[str, list[float]] = {"new": [], "unchanged": []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        messages = folder / "contacts.singer"
+        write_messages(messages, arguments.rows)
+        (folder / "noop.py").write_text(NOOP)
+        for number in range(arguments.rounds):
+            round_folder = folder / str(number)
+            round_folder.mkdir()
+            noop, noop_cpu, _ = timed(
+                [sys.executable, str(folder / "noop.py")], messages, round_folder
+            )
+            print(f"no-op target: {noop:6.1f} s wall, {noop_cpu:6.1f} s cpu")
+            with sandbox(round_folder) as url:
+                config = {"api_key": "sandbox", "api_url": url, "unknown_fields": "ignore"}
+                (round_folder / "config.json").write_text(json.dumps(config))
+                command = [sys.executable, "-m", "target_apollo", "--config", "config.json"]
+                for kind in ("new", "unchanged"):
+                    wall, cpu, memory = timed(command, messages, round_folder)
+                    ratios[kind].append(wall / noop)
+                    print(
+                        f"{kind:9} {arguments.rows} rows: {wall:6.1f} s wall, {cpu:6.1f} s cpu, "
+                        f"{arguments.rows / wall:7.0f} rows/s, {wall / noop:.2f} x no-op, "
+                        f"peak so far {memory:.0f} MB"
+                    )
+    for kind, found in ratios.items():
+        print(f"{kind}: median {statistics.median(found):.2f} x the no-op target's wall time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""OAuth credentials against the sandbox, made as a run makes them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+
+from target_apollo.api import ApolloClient, TokenEndpoint, TokenFile, Transport
+from target_apollo.api.oauth import OAuth
+from target_apollo.api.token_file import Login
+from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+
+TOKEN = "POST /oauth/token"
+PROFILE = "GET /users/api_profile"
+
+
+class Logins:
+    """Makes credentials as a run does; every call is a run of its own with nothing in memory."""
+
+    def __init__(self, apollo: Sandbox, path: Path) -> None:
+        self.apollo = apollo
+        self.path = path
+        self.stop = threading.Event()
+        self.transports: list[Transport] = []
+
+    def new_refresh_token(self) -> str:
+        """A refresh token of a login of its own."""
+        form = {"grant_type": "authorization_code", "code": self.apollo.oauth.issue_code()}
+        client = {
+            "client_id": self.apollo.oauth.client_id,
+            "client_secret": self.apollo.oauth.client_secret,
+        }
+        return str(self.apollo.oauth.exchange({**form, **client}, 0, 1)["refresh_token"])
+
+    def auth(self, refresh_token: str | None = None, **more: Any) -> OAuth:
+        url = more.get("token_url", self.apollo.token_url)
+        endpoint = TokenEndpoint(
+            **{
+                "token_url": url,
+                "client_id": self.apollo.oauth.client_id,
+                "client_secret": self.apollo.oauth.client_secret,
+                "timeout_seconds": 5,
+                "stop": self.stop,
+                **more,
+            }
+        )
+        return OAuth(
+            login=Login.of(url, self.apollo.oauth.client_id, refresh_token),
+            endpoint=endpoint,
+            token_file=TokenFile(self.path),
+            refresh_token=refresh_token,
+            stop=self.stop,
+        )
+
+    def client(self, refresh_token: str | None = None, **more: Any) -> ApolloClient:
+        transport = Transport(
+            api_url=more.pop("api_url", self.apollo.url),
+            auth=self.auth(refresh_token, **more),
+            max_retries=1,
+            request_timeout_seconds=5,
+            max_wait_seconds=5,
+            parallel_requests=4,
+            stop=self.stop,
+            backoff_base_seconds=0.001,
+        )
+        self.transports.append(transport)
+        return ApolloClient(transport)
+
+    def kept(self) -> dict[str, Any]:
+        (one,) = json.loads(self.path.read_bytes())["kept"]
+        return dict(one["tokens"])
+
+    def age(self, seconds: float) -> None:
+        """Let time pass for what is in the token file."""
+        contents = json.loads(self.path.read_bytes())
+        for one in contents["kept"]:
+            one["tokens"]["obtained_at"] -= seconds
+            one["tokens"]["expires_at"] -= seconds
+        self.path.write_text(json.dumps(contents))
+
+    def spent(self) -> list[str]:
+        """The refresh tokens that the endpoint was sent, in their order."""
+        forms = [
+            parse_qs(seen.raw_body.decode())
+            for seen in self.apollo.requests
+            if seen.endpoint == TOKEN
+        ]
+        return [form["refresh_token"][0] for form in forms if "refresh_token" in form]
+
+
+def signed(token: str) -> Any:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.Request("GET", "http://127.0.0.1/", headers=headers).prepare()
+
+
+@pytest.fixture(scope="module")
+def served_apollo() -> Iterator[Sandbox]:
+    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def apollo(served_apollo: Sandbox) -> Iterator[Sandbox]:
+    options = served_apollo.options
+    served_apollo.reset_log()
+    served_apollo.reset_quota()
+    yield served_apollo
+    served_apollo.options = options
+    served_apollo.clear_faults()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "token.json"
+
+
+@pytest.fixture
+def logins(apollo: Sandbox, path: Path) -> Iterator[Logins]:
+    logins = Logins(apollo, path)
+    yield logins
+    for transport in logins.transports:
+        transport.close()
