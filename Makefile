@@ -13,12 +13,13 @@ MELTANO := meltano>=4.4,<5
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
-	@echo 'make lint    formatting, style and types'
+	@echo 'make lint    formatting, style, types and security'
+	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
 	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
 
 demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
@@ -32,6 +33,15 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/bandit -q -c pyproject.toml -r target_apollo
+
+# Not part of lint: it asks an advisory service on the network, and says nothing true without it.
+audit: $(VENV)/.ready
+	@$(VENV)/bin/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
+	@$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+		-r $(VENV)/audited.txt || \
+	{ echo 'Not audited, or not clean: the lines above say which.'; \
+		echo 'The advisory service must be reachable.'; exit 1; }
 
 clean:
 	rm -rf $(VENV) $(MELTANO_VENV) .demo build dist

@@ -3,7 +3,7 @@
     python benchmarks/throughput.py [--rows 100000] [--rounds 3]
 
 The peer reads the same file with the Singer SDK's defaults and throws every batch away. Each round
-runs the peer, new contacts (empty sandbox, empty ledger) and the same contacts again (all unchanged)
+runs the peer, new contacts (empty sandbox and ledger) and the same contacts again (all unchanged)
 one after another, so that the ratios hold on a noisy machine.
 """
 

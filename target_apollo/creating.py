@@ -49,8 +49,10 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
             silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
         elif unconfirmed:
             silent.append(unconfirmed)
+        # What a refused request held in front of its bad row may be written all the same.
+        sent_before = answer.repeated or len(rows) < len(request.rows)
         created.matched += [
-            replace(_look_closer(client, target, m), sent_before=answer.repeated)
+            replace(_look_closer(client, target, m), sent_before=sent_before)
             for m in found
             if m.match is not Match.UNCONFIRMED or len(rows) == 1
         ]

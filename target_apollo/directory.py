@@ -52,9 +52,7 @@ class Directory:
         stages = self._contact_stages if name == "contact_stage" else self._account_stages
         found = stages.get(_folded(value))
         if found is None:
-            raise RecordError(
-                Reason.UNKNOWN_NAME, _no_such(f"stage '{_short(value)}'", value, stages)
-            )
+            raise RecordError(Reason.UNKNOWN_NAME, _no_such_stage(name, value, stages))
         return found.id
 
     def custom_value(
@@ -160,11 +158,9 @@ def _folded(name: str) -> str:
     return _NOT_A_LETTER.sub(" ", name).strip().casefold()
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= 60 else f"{value[:59]}…"
-
-
-def _no_such(what: str, value: str, known: Mapping[str, Stage]) -> str:
+def _no_such_stage(name: str, value: str, known: Mapping[str, Stage]) -> str:
+    # The value is not shown: a wrong mapping may have put anything there.
+    what = f"stage of the name in '{name}'"
     near = difflib.get_close_matches(_folded(value), list(known), n=1)
     if near:
         return f"Apollo has no {what}; did you mean '{known[near[0]].name}'?"

@@ -37,6 +37,8 @@ _CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, Link
 
 #: Stands for a moment that is not known, and is before all changes of a row.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 #: Runs among which the one is looked up that left a row unfinished.
 _LATEST_RUNS = 500
 
@@ -47,13 +49,14 @@ class Recalled:
 
     Attributes:
         open: Rows to be written, with their Apollo id where it is known.
-        settled: Rows that need no request, with their outcome. Their links stay as they are.
+        settled: Rows that need no request, with outcome and Apollo id. Their links stay as they
+            are.
         unfinished: Numbers of rows whose last write was sent and never confirmed, and when the run
             that sent them began.
     """
 
     open: list[Row] = field(default_factory=list)
-    settled: list[tuple[Row, Outcome]] = field(default_factory=list)
+    settled: list[tuple[Row, Outcome, str | None]] = field(default_factory=list)
     unfinished: dict[int, datetime] = field(default_factory=dict)
 
 
@@ -84,6 +87,8 @@ class StreamLinks:
         self._noted: dict[str, LinkOutcome] = {}
         self._hashes: dict[int, str] = {}
         self._formers: Mapping[int, Former] = {}
+        #: The run that first sent a row which no run has finished yet.
+        self._left_by: dict[int, str] = {}
         self._lock = ledger.lock(connection, stream, run_id)
 
     def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> Recalled:
@@ -98,28 +103,56 @@ class StreamLinks:
         links = self._ledger.links(*self._place, [key_of(row) for row in rows])
         self._hashes = {row.number: _payload_hash(row) for row in rows}
         self._formers = formers
+        self._left_by = {}
         found = Recalled()
+        shared = self._shared(rows, links)
         to_change: set[str | None] = set()
         for row in rows:
             link = links.get(key_of(row))
             if _is_outdated(formers.get(row.number), link):
-                found.settled.append((row, Outcome.SKIPPED))
+                found.settled.append((row, Outcome.SKIPPED, None))
                 continue
             apollo_id = row.apollo_id or (link.apollo_id if link is not None else None)
             outcome = self._known_outcome(row, link)
             # What the ledger knows of a record is past once an earlier row of the flush writes it.
             if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
-                found.settled.append((row, outcome))
+                found.settled.append((row, outcome, apollo_id))
                 continue
             to_change.update({row.match_key, apollo_id} - {None})
+            if apollo_id in shared and not row.apollo_id:
+                # Two rows with one address share a record. If this one has left the address, the
+                # record stays with the other; Apollo tells by the address whose it is.
+                apollo_id = None
             if apollo_id and self._mode is not Mode.INSERT:
                 row = replace(row, apollo_id=apollo_id)
-            if link is not None and link.status is LinkStatus.PENDING:
-                began = self._run_starts.get(link.run_id or "")
-                if began is not None:
-                    found.unfinished[row.number] = began
+            if link is not None:
+                self._recall_unfinished(row, link, found)
             found.open.append(row)
         return found
+
+    def _shared(self, rows: Sequence[Row], links: Mapping[str, Link]) -> set[str]:
+        """Apollo ids to be written that are linked to more than one source key."""
+        if self._mode is not Mode.UPSERT:
+            return set()
+        known = [(row, links.get(key_of(row))) for row in rows]
+        ids = {
+            link.apollo_id
+            for row, link in known
+            if link is not None and link.apollo_id and self._known_outcome(row, link) is None
+        }
+        if not ids:
+            return set()
+        found = self._ledger.links_by_apollo_id(*self._place[:2], ids)
+        return {apollo_id for apollo_id, held in found.items() if len(held) > 1}
+
+    def _recall_unfinished(self, row: Row, link: Link, found: Recalled) -> None:
+        began = self._run_starts.get(link.run_id or "")
+        if link.status is LinkStatus.PENDING and link.run_id and began is not None:
+            found.unfinished[row.number] = began
+            self._left_by[row.number] = link.run_id
+        elif link.status is LinkStatus.ERROR and link.apollo_id:
+            # Rejected after its creation: the record is its own, however old.
+            found.unfinished[row.number] = _EVER
 
     @cached_property
     def _run_starts(self) -> dict[str, datetime]:
@@ -140,9 +173,22 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
-        intents = {key_of(row): Intent(key_of(row), row.apollo_id) for row in rows}
-        if intents:
-            self._ledger.record_intents(*self._place, self._run_id, list(intents.values()))
+        by_run: dict[str, dict[str, Intent]] = {}
+        for row in rows:
+            # Cut off again, the row is still one that its first run may have created.
+            run_id = self._left_by.get(row.number, self._run_id)
+            by_run.setdefault(run_id, {})[key_of(row)] = Intent(key_of(row), row.apollo_id)
+        for run_id, intents in by_run.items():
+            self._ledger.record_intents(*self._place, run_id, list(intents.values()))
+
+    def is_anothers(self, row: Row, apollo_id: str) -> bool:
+        """Whether the ledger has a record as that of another source key.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        found = self._ledger.links_by_apollo_id(*self._place[:2], [apollo_id])
+        return any(link.source_key != key_of(row) for link in found.get(apollo_id, ()))
 
     def note(
         self, row: Row, outcome: Outcome, apollo_id: str | None, why: Rejection | None

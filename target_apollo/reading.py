@@ -1,7 +1,8 @@
 """Reads Singer messages line by line; one bad line costs no other, and a signal ends the reading.
 
 The SDK's readers log a line that is no JSON, and end the run with it. A line may hold an e-mail
-address, so here it is handed on with its number and length only.
+address, so here it is handed on with its number and length only. What a line may cost is bounded:
+one that is too long is skipped to its end and never held whole.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import select
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Context, InvalidOperation, Overflow, Underflow
 from typing import IO, Any
 
 import msgspec
@@ -19,12 +21,32 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 Message = dict[str, Any]
+
+#: Bytes of the longest line that is read, a hundred times what a wide contact takes. Decoded, a
+#: line of empty arrays takes thirty times its length.
+LONGEST_LINE = 8 << 20
+#: Levels of arrays and objects. Code that walks a message calls itself once a level.
+DEEPEST_LEVEL = 100
 _CHUNK = 1 << 20
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+# A number keeps all its digits; one beyond these powers of ten would fill the memory as text.
+_NUMBERS = Context(
+    prec=LONGEST_LINE,
+    Emax=999_999,
+    Emin=-999_999,
+    traps=[InvalidOperation, Overflow, Underflow],
+)
+_DECODER = msgspec.json.Decoder(float_hook=_NUMBERS.create_decimal)
 
 
 class StopReading(Exception):
     """Raised in the main thread by the signal handler while it waits for input."""
+
+
+@dataclass(frozen=True)
+class LongLine:
+    """A line that was skipped, being longer than `LONGEST_LINE`; its length is in bytes."""
+
+    length: int
 
 
 class LineReader(GenericSingerReader[bytes]):
@@ -32,20 +54,25 @@ class LineReader(GenericSingerReader[bytes]):
 
     Attributes:
         on_unreadable: Called with line, line number and what is wrong with it.
+        on_too_long: Called with length and line number of a line that was skipped.
         stopped: Set to leave the loop before the next line.
         on_idle: Called when no line has come for `idle_seconds`.
         waiting: True while the main thread is blocked in a read; only then may `StopReading` be
             raised in it.
+        line_number: Number of the newest line; the first is 1.
+        line_length: Its bytes.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.on_unreadable: Callable[[bytes, int, str], None] = _refuse
+        self.on_too_long: Callable[[int, int], None] = _refuse_long
         self.on_idle: Callable[[], None] = _do_nothing
         self.idle_seconds = 1.0
         self.stopped = False
         self.waiting = False
         self.line_number = 0
+        self.line_length = 0
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -60,11 +87,18 @@ class LineReader(GenericSingerReader[bytes]):
         """
         try:
             message = _DECODER.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            why = str(problem) if isinstance(problem, msgspec.DecodeError) else "not readable"
+        except RecursionError:
+            raise InvalidInputLine(_TOO_DEEP) from None
+        except ArithmeticError:
+            raise InvalidInputLine("not readable: it holds a number out of all range") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            why = str(problem) if isinstance(problem, msgspec.DecodeError) else "not UTF-8"
             raise InvalidInputLine(f"not JSON ({why})") from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise InvalidInputLine("not a Singer message: it has no 'type'")
+        # The walk is only for the rare line that has brackets enough to be deep.
+        if line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL and _is_too_deep(message):
+            raise InvalidInputLine(_TOO_DEEP)
         problem_found = _shape_problem(message)
         if problem_found:
             raise InvalidInputLine(f"not a Singer message: {problem_found}")
@@ -81,6 +115,10 @@ class LineReader(GenericSingerReader[bytes]):
         try:
             while line := self._next_line(source):
                 self.line_number += 1
+                if isinstance(line, LongLine):
+                    self.on_too_long(line.length, self.line_number)
+                    continue
+                self.line_length = len(line)
                 if line.isspace():
                     continue
                 try:
@@ -101,19 +139,19 @@ class LineReader(GenericSingerReader[bytes]):
             self.waiting = False
         return counts
 
-    def _next_line(self, source: LineSource) -> bytes:
+    def _next_line(self, source: LineSource) -> bytes | LongLine:
+        # A signal before `waiting` is set is seen by the look at `stopped`; one after it raises,
+        # and nothing is lost, since nothing was read yet.
         self.waiting = True
-        # A signal between the two statements finds `waiting` set and raises: nothing is lost,
-        # since nothing was read yet.
-        if self.stopped:
-            return b""
-        while not source.ready():
+        while not self.stopped:
+            if source.ready():
+                line = source.readline()
+                self.waiting = False
+                return line
             self.waiting = False
             self.on_idle()
             self.waiting = True
-        line = source.readline()
-        self.waiting = False
-        return line
+        return b""
 
 
 class LineSource:
@@ -128,7 +166,8 @@ class LineSource:
         self._idle_seconds = idle_seconds
         #: Pieces of a line whose end has not come yet.
         self._parts: list[bytes] = []
-        self._lines: deque[bytes] = deque()
+        self._length = 0
+        self._lines: deque[bytes | LongLine] = deque()
         self._ended = False
         try:
             self._descriptor = self._source.fileno()
@@ -148,26 +187,70 @@ class LineSource:
             self._take(os.read(self._descriptor, _CHUNK))
         return True
 
-    def readline(self) -> bytes:
+    def readline(self) -> bytes | LongLine:
         """The next line; empty at the end. To be called when `ready` has said so."""
         if self._descriptor is None:
-            line = self._source.readline()
-            return line.encode() if isinstance(line, str) else line
+            return self._readline_of_source()
         return self._lines.popleft() if self._lines else b""
+
+    def _readline_of_source(self) -> bytes | LongLine:
+        line = self._source.readline(LONGEST_LINE + 1)
+        if isinstance(line, str):
+            line = line.encode("utf-8", "surrogatepass")
+        if len(line) <= LONGEST_LINE:
+            return bytes(line)
+        length, ended = len(line), line.endswith(b"\n")
+        while not ended:
+            piece = self._source.readline(_CHUNK)
+            length += len(piece)
+            ended = not piece or piece[-1:] in (b"\n", "\n")
+        return LongLine(length)
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
             self._ended = True
-            if self._parts:
-                self._lines.append(b"".join(self._parts))
+            if self._length:
+                self._end_line()
             return
-        *whole, rest = chunk.split(b"\n")
+        first, *whole = chunk.split(b"\n")
         if whole:
-            whole[0] = b"".join([*self._parts, whole[0]])
-            self._parts = []
+            self._add(first + b"\n")
+            self._end_line()
+            *whole, first = whole
+            # Lines that begin and end within a chunk are shorter than the longest.
             self._lines.extend(line + b"\n" for line in whole)
-        if rest:
-            self._parts.append(rest)
+        if first:
+            self._add(first)
+
+    def _add(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._length > LONGEST_LINE:
+            self._parts.clear()
+        else:
+            self._parts.append(part)
+
+    def _end_line(self) -> None:
+        is_long = self._length > LONGEST_LINE
+        self._lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
+        self._parts.clear()
+        self._length = 0
+
+
+_TOO_DEEP = f"nested more than {DEEPEST_LEVEL} levels deep"
+
+
+def _is_too_deep(message: object) -> bool:
+    level: list[object] = [message]
+    for _ in range(DEEPEST_LEVEL):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _shape_problem(message: Message) -> str | None:
@@ -176,9 +259,19 @@ def _shape_problem(message: Message) -> str | None:
         return f"a {kind} without 'stream'"
     if kind == "RECORD" and not isinstance(message.get("record"), dict):
         return "a RECORD whose 'record' is no object"
+    if kind == "SCHEMA" and not _are_names(message.get("key_properties")):
+        return "a SCHEMA whose 'key_properties' is no array of names"
+    if kind == "SCHEMA" and not _are_names(message.get("bookmark_properties")):
+        return "a SCHEMA whose 'bookmark_properties' is no array of names"
     if kind == "STATE" and "value" not in message:
         return "a STATE without 'value'"
     return None
+
+
+def _are_names(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(name, str) for name in value)
+    )
 
 
 def _do_nothing() -> None:
@@ -187,3 +280,12 @@ def _do_nothing() -> None:
 
 def _refuse(line: bytes, line_number: int, problem: str) -> None:
     raise InvalidInputLine(f"Line {line_number} ({len(line)} bytes) is {problem}.")
+
+
+def _refuse_long(length: int, line_number: int) -> None:
+    raise InvalidInputLine(f"Line {line_number} ({length} bytes) is {too_long()}.")
+
+
+def too_long() -> str:
+    """What is said of a line that was skipped."""
+    return f"longer than {LONGEST_LINE >> 20} MB and was skipped"

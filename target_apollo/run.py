@@ -86,6 +86,8 @@ class Run:
             parallel_requests=settings.parallel_requests,
             stop=self.stop,
             on_wait=self._say_wait,
+            quota_share=settings.quota_share,
+            learns_limits=True,
         )
         self.client = ApolloClient(self.transport)
         self.directory = Directory(self.client, settings.custom_fields, logger)

@@ -114,6 +114,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Longest wait for an answer.",
     ),
     th.Property(
+        "quota_share",
+        th.NumberType(exclusive_minimum=0, maximum=1),
+        default=1.0,
+        description="Part of each of Apollo's rate limits after which a run sends nothing; the "
+        "rest of the minute, hour or day is left to people and other tools.",
+    ),
+    th.Property(
         "max_wait_seconds",
         th.NumberType(minimum=0, maximum=86_400),
         default=900,
@@ -221,6 +228,7 @@ class Settings:
     parallel_requests: int
     max_retries: int
     request_timeout_seconds: float
+    quota_share: float
     max_wait_seconds: float
     ledger_url: str = field(repr=False)
     full_resync: bool
@@ -338,6 +346,7 @@ def _sentence(error: ValidationError) -> str:
         "type": f"must be of type {_either(value)}",
         "enum": f"must be {_either(value)}",
         "minimum": f"must be at least {value}",
+        "exclusiveMinimum": f"must be more than {value}",
         "maximum": f"must be at most {value}",
     }.get(str(error.validator), f"breaks the rule {error.validator}: {value}")
     return f"The setting '{where}' {rule}."

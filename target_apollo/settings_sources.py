@@ -28,6 +28,11 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def read_settings(sources: Sequence[str]) -> Settings:
+    """The settings that the target would run with, typed; as `read_config`."""
+    return Settings.of(read_config(sources))
+
+
+def read_config(sources: Sequence[str]) -> dict[str, Any]:
     """The settings that the target would run with, checked as it checks them.
 
     Args:
@@ -53,7 +58,7 @@ def read_settings(sources: Sequence[str]) -> Settings:
     for name, setting in schema["properties"].items():
         if "default" in setting and config.get(name) is None:
             config[name] = setting["default"]
-    return Settings.of(config)
+    return config
 
 
 def _read_file(path: str) -> Mapping[str, Any]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import BatchSink
 
+from target_apollo import logs
 from target_apollo.linking import StreamLinks
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import Outcome, RecordError, Rejection
 from target_apollo.planning import collapse, duplicates
+from target_apollo.reading import LONGEST_LINE
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.run import Received
 from target_apollo.validating import CompiledValidator
@@ -39,6 +41,8 @@ class ApolloSink(BatchSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
+        # The SDK logs records and schemas under a name of the sink's own.
+        logs.quieten(target.logger.getChild(stream_name))
         super().__init__(target, stream_name, schema, key_properties)
         self._target = target
         self._run = target.run
@@ -64,18 +68,28 @@ class ApolloSink(BatchSink):
             limits=self._run.limits,
             run_started=self._run.report.started_at,
             settle=self._settle,
+            is_anothers=lambda row, apollo_id: (
+                self._links is not None and self._links.is_anothers(row, apollo_id)
+            ),
             note_unwritable=lambda names: self._run.note_unwritable(
                 self.target_object.kind.value, names
             ),
         )
         #: Number of the oldest record without an outcome; STATE may not pass it.
         self.oldest_pending: int | None = None
+        #: Bytes of the lines whose records wait for the next flush.
+        self._held_bytes = 0
 
     @property
     def max_size(self) -> int:
         """Records per flush: enough to keep all parallel requests busy."""
         settings = self._run.settings
         return settings.batch_size * settings.parallel_requests
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the waiting records are as many, or as long, as one flush may have."""
+        return super().is_full or self._held_bytes >= LONGEST_LINE
 
     def get_validator(self) -> BaseJSONSchemaValidator | None:
         """The compiled validator; none where `validate_records` is false."""
@@ -95,6 +109,7 @@ class ApolloSink(BatchSink):
             self.oldest_pending = received.number
         self._target.taken = True
         context.setdefault("records", []).append((received, record))
+        self._held_bytes += received.length
 
     def process_batch(self, context: dict[str, Any]) -> None:
         """Writes the records of a flush; each of them has its outcome when this returns.
@@ -121,16 +136,19 @@ class ApolloSink(BatchSink):
         if links is None:
             self._writer.write(self._with_ids(rows), {})
             return
-        recalled = links.recall(rows)
+        formers = {number: r.former for number, r in self._open.items() if r.former is not None}
+        recalled = links.recall(rows, formers)
         try:
-            for row, outcome in recalled.settled:
+            for row, outcome, apollo_id in recalled.settled:
                 self._count(row, outcome, None)
+                if apollo_id:
+                    self._writer.know_id(row, apollo_id)
             open_rows = self._with_ids(recalled.open)
             links.intend(open_rows)
             self._writer.write(open_rows, recalled.unfinished)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
-            self._run.rejects.sync()
+            self._run.keep_rejects()
             links.commit()
 
     def _with_ids(self, rows: Sequence[Row]) -> Sequence[Row]:
@@ -162,6 +180,7 @@ class ApolloSink(BatchSink):
         """Lets STATE pass the records of the flush."""
         super().mark_drained()
         self.oldest_pending = None
+        self._held_bytes = 0
         self._target.pass_state()
 
     def _say_unknown_fields(self) -> None:

@@ -32,11 +32,12 @@ from singer_sdk.sinks import Sink
 
 from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
-from target_apollo.ending import RECORD_ERRORS, Ending, ending_of, verdict
+from target_apollo.ending import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.environment import read_environment
 from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
-from target_apollo.reading import LineReader, Message, StopReading
+from target_apollo.reading import LineReader, Message, StopReading, too_long
+from target_apollo.rejects import UNREADABLE_STREAM, Former, without_reject
 from target_apollo.run import Received, Run
 from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
@@ -54,6 +55,17 @@ _REASONS: Mapping[type[Exception], Reason] = {
     RecordsWithoutSchemaException: Reason.NO_SCHEMA,
     MapExpressionError: Reason.STREAM_MAP,
 }
+
+#: A wider record is no contact and no account; each of its properties would be looked up.
+_MOST_PROPERTIES = 10_000
+_UNREADABLE = (
+    f"Lines of the stream '{UNREADABLE_STREAM}' are left out: they were no Singer messages when "
+    "they came and are none now. Mend them where they come from."
+)
+_OWN_REJECT = (
+    "Records that this very run rejected come back on its input and are left out: it reads the "
+    "file that it appends to. 'apollo-sync replay' does that and takes out what succeeds."
+)
 
 
 class TargetApollo(Target):
@@ -77,9 +89,10 @@ class TargetApollo(Target):
         self._checkpoint = Checkpoint()
         self._state_passed_at = 0.0
         self._schemas: dict[str, Message] = {}
+        self._said: set[str] = set()
         self._finished = False
-        super().__init__(**arguments)
         logs.quieten(self.logger)
+        super().__init__(**arguments)
         self.run = Run(Settings.of(self.config), self.logger)
         #: The record that is being handed to its sinks.
         self.receiving = Received(0, "", {}, None, ())
@@ -90,6 +103,7 @@ class TargetApollo(Target):
         self._MAX_RECORD_AGE_IN_MINUTES = self.run.settings.max_record_age_seconds / 60
         self._reader = cast("LineReader", self.message_reader)
         self._reader.on_unreadable = self._reject_line
+        self._reader.on_too_long = self._reject_long_line
         self._reader.on_idle = self._write_aged
 
     # --- settings
@@ -155,11 +169,10 @@ class TargetApollo(Target):
             raise InvalidInputLine(
                 f"The SCHEMA of stream '{stream}' has no 'properties': mend the tap's catalog."
             )
-        self._schemas[stream] = {
-            **message_dict,
-            "schema": {**message_dict["schema"]},
-        }
-        self._schemas[stream]["schema"]["properties"] = dict(message_dict["schema"]["properties"])
+        if stream == UNREADABLE_STREAM:
+            return
+        self._schemas[stream] = {**message_dict, "schema": without_reject(message_dict["schema"])}
+        message_dict["schema"] = without_reject(message_dict["schema"])
         super()._process_schema_message(message_dict)
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
         # values of the same rows.
@@ -171,6 +184,7 @@ class TargetApollo(Target):
     def _process_record_message(self, message_dict: Message) -> None:
         stream = message_dict["stream"]
         described = self._schemas.get(stream, {})
+        former = Former.taken_from(message_dict["record"])
         self.taken = False
         self.receiving = Received(
             number=self._checkpoint.next_record(),
@@ -178,7 +192,15 @@ class TargetApollo(Target):
             record=message_dict["record"],
             schema=described.get("schema"),
             key_properties=tuple(described.get("key_properties") or ()),
+            former=former,
+            length=self._reader.line_length,
         )
+        if stream == UNREADABLE_STREAM or (former and former.run_id == self.run.run_id):
+            self._leave_out(_UNREADABLE if stream == UNREADABLE_STREAM else _OWN_REJECT)
+            return
+        if len(self.receiving.record) > _MOST_PROPERTIES:
+            self._reject_wide()
+            return
         try:
             super()._process_record_message(message_dict)
         except RECORD_ERRORS as problem:
@@ -188,6 +210,18 @@ class TargetApollo(Target):
             return
         if not self.taken:
             self.run.settle(self.receiving, Outcome.SKIPPED)
+
+    def _leave_out(self, why: str) -> None:
+        self.run.settle(self.receiving, Outcome.SKIPPED)
+        if why not in self._said:
+            self._said.add(why)
+            self.logger.warning("%s", why)
+
+    def _reject_wide(self) -> None:
+        found = len(self.receiving.record)
+        sentence = f"it has {found} properties, and at most {_MOST_PROPERTIES} are read"
+        self.run.reject(self.receiving, Rejection(Reason.TOO_MANY_PROPERTIES, sentence))
+        self.run.check_limits()
 
     def _reject_received(self, problem: Exception) -> None:
         reason = next(reason for kind, reason in _REASONS.items() if isinstance(problem, kind))
@@ -206,6 +240,14 @@ class TargetApollo(Target):
             raise InvalidInputLine(f"{sentence}.")
         self._checkpoint.next_record()
         self.run.reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
+        self.run.check_limits()
+
+    def _reject_long_line(self, length: int, line_number: int) -> None:
+        sentence = f"Line {line_number} ({length} bytes) is {too_long()}"
+        if self.run.settings.on_record_error == "fail":
+            raise InvalidInputLine(f"{sentence}.")
+        self._checkpoint.next_record()
+        self.run.reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
         self.run.check_limits()
 
     def _process_state_message(self, message_dict: Message) -> None:
@@ -237,7 +279,7 @@ class TargetApollo(Target):
         covered = self._checkpoint.covered(pending)
         if covered is None or not covered[0]:
             return
-        self.run.rejects.sync()
+        self.run.keep_rejects()
         self._state_passed_at = now
         sys.stdout.write(serialize_json(covered[0]) + "\n")
         sys.stdout.flush()
@@ -260,7 +302,11 @@ class TargetApollo(Target):
         if self._finished:
             return ending
         self._finished = True
-        self.pass_state(last=True)
+        try:
+            self.pass_state(last=True)
+            self.run.keep_rejects()
+        except RunError as unwritable:
+            ending = ending_of(unwritable, 0)
         self.run.close()
         if ending is not None and ending.exit_code == 0:
             ending = verdict(
@@ -336,12 +382,19 @@ class TargetApollo(Target):
             cls._say(problem.errors)
         except SettingsError as problem:
             cls._say(problem.problems)
-        exit_code = target.sync(file_input)
-        if target.run.parallel.abandoned:
-            # The thread of a request that was given up would keep the process alive.
+        try:
+            exit_code = target.sync(file_input)
+        except Exception as defect:  # noqa: BLE001 - its own words may show a record
+            cls.logger.error("%s", logs.defect_text(defect))
+            exit_code = FAILED
+        target.leave_abandoned(exit_code)
+        sys.exit(exit_code)
+
+    def leave_abandoned(self, exit_code: int) -> None:
+        """Ends the process after the run, if the thread of a request that was given up lives on."""
+        if self.run.parallel.abandoned:
             logging.shutdown()
             os._exit(exit_code)
-        sys.exit(exit_code)
 
 
 def _end_at_once(signal_number: int) -> None:
@@ -359,3 +412,6 @@ def main() -> None:
             "The settings file given with --config can't be read: %s", problem
         )
         sys.exit(2)
+    except Exception as defect:  # noqa: BLE001 - its own words may show a record
+        logging.getLogger(TargetApollo.name).error("%s", logs.defect_text(defect))
+        sys.exit(FAILED)

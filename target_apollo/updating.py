@@ -130,17 +130,24 @@ class Updater:
         )
 
     def _send_bulk(self, updates: Sequence[Update], answers: dict[str, Json]) -> set[str]:
-        attributes = [{"id": update.apollo_id, **update.changes.bulk} for update in updates]
-        if self.target.kind is ObjectKind.CONTACTS:
-            answered = self.client.bulk_update_contacts(attributes)
-        else:
-            answered = self.client.bulk_update_accounts(attributes)
+        answered = self._bulk_answers(updates)
         confirmed = {str(answer.get("id")) for answer in answered}
+        left_out = [update for update in updates if update.apollo_id not in confirmed]
+        if left_out:
+            # Safe to send again: an update is the same twice.
+            answered += self._bulk_answers(left_out)
+            confirmed = {str(answer.get("id")) for answer in answered}
         for answer in answered:
             # The bulk answer may be a short form: it adds to what is known, it hides nothing.
             known = answers.get(str(answer.get("id")), {})
             answers[str(answer.get("id"))] = {**known, **answer}
         return confirmed
+
+    def _bulk_answers(self, updates: Sequence[Update]) -> list[Json]:
+        attributes = [{"id": update.apollo_id, **update.changes.bulk} for update in updates]
+        if self.target.kind is ObjectKind.CONTACTS:
+            return self.client.bulk_update_contacts(attributes)
+        return self.client.bulk_update_accounts(attributes)
 
     def _onto_lists(self, updates: Sequence[Update]) -> ApolloError | None:
         groups: dict[tuple[str, ...], list[Update]] = defaultdict(list)

@@ -6,6 +6,7 @@ compiled code through the SDK's extension point, and its words never show a valu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -39,10 +40,26 @@ class CompiledValidator(BaseJSONSchemaValidator):
         try:
             self._validator.validate(record)
         except jsonschema_rs.ValidationError as error:
-            where = ".".join(str(step) for step in error.instance_path)
+            where = _place(error.instance_path, self.schema)
             rule = str(error.schema_path[-1]) if error.schema_path else "schema"
             what = f"'{where}' breaks" if where else "the record breaks"
             raise InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {}) from None
         except ValueError as error:
             # A value that no JSON has, such as a lone surrogate from a stream map.
             raise InvalidRecord("the record holds a value that JSON can't carry", {}) from error
+
+
+def _place(path: Sequence[str | int], schema: object) -> str:
+    """A path in a record by the names that its schema has; others may be values, as in a map."""
+    shown = []
+    for step in path:
+        inner = (
+            schema.get("items" if isinstance(step, int) else "properties")
+            if (isinstance(schema, dict))
+            else None
+        )
+        if isinstance(step, str):
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        shown.append("…" if isinstance(step, str) and inner is None else str(step))
+        schema = inner
+    return ".".join(shown)

@@ -20,7 +20,7 @@ from target_apollo.ending import RunError
 from target_apollo.limits import WriteLimits
 from target_apollo.matching import Match, Matched
 from target_apollo.objects import Json, ObjectKind, ObjectType
-from target_apollo.outcomes import Outcome, Rejection
+from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.parallel import Parallel
 from target_apollo.planning import CreateRequest, create_requests, waves
 from target_apollo.refusals import (
@@ -43,6 +43,7 @@ class Writer:
     Attributes:
         settle: Called once for each row with outcome, Apollo id and, where rejected, why.
         directory: Knows the ids of Apollo's lists, and learns the accounts that are written.
+        is_anothers: Whether an Apollo id is known as that of another source key.
     """
 
     client: ApolloClient
@@ -54,6 +55,7 @@ class Writer:
     directory: Directory
     note_unwritable: Callable[[Sequence[str]], None]
     limits: WriteLimits
+    is_anothers: Callable[[Row, str], bool]
     run_started: datetime
     _known: dict[str, Json] = field(default_factory=dict)
     _unfinished: Mapping[int, datetime] = field(default_factory=dict)
@@ -87,6 +89,9 @@ class Writer:
                 updates.append(self._update_of(row, known))
             else:
                 new.append(row)
+        # Updates first: one of them may give an address free that a new row carries.
+        self._update_all(updates, None)
+        updates = []
         failure = self._create_all(new, updates)
         self._update_all(updates, failure)
 
@@ -170,7 +175,11 @@ class Writer:
         if self.mode is not Mode.INSERT or since is None:
             return False
         created_at = _moment(answer.get("created_at"))
-        return created_at is not None and created_at >= since - _CLOCKS_DIFFER_BY
+        return (
+            created_at is not None
+            and created_at >= since - _CLOCKS_DIFFER_BY
+            and not self.is_anothers(matched.row, str(answer["id"]))
+        )
 
     # --- updating
 
@@ -241,9 +250,9 @@ class Writer:
             if self._can_recreate(update, refusal):
                 gone.append(replace(update.row, apollo_id=None))
             else:
-                self._reject(update.row, rejection(self.target, update.apollo_id, refusal))
+                self._reject_update(update, rejection(self.target, update.apollo_id, refusal))
         for update, reason in updater.rejected:
-            self._reject(update.row, reason)
+            self._reject_update(update, reason)
         for update, answer in updater.done:
             self._know(update.row, answer or update.answer or {"id": update.apollo_id})
             self._finish(update)
@@ -262,7 +271,7 @@ class Writer:
 
     def _finish(self, update: Update) -> None:
         if update.refused is not None:
-            self._reject(update.row, update.refused)
+            self._reject_update(update, update.refused)
             return
         outcome = update.outcome
         if not update.changes and outcome is Outcome.UPDATED:
@@ -277,12 +286,21 @@ class Writer:
     def _reject(self, row: Row, why: Rejection) -> None:
         self.settle(row, Outcome.REJECTED, None, why)
 
+    def _reject_update(self, update: Update, why: Rejection) -> None:
+        # The record stays the row's own, or a changed e-mail would make a second one.
+        is_there = why.reason not in (Reason.GONE, Reason.DELETED)
+        self.settle(update.row, Outcome.REJECTED, update.apollo_id if is_there else None, why)
+
+    def know_id(self, row: Row, apollo_id: str) -> None:
+        """Notes which record a row is, for the contacts that name an account's domain."""
+        if row.match_key and self.target.kind is ObjectKind.ACCOUNTS:
+            self.directory.learn_account(row.match_key, apollo_id)
+
     def _know(self, row: Row, answer: Json) -> None:
         """Remembers Apollo's latest words on a record for later rows of the same flush."""
         apollo_id = str(answer.get("id"))
         self._known[apollo_id] = answer
-        if row.match_key and self.target.kind is ObjectKind.ACCOUNTS:
-            self.directory.learn_account(row.match_key, apollo_id)
+        self.know_id(row, apollo_id)
         if row.match_key and len(answer) > 1:
             self._known[row.match_key] = answer
 

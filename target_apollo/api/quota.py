@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _HEADER_NAMES = {"minute": "minute", "hour": "hourly", "day": "24-hour"}
 SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
+WINDOW_SECONDS = (SECONDS["minute"], SECONDS["hour"], SECONDS["day"])
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Window:
         """Whether Apollo said anything about this window."""
         return any(count is not None for count in (self.limit, self.usage, self.left))
 
+    @property
+    def spent(self) -> int | None:
+        """Requests made, by the worse of what usage and left say; None where that is unknown."""
+        of_left = None if self.limit is None or self.left is None else self.limit - self.left
+        return max((count for count in (self.usage, of_left) if count is not None), default=None)
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -39,6 +46,10 @@ class Windows:
     minute: Window = Window()
     hour: Window = Window()
     day: Window = Window()
+
+    def each(self) -> tuple[Window, Window, Window]:
+        """The three, shortest first."""
+        return self.minute, self.hour, self.day
 
     @property
     def known(self) -> bool:

@@ -6,14 +6,24 @@ import math
 import re
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from target_apollo.api.quota import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
 LONGEST = timedelta(days=7).total_seconds()
 
 _PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the headers of a 429 ask for; they must not care about case."""
+    date = parse_http_date(headers.get("Date")) or datetime.now(timezone.utc)
+    return parse_retry_after(headers.get("Retry-After"), date)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

@@ -5,6 +5,7 @@ What becomes of a status:
     2xx               the answer, if its body is JSON; else as good as lost
     408, 5xx, no or half an answer   tried again with backoff, up to max_retries; then AnswerLost
     429               waits as told, together with all threads on that endpoint; then QuotaExhausted
+                      (the run's own requests are paced so that it does not come to that)
     401               CredentialsRefused, after the credentials had one chance to renew themselves
     403               EndpointForbidden
     other 3xx, 4xx    RequestRefused
@@ -16,6 +17,7 @@ existing.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import backoff
 
+from target_apollo.api import endpoints
 from target_apollo.api.addresses import check_api_url
 from target_apollo.api.auth import Refreshes
 from target_apollo.api.bodies import JSON, decode_body, encode_body
@@ -34,17 +37,19 @@ from target_apollo.api.errors import (
     EndpointForbidden,
     QuotaExhausted,
     RequestRefused,
-    RunStopped,
 )
 from target_apollo.api.exchange import Exchange, Lost, Reply
-from target_apollo.api.quota import Quota, read_windows
+from target_apollo.api.paced_exchange import PacedExchange
+from target_apollo.api.pacer import Pacer
+from target_apollo.api.quota import WINDOW_SECONDS, Quota, read_windows
 from target_apollo.api.refusals import Refusal, read_refusal
-from target_apollo.api.retry_after import parse_http_date, parse_retry_after, window_named_in
-from target_apollo.api.waits import Gates, Wait, WaitReason
+from target_apollo.api.retry_after import asked_wait, window_named_in
+from target_apollo.api.turns import Course, Turns
+from target_apollo.api.usage import read_usage
+from target_apollo.api.waits import Gates, Wait
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from requests.auth import AuthBase
 
@@ -74,26 +79,16 @@ class Answer:
     seconds: float
 
 
-@dataclass
-class _Course:
-    """What one request has been through so far."""
-
-    endpoint: str
-    delays: Iterator[float]
-    tries: int = 0
-    failures: int = 0
-    waited: float = 0.0
-    refreshed: bool = False
-    maybe_written: bool = False
-
-
 class Transport:
     """Sends requests with retries, waits and typed errors. Shared by all threads of a run.
 
     `api_url` is checked (`check_api_url`). Times are in seconds: `request_timeout_seconds` bounds a
     connection and each silence while reading, `max_wait_seconds` all rate-limit waits of one
     request together. `stop` ends every wait at once. `on_wait` is told of each wait, by the thread
-    that waits; threads that wait for the same rate limit count as one.
+    that waits; threads that wait for the same rate limit count as one. `quota_share` (above 0, to
+    1) is the part of each rate limit after which nothing is sent, whoever used it; with
+    `learns_limits`, Apollo is asked what is left before the first request that is no GET.
+    `window_seconds` are the lengths of Apollo's windows, shortest first.
     """
 
     def __init__(
@@ -108,22 +103,42 @@ class Transport:
         stop: threading.Event,
         on_wait: Callable[[Wait], None] | None = None,
         backoff_base_seconds: float = 0.5,
+        quota_share: float = 1.0,
+        learns_limits: bool = False,
+        window_seconds: Sequence[float] = WINDOW_SECONDS,
     ) -> None:
         self._auth = auth
         self._max_retries = max_retries
         self._max_wait = max_wait_seconds
-        self._stop = stop
         self._on_wait = on_wait
         self._backoff_base = backoff_base_seconds
         self._gates = Gates()
-        self._exchange = Exchange(
+        exchange = Exchange(
             api_url=check_api_url(api_url),
             auth=auth,
             timeout_seconds=request_timeout_seconds,
             connections=parallel_requests,
         )
-        self._counters = Counters()
         self.quota = Quota()
+        self._counters = Counters()
+        self._pacer = Pacer(quota_share, window_seconds)
+        self._turns = Turns(
+            pacer=self._pacer,
+            gates=self._gates,
+            max_wait_seconds=max_wait_seconds,
+            stop=stop,
+            on_wait=self._tell,
+            counters=self._counters,
+        )
+        self._exchange = PacedExchange(
+            exchange,
+            turns=self._turns,
+            pacer=self._pacer,
+            counters=self._counters,
+            quota=self.quota,
+        )
+        self._limits_to_learn = learns_limits
+        self._learning = threading.Lock()
 
     @property
     def counters(self) -> Counters:
@@ -139,12 +154,35 @@ class Transport:
 
         Raises one of the `ApolloError` family; ValueError or TypeError for a body that is no JSON.
         """
+        if self._limits_to_learn and request.method != "GET":
+            with self._learning:
+                if self._limits_to_learn:
+                    self._learn_limits()
+                    self._limits_to_learn = False
+        return self._send(request, Course(request.endpoint, self._delays()))
+
+    def _learn_limits(self) -> None:
+        """Ask what is left of all rate limits: POST /usage_stats/api_usage_stats.
+
+        One try and no wait. Not every key may ask, and nothing depends on it: no answer is no
+        error.
+        """
+        request = Request("POST", "/usage_stats/api_usage_stats", endpoints.USAGE)
+        course = Course(request.endpoint, self._delays(), failures=self._max_retries)
+        course.waited = self._max_wait
+        asked_at = time.monotonic()
+        try:
+            said = self._send(request, course).body
+        except ApolloError:
+            return
+        if isinstance(said, dict):
+            self._pacer.learn(read_usage(said), asked_at)
+
+    def _send(self, request: Request, course: Course) -> Answer:
         content = encode_body(request.body)
-        course = _Course(request.endpoint, self._delays())
         started = time.monotonic()
         try:
             while True:
-                self._pass_gate(course)
                 answer = self._try(request, content, course)
                 if answer is not None:
                     return Answer(*answer, course.tries, time.monotonic() - started)
@@ -153,20 +191,16 @@ class Transport:
             raise
 
     def _try(
-        self, request: Request, content: bytes | None, course: _Course
+        self, request: Request, content: bytes | None, course: Course
     ) -> tuple[int, Any] | None:
         """Send once. Return status and value, or None when it is to be sent again."""
-        course.tries += 1
-        self._counters.sent(course.endpoint)
         try:
             reply = self._exchange.send(
-                request.method, request.path, params=request.params, content=content
+                course, request.method, request.path, params=request.params, content=content
             )
         except Lost as lost:
             self._after_loss(lost, course)
             return None
-        self._counters.answered(reply.status)
-        self.quota.note(course.endpoint, read_windows(reply.headers))
         if 200 <= reply.status < 300:
             return self._after_success(reply, course)
         if reply.status == 408 or reply.status >= 500:
@@ -191,7 +225,7 @@ class Transport:
             from_apollo=refusal.is_json,
         )
 
-    def _after_success(self, reply: Reply, course: _Course) -> tuple[int, Any] | None:
+    def _after_success(self, reply: Reply, course: Course) -> tuple[int, Any] | None:
         try:
             return reply.status, decode_body(reply.content)
         except ValueError:
@@ -199,7 +233,7 @@ class Transport:
         self._after_loss(Lost(f"answered {reply.status} {what}", maybe_written=True), course)
         return None
 
-    def _after_loss(self, lost: Lost, course: _Course) -> None:
+    def _after_loss(self, lost: Lost, course: Course) -> None:
         course.maybe_written |= lost.maybe_written
         if course.failures >= self._max_retries:
             raise AnswerLost(
@@ -210,13 +244,10 @@ class Transport:
             ) from None
         course.failures += 1
         self._counters.retried()
-        self._wait(course, WaitReason.RETRY, next(course.delays), told=True)
+        self._turns.pause(course, next(course.delays))
 
-    def _after_429(self, reply: Reply, refusal: Refusal, course: _Course) -> None:
-        now = _now()
-        said = parse_retry_after(
-            reply.headers.get("Retry-After"), parse_http_date(reply.headers.get("Date")) or now
-        )
+    def _after_429(self, reply: Reply, refusal: Refusal, course: Course) -> None:
+        said = asked_wait(reply.headers)
         if said is not None:
             # At least one backoff step, so that fractions of a second cannot become a hot loop.
             self._gates.close(course.endpoint, max(said, self._backoff_base))
@@ -227,40 +258,20 @@ class Transport:
                 or read_windows(reply.headers).longest_exhausted
                 or _UNKNOWN_WINDOW_SECONDS
             )
-            raise QuotaExhausted(course.endpoint, retry_at=now + timedelta(seconds=window))
+            raise QuotaExhausted(course.endpoint, retry_at=_now() + timedelta(seconds=window))
         course.failures += 1
         self._gates.close(course.endpoint, next(course.delays))
 
-    def _after_401(self, reply: Reply, course: _Course) -> None:
+    def _after_401(self, reply: Reply, course: Course) -> None:
         if not isinstance(self._auth, Refreshes):
             raise CredentialsRefused(course.endpoint, setting="api_key")
         if course.refreshed or not self._auth.refresh(reply.request):
             raise CredentialsRefused(course.endpoint, setting="refresh_token")
         course.refreshed = True
 
-    def _pass_gate(self, course: _Course) -> None:
-        """Wait while the endpoint's gate is closed. Every try, the first included, passes here."""
-        while seconds := self._gates.closed_for(course.endpoint):
-            self._check_stop(course)
-            if course.waited + seconds > self._max_wait:
-                raise QuotaExhausted(course.endpoint, retry_at=_now() + timedelta(seconds=seconds))
-            course.waited += seconds
-            told = self._gates.first_to_wait(course.endpoint)
-            self._wait(course, WaitReason.RATE_LIMIT, seconds, told=told)
-        self._check_stop(course)
-
-    def _check_stop(self, course: _Course) -> None:
-        if self._stop.is_set():
-            raise RunStopped(course.endpoint, maybe_written=course.maybe_written)
-
-    def _wait(self, course: _Course, reason: WaitReason, seconds: float, *, told: bool) -> None:
-        if told and self._on_wait is not None:
-            until = _now() + timedelta(seconds=seconds)
-            self._on_wait(Wait(course.endpoint, reason, seconds, until))
-        began = time.monotonic()
-        self._stop.wait(seconds)
-        self._counters.waited(time.monotonic() - began)
-        self._check_stop(course)
+    def _tell(self, wait: Wait) -> None:
+        if self._on_wait is not None:
+            self._on_wait(wait)
 
     def _delays(self) -> Iterator[float]:
         steps = backoff.expo(factor=self._backoff_base, max_value=_LONGEST_BACKOFF_SECONDS)

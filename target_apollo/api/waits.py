@@ -20,6 +20,7 @@ class WaitReason(enum.Enum):
     """Why a request waits."""
 
     RATE_LIMIT = "rate limit"
+    QUOTA = "quota used up"
     RETRY = "retry after a lost answer"
 
 

@@ -37,7 +37,7 @@ class Journal:
         """Every row of a table in the order of first writing, decoded."""
         decode = msgspec.json.decode
         for record_id, body in self._connection.execute(
-            f"select id, body from {_known(table)} order by rowid"  # noqa: S608
+            f"select id, body from {_known(table)} order by rowid"  # noqa: S608  # nosec B608
         ):
             yield record_id, decode(body)
 
@@ -56,12 +56,12 @@ class Journal:
         try:
             for table, rows in upserts.items():
                 self._connection.executemany(
-                    f"insert into {table} values (?, ?) "  # noqa: S608
+                    f"insert into {table} values (?, ?) "  # noqa: S608  # nosec B608
                     "on conflict (id) do update set body = excluded.body",
                     rows,
                 )
             for table, record_id in deletes:
-                execute(f"delete from {_known(table)} where id = ?", (record_id,))  # noqa: S608
+                execute(f"delete from {_known(table)} where id = ?", (record_id,))  # noqa: S608  # nosec B608
         except BaseException:
             execute("rollback")
             raise
@@ -70,7 +70,7 @@ class Journal:
     def clear(self) -> None:
         """Empty every table."""
         for table in _TABLES:
-            self._connection.execute(f"delete from {table}")  # noqa: S608
+            self._connection.execute(f"delete from {table}")  # noqa: S608  # nosec B608
 
     def close(self) -> None:
         """Close the file."""

@@ -185,7 +185,12 @@ class Warehouse:
         label = f"firm{key:05}m{len(self.accounts.history[key])}"
         self.change(self.accounts, key, domain=f"{label}.example", name=f"{label} Ltd")
         for contact in [r["id"] for r in self.contacts.rows.values() if r["account_domain"] == old]:
-            self.change(self.contacts, contact, account_domain=f"{label}.example")
+            self.change(
+                self.contacts,
+                contact,
+                account_domain=f"{label}.example",
+                updated_at=self.tick(),
+            )
 
     def messages(self, state: Values | None, *, state_every: int) -> Iterator[bytes]:
         """What a tap sends that was started with this STATE: accounts, then contacts."""

@@ -1,0 +1,29 @@
+"""A process of its own that sends as much as it may: URL, requests, lengths of the windows."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from target_apollo.api import ApiKeyAuth, Request, Transport
+
+ASK = Request("POST", "/contacts/search", "POST /contacts/search", body={"q_keywords": "x"})
+
+if __name__ == "__main__":
+    url, requests, *lengths = sys.argv[1:]
+    transport = Transport(
+        api_url=url,
+        auth=ApiKeyAuth("sandbox"),
+        max_retries=2,
+        request_timeout_seconds=20,
+        max_wait_seconds=100,
+        parallel_requests=4,
+        stop=threading.Event(),
+        window_seconds=[float(length) for length in lengths],
+    )
+    with ThreadPoolExecutor(4) as pool:
+        for sent in [pool.submit(transport.send, ASK) for _ in range(int(requests))]:
+            sent.result()
+    print(json.dumps(transport.counters.snapshot()))

@@ -1,0 +1,88 @@
+"""Every fault that the sandbox knows, mixed, and the ways in which Apollo may answer."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox.faults import FaultBook
+from target_apollo.sandbox.options import AlikeInBatch, BulkAnswers, BulkFailure, PutAccounts
+
+_NO_LIMIT = 10**9
+#: Where an answer that leaves records out is a lost answer; a search may find less.
+_LEFT_OUT = (
+    "POST /contacts/bulk_create",
+    "POST /accounts/bulk_create",
+    "POST /contacts/bulk_update",
+    "POST /accounts/bulk_update",
+)
+
+
+class CountedFaults(FaultBook):
+    """Counts the faults that struck."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.struck = 0
+
+    def strikes(self, label: str) -> Fault | None:
+        fault = super().strikes(label)
+        if fault is not None:
+            self.struck += 1
+        return fault
+
+
+def order_faults(sandbox: Sandbox, seed: int, share: float) -> None:
+    """Orders every kind of fault for every endpoint, `share` of all requests together."""
+    kinds: list[dict[str, Any]] = [
+        {"kind": FaultKind.ERROR_BEFORE_WRITE, "status": 500},
+        {"kind": FaultKind.ERROR_AFTER_WRITE, "status": 502},
+        {"kind": FaultKind.ERROR_AFTER_WRITE, "status": 504, "records": 2},
+        {"kind": FaultKind.RATE_LIMITED},
+        {"kind": FaultKind.RATE_LIMITED, "retry_after": 0},
+        {"kind": FaultKind.RESET_BEFORE_WRITE},
+        {"kind": FaultKind.RESET_AFTER_WRITE},
+        {"kind": FaultKind.TRUNCATED_BODY},
+        {"kind": FaultKind.GARBAGE_BODY},
+        {"kind": FaultKind.EMPTY_BODY},
+        {"kind": FaultKind.HTML_PAGE, "status": 503},
+        {"kind": FaultKind.SLOW, "seconds": 1.2},
+    ]
+    each = share / (len(kinds) + 1)
+    for number, kind in enumerate(kinds):
+        sandbox.inject(
+            Fault(endpoint="*", times=None, probability=each, seed=seed * 100 + number, **kind)
+        )
+    for number, endpoint in enumerate(_LEFT_OUT):
+        sandbox.inject(
+            Fault(
+                endpoint=endpoint,
+                kind=FaultKind.RECORDS_LEFT_OUT,
+                times=None,
+                probability=each,
+                seed=seed * 100 + 50 + number,
+                records=number % 2 + 1,
+            )
+        )
+
+
+def sandbox_options(chance: random.Random) -> SandboxOptions:
+    """A strict sandbox without limits that answers in one of the ways the reference allows."""
+    return SandboxOptions(
+        strict=True,
+        seed=chance.randrange(1_000_000),
+        minute_limit=_NO_LIMIT,
+        hour_limit=_NO_LIMIT,
+        day_limit=_NO_LIMIT,
+        shuffle_answers=True,
+        alike_in_batch=chance.choice(
+            [AlikeInBatch.SECOND_EXISTING, AlikeInBatch.SECOND_DROPPED, AlikeInBatch.BOTH_CREATED]
+        ),
+        bulk_answers=chance.choice([BulkAnswers.FULL, BulkAnswers.FULL, BulkAnswers.DOCUMENTED]),
+        bulk_failure=chance.choice(list(BulkFailure)),
+        put_accounts=chance.choice(list(PutAccounts)),
+        labels_touch_existing=chance.random() < 0.5,
+        owner_touches_existing=chance.random() < 0.5,
+        server_error_html=chance.random() < 0.5,
+    )
