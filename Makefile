@@ -13,11 +13,12 @@ MELTANO := meltano>=4.4,<5
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit clean
+.PHONY: help demo test chaos lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
+	@echo 'make chaos   an hour of faults and kills, with an oracle that looks for lost rows'
 	@echo 'make lint    formatting, style, types and security'
 	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
 	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
@@ -28,6 +29,9 @@ demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 # By file: the tests of one file share servers, and two demos in one folder are one too many.
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+chaos: $(VENV)/.ready
+	$(VENV)/bin/python -m tests.system.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .
