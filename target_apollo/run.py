@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from target_apollo.settings import Settings
 
 #: Rejected records that get a log line of their own, per reason; the file has them all.
 _LOGGED_REJECTS = 5
+_PROGRESS_EVERY_SECONDS = 30.0
 #: Records that must have an outcome before their share of rejects can stop a run.
 _ABORT_AFTER = 100
 
@@ -71,6 +73,7 @@ class Run:
         self.logger = logger
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
+        self._progress_said_at = time.monotonic()
         self.report = RunReport(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
@@ -251,6 +254,21 @@ class Run:
                     kind,
                 )
             self.report.not_writable[kind][name] += 1
+
+    def say_progress(self, received: int) -> None:
+        """Logs the counts behind a STATE that has just passed, at most every half minute."""
+        now = time.monotonic()
+        if now - self._progress_said_at < _PROGRESS_EVERY_SECONDS:
+            return
+        self._progress_said_at = now
+        counts = {outcome.value: self.report.total(outcome) for outcome in Outcome}
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+        self.logger.info(
+            "Checkpoint: STATE passed; received %d: %s",
+            received,
+            shown or "no outcome yet",
+            extra={"received": received, "outcomes": counts},
+        )
 
     def close(self) -> None:
         """Ends threads and connections."""

@@ -6,20 +6,13 @@ import json
 import logging
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import FrameType
 from typing import IO, Any, ClassVar, NoReturn, cast
 
 from singer_sdk import Target
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    InvalidRecord,
-    MapExpressionError,
-    MissingKeyPropertiesError,
-    RecordsWithoutSchemaException,
-)
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -34,6 +27,7 @@ from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
 from target_apollo.ending import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.environment import read_environment
+from target_apollo.intake import rejection_of, too_wide
 from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.reading import LineReader, Message, StopReading, too_long
@@ -41,23 +35,11 @@ from target_apollo.rejects import UNREADABLE_STREAM, Former, without_reject
 from target_apollo.run import Received, Run
 from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
+from target_apollo.stopping import Stopping
 
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
 _NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
 
-_ONE_WISH_SECONDS = 2.0
-#: A signalled run is over within ten seconds, whatever hangs.
-_LAST_RESORT_SECONDS = 9.5
-
-_REASONS: Mapping[type[Exception], Reason] = {
-    InvalidRecord: Reason.SCHEMA_MISMATCH,
-    MissingKeyPropertiesError: Reason.MISSING_KEY_PROPERTY,
-    RecordsWithoutSchemaException: Reason.NO_SCHEMA,
-    MapExpressionError: Reason.STREAM_MAP,
-}
-
-#: A wider record is no contact and no account; each of its properties would be looked up.
-_MOST_PROPERTIES = 10_000
 _UNREADABLE = (
     f"Lines of the stream '{UNREADABLE_STREAM}' are left out: they were no Singer messages when "
     "they came and are none now. Mend them where they come from."
@@ -84,8 +66,7 @@ class TargetApollo(Target):
     ]
 
     def __init__(self, **arguments: Any) -> None:
-        self._signal = 0
-        self._signalled_at = 0.0
+        self._stopping = Stopping()
         self._checkpoint = Checkpoint()
         self._state_passed_at = 0.0
         self._schemas: dict[str, Message] = {}
@@ -198,15 +179,17 @@ class TargetApollo(Target):
         if stream == UNREADABLE_STREAM or (former and former.run_id == self.run.run_id):
             self._leave_out(_UNREADABLE if stream == UNREADABLE_STREAM else _OWN_REJECT)
             return
-        if len(self.receiving.record) > _MOST_PROPERTIES:
-            self._reject_wide()
+        wide = too_wide(self.receiving.record)
+        if wide is not None:
+            self._reject_received(wide)
             return
         try:
             super()._process_record_message(message_dict)
         except RECORD_ERRORS as problem:
             if self.run.settings.on_record_error == "fail":
                 raise
-            self._reject_received(problem)
+            key_properties = self.receiving.key_properties
+            self._reject_received(rejection_of(problem, stream, key_properties))
             return
         if not self.taken:
             self.run.settle(self.receiving, Outcome.SKIPPED)
@@ -217,21 +200,8 @@ class TargetApollo(Target):
             self._said.add(why)
             self.logger.warning("%s", why)
 
-    def _reject_wide(self) -> None:
-        found = len(self.receiving.record)
-        sentence = f"it has {found} properties, and at most {_MOST_PROPERTIES} are read"
-        self.run.reject(self.receiving, Rejection(Reason.TOO_MANY_PROPERTIES, sentence))
-        self.run.check_limits()
-
-    def _reject_received(self, problem: Exception) -> None:
-        reason = next(reason for kind, reason in _REASONS.items() if isinstance(problem, kind))
-        detail = {
-            Reason.MISSING_KEY_PROPERTY: "it lacks a key property: "
-            f"{', '.join(self.receiving.key_properties)}",
-            Reason.NO_SCHEMA: f"it came before the SCHEMA of stream '{self.receiving.stream}'",
-            Reason.STREAM_MAP: "a stream map can't be applied to it (setting stream_maps)",
-        }.get(reason, str(problem.args[0] if problem.args else problem))
-        self.run.reject(self.receiving, Rejection(reason, detail))
+    def _reject_received(self, rejection: Rejection) -> None:
+        self.run.reject(self.receiving, rejection)
         self.run.check_limits()
 
     def _reject_line(self, line: bytes, line_number: int, problem: str) -> None:
@@ -283,12 +253,13 @@ class TargetApollo(Target):
         self._state_passed_at = now
         sys.stdout.write(serialize_json(covered[0]) + "\n")
         sys.stdout.flush()
+        self.run.say_progress(self._checkpoint.received)
 
     # --- the end
 
     def process_endofpipe(self) -> None:
         """Writes what is pending, unless a signal ended the reading, and ends the run."""
-        if not self._signal:
+        if not self._stopping.signal_number:
             super().process_endofpipe()
         self.finish(None)
 
@@ -298,7 +269,7 @@ class TargetApollo(Target):
         Returns:
             How the run ended, or None for a defect of this program.
         """
-        ending = ending_of(problem, self._signal)
+        ending = ending_of(problem, self._stopping.signal_number)
         if self._finished:
             return ending
         self._finished = True
@@ -344,17 +315,9 @@ class TargetApollo(Target):
     ) -> None:
         # The SDK drains inside the handler, which acknowledges records that were never sent. Here
         # it only says that the end has come; Meltano and the shell may both send a signal.
-        if self._signal:
-            # Ctrl-C under Meltano sends SIGINT and SIGTERM: within two seconds they are one wish.
-            if time.monotonic() - self._signalled_at > _ONE_WISH_SECONDS:
-                _end_at_once(signum)
+        if not self._stopping.take(signum):
             return
-        self._signal = signum
-        self._signalled_at = time.monotonic()
         self.run.stop.set()
-        last_resort = threading.Timer(_LAST_RESORT_SECONDS, _end_at_once, [signum])
-        last_resort.daemon = True
-        last_resort.start()
         self._reader.stopped = True
         if self._reader.waiting:
             raise StopReading
@@ -395,11 +358,6 @@ class TargetApollo(Target):
         if self.run.parallel.abandoned:
             logging.shutdown()
             os._exit(exit_code)
-
-
-def _end_at_once(signal_number: int) -> None:
-    """Ends the process without another word: no STATE is written, so nothing is lost."""
-    os._exit(128 + signal_number)
 
 
 def main() -> None:
