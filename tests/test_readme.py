@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from target_apollo.outcomes import Reason
 from target_apollo.settings_table import with_table
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_that_of_the_schema() -> None:
@@ -16,3 +18,9 @@ def test_the_settings_table_is_that_of_the_schema() -> None:
 
 def test_every_reason_for_a_reject_is_explained() -> None:
     assert [reason.value for reason in Reason if f"`{reason.value}`" not in README] == []
+
+
+def test_every_test_that_holds_a_promise_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", README)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
