@@ -39,7 +39,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """A request that may go out. `seen` is each window's period and count when it was taken."""
+    """A request that may go out.
+
+    `after` is how many requests were over when it was taken, `seen` each window's period and count.
+    """
 
     taken_at: float
     after: int
@@ -55,7 +58,7 @@ class Until:
 
 @dataclass(frozen=True)
 class _Over:
-    """A request that is over: the how-manieth, when it went out, and when its answer came."""
+    """A request that is over. `number` counts them in the order in which they came to it."""
 
     number: int
     sent_at: float
@@ -210,8 +213,7 @@ class _WindowPace:
         if self._ends is not None and now >= self._ends.latest:
             # Answers that came so late may belong to the next window already.
             late = [over for over in recent if over.at >= self._ends.earliest]
-            self._begin(0, late, None)
-            self._heard = False
+            self._begin(0, late, heard=False)
 
     def answered(
         self,
@@ -234,7 +236,7 @@ class _WindowPace:
             self._unsure.append(over)
             return
         if not known or said.spent < counted:
-            self._begin(said.spent, meanwhile, None)
+            self._begin(said.spent, meanwhile, heard=True)
         if self._ends is None:
             self._ends = self._ends_of(over, said.spent, oldest)
         self._counted = max(self._counted, said.spent)
@@ -264,18 +266,18 @@ class _WindowPace:
         if said.usage + said.left != said.limit:
             return
         self._limit = said.limit
-        self._begin(said.usage, [], None)
+        self._begin(said.usage, [], heard=True)
         if said.usage:
-            latest = now + self._seconds + self._margin
-            self._ends = _Ends(asked_at, latest)
+            # It was opened at any time before, by somebody else.
+            self._ends = _Ends(asked_at, now + self._seconds + self._margin)
 
-    def _begin(self, counted: int, unsure: list[_Over], ends: _Ends | None) -> None:
+    def _begin(self, counted: int, unsure: list[_Over], *, heard: bool) -> None:
         self._period += 1
         self._counted = counted
         self._unsure = unsure
         self._entered = 0
-        self._heard = True
-        self._ends = ends
+        self._heard = heard
+        self._ends = None
 
     def _ends_of(self, over: _Over, spent: int, oldest: float) -> _Ends:
         """When the window of an answer ends: it was open when the answer was on its way."""

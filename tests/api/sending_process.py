@@ -26,4 +26,4 @@ if __name__ == "__main__":
     with ThreadPoolExecutor(4) as pool:
         for sent in [pool.submit(transport.send, ASK) for _ in range(int(requests))]:
             sent.result()
-    print(json.dumps(transport.counters.snapshot()))
+    sys.stdout.write(json.dumps(transport.counters.snapshot()))

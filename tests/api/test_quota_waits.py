@@ -109,8 +109,8 @@ def test_parallel_requests_wait_for_the_next_minute_instead_of_causing_a_429(
 
     assert rate_limited(transport) == 0
     assert apollo.count(SEARCH) == 60
-    assert {(wait.endpoint, wait.reason) for wait in waits} == {(SEARCH, WaitReason.QUOTA)}
-    assert len(waits) <= len({wait.until for wait in waits})
+    assert {(wait.endpoint, wait.reason) for wait in waits} <= {(SEARCH, WaitReason.QUOTA)}
+    assert len(waits) <= 2, "one thread tells for all of them"
 
 
 def test_more_threads_than_a_minute_has_requests_cause_no_429(

@@ -202,3 +202,22 @@ def test_an_insert_completes_the_row_that_made_the_contact_and_not_its_twin(
 
     held = {one["first_name"]: phones(apollo)["p1@a.com"] for one in apollo.store.contacts()}
     assert held == {"One": ["+4915100000001"]}
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="owner and lists are arguments of a whole bulk_create request and reach the contacts "
+    "that existed, also one that a row was only mistaken for",
+)
+def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.store.add_contact(
+        email="ann@a.com", first_name="Ann", last_name="Lee", organization_name="Org"
+    )
+    namesake = {"first_name": "Ann", "last_name": "Lee", "organization_name": "Org"}
+
+    done = sync([schema("contacts"), contact(1, **namesake, label_names=["Wave 1"])])
+
+    assert done.reasons == ["identity_conflict"]
+    assert apollo.store.contacts()[0]["label_ids"] == []

@@ -138,6 +138,8 @@ class Warehouse:
             first_name=row["first_name"],
             last_name=row["last_name"],
             organization_name=row["organization_name"],
+            # A request's owner reaches whom Apollo takes for existing, where it does so at all.
+            owner_email=row["owner_email"],
         )
         self.namesakes[number] = other
         return number
