@@ -27,8 +27,9 @@ demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	@$(VENV)/bin/python -m target_apollo.demo
 
 # By file: the tests of one file share servers, and two demos in one folder are one too many.
+# Files stay whole (they share a Meltano or a server), and the slow ones are not left for the end.
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 chaos: $(VENV)/.ready
 	$(VENV)/bin/python -m tests.system.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
