@@ -63,8 +63,7 @@ class Point:
             "api_key": apollo.api_key,
             "api_url": apollo.url,
             "mode": mode,
-            # An insert has no updates to be cut off: larger requests, fewer points.
-            "batch_size": 50 if mode == "insert" else 25,
+            "batch_size": 50,
             "parallel_requests": 2,
             "state_interval_seconds": 0,
             "ledger_url": f"sqlite:///{folder}/ledger.db",
