@@ -71,16 +71,16 @@ class Directory:
         return None if normalise is None else (found.id, normalise)
 
     def list_ids(self, kind: ObjectKind) -> dict[str, str]:
-        """Ids of the lists of one object by name; the lists a run makes are found from then on."""
+        """Ids of the lists of one object by name, as they were when first asked for.
+
+        A list that the run makes is not among them: a record is then added to it once more, which
+        changes nothing.
+        """
         if self._lists is None:
             self._lists = {kind.value: {} for kind in ObjectKind}
             for label in self._client.labels():
                 self._lists.setdefault(label.modality, {})[label.name] = label.id
         return self._lists[kind.value]
-
-    def forget_lists(self) -> None:
-        """Reads the lists again when they are next asked for, since new ones were made."""
-        self._lists = None
 
     def learn_account(self, domain: str, account_id: str) -> None:
         """Notes an account that this run wrote, for the contacts that name its domain."""

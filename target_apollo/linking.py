@@ -37,7 +37,6 @@ _CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, Link
 
 #: Stands for a moment that is not known, and is before all changes of a row.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 #: Runs among which the one is looked up that left a row unfinished.
 _LATEST_RUNS = 500
@@ -152,7 +151,7 @@ class StreamLinks:
             self._left_by[row.number] = link.run_id
         elif link.status is LinkStatus.ERROR and link.apollo_id:
             # Rejected after its creation: the record is its own, however old.
-            found.unfinished[row.number] = _EVER
+            found.unfinished[row.number] = _LONG_AGO
 
     @cached_property
     def _run_starts(self) -> dict[str, datetime]:

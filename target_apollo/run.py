@@ -334,7 +334,6 @@ class Run:
         )
 
     def _say_wait(self, wait: Wait) -> None:
-        self.report.waits += 1
         self.logger.info(
             "Waiting %.1f s until %s before %s: %s",
             wait.seconds,

@@ -30,7 +30,6 @@ class RunReport:
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
-    waits: int = 0
 
     def count(self, stream: str, outcome: Outcome) -> None:
         """Counts a record's outcome."""
