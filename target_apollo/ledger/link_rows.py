@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
+
+_WRITTEN = frozenset({LinkStatus.CREATED, LinkStatus.UPDATED})
 
 CHUNK = 500
 """Keys per statement: SQLite before 3.32 takes 999 variables at most."""
@@ -91,6 +93,7 @@ def save_intents(
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
+    now = datetime.now(timezone.utc)
     rows = [
         {
             "stream": stream,
@@ -100,6 +103,8 @@ def save_intents(
             "apollo_id": intent.apollo_id,
             "status": LinkStatus.PENDING.value,
             "run_id": run_id,
+            "match_hash": intent.match_hash,
+            "changed_at": now,
         }
         for intent in intents
     ]
@@ -118,8 +123,11 @@ def save_outcomes(
 ) -> None:
     """Upsert outcomes; of several of one key the last stands.
 
-    ``synced_at`` is for confirmed outcomes that bring no moment of their own.
+    ``synced_at`` is for confirmed outcomes that bring no moment of their own. Other source keys
+    that are linked to a record which was written now, and that this run has not come to yet, lose
+    their payload hash: the record no longer holds what they gave it.
     """
+    now = datetime.now(timezone.utc)
     rows = []
     for outcome in outcomes:
         moment = (outcome.synced_at or synced_at) if outcome.status in CONFIRMED else None
@@ -136,10 +144,22 @@ def save_outcomes(
                 "last_synced_at": moment,
                 "error": None if outcome.error is None else without_addresses(outcome.error),
                 "run_id": run_id,
+                "apollo_updated_at": outcome.apollo_updated_at,
+                "changed_at": now,
             }
         )
     if rows:
         database.execute(_OUTCOME[database.dialect.name], rows)
+    written = [o.apollo_id for o in outcomes if o.status in _WRITTEN and o.apollo_id is not None]
+    links = apollo_links.c
+    others = update(apollo_links).where(
+        links.connection == connection,
+        links.object == object_,
+        links.run_id.is_distinct_from(run_id),
+        links.payload_hash.is_not(None),
+    )
+    for some in chunks(written):
+        database.execute(others.where(links.apollo_id.in_(some)).values(payload_hash=None))
 
 
 def delete_links(
@@ -172,13 +192,15 @@ _LINK_COLUMNS = [
         "last_synced_at",
         "error",
         "run_id",
+        "match_hash",
+        "apollo_updated_at",
     )
 ]
 
 
 def _link(row: Any) -> Link:
-    key, apollo_id, payload_hash, status, first, last, error, run_id = row
-    return Link(key, apollo_id, payload_hash, LinkStatus(status), first, last, error, run_id)
+    key, apollo_id, payload_hash, status, *rest = row
+    return Link(key, apollo_id, payload_hash, LinkStatus(status), *rest)
 
 
 def _upserts(dialect: Any) -> tuple[Any, Any]:
@@ -195,6 +217,8 @@ def _upserts(dialect: Any) -> tuple[Any, Any]:
             "status": to_save.status,
             "error": None,
             "run_id": to_save.run_id,
+            "match_hash": to_save.match_hash,
+            "changed_at": to_save.changed_at,
         },
     )
     outcome = new.on_conflict_do_update(
@@ -207,6 +231,10 @@ def _upserts(dialect: Any) -> tuple[Any, Any]:
             "last_synced_at": func.coalesce(to_save.last_synced_at, known.last_synced_at),
             "error": to_save.error,
             "run_id": to_save.run_id,
+            # Rejected, it may be in Apollo all the same, under what it was sent with.
+            "match_hash": case((to_save.status == LinkStatus.ERROR.value, known.match_hash)),
+            "apollo_updated_at": to_save.apollo_updated_at,
+            "changed_at": to_save.changed_at,
         },
     )
     return intent, outcome

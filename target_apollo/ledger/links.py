@@ -58,6 +58,10 @@ class Link:
     """Aware, UTC: changes of the source up to this moment are in Apollo; see ``LinkOutcome``."""
     error: str | None
     run_id: str | None
+    match_hash: str | None = None
+    """Hash of the e-mail or domain under which a create was sent that is not confirmed."""
+    apollo_updated_at: str | None = None
+    """Apollo's `updated_at` of the record, as it answered the last write."""
 
     def holds(self, payload_hash: str) -> bool:
         """Say whether Apollo is known to hold exactly this payload, so that none need be sent."""
@@ -75,6 +79,8 @@ class Intent:
     source_key: str
     apollo_id: str | None = None
     """The record to be updated; ``None`` keeps the id that the link has."""
+    match_hash: str | None = None
+    """Of a create: hash of the e-mail or domain under which the record will be found."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ class LinkOutcome:
     """Aware: when the row was read from its source, if known. Without it the start of the run
     counts, and without that the present. Never later than the reading: a change of the row while
     it was on its way would look synced, and the mapper would hold it back for good."""
+    apollo_updated_at: str | None = None
+    """Apollo's `updated_at` in its answer to the write, where there was one."""
 
     def __post_init__(self) -> None:
         status = self.status

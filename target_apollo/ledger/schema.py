@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
 
-VERSION = 1
+VERSION = 2
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -77,6 +77,11 @@ apollo_links = Table(
     Column("last_synced_at", UtcTime),
     Column("error", Text),
     Column("run_id", Text),
+    # Since version 2: what a create was sent under, Apollo's own time of the last write, and when
+    # the link itself last changed.
+    Column("match_hash", Text),
+    Column("apollo_updated_at", Text),
+    Column("changed_at", UtcTime),
     Index("apollo_links_by_apollo_id", "apollo_id"),
     sqlite_with_rowid=False,
 )

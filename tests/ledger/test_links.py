@@ -272,3 +272,48 @@ def after(link: Link | None, one: Intent | LinkOutcome) -> Link:
         first_synced_at=before.first_synced_at or one.synced_at,
         last_synced_at=one.synced_at or before.last_synced_at,
     )
+
+
+def test_an_intent_keeps_under_what_the_record_will_be_found(ledger: Ledger) -> None:
+    intend(ledger, Intent(ADA, match_hash=HASH))
+    assert look_up(ledger, ADA)[ADA].match_hash == HASH
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kept"),
+    [
+        (LinkOutcome(ADA, LinkStatus.CREATED, ID_1, HASH), None),
+        (LinkOutcome(ADA, LinkStatus.ERROR, error="not_confirmed"), HASH),
+    ],
+)
+def test_only_a_confirmed_record_need_not_be_looked_for(
+    ledger: Ledger, outcome: LinkOutcome, kept: str | None
+) -> None:
+    intend(ledger, Intent(ADA, match_hash=HASH))
+    record(ledger, outcome)
+    assert look_up(ledger, ADA)[ADA].match_hash == kept
+
+
+def test_apollos_own_time_of_the_last_write_is_kept(ledger: Ledger) -> None:
+    record(ledger, replace(CREATED, apollo_updated_at="2024-05-01T12:00:00.000Z"))
+    assert look_up(ledger, ADA)[ADA].apollo_updated_at == "2024-05-01T12:00:00.000Z"
+
+
+def test_a_written_record_is_no_longer_what_another_key_made_of_it(ledger: Ledger) -> None:
+    record(ledger, CREATED, replace(CREATED, source_key=BOB), run="run-1")
+    record(ledger, LinkOutcome(ADA, LinkStatus.UPDATED, ID_1, HASH), run="run-2")
+    links = look_up(ledger, ADA, BOB)
+    assert (links[ADA].payload_hash, links[BOB].payload_hash) == (HASH, None)
+
+
+def test_of_two_keys_written_by_one_run_both_are_known(ledger: Ledger) -> None:
+    record(ledger, CREATED, run="run-1")
+    record(ledger, replace(CREATED, source_key=BOB), run="run-1")
+    links = look_up(ledger, ADA, BOB)
+    assert (links[ADA].payload_hash, links[BOB].payload_hash) == (HASH, HASH)
+
+
+def test_a_record_that_is_only_found_unchanged_leaves_other_keys_alone(ledger: Ledger) -> None:
+    record(ledger, CREATED, replace(CREATED, source_key=BOB), run="run-1")
+    record(ledger, LinkOutcome(ADA, LinkStatus.UNCHANGED, ID_1, HASH), run="run-2")
+    assert look_up(ledger, BOB)[BOB].payload_hash == HASH
