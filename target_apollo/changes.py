@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from target_apollo import normalising
@@ -13,6 +13,8 @@ from target_apollo.rows import Row, Values
 #: A contact's plain number is written, and so emptied, as its direct one.
 _PLAIN_PHONE, _DIRECT_PHONE = "phone_number", "direct_phone"
 _DIRECT_TYPE = CONTACT.fields[_DIRECT_PHONE].phone_type
+#: Key of a record's custom fields in requests and answers.
+CUSTOM_FIELDS = "typed_custom_fields"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def changes(
     """
     differing = {
         name: value
-        for name, value in _to_update(row.values).items()
-        if answer is None or not _holds(target.fields[name], answer, value)
+        for name, value in to_update(row.values).items()
+        if answer is None or not holds(target.fields[name], answer, value)
     }
     custom = _different_custom(row.custom, answer)
     on_lists = answer.get("label_ids") if answer else None
@@ -64,37 +66,33 @@ def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Chang
         carried = value == request.owner_id if place.create_wide else place.create is not None
         if value is not None and not carried:
             behind[name] = value
-    lists = tuple(name for name in row.lists if name not in request.label_names)
-    return _by_endpoint(target, behind, {}, lists)
+    return _by_endpoint(target, behind, {}, row.lists)
 
 
-def not_taken(
-    target: ObjectType, row: Row, sent: Mapping[str, object], after: Json
-) -> tuple[str, ...]:
-    """Fields that an update sent and that Apollo's answer shows it did not take.
-
-    Only where the answer leaves no doubt: a field that was to be emptied and is not, a custom field
-    that is not there. Other values can come back in a form of Apollo's own.
-    """
-    missed = [
-        name
-        for name, value in _to_update(row.values).items()
-        if value is None
-        and target.fields[name].update in sent
-        and _shows(target.fields[name], after)
-        and not _holds(target.fields[name], after, None)
-    ]
-    held = after.get("typed_custom_fields")
-    if "typed_custom_fields" in sent and isinstance(held, dict):
-        missed += [
-            f"custom field {field_id}"
-            for field_id, value in row.custom.items()
-            if bool(value) is not bool(_plain(held.get(field_id)))
-        ]
-    return tuple(missed)
+def single_update(target: ObjectType, row: Row, names: Collection[str]) -> Json:
+    """The body of PATCH or PUT for some of a row's fields and custom fields."""
+    values = {name: value for name, value in to_update(row.values).items() if name in names}
+    custom = {field_id: value for field_id, value in row.custom.items() if field_id in names}
+    return _by_endpoint(target, values, custom, ()).update
 
 
-def _to_update(values: Values) -> Values:
+def without_held(target: ObjectType, row: Row, body: Json, after: Json) -> Json:
+    """A body for PATCH or PUT without what Apollo's record shows already."""
+    needed = {
+        target.fields[name].update
+        for name, value in to_update(row.values).items()
+        if not holds(target.fields[name], after, value)
+    }
+    left = {key: value for key, value in body.items() if key in needed}
+    written = body.get(CUSTOM_FIELDS)
+    if isinstance(written, dict):
+        custom = {name: row.custom[name] for name in written if name in row.custom}
+        if different := _different_custom(custom, after):
+            left[CUSTOM_FIELDS] = {name: written[name] for name in different}
+    return left
+
+
+def to_update(values: Values) -> Values:
     """A row's values with one of two phone numbers that an update has one key for.
 
     The direct number goes before the plain one, and any number before none.
@@ -114,37 +112,48 @@ def _by_endpoint(
     unwritable: list[str] = []
     for name, value in differing.items():
         place = target.fields[name]
-        if place.update:
+        if value is None and place.normalise is not normalising.apollo_id:
             # An empty text clears a field; an id is cleared by null, "" being no id.
-            blank = None if place.normalise is normalising.apollo_id else ""
-            update[place.update] = blank if value is None else value
+            value = ""
+        if place.update:
+            update[place.update] = value
         elif place.bulk:
             bulk[place.bulk] = value
         else:
             unwritable.append(name)
     if custom:
-        update["typed_custom_fields"] = {
+        update[CUSTOM_FIELDS] = {
             field_id: "" if value is None else value for field_id, value in custom.items()
         }
     return Changes(update, bulk, lists, tuple(unwritable))
 
 
 def _different_custom(wanted: Values, answer: Json | None) -> Values:
-    held = answer.get("typed_custom_fields") if answer else None
-    if not isinstance(held, dict):
+    if answer is None or not shows_custom(answer):
         return wanted
     return {
         field_id: value
         for field_id, value in wanted.items()
-        if (value or "") != _plain(held.get(field_id))
+        if not holds_custom(answer, field_id, value)
     }
+
+
+def shows_custom(answer: Json) -> bool:
+    """Whether Apollo's record says what its custom fields hold."""
+    return isinstance(answer.get(CUSTOM_FIELDS), dict)
+
+
+def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
+    """Whether a custom field holds this value, in a record that shows its custom fields."""
+    held = answer[CUSTOM_FIELDS]
+    return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
 
 
 def _plain(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _shows(place: Field, answer: Json) -> bool:
+def shows(place: Field, answer: Json) -> bool:
     """Whether Apollo's record says what it holds in a field."""
     if place.compare is Compare.BLIND:
         return False
@@ -153,9 +162,9 @@ def _shows(place: Field, answer: Json) -> bool:
     return place.read in answer
 
 
-def _holds(place: Field, answer: Json, value: str | None) -> bool:
+def holds(place: Field, answer: Json, value: str | None) -> bool:
     """Whether Apollo's record shows this value; False where it does not say."""
-    if not _shows(place, answer):
+    if not shows(place, answer):
         return False
     if place.read is None:
         return _holds_phone(place, answer, value)

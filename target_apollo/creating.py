@@ -67,10 +67,8 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
 def _send(client: ApolloClient, target: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(target, row) for row in request.rows]
     if target.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(
-            items, owner_id=request.owner_id, label_names=request.label_names
-        )
-    return client.create_accounts(items, label_names=request.label_names)
+        return client.create_contacts(items, owner_id=request.owner_id)
+    return client.create_accounts(items)
 
 
 def _look_closer(client: ApolloClient, target: ObjectType, matched: Matched) -> Matched:

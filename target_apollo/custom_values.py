@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from target_apollo.api import CustomField
+from target_apollo.near_names import no_such
 from target_apollo.normalising import number_text, text
 from target_apollo.outcomes import Reason, RecordError
 
@@ -110,11 +111,8 @@ def _option_of(field: CustomField) -> Normalise:
             return written
         found = options.get(written) or whatever_case.get(written.casefold())
         if found is None:
-            raise RecordError(
-                Reason.UNKNOWN_NAME,
-                f"'{name}' is none of the options of the custom field '{field.label}': "
-                f"{', '.join(field.options) or 'it has none'}",
-            )
+            what = f"option of the custom field '{field.label}'"
+            raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, written, options))
         return found
 
     return option

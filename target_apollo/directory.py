@@ -6,20 +6,22 @@ fails a whole request, so a name that Apollo does not know rejects its row befor
 
 from __future__ import annotations
 
-import difflib
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from target_apollo.api import ApolloClient, CustomField, EndpointForbidden, Stage
 from target_apollo.custom_values import normaliser_of
+from target_apollo.finding import find_record
+from target_apollo.near_names import folded, nearest_address, no_such
 from target_apollo.normalising import bare_host
-from target_apollo.objects import ObjectKind, ObjectType
+from target_apollo.objects import ACCOUNT, ObjectKind, ObjectType
 from target_apollo.outcomes import Reason, RecordError
 
 _MODALITY = {ObjectKind.CONTACTS: "contact", ObjectKind.ACCOUNTS: "account"}
-_NOT_A_LETTER = re.compile(r"[\s_-]+")
+#: Unknown addresses in a run for which the nearest known one is looked for, which takes a while in
+#: a large team.
+_MOST_SUGGESTIONS = 100
 
 
 class Directory:
@@ -37,6 +39,7 @@ class Directory:
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
         self._lists: dict[str, dict[str, str]] | None = None
+        self._unknown_owners: dict[str, str | None] = {}
 
     def resolve(self, name: str, value: str) -> str | None:
         """The id that a property such as ``owner_email`` or ``contact_stage`` stands for.
@@ -50,9 +53,11 @@ class Directory:
         if name == "account_domain":
             return self._account(name, value)
         stages = self._contact_stages if name == "contact_stage" else self._account_stages
-        found = stages.get(_folded(value))
+        found = stages.get(folded(value))
         if found is None:
-            raise RecordError(Reason.UNKNOWN_NAME, _no_such_stage(name, value, stages))
+            what = name.replace("_", " ")
+            known = (stage.display_name or stage.name for stage in stages.values())
+            raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, value, known))
         return found.id
 
     def custom_value(
@@ -63,12 +68,21 @@ class Directory:
         A property belongs to a custom field whose label equals its name (or its entry in the
         setting `custom_fields`), case, blanks and underscores aside.
         """
-        label = self._labels.get(name, name)
-        found = self._custom_fields.get((_MODALITY[target.kind], _folded(label)))
+        found = self.custom_field(target, name)
         if found is None:
             return None
         normalise = normaliser_of(found)
         return None if normalise is None else (found.id, normalise)
+
+    def custom_field(self, target: ObjectType, name: str) -> CustomField | None:
+        """The custom field that a property or a label stands for, if there is one."""
+        label = self._labels.get(name, name)
+        return self._custom_fields.get((_MODALITY[target.kind], folded(label)))
+
+    def custom_field_by_name(self, target: ObjectType, name: str) -> tuple[str, str] | None:
+        """Id and label of the custom field that a property or a label stands for."""
+        found = self.custom_field(target, name)
+        return None if found is None else (found.id, found.label)
 
     def list_ids(self, kind: ObjectKind) -> dict[str, str]:
         """Ids of the lists of one object by name, as they were when first asked for.
@@ -87,14 +101,25 @@ class Directory:
         self._accounts[domain] = account_id
 
     def _owner(self, name: str, value: str) -> str:
-        found = self._users.get(value.strip().lower())
+        address = value.strip().lower()
+        found = self._users.get(address)
         if found is None:
+            near = self._nearest_owner(address)
+            hint = "" if near is None else f" (nearest is that of user {near})"
             raise RecordError(
                 Reason.UNKNOWN_NAME,
-                f"no active Apollo user has the e-mail address in '{name}'; invite that person "
-                "to the team or map the owner to somebody who is in it",
+                f"no active Apollo user has the e-mail address in '{name}'{hint}; correct it, "
+                "invite that person to the team or map the owner to somebody who is in it",
             )
         return found
+
+    def _nearest_owner(self, address: str) -> str | None:
+        known = self._unknown_owners
+        if address not in known:
+            if len(known) >= _MOST_SUGGESTIONS:
+                return None
+            known[address] = nearest_address(address, self._users)
+        return known[address]
 
     def _account(self, name: str, value: str) -> str:
         domain = bare_host(value)
@@ -112,12 +137,8 @@ class Directory:
         return found
 
     def _search_account(self, domain: str) -> str | None:
-        # Accounts can be searched by name only, so each hit's domain is looked at.
-        for words in (domain, domain.split(".", 1)[0]):
-            for account in self._client.search_accounts(words):
-                if bare_host(str(account.get("domain") or "")) == domain:
-                    return str(account["id"])
-        return None
+        found = find_record(self._client, ACCOUNT, domain)
+        return None if found is None else str(found["id"])
 
     @cached_property
     def _users(self) -> dict[str, str]:
@@ -142,27 +163,13 @@ class Directory:
         except EndpointForbidden as refusal:
             self._logger.warning("Custom fields are not written: %s", refusal)
             return {}
-        return {(field.modality, _folded(field.label)): field for field in fields}
+        return {(field.modality, folded(field.label)): field for field in fields}
 
 
 def _by_name(stages: Iterable[Stage]) -> dict[str, Stage]:
     found: dict[str, Stage] = {}
     for stage in stages:
-        found.setdefault(_folded(stage.name), stage)
-        found.setdefault(_folded(stage.display_name), stage)
+        found.setdefault(folded(stage.name), stage)
+        found.setdefault(folded(stage.display_name), stage)
     found.pop("", None)
     return found
-
-
-def _folded(name: str) -> str:
-    return _NOT_A_LETTER.sub(" ", name).strip().casefold()
-
-
-def _no_such_stage(name: str, value: str, known: Mapping[str, Stage]) -> str:
-    # The value is not shown: a wrong mapping may have put anything there.
-    what = f"stage of the name in '{name}'"
-    near = difflib.get_close_matches(_folded(value), list(known), n=1)
-    if near:
-        return f"Apollo has no {what}; did you mean '{known[near[0]].name}'?"
-    names = ", ".join(dict.fromkeys(stage.name for stage in known.values()))
-    return f"Apollo has no {what}; it has {names or 'none'}"

@@ -7,20 +7,23 @@ right by the next. After: the outcomes, in one transaction a flush.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 
 from target_apollo.ledger import (
+    HOLDING_VALUES,
     Intent,
     Ledger,
     Link,
     LinkOutcome,
     LinkStatus,
+    match_hash,
     payload_hash,
     source_key,
 )
+from target_apollo.memory import Memory, Strayed
 from target_apollo.objects import ObjectType
 from target_apollo.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.rejects import Former
@@ -31,6 +34,8 @@ _STATUS = {
     Outcome.UPDATED: LinkStatus.UPDATED,
     Outcome.UNCHANGED: LinkStatus.UNCHANGED,
     Outcome.EXISTING: LinkStatus.EXISTING,
+    # A policy kept everything that differs from being written: until the row changes, that stands.
+    Outcome.SKIPPED: LinkStatus.UNCHANGED,
     Outcome.REJECTED: LinkStatus.ERROR,
 }
 _CONFIRMED = {LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED, LinkStatus.EXISTING}
@@ -40,23 +45,6 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 #: Runs among which the one is looked up that left a row unfinished.
 _LATEST_RUNS = 500
-
-
-@dataclass(frozen=True)
-class Recalled:
-    """Rows of a flush, sorted by what the ledger knows of them.
-
-    Attributes:
-        open: Rows to be written, with their Apollo id where it is known.
-        settled: Rows that need no request, with outcome and Apollo id. Their links stay as they
-            are.
-        unfinished: Numbers of rows whose last write was sent and never confirmed, and when the run
-            that sent them began.
-    """
-
-    open: list[Row] = field(default_factory=list)
-    settled: list[tuple[Row, Outcome, str | None]] = field(default_factory=list)
-    unfinished: dict[int, datetime] = field(default_factory=dict)
 
 
 class StreamLinks:
@@ -90,7 +78,7 @@ class StreamLinks:
         self._left_by: dict[int, str] = {}
         self._lock = ledger.lock(connection, stream, run_id)
 
-    def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> Recalled:
+    def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> Memory:
         """Looks all rows of a flush up at once.
 
         Args:
@@ -103,7 +91,10 @@ class StreamLinks:
         self._hashes = {row.number: _payload_hash(row) for row in rows}
         self._formers = formers
         self._left_by = {}
-        found = Recalled()
+        unfinished: dict[int, datetime] = {}
+        strayed: dict[int, Strayed] = {}
+        left_at: dict[int, str] = {}
+        found = Memory(unfinished=unfinished, strayed=strayed, left_at=left_at)
         shared = self._shared(rows, links)
         to_change: set[str | None] = set()
         for row in rows:
@@ -125,7 +116,13 @@ class StreamLinks:
             if apollo_id and self._mode is not Mode.INSERT:
                 row = replace(row, apollo_id=apollo_id)
             if link is not None:
-                self._recall_unfinished(row, link, found)
+                since = self._unfinished_since(row, link)
+                if since is not None:
+                    unfinished[row.number] = since
+                if since is not None and _has_strayed(row, link):
+                    strayed[row.number] = Strayed(link.match_hash or "", since)
+                if link.apollo_updated_at is not None:
+                    left_at[row.number] = link.apollo_updated_at
             found.open.append(row)
         return found
 
@@ -144,14 +141,18 @@ class StreamLinks:
         found = self._ledger.links_by_apollo_id(*self._place[:2], ids)
         return {apollo_id for apollo_id, held in found.items() if len(held) > 1}
 
-    def _recall_unfinished(self, row: Row, link: Link, found: Recalled) -> None:
+    def _unfinished_since(self, row: Row, link: Link) -> datetime | None:
         began = self._run_starts.get(link.run_id or "")
         if link.status is LinkStatus.PENDING and link.run_id and began is not None:
-            found.unfinished[row.number] = began
             self._left_by[row.number] = link.run_id
-        elif link.status is LinkStatus.ERROR and link.apollo_id:
+            return began
+        if link.status is LinkStatus.ERROR and link.apollo_id:
             # Rejected after its creation: the record is its own, however old.
-            found.unfinished[row.number] = _LONG_AGO
+            return _LONG_AGO
+        if link.error == Reason.NOT_CONFIRMED.value and link.match_hash:
+            # Apollo may have created it after all.
+            return began
+        return None
 
     @cached_property
     def _run_starts(self) -> dict[str, datetime]:
@@ -176,27 +177,74 @@ class StreamLinks:
         for row in rows:
             # Cut off again, the row is still one that its first run may have created.
             run_id = self._left_by.get(row.number, self._run_id)
-            by_run.setdefault(run_id, {})[key_of(row)] = Intent(key_of(row), row.apollo_id)
+            found_under = match_hash(row.match_key) if row.match_key else None
+            by_run.setdefault(run_id, {})[key_of(row)] = Intent(
+                key_of(row), row.apollo_id, None if row.apollo_id else found_under
+            )
         for run_id, intents in by_run.items():
             self._ledger.record_intents(*self._place, run_id, list(intents.values()))
 
+    def all(self) -> Iterator[Link]:
+        """All links of the stream; nothing may be written until the last was taken.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        return self._ledger.links_of_stream(*self._place)
+
+    def intend_moves(self, links: Sequence[Link]) -> None:
+        """Notes on disk that the records of vanished rows are about to be moved.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        intents = [Intent(link.source_key, link.apollo_id) for link in links]
+        self._ledger.record_intents(*self._place, self._run_id, intents)
+
+    def note_moves(self, links: Sequence[Link], mark: str) -> None:
+        """Puts on disk that records of vanished rows were moved.
+
+        Args:
+            mark: Stands for their payload, so that they are moved once only.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        outcomes = [
+            LinkOutcome(link.source_key, LinkStatus.UPDATED, link.apollo_id, payload_hash=mark)
+            for link in links
+        ]
+        self._ledger.record_outcomes(*self._place, self._run_id, outcomes)
+
     def is_anothers(self, row: Row, apollo_id: str) -> bool:
-        """Whether the ledger has a record as that of another source key.
+        """Whether the ledger has a record as one that another source key wrote.
 
         Raises:
             LedgerError: The ledger can't be read.
         """
         found = self._ledger.links_by_apollo_id(*self._place[:2], [apollo_id])
-        return any(link.source_key != key_of(row) for link in found.get(apollo_id, ()))
+        return any(
+            link.source_key != key_of(row) and link.status is not LinkStatus.EXISTING
+            for link in found.get(apollo_id, ())
+        )
 
     def note(
-        self, row: Row, outcome: Outcome, apollo_id: str | None, why: Rejection | None
+        self,
+        row: Row,
+        outcome: Outcome,
+        apollo_id: str | None,
+        why: Rejection | None,
+        updated_at: str | None,
     ) -> None:
-        """Takes in a row's outcome; `commit` puts it on disk."""
+        """Takes in a row's outcome; `commit` puts it on disk.
+
+        Args:
+            updated_at: Apollo's own time of the last write, where its answer told.
+        """
         status = _STATUS.get(outcome)
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
-        holds = outcome in (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
+        holds = status in HOLDING_VALUES
         key = key_of(row)
         self._noted[key] = LinkOutcome(
             key,
@@ -205,6 +253,7 @@ class StreamLinks:
             payload_hash=self._hashes.get(row.number) if holds else None,
             error=None if why is None else why.reason.value,
             synced_at=self._read_at(row),
+            apollo_updated_at=updated_at,
         )
         if why is not None and why.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
@@ -242,6 +291,13 @@ def _is_outdated(former: Former | None, link: Link | None) -> bool:
     if former is None or former.first_at is None or link is None or link.last_synced_at is None:
         return False
     return link.status in _CONFIRMED and link.last_synced_at > former.first_at
+
+
+def _has_strayed(row: Row, link: Link) -> bool:
+    """Whether a create was sent of which nobody knows what became, under another match key."""
+    if link.apollo_id or row.apollo_id or not link.match_hash or not row.match_key:
+        return False
+    return link.match_hash != match_hash(row.match_key)
 
 
 def key_of(row: Row) -> str:

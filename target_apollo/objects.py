@@ -47,6 +47,9 @@ class Field:
         read: In Apollo's answers.
         phone_type: The type under which Apollo answers a phone number; None for any.
         create_wide: An argument of the whole bulk_create request, not of an item.
+        grouped: Endpoint that gives one value to many records.
+        resolved: Apollo may show what it made of a value instead of the value, so that an old one
+            in an answer is no sign that the new one was not taken.
     """
 
     name: str
@@ -58,10 +61,12 @@ class Field:
     normalise: Callable[[str, object], str | None] = normalising.text
     phone_type: str | None = None
     create_wide: bool = False
+    grouped: str | None = None
+    resolved: bool = False
 
 
-def _everywhere(name: str) -> Field:
-    return Field(name, create=name, update=name, bulk=name, read=name)
+def _everywhere(name: str, *, resolved: bool = False) -> Field:
+    return Field(name, create=name, update=name, bulk=name, read=name, resolved=resolved)
 
 
 def _create_only(name: str, *, read: str | None = None) -> Field:
@@ -88,8 +93,9 @@ _CONTACT_FIELDS = (
     _everywhere("first_name"),
     _everywhere("last_name"),
     _everywhere("title"),
-    _everywhere("organization_name"),
-    _everywhere("present_raw_address"),
+    # The company's own name, where Apollo knows it; a place as Apollo's maps have it.
+    _everywhere("organization_name", resolved=True),
+    _everywhere("present_raw_address", resolved=True),
     Field("phone_number", create="phone", update="direct_phone", compare=Compare.PHONE),
     _contact_phone("direct_phone", "work_direct"),
     _contact_phone("corporate_phone", "work_hq"),
@@ -104,13 +110,21 @@ _CONTACT_FIELDS = (
         compare=Compare.URL,
     ),
     Field("website_url", update="website_url", compare=Compare.BLIND),
-    Field("owner_id", bulk="owner_id", read="owner_id", normalise=_ID, create_wide=True),
+    Field(
+        "owner_id",
+        bulk="owner_id",
+        read="owner_id",
+        normalise=_ID,
+        create_wide=True,
+        grouped="POST /contacts/update_owners",
+    ),
     Field(
         "contact_stage_id",
         create="contact_stage_id",
         update="contact_stage_id",
         read="contact_stage_id",
         normalise=_ID,
+        grouped="POST /contacts/update_stages",
     ),
     Field(
         "account_id",
@@ -140,7 +154,13 @@ _ACCOUNT_FIELDS = (
     ),
     _everywhere("name"),
     Field("phone_number", create="phone", update="phone", read="phone", compare=Compare.PHONE),
-    Field("raw_address", create="raw_address", update="raw_address", read="raw_address"),
+    Field(
+        "raw_address",
+        create="raw_address",
+        update="raw_address",
+        read="raw_address",
+        resolved=True,
+    ),
     Field("linkedin_url", create="linkedin_url", read="linkedin_url", compare=Compare.URL),
     Field(
         "owner_id",
@@ -179,6 +199,7 @@ class ObjectType:
         match_field: What Apollo recognises a record by, and what a new one must have.
         crm_ids: Fields by which ``run_dedupe`` also recognises a record.
         create_endpoint: Label of the bulk_create endpoint, as in the rejects file.
+        bulk_shows: Whether bulk_update answers with the values that it wrote.
     """
 
     kind: ObjectKind
@@ -189,6 +210,7 @@ class ObjectType:
     create_endpoint: str
     update_endpoint: str
     bulk_endpoint: str
+    bulk_shows: bool
 
     @property
     def singular(self) -> str:
@@ -205,6 +227,7 @@ CONTACT = ObjectType(
     create_endpoint="POST /contacts/bulk_create",
     update_endpoint="PATCH /contacts/{id}",
     bulk_endpoint="POST /contacts/bulk_update",
+    bulk_shows=True,
 )
 ACCOUNT = ObjectType(
     kind=ObjectKind.ACCOUNTS,
@@ -215,6 +238,7 @@ ACCOUNT = ObjectType(
     create_endpoint="POST /accounts/bulk_create",
     update_endpoint="PUT /accounts/{id}",
     bulk_endpoint="POST /accounts/bulk_update",
+    bulk_shows=False,
 )
 OBJECTS = {ObjectKind.CONTACTS: CONTACT, ObjectKind.ACCOUNTS: ACCOUNT}
 

@@ -42,6 +42,9 @@ def _identities(row: Row) -> list[str]:
 
 
 def _merged(before: Row, after: Row) -> Row:
+    if before.deleted and not after.deleted:
+        # What it was moved to for its deletion is over.
+        return replace(after, supersedes=before.numbers)
     return replace(
         after,
         match_key=after.match_key or before.match_key,
@@ -85,40 +88,40 @@ def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One bulk_create request: at most 100 rows that share its request-wide arguments."""
+    """One bulk_create request: at most 100 rows that share its request-wide owner."""
 
     rows: tuple[Row, ...]
     owner_id: str | None = None
-    label_names: tuple[str, ...] = ()
 
 
 def create_requests(
     target: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
 ) -> list[CreateRequest]:
-    """The fewest bulk_create requests that carry the rows' owners and lists.
+    """The fewest bulk_create requests that carry the rows' owners.
 
-    Owner (contacts) and lists are arguments of a whole request, so rows are grouped by them. Where
-    grouping makes more requests than creating without and assigning afterwards, with one
-    bulk_update and one list request a batch, the rows go ungrouped.
+    A contact's owner is an argument of a whole request, so rows are grouped by it. Where grouping
+    makes more requests than creating without and assigning afterwards, with one bulk_update a
+    batch, the rows go ungrouped. Lists are arguments of a whole request too, and reach *all* its
+    records, says Apollo: also a namesake that a row is only mistaken for. They are always assigned
+    afterwards. Of the owner it says that bulk_create never overwrites a matched contact's fields.
 
     Args:
-        spare_existing: Mode insert, where what exists is left alone. Apollo says that a request's
-            lists reach *all* its contacts and leaves open whether its owner does, so both are
-            assigned afterwards, to created rows only.
+        spare_existing: Mode insert, where what exists is left alone whatever Apollo says: the
+            owner is assigned afterwards, to created rows only.
     """
     ungrouped = [CreateRequest(tuple(chunk)) for chunk in chunks(rows, batch_size)]
     if spare_existing:
         return ungrouped
-    groups: dict[tuple[str | None, tuple[str, ...]], list[Row]] = defaultdict(list)
+    groups: dict[str | None, list[Row]] = defaultdict(list)
     for row in rows:
         owner = row.values.get("owner_id") if target.fields["owner_id"].create_wide else None
-        groups[owner, row.lists].append(row)
+        groups[owner].append(row)
     grouped = [
-        CreateRequest(tuple(chunk), owner_id, label_names)
-        for (owner_id, label_names), members in groups.items()
+        CreateRequest(tuple(chunk), owner_id)
+        for owner_id, members in groups.items()
         for chunk in chunks(members, batch_size)
     ]
-    return grouped if len(grouped) <= 3 * len(ungrouped) else ungrouped
+    return grouped if len(grouped) <= 2 * len(ungrouped) else ungrouped
 
 
 def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:

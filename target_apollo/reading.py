@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
@@ -61,6 +62,8 @@ class LineReader(GenericSingerReader[bytes]):
             raised in it.
         line_number: Number of the newest line; the first is 1.
         line_length: Its bytes.
+        most_records: Records after which the reading ends; None for no limit.
+        ended_early: Whether it ended so, with input left.
     """
 
     def __init__(self) -> None:
@@ -73,6 +76,9 @@ class LineReader(GenericSingerReader[bytes]):
         self.waiting = False
         self.line_number = 0
         self.line_length = 0
+        self.most_records: int | None = None
+        self.ended_early = False
+        self._source: LineSource | None = None
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -111,7 +117,7 @@ class LineReader(GenericSingerReader[bytes]):
     ) -> Counter[str]:
         """Hands each message to the callback of its type until the input ends or a signal comes."""
         counts: Counter[str] = Counter()
-        source = LineSource(file_input or self.default_input, self.idle_seconds)
+        source = self._source = LineSource(file_input or self.default_input, self.idle_seconds)
         try:
             while line := self._next_line(source):
                 self.line_number += 1
@@ -133,11 +139,28 @@ class LineReader(GenericSingerReader[bytes]):
                     continue
                 callback(message)
                 counts[kind] += 1
+                if counts["RECORD"] == self.most_records:
+                    self.ended_early = True
+                    break
         except StopReading:
             pass
         finally:
             self.waiting = False
         return counts
+
+    def pass_over_rest(self) -> None:
+        """Reads the input to its end, or until a signal comes, and looks at none of it.
+
+        Whoever writes into a pipe that nobody reads ends with an error, and its run with it.
+        """
+        try:
+            self.waiting = True
+            while self._source is not None and not self.stopped and not self._source.skip():
+                pass
+        except StopReading:
+            pass
+        finally:
+            self.waiting = False
 
     def _next_line(self, source: LineSource) -> bytes | LongLine:
         # A signal before `waiting` is set is seen by the look at `stopped`; one after it raises,
@@ -187,6 +210,16 @@ class LineSource:
             self._take(os.read(self._descriptor, _CHUNK))
         return True
 
+    def skip(self) -> bool:
+        """Passes over what has come, without keeping it; True at the end.
+
+        Only a pipe has somebody who waits for its being read.
+        """
+        if self._descriptor is None or self._ended or not _is_pipe(self._descriptor):
+            return True
+        found, _, _ = select.select([self._descriptor], [], [], self._idle_seconds)
+        return bool(found) and not os.read(self._descriptor, _CHUNK)
+
     def readline(self) -> bytes | LongLine:
         """The next line; empty at the end. To be called when `ready` has said so."""
         if self._descriptor is None:
@@ -234,6 +267,11 @@ class LineSource:
         self._lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
         self._parts.clear()
         self._length = 0
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 _TOO_DEEP = f"nested more than {DEEPEST_LEVEL} levels deep"

@@ -58,8 +58,12 @@ def take_apart(
 
 
 def is_about_records(refusal: RequestRefused) -> bool:
-    """Whether other records may fare better: not so at a wrong address or a missing route."""
-    return refusal.from_apollo and refusal.status in _RECORD_STATUSES
+    """Whether other records may fare better: not so at a wrong address or a missing route.
+
+    A 404 is about a record only where it names one.
+    """
+    about = refusal.status in _RECORD_STATUSES or (refusal.status == 404 and refusal.named_ids)
+    return refusal.from_apollo and bool(about)
 
 
 def named_rows(target: ObjectType, rows: Sequence[Row], refusal: RequestRefused) -> tuple[Row, ...]:

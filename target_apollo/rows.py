@@ -9,10 +9,13 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from target_apollo import normalising
+from target_apollo.moments import moment
 from target_apollo.objects import (
     APOLLO_ID,
     LABEL_NAMES,
@@ -54,6 +57,8 @@ class Row:
         lists: Names of the lists it is added to.
         apollo_id: The id that the record itself carries.
         supersedes: Numbers of earlier records of the same source key that it stands for.
+        changed_at: When the row last changed at its source, where a policy asks for it.
+        deleted: Whether it was deleted at its source; its values say where its record is moved.
     """
 
     number: int
@@ -64,6 +69,8 @@ class Row:
     lists: tuple[str, ...] = ()
     apollo_id: str | None = None
     supersedes: tuple[int, ...] = ()
+    changed_at: datetime | None = None
+    deleted: bool = False
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -115,6 +122,10 @@ class RowReader:
     Attributes:
         key_properties: The source key; empty where the stream has none.
         properties: Properties of the stream's schema.
+        null_policies: A property's own null policy.
+        kept_out: Whether no row may write a field, or a custom field by its id.
+        updated_at_field: Property with the time of a row's last change; None where none is asked
+            for.
         unknown: Properties that were met and have no place in Apollo, in order of sight.
     """
 
@@ -124,6 +135,9 @@ class RowReader:
     properties: frozenset[str]
     names: Names
     null_policy: NullPolicy = NullPolicy.IGNORE
+    null_policies: Mapping[str, NullPolicy] = field(default_factory=dict)
+    kept_out: Callable[[str], bool] = frozenset[str]().__contains__
+    updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
     unknown: dict[str, None] = field(default_factory=dict)
     _setters: dict[str, Setter | None] = field(default_factory=dict)
@@ -155,6 +169,38 @@ class RowReader:
             custom=draft.custom,
             lists=tuple(dict.fromkeys((*self.lists, *draft.lists))),
             apollo_id=target_id,
+            changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
+        )
+
+    def read_deleted(
+        self, number: int, record: Mapping[str, object], values: Values, lists: tuple[str, ...]
+    ) -> Row:
+        """The row of a record that was deleted at its source; of its own values only the ids count.
+
+        Raises:
+            RecordError: Nothing tells which row it was.
+        """
+        key = self._key(record)
+        draft = _Draft()
+        for name in (self.target.match_field, APOLLO_ID):
+            with suppress(RecordError):
+                setter = self._setter(name)
+                if setter is not None:
+                    setter(name, record.get(name), draft)
+        match_key = draft.values.get(self.target.match_field)
+        target_id = self._target_id(draft, key)
+        if not key and match_key is None and target_id is None:
+            raise RecordError(
+                self.target.missing_match, "nothing tells which row was deleted: it has no key"
+            )
+        return Row(
+            number=number,
+            key=key or (match_key or target_id,),
+            match_key=match_key,
+            values=dict(values),
+            lists=lists,
+            apollo_id=target_id,
+            deleted=True,
         )
 
     def place(self, name: str) -> bool:
@@ -201,13 +247,17 @@ class RowReader:
         if name == APOLLO_ID:
             return self._set_apollo_id
         if name == LABEL_NAMES:
-            return _set_lists
-        if name in NAMED_FIELDS[self.target.kind]:
-            return self._named_setter(NAMED_FIELDS[self.target.kind][name])
+            return _leave_out if self.kept_out(name) else _set_lists
+        named = NAMED_FIELDS[self.target.kind].get(name)
+        if named is not None:
+            return _leave_out if self.kept_out(named) else self._named_setter(name, named)
         field = self.target.fields.get(name)
         if field is not None and (field.create or field.update or field.bulk):
-            return self._field_setter(field)
+            return _leave_out if self.kept_out(name) else self._field_setter(field)
         return self._custom_setter(name)
+
+    def _clears(self, name: str) -> bool:
+        return self.null_policies.get(name, self.null_policy) is NullPolicy.CLEAR
 
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
         # An insert creates: the id of another record has no say in it.
@@ -216,7 +266,7 @@ class RowReader:
 
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise
-        clears = self.null_policy is NullPolicy.CLEAR and field.name != self.target.match_field
+        clears = self._clears(field.name) and field.name != self.target.match_field
 
         def set_field(name: str, value: object, draft: _Draft) -> None:
             if value is None and not clears:
@@ -230,8 +280,8 @@ class RowReader:
 
         return set_field
 
-    def _named_setter(self, field_name: str) -> Setter:
-        clears = self.null_policy is NullPolicy.CLEAR
+    def _named_setter(self, name: str, field_name: str) -> Setter:
+        clears = self._clears(name)
 
         def set_by_name(name: str, value: object, draft: _Draft) -> None:
             written = normalising.text(name, value)
@@ -252,7 +302,9 @@ class RowReader:
             self.unknown[name] = None
             return None
         field_id, normalise = place
-        clears = self.null_policy is NullPolicy.CLEAR
+        if self.kept_out(field_id):
+            return _leave_out
+        clears = self._clears(name)
 
         def set_custom(name: str, value: object, draft: _Draft) -> None:
             found = None if value is None else normalise(name, value)
@@ -260,6 +312,10 @@ class RowReader:
                 draft.custom[field_id] = found
 
         return set_custom
+
+
+def _leave_out(name: str, value: object, draft: _Draft) -> None:
+    """For a property whose field no row may write."""
 
 
 def _set_lists(name: str, value: object, draft: _Draft) -> None:

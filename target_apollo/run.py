@@ -28,10 +28,14 @@ from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.limits import WriteLimits
 from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
+from target_apollo.reckoning import Reckoner
+from target_apollo.rehearsing.rehearsal import Rehearsal
 from target_apollo.rejects import Former, RejectsFile
+from target_apollo.reporting.plan import plan_sentences
 from target_apollo.reporting.summary import RunReport, summary_line, write_summary
 from target_apollo.rows import key_text
 from target_apollo.settings import Settings
+from target_apollo.update_routes import UpdateRoutes
 
 #: Rejected records that get a log line of their own, per reason; the file has them all.
 _LOGGED_REJECTS = 5
@@ -49,6 +53,7 @@ class Received:
         record: The record before stream maps; what the rejects file holds.
         former: What an earlier run said of it, where it was rejected before.
         length: Bytes of its line, of which what it takes in memory is a multiple.
+        deleted: Whether the tap marks its row as deleted.
     """
 
     number: int
@@ -58,6 +63,7 @@ class Received:
     key_properties: tuple[str, ...]
     former: Former | None = None
     length: int = 0
+    deleted: bool = False
 
     @property
     def key(self) -> str:
@@ -74,6 +80,7 @@ class Run:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self._progress_said_at = time.monotonic()
+        self._said_deleted: set[str] = set()
         self.report = RunReport(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
@@ -92,7 +99,15 @@ class Run:
             quota_share=settings.quota_share,
             learns_limits=True,
         )
-        self.client = ApolloClient(self.transport)
+        self.rehearsal = Rehearsal(self.transport) if settings.dry_run else None
+        self.client = ApolloClient(self.rehearsal.transport if self.rehearsal else self.transport)
+        self._estimate: Mapping[str, Any] = {}
+        #: What the run came to; empty until it has ended.
+        self.summary: Mapping[str, Any] = {}
+        self.reckoner = Reckoner(
+            self.transport.standings, None if settings.dry_run else self.logger
+        )
+        self.update_routes = UpdateRoutes(self.transport.quota, settings.quota_share, logger)
         self.directory = Directory(self.client, settings.custom_fields, logger)
 
     @cached_property
@@ -116,7 +131,9 @@ class Run:
                 exit_code=2,
             ) from refusal
         self.logger.info(
-            "Run %s writes to Apollo team %s at %s",
+            "Run %s writes to Apollo team %s at %s"
+            if self.rehearsal is None
+            else "Dry run %s plans for Apollo team %s at %s and writes nothing",
             self.run_id,
             team,
             self.settings.api_url,
@@ -133,8 +150,9 @@ class Run:
         """
         if not self.settings.ledger_url:
             return None
+        url = self.settings.ledger_url
         try:
-            ledger = Ledger.open(self.settings.ledger_url)
+            ledger = self.rehearsal.ledger(url) if self.rehearsal else Ledger.open(url)
         except LedgerError as problem:
             raise RunError(str(problem), exit_code=2) from problem
         ledger.begin_run(
@@ -145,6 +163,19 @@ class Run:
             self.report.started_at,
         )
         return ledger
+
+    @property
+    def advances_state(self) -> bool:
+        """Whether STATE passes: not where nothing is written, nor where only a part is read."""
+        return not self.settings.dry_run and self.settings.max_records is None
+
+    def say_left_unread(self) -> None:
+        """Says that `max_records` ended the reading."""
+        self.logger.info(
+            "max_records: the first %d records are read and have their outcome; the rest of the "
+            "input is passed over, and STATE is not advanced.",
+            self.settings.max_records,
+        )
 
     def settle(self, received: Received, outcome: Outcome) -> None:
         """Counts the outcome of a record that was not rejected."""
@@ -164,14 +195,15 @@ class Run:
                 {},
             )
         try:
-            self.rejects.append(
-                received.stream,
-                received.schema,
-                received.key_properties,
-                received.record,
-                rejection,
-                received.former,
-            )
+            if self.rehearsal is None:
+                self.rejects.append(
+                    received.stream,
+                    received.schema,
+                    received.key_properties,
+                    received.record,
+                    rejection,
+                    received.former,
+                )
         except OSError as problem:
             raise self._unwritable(problem) from problem
         self.on_outcome(received)
@@ -187,7 +219,9 @@ class Run:
             RunError: The rejects file can't be written.
         """
         try:
-            if isinstance(line, int):
+            if self.rehearsal is not None:
+                pass
+            elif isinstance(line, int):
                 self.rejects.append_long_line(line, line_number, rejection)
             else:
                 self.rejects.append_line(line, line_number, rejection)
@@ -217,8 +251,13 @@ class Run:
             raise RunError(
                 f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
                 f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
-                f"stopped. See {self.rejects.path} for the reasons."
+                f"stopped. See {self.rejects_place} for the reasons."
             )
+
+    @property
+    def rejects_place(self) -> str:
+        """Where it stands why records were rejected, for sentences."""
+        return str(self.rejects.path) if self.rehearsal is None else "the log and the summary"
 
     def note_unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
         """Says once per stream which properties have no place in Apollo.
@@ -270,9 +309,40 @@ class Run:
             extra={"received": received, "outcomes": counts},
         )
 
+    def say_deletions_ignored(self, stream: str) -> None:
+        """Says once per stream that deletions at the source change nothing in Apollo."""
+        if stream not in self._said_deleted:
+            self._said_deleted.add(stream)
+            self.logger.info(
+                "Stream '%s': rows are marked as deleted; their records stay as they are "
+                "(on_delete).",
+                stream,
+            )
+
+    def say_vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
+        """Says why rows that a table no longer holds are not looked for."""
+        why = (
+            "a record came that can't be told from others, or none at all"
+            if has_ledger
+            else "there is no ledger that knows which rows there were (ledger_url)"
+        )
+        self.logger.warning(
+            "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
+            "record was moved (on_delete).",
+            stream,
+            why,
+        )
+
     def close(self) -> None:
         """Ends threads and connections."""
         self.parallel.close()
+        if self.rehearsal is not None:
+            self._estimate = self.rehearsal.estimate(
+                quota_share=self.settings.quota_share,
+                max_wait_seconds=self.settings.max_wait_seconds,
+                parallel_requests=self.settings.parallel_requests,
+            )
+            self.rehearsal.close()
         self.transport.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
@@ -289,14 +359,28 @@ class Run:
 
     def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
-        api = {**self.transport.counters.snapshot(), "quota": self.transport.quota.snapshot()}
+        api = {
+            **self.transport.counters.snapshot(),
+            "quota": self.transport.quota.snapshot(),
+            "closed": self.update_routes.closed,
+        }
         summary = self.report.summary(
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
+        summary |= {
+            "dry_run": self.settings.dry_run,
+            "max_records": self.settings.max_records,
+            "estimate": self._estimate or {"requests": self.reckoner.requests},
+        }
+        self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
         level = logging.INFO if exit_code == 0 else logging.ERROR
-        self.logger.log(level, "%s", summary_line(summary), extra={"summary": summary})
+        if self.settings.dry_run:
+            for sentence in plan_sentences(summary):
+                self.logger.info("Plan: %s", sentence)
+        logged = {name: value for name, value in summary.items() if name != "diffs"}
+        self.logger.log(level, "%s", summary_line(summary), extra={"summary": logged})
         try:
             write_summary(path, summary)
         except OSError as problem:
@@ -324,7 +408,7 @@ class Run:
                 "Further records of %s rejected as %s are in %s only.",
                 stream,
                 rejection.reason.value,
-                self.rejects.path,
+                self.rejects.path if self.rehearsal is None else "the summary, by their number,",
             )
 
     def _unwritable(self, problem: OSError) -> RunError:

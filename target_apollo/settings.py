@@ -1,4 +1,4 @@
-"""The settings: their JSON schema, which makes ``--about`` and the README, and their typed form."""
+"""The settings in their typed form, and a sentence for each that is wrong."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from singer_sdk import typing as th
 
 from target_apollo import credential_settings
 from target_apollo.api import check_api_url
 from target_apollo.objects import ObjectKind
+from target_apollo.on_delete import OnDelete
+from target_apollo.policy import FieldPolicy, policy_problems
 from target_apollo.rows import Mode, NullPolicy
-
-_MODES = [mode.value for mode in Mode]
-_OBJECTS = [kind.value for kind in ObjectKind]
+from target_apollo.settings_schema import SCHEMA
+from target_apollo.update_method import UpdateMethod
 
 
 class SettingsError(Exception):
@@ -30,180 +30,13 @@ class SettingsError(Exception):
         super().__init__(" ".join(self.problems))
 
 
-def _whole(low: int, high: int) -> Any:
-    return th.IntegerType(minimum=low, maximum=high)
-
-
-_STREAM = th.ObjectType(
-    th.Property("object", th.StringType(allowed_values=_OBJECTS)),
-    th.Property("mode", th.StringType(allowed_values=_MODES)),
-    th.Property("key", th.ArrayType(th.StringType)),
-    additional_properties=False,
-)
-
-SCHEMA: dict[str, Any] = th.PropertiesList(
-    *credential_settings.PROPERTIES,
-    th.Property(
-        "api_url",
-        th.StringType,
-        default="https://api.apollo.io/api/v1",
-        description="Where Apollo's API is. Plain http is refused except for this machine.",
-    ),
-    th.Property(
-        "mode",
-        th.StringType(allowed_values=_MODES),
-        default="upsert",
-        description="`insert` creates and leaves what exists alone, `update` changes records by "
-        "their Apollo id, `upsert` creates what is new and updates what differs.",
-    ),
-    th.Property(
-        "streams",
-        th.ObjectType(additional_properties=_STREAM),
-        default={},
-        description="Per stream name or glob: `object` (`contacts` or `accounts`), `mode`, `key` "
-        "(properties that identify a row). Without it the object is read off the stream's name.",
-    ),
-    th.Property(
-        "null_policy",
-        th.StringType(allowed_values=[policy.value for policy in NullPolicy]),
-        default="ignore",
-        description="`ignore`: a null is not sent; `clear`: a null empties the field in Apollo.",
-    ),
-    th.Property(
-        "custom_fields",
-        th.ObjectType(additional_properties=th.StringType),
-        default={},
-        description="Property of the stream -> label of the custom field, where they differ.",
-    ),
-    th.Property(
-        "unknown_fields",
-        th.StringType(allowed_values=["warn", "ignore", "fail"]),
-        default="warn",
-        description="Properties that are no field and no custom field: `warn` drops them and says "
-        "so once, `ignore` drops them, `fail` ends the run before anything is written.",
-    ),
-    th.Property(
-        "lists",
-        th.ArrayType(th.StringType),
-        default=[],
-        description="Apollo lists that every written record is added to, beside its own "
-        "`label_names`.",
-    ),
-    th.Property(
-        "batch_size",
-        _whole(1, 100),
-        default=100,
-        description="Records per bulk request.",
-    ),
-    th.Property(
-        "parallel_requests",
-        _whole(1, 32),
-        default=4,
-        description="Requests that are under way at the same time.",
-    ),
-    th.Property(
-        "max_retries",
-        _whole(0, 20),
-        default=3,
-        description="Further tries after a connection error, a timeout, 408 or 5xx.",
-    ),
-    th.Property(
-        "request_timeout_seconds",
-        th.NumberType(minimum=1, maximum=600),
-        default=60,
-        description="Longest wait for an answer.",
-    ),
-    th.Property(
-        "quota_share",
-        th.NumberType(exclusive_minimum=0, maximum=1),
-        default=1.0,
-        description="Part of each of Apollo's rate limits after which a run sends nothing; the "
-        "rest of the minute, hour or day is left to people and other tools.",
-    ),
-    th.Property(
-        "max_wait_seconds",
-        th.NumberType(minimum=0, maximum=86_400),
-        default=900,
-        description="Longest wait for Apollo's rate limit; a longer one ends the run with exit "
-        "code 3, and the next run goes on from there.",
-    ),
-    th.Property(
-        "ledger_url",
-        th.StringType,
-        default="sqlite:///.target-apollo/ledger.db",
-        description="SQLAlchemy URL of the ledger, which knows what each row became in Apollo: "
-        "SQLite or PostgreSQL. Empty: no ledger, which costs requests but makes no duplicates.",
-    ),
-    th.Property(
-        "full_resync",
-        th.BooleanType,
-        default=False,
-        description="Take no row for unchanged: every row is written again, after somebody "
-        "deleted or edited records in Apollo.",
-    ),
-    th.Property(
-        "rejects_path",
-        th.StringType,
-        default=".target-apollo/rejects.singer",
-        description="Singer file to which rejected records are appended (mode 0600).",
-    ),
-    th.Property(
-        "on_record_error",
-        th.StringType(allowed_values=["reject", "fail"]),
-        default="reject",
-        description="`reject`: a bad record goes to the rejects file and the run goes on; `fail`: "
-        "it ends the run.",
-    ),
-    th.Property(
-        "max_rejected_percent",
-        th.NumberType(minimum=0, maximum=100),
-        default=5,
-        description="More rejected records than this at the end: exit code 1.",
-    ),
-    th.Property(
-        "abort_rejected_percent",
-        th.NumberType(minimum=0, maximum=100),
-        default=50,
-        description="More rejected records than this, once 100 have an outcome: the run stops.",
-    ),
-    th.Property(
-        "max_creates",
-        _whole(0, 1_000_000_000),
-        description="A run that would create more records than this stops before it does.",
-    ),
-    th.Property(
-        "max_updates",
-        _whole(0, 1_000_000_000),
-        description="The same for updates of existing records.",
-    ),
-    th.Property(
-        "summary_path",
-        th.StringType,
-        description="JSON summary of the run; default `.target-apollo/runs/<run id>.json`.",
-    ),
-    th.Property(
-        "state_interval_seconds",
-        th.NumberType(minimum=0, maximum=3_600),
-        default=1,
-        description="STATE is written at most this often; the last one always.",
-    ),
-    th.Property(
-        "max_record_age_seconds",
-        th.NumberType(minimum=1, maximum=86_400),
-        default=60,
-        description="A partial batch older than this is written, so that a slow stream does not "
-        "hold STATE back.",
-    ),
-    additional_properties=False,
-).to_dict()
-
-
 @dataclass(frozen=True)
 class StreamSettings:
     """What is done with one stream."""
 
     kind: ObjectKind
     mode: Mode
+    update_method: UpdateMethod
     key: tuple[str, ...] | None
 
 
@@ -219,8 +52,13 @@ class Settings:
     token_path: str
     api_url: str
     mode: Mode
+    update_method: UpdateMethod
     streams: Mapping[str, Mapping[str, Any]]
+    field_policy: Mapping[str, FieldPolicy]
+    updated_at_field: str
     null_policy: NullPolicy
+    null_policy_per_field: Mapping[str, NullPolicy]
+    on_delete: OnDelete
     custom_fields: Mapping[str, str]
     unknown_fields: str
     lists: tuple[str, ...]
@@ -238,6 +76,9 @@ class Settings:
     abort_rejected_percent: float
     max_creates: int | None
     max_updates: int | None
+    max_records: int | None
+    dry_run: bool
+    sample_diffs: int
     summary_path: str | None
     state_interval_seconds: float
     max_record_age_seconds: float
@@ -254,7 +95,15 @@ class Settings:
         }
         own["api_url"] = check_api_url(config["api_url"])
         own["mode"] = Mode(config["mode"])
+        own["update_method"] = UpdateMethod(config["update_method"])
+        own["field_policy"] = {
+            name: FieldPolicy(policy) for name, policy in config["field_policy"].items()
+        }
         own["null_policy"] = NullPolicy(config["null_policy"])
+        own["null_policy_per_field"] = {
+            name: NullPolicy(policy) for name, policy in config["null_policy_per_field"].items()
+        }
+        own["on_delete"] = OnDelete.of(config["on_delete"])
         own["lists"] = tuple(config["lists"])
         return cls(**own)
 
@@ -284,7 +133,8 @@ class Settings:
         key = own.get("key")
         return StreamSettings(
             kind=ObjectKind(kind),
-            mode=Mode(own["mode"]) if "mode" in own else self.mode,
+            mode=Mode(own.get("mode", self.mode)),
+            update_method=UpdateMethod(own.get("update_method", self.update_method)),
             key=tuple(key) if key else None,
         )
 
@@ -317,6 +167,14 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
             check_api_url(url)
         except ValueError as problem:
             found.append(str(problem))
+    if isinstance(config.get("on_delete"), str):
+        try:
+            OnDelete.of(config["on_delete"])
+        except ValueError as problem:
+            found.append(str(problem))
+    if not found and isinstance(config.get("field_policy"), dict):
+        named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
+        found += policy_problems(named)
     return found + credential_settings.credential_problems(config)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from target_apollo.settings import SCHEMA
+from target_apollo.settings_schema import SCHEMA
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
+from target_apollo.comparing import Comparer
+from target_apollo.deletions import Place, move_vanished
+from target_apollo.ledger import source_key
 from target_apollo.linking import StreamLinks
+from target_apollo.memory import Memory
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import Outcome, RecordError, Rejection
 from target_apollo.planning import collapse, duplicates
+from target_apollo.policy import Policies
 from target_apollo.reading import LONGEST_LINE
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.run import Received
+from target_apollo.strays import find_strays
+from target_apollo.stream_policies import stream_policies, updated_at_field
 from target_apollo.validating import CompiledValidator
+from target_apollo.vanished import SeenKeys
 from target_apollo.writing import Writer
 
 if TYPE_CHECKING:
@@ -56,18 +64,35 @@ class ApolloSink(BatchSink):
             properties=frozenset(schema.get("properties", {})),
             names=self._run.directory,
             null_policy=self._run.settings.null_policy,
+            null_policies=self._run.settings.null_policy_per_field,
+            kept_out=lambda name: self._policies.keeps_out(name),
+            updated_at_field=updated_at_field(self._run.settings),
             lists=self._run.settings.lists,
         )
         self._writer = Writer(
             client=self._run.client,
             target=self.target_object,
             mode=self._own.mode,
+            update_method=self._own.update_method,
+            update_routes=self._run.update_routes,
             batch_size=self._run.settings.batch_size,
             parallel=self._run.parallel,
             directory=self._run.directory,
             limits=self._run.limits,
             run_started=self._run.report.started_at,
+            reckon=self._run.reckoner.reckon,
             settle=self._settle,
+            intend=self._intend,
+            comparer=Comparer(
+                client=self._run.client,
+                target=self.target_object,
+                parallel=self._run.parallel,
+                directory=self._run.directory,
+                policies=lambda: self._policies,
+                note_protected=lambda names: self._run.report.count_protected(
+                    self.target_object.kind.value, names
+                ),
+            ),
             is_anothers=lambda row, apollo_id: (
                 self._links is not None and self._links.is_anothers(row, apollo_id)
             ),
@@ -77,6 +102,8 @@ class ApolloSink(BatchSink):
         )
         #: Number of the oldest record without an outcome; STATE may not pass it.
         self.oldest_pending: int | None = None
+        #: Keys that came in this run, where rows that no longer come have their record moved.
+        self._seen = SeenKeys()
         #: Bytes of the lines whose records wait for the next flush.
         self._held_bytes = 0
 
@@ -124,28 +151,66 @@ class ApolloSink(BatchSink):
         rows = []
         for received, record in records:
             try:
-                rows.append(self._reader.read(received.number, record))
+                row = self._read(received, record)
+                if row is not None:
+                    rows.append(row)
             except RecordError as problem:
                 self._run.reject(self._open.pop(received.number), problem.rejection)
         self._run.report.count_duplicates(self.stream_name, duplicates(rows))
         self._write(collapse(rows))
         self._run.check_limits()
 
+    def _read(self, received: Received, record: dict[str, Any]) -> Row | None:
+        """The row of a record; None where it was deleted and that is ignored."""
+        on_delete = self._run.settings.on_delete
+        if on_delete:
+            self._note_seen(record)
+        if not received.deleted:
+            return self._reader.read(received.number, record)
+        if not on_delete:
+            self._run.settle(self._open.pop(received.number), Outcome.SKIPPED)
+            self._run.say_deletions_ignored(self.stream_name)
+            return None
+        place = self._place
+        return self._reader.read_deleted(received.number, record, place.values, place.lists)
+
+    def _note_seen(self, record: dict[str, Any]) -> None:
+        try:
+            key = [record.get(name) for name in self._reader.key_properties]
+            self._seen.add([source_key(key)])
+        except ValueError:
+            self._seen.unsure = True
+
+    def is_unsure_of_keys(self) -> None:
+        """Notes that a record was lost on its way here: its row must not be taken for gone."""
+        self._seen.unsure = True
+
+    def move_vanished(self) -> None:
+        """Moves the records of rows that a table sent as a whole no longer holds.
+
+        Raises:
+            RunError: So many are gone that somebody should look first.
+            ApolloError, LedgerError: The run can't go on.
+        """
+        move_vanished(
+            self._run, self.target_object, self.stream_name, self._links, self._seen, self._place
+        )
+
     def _write(self, rows: Sequence[Row]) -> None:
         links = self._links
         if links is None:
-            self._writer.write(self._with_ids(rows), {})
+            self._writer.write(self._with_ids(rows), Memory(), {})
             return
         formers = {number: r.former for number, r in self._open.items() if r.former is not None}
-        recalled = links.recall(rows, formers)
+        memory = links.recall(rows, formers)
         try:
-            for row, outcome, apollo_id in recalled.settled:
+            for row, outcome, apollo_id in memory.settled:
                 self._count(row, outcome, None)
                 if apollo_id:
                     self._writer.know_id(row, apollo_id)
-            open_rows = self._with_ids(recalled.open)
-            links.intend(open_rows)
-            self._writer.write(open_rows, recalled.unfinished)
+            open_rows = self._with_ids(memory.open)
+            strays = find_strays(self._run.client, self.target_object, memory.strayed)
+            self._writer.write(open_rows, memory, strays)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
             self._run.keep_rejects()
@@ -156,9 +221,9 @@ class ApolloSink(BatchSink):
         if self._own.mode is not Mode.UPDATE:
             return rows
         for row in rows:
-            if row.apollo_id is None:
-                self._settle(row, Outcome.REJECTED, None, UPDATE_NEEDS_ID)
-        return [row for row in rows if row.apollo_id is not None]
+            if row.apollo_id is None and not row.deleted:
+                self._settle(row, Outcome.REJECTED, None, UPDATE_NEEDS_ID, None)
+        return [row for row in rows if row.apollo_id is not None or row.deleted]
 
     @cached_property
     def _links(self) -> StreamLinks | None:
@@ -176,6 +241,26 @@ class ApolloSink(BatchSink):
             full_resync=self._run.settings.full_resync,
         )
 
+    @cached_property
+    def _policies(self) -> Policies:
+        return stream_policies(
+            self._run.settings,
+            self.target_object,
+            self._run.directory,
+            self.stream_name,
+            self.schema.get("properties", {}),
+        )
+
+    @cached_property
+    def _place(self) -> Place:
+        """Where the records of deleted rows are moved."""
+        directory = self._run.directory
+        return Place.of(self._run.settings.on_delete, self.target_object, directory)
+
+    def _intend(self, rows: Sequence[Row]) -> None:
+        if self._links is not None:
+            self._links.intend(rows)
+
     def mark_drained(self) -> None:
         """Lets STATE pass the records of the flush."""
         super().mark_drained()
@@ -184,8 +269,9 @@ class ApolloSink(BatchSink):
         self._target.pass_state()
 
     def _say_unknown_fields(self) -> None:
-        # Before anything is written, since unknown_fields may be "fail". A record's property that
-        # its schema lacks is met later; it is dropped like the others.
+        # Before anything is written, since unknown_fields may be "fail" and a policy may name what
+        # there is not. A record's property that its schema lacks is met later, and dropped too.
+        _ = self._policies
         passive = {
             *self._reader.key_properties,
             *self._target.bookmark_properties(self.stream_name),
@@ -203,9 +289,12 @@ class ApolloSink(BatchSink):
         outcome: Outcome,
         apollo_id: str | None,
         why: Rejection | None,
+        updated_at: str | None,
     ) -> None:
         if self._links is not None:
-            self._links.note(row, outcome, apollo_id, why)
+            self._links.note(row, outcome, apollo_id, why, updated_at)
+        if row.deleted and outcome is Outcome.UPDATED:
+            self._run.report.count_deleted(self.stream_name)
         self._count(row, outcome, why)
 
     def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:

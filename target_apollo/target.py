@@ -25,6 +25,7 @@ from singer_sdk.sinks import Sink
 
 from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
+from target_apollo.deletions import is_deleted
 from target_apollo.ending import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.environment import read_environment
 from target_apollo.intake import rejection_of, too_wide
@@ -33,7 +34,8 @@ from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.reading import LineReader, Message, StopReading, too_long
 from target_apollo.rejects import UNREADABLE_STREAM, Former, without_reject
 from target_apollo.run import Received, Run
-from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
+from target_apollo.settings import Settings, SettingsError, problems_of
+from target_apollo.settings_schema import SCHEMA
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.stopping import Stopping
 
@@ -86,6 +88,7 @@ class TargetApollo(Target):
         self._reader.on_unreadable = self._reject_line
         self._reader.on_too_long = self._reject_long_line
         self._reader.on_idle = self._write_aged
+        self._reader.most_records = self.run.settings.max_records
 
     # --- settings
 
@@ -165,16 +168,19 @@ class TargetApollo(Target):
     def _process_record_message(self, message_dict: Message) -> None:
         stream = message_dict["stream"]
         described = self._schemas.get(stream, {})
+        deleted = is_deleted(message_dict["record"])
         former = Former.taken_from(message_dict["record"])
         self.taken = False
         self.receiving = Received(
             number=self._checkpoint.next_record(),
             stream=stream,
-            record=message_dict["record"],
+            # The SDK takes the mark of a deletion out of the record that goes on.
+            record=dict(message_dict["record"]) if deleted else message_dict["record"],
             schema=described.get("schema"),
             key_properties=tuple(described.get("key_properties") or ()),
             former=former,
             length=self._reader.line_length,
+            deleted=deleted,
         )
         if stream == UNREADABLE_STREAM or (former and former.run_id == self.run.run_id):
             self._leave_out(_UNREADABLE if stream == UNREADABLE_STREAM else _OWN_REJECT)
@@ -200,7 +206,20 @@ class TargetApollo(Target):
             self._said.add(why)
             self.logger.warning("%s", why)
 
+    def _process_activate_version_message(self, message_dict: Message) -> None:
+        """Moves the records of rows that are gone, after a tap has sent a table as a whole."""
+        # The SDK's own form would warn for each message and expect a schema with its metadata.
+        if not self.run.settings.on_delete:
+            return
+        for stream_map in self.mapper.stream_maps.get(message_dict["stream"], ()):
+            sink = self._sinks_active.get(stream_map.stream_alias)
+            if isinstance(sink, ApolloSink):
+                self.drain_one(sink)
+                sink.move_vanished()
+
     def _reject_received(self, rejection: Rejection) -> None:
+        for sink in self._sinks():
+            sink.is_unsure_of_keys()
         self.run.reject(self.receiving, rejection)
         self.run.check_limits()
 
@@ -209,6 +228,8 @@ class TargetApollo(Target):
         if self.run.settings.on_record_error == "fail":
             raise InvalidInputLine(f"{sentence}.")
         self._checkpoint.next_record()
+        for sink in self._sinks():
+            sink.is_unsure_of_keys()
         self.run.reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
         self.run.check_limits()
 
@@ -241,6 +262,8 @@ class TargetApollo(Target):
         Args:
             last: Whether the run is at its end, where the interval between STATEs does not count.
         """
+        if not self.run.advances_state:
+            return
         now = time.monotonic()
         interval = self.run.settings.state_interval_seconds
         if not last and now - self._state_passed_at < interval:
@@ -261,6 +284,9 @@ class TargetApollo(Target):
         """Writes what is pending, unless a signal ended the reading, and ends the run."""
         if not self._stopping.signal_number:
             super().process_endofpipe()
+        if self._reader.ended_early:
+            self.run.say_left_unread()
+            self._reader.pass_over_rest()
         self.finish(None)
 
     def finish(self, problem: BaseException | None) -> Ending | None:
@@ -283,7 +309,7 @@ class TargetApollo(Target):
             ending = verdict(
                 self.run.report.rejected_percent,
                 self.run.settings.max_rejected_percent,
-                self.run.rejects.path,
+                self.run.rejects_place,
             )
         self.ending = ending or Ending(1, "A defect of target-apollo ended the run.")
         self.run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)

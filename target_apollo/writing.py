@@ -9,31 +9,38 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 
 from target_apollo.api import ApolloClient, ApolloError, RequestRefused
-from target_apollo.changes import changes, left_to_write
+from target_apollo.changes import left_to_write
+from target_apollo.comparing import Comparer, Known
 from target_apollo.creating import create, why_unmatched
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
+from target_apollo.finding import find_record
 from target_apollo.limits import WriteLimits
 from target_apollo.matching import Match, Matched
+from target_apollo.memory import Memory
+from target_apollo.moments import moment
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.parallel import Parallel
+from target_apollo.pending_updates import Update
 from target_apollo.planning import CreateRequest, create_requests, waves
+from target_apollo.reckoning import Reckon, take_no_note
 from target_apollo.refusals import (
     custom_field_rejection,
     is_gone,
     rejection,
 )
 from target_apollo.rows import Mode, Row
-from target_apollo.updating import Update, Updater
+from target_apollo.strays import CLOCKS_DIFFER_BY
+from target_apollo.update_method import UpdateMethod
+from target_apollo.update_routes import UpdateRoutes
+from target_apollo.updating import Updater
 
-_CLOCKS_DIFFER_BY = timedelta(minutes=5)
-
-Settle = Callable[[Row, Outcome, "str | None", "Rejection | None"], None]
+Settle = Callable[[Row, Outcome, "str | None", "Rejection | None", "str | None"], None]
 
 
 @dataclass
@@ -41,59 +48,104 @@ class Writer:
     """Writes the rows of one stream; one instance a sink, used by one thread at a time.
 
     Attributes:
-        settle: Called once for each row with outcome, Apollo id and, where rejected, why.
-        directory: Knows the ids of Apollo's lists, and learns the accounts that are written.
+        settle: Called once for each row with outcome, Apollo id, why where it is rejected, and
+            Apollo's `updated_at` of the record where its answer told.
+        intend: Told the rows for which requests are about to go out.
+        directory: Learns the accounts that are written.
+        comparer: Says what existing records need.
         is_anothers: Whether an Apollo id is known as that of another source key.
+        reckon: Told how many requests are about to be sent.
     """
 
     client: ApolloClient
     target: ObjectType
     mode: Mode
+    update_method: UpdateMethod
+    update_routes: UpdateRoutes
     batch_size: int
     parallel: Parallel
     settle: Settle
+    intend: Callable[[Sequence[Row]], None]
     directory: Directory
+    comparer: Comparer
     note_unwritable: Callable[[Sequence[str]], None]
     limits: WriteLimits
     is_anothers: Callable[[Row, str], bool]
     run_started: datetime
+    reckon: Reckon = take_no_note
     _known: dict[str, Json] = field(default_factory=dict)
-    _unfinished: Mapping[int, datetime] = field(default_factory=dict)
+    _memory: Memory = field(default_factory=Memory)
+    _strays: Mapping[int, Json] = field(default_factory=dict)
+    #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
+    _rows: Mapping[int, Row] = field(default_factory=dict)
 
-    def write(self, rows: Sequence[Row], unfinished: Mapping[int, datetime]) -> None:
+    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> None:
         """Writes the rows of a flush, collapsed; all are settled when it returns.
 
         Args:
-            unfinished: Numbers of rows that an earlier run sent without learning what became of
-                them, and when that run began.
+            memory: What earlier runs left to say about the rows.
+            strays: By number, records that earlier runs made of rows under another match key.
 
         Raises:
             ApolloError: The run can't go on. Rows that were confirmed until then are settled, the
                 others are not.
         """
         self._known = {}
-        self._unfinished = unfinished
+        self._memory = memory
+        self._strays = strays
+        self._rows = {row.number: row for row in rows}
         for wave in waves(self.target, rows):
             self._write_wave(wave)
 
     def _write_wave(self, wave: Sequence[Row]) -> None:
         new: list[Row] = []
+        known: list[Known] = []
         updates: list[Update] = []
         for row in wave:
-            known = self._known.get(row.match_key or "")
-            if self.mode is Mode.INSERT and known is not None:
-                self._settle(row, Outcome.EXISTING, known)
+            record = self._strays.get(row.number) or self._known.get(row.match_key or "")
+            if row.deleted:
+                self._move_deleted(row, record, updates)
+                continue
+            if self.mode is Mode.INSERT and record is not None:
+                self._leave_or_complete(Matched(row, Match.EXISTING, record), record, updates)
             elif row.apollo_id and self.mode is not Mode.INSERT:
-                updates.append(self._update_by_id(row, row.apollo_id))
-            elif known is not None:
-                updates.append(self._update_of(row, known))
+                known.append(Known(row, row.apollo_id, None))
+            elif record is not None:
+                known.append(Known(row, str(record["id"]), record))
             else:
                 new.append(row)
+        unread = self._compare(known, updates)
+        # On disk before anything goes out, so that a killed run is put right by the next.
+        self.intend([*[update.row for update in updates if update.changes], *new])
         # Updates first: one of them may give an address free that a new row carries.
-        self._update_all(updates, None)
+        self._update_all(updates, unread)
         updates = []
         failure = self._create_all(new, updates)
         self._update_all(updates, failure)
+
+    def _move_deleted(self, row: Row, record: Json | None, updates: list[Update]) -> None:
+        """Moves the record of a deleted row; there is nothing to do where there is none."""
+        if self.mode is not Mode.INSERT and row.apollo_id:
+            updates.append(self.comparer.compare_whole(Known(row, row.apollo_id, None)))
+            return
+        if record is None and row.match_key and self.mode is Mode.UPSERT:
+            record = find_record(self.client, self.target, row.match_key)
+        if record is None or self.mode is Mode.INSERT:
+            self.settle(row, Outcome.SKIPPED, None, None, None)
+        else:
+            known = Known(row, str(record["id"]), record)
+            updates.append(self.comparer.compare_whole(known))
+
+    def _compare(self, known: Sequence[Known], updates: list[Update]) -> ApolloError | None:
+        """Adds what existing records need to `updates`; returns a failure that ends the run."""
+        compared = self.comparer.compare(known, self._memory.left_at)
+        updates += compared.updates
+        gone: list[Row] = []
+        for row, apollo_id, refusal in compared.refused:
+            self._take_refusal(row, apollo_id, refusal, gone)
+        if compared.failure is None and gone:
+            self._write_wave(gone)
+        return compared.failure
 
     # --- creating
 
@@ -126,7 +178,9 @@ class Writer:
             self.batch_size,
             spare_existing=self.mode is Mode.INSERT,
         )
+        self.reckon({self.target.create_endpoint: len(requests)})
         failure: ApolloError | None = None
+        known: list[Known] = []
         results = self.parallel.run(
             [partial(create, self.client, self.target, request) for request in requests]
         )
@@ -137,59 +191,72 @@ class Writer:
                 raise result
             else:
                 for matched in result.matched:
-                    self._take_answer(request, matched, updates)
+                    self._take_answer(request, matched, updates, known)
                 for row, refusal in result.refused:
                     self._reject(row, rejection(self.target, None, refusal))
-        return failure
+        return self._compare(known, updates) or failure
 
-    def _take_answer(self, request: CreateRequest, matched: Matched, updates: list[Update]) -> None:
+    def _take_answer(
+        self,
+        request: CreateRequest,
+        matched: Matched,
+        updates: list[Update],
+        known: list[Known],
+    ) -> None:
         row, answer = matched.row, matched.answer
         if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
             self._reject(row, why_unmatched(self.target, matched))
             return
         self._know(row, answer)
-        if matched.match is Match.CREATED or self._created_before(matched, answer):
-            self.limits.created += 1
-            behind = left_to_write(self.target, request, row)
-            refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
-            if behind or refused:
-                updates.append(
-                    Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused)
-                )
-            else:
-                self._settle(row, Outcome.CREATED, answer)
+        if matched.match is Match.CREATED:
+            self._complete(request, row, answer, updates)
         elif self.mode is Mode.INSERT:
-            self._settle(row, Outcome.EXISTING, answer)
+            self._leave_or_complete(matched, answer, updates)
+        elif self._created_before(matched, answer):
+            updates.append(self.comparer.compare_whole(Known(row, str(answer["id"]), answer)))
         else:
-            updates.append(self._update_of(row, answer))
+            known.append(Known(row, str(answer["id"]), answer))
+
+    def _complete(
+        self, request: CreateRequest, row: Row, answer: Json, updates: list[Update]
+    ) -> None:
+        """Adds what bulk_create did not carry of a record that it made."""
+        self.limits.created += 1
+        behind = left_to_write(self.target, request, row)
+        refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
+        if behind or refused:
+            updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
+        else:
+            self._settle(row, Outcome.CREATED, answer)
+
+    def _leave_or_complete(self, matched: Matched, answer: Json, updates: list[Update]) -> None:
+        """Mode insert: what exists is left alone, unless the row itself has made it."""
+        row = matched.row
+        if row.number in self._strays or self._created_before(matched, answer):
+            self._know(row, answer)
+            self._complete(CreateRequest((row,)), row, answer, updates)
+        else:
+            self._settle(row, Outcome.EXISTING, answer)
 
     def _created_before(self, matched: Matched, answer: Json) -> bool:
-        """Whether an insert finds a record that it made itself by a try whose answer was lost.
+        """Whether a row finds a record that it made itself by a try whose answer was lost.
 
         Such a record lacks what bulk_create does not carry. One that was there before is older
         than the try.
         """
-        since = self._unfinished.get(matched.row.number)
+        since = self._memory.unfinished.get(matched.row.number)
         if since is None and matched.sent_before:
             since = self.run_started
-        if self.mode is not Mode.INSERT or since is None:
+        if since is None:
             return False
-        created_at = _moment(answer.get("created_at"))
+        created_at = moment(answer.get("created_at"))
         return (
             created_at is not None
-            and created_at >= since - _CLOCKS_DIFFER_BY
+            and created_at >= since - CLOCKS_DIFFER_BY
             and not self.is_anothers(matched.row, str(answer["id"]))
         )
 
     # --- updating
-
-    def _update_by_id(self, row: Row, apollo_id: str) -> Update:
-        return Update(row, apollo_id, None, changes(self.target, row, None, {}), Outcome.UPDATED)
-
-    def _update_of(self, row: Row, answer: Json) -> Update:
-        lists = self.directory.list_ids(self.target.kind) if row.lists else {}
-        needed = changes(self.target, row, answer, lists)
-        return Update(row, str(answer["id"]), answer, needed, Outcome.UPDATED)
 
     def _update_all(
         self, updates: Sequence[Update], failure: ApolloError | RunError | None
@@ -205,11 +272,11 @@ class Writer:
             rounds[place].append(update)
         gone: list[Row] = []
         for number, members in enumerate(rounds):
-            if number:
-                members = [self._seen_again(update) for update in members]
+            if number and failure is None:
+                members, failure = self._seen_again(members)
             idle = [update for update in members if not update.changes]
             for update in idle:
-                self._finish(update)
+                self._finish(update, update.answer)
             if failure is None:
                 failure = self._update_allowed([u for u in members if u.changes], gone)
         if failure is not None:
@@ -237,59 +304,82 @@ class Writer:
                 reached = problem
         return failure or reached
 
-    def _seen_again(self, update: Update) -> Update:
-        """An update after another row of the same Apollo record has been written."""
-        if update.answer is None:
-            return update
-        return self._update_of(update.row, self._known.get(update.apollo_id, update.answer))
+    def _seen_again(self, updates: Sequence[Update]) -> tuple[list[Update], ApolloError | None]:
+        """Updates after other rows of the same Apollo records have been written."""
+        seen = [update for update in updates if update.answer is None]
+        again = [
+            Known(
+                self._rows[update.row.number],
+                update.apollo_id,
+                self._known.get(update.apollo_id, update.answer),
+            )
+            for update in updates
+            if update.answer is not None
+        ]
+        failure = self._compare(again, seen)
+        return seen, failure
 
     def _update_round(self, updates: Sequence[Update], gone: list[Row]) -> ApolloError | None:
-        updater = Updater(self.client, self.target, self.parallel)
+        updater = Updater(
+            self.client,
+            self.target,
+            self.parallel,
+            self.update_method,
+            self.update_routes,
+            self.reckon,
+        )
         failure = updater.carry_out(updates)
         for update, refusal in updater.refused:
-            if self._can_recreate(update, refusal):
-                gone.append(replace(update.row, apollo_id=None))
-            else:
-                self._reject_update(update, rejection(self.target, update.apollo_id, refusal))
+            self._take_refusal(update.row, update.apollo_id, refusal, gone)
         for update, reason in updater.rejected:
-            self._reject_update(update, reason)
+            self._reject_record(update.row, update.apollo_id, reason)
         for update, answer in updater.done:
             self._know(update.row, answer or update.answer or {"id": update.apollo_id})
-            self._finish(update)
+            self._finish(update, answer)
         return failure
 
-    def _can_recreate(self, update: Update, refusal: RequestRefused) -> bool:
-        return (
+    def _take_refusal(
+        self, row: Row, apollo_id: str, refusal: RequestRefused, gone: list[Row]
+    ) -> None:
+        """Rejects a row whose record Apollo refused, or has it created again if it is gone."""
+        can_recreate = (
             self.mode is Mode.UPSERT
-            and update.row.match_key is not None
-            and update.row.apollo_id is not None
+            and row.match_key is not None
+            and row.apollo_id is not None
+            and not row.deleted
             and not refusal.deleted_ids
-            and is_gone(update.apollo_id, refusal)
+            and is_gone(apollo_id, refusal)
         )
+        if row.deleted and (refusal.deleted_ids or is_gone(apollo_id, refusal)):
+            self.settle(row, Outcome.SKIPPED, None, None, None)
+        elif can_recreate:
+            gone.append(replace(self._rows[row.number], apollo_id=None))
+        else:
+            self._reject_record(row, apollo_id, rejection(self.target, apollo_id, refusal))
 
     # --- settling
 
-    def _finish(self, update: Update) -> None:
+    def _finish(self, update: Update, answer: Json | None) -> None:
         if update.refused is not None:
-            self._reject_update(update, update.refused)
+            self._reject_record(update.row, update.apollo_id, update.refused)
             return
         outcome = update.outcome
         if not update.changes and outcome is Outcome.UPDATED:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
             self.note_unwritable(update.changes.unwritable)
-        self.settle(update.row, outcome, update.apollo_id, None)
+        self.settle(update.row, outcome, update.apollo_id, None, _updated_at(answer))
 
     def _settle(self, row: Row, outcome: Outcome, answer: Json) -> None:
-        self.settle(row, outcome, str(answer.get("id")), None)
+        self.settle(row, outcome, str(answer.get("id")), None, _updated_at(answer))
 
     def _reject(self, row: Row, why: Rejection) -> None:
-        self.settle(row, Outcome.REJECTED, None, why)
+        self.settle(row, Outcome.REJECTED, None, why, None)
 
-    def _reject_update(self, update: Update, why: Rejection) -> None:
+    def _reject_record(self, row: Row, apollo_id: str, why: Rejection) -> None:
         # The record stays the row's own, or a changed e-mail would make a second one.
         is_there = why.reason not in (Reason.GONE, Reason.DELETED)
-        self.settle(update.row, Outcome.REJECTED, update.apollo_id if is_there else None, why)
+        self.settle(row, Outcome.REJECTED, apollo_id if is_there else None, why, None)
 
     def know_id(self, row: Row, apollo_id: str) -> None:
         """Notes which record a row is, for the contacts that name an account's domain."""
@@ -305,10 +395,6 @@ class Writer:
             self._known[row.match_key] = answer
 
 
-def _moment(written: object) -> datetime | None:
-    try:
-        # Python 3.10 reads no closing Z.
-        found = datetime.fromisoformat(str(written).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+def _updated_at(answer: Json | None) -> str | None:
+    told = (answer or {}).get("updated_at")
+    return told if isinstance(told, str) else None

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo import normalising
-from target_apollo.changes import Changes, changes, left_to_write, not_taken
+from target_apollo.changes import Changes, changes, left_to_write
+from target_apollo.confirming import not_taken
 from target_apollo.objects import ACCOUNT, CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.planning import CreateRequest, create_item
 from target_apollo.rows import Row, Values
@@ -196,13 +197,10 @@ def test_a_new_record_holds_its_row_after_what_bulk_create_left_behind(
     drawn = data.draw(rows(target))
     row = Row(1, (1,), drawn.match_key, {k: v for k, v in drawn.values.items() if v},
               {k: v for k, v in drawn.custom.items() if v}, drawn.lists)  # fmt: skip
-    request = data.draw(
-        st.sampled_from([CreateRequest((row,)), CreateRequest((row,), label_names=row.lists)])
-    )
+    request = CreateRequest((row,))
     if target is CONTACT and row.values.get("owner_id"):
-        request = CreateRequest((row,), row.values["owner_id"], request.label_names)
+        request = CreateRequest((row,), row.values["owner_id"])
     record = apply(target, empty_record(target), create_item(target, row))
-    record["label_ids"] = [LISTS[name] for name in request.label_names]
     if request.owner_id:
         record["owner_id"] = request.owner_id
     after = carry_out(target, record, left_to_write(target, request, row))
@@ -369,8 +367,8 @@ def test_a_custom_field_that_is_not_there_was_not_taken() -> None:
     sent: Json = {"typed_custom_fields": {CUSTOM[0]: "x", CUSTOM[1]: ""}}
     after = contact(typed_custom_fields={CUSTOM[1]: "old"})
     assert not_taken(CONTACT, row, sent, after) == (
-        f"custom field {CUSTOM[0]}",
-        f"custom field {CUSTOM[1]}",
+        CUSTOM[0],
+        CUSTOM[1],
     )
 
 
@@ -385,18 +383,18 @@ def test_an_answer_that_does_not_show_a_field_says_nothing_about_it() -> None:
 
 def test_what_bulk_create_carried_is_not_written_again() -> None:
     row = Row(1, (1,), "a@b.de", {"email": "a@b.de", "title": "VP", "owner_id": "a" * 24},
-              custom={CUSTOM[0]: "x"}, lists=("A",))  # fmt: skip
-    request = CreateRequest((row,), "a" * 24, ("A",))
+              custom={CUSTOM[0]: "x"})  # fmt: skip
+    request = CreateRequest((row,), "a" * 24)
     assert not left_to_write(CONTACT, request, row)
 
 
 def test_what_bulk_create_does_not_take_is_left_to_write() -> None:
     values: Values = {"website_url": "https://a.b", "mobile_phone": "+1415", "owner_id": "a" * 24}
     row = Row(1, (1,), None, values, lists=("A", "B"))
-    left = left_to_write(CONTACT, CreateRequest((row,), None, ("A",)), row)
+    left = left_to_write(CONTACT, CreateRequest((row,)), row)
     assert left.update == {"website_url": "https://a.b", "mobile_phone": "+1415"}
     assert left.bulk == {"owner_id": "a" * 24}
-    assert left.lists == ("B",)
+    assert left.lists == ("A", "B")
 
 
 @both

@@ -19,7 +19,8 @@ from target_apollo.checking.report import as_json, as_lines
 from target_apollo.objects import ObjectKind
 from target_apollo.rows import Mode
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
-from target_apollo.settings import SCHEMA, Settings, SettingsError
+from target_apollo.settings import Settings, SettingsError
+from target_apollo.settings_schema import SCHEMA
 
 from .api.server import Received, Reply, Server
 

@@ -17,7 +17,8 @@ import requests
 from target_apollo.cli import main
 from target_apollo.credentials import auth_of
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
-from target_apollo.settings import SCHEMA, Settings, SettingsError, problems_of
+from target_apollo.settings import Settings, SettingsError, problems_of
+from target_apollo.settings_schema import SCHEMA
 from target_apollo.settings_sources import read_settings
 
 TARGET = Path(sys.executable).with_name("target-apollo")

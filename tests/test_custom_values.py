@@ -213,8 +213,17 @@ def test_an_option_s_own_name_is_never_read_as_another_option(names: list[str]) 
 
 
 def test_a_name_that_is_no_option_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RecordError, match="none of the options of the custom field 'Tier': Gold"):
+    with pytest.raises(RecordError) as refused:
         normaliser("picklist")("tier", "Bronze")
+    assert refused.value.rejection.detail == (
+        "Apollo has no option of the custom field 'Tier' of the name in 'tier'; "
+        "it has Gold, Silver, true"
+    )
+
+
+def test_a_misspelled_option_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(RecordError, match="'Goldd' \\('tier'\\); did you mean 'Gold'\\?"):
+        normaliser("picklist")("tier", "Goldd")
 
 
 def test_a_picklist_without_options_says_so() -> None:

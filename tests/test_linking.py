@@ -31,7 +31,7 @@ def links(tmp_path: Path) -> Iterator[StreamLinks]:
     rows = [row(1, key=1, title="first"), row(2, key=2, title="second")]
     found.recall(rows, {})
     for one in rows:
-        found.note(one, Outcome.UPDATED, ADA_ID, None)
+        found.note(one, Outcome.UPDATED, ADA_ID, None, None)
     found.commit()
     yield found
     found.release()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from target_apollo.settings import SCHEMA
+from target_apollo.settings_schema import SCHEMA
 from target_apollo.target import TargetApollo
 
 ROOT = Path(__file__).resolve().parents[1]

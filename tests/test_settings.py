@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 
 from target_apollo.objects import ObjectKind
 from target_apollo.rows import Mode, NullPolicy
-from target_apollo.settings import SCHEMA, Settings, SettingsError, object_of_name, problems_of
+from target_apollo.settings import Settings, SettingsError, object_of_name, problems_of
+from target_apollo.settings_schema import SCHEMA
 from target_apollo.target import TargetApollo
+from target_apollo.update_method import UpdateMethod
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -270,3 +273,28 @@ def test_a_pattern_tells_upper_from_lower_case() -> None:
 def test_an_empty_key_is_no_key() -> None:
     found = Settings.of(config(streams={"contacts": {"key": []}})).of_stream("contacts")
     assert found.key is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"email": "never"}, "email: never.*create_only"),
+        ({"domain": "never"}, "domain: never.*create_only"),
+        ({"label_names": "fill_if_empty"}, "label_names.*only ever added"),
+    ],
+)
+def test_a_policy_that_nothing_can_follow_is_refused(policy: dict[str, str], said: str) -> None:
+    (problem,) = problems_of(config(field_policy=policy), SCHEMA)
+    assert re.search(said, problem)
+
+
+@pytest.mark.parametrize("written", ["stage:", "list: ", "delete", "Stage:Lost", ""])
+def test_on_delete_is_one_of_its_three_forms(written: str) -> None:
+    (problem,) = problems_of(config(on_delete=written), SCHEMA)
+    assert "'on_delete' must be" in problem
+
+
+def test_a_stream_can_have_an_update_method_of_its_own() -> None:
+    own = Settings.of(config(streams={"contacts": {"update_method": "bulk"}}))
+    assert own.of_stream("contacts").update_method is UpdateMethod.BULK
+    assert own.of_stream("accounts").update_method is UpdateMethod.AUTO

@@ -15,6 +15,7 @@ from target_apollo.api.errors import (
     CredentialsRefused,
     EndpointForbidden,
     ForbiddenBy,
+    JobStarted,
     NoAccessToken,
     QuotaExhausted,
     RequestRefused,
@@ -22,11 +23,12 @@ from target_apollo.api.errors import (
 )
 from target_apollo.api.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.api.oauth import OAuth
+from target_apollo.api.pacing import Standing, standings_of
 from target_apollo.api.quota import Quota, Window, Windows
 from target_apollo.api.retry_after import parse_retry_after
 from target_apollo.api.token_endpoint import TokenEndpoint
 from target_apollo.api.token_file import Login, TokenFile
-from target_apollo.api.transport import Answer, Request, Transport
+from target_apollo.api.transport import Answer, Request, Sends, Transport
 from target_apollo.api.waits import Wait, WaitReason
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "CustomField",
     "EndpointForbidden",
     "ForbiddenBy",
+    "JobStarted",
     "Label",
     "Login",
     "NoAccessToken",
@@ -56,7 +59,9 @@ __all__ = [
     "Request",
     "RequestRefused",
     "RunStopped",
+    "Sends",
     "Stage",
+    "Standing",
     "TokenEndpoint",
     "TokenFile",
     "Transport",
@@ -69,4 +74,5 @@ __all__ = [
     "check_api_url",
     "endpoints_of",
     "parse_retry_after",
+    "standings_of",
 ]

@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 
     from target_apollo.api.bodies import JSON
     from target_apollo.api.quota import Windows
-    from target_apollo.api.transport import Transport
+    from target_apollo.api.transport import Sends
 
 MAX_BULK: Final = 100  # records or ids in one request; bulk_create refuses more with 422
 _PER_PAGE = 100
 _MOST_PAGES = 500  # Apollo shows no more pages than this of anything
+_NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ApolloClient:
     """The endpoints that syncing needs. Thread-safe, as its transport is."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sends) -> None:
         self._transport = transport
         self._account_update = AccountUpdate(put=self._put_account, patch=self._patch_account)
 
@@ -104,6 +105,21 @@ class ApolloClient:
             return fields
         typed = self._send("GET", "/typed_custom_fields", endpoints.TYPED_CUSTOM_FIELDS)
         return with_options(fields, read_picklist_options(typed))
+
+    def create_custom_field(self, label: str, modality: str, kind: str) -> None:
+        """Make a custom field: POST /fields, which makes a second one where the label exists.
+
+        `modality`: "contact", "account" or "opportunity"; `kind`: "string", "textarea", "number",
+        "date", "datetime" or "boolean". Picklists can't be made. Apollo documents the id that it
+        answers in another form than those it uses, so the fields are read again for it.
+        """
+        body = {"label": label, "modality": modality, "type": kind}
+        answer = self._send("POST", "/fields", endpoints.CREATE_FIELD, body)
+        if not any(
+            made.get("name") == label and made.get("modality") == modality
+            for made in answer.records("typed_custom_fields")
+        ):
+            raise answer.lost("the answer does not name the field")
 
     def usage(self) -> Mapping[str, Windows]:
         """Return the true rate limits: POST /usage_stats/api_usage_stats.
@@ -171,6 +187,11 @@ class ApolloClient:
         body = {"q_keywords": q_keywords, "page": page, "per_page": per_page}
         return self._changed("contacts", "search", body, endpoints.SEARCH_CONTACTS)
 
+    def newest_contacts(self, page: int = 1) -> list[JSON]:
+        """Return 100 contacts, those created last first: POST /contacts/search."""
+        body = {**_NEWEST_FIRST, "sort_by_field": "contact_created_at", "page": page}
+        return self._changed("contacts", "search", body, endpoints.SEARCH_CONTACTS)
+
     # Accounts
 
     def create_accounts(
@@ -212,6 +233,11 @@ class ApolloClient:
         There is no search by domain: compare the domains of what comes back.
         """
         body = {"q_organization_name": q_organization_name, "page": page, "per_page": per_page}
+        return self._changed("accounts", "search", body, endpoints.SEARCH_ACCOUNTS)
+
+    def newest_accounts(self, page: int = 1) -> list[JSON]:
+        """Return 100 accounts, those created last first: POST /accounts/search."""
+        body = {**_NEWEST_FIRST, "sort_by_field": "account_created_at", "page": page}
         return self._changed("accounts", "search", body, endpoints.SEARCH_ACCOUNTS)
 
     # Lists

@@ -31,6 +31,7 @@ ACCOUNT_STAGES: Final = "GET /account_stages"
 LABELS: Final = "GET /labels"
 ADD_TO_LISTS: Final = "POST /labels/add_entity_ids_to_label_names"
 FIELDS: Final = "GET /fields"
+CREATE_FIELD: Final = "POST /fields"
 TYPED_CUSTOM_FIELDS: Final = "GET /typed_custom_fields"
 USAGE: Final = "POST /usage_stats/api_usage_stats"
 
@@ -60,6 +61,7 @@ ENDPOINTS: Final[Mapping[str, Access]] = MappingProxyType(
         LABELS: Access("api/v1/labels/index", "tags_list"),
         ADD_TO_LISTS: Access("api/v1/labels/add_entity_ids_to_label_names", "lists_add_entities"),
         FIELDS: Access("api/v1/fields/index", "custom_fields_list"),
+        CREATE_FIELD: Access("api/v1/fields/create", "custom_field_write"),
         TYPED_CUSTOM_FIELDS: Access("api/v1/typed_custom_fields/index", "custom_fields_list"),
         USAGE: Access("api/v1/usage_stats/api_usage_stats", "api_usage_stats_read"),
         CREATE_CONTACTS: Access("api/v1/contacts/bulk_create", "contacts_bulk_create"),

@@ -5,6 +5,7 @@
       EndpointForbidden    403: the key, the user or the plan does not reach this endpoint
       RequestRefused       any other 3xx or 4xx: Apollo read the request and said no
       AnswerLost           no usable answer after all retries: the change may have been made
+        JobStarted         a background job where the answer should be
       QuotaExhausted       the rate limit asks for a longer wait than the run allows
       RunStopped           the run was stopped before the request (or its next try) went out
       NoAccessToken        OAuth: no token to send the request with; nothing was sent
@@ -217,6 +218,10 @@ class AnswerLost(ApolloError):
                 "sent. Check the network, any proxy and the setting api_url, then run again."
             )
         super().__init__(sentence, endpoint=endpoint, maybe_written=maybe_written)
+
+
+class JobStarted(AnswerLost):
+    """Apollo answered with a background job, and documents no way to ask how such a job went."""
 
 
 class QuotaExhausted(ApolloError):

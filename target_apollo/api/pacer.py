@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from target_apollo.api.endpoints import access_to
-from target_apollo.api.pacing import EndpointPace, Slot, Until
+from target_apollo.api.pacing import EndpointPace, Slot, Standing, Until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +67,11 @@ class Pacer:
             now = time.monotonic()
             for endpoint, said in usage.items():
                 self._pace(endpoint).learn(said, asked_at, now)
+
+    def standings(self, endpoint: str) -> tuple[Standing, ...]:
+        """Tell how the windows of an endpoint stand, shortest first."""
+        with self._changed:
+            return self._pace(endpoint).standings(time.monotonic())
 
     def first_to_wait(self, endpoint: str, until: Until) -> bool:
         """Return True to the first caller per moment: it tells of the wait, the others wait."""

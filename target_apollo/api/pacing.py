@@ -50,6 +50,41 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How a window stands at a moment.
+
+    `seconds` is its length, up to when it has surely ended; `allowed` the requests that may go out
+    in it, infinite where Apollo told no limit; `used` those that count already; `ends_in` the
+    seconds until it has surely ended, None where none is open.
+    """
+
+    seconds: float
+    allowed: float
+    used: int = 0
+    ends_in: float | None = None
+
+
+def standings_of(said: Windows, seconds: Sequence[float], share: float) -> tuple[Standing, ...]:
+    """Read how windows stand from what Apollo said of them; nobody knows when they were opened."""
+    found = []
+    for length, window in zip(seconds, said.each(), strict=True):
+        whole, used = length + _margin(length), window.spent or 0
+        found.append(Standing(whole, _allowed(window.limit, share), used, whole if used else None))
+    return tuple(found)
+
+
+def _margin(seconds: float) -> float:
+    return min(seconds * _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS)
+
+
+def _allowed(limit: int | None, share: float) -> float:
+    if limit is None:
+        return float("inf")
+    # The smallest share of a limit is one request: a share must not mean a standstill.
+    return max(min(limit, 1), int(limit * share + _ROUNDING))
+
+
+@dataclass(frozen=True)
 class Until:
     """There is no room before this moment, whatever the outstanding answers say."""
 
@@ -131,6 +166,10 @@ class EndpointPace:
         for window, seen in zip(self._windows, slot.seen, strict=True):
             window.leave(seen)
 
+    def standings(self, now: float) -> tuple[Standing, ...]:
+        """Tell how the windows stand, shortest first."""
+        return tuple(window.standing(now, len(self._under_way)) for window in self._windows)
+
     def learn(self, said: Windows, asked_at: float, now: float) -> None:
         """Take over what Apollo's statistics say, before the first request to the endpoint."""
         if not self._over and not self._under_way:
@@ -156,7 +195,7 @@ class _WindowPace:
     def __init__(self, seconds: float, share: float) -> None:
         self._seconds = seconds
         self._share = share
-        self._margin = min(seconds * _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS)
+        self._margin = _margin(seconds)
         self._limit: int | None = None
         self._period = 0
         self._counted = 0
@@ -182,14 +221,19 @@ class _WindowPace:
 
     @property
     def _allowed(self) -> float:
-        if self._limit is None:
-            return float("inf")
-        # The smallest share of a limit is one request: a share must not mean a standstill.
-        return max(min(self._limit, 1), int(self._limit * self._share + _ROUNDING))
+        return _allowed(self._limit, self._share)
 
     def has_room(self, under_way: int) -> bool:
         """Whether one more request fits, with so many under way."""
         return self._counted + len(self._unsure) + under_way < self._allowed
+
+    def standing(self, now: float, under_way: int) -> Standing:
+        """Tell how the window stands, with so many requests under way."""
+        length = self._seconds + self._margin
+        if self._ends is None or now >= self._ends.latest:
+            return Standing(length, self._allowed, under_way)
+        used = self._counted + len(self._unsure) + under_way
+        return Standing(length, self._allowed, used, self._ends.latest - now)
 
     def full_until(self, now: float) -> float:
         """The moment at which a full window has surely ended."""

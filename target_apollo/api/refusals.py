@@ -24,7 +24,8 @@ class Refusal:
 def read_refusal(content_type: str, content: bytes) -> Refusal:
     """Read the body of a 3xx or 4xx.
 
-    JSON has its text in `error` or `message`, and may have `error_code`, `error_details` and
+    JSON has its text in `error` or `message` or both (the id of a missing record stands in the
+    second only), and may have `error_code`, `error_details` and
     `deleted_contact_ids`. A 401 is plain text. Pages (HTML) come from proxies: nothing of them is
     kept.
     """
@@ -39,7 +40,7 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
     details = body.get("error_details")
     deleted = body.get("deleted_contact_ids")
     return Refusal(
-        message=next((text for text in texts if isinstance(text, str) and text), ""),
+        message=" ".join(text for text in texts if isinstance(text, str) and text),
         code=_text(body.get("error_code")) or _text(_part(details, "code")),
         details=details if isinstance(details, dict) else {},
         deleted_ids=tuple(one for one in deleted if isinstance(one, str))

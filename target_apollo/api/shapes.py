@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_apollo.api.errors import AnswerLost
+from target_apollo.api.errors import AnswerLost, JobStarted
 
 if TYPE_CHECKING:
     from target_apollo.api.bodies import JSON
@@ -57,8 +57,11 @@ class Body:
         """Return the list called `name`, which is promised to hold objects with an id."""
         body = self.whole()
         if name not in body and "entity_progress_job" in body:
-            # Apollo documents no way to ask how such a job went.
-            raise self.lost("Apollo answered with a background job")
+            raise JobStarted(
+                self._endpoint,
+                reason="not confirmed: Apollo answered with a background job",
+                attempts=self._answer.attempts,
+            )
         return self._objects(body.get(name), f'list "{name}"')
 
     def bare_records(self) -> list[JSON]:

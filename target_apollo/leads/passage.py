@@ -96,6 +96,10 @@ class Passage:
             self._out.append(self._schema(line, head))
         elif head.type == "STATE":
             self._state(line)
+        elif head.type == "ACTIVATE_VERSION" and head.stream in self._streams:
+            # It says that the table was sent as a whole. What goes on is not: the target would take
+            # each lead that is held or dropped for one that was deleted.
+            return
         else:
             self._out.append(self._other(line, head))
 

@@ -20,13 +20,14 @@ Rooms, imports from top to bottom::
 """
 
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
-from target_apollo.ledger.keys import payload_hash, source_key
-from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.keys import match_hash, payload_hash, source_key
+from target_apollo.ledger.links import HOLDING_VALUES, Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.store import Ledger
 
 __all__ = [
+    "HOLDING_VALUES",
     "AnotherRunActive",
     "Intent",
     "Ledger",
@@ -37,6 +38,7 @@ __all__ = [
     "LockLost",
     "Run",
     "StreamLock",
+    "match_hash",
     "payload_hash",
     "source_key",
 ]

@@ -41,6 +41,11 @@ def source_key(values: Sequence[object]) -> str:
     return text if len(text) <= LONGEST_PLAIN_KEY else _sha256(text)
 
 
+def match_hash(match_key: str) -> str:
+    """Hash an e-mail address or a domain, normalised, so that it can be recognised later."""
+    return _sha256(match_key)
+
+
 def payload_hash(payload: Mapping[str, object]) -> str:
     """Hash what would be sent to Apollo: 32 hex digits, equal for equal values.
 
@@ -86,7 +91,7 @@ def _key_part(value: object) -> str:
 
 
 def _sha256(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _number(value: int | float | Decimal) -> str:

@@ -14,6 +14,7 @@ from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, Lin
 from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
 
+_PAGE = 5_000
 _WRITTEN = frozenset({LinkStatus.CREATED, LinkStatus.UPDATED})
 
 CHUNK = 500
@@ -33,6 +34,27 @@ def find_links(
         for some in chunks(keys)
         for row in database.execute(wanted.where(links.source_key.in_(some)))
     }
+
+
+def stream_links(
+    database: Connection, connection: str, object_: str, stream: str
+) -> Iterator[Link]:
+    """Give all links of a stream in the order of their keys, some at a time."""
+    links = apollo_links.c
+    wanted = (
+        select(*_LINK_COLUMNS)
+        .where(links.stream == stream, links.connection == connection, links.object == object_)
+        .order_by(links.source_key)
+        .limit(_PAGE)
+    )
+    last: str | None = None
+    while True:
+        page = wanted if last is None else wanted.where(links.source_key > last)
+        rows = database.execute(page).all()
+        yield from map(_link, rows)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1][0]
 
 
 def find_links_by_apollo_id(

@@ -119,6 +119,16 @@ class Ledger:
         with self._reading("Reading") as database:
             return link_rows.find_links(database, connection, object, stream, keys)
 
+    def links_of_stream(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+    ) -> Iterator[Link]:
+        """Give all links of a stream; nothing may be written until the last was taken."""
+        with self._reading("Reading") as database:
+            yield from link_rows.stream_links(database, connection, object, stream)
+
     def links_by_apollo_id(
         self,
         connection: str,

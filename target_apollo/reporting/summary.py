@@ -28,6 +28,8 @@ class RunReport:
     rejected: dict[str, Counter[Reason]] = field(default_factory=lambda: defaultdict(Counter))
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    deleted: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
 
@@ -48,6 +50,14 @@ class RunReport:
                 self.duplicate_keys.append(
                     {"stream": stream, "keys": [key_text(key) for key in keys]}
                 )
+
+    def count_protected(self, kind: str, names: Iterable[str]) -> None:
+        """Counts values that a policy kept from an existing contact or account."""
+        self.protected[kind].update(names)
+
+    def count_deleted(self, stream: str, number: int = 1) -> None:
+        """Counts records that were moved since their rows were deleted at the source."""
+        self.deleted[stream] += number
 
     def total(self, outcome: Outcome) -> int:
         """Records of all streams with an outcome."""
@@ -97,6 +107,8 @@ class RunReport:
                 for stream, counts in sorted(self.outcomes.items())
             },
             "unknown_fields": self.unknown_fields,
+            "protected": {kind: dict(found) for kind, found in self.protected.items()},
+            "deleted": dict(self.deleted),
             "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
             "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
             "api": api,
@@ -113,11 +125,16 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     why = f" ({', '.join(f'{name} {n}' for name, n in reasons.most_common())})" if reasons else ""
     open_ = records["without_outcome"]
     left = f", left for the next run {open_}" if open_ else ""
+    kept: Counter[str] = Counter()
+    for found in summary["protected"].values():
+        kept.update(found)
+    named = ", ".join(f"{name} {n}" for name, n in kept.most_common())
+    kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
     requests = sum(summary["api"].get("requests", {}).values())
     end = f" {summary['ended_because']}" if summary["ended_because"] else ""
     return (
         f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
-        f"{records['received']}: {counts}{why}{left}; {requests} requests in "
+        f"{records['received']}: {counts}{why}{left}{kept_line}; {requests} requests in "
         f"{summary['seconds']:.1f} s.{end}"
     )
 

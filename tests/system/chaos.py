@@ -85,6 +85,7 @@ class Chaos:
         self._settings = {
             "batch_size": self._chance.randint(4, 40),
             "parallel_requests": self._chance.randint(1, 6),
+            "update_method": scenario.update_method,
             "null_policy": "clear" if self._plot.clears else "ignore",
             "lists": self._chance.choice([[], ["Synced"]]),
         }

@@ -7,7 +7,13 @@ from typing import Any
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.faults import FaultBook
-from target_apollo.sandbox.options import AlikeInBatch, BulkAnswers, BulkFailure, PutAccounts
+from target_apollo.sandbox.options import (
+    AlikeInBatch,
+    BulkAnswers,
+    BulkFailure,
+    PutAccounts,
+    UnknownId,
+)
 
 _NO_LIMIT = 10**9
 #: Where an answer that leaves records out is a lost answer; a search may find less.
@@ -16,6 +22,7 @@ _LEFT_OUT = (
     "POST /accounts/bulk_create",
     "POST /contacts/bulk_update",
     "POST /accounts/bulk_update",
+    "POST /contacts/update_stages",
 )
 
 
@@ -85,4 +92,6 @@ def sandbox_options(chance: random.Random) -> SandboxOptions:
         labels_touch_existing=chance.random() < 0.5,
         owner_touches_existing=chance.random() < 0.5,
         server_error_html=chance.random() < 0.5,
+        unknown_id=chance.choice(list(UnknownId)),
+        bad_id_names_value=chance.random() < 0.5,
     )

@@ -10,6 +10,7 @@ from tests.system.oracle import Expectations
 from tests.system.warehouse import OWNERS, Values, Warehouse
 
 MODES = ("upsert", "insert", "update")
+METHODS = ("bulk", "auto", "individual")
 #: A record that was there before: older than any run, so that none takes it for its own.
 LONG_AGO = "2024-01-01T00:00:00.000+00:00"
 
@@ -29,12 +30,17 @@ class Scenario:
     rows: int = 300
     phases: int = 3
     kills: int = 3
+    update_method: str = "auto"
 
     @classmethod
     def of(cls, seed: int, *, rows: int = 300) -> Scenario:
-        """A third of the seeds for each mode; PostgreSQL and no ledger at all take their turns."""
+        """A third of the seeds for each mode, and in each for each way to update.
+
+        PostgreSQL and no ledger at all take their turns.
+        """
         ledger = "postgresql" if seed % 5 == 4 else "none" if seed % 6 == 3 else "sqlite"
-        return cls(seed, MODES[seed % 3], ledger, rows)
+        method = METHODS[seed // 3 % 3]
+        return cls(seed, MODES[seed % 3], ledger, rows, update_method=method)
 
 
 class Plot:

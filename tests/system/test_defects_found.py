@@ -183,11 +183,6 @@ def test_an_account_that_needs_no_request_is_known_to_the_contacts_of_its_domain
     assert done.records == {"received": 2, "created": 1, "unchanged": 1}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="of two rows that were cut off with one address, the one that comes first is taken for "
-    "the one that made the contact",
-)
 def test_an_insert_completes_the_row_that_made_the_contact_and_not_its_twin(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -204,11 +199,6 @@ def test_an_insert_completes_the_row_that_made_the_contact_and_not_its_twin(
     assert held == {"One": ["+4915100000001"]}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="owner and lists are arguments of a whole bulk_create request and reach the contacts "
-    "that existed, also one that a row was only mistaken for",
-)
 def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -221,3 +211,57 @@ def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
 
     assert done.reasons == ["identity_conflict"]
     assert apollo.store.contacts()[0]["label_ids"] == []
+
+
+@pytest.mark.parametrize(("mode", "stands"), [("upsert", "new@b.com"), ("insert", "p1@a.com")])
+def test_a_create_that_was_cut_off_makes_no_second_contact_when_its_address_changes(
+    apollo: Sandbox, sync: Run, mode: str, stands: str
+) -> None:
+    apollo.inject(down(CREATE))
+    sync([schema("contacts"), contact(1, mobile_phone="+4915100000001")], mode=mode, max_retries=0)
+    assert emails(apollo) == ["p1@a.com"]
+    apollo.clear_faults()
+
+    moved = contact(1, email="new@b.com", mobile_phone="+4915100000001")
+    sync([schema("contacts"), moved], mode=mode)
+
+    assert phones(apollo) == {stands: ["+4915100000001"]}
+
+
+def test_an_account_that_was_cut_off_is_found_under_its_former_domain(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.inject(down("POST /accounts/bulk_create"))
+    sync([schema("accounts"), record("accounts", id=1, domain="old.com", name="A")], max_retries=0)
+    apollo.clear_faults()
+
+    sync([schema("accounts"), record("accounts", id=1, domain="new.com", name="A")])
+
+    assert [one["domain"] for one in apollo.store.accounts()] == ["new.com"]
+
+
+def test_of_two_rows_with_one_address_the_last_stands_also_when_only_the_first_changes(
+    apollo: Sandbox, sync: Run
+) -> None:
+    def full_table(first_title: str) -> list[dict[str, object]]:
+        first = contact(1, email="shared@a.com", title=first_title)
+        last = contact(2, email="shared@a.com", title="Last")
+        return [schema("contacts"), first, last]
+
+    sync(full_table("First"), batch_size=1, parallel_requests=1)
+
+    sync(full_table("Changed"), batch_size=1, parallel_requests=1)
+
+    assert [one["title"] for one in apollo.store.contacts()] == ["Last"]
+
+
+def test_rows_that_share_an_address_and_do_not_change_cost_no_request(
+    apollo: Sandbox, sync: Run
+) -> None:
+    both = [contact(1, email="shared@a.com", title="A"), contact(2, email="shared@a.com")]
+    for _ in range(2):
+        sync([schema("contacts"), *both], batch_size=1, parallel_requests=1)
+
+    again = sync([schema("contacts"), *both], batch_size=1, parallel_requests=1)
+
+    assert again.records == {"received": 2, "unchanged": 2}

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from target_apollo.leads.domains import FREE_MAIL, registrable
+from target_apollo.free_mail import FREE_MAIL
+from target_apollo.leads.domains import registrable
 from target_apollo.leads.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.leads.values import folded, kind, shown
 from target_apollo.normalising import bare_host

@@ -1,0 +1,102 @@
+"""What each existing record needs: its row under the policies, against what Apollo holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from target_apollo.api import ApolloClient, ApolloError, RequestRefused
+from target_apollo.changes import changes
+from target_apollo.directory import Directory
+from target_apollo.objects import Json, ObjectKind, ObjectType
+from target_apollo.outcomes import Outcome
+from target_apollo.parallel import Parallel
+from target_apollo.pending_updates import Update
+from target_apollo.policy import Policies, guard, needs_the_record
+from target_apollo.rows import Row
+
+
+@dataclass(frozen=True)
+class Known:
+    """A row and the existing record that it is to be written to.
+
+    Attributes:
+        answer: The record as Apollo last answered it; None when only its id is known.
+    """
+
+    row: Row
+    apollo_id: str
+    answer: Json | None
+
+
+@dataclass
+class Compared:
+    """What the records need; and those that can't be read, with why."""
+
+    updates: list[Update] = field(default_factory=list)
+    refused: list[tuple[Row, str, RequestRefused]] = field(default_factory=list)
+    failure: ApolloError | None = None
+
+
+@dataclass(frozen=True)
+class Comparer:
+    """Compares the rows of one stream with their records.
+
+    Attributes:
+        policies: Asked for when the first row is compared, since names have to be looked up.
+        note_protected: Told the names of fields whose value in Apollo stays.
+    """
+
+    client: ApolloClient
+    target: ObjectType
+    parallel: Parallel
+    directory: Directory
+    policies: Callable[[], Policies]
+    note_protected: Callable[[Sequence[str]], None]
+
+    def compare(self, known: Sequence[Known], left_at: Mapping[int, str]) -> Compared:
+        """What each record needs; records are read where a policy has to see more of them.
+
+        Args:
+            left_at: By row number, Apollo's `updated_at` as the row's last write left it.
+        """
+        policies = self.policies()
+        compared = Compared()
+        to_read = [
+            one for one in known if needs_the_record(policies, self.target, one.row, one.answer)
+        ]
+        read = dict(zip([one.row.number for one in to_read], self._read(to_read), strict=True))
+        for one in known:
+            answer = read.get(one.row.number, one.answer)
+            if isinstance(answer, RequestRefused):
+                compared.refused.append((one.row, one.apollo_id, answer))
+            elif isinstance(answer, ApolloError):
+                compared.failure = compared.failure or answer
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                left = left_at.get(one.row.number)
+                compared.updates.append(self._update(replace(one, answer=answer), policies, left))
+        return compared
+
+    def compare_whole(self, known: Known) -> Update:
+        """What a record needs that the row itself has made: no policy keeps anything from it."""
+        return self._update(known, Policies(), None)
+
+    def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
+        guarded = guard(policies, self.target, known.row, known.answer, left_at)
+        row = guarded.row
+        lists = self.directory.list_ids(self.target.kind) if row.lists and known.answer else {}
+        needed = changes(self.target, row, known.answer, lists)
+        outcome = Outcome.UPDATED
+        if guarded.protected:
+            self.note_protected(guarded.protected)
+            if not needed:
+                outcome = Outcome.SKIPPED
+        return Update(row, known.apollo_id, known.answer, needed, outcome)
+
+    def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
+        contacts = self.target.kind is ObjectKind.CONTACTS
+        ask = self.client.contact if contacts else self.client.account
+        return self.parallel.run([partial(ask, one.apollo_id) for one in known])

@@ -1,0 +1,25 @@
+"""Finds a record by its e-mail or domain, since Apollo has no search by either."""
+
+from __future__ import annotations
+
+from target_apollo.api import ApolloClient
+from target_apollo.matching import match_keys
+from target_apollo.objects import Json, ObjectKind, ObjectType
+
+
+def find_record(client: ApolloClient, target: ObjectType, match_key: str) -> Json | None:
+    """The record with an e-mail or a domain, normalised; one or two searches.
+
+    The searches are fuzzy (contacts) or by name only (accounts), so each hit is looked at.
+
+    Raises:
+        ApolloError: Apollo could not be asked.
+    """
+    if target.kind is ObjectKind.CONTACTS:
+        hits = client.search_contacts(match_key)
+        return next((hit for hit in hits if match_key in match_keys(target, hit)), None)
+    for words in (match_key, match_key.split(".", 1)[0]):
+        for hit in client.search_accounts(words):
+            if match_key in match_keys(target, hit):
+                return hit
+    return None

@@ -1,0 +1,52 @@
+"""Finds records that a cut-off run made of rows whose e-mail or domain has changed since.
+
+The ledger knows a create that was sent and never answered by the hash of what it was sent under. A
+row that comes back with another address would make a second record; so the records that Apollo has
+created since then are looked through for the hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from target_apollo.api import ApolloClient
+from target_apollo.ledger import match_hash
+from target_apollo.matching import match_keys
+from target_apollo.memory import Strayed
+from target_apollo.moments import moment
+from target_apollo.objects import Json, ObjectKind, ObjectType
+
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+#: 10,000 records; who creates more between two runs has no row for each of them.
+_MOST_PAGES = 100
+
+
+def find_strays(
+    client: ApolloClient, target: ObjectType, strayed: Mapping[int, Strayed]
+) -> dict[int, Json]:
+    """The records of rows, by their numbers, as far as there are any.
+
+    Raises:
+        ApolloError: Apollo can't be asked, so that nobody knows.
+    """
+    numbers = {stray.match_hash: number for number, stray in strayed.items()}
+    if not numbers:
+        return {}
+    since = min(stray.since for stray in strayed.values()) - CLOCKS_DIFFER_BY
+    contacts = target.kind is ObjectKind.CONTACTS
+    newest: Callable[[int], list[Json]] = (
+        client.newest_contacts if contacts else client.newest_accounts
+    )
+    found: dict[int, Json] = {}
+    for page in range(1, _MOST_PAGES + 1):
+        records = newest(page)
+        for record in records:
+            for key in match_keys(target, record):
+                number = numbers.get(match_hash(key))
+                if number is not None:
+                    found[number] = record
+        oldest = moment(records[-1].get("created_at")) if records else None
+        if not records or len(found) == len(numbers) or (oldest is not None and oldest < since):
+            break
+    return found
