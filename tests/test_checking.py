@@ -195,7 +195,7 @@ def test_every_endpoint_that_any_sync_uses_can_be_asked() -> None:
 @pytest.mark.parametrize("endpoint", PROBES)
 def test_no_probe_carries_a_record(endpoint: str) -> None:
     body = PROBES[endpoint].request.body or {}
-    if endpoint.startswith("POST /accounts/search"):
+    if endpoint.endswith("/search"):
         return
     allowed = {"run_dedupe", "async", "modality", "entity_ids", "label_names"}
     assert set(body) <= allowed
@@ -467,3 +467,17 @@ def test_of_two_promises_the_smaller_one_counts(one: Window, other: Window) -> N
     told = [window.left for window in (one, other) if window.left is not None]
     assert both.left == min(told, default=None)
     assert both.known == (one.known or other.known)
+
+
+def test_under_oauth_scopes_are_asked_for_and_no_entries_of_a_key() -> None:
+    need = Need(endpoints.UPDATE_CONTACT, (ObjectKind.CONTACTS,), required=True)
+    found = Finding(need, need.endpoint, Standing.FORBIDDEN, ForbiddenBy.SCOPE, oauth=True)
+    check = Check("https://x.example", {}, 900, oauth=True, key_valid=True, findings=(found,))
+
+    said = "\n".join([*as_lines(check), check.verdict[1]])
+
+    assert "the token may not use PATCH /contacts/{id}" in said
+    assert "contact_update" in said
+    assert "apollo-sync login" in said
+    assert "key's list" not in said
+    assert CONTACTS_UPDATE not in said

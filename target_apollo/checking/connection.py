@@ -59,6 +59,7 @@ def check_connection(settings: Settings, kinds: Collection[ObjectKind]) -> Check
         api_url=settings.api_url,
         modes={kind: modes_of(settings, kind) for kind in ObjectKind if kind in kinds},
         max_wait_seconds=settings.max_wait_seconds,
+        oauth=settings.api_key is None,
     )
     try:
         check = replace(check, **vars(_identify(ApolloClient(transport), tuple(check.modes))))
@@ -159,7 +160,10 @@ def _with_findings(check: Check, transport: Transport, needs: tuple[Need, ...]) 
     return replace(
         check,
         findings=tuple(
-            _with_quota(one, lower_of(usage.get(one.endpoint, Windows()), quota.of(one.endpoint)))
+            _with_quota(
+                replace(one, oauth=check.oauth),
+                lower_of(usage.get(one.endpoint, Windows()), quota.of(one.endpoint)),
+            )
             for one in found
         ),
         problem=problem,

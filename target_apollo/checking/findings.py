@@ -36,6 +36,7 @@ class Finding:
             does not say when the window ends, it is the window's whole length.
         retry_at: When Apollo takes requests again, where it said so (aware, UTC).
         detail: A sentence on what is unclear.
+        oauth: Whether a token of OAuth 2.0 was asked with, and no API key.
     """
 
     need: Need
@@ -46,16 +47,21 @@ class Finding:
     wait_seconds: float = 0.0
     retry_at: datetime | None = None
     detail: str = ""
+    oauth: bool = False
 
     @property
     def remedy(self) -> str:
         """What makes a forbidden endpoint usable."""
-        entry = access_to(self.endpoint).key_entry
+        access = access_to(self.endpoint)
         if self.forbidden_by is ForbiddenBy.PLAN:
             return "Apollo's plan of this team does not include it"
+        grant = f"add {access.key_entry} to the key's list"
+        if self.oauth:
+            grant = f"give the app the scope {access.scope} and log in again"
         if self.forbidden_by is ForbiddenBy.PERMISSION:
-            return f"give the key's user the permission in Apollo, or add {entry} to the key's list"
-        return f"add {entry} to the key's list"
+            whose = "the user who logged in" if self.oauth else "the key's user"
+            return f"give {whose} the permission in Apollo, or {grant}"
+        return grant
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Check:
 
     Attributes:
         modes: The modes in which each object is written.
+        oauth: Whether OAuth 2.0 is used, and no API key.
         key_valid: Whether Apollo knows the key; None where that could not be found out.
         profile: Team and user; None where the key may not ask who it is.
         problem: What kept the check from coming to its end, as exit code and sentence.
@@ -73,6 +80,7 @@ class Check:
     api_url: str
     modes: Mapping[ObjectKind, frozenset[Mode]]
     max_wait_seconds: float
+    oauth: bool = False
     key_valid: bool | None = None
     profile: Profile | None = None
     findings: tuple[Finding, ...] = ()
@@ -106,13 +114,18 @@ class Check:
 
 
 def _not_usable(forbidden: Sequence[Finding]) -> str:
-    said = [f"Not usable: the key may not use {_endpoints(forbidden)}."]
+    oauth = any(found.oauth for found in forbidden)
+    what = "token" if oauth else "key"
+    said = [f"Not usable: the {what} may not use {_endpoints(forbidden)}."]
     plan = [found for found in forbidden if found.forbidden_by is ForbiddenBy.PLAN]
     if plan:
         said.append(f"Apollo's plan of this team does not include {_endpoints(plan)}.")
-    entries = {access_to(found.endpoint).key_entry for found in forbidden if found not in plan}
-    if entries:
-        named = ", ".join(sorted(filter(None, entries)))
+    lacking = [access_to(found.endpoint) for found in forbidden if found not in plan]
+    if lacking and oauth:
+        named = ", ".join(sorted({access.scope or "" for access in lacking} - {""}))
+        said.append(f"Give the app the scopes {named} in Apollo, then run `apollo-sync login`.")
+    elif lacking:
+        named = ", ".join(sorted({access.key_entry or "" for access in lacking} - {""}))
         said.append(f"Add {named} to the key's list in Apollo, or use a master key.")
     return " ".join(said)
 

@@ -66,7 +66,9 @@ PROBES: Final[Mapping[str, Probe]] = {
             endpoints.SEARCH_ACCOUNTS,
             {"q_organization_name": "example", "page": 1, "per_page": 1},
         ),
+        _post(endpoints.SEARCH_CONTACTS, {"q_keywords": "example", "page": 1, "per_page": 1}),
         _of_no_record(endpoints.READ_CONTACT),
+        _of_no_record(endpoints.READ_ACCOUNT),
         _of_no_record(endpoints.UPDATE_CONTACT, {}),
         _of_no_record(endpoints.PUT_ACCOUNT, {}),
         _of_no_record(endpoints.PATCH_ACCOUNT, {}),
@@ -76,6 +78,9 @@ PROBES: Final[Mapping[str, Probe]] = {
         _post(endpoints.CREATE_ACCOUNTS, {"run_dedupe": True}),
         # Names neither a contact nor a value: documented as 422.
         _post(endpoints.BULK_UPDATE_CONTACTS, {"async": False}),
+        _post(endpoints.BULK_UPDATE_ACCOUNTS, {}),
+        _post(endpoints.UPDATE_CONTACT_OWNERS, {}),
+        _post(endpoints.UPDATE_CONTACT_STAGES, {}),
         # Names neither a record nor a list, so that no list is made either: documented as 200 with
         # the message that nothing was provided.
         _post(

@@ -16,7 +16,8 @@ _KEY = {True: "valid", False: "not valid", None: "not checked"}
 
 def as_lines(check: Check) -> list[str]:
     """The check in a few lines, one per endpoint, without the verdict."""
-    lines = [f"Address  {check.api_url}", f"Key      {_KEY[check.key_valid]}"]
+    credentials = "Token" if check.oauth else "Key"
+    lines = [f"Address  {check.api_url}", f"{credentials:<8} {_KEY[check.key_valid]}"]
     if check.profile is not None:
         lines.append(f"Team     {check.profile.team_id}")
         lines.append(f"User     {check.profile.name or check.profile.id}")
