@@ -65,6 +65,12 @@ def _replay() -> _Module:
     return command
 
 
+def _report() -> _Module:
+    from target_apollo.reporting import command
+
+    return command
+
+
 def _sandbox() -> _Module:
     from target_apollo.sandbox import command
 
@@ -76,6 +82,7 @@ COMMANDS: Mapping[str, Command] = {
     "explain": Command("say why map-apollo-leads did not send a lead", _explain),
     "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
     "replay": Command("send rejected records again; what succeeds leaves their file", _replay),
+    "report": Command("show the last runs, one of them in detail, also as a page", _report),
     "sandbox": Command(
         "start a local Apollo to try, test and measure with",
         _sandbox,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from target_apollo.credential_settings import credential_problems
 from target_apollo.environment import PREFIX, read_environment
 from target_apollo.settings import Settings, SettingsError, problems_of
 from target_apollo.target import TargetApollo
@@ -27,17 +28,18 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_settings(sources: Sequence[str]) -> Settings:
+def read_settings(sources: Sequence[str], *, asks_apollo: bool = True) -> Settings:
     """The settings that the target would run with, typed; as `read_config`."""
-    return Settings.of(read_config(sources))
+    return Settings.of(read_config(sources, asks_apollo=asks_apollo))
 
 
-def read_config(sources: Sequence[str]) -> dict[str, Any]:
+def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str, Any]:
     """The settings that the target would run with, checked as it checks them.
 
     Args:
         sources: Paths of JSON files, and ``ENV`` for the environment, which wins over the files;
             none at all is the environment.
+        asks_apollo: Whether what reads them needs the credentials.
 
     Raises:
         SettingsError: A file can't be read, or a sentence for every setting that is wrong.
@@ -51,6 +53,9 @@ def read_config(sources: Sequence[str]) -> dict[str, Any]:
     if not sources or _ENVIRONMENT in sources:
         config |= read_environment(schema)
     problems = problems_of(config, schema)
+    if not asks_apollo:
+        of_credentials = credential_problems(config)
+        problems = [problem for problem in problems if problem not in of_credentials]
     if problems and not config:
         problems.append(f"Give a settings file with --config, or set {PREFIX}API_KEY.")
     if problems:

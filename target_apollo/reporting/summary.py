@@ -42,13 +42,30 @@ class RunReport:
         self.outcomes[stream][Outcome.REJECTED] += 1
         self.rejected[stream][reason] += 1
 
-    def count_duplicates(self, stream: str, groups: Iterable[Sequence[Sequence[object]]]) -> None:
-        """Notes source keys that share an e-mail or domain."""
+    def count_duplicates(
+        self,
+        stream: str,
+        groups: Iterable[Sequence[Sequence[object]]],
+        kind: str,
+        *,
+        apollo_ids: Sequence[str] = (),
+    ) -> None:
+        """Notes source keys that belong together, or stand for what no company owns.
+
+        Args:
+            kind: Why; see `auditing`.
+            apollo_ids: The accounts of a domain that several have.
+        """
         for keys in groups:
             self.duplicates += 1
             if len(self.duplicate_keys) < _LISTED_DUPLICATES:
+                group: dict[str, Any] = {
+                    "stream": stream,
+                    "keys": [key_text(key) for key in keys],
+                    "kind": kind,
+                }
                 self.duplicate_keys.append(
-                    {"stream": stream, "keys": [key_text(key) for key in keys]}
+                    {**group, "apollo_ids": list(apollo_ids)} if apollo_ids else group
                 )
 
     def count_protected(self, kind: str, names: Iterable[str]) -> None:

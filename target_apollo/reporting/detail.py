@@ -1,0 +1,165 @@
+"""What a report tells of one run, put into rows that the terminal and the page show alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from target_apollo.reporting.funnel import Funnel, became
+from target_apollo.reporting.past_runs import PastRun
+from target_apollo.reporting.rejected_keys import ByReason, RejectedKeys
+from target_apollo.reporting.summary_files import Duplicates, Stream, Summary, Windows
+
+
+@dataclass(frozen=True)
+class RejectRow:
+    """Rejected records of one stream and reason.
+
+    Attributes:
+        kept: Those of them that are in the rejects file still.
+    """
+
+    stream: str
+    reason: str
+    number: int
+    kept: RejectedKeys
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """One endpoint.
+
+    Attributes:
+        estimated: What was reckoned before the run wrote anything; None where nothing was.
+        windows: What Apollo told last; None where it told nothing.
+    """
+
+    endpoint: str
+    sent: int
+    estimated: int | None
+    windows: Windows | None
+
+
+@dataclass(frozen=True)
+class ProtectedRow:
+    """Values of one object that a field policy kept as they are in Apollo."""
+
+    kind: str
+    fields: Sequence[tuple[str, int]]
+
+    @property
+    def number(self) -> int:
+        """Values of all fields."""
+        return sum(count for _, count in self.fields)
+
+
+@dataclass(frozen=True)
+class LeadsPath:
+    """A funnel, and what became of its leads behind it.
+
+    Attributes:
+        stream: The stream in the run that they went on in; None where that can't be told.
+    """
+
+    funnel: Funnel
+    stream: str | None
+    outcomes: Stream | None
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One run in detail. Without a summary all of it is empty."""
+
+    run: PastRun
+    streams: Mapping[str, Stream]
+    rejects: Sequence[RejectRow]
+    requests: Sequence[RequestRow]
+    protected: Sequence[ProtectedRow]
+    deleted: Sequence[tuple[str, int]]
+    duplicates: Duplicates
+    paths: Sequence[LeadsPath]
+    not_placed: Sequence[tuple[str, Sequence[str]]]
+    not_writable: Sequence[tuple[str, Sequence[tuple[str, int]]]]
+
+    @property
+    def summary(self) -> Summary | None:
+        """The summary behind it."""
+        return self.run.summary
+
+
+def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail:
+    """Puts together what is known of a run.
+
+    Args:
+        kept: What the rejects file has of it.
+        funnels: What the verdicts say of its leads.
+    """
+    summary = run.summary
+    streams = summary.streams if summary else {}
+    return Detail(
+        run=run,
+        streams=streams,
+        rejects=_rejects(streams, kept),
+        requests=_requests(summary) if summary else (),
+        protected=_protected(summary.protected) if summary else (),
+        deleted=_most_first(summary.deleted) if summary else (),
+        duplicates=summary.duplicates if summary else Duplicates(),
+        paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
+        not_placed=tuple((of, names) for of, names in summary.unknown_fields.items() if names)
+        if summary
+        else (),
+        not_writable=tuple(
+            (kind, _most_first(fields)) for kind, fields in summary.not_writable.items() if fields
+        )
+        if summary
+        else (),
+    )
+
+
+def _rejects(streams: Mapping[str, Stream], kept: ByReason) -> list[RejectRow]:
+    numbers = {
+        (name, reason): count
+        for name, stream in streams.items()
+        for reason, count in stream.rejected_because.items()
+        if count
+    }
+    # A run that was killed has no summary, and yet its rejects.
+    for which, records in kept.items():
+        numbers.setdefault(which, records.number)
+    rows = [
+        RejectRow(stream, reason, count, kept.get((stream, reason)) or RejectedKeys())
+        for (stream, reason), count in numbers.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.number, row.stream, row.reason))
+
+
+def _requests(summary: Summary) -> list[RequestRow]:
+    sent, quota = summary.api.requests, summary.api.quota
+    estimated = summary.estimate.requests if summary.estimate else {}
+    rows = [
+        RequestRow(
+            endpoint,
+            sent.get(endpoint, 0),
+            estimated.get(endpoint),
+            quota.get(endpoint),
+        )
+        for endpoint in dict.fromkeys((*sent, *estimated, *quota))
+    ]
+    return sorted(rows, key=lambda row: (-row.sent, row.endpoint))
+
+
+def _protected(protected: Mapping[str, Mapping[str, int]]) -> list[ProtectedRow]:
+    rows = [ProtectedRow(kind, _most_first(fields)) for kind, fields in protected.items()]
+    return [row for row in rows if row.number]
+
+
+def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
+    return sorted(
+        ((name, count) for name, count in counts.items() if count),
+        key=lambda entry: (-entry[1], entry[0]),
+    )
+
+
+def _path(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsPath:
+    stream = became(funnel, of_run, streams)
+    return LeadsPath(funnel, stream, None if stream is None else streams[stream])

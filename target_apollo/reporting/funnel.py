@@ -1,0 +1,158 @@
+"""The way of leads from the source over the rules into Apollo, read from the verdict file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from target_apollo.leads.judging import Outcome
+from target_apollo.leads.rules import RULES
+from target_apollo.leads.verdicts import earlier
+from target_apollo.reporting.past_runs import PastRun
+from target_apollo.reporting.summary_files import Stream
+
+#: The mapper begins with the target, and may judge a lead while the target still loads.
+_HEAD_START = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rule that some leads failed first.
+
+    Attributes:
+        remaining: Leads that passed it and all rules before it.
+    """
+
+    rule: str
+    dropped: int
+    held: int
+    remaining: int
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """The leads of one stream in one run, by the first rule that each failed."""
+
+    stream: str
+    read: int
+    steps: Sequence[Step]
+
+    @property
+    def passed(self) -> int:
+        """Leads that met every rule and went on."""
+        return self.steps[-1].remaining if self.steps else self.read
+
+
+@dataclass(frozen=True)
+class Period:
+    """The time whose verdicts belong to a run."""
+
+    begin: datetime
+    end: datetime | None
+
+    @classmethod
+    def of(cls, run: PastRun, before: PastRun | None) -> Period:
+        """From the end of the run before, at most a minute early, to the run's own end.
+
+        A verdict does not name its run: the mapper is another process, which knows of none.
+        """
+        begin = run.started_at - _HEAD_START
+        if before is not None and before.ended_at is not None:
+            begin = max(begin, min(before.ended_at, run.started_at))
+        # Verdicts tell whole seconds.
+        return cls(begin.replace(microsecond=0), run.ended_at)
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a moment lies in it."""
+        return self.begin <= at and (self.end is None or at <= self.end)
+
+
+class _Failing(msgspec.Struct):
+    rule: str
+
+
+class _Verdict(msgspec.Struct):
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    stream: str
+    verdict: str
+    failing: tuple[_Failing, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(_Verdict)
+
+
+@dataclass
+class _Tally:
+    read: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+
+    def count(self, verdict: _Verdict) -> None:
+        self.read += 1
+        if verdict.failing:
+            falls = self.held if verdict.verdict == Outcome.HELD.value else self.dropped
+            falls[verdict.failing[0].rule] += 1
+
+    def steps(self) -> Iterator[Step]:
+        remaining = self.read
+        # Rules of another version come last.
+        for rule in dict.fromkeys((*RULES, *sorted(self.dropped + self.held))):
+            dropped, held = self.dropped[rule], self.held[rule]
+            if dropped or held:
+                remaining -= dropped + held
+                yield Step(rule, dropped, held, remaining)
+
+
+def read_funnels(path: Path, period: Period) -> list[Funnel]:
+    """A funnel for each stream of leads that was judged in a period.
+
+    Args:
+        path: The mapper's `verdicts_path`; the file moved aside for its size is read too.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    tallies: dict[str, _Tally] = {}
+    for verdict in _verdicts(path, period):
+        tallies.setdefault(verdict.stream, _Tally()).count(verdict)
+    return [
+        Funnel(stream, tally.read, tuple(tally.steps()))
+        for stream, tally in sorted(tallies.items())
+    ]
+
+
+def became(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> str | None:
+    """The stream of the run that a funnel's leads went on in; None where it can't be told.
+
+    Args:
+        of_run: How many funnels the run has.
+        streams: The run's streams by name. The mapper may have given the leads another name.
+    """
+    if funnel.stream in streams:
+        return funnel.stream
+    if of_run == len(streams) == 1:
+        return next(iter(streams))
+    alike = [name for name, stream in streams.items() if stream.settled == funnel.passed > 0]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _verdicts(path: Path, period: Period) -> Iterator[_Verdict]:
+    aside = earlier(path)
+    # Nothing is written to it any more.
+    with_aside = aside.exists() and aside.stat().st_mtime >= period.begin.timestamp()
+    for file in (aside, path) if with_aside else (path,):
+        with file.open("rb") as lines:
+            for line in lines:
+                try:
+                    verdict = _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    # The last line of a run that was killed may be cut off.
+                    continue
+                if period.holds(verdict.at):
+                    yield verdict

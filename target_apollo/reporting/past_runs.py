@@ -1,0 +1,102 @@
+"""Past runs, from what the ledger and the summaries know of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from target_apollo.ledger import Run
+from target_apollo.outcomes import Outcome
+from target_apollo.reporting.summary_files import Summary
+
+RECEIVED, OPEN = "received", "without_outcome"
+#: The outcomes in the order in which they are shown.
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run as it is known afterwards.
+
+    Attributes:
+        ended_at: None for a run that noted no end: it was killed, or is still under way.
+        exit_code: None likewise.
+        counts: ``received``, each outcome and ``without_outcome`` -> records; empty likewise.
+        summary: None where its file is gone or was never written.
+        in_ledger: Whether the ledger has it.
+    """
+
+    run_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    because: str
+    counts: Mapping[str, int]
+    team: str | None
+    mode: str | None
+    summary: Summary | None
+    in_ledger: bool
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None without an end."""
+        if self.ended_at is None:
+            return None
+        return max(0.0, (self.ended_at - self.started_at).total_seconds())
+
+    @property
+    def requests(self) -> int | None:
+        """Requests sent; only a summary knows."""
+        return None if self.summary is None else sum(self.summary.api.requests.values())
+
+    @property
+    def dry(self) -> bool:
+        """Whether it only planned."""
+        return self.summary is not None and self.summary.dry_run
+
+    def count(self, name: str) -> int | None:
+        """Records of one kind; None where it is not known."""
+        return self.counts.get(name, 0) if self.counts else None
+
+
+def merged(summaries: Sequence[Summary], rows: Sequence[Run]) -> list[PastRun]:
+    """The runs of both, each once, the newest first."""
+    of_ledger = {row.run_id: row for row in rows}
+    runs = {
+        summary.run_id: _of_summary(summary, of_ledger.get(summary.run_id)) for summary in summaries
+    }
+    for run_id, row in of_ledger.items():
+        if run_id not in runs:
+            runs[run_id] = _of_row(row)
+    return sorted(runs.values(), key=lambda run: (run.started_at, run.run_id), reverse=True)
+
+
+def _of_summary(summary: Summary, row: Run | None) -> PastRun:
+    return PastRun(
+        run_id=summary.run_id,
+        started_at=summary.started_at,
+        ended_at=summary.ended_at,
+        exit_code=summary.exit_code,
+        because=summary.ended_because,
+        counts=summary.records,
+        team=summary.team or (row.connection if row else None),
+        mode=summary.mode or (row.mode if row else None),
+        summary=summary,
+        in_ledger=row is not None,
+    )
+
+
+def _of_row(row: Run) -> PastRun:
+    return PastRun(
+        run_id=row.run_id,
+        started_at=row.started_at,
+        ended_at=row.finished_at,
+        exit_code=row.exit_code,
+        because=row.reason or "",
+        counts=row.counts,
+        team=row.connection,
+        mode=row.mode,
+        summary=None,
+        in_ledger=True,
+    )

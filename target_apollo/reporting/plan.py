@@ -1,0 +1,238 @@
+"""The plan of a dry run as sentences for the log and as lines for a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from target_apollo.estimating import WINDOWS
+from target_apollo.outcomes import Outcome
+from target_apollo.reporting.columns import Cell, Column, Paint, table, wrapped
+from target_apollo.reporting.glossary import duplicate_words, reason_words
+from target_apollo.reporting.wording import (
+    UNKNOWN,
+    Tone,
+    duration,
+    listed,
+    moment,
+    number,
+    plural,
+    printable,
+)
+
+_KEYS, _GROUPS = 10, 10
+_LONGEST_VALUE = 40
+_TONES = {
+    Outcome.CREATED: Tone.GOOD,
+    Outcome.UPDATED: Tone.GOOD,
+    Outcome.REJECTED: Tone.BAD,
+}
+
+
+def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
+    """What of a plan may stand in a log: no values, and keys no more than the log has anyway."""
+    estimate = summary["estimate"]
+    found = [
+        f"{plural(count, 'request')} to {endpoint}"
+        for endpoint, count in estimate["requests"].items()
+    ]
+    duplicates = summary["duplicates"]["found"]
+    return [
+        *([f"{', '.join(found)}."] if found else []),
+        *time_sentences(estimate),
+        *unknown_sentences(estimate),
+        *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
+    ]
+
+
+def time_sentences(estimate: Mapping[str, Any]) -> list[str]:
+    """Whether the requests fit Apollo's limits, and when they are done."""
+    requests = sum(estimate["requests"].values())
+    found = [_fit_sentence(estimate, requests)]
+    if estimate["limits_from"] == "look-ups":
+        found.append(
+            "The key may not read the usage statistics, so what other endpoints have left is not "
+            "known: each is taken to have the limits that the look-ups showed, unused."
+        )
+    if estimate["takes_several_runs"]:
+        found.append(
+            "That includes a wait longer than max_wait_seconds: a run then ends with exit code 3, "
+            "and the next one goes on from there."
+        )
+    return found
+
+
+def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
+    whole = f"The run would send {plural(requests, 'request')}"
+    if estimate["limits_from"] == "unknown":
+        return (
+            f"{whole}. How many Apollo takes a minute, an hour and a day is not known: the key may "
+            "not read the usage statistics and no answer told, so nor is the time they need."
+        )
+    tight = [
+        name
+        for name in WINDOWS
+        if not all(one[name]["fits"] for one in estimate["endpoints"].values() if name in one)
+    ]
+    fits = "which fit what is left of this minute, this hour and this day"
+    if tight:
+        fits = f"more than what is left of this {' and this '.join(tight)} at some endpoint"
+    if estimate["seconds"] is None:
+        return f"{whole}, {fits}; some of them never, since a limit is 0."
+    done = datetime.fromisoformat(estimate["done_at"])
+    took = duration(estimate["seconds"])
+    return f"{whole}, {fits}; begun now they take about {took}, until {moment(done)} UTC."
+
+
+def unknown_sentences(estimate: Mapping[str, Any]) -> list[str]:
+    """What the plan does not know, since it was not looked up."""
+    because = estimate["not_looked_up_because"]
+    return [
+        f"{plural(count, 'row')} of {kind} counted as created may exist already: they were not "
+        f"looked up, since {because.rstrip('.')}. Those that exist need an update each where they "
+        "differ."
+        for kind, count in estimate["not_looked_up"].items()
+    ]
+
+
+def plan_lines(summary: Mapping[str, Any], width: int, paint: Paint) -> list[str]:
+    """The whole plan for a terminal; sampled values are shown."""
+    team = f" for Apollo team {printable(str(summary['team']))}" if summary.get("team") else ""
+    lines = [paint.strong(f"Plan{team}: nothing was written.")]
+    if summary["ended_because"]:
+        lines += [paint.tone(line, Tone.BAD) for line in wrapped(summary["ended_because"], width)]
+    for heading, body in _sections(summary, width, paint):
+        if body:
+            lines += ["", paint.strong(heading), *(f"  {line}".rstrip() for line in body)]
+    return lines
+
+
+def _sections(
+    summary: Mapping[str, Any], width: int, paint: Paint
+) -> Iterator[tuple[str, Sequence[str]]]:
+    room = max(width - 2, 20)
+    estimate = summary["estimate"]
+    yield "Records", _outcomes(summary, paint)
+    yield (
+        "Requests",
+        [
+            *_requests(estimate, paint),
+            *_paragraphs([*time_sentences(estimate), *unknown_sentences(estimate)], room),
+        ],
+    )
+    yield "Rejected", _rejected(summary, room)
+    yield "Duplicates", _duplicates(summary, room)
+    yield "Protected by field_policy", _protected(summary, room)
+    yield "Changes", _diffs(summary, paint)
+
+
+def _outcomes(summary: Mapping[str, Any], paint: Paint) -> list[str]:
+    met = [outcome for outcome in Outcome if summary["records"][outcome.value]]
+    if not met:
+        return ["There is nothing to do."]
+    columns = [Column("stream"), *(Column(outcome.value, right=True) for outcome in met)]
+    streams = dict(summary["streams"])
+    if len(streams) > 1:
+        streams["together"] = summary["records"]
+    rows = [
+        [
+            Cell(printable(stream)),
+            *(
+                Cell(number(counts[one.value]), _TONES.get(one) if counts[one.value] else None)
+                for one in met
+            ),
+        ]
+        for stream, counts in streams.items()
+    ]
+    return table(columns, rows, paint)
+
+
+def _requests(estimate: Mapping[str, Any], paint: Paint) -> list[str]:
+    if not estimate["endpoints"]:
+        return []
+    columns = [Column("endpoint"), Column("requests", right=True)]
+    columns += [Column(f"left this {name}", right=True) for name in WINDOWS]
+    rows = [
+        [
+            Cell(endpoint),
+            Cell(number(one["requests"])),
+            *(_left(one.get(name)) for name in WINDOWS),
+        ]
+        for endpoint, one in estimate["endpoints"].items()
+    ]
+    return table(columns, rows, paint)
+
+
+def _left(window: Mapping[str, Any] | None) -> Cell:
+    if window is None or window["left"] is None:
+        return Cell(UNKNOWN)
+    return Cell(number(window["left"]), None if window["fits"] else Tone.WARN)
+
+
+def _rejected(summary: Mapping[str, Any], width: int) -> list[str]:
+    return [
+        line
+        for stream, counts in summary["streams"].items()
+        for reason, count in counts["rejected_because"].items()
+        for line in wrapped(
+            f"{number(count)} of {printable(stream)}: {reason_words(reason)} ({reason})", width
+        )
+    ]
+
+
+def _duplicates(summary: Mapping[str, Any], width: int) -> list[str]:
+    found = summary["duplicates"]
+    groups = found["listed"][:_GROUPS]
+    lines = []
+    for group in groups:
+        accounts = group.get("apollo_ids")
+        tail = f" (accounts {listed(accounts, _KEYS)})" if accounts else ""
+        words = duplicate_words(group.get("kind", ""))
+        text = f"{words}, {group['stream']}: {listed(group['keys'], _KEYS)}{tail}"
+        lines += wrapped(printable(text), width)
+    if found["found"] > len(groups):
+        lines.append(f"and {number(found['found'] - len(groups))} more, in the summary")
+    return lines
+
+
+def _protected(summary: Mapping[str, Any], width: int) -> list[str]:
+    return [
+        line
+        for kind, values in summary.get("protected", {}).items()
+        if values
+        for line in wrapped(
+            f"{plural(sum(values.values()), 'value')} of {kind}: "
+            + ", ".join(f"{printable(name)} {number(count)}" for name, count in values.items()),
+            width,
+        )
+    ]
+
+
+def _diffs(summary: Mapping[str, Any], paint: Paint) -> list[str]:
+    diffs = summary.get("diffs") or []
+    if not diffs:
+        return []
+    columns = [Column("stream"), Column("key"), Column("field"), Column("Apollo"), Column("new")]
+    rows = [
+        [
+            Cell(printable(diff["stream"])),
+            Cell(_shown(diff["key"])),
+            Cell(printable(diff["field"])),
+            Cell(_shown(diff["apollo"]), Tone.BAD),
+            Cell(_shown(diff["new"]), Tone.GOOD),
+        ]
+        for diff in diffs
+    ]
+    return table(columns, rows, paint)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return UNKNOWN
+    text = printable(str(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _paragraphs(texts: Sequence[str], width: int) -> list[str]:
+    return [line for text in texts for line in wrapped(text, width)]

@@ -1,0 +1,215 @@
+"""The summaries that runs have left: what one holds, and how a folder of them is read.
+
+Whatever a summary of today has beside the first version's keys is optional, since older files stay
+where they are. Files that are no summary of a run are told apart by their form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+#: Where a run leaves its summary if the setting `summary_path` is empty.
+DEFAULT_FOLDER = Path(".target-apollo/runs")
+_SUFFIX = ".json"
+#: Bytes of a summary with everything that it may list; a larger file is none.
+_LARGEST = 16 * 1024 * 1024
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """Outcomes of one stream's records."""
+
+    created: Count = 0
+    updated: Count = 0
+    unchanged: Count = 0
+    existing: Count = 0
+    skipped: Count = 0
+    rejected: Count = 0
+    rejected_because: dict[str, Count] = {}
+
+    @property
+    def settled(self) -> int:
+        """Records that have an outcome."""
+        return sum((self.written, self.unchanged, self.existing, self.skipped, self.rejected))
+
+    @property
+    def written(self) -> int:
+        """Records that a request wrote."""
+        return self.created + self.updated
+
+    @property
+    def in_apollo(self) -> int:
+        """Records that Apollo has now, whoever wrote them."""
+        return self.written + self.unchanged + self.existing
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Requests allowed, made and left in a minute, an hour or a day; None where nobody said."""
+
+    limit: int | None = None
+    usage: int | None = None
+    left: int | None = None
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """The three rate windows of one endpoint, as its last answer told them."""
+
+    minute: Window = Window()
+    hour: Window = Window()
+    day: Window = Window()
+
+
+class Api(msgspec.Struct, frozen=True):
+    """What went over the wire."""
+
+    requests: dict[str, Count] = {}
+    retries: Count = 0
+    rate_limited: Count = 0
+    seconds_waited: float = 0.0
+    quota: dict[str, Windows] = {}
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What was reckoned before anything was written.
+
+    Attributes:
+        requests: Those that write, by endpoint.
+        seconds: What a rehearsed run would take; None where it was not rehearsed, or not known.
+        takes_several_runs: Whether Apollo's limits stop it before its end.
+    """
+
+    requests: dict[str, Count] = {}
+    seconds: float | None = None
+    takes_several_runs: bool = False
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """Source keys that share an e-mail address or a domain."""
+
+    stream: str
+    keys: tuple[str, ...] = ()
+    kind: str = ""
+
+
+class Duplicates(msgspec.Struct, frozen=True):
+    """How many groups there are, and the first of them."""
+
+    found: Count = 0
+    listed: tuple[Duplicate, ...] = ()
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A field that a dry run would change."""
+
+    stream: str
+    key: str
+    field: str
+    apollo_id: str | None = None
+    apollo: Any = None
+    new: Any = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A run's summary file."""
+
+    run_id: str
+    started_at: Moment
+    ended_at: Moment
+    seconds: float
+    exit_code: int
+    records: dict[str, int]
+    streams: dict[str, Stream]
+    ended_because: str = ""
+    api: Api = Api()
+    duplicates: Duplicates = Duplicates()
+    unknown_fields: dict[str, tuple[str, ...]] = {}
+    not_writable: dict[str, dict[str, Count]] = {}
+    team: str | None = None
+    mode: str | None = None
+    dry_run: bool = False
+    max_records: int | None = None
+    protected: dict[str, dict[str, Count]] = {}
+    deleted: dict[str, Count] = {}
+    estimate: Estimate | None = None
+    diffs: tuple[Difference, ...] | None = None
+
+
+_decoder = msgspec.json.Decoder(Summary)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The summaries of a folder, and a sentence on each file that is none."""
+
+    summaries: Sequence[Summary] = ()
+    skipped: Sequence[str] = ()
+
+
+def latest(summary_path: str, limit: int, run_id: str | None = None) -> Found:
+    """The summaries of the runs that ended last.
+
+    Args:
+        summary_path: The setting; empty for the default folder. Other files beside the one that it
+            names, with the same ending, are read too, since a path may be made anew for every run.
+        limit: How many at most; files of earlier runs are not opened.
+        run_id: A run whose summary is wanted however old it is.
+    """
+    summaries: list[Summary] = []
+    skipped: list[str] = []
+    wanted = run_id
+    for path in _newest_first(summary_path):
+        if len(summaries) >= limit and wanted is None:
+            break
+        if len(summaries) >= limit and _names_another(path, summary_path, wanted):
+            continue
+        read = _read(path)
+        if isinstance(read, str):
+            skipped.append(read)
+            continue
+        if len(summaries) < limit or read.run_id == wanted:
+            summaries.append(read)
+        if read.run_id == wanted:
+            wanted = None
+    return Found(summaries, skipped)
+
+
+def _names_another(path: Path, summary_path: str, run_id: str | None) -> bool:
+    # In the default folder a file is called after its run.
+    return not summary_path and path.stem != run_id
+
+
+def _newest_first(summary_path: str) -> Iterator[Path]:
+    example = Path(summary_path) if summary_path else DEFAULT_FOLDER / f"run{_SUFFIX}"
+    if not example.suffix:
+        return iter([example] if example.is_file() else [])
+    files = [path for path in example.parent.glob(f"*{example.suffix}") if path.is_file()]
+    return iter(sorted(files, key=_written_at, reverse=True))
+
+
+def _written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        # Renamed away at this moment: reading it says so.
+        return 0
+
+
+def _read(path: Path) -> Summary | str:
+    try:
+        if path.stat().st_size > _LARGEST:
+            return f"{path} is too large for the summary of a run; it is left out."
+        return _decoder.decode(path.read_bytes())
+    except OSError as problem:
+        return f"{path} can't be read ({problem.strerror}); it is left out."
+    except msgspec.ValidationError:
+        return f"{path} is not the summary of a run; it is left out."
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return f"{path} is no whole JSON file; it is left out."

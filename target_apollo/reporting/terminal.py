@@ -1,0 +1,255 @@
+"""The report as lines for a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from target_apollo.reporting.columns import Cell, Column, Paint, table, width_of, wrapped
+from target_apollo.reporting.detail import Detail, LeadsPath, RequestRow
+from target_apollo.reporting.glossary import duplicate_words
+from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
+from target_apollo.reporting.summary_files import Stream, Window
+from target_apollo.reporting.wording import (
+    Tone,
+    amount,
+    duration,
+    end_of,
+    listed,
+    moment,
+    number,
+    outlook_of,
+    plural,
+    printable,
+    story_of,
+)
+
+_KEYS = 10
+_GROUPS = 10
+_COUNTS = (RECEIVED, *OUTCOMES, OPEN)
+#: Heading of what is left in each of Apollo's windows.
+_WINDOWS = {"minute": "left/min", "hour": "left/h", "day": "left/day"}
+_HEADS = {OPEN: "left"}
+
+
+def run_lines(runs: Sequence[PastRun], width: int, paint: Paint) -> list[str]:
+    """The runs as a table; where that is too wide, without what is 0, or a few lines a run."""
+    counts = [name for name in _COUNTS if name != OPEN or any(run.count(OPEN) for run in runs)]
+    met = [name for name in counts if any(run.count(name) for run in runs)]
+    for shown in (counts, met):
+        columns, rows = _run_table(runs, shown)
+        if width_of(columns, rows) <= width:
+            return table(columns, rows, paint)
+    return [line for run in runs for line in _run_block(run, width, paint)]
+
+
+def detail_lines(detail: Detail, rejects_path: str, width: int, paint: Paint) -> list[str]:
+    """One run in detail."""
+    run = detail.run
+    end = end_of(run)
+    began = f"{moment(run.started_at)} UTC"
+    lines = [paint.strong(f"Run {printable(run.run_id)}, {began}: ") + paint.tone(*_end(run))]
+    lines += wrapped(story_of(run), width)
+    if run.because:
+        lines += [paint.tone(line, end.tone) for line in wrapped(printable(run.because), width)]
+    facts = [f"Team {printable(run.team)}"] if run.team else []
+    facts += [f"mode {printable(run.mode)}"] if run.mode else []
+    if run.summary is None:
+        facts.append("there is no summary of it, so only the ledger's counts are known")
+    elif not run.in_ledger:
+        facts.append("the ledger does not know it")
+    if facts:
+        lines += [paint.soft(line) for line in wrapped(f"{', '.join(facts)}.", width)]
+    for heading, body in _sections(detail, rejects_path, width, paint):
+        lines += ["", paint.strong(heading), *(f"  {line}".rstrip() for line in body)]
+    return lines
+
+
+def _run_table(
+    runs: Sequence[PastRun], counts: Sequence[str]
+) -> tuple[list[Column], list[list[Cell]]]:
+    columns = [Column("begun (UTC)"), Column("run"), Column("end"), Column("took", right=True)]
+    columns += [Column(_HEADS.get(name, name), right=True) for name in counts]
+    columns.append(Column("requests", right=True))
+    rows = [
+        [
+            Cell(moment(run.started_at)),
+            Cell(printable(run.run_id)),
+            Cell(*_end(run)),
+            Cell(duration(run.seconds)),
+            *(Cell(amount(run, name), _tone_of(name, run.count(name))) for name in counts),
+            Cell(number(run.requests)),
+        ]
+        for run in runs
+    ]
+    return columns, rows
+
+
+def _run_block(run: PastRun, width: int, paint: Paint) -> list[str]:
+    head = f"{moment(run.started_at)}  {printable(run.run_id)}  "
+    counts = [f"{_HEADS.get(name, name)} {number(n)}" for name in _COUNTS if (n := run.count(name))]
+    if run.requests is not None:
+        counts.append(plural(run.requests, "request"))
+    said = ", ".join([duration(run.seconds), *counts] if run.ended_at else counts)
+    body = wrapped(f"  {said}", width, "  ") if said else []
+    return [head + paint.tone(*_end(run)), *body]
+
+
+def _sections(
+    detail: Detail, rejects_path: str, width: int, paint: Paint
+) -> Iterator[tuple[str, list[str]]]:
+    inner = width - 2
+    if detail.streams:
+        yield "Streams", _streams(detail.streams, inner, paint)
+    for path in detail.paths:
+        yield f"Leads of {printable(path.funnel.stream)}", _leads(path, paint)
+    if detail.rejects:
+        number_rejected = sum(row.number for row in detail.rejects)
+        heading = f"{plural(number_rejected, 'rejected record')}, kept in {rejects_path}"
+        yield heading, _rejects(detail, inner, paint)
+    if detail.requests:
+        yield "Requests, and what Apollo's limits leave", _requests(detail, paint)
+    for protected in detail.protected:
+        fields = ", ".join(f"{printable(name)} {number(count)}" for name, count in protected.fields)
+        of = printable(protected.kind)
+        yield f"Protected {plural(protected.number, 'value')} of {of}", wrapped(fields, inner)
+    if detail.deleted:
+        counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.deleted)
+        yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+    if detail.duplicates.found:
+        yield (
+            plural(detail.duplicates.found, "group of duplicates", "groups of duplicates"),
+            [*_duplicates(detail, inner)],
+        )
+    if not_written := _fields_not_written(detail, inner):
+        yield "Fields that were not written", not_written
+    if detail.summary and detail.summary.diffs:
+        many = plural(len(detail.summary.diffs), "difference")
+        yield f"{many} to Apollo's values", ["--html FILE shows them."]
+
+
+def _streams(streams: Mapping[str, Stream], width: int, paint: Paint) -> list[str]:
+    met = [name for name in OUTCOMES if any(getattr(of, name) for of in streams.values())]
+    columns, rows = _stream_table(streams, OUTCOMES)
+    if width_of(columns, rows) > width:
+        columns, rows = _stream_table(streams, met)
+    return table(columns, rows, paint)
+
+
+def _stream_table(
+    streams: Mapping[str, Stream], outcomes: Sequence[str]
+) -> tuple[list[Column], list[list[Cell]]]:
+    columns = [Column("stream"), *(Column(name, right=True) for name in outcomes)]
+    rows = []
+    for name, stream in streams.items():
+        counts = [(outcome, getattr(stream, outcome)) for outcome in outcomes]
+        cells = [Cell(number(count), _tone_of(outcome, count)) for outcome, count in counts]
+        rows.append([Cell(printable(name)), *cells])
+    return columns, rows
+
+
+def _leads(path: LeadsPath, paint: Paint) -> list[str]:
+    funnel = path.funnel
+    columns = [Column(""), *(Column(head, right=True) for head in ("remain", "dropped", "held"))]
+    rows = [[Cell("read"), Cell(number(funnel.read)), Cell(""), Cell("")]]
+    rows += [
+        [
+            Cell(f"rule {printable(step.rule)}"),
+            Cell(number(step.remaining)),
+            Cell(number(step.dropped) if step.dropped else ""),
+            Cell(number(step.held) if step.held else ""),
+        ]
+        for step in funnel.steps
+    ]
+    lines = table(columns, rows, paint)
+    if path.outcomes is None:
+        return [*lines, "What became of them in Apollo can't be told from the summary."]
+    counts = ", ".join(
+        f"{outcome} {number(count)}"
+        for outcome in OUTCOMES
+        if (count := getattr(path.outcomes, outcome))
+    )
+    return [*lines, f"In Apollo, stream {printable(path.stream or '')}: {counts or 'nothing yet'}"]
+
+
+def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
+    lines: list[str] = []
+    digits = max(len(number(row.number)) for row in detail.rejects)
+    for row in detail.rejects:
+        head = f"{number(row.number):>{digits}}  "
+        what = f"{printable(row.reason)}  {printable(row.stream)}"
+        lines.append(paint.tone(head, Tone.BAD) + what)
+        if row.kept.keys:
+            keys = f"keys {listed(row.kept.keys, _KEYS, row.kept.number)}"
+            gone = row.number - row.kept.number
+            keys += f"; {number(gone)} left the file since" if gone > 0 else ""
+        else:
+            keys = "none of them is in the file any more"
+        blank = " " * len(head)
+        lines += [paint.soft(line) for line in wrapped(blank + keys, width, blank)]
+    return lines
+
+
+def _requests(detail: Detail, paint: Paint) -> list[str]:
+    rows = detail.requests
+    estimated = any(row.estimated is not None for row in rows)
+    told = [name for name in _WINDOWS if any(_left(row, name) is not None for row in rows)]
+    columns = [Column("endpoint"), Column("sent", right=True)]
+    columns += [Column("estimate", right=True)] if estimated else []
+    columns += [Column(_WINDOWS[name], right=True) for name in told]
+    cells = []
+    for row in rows:
+        line = [Cell(printable(row.endpoint)), Cell(number(row.sent))]
+        line += [Cell(number(row.estimated))] if estimated else []
+        cells.append(line + [Cell(number(_left(row, name))) for name in told])
+    lines = table(columns, cells, paint)
+    if detail.summary is None:
+        return lines
+    api = detail.summary.api
+    if api.retries or api.rate_limited or api.seconds_waited:
+        lines.append(
+            f"{plural(api.retries, 'retry', 'retries')}, {number(api.rate_limited)} refused for "
+            f"the rate limit, {duration(api.seconds_waited)} waited"
+        )
+    outlook = outlook_of(detail.summary)
+    return [*lines, outlook] if outlook else lines
+
+
+def _left(row: RequestRow, window: str) -> int | None:
+    if row.windows is None:
+        return None
+    found: Window = getattr(row.windows, window)
+    return found.left
+
+
+def _duplicates(detail: Detail, width: int) -> Iterator[str]:
+    groups = detail.duplicates.listed
+    for group in groups[:_GROUPS]:
+        said = f"{printable(group.stream)} {listed(group.keys, _KEYS)}"
+        yield from wrapped(f"{duplicate_words(group.kind)}: {said}", width, "  ")
+    rest = detail.duplicates.found - len(groups[:_GROUPS])
+    if rest > 0:
+        yield f"and {plural(rest, 'further group')}"
+
+
+def _fields_not_written(detail: Detail, width: int) -> list[str]:
+    said = [
+        f"{printable(of)} has no place for {listed(list(names), 30)}"
+        for of, names in detail.not_placed
+    ]
+    said += [
+        f"{printable(kind)} that exist can't be given "
+        + ", ".join(f"{printable(name)} ({number(count)})" for name, count in fields)
+        for kind, fields in detail.not_writable
+    ]
+    return [line for sentence in said for line in wrapped(sentence, width, "  ")]
+
+
+def _end(run: PastRun) -> tuple[str, Tone]:
+    end = end_of(run)
+    return end.words + (" (dry run)" if run.dry else ""), end.tone
+
+
+def _tone_of(name: str, count: int | None) -> Tone | None:
+    if not count:
+        return None
+    return {"rejected": Tone.BAD, OPEN: Tone.WARN}.get(name)

@@ -1,0 +1,76 @@
+"""Summaries and runs as tests need them, each with what it is asked to have."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from target_apollo.ledger import Run
+from target_apollo.reporting.detail import Detail, detail_of
+from target_apollo.reporting.past_runs import PastRun, merged
+from target_apollo.reporting.rejected_keys import ByReason
+from target_apollo.reporting.summary_files import Summary
+
+AT = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)
+OUTCOMES = ("created", "updated", "unchanged", "existing", "skipped", "rejected")
+
+
+def summary_json(run_id: str = "run1", at: datetime = AT, **own: Any) -> dict[str, Any]:
+    """A summary's JSON; ``streams`` gives its counts, which the sums follow."""
+    streams = own.pop("streams", {"contacts": {"created": 3, "unchanged": 1}})
+    records = {name: sum(stream.get(name, 0) for stream in streams.values()) for name in OUTCOMES}
+    left = own.pop("left", 0)
+    return {
+        "run_id": run_id,
+        "started_at": at.isoformat(timespec="milliseconds"),
+        "ended_at": (at + timedelta(seconds=12.5)).isoformat(timespec="milliseconds"),
+        "seconds": 12.5,
+        "exit_code": 0,
+        "ended_because": "",
+        "records": {"received": sum(records.values()) + left, **records, "without_outcome": left},
+        "streams": streams,
+        "api": {"requests": {"POST /contacts/bulk_create": 1}},
+        **own,
+    }
+
+
+def summary(run_id: str = "run1", at: datetime = AT, **own: Any) -> Summary:
+    return msgspec.convert(summary_json(run_id, at, **own), Summary)
+
+
+def past_run(run_id: str = "run1", at: datetime = AT, **own: Any) -> PastRun:
+    return merged([summary(run_id, at, **own)], [])[0]
+
+
+def detail(kept: ByReason | None = None, **own: Any) -> Detail:
+    return detail_of(past_run(**own), kept or {}, ())
+
+
+def row(run_id: str = "run1", at: datetime = AT, **own: Any) -> Run:
+    """A run as the ledger has it; without ``finished_at`` it has no end."""
+    known: dict[str, Any] = {
+        "connection": "5f2a00000000000000000001",
+        "streams": ("contacts",),
+        "mode": "upsert",
+        "finished_at": None,
+        "counts": {},
+        "exit_code": None,
+        "reason": None,
+        **own,
+    }
+    return Run(run_id=run_id, started_at=at, **known)
+
+
+def leave(folder: Path, content: dict[str, Any], *, name: str = "", age: int = 0) -> Path:
+    """Puts a summary where a run would, ``age`` seconds ago."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (name or f"{content['run_id']}.json")
+    path.write_text(json.dumps(content))
+    then = AT.timestamp() - age
+    os.utime(path, (then, then))
+    return path

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from target_apollo.leads import rules
+from target_apollo.outcomes import Reason
+from target_apollo.reporting.glossary import (
+    REASONS,
+    RULES,
+    duplicate_words,
+    reason_words,
+    rule_words,
+)
+
+
+def test_every_reason_has_words() -> None:
+    assert set(REASONS) == {reason.value for reason in Reason}
+
+
+def test_every_rule_has_words() -> None:
+    assert set(RULES) == set(rules.RULES)
+
+
+def test_what_another_version_named_is_told_by_its_name() -> None:
+    assert reason_words("lost_in_the_post") == "Lost in the post"
+    assert duplicate_words("same_phone") == "Same phone"
+    assert rule_words("likes_us\x1b") == "Likes us�"
