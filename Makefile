@@ -4,6 +4,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 MELTANO_VENV := .venv-meltano
@@ -13,12 +14,13 @@ MELTANO := meltano>=4.4,<5
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos lint audit clean
+.PHONY: help demo test chaos bench lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
 	@echo 'make chaos   an hour of faults and kills, with an oracle that looks for lost rows'
+	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
 	@echo 'make lint    formatting, style, types and security'
 	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
 	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
@@ -33,6 +35,9 @@ test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 
 chaos: $(VENV)/.ready
 	$(VENV)/bin/python -m tests.system.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
+
+bench: $(VENV)/.ready
+	$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .

@@ -23,6 +23,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from bars import Bar
 from mapper import peer_environment
 
 FIRST_RUN = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -115,6 +116,15 @@ def main() -> None:
             print(
                 f"{way:22} first run {sorted(first)}, second run {sorted(second)}: "
                 f"lead {A_MINUTE_AGO} {fate}"
+            )
+            is_ours = command is ours
+            print(
+                Bar(
+                    f"lead updated a minute before a run, {way}",
+                    "arrives with the next run" if is_ours else "for comparison",
+                    fate,
+                    fate == "arrived" if is_ours else None,
+                ).line
             )
 
 

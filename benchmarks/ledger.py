@@ -21,6 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import psycopg
+from bars import Bar
 
 from target_apollo.ledger import (
     Intent,
@@ -123,8 +124,11 @@ def measure(url: str, rows: int, flush: int) -> None:
         print(f"  outcomes, first time     {rows / (time.perf_counter() - began):>10,.0f}/s")
         print(f"  intents, known links     {best_rate(rows, intents):>10,.0f}/s")
         print(f"  outcomes, known links    {best_rate(rows, outcomes):>10,.0f}/s")
-        print(f"  look-ups (links)         {best_rate(rows, look_up):>10,.0f}/s")
+        looked_up = best_rate(rows, look_up)
+        print(f"  look-ups (links)         {looked_up:>10,.0f}/s")
         print(f"  look-ups (synced_at)     {best_rate(rows, look_up_moments):>10,.0f}/s")
+    what = f"ledger look-ups, {'SQLite' if url.startswith('sqlite') else 'PostgreSQL'}"
+    print(Bar(what, "none", f"{looked_up:,.0f} rows/s", None).line)
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from bars import Bar
+
 from target_apollo.api import ApiKeyAuth, ApolloClient, Transport
 
 CREATE = "POST /contacts/bulk_create"
@@ -136,7 +138,19 @@ def measure(name: str, requests: int, hour_limit: int, threads: int, shortest: f
     if hour_limit != NO_LIMIT:
         print(f"  used of each hour        {shares(hours)}")
     print(f"  wall time                {seconds:.2f} s; the limits alone need {shortest:.0f} s")
-    return refused == 0 and min(one.share for one in limiting) >= LEAST_SHARE
+    least = min(one.share for one in limiting)
+    bars = [
+        Bar(f"429s of its own, {name.lower()}", "0", str(refused), refused == 0),
+        Bar(
+            f"used of each window, {name.lower()}",
+            f"at least {LEAST_SHARE:.0%}",
+            f"{least:.1%}",
+            least >= LEAST_SHARE,
+        ),
+    ]
+    for bar in bars:
+        print(bar.line)
+    return all(bar.met for bar in bars)
 
 
 def main() -> None:

@@ -78,7 +78,8 @@ class _Door:
                 fault=None if answer.fault is None else answer.fault.kind,
             )
         )
-        await deliver(scope, receive, send, answer, request.at)
+        packs = self._sandbox.options.gzip_answers
+        await deliver(scope, receive, send, answer, request, packs=packs)
 
 
 class _Served:

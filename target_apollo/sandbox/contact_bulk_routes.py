@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from target_apollo.sandbox import fields
@@ -9,6 +10,7 @@ from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.checks import check_ids, contact_to_update, ids_of, names_in, text_of
 from target_apollo.sandbox.contact_routes import check_room, new_contact, overwrite
 from target_apollo.sandbox.contact_writing import BadEmail, set_labels, write
+from target_apollo.sandbox.encoding import ContactTemplate
 from target_apollo.sandbox.errors import Refusal, unprocessable
 from target_apollo.sandbox.objects import (
     CREATED_CONTACT,
@@ -29,7 +31,12 @@ from target_apollo.sandbox.options import (
 from target_apollo.sandbox.values import is_email
 
 _NO_ARRAY = 'Please provide an array of contact attributes in the "contact_attributes" parameter.'
-_BULK_CREATED_CONTACT = {**CREATED_CONTACT, "team_id": None}
+_UPDATED = ContactTemplate(UPDATED_CONTACT)
+
+
+@lru_cache(maxsize=16)
+def _created(team_id: str) -> ContactTemplate:
+    return ContactTemplate({**CREATED_CONTACT, "team_id": team_id})
 
 
 def bulk_create(call: Call) -> Any:
@@ -133,18 +140,19 @@ def _append_labels(call: Call, created: dict[str, Contact], existing: dict[str, 
         store.changed_contact(contact, store.keys_of(contact))
 
 
-def _answers(call: Call, contacts: list[Contact]) -> list[dict[str, Any]]:
-    answers = []
-    team_id = call.store.team_id
-    for contact in contacts:
-        answer = contact_object(contact, _BULK_CREATED_CONTACT)
-        answer["team_id"] = team_id
-        answers.append(answer)
+def _answers(call: Call, contacts: list[Contact]) -> list[Any]:
+    template = _created(call.store.team_id)
+    return _in_answer_order(call, contacts, template, DOCUMENTED_CONTACT)
+
+
+def _in_answer_order(
+    call: Call, contacts: list[Contact], template: ContactTemplate, documented: tuple[str, ...]
+) -> list[Any]:
     if call.options.shuffle_answers:
-        call.chance.shuffle(answers)
+        call.chance.shuffle(contacts)
     if call.options.bulk_answers is BulkAnswers.DOCUMENTED:
-        return [picked(answer, DOCUMENTED_CONTACT) for answer in answers]
-    return answers
+        return [picked({**template.shape, **contact.own}, documented) for contact in contacts]
+    return [template.encoded(contact) for contact in contacts]
 
 
 def bulk_update(call: Call) -> Any:
@@ -195,16 +203,8 @@ def bulk_update(call: Call) -> Any:
             }
         }
     visible = set(names_in(body.get("visible_entity_ids")))
-    answers = [
-        contact_object(contact, UPDATED_CONTACT)
-        for contact in contacts
-        if not visible or contact.own["id"] in visible
-    ]
-    if options.shuffle_answers:
-        call.chance.shuffle(answers)
-    if options.bulk_answers is BulkAnswers.DOCUMENTED:
-        answers = [picked(answer, DOCUMENTED_UPDATED_CONTACT) for answer in answers]
-    return {"contacts": answers}
+    shown = [contact for contact in contacts if not visible or contact.own["id"] in visible]
+    return {"contacts": _in_answer_order(call, shown, _UPDATED, DOCUMENTED_UPDATED_CONTACT)}
 
 
 def _check_email(contact: Contact, sent: dict[str, Any]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from target_apollo.sandbox import custom_values, values
@@ -16,6 +19,37 @@ from target_apollo.sandbox.store import Store
 _KEPT_ONCE_SET = frozenset({"person_id", "salesforce_lead_id", "salesforce_contact_id"})
 _PHONES = frozenset({*SINGLE_PHONES, "phone", "phone_numbers"})
 _NEVER_EMPTY = frozenset({"contact_stage_id", "owner_id"})
+
+
+# Many contacts share these; one text for all of them keeps a million contacts in bounds.
+_SHARED = frozenset({"title", "organization_name", "present_raw_address"})
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a record with these field names touches: the same for every record of a request."""
+
+    scalars: tuple[tuple[str, str], ...]
+    name: bool
+    address: bool
+    emails: bool
+    phones: bool
+    custom: bool
+    hidden: frozenset[str]
+
+
+@lru_cache(maxsize=1024)
+def _parts(names: tuple[str, ...]) -> _Parts:
+    sent = frozenset(names)
+    return _Parts(
+        scalars=tuple((name, CONTACT_SCALARS[name]) for name in names if name in CONTACT_SCALARS),
+        name=not sent.isdisjoint({"first_name", "last_name"}),
+        address="present_raw_address" in sent,
+        emails=not sent.isdisjoint({"email", "contact_emails"}),
+        phones=not _PHONES.isdisjoint(sent),
+        custom="typed_custom_fields" in sent,
+        hidden=CONTACT_HIDDEN & sent,
+    )
 
 
 class BadEmail(Exception):
@@ -36,10 +70,9 @@ def write(
     cleared.
     """
     own = contact.own
-    for name, value in sent.items():
-        key = CONTACT_SCALARS.get(name)
-        if key is None:
-            continue
+    parts = _parts(tuple(sent))
+    for name, key in parts.scalars:
+        value = sent[name]
         if value is None or value == "":
             if fresh or key in _NEVER_EMPTY or not clears(value, options):
                 continue
@@ -47,28 +80,30 @@ def write(
         elif key in _KEPT_ONCE_SET and own.get(key):
             continue
         else:
-            own[key] = value if type(value) is str else str(value)
+            text = value if type(value) is str else str(value)
+            own[key] = intern(text) if key in _SHARED else text
     if sent.get("primary_title"):
         own["title"] = str(sent["primary_title"])
-    if "first_name" in sent or "last_name" in sent:
+    if parts.name:
         first, last = own.get("first_name"), own.get("last_name")
         own["name"] = f"{first} {last}" if first and last else (first or last or "")
     elif fresh:
         own["name"] = ""
     if "linkedin_url" in own and options.rewrites_linkedin:
         own["linkedin_url"] = _stored_linkedin(own["linkedin_url"])
-    if "present_raw_address" in sent:
+    if parts.address:
         raw = own.get("present_raw_address")
-        own.update({**values.place(raw or ""), "formatted_address": raw})
-    if "email" in sent or "contact_emails" in sent or fresh:
+        own.update(values.place(raw or ""))
+        own["formatted_address"] = raw
+    if parts.emails or fresh:
         _write_emails(contact, sent, options, fresh=fresh)
-    if not _PHONES.isdisjoint(sent):
+    if parts.phones:
         _write_phones(own, sent, options)
-    if "typed_custom_fields" in sent:
+    if parts.custom:
         custom_values.written(
             own, sent["typed_custom_fields"], store.workspace.fields, "contact", options
         )
-    for name in () if CONTACT_HIDDEN.isdisjoint(sent) else CONTACT_HIDDEN & sent.keys():
+    for name in parts.hidden:
         contact.hidden = {**(contact.hidden or {}), name: sent[name]}
 
 
@@ -84,7 +119,7 @@ def _write_emails(
 ) -> None:
     own = contact.own
     others: list[str] = []
-    if "contact_emails" in sent and isinstance(sent.get("contact_emails"), list):
+    if isinstance(sent.get("contact_emails"), list):
         listed = [entry for entry in sent["contact_emails"] if isinstance(entry, dict)]
         listed.sort(key=lambda entry: entry.get("position") or 0)
         others = [str(entry.get("email") or "").strip().lower() for entry in listed]
@@ -106,7 +141,7 @@ def _write_emails(
         if fresh:
             own.update(WITHOUT_EMAIL)
         return
-    if "email_status" in own and own["email_status"] is None:
+    if not fresh and own.get("email_status", "") is None:
         for key in WITHOUT_EMAIL:
             own.pop(key, None)
     own["email"] = email
@@ -119,14 +154,17 @@ def _write_emails(
 
 
 def _write_phones(own: dict[str, Any], sent: Mapping[str, Any], options: SandboxOptions) -> None:
-    named = [(SINGLE_PHONES[name], sent[name]) for name in SINGLE_PHONES if name in sent]
+    named = []
+    if not SINGLE_PHONES.keys().isdisjoint(sent):
+        named = [(SINGLE_PHONES[name], sent[name]) for name in SINGLE_PHONES if name in sent]
     if "phone" in sent:
         named.append(("other", sent["phone"]))
     listed = sent.get("phone_numbers")
     if not named and not listed:
         return
     # The same type is overwritten, another type is added.
-    numbers = {number["type"]: number for number in own.get("phone_numbers", ())}
+    known = own.get("phone_numbers")
+    numbers = {number["type"]: number for number in known} if known else {}
     plain: list[dict[str, Any]] = []
     for kind, raw in named:
         if raw is None or raw == "":
@@ -140,9 +178,10 @@ def _write_phones(own: dict[str, Any], sent: Mapping[str, Any], options: Sandbox
             for entry in listed
             if isinstance(entry, dict) and entry.get("raw_number")
         ]
-    phones = [*numbers.values(), *plain]
-    for position, number in enumerate(phones):
-        number["position"] = position
+    phones = [*numbers.values(), *plain] if numbers else plain
+    if len(phones) > 1 or known:
+        for position, number in enumerate(phones):
+            number["position"] = position
     own["phone_numbers"] = phones
     own["sanitized_phone"] = phones[0]["sanitized_number"] if phones else None
 

@@ -16,6 +16,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 HTML_PAGE = (
     "<!DOCTYPE html><html><head><title>Bad gateway</title></head>"
     "<body><h1>Error {status}</h1><p>The web server reported a gateway time-out.</p></body></html>"
@@ -135,7 +137,7 @@ def without_records(answer: Any, missing: int) -> Any:
         return answer
     shorter = dict(answer)
     for key, value in answer.items():
-        if missing and isinstance(value, list) and value and isinstance(value[0], dict):
+        if missing and isinstance(value, list) and value and isinstance(value[0], (dict, Raw)):
             shorter[key] = value[missing:]
             missing = max(0, missing - len(value))
     return shorter

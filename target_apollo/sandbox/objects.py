@@ -223,15 +223,16 @@ def contact_object(contact: Contact, shape: dict[str, Any] = CREATED_CONTACT) ->
     answer = {**shape, **own}
     email = own.get("email")
     if email:
-        answer["contact_emails"] = [_email_object(email, 0)]
+        answer["contact_emails"] = [email_object(email, 0)]
         if contact.emails:
             answer["contact_emails"].extend(
-                _email_object(other, place) for place, other in enumerate(contact.emails, 1)
+                email_object(other, place) for place, other in enumerate(contact.emails, 1)
             )
     return answer
 
 
-def _email_object(email: str, position: int) -> dict[str, Any]:
+def email_object(email: str, position: int) -> dict[str, Any]:
+    """An entry of ``contact_emails``."""
     # Apollo publishes these two digests of an address; they protect nothing.
     raw = email.encode()
     return {

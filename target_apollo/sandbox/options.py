@@ -171,6 +171,9 @@ class SandboxOptions:
     retry_after: RetryAfter = RetryAfter.SECONDS
     """The form of retry-after in a 429."""
 
+    gzip_answers: bool = True
+    """Pack answers of 1 kB and more with gzip for clients that take it, as Apollo's edge does."""
+
     server_error_html: bool = False
     """5xx answers carry an HTML page instead of JSON."""
 

@@ -6,10 +6,12 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 
 _NO_DIGIT = re.compile(r"\D+")
+_NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
 _ID = re.compile(r"[0-9a-f]{24}\Z")
 _EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
 
@@ -72,17 +74,21 @@ def bare_domain(value: str) -> str:
 
 def sanitized_phone(raw: str) -> str | None:
     """A number in E.164 form; one without a country is taken for American. None without digits."""
-    digits = _NO_DIGIT.sub("", raw)
+    if raw.isascii():
+        digits = raw.encode().translate(None, _NO_ASCII_DIGITS).decode()
+    else:
+        digits = _NO_DIGIT.sub("", raw)
     if not digits:
         return None
-    if raw.strip().startswith("+"):
+    if raw.lstrip().startswith("+"):
         return f"+{digits}"
     if digits.startswith("00"):
         return f"+{digits[2:]}"
     return f"+1{digits}" if len(digits) == 10 else f"+{digits}"
 
 
-def place(raw: str) -> dict[str, str | None]:
+@lru_cache(maxsize=4096)
+def place(raw: str) -> Mapping[str, str | None]:
     """City, state and country of an address, read off its commas."""
     parts = [part.strip() for part in raw.split(",") if part.strip()]
     return {

@@ -1,0 +1,112 @@
+"""How long until 10,000 changed contacts are in Apollo, on the limits of a common plan?
+
+    python benchmarks/first_ten_thousand.py [--rows 10000] [--latency 0.5] [--workers 4]
+
+Real: the requests of `auto` and `bulk`, as the sandbox saw them from a target process that
+synchronised 10,000 contacts with another title each, without a ledger; the pacing, which is the
+client's own (`EndpointPace`); the windows, which are the sandbox's own, with 200 requests a minute,
+400 an hour and 2,000 a day for each endpoint.
+
+Simulated: the clock, on which these requests are sent once more by `--workers` threads in the order
+in which they were seen; the time that Apollo takes for an answer, which is always `--latency`
+seconds; and a next run that begins the moment a window has room, whatever `max_wait_seconds` says.
+That last is in favour of the per-row algorithm, whose waits are hours.
+
+The per-row algorithm is what syncs to Apollo's API usually do: find a hundred rows with one
+bulk_create, then change each with a PATCH of its own. Its requests are counted from this definition
+(`requests_per_thousand.py` counts them from `update_method: individual`), and sent by the same
+workers with the same pacing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from bars import Bar
+from processes import Message, requests_seen, run_target, sandbox, seed, write_messages
+from requests_per_thousand import contact, messages
+from simulated_clock import Sent, send_all
+
+from target_apollo.sandbox.windows import PLANS, Plan
+
+CREATE, PATCH = "POST /contacts/bulk_create", "PATCH /contacts/{id}"
+BULK_UPDATE = "POST /contacts/bulk_update"
+MOST_SECONDS = 3600.0
+_BATCH = 100
+_SEEDED_AT_ONCE = 1_000
+
+
+def sent(request: Message) -> Sent:
+    """A request of the journal, with the contacts that it changed."""
+    endpoint, changed = request["endpoint"], 0
+    if request["status"] == 200 and endpoint == PATCH:
+        changed = 1
+    elif request["status"] == 200 and endpoint == BULK_UPDATE:
+        changed = len(request["body"]["contact_attributes"])
+    return Sent(endpoint, changed)
+
+
+def of_the_target(method: str, rows: int) -> list[Sent]:
+    """What a target process sends for so many changed contacts, in order."""
+    with tempfile.TemporaryDirectory() as name, sandbox("--strict", "--plan", "basic") as url:
+        folder = Path(name)
+        for start in range(0, rows, _SEEDED_AT_ONCE):
+            some = range(start, min(rows, start + _SEEDED_AT_ONCE))
+            seed(url, contacts=[contact(number, "Engineer") for number in some])
+        file = folder / "changed.singer"
+        write_messages(file, messages(rows, "Head of Engineering"))
+        run = run_target(url, file, folder, {"ledger_url": "", "update_method": method})
+        if run.outcomes != {"updated": rows}:
+            raise SystemExit(f"{method}: not every row was updated: {run.outcomes}")
+        return [sent(request) for request in requests_seen(url)]
+
+
+def per_row(rows: int) -> Iterator[Sent]:
+    """One bulk_create for each hundred rows, one PATCH for each row."""
+    for start in range(0, rows, _BATCH):
+        yield Sent(CREATE, 0)
+        for _ in range(start, min(rows, start + _BATCH)):
+            yield Sent(PATCH, 1)
+
+
+def in_words(seconds: float) -> str:
+    if seconds >= 86_400:
+        return f"{seconds / 86_400:.2f} days"
+    return f"{timedelta(seconds=round(seconds))}" if seconds >= 3600 else f"{seconds:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds an answer takes")
+    parser.add_argument("--workers", type=int, default=4)
+    given = parser.parse_args()
+    limits = PLANS[Plan.BASIC]
+    ways = {f"`{method}`": of_the_target(method, given.rows) for method in ("auto", "bulk")}
+    ways["one PATCH a row"] = list(per_row(given.rows))
+    for way, requests in ways.items():
+        course = send_all(requests, limits, given.workers, given.latency)
+        moment = course.moment_of(given.rows)
+        print(
+            f"{way:16} {len(requests):6,} requests, {course.refused} refused; "
+            f"contact {given.rows:,} changed after {in_words(moment)}"
+        )
+        barred = way != "one PATCH a row"
+        print(
+            Bar(
+                f"{given.rows:,}th changed contact, {way}, 200/min, 400/h, 2,000/day",
+                "under one hour" if barred else "for comparison",
+                in_words(moment),
+                moment < MOST_SECONDS and not course.refused if barred else None,
+            ).line
+        )
+
+
+if __name__ == "__main__":
+    main()
