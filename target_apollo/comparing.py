@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from target_apollo.api import ApolloClient, ApolloError, RequestRefused
 from target_apollo.changes import changes
 from target_apollo.directory import Directory
+from target_apollo.memory import Memory
 from target_apollo.objects import Json, ObjectKind, ObjectType
 from target_apollo.outcomes import Outcome
 from target_apollo.parallel import Parallel
@@ -55,12 +56,8 @@ class Comparer:
     policies: Callable[[], Policies]
     note_protected: Callable[[Sequence[str]], None]
 
-    def compare(self, known: Sequence[Known], left_at: Mapping[int, str]) -> Compared:
-        """What each record needs; records are read where a policy has to see more of them.
-
-        Args:
-            left_at: By row number, Apollo's `updated_at` as the row's last write left it.
-        """
+    def compare(self, known: Sequence[Known], memory: Memory) -> Compared:
+        """What each record needs; records are read where a policy has to see more of them."""
         policies = self.policies()
         compared = Compared()
         to_read = [
@@ -76,13 +73,23 @@ class Comparer:
             elif isinstance(answer, Exception):
                 raise answer
             else:
-                left = left_at.get(one.row.number)
+                if answer is None and one.row.number in memory.same_match:
+                    one = self._without_match(one)
+                left = memory.left_at.get(one.row.number)
                 compared.updates.append(self._update(replace(one, answer=answer), policies, left))
         return compared
 
     def compare_whole(self, known: Known) -> Update:
         """What a record needs that the row itself has made: no policy keeps anything from it."""
         return self._update(known, Policies(), None)
+
+    def _without_match(self, known: Known) -> Known:
+        """The same without e-mail or domain, which no update need carry as long as it stands.
+
+        What somebody mended in Apollo stays, and an account's other values fit a bulk request.
+        """
+        values = {k: v for k, v in known.row.values.items() if k != self.target.match_field}
+        return replace(known, row=replace(known.row, values=values))
 
     def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
         guarded = guard(policies, self.target, known.row, known.answer, left_at)

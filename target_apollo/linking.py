@@ -94,7 +94,10 @@ class StreamLinks:
         unfinished: dict[int, datetime] = {}
         strayed: dict[int, Strayed] = {}
         left_at: dict[int, str] = {}
-        found = Memory(unfinished=unfinished, strayed=strayed, left_at=left_at)
+        same_match: set[int] = set()
+        found = Memory(
+            unfinished=unfinished, strayed=strayed, left_at=left_at, same_match=same_match
+        )
         shared = self._shared(rows, links)
         to_change: set[str | None] = set()
         for row in rows:
@@ -121,6 +124,8 @@ class StreamLinks:
                     unfinished[row.number] = since
                 if since is not None and _has_strayed(row, link):
                     strayed[row.number] = Strayed(link.match_hash or "", since)
+                if not self._full_resync and _keeps_match(row, link):
+                    same_match.add(row.number)
                 if link.apollo_updated_at is not None:
                     left_at[row.number] = link.apollo_updated_at
             found.open.append(row)
@@ -253,6 +258,7 @@ class StreamLinks:
             payload_hash=self._hashes.get(row.number) if holds else None,
             error=None if why is None else why.reason.value,
             synced_at=self._read_at(row),
+            match_hash=match_hash(row.match_key) if holds and row.match_key else None,
             apollo_updated_at=updated_at,
         )
         if why is not None and why.reason is Reason.GONE and row.apollo_id:
@@ -298,6 +304,13 @@ def _has_strayed(row: Row, link: Link) -> bool:
     if link.apollo_id or row.apollo_id or not link.match_hash or not row.match_key:
         return False
     return link.match_hash != match_hash(row.match_key)
+
+
+def _keeps_match(row: Row, link: Link) -> bool:
+    """Whether the record was last given the e-mail or domain that the row still has."""
+    if link.status not in HOLDING_VALUES or not row.match_key or row.apollo_id != link.apollo_id:
+        return False
+    return link.match_hash == match_hash(row.match_key)
 
 
 def key_of(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +36,7 @@ class Memory:
             them began.
         strayed: Those of them whose record may stand in Apollo under a former e-mail or domain.
         left_at: Apollo's `updated_at` of the row's record as the last write left it.
+        same_match: Rows whose record was last given the e-mail or domain that they still have.
     """
 
     open: list[Row] = field(default_factory=list)
@@ -42,3 +44,4 @@ class Memory:
     unfinished: Mapping[int, datetime] = field(default_factory=dict)
     strayed: Mapping[int, Strayed] = field(default_factory=dict)
     left_at: Mapping[int, str] = field(default_factory=dict)
+    same_match: AbstractSet[int] = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from target_apollo.changes import Changes
@@ -36,14 +37,21 @@ class Pending:
     Attributes:
         parts: What is still to be sent.
         answer: What Apollo has answered on the record since the first part was sent.
-        over: Whether it was refused or rejected.
+        problem: Why the row is rejected when the other parts are written.
+        over: Whether nothing of it is to be sent any more.
     """
 
     update: Update
     parts: Parts
     answer: Json | None = None
+    problem: Rejection | None = None
     over: bool = False
 
-    def take(self, answer: Json) -> None:
-        """Adds an answer, which may be a short form, to what is known since the first part."""
-        self.answer = {**(self.answer or {}), **answer}
+    def take(self, answer: Json, sent: Collection[str]) -> None:
+        """Adds an answer, which may be a short form, to what is known since the first part.
+
+        Args:
+            sent: Fields that were written, of which an earlier answer is out of date.
+        """
+        known = {name: value for name, value in (self.answer or {}).items() if name not in sent}
+        self.answer = {**known, **answer}

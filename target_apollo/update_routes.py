@@ -47,9 +47,17 @@ class UpdateRoutes:
         Args:
             instead: How its records are written from now on, for the log.
         """
-        if endpoint not in self.closed:
-            self.closed[endpoint] = str(why)
-            self._logger.warning("%s For the rest of the run %s.", why, instead)
+        if endpoint in self.closed:
+            return
+        said = str(why)
+        if isinstance(why, RequestRefused):
+            said = f"Apollo has no {endpoint} at this address ({why.status})."
+        elif isinstance(why, JobStarted):
+            said = (
+                f"Apollo answered {endpoint} with a background job, whose end nobody can ask for."
+            )
+        self.closed[endpoint] = said
+        self._logger.warning("%s For the rest of the run %s.", said, instead)
 
     def _left(self, endpoint: str) -> int | None:
         # PUT and PATCH of one thing are counted together.

@@ -82,8 +82,9 @@ class Updater:
             # What needs nothing further is confirmed also where the run ends.
             if one.over or one.parts:
                 continue
-            if one.parts.lost:
-                self._reject(one, self._lost(one))
+            problem = one.problem or (self._lost(one) if one.parts.lost else None)
+            if problem is not None:
+                self._reject(one, problem)
             else:
                 self.done.append((one.update, one.answer))
         return failure
@@ -117,15 +118,13 @@ class Updater:
         failure: ApolloError | None = None
         for (one, body), result in zip(bodies, results, strict=True):
             if isinstance(result, dict):
-                one.take(result)
+                one.take(result, body)
                 one.parts = replace(
                     one.parts,
                     single={} if body is one.parts.single else one.parts.single,
                     rest={} if body is one.parts.rest else one.parts.rest,
                 )
-                problem = self._problem_of(one.update, body, result)
-                if problem is not None:
-                    self._reject(one, problem)
+                one.problem = one.problem or self._problem_of(one.update, body, result)
             elif isinstance(result, RequestRefused) and _is_about_record(result):
                 self._refuse(one, result)
             elif isinstance(result, ApolloError):
@@ -176,15 +175,12 @@ class Updater:
     def _take_bulk_answer(self, one: Pending, answer: Json) -> None:
         update, endpoint = one.update, self.target.bulk_endpoint
         wrote_custom = CUSTOM_FIELDS in one.parts.bulk
-        one.take(answer)
-        one.parts, missed = after_bulk(
-            self.target, update.row, one.parts, update.answer, one.answer or answer
-        )
+        one.take(answer, one.parts.bulk)
+        one.parts, missed = after_bulk(self.target, update.row, one.parts, update.answer, answer)
         refused = custom_field_rejection(self.target, answer, endpoint) if wrote_custom else None
-        if refused is not None:
-            self._reject(one, refused)
-        elif missed:
-            self._reject(one, self._not_taken(update, missed, endpoint))
+        if missed:
+            refused = refused or self._not_taken(update, missed, endpoint)
+        one.problem = one.problem or refused
 
     def _turn_to_single(self, one: Pending, otherwise: Rejection | RequestRefused) -> None:
         """Has PATCH or PUT decide on an update, where that can carry the whole of it."""
@@ -203,8 +199,8 @@ class Updater:
         sent = self._grouped(grouped_by(pending, lambda one: one.parts.owner), send)
         for one, answer in sent.answered:
             if answer.get("owner_id", one.parts.owner) != one.parts.owner:
-                self._reject(one, self._not_taken(one.update, ("owner_id",), _OWNERS))
-            one.take(answer)
+                one.problem = self._not_taken(one.update, ("owner_id",), _OWNERS)
+            one.take(answer, {"owner_id"})
             one.parts = replace(one.parts, owner=None)
         for one in sent.silent:
             self._reject(one, self._left_out(_OWNERS))
@@ -221,7 +217,7 @@ class Updater:
         sent = self._grouped(grouped_by(pending, lambda one: one.parts.stage), send)
         for one, answer in sent.answered:
             if answer.get("contact_stage_id", one.parts.stage) == one.parts.stage:
-                one.take(answer)
+                one.take(answer, {"contact_stage_id"})
                 one.parts = replace(one.parts, stage=None)
             else:
                 one.parts = without_stages(one.parts)

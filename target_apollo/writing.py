@@ -43,6 +43,10 @@ from target_apollo.updating import Updater
 Settle = Callable[[Row, Outcome, "str | None", "Rejection | None", "str | None"], None]
 
 
+def _take_no_sample(updates: Sequence[Update]) -> None:
+    """For a run that shows no samples."""
+
+
 @dataclass
 class Writer:
     """Writes the rows of one stream; one instance a sink, used by one thread at a time.
@@ -55,6 +59,7 @@ class Writer:
         comparer: Says what existing records need.
         is_anothers: Whether an Apollo id is known as that of another source key.
         reckon: Told how many requests are about to be sent.
+        sample: Shown the updates of existing records before they are carried out.
     """
 
     client: ApolloClient
@@ -73,6 +78,7 @@ class Writer:
     is_anothers: Callable[[Row, str], bool]
     run_started: datetime
     reckon: Reckon = take_no_note
+    sample: Callable[[Sequence[Update]], None] = _take_no_sample
     _known: dict[str, Json] = field(default_factory=dict)
     _memory: Memory = field(default_factory=Memory)
     _strays: Mapping[int, Json] = field(default_factory=dict)
@@ -138,7 +144,7 @@ class Writer:
 
     def _compare(self, known: Sequence[Known], updates: list[Update]) -> ApolloError | None:
         """Adds what existing records need to `updates`; returns a failure that ends the run."""
-        compared = self.comparer.compare(known, self._memory.left_at)
+        compared = self.comparer.compare(known, self._memory)
         updates += compared.updates
         gone: list[Row] = []
         for row, apollo_id, refusal in compared.refused:
@@ -328,6 +334,7 @@ class Writer:
             self.update_routes,
             self.reckon,
         )
+        self.sample(updates)
         failure = updater.carry_out(updates)
         for update, refusal in updater.refused:
             self._take_refusal(update.row, update.apollo_id, refusal, gone)

@@ -22,6 +22,9 @@ _PLAIN_INTEGERS_BELOW = 10**18
 """Whole numbers below this are spelled as integers, others as digits and exponent, so that
 ``Decimal("1E+999999")`` stays short and every integer fits 64 bits."""
 
+_ONE_SPELLING = frozenset({str, type(None), bool})
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
 
 def source_key(values: Sequence[object]) -> str:
     """Spell the values of a record's key properties as the text that the ledger looks up.
@@ -35,6 +38,9 @@ def source_key(values: Sequence[object]) -> str:
     Raises ``ValueError`` without any value, or with a list, an object or bytes among them; the
     message never holds a value.
     """
+    if len(values) == 1 and type(values[0]) is int and _is_plain(values[0]):
+        # Most keys, without the calls.
+        return str(values[0])
     if not values:
         raise ValueError("a record without key properties has no source key")
     text = ",".join([_key_part(value) for value in values])
@@ -56,9 +62,7 @@ def payload_hash(payload: Mapping[str, object]) -> str:
     Raises ``ValueError`` for a value that JSON can't carry; the message never holds the value.
     """
     try:
-        encoded = msgspec.json.encode(
-            {name: _one_spelling(value) for name, value in payload.items()}, order="deterministic"
-        )
+        encoded = _ENCODER.encode({name: _one_spelling(value) for name, value in payload.items()})
     except UnicodeEncodeError:
         # A lone surrogate ("\ud83d" alone) is legal in JSON text and has no UTF-8 form.
         encoded = _ascii_json(payload)
@@ -90,6 +94,10 @@ def _key_part(value: object) -> str:
     )
 
 
+def _is_plain(value: int) -> bool:
+    return -_PLAIN_INTEGERS_BELOW < value < _PLAIN_INTEGERS_BELOW
+
+
 def _sha256(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -97,7 +105,7 @@ def _sha256(text: str) -> str:
 def _number(value: int | float | Decimal) -> str:
     """Spell equal numbers alike: whole ones as integers, others as digits and exponent."""
     if isinstance(value, int):
-        if abs(value) < _PLAIN_INTEGERS_BELOW:
+        if _is_plain(value):
             return str(int(value))
         exact = Decimal(value)
     elif isinstance(value, float):
@@ -123,9 +131,12 @@ def _number(value: int | float | Decimal) -> str:
 def _one_spelling(value: object) -> object:
     """Put numbers into one spelling, also inside lists and objects; leave the rest alone."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _ONE_SPELLING:
         return value
-    if kind is int and -_PLAIN_INTEGERS_BELOW < value < _PLAIN_INTEGERS_BELOW:  # type: ignore[operator]
+    if kind is dict and _ONE_SPELLING.issuperset(map(type, value.values())):  # type: ignore[attr-defined]
+        # The usual payload of texts and nulls, without a copy.
+        return value
+    if kind is int and _is_plain(value):  # type: ignore[arg-type]
         return value
     if isinstance(value, (int, float, Decimal)):
         return msgspec.Raw(_number(value).encode("ascii"))

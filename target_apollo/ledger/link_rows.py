@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from target_apollo.ledger.driver import KEYS, ManyRows, as_it_is, moments
 from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
 
 _PAGE = 5_000
-_WRITTEN = frozenset({LinkStatus.CREATED, LinkStatus.UPDATED})
+_WRITTEN = (LinkStatus.CREATED, LinkStatus.UPDATED)
 
 CHUNK = 500
 """Keys per statement: SQLite before 3.32 takes 999 variables at most."""
@@ -25,14 +36,12 @@ def find_links(
     database: Connection, connection: str, object_: str, stream: str, keys: Collection[str]
 ) -> dict[str, Link]:
     """Find the links of a stream's source keys; keys without a link are left out."""
-    links = apollo_links.c
-    wanted = select(*_LINK_COLUMNS).where(
-        links.stream == stream, links.connection == connection, links.object == object_
-    )
+    place = (stream, connection, object_)
+    _, read = moments(database.dialect)
     return {
-        row[0]: _link(row)
+        row[0]: _link(row, read)
         for some in chunks(keys)
-        for row in database.execute(wanted.where(links.source_key.in_(some)))
+        for row in _FIND.find(database, place, some)
     }
 
 
@@ -51,7 +60,7 @@ def stream_links(
     while True:
         page = wanted if last is None else wanted.where(links.source_key > last)
         rows = database.execute(page).all()
-        yield from map(_link, rows)
+        yield from (_link(row, as_it_is) for row in rows)
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
@@ -61,16 +70,11 @@ def find_links_by_apollo_id(
     database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
 ) -> dict[str, list[Link]]:
     """Find the links to Apollo records, of any stream; several rows may be one record."""
-    links = apollo_links.c
-    wanted = (
-        select(*_LINK_COLUMNS)
-        .where(links.connection == connection, links.object == object_)
-        .order_by(links.stream, links.source_key)
-    )
+    _, read = moments(database.dialect)
     found: dict[str, list[Link]] = {}
     for some in chunks(apollo_ids):
-        for row in database.execute(wanted.where(links.apollo_id.in_(some))):
-            found.setdefault(row[1], []).append(_link(row))
+        for row in _FIND_BY_APOLLO_ID.find(database, (connection, object_), some):
+            found.setdefault(row[1], []).append(_link(row, read))
     return found
 
 
@@ -115,23 +119,24 @@ def save_intents(
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
-    now = datetime.now(timezone.utc)
+    write, _ = moments(database.dialect)
+    now = write(datetime.now(timezone.utc))
+    status = LinkStatus.PENDING.value
     rows = [
-        {
-            "stream": stream,
-            "source_key": intent.source_key,
-            "connection": connection,
-            "object": object_,
-            "apollo_id": intent.apollo_id,
-            "status": LinkStatus.PENDING.value,
-            "run_id": run_id,
-            "match_hash": intent.match_hash,
-            "changed_at": now,
-        }
+        (
+            stream,
+            intent.source_key,
+            connection,
+            object_,
+            intent.apollo_id,
+            status,
+            run_id,
+            intent.match_hash,
+            now,
+        )
         for intent in intents
     ]
-    if rows:
-        database.execute(_INTENT[database.dialect.name], rows)
+    _INTENT.execute(database, rows)
 
 
 def save_outcomes(
@@ -149,29 +154,31 @@ def save_outcomes(
     that are linked to a record which was written now, and that this run has not come to yet, lose
     their payload hash: the record no longer holds what they gave it.
     """
-    now = datetime.now(timezone.utc)
+    write, _ = moments(database.dialect)
+    now = write(datetime.now(timezone.utc))
     rows = []
     for outcome in outcomes:
-        moment = (outcome.synced_at or synced_at) if outcome.status in CONFIRMED else None
+        confirmed = outcome.status in CONFIRMED
+        moment = write(outcome.synced_at or synced_at) if confirmed else None
         rows.append(
-            {
-                "stream": stream,
-                "source_key": outcome.source_key,
-                "connection": connection,
-                "object": object_,
-                "apollo_id": outcome.apollo_id,
-                "payload_hash": outcome.payload_hash,
-                "status": outcome.status.value,
-                "first_synced_at": moment,
-                "last_synced_at": moment,
-                "error": None if outcome.error is None else without_addresses(outcome.error),
-                "run_id": run_id,
-                "apollo_updated_at": outcome.apollo_updated_at,
-                "changed_at": now,
-            }
+            (
+                stream,
+                outcome.source_key,
+                connection,
+                object_,
+                outcome.apollo_id,
+                outcome.payload_hash,
+                outcome.status.value,
+                moment,
+                moment,
+                None if outcome.error is None else without_addresses(outcome.error),
+                run_id,
+                outcome.match_hash,
+                outcome.apollo_updated_at,
+                now,
+            )
         )
-    if rows:
-        database.execute(_OUTCOME[database.dialect.name], rows)
+    _OUTCOME.execute(database, rows)
     written = [o.apollo_id for o in outcomes if o.status in _WRITTEN and o.apollo_id is not None]
     links = apollo_links.c
     others = update(apollo_links).where(
@@ -181,7 +188,9 @@ def save_outcomes(
         links.payload_hash.is_not(None),
     )
     for some in chunks(written):
-        database.execute(others.where(links.apollo_id.in_(some)).values(payload_hash=None))
+        database.execute(
+            others.where(links.apollo_id.in_(some)).values(payload_hash=None, match_hash=None)
+        )
 
 
 def delete_links(
@@ -220,49 +229,108 @@ _LINK_COLUMNS = [
 ]
 
 
-def _link(row: Any) -> Link:
-    key, apollo_id, payload_hash, status, *rest = row
-    return Link(key, apollo_id, payload_hash, LinkStatus(status), *rest)
+_STATUSES = {status.value: status for status in LinkStatus}
 
 
-def _upserts(dialect: Any) -> tuple[Any, Any]:
-    """The statements for intents and outcomes; both databases spell them alike."""
-    known = apollo_links.c
-    new = dialect.insert(apollo_links)
+def _link(row: Sequence[Any], read: Callable[[Any], datetime | None]) -> Link:
+    key, apollo_id, payload_hash, status, first, last, *rest = row
+    return Link(key, apollo_id, payload_hash, _STATUSES[status], read(first), read(last), *rest)
+
+
+_links = apollo_links.c
+_FIND = ManyRows(
+    ["stream", "connection", "object"],
+    lambda _: select(*_LINK_COLUMNS).where(
+        _links.stream == bindparam("stream"),
+        _links.connection == bindparam("connection"),
+        _links.object == bindparam("object"),
+        _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+_FIND_BY_APOLLO_ID = ManyRows(
+    ["connection", "object"],
+    lambda _: (
+        select(*_LINK_COLUMNS)
+        .where(
+            _links.connection == bindparam("connection"),
+            _links.object == bindparam("object"),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .order_by(_links.stream, _links.source_key)
+    ),
+)
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+def _intent(dialect: str) -> Any:
+    new = _DIALECTS[dialect].insert(apollo_links)
     to_save = new.excluded
-    keep_known_id = func.coalesce(to_save.apollo_id, known.apollo_id)
-    intent = new.on_conflict_do_update(
+    return new.on_conflict_do_update(
         index_elements=list(apollo_links.primary_key),
         set_={
-            "apollo_id": keep_known_id,
-            "payload_hash": None,
+            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
+            "payload_hash": null(),
             "status": to_save.status,
-            "error": None,
+            "error": null(),
             "run_id": to_save.run_id,
             "match_hash": to_save.match_hash,
             "changed_at": to_save.changed_at,
         },
     )
-    outcome = new.on_conflict_do_update(
+
+
+def _outcome(dialect: str) -> Any:
+    new = _DIALECTS[dialect].insert(apollo_links)
+    to_save = new.excluded
+    rejected = to_save.status == literal_column(f"'{LinkStatus.ERROR.value}'")
+    return new.on_conflict_do_update(
         index_elements=list(apollo_links.primary_key),
         set_={
-            "apollo_id": keep_known_id,
+            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
             "payload_hash": to_save.payload_hash,
             "status": to_save.status,
-            "first_synced_at": func.coalesce(known.first_synced_at, to_save.first_synced_at),
-            "last_synced_at": func.coalesce(to_save.last_synced_at, known.last_synced_at),
+            "first_synced_at": func.coalesce(_links.first_synced_at, to_save.first_synced_at),
+            "last_synced_at": func.coalesce(to_save.last_synced_at, _links.last_synced_at),
             "error": to_save.error,
             "run_id": to_save.run_id,
             # Rejected, it may be in Apollo all the same, under what it was sent with.
-            "match_hash": case((to_save.status == LinkStatus.ERROR.value, known.match_hash)),
+            "match_hash": case((rejected, _links.match_hash), else_=to_save.match_hash),
             "apollo_updated_at": to_save.apollo_updated_at,
             "changed_at": to_save.changed_at,
         },
     )
-    return intent, outcome
 
 
-_INTENT, _OUTCOME = (
-    dict(zip(("sqlite", "postgresql"), statements, strict=True))
-    for statements in zip(_upserts(sqlite), _upserts(postgresql), strict=True)
+_INTENT = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "status",
+        "run_id",
+        "match_hash",
+        "changed_at",
+    ],
+    _intent,
+)
+_OUTCOME = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "error",
+        "run_id",
+        "match_hash",
+        "apollo_updated_at",
+        "changed_at",
+    ],
+    _outcome,
 )

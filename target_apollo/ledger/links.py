@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+import msgspec
 
 
 class LinkStatus(Enum):
@@ -37,14 +38,14 @@ class LinkStatus(Enum):
     """The row was rejected. No payload hash, so that the next run tries again."""
 
 
-HOLDING_VALUES = frozenset({LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED})
+# Tuples, since looking an enum's member up in a set takes a call of Python code.
+HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
 """After these Apollo holds the row's values, whose hash the link keeps."""
-CONFIRMED = HOLDING_VALUES | {LinkStatus.EXISTING}
+CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
 """After these the record is in Apollo."""
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """What the ledger knows of one source key."""
 
     source_key: str
@@ -59,7 +60,8 @@ class Link:
     error: str | None
     run_id: str | None
     match_hash: str | None = None
-    """Hash of the e-mail or domain under which a create was sent that is not confirmed."""
+    """Hash of the e-mail or domain that the record was last given; of a create that is not
+    confirmed, the one under which it was sent."""
     apollo_updated_at: str | None = None
     """Apollo's `updated_at` of the record, as it answered the last write."""
 
@@ -72,8 +74,7 @@ class Link:
         )
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """A write that is about to go out for a source key."""
 
     source_key: str
@@ -83,8 +84,7 @@ class Intent:
     """Of a create: hash of the e-mail or domain under which the record will be found."""
 
 
-@dataclass(frozen=True)
-class LinkOutcome:
+class LinkOutcome(msgspec.Struct, frozen=True):
     """What became of a source key's row. Raises ``ValueError`` where the fields contradict.
 
     ``apollo_id`` is required for a confirmed status; with ``ERROR``, ``None`` keeps the known
@@ -101,6 +101,8 @@ class LinkOutcome:
     """Aware: when the row was read from its source, if known. Without it the start of the run
     counts, and without that the present. Never later than the reading: a change of the row while
     it was on its way would look synced, and the mapper would hold it back for good."""
+    match_hash: str | None = None
+    """Hash of the e-mail or domain that the record holds by the row."""
     apollo_updated_at: str | None = None
     """Apollo's `updated_at` in its answer to the write, where there was one."""
 

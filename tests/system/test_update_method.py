@@ -76,8 +76,12 @@ def refusal(endpoint: str, **own: Any) -> Fault:
     return Fault(
         endpoint=endpoint,
         kind=FaultKind.ERROR_BEFORE_WRITE,
-        times=None,
-        **{"status": 403, "body": {"error": "no", "error_code": "API_INACCESSIBLE"}, **own},
+        **{
+            "status": 403,
+            "body": {"error": "no", "error_code": "API_INACCESSIBLE"},
+            "times": None,
+            **own,
+        },
     )
 
 
@@ -355,6 +359,34 @@ def test_without_update_stages_single_updates_carry_the_stage(
     assert {one["contact_stage_id"] for one in apollo.store.contacts()} == {stage["id"]}
     assert len(re.findall("For the rest of the run", done.log)) == 1
     assert apollo.count(STAGES) == 1
+
+
+def test_without_any_endpoint_for_owners_the_run_ends_naming_what_the_key_needs(
+    apollo: Sandbox, sync: Run
+) -> None:
+    rep = apollo.store.add_user(email="rep@team.com")["id"]
+    there(apollo, 2)
+    for endpoint in (BULK, OWNERS):
+        apollo.inject(refusal(endpoint))
+
+    done = sync([schema("contacts"), contact(0, owner_id=rep), contact(1, title="new"), state(2)])
+
+    assert (done.exit_code, done.states) == (2, [])
+    assert "api/v1/contacts/update_owners" in done.summary["ended_because"]
+    assert done.records == {"received": 2, "updated": 1, "without_outcome": 1}
+
+
+def test_lists_that_apollo_makes_a_job_of_are_written_by_the_hundred(
+    free: Sandbox, sync: Run
+) -> None:
+    job = {"entity_progress_job": {"id": "1" * 24, "job_type": "add_entities_to_labels"}}
+    free.inject(refusal(LISTS, status=200, body=job, times=1))
+
+    done = sync([schema("contacts"), *(contact(n) for n in range(250))], sandbox=free, lists=["A"])
+
+    assert done.records == {"received": 250, "created": 250}
+    assert free.count(LISTS) == 4
+    assert all(len(one["label_ids"]) == 1 for one in free.store.contacts())
 
 
 # --- refusals and answers
@@ -700,3 +732,49 @@ def test_a_stage_is_never_left_to_a_bulk_update_that_ignores_it(sync: Run) -> No
 
             assert apollo.count(STAGES) == 1
             assert {one["contact_stage_id"] for one in apollo.store.contacts()} == {stage["id"]}
+
+
+def test_accounts_that_the_ledger_knows_go_in_bulk_as_long_as_their_domain_stands(
+    apollo: Sandbox, sync: Run
+) -> None:
+    def firms(name: str) -> list[dict[str, Any]]:
+        return [record("accounts", id=n, domain=f"d{n}.com", name=f"{name} {n}") for n in range(30)]
+
+    sync([schema("accounts"), *firms("Old")])
+
+    done = sync([schema("accounts"), *firms("New")])
+
+    assert done.records == {"received": 30, "updated": 30}
+    assert done.summary["api"]["requests"].get(BULK_ACCOUNTS) == 1
+    assert "PUT /accounts/{id}" not in done.summary["api"]["requests"]
+    assert {one["name"] for one in apollo.store.accounts()} == {f"New {n}" for n in range(30)}
+
+
+def test_an_address_that_sales_mended_stays_while_the_row_keeps_its_own(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1, title="Old")])
+    (one,) = apollo.store.contact_by_id.values()
+    one.own["email"] = "mended@a.com"
+
+    sync([schema("contacts"), contact(1, title="New")])
+
+    assert [(c["email"], c["title"]) for c in apollo.store.contacts()] == [("mended@a.com", "New")]
+
+
+def test_an_address_that_another_row_gave_the_record_is_written_again(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1, email="first@a.com", title="A")])
+    (one,) = apollo.store.contacts()
+    by_id = {"id": 2, "email": "second@a.com", "apollo_id": one["id"]}
+    stream = schema(
+        "contacts",
+        {"properties": {n: {"type": ["string", "integer"]} for n in (*by_id, "title")}},
+    )
+    sync([stream, record("contacts", **by_id)])
+
+    sync([schema("contacts"), contact(1, email="first@a.com", title="B")])
+
+    assert "first@a.com" in by_email(apollo)
+    assert by_email(apollo)["first@a.com"]["title"] == "B"
