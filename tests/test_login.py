@@ -216,7 +216,7 @@ def test_only_the_scopes_of_the_sync_are_asked_for(
     with login(config(mode="insert", streams=streams)) as started:
         scopes = started.asked["scope"].split()
     assert "contacts_bulk_create" in scopes
-    assert not {"contacts_search", "account_update", "account_owners_update"} & set(scopes)
+    assert not {"contact_stages_update", "account_update", "account_owners_update"} & set(scopes)
 
     with login(config(), "--scope", "contact_write account_write") as started:
         assert started.asked["scope"] == "contact_write account_write"

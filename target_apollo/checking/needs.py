@@ -52,12 +52,12 @@ _USES = (
     _Use(
         endpoints.BULK_UPDATE_CONTACTS,
         _CONTACTS,
-        _UPDATING,
+        _ALL,
         "many updates at once, owner and linkedin_url of existing contacts",
     ),
     _Use(endpoints.BULK_UPDATE_ACCOUNTS, _ACCOUNTS, _UPDATING, "many updates at once"),
     _Use(endpoints.UPDATE_CONTACT_OWNERS, _CONTACTS, _ALL, "owners of many contacts at once"),
-    _Use(endpoints.UPDATE_CONTACT_STAGES, _CONTACTS, _ALL, "stages of many contacts at once"),
+    _Use(endpoints.UPDATE_CONTACT_STAGES, _CONTACTS, _UPDATING, "stages of many contacts at once"),
     _Use(
         endpoints.READ_CONTACT,
         _CONTACTS,

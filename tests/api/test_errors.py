@@ -96,7 +96,7 @@ def test_ids_codes_and_field_names_help_and_apollo_s_text_stays_out_of_the_sente
 @pytest.mark.parametrize(
     ("content", "message", "code"),
     [
-        ('{"error":"a","message":"b","error_code":"C"}', "a", "C"),
+        ('{"error":"a","message":"b","error_code":"C"}', "a b", "C"),
         ('{"message":"b"}', "b", ""),
         ('{"message":"b","error_details":{"code":"USAGE.X"}}', "b", "USAGE.X"),
         ('{"error":"","message":"b"}', "b", ""),

@@ -110,6 +110,7 @@ class _Judge:
         self._found = found
         self._records = {"accounts": store.accounts(), "contacts": store.contacts()}
         self._owners = {user["id"]: str(user["email"]).lower() for user in store.users()}
+        self._stages = {stage["id"]: stage["name"] for stage in store.contact_stages}
         self._lists = {label["id"]: label["name"] for label in store.labels()}
         self._scores = [one["id"].split(".")[-1] for one in store.custom_fields()]
         self._domains = {one["id"]: one.get("domain") for one in self._records["accounts"]}
@@ -236,6 +237,8 @@ class _Judge:
             return {number["raw_number"] for number in phones if number["type"] == "mobile"}
         if name == "owner_email":
             return self._owners.get(str(record.get("owner_id")))
+        if name == "contact_stage":
+            return self._stages.get(str(record.get("contact_stage_id")))
         if name == "label_names":
             return {self._lists[label_id] for label_id in record.get("label_ids") or ()}
         if name == "account_domain":

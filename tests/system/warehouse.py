@@ -15,6 +15,7 @@ from typing import Any
 Values = dict[str, Any]
 
 OWNERS = ("ann@team.example", "bob@team.example", "cy@team.example")
+STAGES = ("Approaching", "Replied")
 LISTS = ((), ("Inbound",), ("Inbound", "Wave 1"))
 _TEXT = {"type": ["string", "null"]}
 _COMMON = {
@@ -40,6 +41,7 @@ SCHEMAS: dict[str, Values] = {
             "organization_name": _TEXT,
             "mobile_phone": _TEXT,
             "account_domain": _TEXT,
+            "contact_stage": _TEXT,
             "lead_score": {"type": ["number", "null"]},
         },
     },
@@ -125,6 +127,7 @@ class Warehouse:
                 "label_names": list(self.chance.choice(LISTS)),
                 "account_domain": firm and firm["domain"],
                 "lead_score": self._maybe(0.4, number % 100),
+                "contact_stage": self.chance.choice(STAGES),
                 "apollo_id": None,
                 **values,
             }
@@ -165,6 +168,8 @@ class Warehouse:
                     changed["mobile_phone"] = f"+4916{version:02}{key:06}"
                 if self.chance.random() < 0.2:
                     changed["owner_email"] = self.chance.choice(OWNERS)
+                if self.chance.random() < 0.2:
+                    changed["contact_stage"] = self.chance.choice(STAGES)
                 if self.chance.random() < 0.2:
                     changed["linkedin_url"] = f"http://www.linkedin.com/in/p{key}-{version}"
                 if self.chance.random() < 0.2:
