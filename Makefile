@@ -4,6 +4,8 @@
 PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
+OLDEST_PYTHON ?= python3.10
+NEWEST_PYTHON ?= python3.13
 BENCH_ARGS ?=
 
 VENV := .venv
@@ -14,11 +16,12 @@ MELTANO := meltano>=4.4,<5
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench lint audit clean
+.PHONY: help demo test compat chaos bench lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
+	@echo 'make compat  the fast tests with the oldest and with the newest dependencies'
 	@echo 'make chaos   an hour of faults and kills, with an oracle that looks for lost rows'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
 	@echo 'make lint    formatting, style, types and security'
@@ -32,6 +35,25 @@ demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 # Files stay whole (they share a Meltano or a server), and the slow ones are not left for the end.
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
+# then the newest on the newest.
+COMPAT_TESTS := tests/test_*.py tests/api tests/ledger tests/leads tests/replaying tests/reporting \
+	$(addprefix tests/system/test_,modes.py state.py singer_sdk.py bad_input.py)
+
+compat:
+	@$(call tested_with,oldest,$(OLDEST_PYTHON),lowest-direct)
+	@$(call tested_with,newest,$(NEWEST_PYTHON),highest)
+
+define tested_with
+echo 'Setting up .venv-$(1) with $(2) and the $(1) dependencies …' && \
+	$(2) -m venv --clear .venv-$(1) && \
+	.venv-$(1)/bin/python $(PIP_INSTALL) uv && \
+	.venv-$(1)/bin/uv pip install --quiet --python .venv-$(1)/bin/python \
+		--resolution $(3) --editable '.[dev]' && \
+	PATH="$(CURDIR)/.venv-$(1)/bin:$$PATH" .venv-$(1)/bin/python -m pytest \
+		-q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(COMPAT_TESTS)
+endef
 
 chaos: $(VENV)/.ready
 	$(VENV)/bin/python -m tests.system.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
@@ -54,7 +76,7 @@ audit: $(VENV)/.ready
 		echo 'The advisory service must be reachable.'; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(MELTANO_VENV) .demo build dist
+	rm -rf $(VENV) $(MELTANO_VENV) .venv-oldest .venv-newest .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
 

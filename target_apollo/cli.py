@@ -47,6 +47,12 @@ def _check() -> _Module:
     return command
 
 
+def _completion() -> _Module:
+    from target_apollo.completion import Completion
+
+    return Completion(_NAME, COMMANDS)
+
+
 def _explain() -> _Module:
     from target_apollo.leads import explain_command
 
@@ -79,6 +85,7 @@ def _sandbox() -> _Module:
 
 COMMANDS: Mapping[str, Command] = {
     "check": Command("say whether a sync can work: key, team, endpoints, quota", _check),
+    "completion": Command("print a script that completes commands in a shell", _completion),
     "explain": Command("say why map-apollo-leads did not send a lead", _explain),
     "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
     "replay": Command("send rejected records again; what succeeds leaves their file", _replay),

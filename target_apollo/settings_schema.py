@@ -159,6 +159,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
         "ledger_url",
         th.StringType,
+        secret=True,  # it may hold the database's password
         default="sqlite:///.target-apollo/ledger.db",
         description="SQLAlchemy URL of the ledger, which knows what each row became in Apollo: "
         "SQLite or PostgreSQL. Empty: no ledger, which costs requests but makes no duplicates.",

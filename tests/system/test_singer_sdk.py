@@ -72,6 +72,8 @@ EXPECTED: dict[str, dict[str, str | None]] = {
         "2@without.com": "2",
     },
     "schema_updates": {f"{n}@wider.com": f"string{n}" for n in range(1, 7)},
+    # From SDK 0.55 on.
+    "string_formats": {"test@example.com": None},
     "special_chars_in_attributes": {"a2e98886@special.com": "desktop"},
     "pk_updates": {"alice@example.com": None, "bob@example.com": None},
     # These end in the exception that the SDK wants, or write nothing.
