@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from target_apollo import normalising
@@ -46,11 +46,7 @@ def changes(
         answer: The record as Apollo answered it, or None when only its id is known.
         list_ids: Ids of known lists by name, to see which of them the record is on.
     """
-    differing = {
-        name: value
-        for name, value in to_update(row.values).items()
-        if answer is None or not holds(target.fields[name], answer, value)
-    }
+    differing = _differing(target, to_update(row.values), answer)
     custom = _different_custom(row.custom, answer)
     on_lists = answer.get("label_ids") if answer else None
     known = set(on_lists) if isinstance(on_lists, list) else set()
@@ -78,11 +74,8 @@ def single_update(target: ObjectType, row: Row, names: Collection[str]) -> Json:
 
 def without_held(target: ObjectType, row: Row, body: Json, after: Json) -> Json:
     """A body for PATCH or PUT without what Apollo's record shows already."""
-    needed = {
-        target.fields[name].update
-        for name, value in to_update(row.values).items()
-        if not holds(target.fields[name], after, value)
-    }
+    differing = _differing(target, to_update(row.values), after)
+    needed = {target.fields[name].update for name in differing}
     left = {key: value for key, value in body.items() if key in needed}
     written = body.get(CUSTOM_FIELDS)
     if isinstance(written, dict):
@@ -90,6 +83,26 @@ def without_held(target: ObjectType, row: Row, body: Json, after: Json) -> Json:
         if different := _different_custom(custom, after):
             left[CUSTOM_FIELDS] = {name: written[name] for name in different}
     return left
+
+
+def _differing(target: ObjectType, values: Values, answer: Json | None) -> Values:
+    """The values that a record does not show; all where nothing of it is known."""
+    if answer is None:
+        return values
+    differing = {
+        name: value
+        for name, value in values.items()
+        if not holds(target.fields[name], answer, value)
+    }
+    plain = values.get(_PLAIN_PHONE)
+    if plain is None or _PLAIN_PHONE in differing or target.fields[_PLAIN_PHONE].read:
+        return differing
+    # A plain number may be held as one of a type that is about to get another number.
+    typed = {target.fields[name].phone_type: value for name, value in differing.items()}
+    digits = normalising.phone_digits(plain)
+    stays = digits in _held_numbers(answer, lambda kind: kind not in typed)
+    comes = digits in {normalising.phone_digits(v) for kind, v in typed.items() if kind and v}
+    return differing if stays or comes else {**differing, _PLAIN_PHONE: plain}
 
 
 def to_update(values: Values) -> Values:
@@ -187,14 +200,19 @@ def holds(place: Field, answer: Json, value: str | None) -> bool:
 
 
 def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
-    numbers = answer.get("phone_numbers")
     kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
-    held = {
-        normalising.phone_digits(str(number.get(key) or ""))
-        for number in (numbers if isinstance(numbers, list) else [])
-        if isinstance(number, dict) and (kind is None or number.get("type") == kind)
-        for key in ("raw_number", "sanitized_number")
-    } - {""}
+    held = _held_numbers(answer, lambda other: kind is None or other == kind)
     if value is None:
         return not held
     return normalising.phone_digits(value) in held
+
+
+def _held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
+    """Digits of a contact's numbers of some types."""
+    numbers = answer.get("phone_numbers")
+    return {
+        normalising.phone_digits(str(number.get(key) or ""))
+        for number in (numbers if isinstance(numbers, list) else [])
+        if isinstance(number, dict) and of_kind(number.get("type"))
+        for key in ("raw_number", "sanitized_number")
+    } - {""}

@@ -59,6 +59,12 @@ def _explain() -> _Module:
     return explain_command
 
 
+def _fields() -> _Module:
+    from target_apollo.fields import command
+
+    return command
+
+
 def _login() -> _Module:
     from target_apollo.login import command
 
@@ -77,6 +83,12 @@ def _report() -> _Module:
     return command
 
 
+def _results() -> _Module:
+    from target_apollo.results import command
+
+    return command
+
+
 def _sandbox() -> _Module:
     from target_apollo.sandbox import command
 
@@ -87,9 +99,13 @@ COMMANDS: Mapping[str, Command] = {
     "check": Command("say whether a sync can work: key, team, endpoints, quota", _check),
     "completion": Command("print a script that completes commands in a shell", _completion),
     "explain": Command("say why map-apollo-leads did not send a lead", _explain),
+    "fields": Command("list what can be mapped; make custom fields that are missing", _fields),
     "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
     "replay": Command("send rejected records again; what succeeds leaves their file", _replay),
     "report": Command("show the last runs, one of them in detail, also as a page", _report),
+    "results": Command(
+        "print what became of each row, as a Singer tap for the warehouse", _results
+    ),
     "sandbox": Command(
         "start a local Apollo to try, test and measure with",
         _sandbox,

@@ -56,12 +56,23 @@ class Comparer:
     policies: Callable[[], Policies]
     note_protected: Callable[[Sequence[str]], None]
 
-    def compare(self, known: Sequence[Known], memory: Memory) -> Compared:
-        """What each record needs; records are read where a policy has to see more of them."""
+    def compare(
+        self, known: Sequence[Known], memory: Memory, made_it: Callable[[Row, Json], bool]
+    ) -> Compared:
+        """What each record needs; records are read where a policy has to see more of them.
+
+        Args:
+            made_it: Whether a row has itself made a record, in a run that was cut off. No policy
+                keeps anything from that one.
+        """
         policies = self.policies()
         compared = Compared()
+        cut_off = memory.unfinished if policies.protect else {}
         to_read = [
-            one for one in known if needs_the_record(policies, self.target, one.row, one.answer)
+            one
+            for one in known
+            if needs_the_record(policies, self.target, one.row, one.answer)
+            or (one.answer is None and one.row.number in cut_off)
         ]
         read = dict(zip([one.row.number for one in to_read], self._read(to_read), strict=True))
         for one in known:
@@ -73,6 +84,9 @@ class Comparer:
             elif isinstance(answer, Exception):
                 raise answer
             else:
+                if answer and one.row.number in cut_off and made_it(one.row, answer):
+                    compared.updates.append(self.compare_whole(replace(one, answer=answer)))
+                    continue
                 if answer is None and one.row.number in memory.same_match:
                     one = self._without_match(one)
                 left = memory.left_at.get(one.row.number)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.api import ApolloClient, BulkCreated, RequestRefused
 from target_apollo.matching import Match, Matched, match_answers, match_keys
 from target_apollo.objects import ObjectKind, ObjectType
@@ -52,14 +54,14 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
         # What a refused request held in front of its bad row may be written all the same.
         sent_before = answer.repeated or len(rows) < len(request.rows)
         created.matched += [
-            replace(_look_closer(client, target, m), sent_before=sent_before)
+            _look_closer(client, target, m, sent_before=sent_before)
             for m in found
             if m.match is not Match.UNCONFIRMED or len(rows) == 1
         ]
     for rows in silent:
         # Safe to send again: run_dedupe answers with what the first request created.
         again = create(client, target, replace(request, rows=rows))
-        created.matched += [replace(m, sent_before=True) for m in again.matched]
+        created.matched += [with_values(m, sent_before=True) for m in again.matched]
         created.refused += again.refused
     return created
 
@@ -71,8 +73,12 @@ def _send(client: ApolloClient, target: ObjectType, request: CreateRequest) -> B
     return client.create_accounts(items)
 
 
-def _look_closer(client: ApolloClient, target: ObjectType, matched: Matched) -> Matched:
+def _look_closer(
+    client: ApolloClient, target: ObjectType, matched: Matched, *, sent_before: bool
+) -> Matched:
     """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
+    if sent_before:
+        matched = with_values(matched, sent_before=True)
     answer = matched.answer
     if (
         matched.match is not Match.CONFLICT
@@ -83,7 +89,7 @@ def _look_closer(client: ApolloClient, target: ObjectType, matched: Matched) -> 
         return matched
     whole = client.contact(str(answer["id"]))
     if matched.row.match_key in match_keys(target, whole):
-        return Matched(matched.row, Match.EXISTING, whole)
+        return Matched(matched.row, Match.EXISTING, whole, sent_before)
     return matched
 
 

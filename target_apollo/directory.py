@@ -12,7 +12,7 @@ from functools import cached_property
 
 from target_apollo.api import ApolloClient, CustomField, EndpointForbidden, Stage
 from target_apollo.custom_values import normaliser_of
-from target_apollo.finding import find_record
+from target_apollo.finding import find_records
 from target_apollo.near_names import folded, nearest_address, no_such
 from target_apollo.normalising import bare_host
 from target_apollo.objects import ACCOUNT, ObjectKind, ObjectType
@@ -38,6 +38,8 @@ class Directory:
         self._labels = labels
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
+        #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
+        self.several_accounts: dict[str, list[str]] = {}
         self._lists: dict[str, dict[str, str]] | None = None
         self._unknown_owners: dict[str, str | None] = {}
 
@@ -96,6 +98,10 @@ class Directory:
                 self._lists.setdefault(label.modality, {})[label.name] = label.id
         return self._lists[kind.value]
 
+    def custom_labels(self) -> dict[str, str]:
+        """Labels of all custom fields by their ids."""
+        return {found.id: found.label for found in self._custom_fields.values()}
+
     def learn_account(self, domain: str, account_id: str) -> None:
         """Notes an account that this run wrote, for the contacts that name its domain."""
         self._accounts[domain] = account_id
@@ -137,8 +143,10 @@ class Directory:
         return found
 
     def _search_account(self, domain: str) -> str | None:
-        found = find_record(self._client, ACCOUNT, domain)
-        return None if found is None else str(found["id"])
+        found = [str(one["id"]) for one in find_records(self._client, ACCOUNT, domain)]
+        if len(found) > 1:
+            self.several_accounts[domain] = found
+        return found[0] if found else None
 
     @cached_property
     def _users(self) -> dict[str, str]:

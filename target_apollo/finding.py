@@ -8,7 +8,12 @@ from target_apollo.objects import Json, ObjectKind, ObjectType
 
 
 def find_record(client: ApolloClient, target: ObjectType, match_key: str) -> Json | None:
-    """The record with an e-mail or a domain, normalised; one or two searches.
+    """The record with an e-mail or a domain, normalised; as `find_records`."""
+    return next(iter(find_records(client, target, match_key)), None)
+
+
+def find_records(client: ApolloClient, target: ObjectType, match_key: str) -> list[Json]:
+    """The records with an e-mail or a domain that one or two searches show.
 
     The searches are fuzzy (contacts) or by name only (accounts), so each hit is looked at.
 
@@ -17,9 +22,10 @@ def find_record(client: ApolloClient, target: ObjectType, match_key: str) -> Jso
     """
     if target.kind is ObjectKind.CONTACTS:
         hits = client.search_contacts(match_key)
-        return next((hit for hit in hits if match_key in match_keys(target, hit)), None)
+        return [hit for hit in hits if match_key in match_keys(target, hit)]
     for words in (match_key, match_key.split(".", 1)[0]):
-        for hit in client.search_accounts(words):
-            if match_key in match_keys(target, hit):
-                return hit
-    return None
+        hits = client.search_accounts(words)
+        found = [hit for hit in hits if match_key in match_keys(target, hit)]
+        if found:
+            return found
+    return []

@@ -8,6 +8,7 @@ right by the next. After: the outcomes, in one transaction a flush.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -95,8 +96,13 @@ class StreamLinks:
         strayed: dict[int, Strayed] = {}
         left_at: dict[int, str] = {}
         same_match: set[int] = set()
+        own: set[int] = set()
         found = Memory(
-            unfinished=unfinished, strayed=strayed, left_at=left_at, same_match=same_match
+            unfinished=unfinished,
+            strayed=strayed,
+            own=own,
+            left_at=left_at,
+            same_match=same_match,
         )
         shared = self._shared(rows, links)
         to_change: set[str | None] = set()
@@ -122,6 +128,9 @@ class StreamLinks:
                 since = self._unfinished_since(row, link)
                 if since is not None:
                     unfinished[row.number] = since
+                if link.status is LinkStatus.ERROR and link.apollo_id and not link.first_synced_at:
+                    # Rejected after its creation: the record is its own, however old.
+                    own.add(row.number)
                 if since is not None and _has_strayed(row, link):
                     strayed[row.number] = Strayed(link.match_hash or "", since)
                 if not self._full_resync and _keeps_match(row, link):
@@ -151,9 +160,6 @@ class StreamLinks:
         if link.status is LinkStatus.PENDING and link.run_id and began is not None:
             self._left_by[row.number] = link.run_id
             return began
-        if link.status is LinkStatus.ERROR and link.apollo_id:
-            # Rejected after its creation: the record is its own, however old.
-            return _LONG_AGO
         if link.error == Reason.NOT_CONFIRMED.value and link.match_hash:
             # Apollo may have created it after all.
             return began
@@ -263,6 +269,14 @@ class StreamLinks:
         )
         if why is not None and why.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
+
+    def note_rejected(self, key: Sequence[object], why: Rejection) -> None:
+        """Takes in that a record was rejected as it was read; one without a key is nobody's."""
+        if all(value is None for value in key):
+            return
+        with suppress(ValueError):
+            spelled = source_key(key)
+            self._noted[spelled] = LinkOutcome(spelled, LinkStatus.ERROR, error=why.reason.value)
 
     def _read_at(self, row: Row) -> datetime | None:
         """When the row came from its source, if that was before this run; never later than that."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from target_apollo import normalising
 from target_apollo.objects import Compare, Json, ObjectType
@@ -28,8 +29,7 @@ class Match(enum.Enum):
     UNCONFIRMED = enum.auto()
 
 
-@dataclass(frozen=True)
-class Matched:
+class Matched(msgspec.Struct, frozen=True):
     """A row and the answered record that names it; none where it is unconfirmed.
 
     ``sent_before`` says that an earlier request of this run may have created the record already.
@@ -50,15 +50,25 @@ def match_answers(
     carry. What is left over is compared by name, only to tell a conflict from a silence.
     """
     by_identity: dict[tuple[str, str], tuple[Match, Json]] = {}
+    ids = [(name, target.fields[name].read or "") for name in target.crm_ids]
     for match, answers in ((Match.EXISTING, existing), (Match.CREATED, created)):
         for answer in answers:
-            for identity in _identities(target, answer):
-                by_identity[identity] = (match, answer)
+            found_here = (match, answer)
+            for address in match_keys(target, answer):
+                by_identity[target.match_field, address] = found_here
+            for name, read in ids:
+                if answer.get(read):
+                    by_identity[name, str(answer[read])] = found_here
     found: list[Matched] = []
     named: set[object] = set()
     silent: list[Row] = []
     for row in rows:
-        hit = next((by_identity[i] for i in _row_identities(target, row) if i in by_identity), None)
+        # The first look is enough for nearly all.
+        hit = by_identity.get((target.match_field, row.match_key)) if row.match_key else None
+        if hit is None:
+            hit = next(
+                (by_identity[i] for i in _row_identities(target, row) if i in by_identity), None
+            )
         if hit is None:
             silent.append(row)
         else:
@@ -81,15 +91,6 @@ def match_answers(
             else:
                 found.append(Matched(row, *namesake))
     return found
-
-
-def _identities(target: ObjectType, answer: Json) -> Iterable[tuple[str, str]]:
-    for address in match_keys(target, answer):
-        yield target.match_field, address
-    for name in target.crm_ids:
-        value = answer.get(target.fields[name].read or "")
-        if value:
-            yield name, str(value)
 
 
 def _row_identities(target: ObjectType, row: Row) -> Iterable[tuple[str, str]]:

@@ -35,6 +35,7 @@ class Memory:
         unfinished: Rows whose last write was sent and never confirmed, and when the run that sent
             them began.
         strayed: Those of them whose record may stand in Apollo under a former e-mail or domain.
+        own: Rows that were rejected after they had made a record, which is to be completed.
         left_at: Apollo's `updated_at` of the row's record as the last write left it.
         same_match: Rows whose record was last given the e-mail or domain that they still have.
     """
@@ -43,5 +44,6 @@ class Memory:
     settled: list[tuple[Row, Outcome, str | None]] = field(default_factory=list)
     unfinished: Mapping[int, datetime] = field(default_factory=dict)
     strayed: Mapping[int, Strayed] = field(default_factory=dict)
+    own: AbstractSet[int] = frozenset()
     left_at: Mapping[int, str] = field(default_factory=dict)
     same_match: AbstractSet[int] = frozenset()

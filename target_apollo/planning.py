@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from target_apollo.objects import Json, ObjectType
+from target_apollo.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.rows import Row
 
 #: A request body is kept below this, whatever the number of records in it.
@@ -20,6 +21,10 @@ def collapse(rows: Iterable[Row]) -> list[Row]:
     the later one alone would not have touched it. Rows between which another key writes the same
     Apollo record stay apart, since it would be written too early or too late otherwise.
     """
+    rows = list(rows)
+    if len({row.key for row in rows}) == len(rows):
+        # No two share a source key, which is the rule: nothing to look for.
+        return rows
     found: dict[int, Row] = {}
     latest: dict[tuple[object, ...], Row] = {}
     writers: dict[str, tuple[object, ...]] = {}
@@ -79,6 +84,10 @@ def waves(target: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
 
 def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
     """Source keys that share one match key, a tuple for each such match key."""
+    rows = list(rows)
+    match_keys = [row.match_key for row in rows if row.match_key]
+    if len(set(match_keys)) == len(match_keys):
+        return []
     keys: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
     for row in rows:
         if row.match_key:
@@ -129,8 +138,8 @@ def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:
     found: list[list[Row]] = []
     weight = MAX_REQUEST_CHARACTERS + 1
     for row in rows:
-        row_weight = sum(len(value or "") for value in row.values.values())
-        row_weight += sum(len(value or "") for value in row.custom.values())
+        row_weight = sum(map(len, filter(None, row.values.values())))
+        row_weight += sum(map(len, filter(None, row.custom.values())))
         if weight + row_weight > MAX_REQUEST_CHARACTERS or len(found[-1]) == size:
             found.append([])
             weight = 0
@@ -139,13 +148,24 @@ def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:
     return found
 
 
+@cache
+def _item_names(kind: ObjectKind) -> dict[str, str]:
+    """What an item of a bulk_create request calls the fields that it takes."""
+    return {
+        name: place.create
+        for name, place in OBJECTS[kind].fields.items()
+        if place.create and not place.create_wide
+    }
+
+
 def create_item(target: ObjectType, row: Row) -> Json:
     """A row as an item of a bulk_create request; fields that it does not take stay behind."""
-    item: Json = {}
-    for name, value in row.values.items():
-        place = target.fields[name]
-        if place.create and not place.create_wide and value is not None:
-            item[place.create] = value
+    names = _item_names(target.kind)
+    item: Json = {
+        names[name]: value
+        for name, value in row.values.items()
+        if value is not None and name in names
+    }
     custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
     if custom:
         item["typed_custom_fields"] = custom

@@ -66,10 +66,10 @@ class Policies:
         return (own or self.otherwise) is FieldPolicy.NEVER
 
     @property
-    def use_newest(self) -> bool:
-        """Whether any of them asks when the row last changed."""
+    def protect(self) -> bool:
+        """Whether any of them keeps anything from being written."""
         used = {*self.fields.values(), *self.custom.values(), self.otherwise}
-        return FieldPolicy.NEWEST in used
+        return used != {FieldPolicy.OVERWRITE}
 
 
 @dataclass(frozen=True)

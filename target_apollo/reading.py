@@ -81,6 +81,11 @@ class LineReader(GenericSingerReader[bytes]):
         self._source: LineSource | None = None
 
     @property
+    def part_read(self) -> float | None:
+        """Part of a file that is read, 0 to 1; None for what has no size."""
+        return None if self._source is None else self._source.part_read
+
+    @property
     def default_input(self) -> IO[bytes]:
         """Standard input, undecoded."""
         return sys.stdin.buffer
@@ -118,8 +123,12 @@ class LineReader(GenericSingerReader[bytes]):
         """Hands each message to the callback of its type until the input ends or a signal comes."""
         counts: Counter[str] = Counter()
         source = self._source = LineSource(file_input or self.default_input, self.idle_seconds)
+        lines = source.lines
         try:
-            while line := self._next_line(source):
+            # A line that is there already needs no wait, and so no look at the descriptor.
+            while line := (
+                lines.popleft() if lines and not self.stopped else self._next_line(source)
+            ):
                 self.line_number += 1
                 if isinstance(line, LongLine):
                     self.on_too_long(line.length, self.line_number)
@@ -190,7 +199,8 @@ class LineSource:
         #: Pieces of a line whose end has not come yet.
         self._parts: list[bytes] = []
         self._length = 0
-        self._lines: deque[bytes | LongLine] = deque()
+        #: Lines that came with the newest piece of input and wait to be read.
+        self.lines: deque[bytes | LongLine] = deque()
         self._ended = False
         try:
             self._descriptor = self._source.fileno()
@@ -203,12 +213,22 @@ class LineSource:
         """Waits for a whole line, or for the end; False when none came for `idle_seconds`."""
         if self._descriptor is None:
             return True
-        while not self._lines and not self._ended:
+        while not self.lines and not self._ended:
             found, _, _ = select.select([self._descriptor], [], [], self._idle_seconds)
             if not found:
                 return False
             self._take(os.read(self._descriptor, _CHUNK))
         return True
+
+    @property
+    def part_read(self) -> float | None:
+        """Part of a file that is read, 0 to 1; None for what has no size."""
+        if self._descriptor is None:
+            return None
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None
+        return min(1.0, os.lseek(self._descriptor, 0, os.SEEK_CUR) / status.st_size)
 
     def skip(self) -> bool:
         """Passes over what has come, without keeping it; True at the end.
@@ -224,7 +244,7 @@ class LineSource:
         """The next line; empty at the end. To be called when `ready` has said so."""
         if self._descriptor is None:
             return self._readline_of_source()
-        return self._lines.popleft() if self._lines else b""
+        return self.lines.popleft() if self.lines else b""
 
     def _readline_of_source(self) -> bytes | LongLine:
         line = self._source.readline(LONGEST_LINE + 1)
@@ -251,7 +271,7 @@ class LineSource:
             self._end_line()
             *whole, first = whole
             # Lines that begin and end within a chunk are shorter than the longest.
-            self._lines.extend(line + b"\n" for line in whole)
+            self.lines.extend(line + b"\n" for line in whole)
         if first:
             self._add(first)
 
@@ -264,7 +284,7 @@ class LineSource:
 
     def _end_line(self) -> None:
         is_long = self._length > LONGEST_LINE
-        self._lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
+        self.lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
         self._parts.clear()
         self._length = 0
 
@@ -293,6 +313,12 @@ def _is_too_deep(message: object) -> bool:
 
 def _shape_problem(message: Message) -> str | None:
     kind = message["type"]
+    if (
+        kind == "RECORD"
+        and type(message.get("record")) is dict
+        and type(message.get("stream")) is str
+    ):
+        return None
     if kind in ("RECORD", "SCHEMA") and not isinstance(message.get("stream"), str):
         return f"a {kind} without 'stream'"
     if kind == "RECORD" and not isinstance(message.get("record"), dict):

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from target_apollo import normalising
 from target_apollo.moments import moment
 from target_apollo.objects import (
@@ -105,12 +107,17 @@ UPDATE_NEEDS_ID = Rejection(
 Setter = Callable[[str, object, "_Draft"], None]
 
 
-@dataclass
-class _Draft:
+#: Properties beyond its schema's whose places a reader remembers; records may bring any number.
+_MOST_REMEMBERED = 1000
+#: Types that a key may have as it is. A boolean is an int, but not of this very type.
+_PLAIN_KEYS = frozenset({int, str})
+
+
+class _Draft(msgspec.Struct):
     """A row in the making."""
 
-    values: Values = field(default_factory=dict)
-    custom: Values = field(default_factory=dict)
+    values: Values = {}
+    custom: Values = {}
     lists: tuple[str, ...] = ()
     apollo_id: str | None = None
 
@@ -126,7 +133,6 @@ class RowReader:
         kept_out: Whether no row may write a field, or a custom field by its id.
         updated_at_field: Property with the time of a row's last change; None where none is asked
             for.
-        unknown: Properties that were met and have no place in Apollo, in order of sight.
     """
 
     target: ObjectType
@@ -139,8 +145,13 @@ class RowReader:
     kept_out: Callable[[str], bool] = frozenset[str]().__contains__
     updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
-    unknown: dict[str, None] = field(default_factory=dict)
     _setters: dict[str, Setter | None] = field(default_factory=dict)
+    #: Properties met so far that take any text; their fields have the same names.
+    _texts: set[str] = field(default_factory=set)
+    _others: int = 0
+
+    def __post_init__(self) -> None:
+        self.lists = tuple(dict.fromkeys(self.lists))
 
     def read(self, number: int, record: Mapping[str, object]) -> Row:
         """The row of a record.
@@ -149,26 +160,30 @@ class RowReader:
             RecordError: The record can't be written as it is; the rest of the stream can.
         """
         draft = _Draft()
-        setters = self._setters
+        values, setters, texts = draft.values, self._setters, self._texts
         for name, value in record.items():
-            if name in setters:
-                setter = setters[name]
-            else:
-                setter = setters[name] = self._setter(name)
+            # Most values are text that is clean as it is: what `normalising.text` would make of
+            # them, without the calls.
+            if name in texts and type(value) is str:
+                written = value.strip()
+                if written and written.isprintable():
+                    values[name] = written
+                    continue
+            setter = setters[name] if name in setters else self._setter_of(name)
             if setter is not None:
                 setter(name, value, draft)
         key = self._key(record)
-        match_key = draft.values.get(self.target.match_field)
+        match_key = values.get(self.target.match_field)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
         return Row(
-            number=number,
-            key=key or (match_key or target_id,),
-            match_key=match_key,
-            values=draft.values,
-            custom=draft.custom,
-            lists=tuple(dict.fromkeys((*self.lists, *draft.lists))),
-            apollo_id=target_id,
+            number,
+            key or (match_key or target_id,),
+            match_key,
+            values,
+            draft.custom,
+            tuple(dict.fromkeys((*self.lists, *draft.lists))) if draft.lists else self.lists,
+            target_id,
             changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
         )
 
@@ -205,12 +220,23 @@ class RowReader:
 
     def place(self, name: str) -> bool:
         """Whether a property is written anywhere."""
-        if name not in self._setters:
-            self._setters[name] = self._setter(name)
-        return self._setters[name] is not None
+        setter = self._setters[name] if name in self._setters else self._setter_of(name)
+        return setter is not None
+
+    def _setter_of(self, name: str) -> Setter | None:
+        """Finds out where a property goes, and remembers it unless there are too many."""
+        setter = self._setter(name)
+        if name not in self.properties:
+            if self._others >= _MOST_REMEMBERED:
+                return setter
+            self._others += 1
+        self._setters[name] = setter
+        return setter
 
     def _key(self, record: Mapping[str, object]) -> tuple[object, ...]:
-        key = tuple(record.get(name) for name in self.key_properties)
+        key = tuple(map(record.get, self.key_properties))
+        if key and _PLAIN_KEYS.issuperset(map(type, key)):
+            return key
         for name, value in zip(self.key_properties, key, strict=True):
             if isinstance(value, (list, dict)):
                 raise RecordError(
@@ -267,6 +293,8 @@ class RowReader:
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise
         clears = self._clears(field.name) and field.name != self.target.match_field
+        if normalise is normalising.text:
+            self._texts.add(field.name)
 
         def set_field(name: str, value: object, draft: _Draft) -> None:
             if value is None and not clears:
@@ -299,7 +327,6 @@ class RowReader:
     def _custom_setter(self, name: str) -> Setter | None:
         place = self.names.custom_value(self.target, name)
         if place is None:
-            self.unknown[name] = None
             return None
         field_id, normalise = place
         if self.kept_out(field_id):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.api import (
@@ -21,15 +20,20 @@ from target_apollo.api import (
     Transport,
     Wait,
 )
+from target_apollo.auditing import DuplicateAudit
 from target_apollo.credentials import auth_of
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.limits import WriteLimits
+from target_apollo.objects import ObjectType
 from target_apollo.outcomes import Outcome, Rejection
 from target_apollo.parallel import Parallel
+from target_apollo.pending_updates import Update
+from target_apollo.progress import Position, scarcest
 from target_apollo.reckoning import Reckoner
 from target_apollo.rehearsing.rehearsal import Rehearsal
+from target_apollo.rehearsing.sampling import Sampler
 from target_apollo.rejects import Former, RejectsFile
 from target_apollo.reporting.plan import plan_sentences
 from target_apollo.reporting.summary import RunReport, summary_line, write_summary
@@ -39,13 +43,12 @@ from target_apollo.update_routes import UpdateRoutes
 
 #: Rejected records that get a log line of their own, per reason; the file has them all.
 _LOGGED_REJECTS = 5
-_PROGRESS_EVERY_SECONDS = 30.0
+_NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Records that must have an outcome before their share of rejects can stop a run.
 _ABORT_AFTER = 100
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A record as it came in, kept until it has its outcome.
 
     Attributes:
@@ -79,7 +82,9 @@ class Run:
         self.logger = logger
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
-        self._progress_said_at = time.monotonic()
+        self._wait: Wait | None = None
+        #: The record up to which STATE has passed.
+        self.state_at: int | None = None
         self._said_deleted: set[str] = set()
         self.report = RunReport(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
@@ -107,8 +112,15 @@ class Run:
         self.reckoner = Reckoner(
             self.transport.standings, None if settings.dry_run else self.logger
         )
-        self.update_routes = UpdateRoutes(self.transport.quota, settings.quota_share, logger)
+        quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
+        self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
         self.directory = Directory(self.client, settings.custom_fields, logger)
+        self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
+        self._sampler: Sampler | None = None
+        if self.rehearsal is not None and settings.sample_diffs:
+            self._sampler = Sampler(
+                settings.sample_diffs, self.rehearsal.show, self.directory.custom_labels
+            )
 
     @cached_property
     def connection(self) -> str:
@@ -240,6 +252,11 @@ class Run:
         except OSError as problem:
             raise self._unwritable(problem) from problem
 
+    def sample(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+        """Keeps some of the changes, where `sample_diffs` asks for them."""
+        if self._sampler is not None:
+            self._sampler.take(target, stream, updates)
+
     def check_limits(self) -> None:
         """Stops a run in which most records are bad, before it goes through a whole table.
 
@@ -294,19 +311,27 @@ class Run:
                 )
             self.report.not_writable[kind][name] += 1
 
-    def say_progress(self, received: int) -> None:
-        """Logs the counts behind a STATE that has just passed, at most every half minute."""
-        now = time.monotonic()
-        if now - self._progress_said_at < _PROGRESS_EVERY_SECONDS:
-            return
-        self._progress_said_at = now
-        counts = {outcome.value: self.report.total(outcome) for outcome in Outcome}
-        shown = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-        self.logger.info(
-            "Checkpoint: STATE passed; received %d: %s",
-            received,
-            shown or "no outcome yet",
-            extra={"received": received, "outcomes": counts},
+    def position(self, received: int, part: float | None) -> Position:
+        """How far the run has come; for any thread.
+
+        Args:
+            received: Records read.
+            part: Part of the input that is read, where its size is known.
+
+        Raises:
+            RuntimeError: A stream's first record was counted at this very moment.
+        """
+        total = self.report.total
+        return Position(
+            read=received,
+            written=total(Outcome.CREATED) + total(Outcome.UPDATED),
+            without=sum(total(one) for one in _NOT_WRITTEN),
+            rejected=total(Outcome.REJECTED),
+            requests=sum(self.transport.counters.snapshot()["requests"].values()),
+            state_at=self.state_at,
+            scarcest=scarcest(self.transport.quota.snapshot()),
+            wait=self._wait,
+            part=part,
         )
 
     def say_deletions_ignored(self, stream: str) -> None:
@@ -336,6 +361,8 @@ class Run:
     def close(self) -> None:
         """Ends threads and connections."""
         self.parallel.close()
+        several = self.rehearsal.team.several_accounts if self.rehearsal else {}
+        self.audit.finish(self.directory.several_accounts, several)
         if self.rehearsal is not None:
             self._estimate = self.rehearsal.estimate(
                 quota_share=self.settings.quota_share,
@@ -368,10 +395,14 @@ class Run:
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
         summary |= {
+            "team": self.__dict__.get("connection"),
+            "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
             "max_records": self.settings.max_records,
             "estimate": self._estimate or {"requests": self.reckoner.requests},
         }
+        if self._sampler is not None:
+            summary["diffs"] = self._sampler.diffs
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
@@ -418,6 +449,7 @@ class Run:
         )
 
     def _say_wait(self, wait: Wait) -> None:
+        self._wait = wait
         self.logger.info(
             "Waiting %.1f s until %s before %s: %s",
             wait.seconds,

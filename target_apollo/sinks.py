@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
+from target_apollo.api import MAX_BULK
 from target_apollo.comparing import Comparer
 from target_apollo.deletions import Place, move_vanished
 from target_apollo.ledger import source_key
@@ -20,7 +21,7 @@ from target_apollo.linking import StreamLinks
 from target_apollo.memory import Memory
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import Outcome, RecordError, Rejection
-from target_apollo.planning import collapse, duplicates
+from target_apollo.planning import collapse
 from target_apollo.policy import Policies
 from target_apollo.reading import LONGEST_LINE
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
     from target_apollo.target import TargetApollo
+
+
+def _flush_size(batch_size: int, parallel_requests: int) -> int:
+    """Records per flush: all parallel requests are busy, twice over where they are full ones.
+
+    A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
+    Whoever asks for smaller requests than Apollo takes gets STATE in smaller steps, too.
+    """
+    rounds = 2 if batch_size >= MAX_BULK else 1
+    return batch_size * parallel_requests * rounds
 
 
 class ApolloSink(BatchSink):
@@ -81,6 +92,7 @@ class ApolloSink(BatchSink):
             limits=self._run.limits,
             run_started=self._run.report.started_at,
             reckon=self._run.reckoner.reckon,
+            sample=lambda updates: self._run.sample(self.target_object, self.stream_name, updates),
             settle=self._settle,
             intend=self._intend,
             comparer=Comparer(
@@ -100,6 +112,9 @@ class ApolloSink(BatchSink):
                 self.target_object.kind.value, names
             ),
         )
+        self._flush_size = _flush_size(
+            self._run.settings.batch_size, self._run.settings.parallel_requests
+        )
         #: Number of the oldest record without an outcome; STATE may not pass it.
         self.oldest_pending: int | None = None
         #: Keys that came in this run, where rows that no longer come have their record moved.
@@ -109,14 +124,13 @@ class ApolloSink(BatchSink):
 
     @property
     def max_size(self) -> int:
-        """Records per flush: enough to keep all parallel requests busy."""
-        settings = self._run.settings
-        return settings.batch_size * settings.parallel_requests
+        """Records per flush."""
+        return self._flush_size
 
     @property
     def is_full(self) -> bool:
         """Whether the waiting records are as many, or as long, as one flush may have."""
-        return super().is_full or self._held_bytes >= LONGEST_LINE
+        return self.current_size >= self._flush_size or self._held_bytes >= LONGEST_LINE
 
     def get_validator(self) -> BaseJSONSchemaValidator | None:
         """The compiled validator; none where `validate_records` is false."""
@@ -131,11 +145,14 @@ class ApolloSink(BatchSink):
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Keeps a valid record for the next flush."""
-        received = self._target.receiving
+        target = self._target
+        received = target.receiving
+        target.taken = True
         if self.oldest_pending is None:
             self.oldest_pending = received.number
-        self._target.taken = True
-        context.setdefault("records", []).append((received, record))
+        if "records" not in context:
+            context["records"] = []
+        context["records"].append((received, record))
         self._held_bytes += received.length
 
     def process_batch(self, context: dict[str, Any]) -> None:
@@ -156,7 +173,8 @@ class ApolloSink(BatchSink):
                     rows.append(row)
             except RecordError as problem:
                 self._run.reject(self._open.pop(received.number), problem.rejection)
-        self._run.report.count_duplicates(self.stream_name, duplicates(rows))
+                self._note_rejected(received, record, problem.rejection)
+        self._run.audit.note(self.stream_name, self.target_object, rows)
         self._write(collapse(rows))
         self._run.check_limits()
 
@@ -173,6 +191,12 @@ class ApolloSink(BatchSink):
             return None
         place = self._place
         return self._reader.read_deleted(received.number, record, place.values, place.lists)
+
+    def _note_rejected(self, received: Received, record: dict[str, Any], why: Rejection) -> None:
+        # A replayed record says nothing of its row, which a later run may have written.
+        if self._links is not None and received.former is None:
+            key = [record.get(name) for name in self._reader.key_properties]
+            self._links.note_rejected(key, why)
 
     def _note_seen(self, record: dict[str, Any]) -> None:
         try:

@@ -25,12 +25,14 @@ from singer_sdk.sinks import Sink
 
 from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
+from target_apollo.collecting import collect_rarely
 from target_apollo.deletions import is_deleted
 from target_apollo.ending import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.environment import read_environment
 from target_apollo.intake import rejection_of, too_wide
 from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
+from target_apollo.progress import Position, Progress
 from target_apollo.reading import LineReader, Message, StopReading, too_long
 from target_apollo.rejects import UNREADABLE_STREAM, Former, without_reject
 from target_apollo.run import Received, Run
@@ -38,6 +40,7 @@ from target_apollo.settings import Settings, SettingsError, problems_of
 from target_apollo.settings_schema import SCHEMA
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.stopping import Stopping
+from target_apollo.straight import StraightWay
 
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
 _NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
@@ -72,6 +75,7 @@ class TargetApollo(Target):
         self._checkpoint = Checkpoint()
         self._state_passed_at = 0.0
         self._schemas: dict[str, Message] = {}
+        self._straight: dict[str, StraightWay | None] = {}
         self._said: set[str] = set()
         self._finished = False
         logs.quieten(self.logger)
@@ -88,6 +92,7 @@ class TargetApollo(Target):
         self._reader.on_unreadable = self._reject_line
         self._reader.on_too_long = self._reject_long_line
         self._reader.on_idle = self._write_aged
+        self._progress = Progress(self._position, self.logger)
         self._reader.most_records = self.run.settings.max_records
 
     # --- settings
@@ -155,7 +160,11 @@ class TargetApollo(Target):
             )
         if stream == UNREADABLE_STREAM:
             return
-        self._schemas[stream] = {**message_dict, "schema": without_reject(message_dict["schema"])}
+        self._schemas[stream] = {
+            **message_dict,
+            "schema": without_reject(message_dict["schema"]),
+            "key_properties": tuple(message_dict.get("key_properties") or ()),
+        }
         message_dict["schema"] = without_reject(message_dict["schema"])
         super()._process_schema_message(message_dict)
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
@@ -164,30 +173,39 @@ class TargetApollo(Target):
             self.drain_one(sink)
             sink.clean_up()
         self._sinks_to_clear = []
+        self._straight[stream] = StraightWay.of(stream, self.mapper, self._sinks_active)
 
     def _process_record_message(self, message_dict: Message) -> None:
         stream = message_dict["stream"]
+        record = message_dict["record"]
         described = self._schemas.get(stream, {})
-        deleted = is_deleted(message_dict["record"])
-        former = Former.taken_from(message_dict["record"])
+        deleted = is_deleted(record)
+        former = Former.taken_from(record)
         self.taken = False
         self.receiving = Received(
-            number=self._checkpoint.next_record(),
-            stream=stream,
+            self._checkpoint.next_record(),
+            stream,
             # The SDK takes the mark of a deletion out of the record that goes on.
-            record=dict(message_dict["record"]) if deleted else message_dict["record"],
-            schema=described.get("schema"),
-            key_properties=tuple(described.get("key_properties") or ()),
-            former=former,
-            length=self._reader.line_length,
-            deleted=deleted,
+            dict(record) if deleted else record,
+            described.get("schema"),
+            described.get("key_properties") or (),
+            former,
+            self._reader.line_length,
+            deleted,
         )
         if stream == UNREADABLE_STREAM or (former and former.run_id == self.run.run_id):
             self._leave_out(_UNREADABLE if stream == UNREADABLE_STREAM else _OWN_REJECT)
             return
-        wide = too_wide(self.receiving.record)
+        wide = too_wide(record)
         if wide is not None:
             self._reject_received(wide)
+            return
+        straight = self._straight.get(stream)
+        sink = straight.take(record) if straight is not None else None
+        if sink is not None:
+            if sink.is_full:
+                self.drain_one(sink)
+            self._handle_max_record_age()
             return
         try:
             super()._process_record_message(message_dict)
@@ -274,9 +292,10 @@ class TargetApollo(Target):
             return
         self.run.keep_rejects()
         self._state_passed_at = now
+        self._progress.make_way()
         sys.stdout.write(serialize_json(covered[0]) + "\n")
         sys.stdout.flush()
-        self.run.say_progress(self._checkpoint.received)
+        self.run.state_at = self._checkpoint.received
 
     # --- the end
 
@@ -321,12 +340,18 @@ class TargetApollo(Target):
         Args:
             file_input: Singer messages; standard input where it is None.
         """
+        self._progress.start()
         try:
             self.listen(file_input)
         except Exception as problem:
             if self.finish(problem) is None:
                 raise
+        finally:
+            self._progress.stop()
         return self.ending.exit_code
+
+    def _position(self) -> Position:
+        return self.run.position(self._checkpoint.received, self._reader.part_read)
 
     @classmethod
     def _say(cls, problems: Iterable[str]) -> NoReturn:
@@ -360,6 +385,7 @@ class TargetApollo(Target):
         """Runs the target and ends the process with the exit code of the run."""
         if about:
             super().invoke(about=True, about_format=about_format)
+        collect_rarely()
         config = config or _ConfigInput()
         try:
             settings = dict(config.config)

@@ -31,6 +31,13 @@ class CompiledValidator(BaseJSONSchemaValidator):
                 "catalog."
             ) from None
 
+    def accepts(self, record: dict[str, Any]) -> bool:
+        """Whether `validate` would raise nothing, without an error for the record that fails."""
+        try:
+            return self._validator.is_valid(record)
+        except ValueError:
+            return False
+
     def validate(self, record: dict[str, Any]) -> None:
         """Checks one record.
 

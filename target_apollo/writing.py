@@ -116,18 +116,34 @@ class Writer:
                 self._leave_or_complete(Matched(row, Match.EXISTING, record), record, updates)
             elif row.apollo_id and self.mode is not Mode.INSERT:
                 known.append(Known(row, row.apollo_id, None))
+            elif record is not None and row.number in self._strays:
+                updates.append(self.comparer.compare_whole(Known(row, str(record["id"]), record)))
             elif record is not None:
                 known.append(Known(row, str(record["id"]), record))
             else:
                 new.append(row)
         unread = self._compare(known, updates)
         # On disk before anything goes out, so that a killed run is put right by the next.
-        self.intend([*[update.row for update in updates if update.changes], *new])
+        self.intend([*self._to_update(updates), *new])
         # Updates first: one of them may give an address free that a new row carries.
         self._update_all(updates, unread)
         updates = []
         failure = self._create_all(new, updates)
+        # Whose record it is must be known once it is written to: the row's address may change.
+        self.intend(self._to_update(updates))
         self._update_all(updates, failure)
+
+    def _to_update(self, updates: Sequence[Update]) -> list[Row]:
+        """Rows of which the ledger is to note that they change the record of this id.
+
+        None in mode insert, which completes what it made itself: that is found again by what it was
+        sent under.
+        """
+        if self.mode is Mode.INSERT:
+            return []
+        return [
+            replace(update.row, apollo_id=update.apollo_id) for update in updates if update.changes
+        ]
 
     def _move_deleted(self, row: Row, record: Json | None, updates: list[Update]) -> None:
         """Moves the record of a deleted row; there is nothing to do where there is none."""
@@ -144,7 +160,11 @@ class Writer:
 
     def _compare(self, known: Sequence[Known], updates: list[Update]) -> ApolloError | None:
         """Adds what existing records need to `updates`; returns a failure that ends the run."""
-        compared = self.comparer.compare(known, self._memory)
+        compared = self.comparer.compare(
+            known,
+            self._memory,
+            lambda row, record: self._created_before(Matched(row, Match.EXISTING, record), record),
+        )
         updates += compared.updates
         gone: list[Row] = []
         for row, apollo_id, refusal in compared.refused:
@@ -250,6 +270,8 @@ class Writer:
         Such a record lacks what bulk_create does not carry. One that was there before is older
         than the try.
         """
+        if self.mode is Mode.INSERT and matched.row.number in self._memory.own:
+            return not self.is_anothers(matched.row, str(answer["id"]))
         since = self._memory.unfinished.get(matched.row.number)
         if since is None and matched.sent_before:
             since = self.run_started

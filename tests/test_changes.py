@@ -408,3 +408,29 @@ def test_changes_are_none_where_there_is_nothing_to_send() -> None:
     assert Changes(update={"title": ""})
     assert Changes(bulk={"owner_id": None})
     assert Changes(lists=("A",))
+
+
+def _with_mobile(number: str) -> Json:
+    return {"phone_numbers": [{"type": "mobile", "raw_number": number}]}
+
+
+@pytest.mark.parametrize(
+    ("mobile", "written"),
+    [
+        # The plain number is held as the mobile one, which gets another: it would be gone.
+        ("+4930222", {"mobile_phone": "+4930222", "direct_phone": "+4930111"}),
+        # It stays the mobile one, in another spelling.
+        ("+49 30 111", {}),
+    ],
+)
+def test_a_plain_number_is_not_lost_with_the_typed_one_that_holds_it(
+    mobile: str, written: Json
+) -> None:
+    row = Row(1, (1,), "p@a.com", {"phone_number": "+4930111", "mobile_phone": mobile})
+    assert changes(CONTACT, row, _with_mobile("+4930111"), {}).update == written
+
+
+def test_a_plain_number_that_comes_as_a_typed_one_is_written_once() -> None:
+    row = Row(1, (1,), "p@a.com", {"phone_number": "+4930111", "mobile_phone": "+4930111"})
+    answer: Json = {"phone_numbers": [{"type": "home", "raw_number": "+4930111"}]}
+    assert changes(CONTACT, row, answer, {}).update == {"mobile_phone": "+4930111"}

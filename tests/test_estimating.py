@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +10,13 @@ from target_apollo.api import Standing, Window, Windows, standings_of
 from target_apollo.api.pacing import EndpointPace
 from target_apollo.estimating import forecast, schedule
 from target_apollo.sandbox.windows import Limits
-from tests.api.simulated_apollo import SECONDS, SimulatedApollo, Trip
+from tests.api import simulated_apollo
+from tests.api.simulated_apollo import SimulatedApollo, Trip
 
+#: Lengths of which none is a multiple of another: where two windows end at the same moment, the
+#: time that an answer takes decides which of them a request falls into.
+SECONDS = (10.0, 37.3, 111.7)
+INSTANTLY = Trip(1e-6, 1e-6)
 COMMON = Windows(
     minute=Window(limit=200, usage=0, left=200),
     hour=Window(limit=400, usage=0, left=400),
@@ -36,18 +42,20 @@ def test_the_estimate_is_when_a_paced_run_sends_its_last_request(
 ) -> None:
     most = min(limit for limit in (limits.minute, limits.hour, limits.day) if limit is not None)
     used = data.draw(st.integers(0, most))
-    apollo = SimulatedApollo(
-        limits, 1, requests, [Trip(1e-6, 1e-6)], share=share, used_before=used, learns=True
+    told = Windows(
+        *[
+            Window() if limit is None else Window(limit, used, limit - used)
+            for limit in (limits.minute, limits.hour, limits.day)
+        ]
     )
-    sides = [
-        Windows() if limit is None else Window(limit, used, limit - used)
-        for limit in (limits.minute, limits.hour, limits.day)
-    ]
-    told = Windows(*[side if isinstance(side, Window) else Window() for side in sides])
 
     estimated = schedule(requests, standings_of(told, SECONDS, share)).seconds
+    with patch.object(simulated_apollo, "SECONDS", SECONDS):
+        apollo = SimulatedApollo(
+            limits, 1, requests, [INSTANTLY], share=share, used_before=used, learns=True
+        ).run()
 
-    assert math.isclose(apollo.run().counted[-1], estimated, abs_tol=0.01)
+    assert math.isclose(apollo.counted[-1], estimated, abs_tol=0.01)
 
 
 @settings(deadline=None, max_examples=200)
@@ -55,8 +63,9 @@ def test_the_estimate_is_when_a_paced_run_sends_its_last_request(
 def test_a_pace_under_way_tells_how_long_further_requests_take(
     limits: Limits, before: int, more: int
 ) -> None:
-    whole = SimulatedApollo(limits, 1, before + more, [Trip(1e-6, 1e-6)], learns=True).run()
-    part = SimulatedApollo(limits, 1, before, [Trip(1e-6, 1e-6)], learns=True).run()
+    with patch.object(simulated_apollo, "SECONDS", SECONDS):
+        whole = SimulatedApollo(limits, 1, before + more, [INSTANTLY], learns=True).run()
+        part = SimulatedApollo(limits, 1, before, [INSTANTLY], learns=True).run()
 
     further = schedule(more, part._pace.standings(part.now)).seconds
 

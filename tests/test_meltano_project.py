@@ -111,7 +111,7 @@ def test_no_sensitive_setting_has_a_value_but_the_sandbox_key(project: dict[str,
 
 
 def test_accounts_are_read_before_contacts_and_only_what_changed(project: dict[str, Any]) -> None:
-    (tap,) = project["plugins"]["extractors"]
+    tap = next(t for t in project["plugins"]["extractors"] if t["name"] == "tap-postgres")
     assert tap["select"] == ["crm-accounts.*", "crm-contacts.*", "crm-leads.*"]
     for stream in ("crm-accounts", "crm-contacts", "crm-leads"):
         assert tap["metadata"][stream] == {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from target_apollo import normalising
 from target_apollo.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.outcomes import Reason, RecordError, Rejection
 from target_apollo.planning import collapse
 from target_apollo.rows import Mode, NullPolicy, Row, RowReader, key_text
 
@@ -238,11 +238,10 @@ def test_an_account_s_industry_goes_to_the_custom_field_of_that_name() -> None:
     assert "industry" not in row.values
 
 
-def test_a_property_without_a_place_is_noted_and_not_written() -> None:
-    reading = reader(key=())
-    row = reading.read(1, {"email": EMAIL, "nowhere": 1, "tier": "Gold"})
-    assert list(reading.unknown) == ["nowhere"]
+def test_a_property_without_a_place_is_not_written() -> None:
+    row = read({"email": EMAIL, "nowhere": 1}, key=())
     assert set(row.values) == {"email"}
+    assert row.custom == {}
 
 
 @pytest.mark.parametrize(
@@ -381,3 +380,40 @@ def test_a_key_that_would_spoil_the_log_is_shown_by_its_length(key: str) -> None
 def test_a_row_decides_about_the_records_that_it_stands_for() -> None:
     row = replace(read({"id": 1, "email": EMAIL}), supersedes=(3, 5), number=9)
     assert row.numbers == (3, 5, 9)
+
+
+# --- the fast path for plain text
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from(PROPERTIES), hostile, max_size=6),
+    st.sampled_from(NullPolicy),
+    st.sampled_from([CONTACT, ACCOUNT]),
+)
+def test_plain_text_is_read_as_by_its_normaliser(
+    record: dict[str, object], null_policy: NullPolicy, target: ObjectType
+) -> None:
+    """The reader takes clean text without a call of `normalising.text`; nothing else differs."""
+    record = {"id": 1, target.match_field: "ada@example.com", **record}
+    quick_reader = reader(target, null_policy=null_policy)
+    slow_reader = reader(target, null_policy=null_policy)
+    for name in record:
+        assert quick_reader.place(name) is slow_reader.place(name)
+    slow_reader._texts.clear()
+    assert _read_or_refused(quick_reader, record) == _read_or_refused(slow_reader, record)
+
+
+def _read_or_refused(reading: RowReader, record: dict[str, object]) -> Row | Rejection:
+    try:
+        return reading.read(1, record)
+    except RecordError as refused:
+        return refused.rejection
+
+
+def test_names_of_properties_are_remembered_up_to_a_bound() -> None:
+    reading = reader()
+    for number in range(3000):
+        reading.read(1, {"id": 1, "email": EMAIL, f"nowhere_{number}": 1})
+    assert len(reading._setters) < 1500
+    assert reading.read(1, {"id": 1, "email": EMAIL, "tier": "Gold"}).custom == {TIER: "Gold"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
@@ -19,7 +17,6 @@ from target_apollo.api.auth import OnlyTo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from requests.auth import AuthBase
 
@@ -68,15 +65,13 @@ class Lost(Exception):
         self.maybe_written = maybe_written
 
 
-class _Session(requests.Session):
-    """A session that sees no redirects: following one would take a write and the key elsewhere."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
-
-
 class Exchange:
-    """Sends single requests to one API. Thread-safe: a session per thread over one shared pool."""
+    """Sends single requests to one API. Thread-safe: urllib3's pools of connections are.
+
+    Requests go to `requests`' adapter without its session around it, which takes longer than the
+    rest of a request and does nothing that is wanted here: no cookie is kept, and no redirect is
+    followed, which would take a write and the key elsewhere.
+    """
 
     def __init__(
         self, *, api_url: str, auth: AuthBase, timeout_seconds: float, connections: int
@@ -84,12 +79,21 @@ class Exchange:
         self._api_url = api_url
         self._auth = OnlyTo(api_url, auth)
         self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
-        # Shared, since urllib3's pools are thread-safe and outlive the threads of a flush.
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-        self._local = threading.local()
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Cache-Control": "no-cache",
+            "User-Agent": f"target-apollo/{_version()}",
+        }
         host = origin_of(api_url)[1]
         # A proxy from the environment would see plain http with the key; this machine needs none.
-        self._proxies = {"no_proxy": host} if is_loopback(host) else {}
+        proxies = {"no_proxy": host} if is_loopback(host) else {}
+        with requests.Session() as session:
+            #: Proxies and certificates of the environment, as `requests` finds them.
+            self._route: Any = session.merge_environment_settings(
+                api_url, proxies, stream=True, verify=None, cert=None
+            )
 
     def send(
         self,
@@ -101,49 +105,27 @@ class Exchange:
         content_type: str = "application/json",
     ) -> Reply:
         """Send one request and read its whole answer, whatever its status. Raises `Lost`."""
-        headers = {"Content-Type": content_type} if content is not None else None
+        headers = self._headers
+        if content is not None:
+            headers = {**headers, "Content-Type": content_type}
+        # Credentials given for every request also keep requests from looking into a netrc file.
+        request = requests.Request(
+            method, self._api_url + path, headers, params=params, data=content, auth=self._auth
+        ).prepare()
         try:
-            response = self._session().request(
-                method,
-                self._api_url + path,
-                params=params,
-                data=content,
-                headers=headers,
-                # Given for every request, which also keeps requests from looking into a netrc file.
-                auth=self._auth,
-                timeout=self._timeout,
-                allow_redirects=False,
-                proxies=dict(self._proxies),
-            )
+            response = self._adapter.send(request, timeout=self._timeout, **self._route)
+            body = response.raw.read(decode_content=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as failure:
             raise _lost(failure) from None
         length = response.headers.get("Content-Length", "")
-        # urllib3 2 checks this too; 1.26 does so only when asked, and requests does not ask.
+        # urllib3 2 checks this too; 1.26 does so only when asked.
         if length.isdigit() and response.raw.tell() < int(length):
             raise Lost("the answer was cut off", maybe_written=True)
-        return Reply(response.status_code, response.headers, response.content, response.request)
+        return Reply(response.status_code, response.headers, body, request)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._adapter.close()
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = _Session()
-            session.mount("https://", self._adapter)
-            session.mount("http://", self._adapter)
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            session.headers.update(
-                {
-                    "Accept": "application/json",
-                    "Accept-Encoding": "gzip",
-                    "Cache-Control": "no-cache",
-                    "User-Agent": f"target-apollo/{_version()}",
-                }
-            )
-            self._local.session = session
-        return session
 
 
 def _lost(failure: Exception) -> Lost:

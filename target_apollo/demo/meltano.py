@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What a plugin is installed into below ``.meltano``, and what it is run by.
 _PLUGINS = {
     "extractors/tap-postgres": "tap-postgres",
+    "extractors/tap-apollo-sync": "tap-apollo-sync",
     "mappers/map-apollo-leads": "map-apollo-leads",
     "loaders/target-apollo": "target-apollo",
 }
@@ -165,7 +166,7 @@ def _requirements() -> str:
 
 def _plain_environment() -> dict[str, str]:
     """The caller's environment without its own Meltano, warehouse and Apollo settings."""
-    foreign = ("MELTANO_", "TAP_POSTGRES_", "TARGET_APOLLO_", "APOLLO_", "DATABASE_URL")
+    foreign = ("MELTANO_", "TAP_POSTGRES_", "TARGET_APOLLO_", "TAP_APOLLO_SYNC_", "APOLLO_", "DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "MELTANO_AUTO_INSTALL": "false", "NO_COLOR": "1"}
 

@@ -62,7 +62,7 @@ def payload_hash(payload: Mapping[str, object]) -> str:
     Raises ``ValueError`` for a value that JSON can't carry; the message never holds the value.
     """
     try:
-        encoded = _ENCODER.encode({name: _one_spelling(value) for name, value in payload.items()})
+        encoded = _ENCODER.encode(_one_spelling(payload))
     except UnicodeEncodeError:
         # A lone surrogate ("\ud83d" alone) is legal in JSON text and has no UTF-8 form.
         encoded = _ascii_json(payload)
@@ -134,7 +134,7 @@ def _one_spelling(value: object) -> object:
     if kind in _ONE_SPELLING:
         return value
     if kind is dict and _ONE_SPELLING.issuperset(map(type, value.values())):  # type: ignore[attr-defined]
-        # The usual payload of texts and nulls, without a copy.
+        # The usual values, texts and nulls, without a copy.
         return value
     if kind is int and _is_plain(value):  # type: ignore[arg-type]
         return value

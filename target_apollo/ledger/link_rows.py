@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from target_apollo.ledger.driver import KEYS, ManyRows, as_it_is, moments
 from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, LinkStatus
@@ -259,11 +259,13 @@ _FIND_BY_APOLLO_ID = ManyRows(
         .order_by(_links.stream, _links.source_key)
     ),
 )
-_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+def _insert(dialect: str) -> Any:
+    # Only the one that is used: PostgreSQL's takes long to load.
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
 
 
 def _intent(dialect: str) -> Any:
-    new = _DIALECTS[dialect].insert(apollo_links)
+    new = _insert(dialect)
     to_save = new.excluded
     return new.on_conflict_do_update(
         index_elements=list(apollo_links.primary_key),
@@ -280,7 +282,7 @@ def _intent(dialect: str) -> Any:
 
 
 def _outcome(dialect: str) -> Any:
-    new = _DIALECTS[dialect].insert(apollo_links)
+    new = _insert(dialect)
     to_save = new.excluded
     rejected = to_save.status == literal_column(f"'{LinkStatus.ERROR.value}'")
     return new.on_conflict_do_update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from target_apollo.outcomes import Outcome
 from target_apollo.private_files import locked, open_private
@@ -37,6 +37,8 @@ class CannotReplay(Exception):
 def replay(target: TargetApollo) -> int:
     """Sends the records of the setting `rejects_path` again; returns the exit code of the run.
 
+    A dry run sends nothing, so that nothing succeeds and the file stays as it is.
+
     Raises:
         AnotherReplay: It is being replayed already.
         CannotReplay: It can't be read, or not be replaced.
@@ -47,6 +49,8 @@ def replay(target: TargetApollo) -> int:
             if not path.exists() or not path.stat().st_size:
                 target.logger.info("There are no rejected records in %s.", path)
                 return 0
+            if target.run.settings.dry_run:
+                return _rehearse(target, held.enter_context(path.open("rb")))
             lock = _beside(path, ".lock")
             held.enter_context(locked(lock, wait=False))
             held.callback(lock.unlink, missing_ok=True)
@@ -68,13 +72,17 @@ def replay(target: TargetApollo) -> int:
             return target.sync(cast("IO[bytes]", lines))
         finally:
             try:
-                # A dry run writes nothing, so nothing has succeeded.
-                if settled and not getattr(target.run.settings, "dry_run", False):
+                if settled:
                     leave_only_rejected(path, rejects, size, settled, successor)
                     _say(target, settled, lines.records)
                 successor.unlink(missing_ok=True)
             except OSError as problem:
                 raise CannotReplay(path, problem) from problem
+
+
+def _rehearse(target: TargetApollo, rejects: BinaryIO) -> int:
+    size = os.fstat(rejects.fileno()).st_size
+    return target.sync(cast("IO[bytes]", RejectedLines(rejects, size)))
 
 
 def _say(target: TargetApollo, settled: Settled, sent: int) -> None:

@@ -65,6 +65,8 @@ def time_sentences(estimate: Mapping[str, Any]) -> list[str]:
 
 def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
     whole = f"The run would send {plural(requests, 'request')}"
+    if estimate["limits_from"] == "not asked":
+        return f"{whole}, and none of them writes."
     if estimate["limits_from"] == "unknown":
         return (
             f"{whole}. How many Apollo takes a minute, an hour and a day is not known: the key may "
@@ -87,13 +89,12 @@ def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
 
 def unknown_sentences(estimate: Mapping[str, Any]) -> list[str]:
     """What the plan does not know, since it was not looked up."""
-    because = estimate["not_looked_up_because"]
-    return [
-        f"{plural(count, 'row')} of {kind} counted as created may exist already: they were not "
-        f"looked up, since {because.rstrip('.')}. Those that exist need an update each where they "
-        "differ."
+    found = [
+        f"{plural(count, 'row')} of {kind} counted as created or updated may exist or be gone: "
+        "they were not looked up. Those to create that exist need an update where they differ."
         for kind, count in estimate["not_looked_up"].items()
     ]
+    return [*found, estimate["not_looked_up_because"]] if found else []
 
 
 def plan_lines(summary: Mapping[str, Any], width: int, paint: Paint) -> list[str]:

@@ -107,17 +107,21 @@ def test_two_reports_share_nothing() -> None:
 
 def test_all_duplicates_are_counted_and_the_first_hundred_listed() -> None:
     report = RunReport("run-1")
-    report.count_duplicates("contacts", [[(n,), (n + 1000,)] for n in range(150)])
-    report.count_duplicates("contacts", [[(1,), (2,), (3,)]])
+    report.count_duplicates("contacts", [[(n,), (n + 1000,)] for n in range(150)], "same_email")
+    report.count_duplicates("contacts", [[(1,), (2,), (3,)]], "same_email")
     found = summary_of(report)["duplicates"]
     assert found["found"] == 151
     assert len(found["listed"]) == 100
-    assert found["listed"][0] == {"stream": "contacts", "keys": ["0", "1000"]}
+    assert found["listed"][0] == {
+        "stream": "contacts",
+        "keys": ["0", "1000"],
+        "kind": "same_email",
+    }
 
 
 def test_an_e_mail_address_among_the_duplicates_is_not_shown() -> None:
     report = RunReport("run-1")
-    report.count_duplicates("contacts", [[("ada@example.com",), ("eu", 7)]])
+    report.count_duplicates("contacts", [[("ada@example.com",), ("eu", 7)]], "same_email")
     assert "ada@example.com" not in json.dumps(summary_of(report))
     assert "eu/7" in json.dumps(summary_of(report))
 

@@ -31,7 +31,7 @@ def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
     report = RunReport("run1")
     report.count("contacts", Outcome.CREATED)
     report.count_rejected("contacts", Reason.MISSING_EMAIL)
-    report.count_duplicates("contacts", [[(1,), (2,)]])
+    report.count_duplicates("contacts", [[(1,), (2,)]], "same_email")
     report.unknown_fields["contacts"] = ["nowhere"]
     report.not_writable["contacts"]["salesforce_id"] += 1
     window = {"limit": 200, "usage": 1, "left": None}

@@ -141,6 +141,7 @@ class Chaos:
                 return
             if self._chance.random() < 0.4:
                 self._plot.change_values(8)
+                self._plot.change_addresses(4)
         raise ChaosError(f"No run came to its end in {_GIVE_UP} tries:\n{ended.log}")
 
     def _live(self, mode: str, messages: Iterator[bytes], kill: Kill | None) -> Life:

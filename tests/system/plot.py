@@ -120,9 +120,6 @@ class Plot:
         for key in chance.sample(firms, min(count // 3, len(firms))):
             warehouse.change(warehouse.accounts, key)
         shared = [k for k in warehouse.contacts.rows if self._email_of(k) in self._shared]
-        if self._scenario.mode == "insert":
-            # Which of two unconfirmed rows made their record can't be told once they change places.
-            shared = []
         for key in chance.sample(shared, min(4, len(shared))):
             now = warehouse.tick()
             warehouse.change(warehouse.contacts, key, title=f"Shared {now}", updated_at=now)
@@ -132,6 +129,12 @@ class Plot:
                 warehouse.change(
                     warehouse.contacts, key, **values, lead_score=None, updated_at=warehouse.tick()
                 )
+
+    def change_addresses(self, count: int) -> None:
+        """Other addresses of rows that may be on their way, where a ledger knows what was sent."""
+        if self._scenario.mode == "upsert" and self._scenario.ledger != "none":
+            for key in self._plain(count):
+                self.warehouse.move_email(key)
 
     def change_between_runs(self) -> None:
         """Changes of who is who, of rows whose last write is confirmed, and of values."""

@@ -154,7 +154,7 @@ def test_two_rows_with_one_email_make_one_contact_with_the_last_values(
     assert [c["title"] for c in apollo.store.contacts()] == ["second"]
     assert done.summary["duplicates"] == {
         "found": 1,
-        "listed": [{"stream": "contacts", "keys": ["1", "2"]}],
+        "listed": [{"stream": "contacts", "keys": ["1", "2"], "kind": "same_email"}],
     }
 
 

@@ -265,3 +265,48 @@ def test_rows_that_share_an_address_and_do_not_change_cost_no_request(
     again = sync([schema("contacts"), *both], batch_size=1, parallel_requests=1)
 
     assert again.records == {"received": 2, "unchanged": 2}
+
+
+def test_a_contact_found_again_after_its_address_changed_is_known_from_then_on(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.inject(down(CREATE))
+    sync([schema("contacts"), contact(1, title="A")], max_retries=0)
+    apollo.clear_faults()
+    moved = [schema("contacts"), contact(1, email="new@b.com", title="B")]
+    for endpoint in (UPDATE, "POST /contacts/bulk_update"):
+        apollo.inject(Fault(endpoint=endpoint, kind=FaultKind.RESET_BEFORE_WRITE, times=None))
+    assert sync(moved, max_retries=0).exit_code == 1
+    apollo.clear_faults()
+
+    sync(moved)
+
+    assert emails(apollo) == ["new@b.com"]
+
+
+def test_a_contact_that_was_being_updated_is_known_though_its_address_changes(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.store.add_contact(email="p1@a.com", title="Old", created_at="2020-01-01T00:00:00.000Z")
+    for endpoint in (UPDATE, "POST /contacts/bulk_update"):
+        apollo.inject(Fault(endpoint=endpoint, kind=FaultKind.RESET_AFTER_WRITE, times=None))
+    assert sync([schema("contacts"), contact(1, title="New")], max_retries=0).exit_code == 1
+    apollo.clear_faults()
+
+    sync([schema("contacts"), contact(1, email="new@b.com", title="New")])
+
+    assert emails(apollo) == ["new@b.com"]
+
+
+def test_what_a_cut_off_creation_left_behind_is_written_though_a_policy_protects_it(
+    apollo: Sandbox, sync: Run
+) -> None:
+    rows = [schema("contacts"), contact(1, mobile_phone="+4915112345678")]
+    policy = {"mobile_phone": "create_only"}
+    apollo.inject(Fault(endpoint=UPDATE, kind=FaultKind.RESET_BEFORE_WRITE, times=None))
+    assert sync(rows, max_retries=0, field_policy=policy).exit_code == 1
+    apollo.clear_faults()
+
+    sync(rows, field_policy=policy)
+
+    assert phones(apollo) == {"p1@a.com": ["+4915112345678"]}

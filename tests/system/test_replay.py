@@ -354,3 +354,19 @@ def test_a_run_that_reads_the_file_it_appends_to_comes_to_an_end(
         target.wait()
     assert "come back on its input" in (replay.rejects.parent / "log").read_text()
     assert replay.rejects.stat().st_size == size
+
+
+def test_a_dry_replay_sends_nothing_and_takes_nothing_out(replay: Replay, sync: Run) -> None:
+    sync(mismatched(1, 2, 3))
+    before = replay.rejects.read_bytes()
+    replay.apollo.reset_log()
+
+    planned = replay(dry_run=True)
+
+    assert planned.exit_code == 0
+    assert planned.summary["records"]["created"] == 3
+    assert replay.rejects.read_bytes() == before
+    assert sorted(path.name for path in replay.rejects.parent.glob("rejects*")) == [
+        "rejects.singer"
+    ]
+    assert replay.apollo.log.count(CREATE) == 0
