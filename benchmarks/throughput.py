@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -85,14 +85,15 @@ def sandbox(folder: Path) -> Iterator[str]:
 
 
 def timed(command: list[str], messages: Path, folder: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and the largest peak memory (MB) of the children so far."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Wall seconds, CPU seconds and peak memory (MB) of one process."""
     start = time.monotonic()
     with messages.open("rb") as source, (folder / "log").open("wb") as log:
-        subprocess.run(command, stdin=source, stdout=log, stderr=log, cwd=folder, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - start, cpu, after.ru_maxrss / 1024
+        process = subprocess.Popen(command, stdin=source, stdout=log, stderr=log, cwd=folder)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[-3:]} ended with {process.returncode}")
+    return time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -123,7 +124,7 @@ def main() -> None:
                     print(
                         f"{kind:9} {arguments.rows} rows: {wall:6.1f} s wall, {cpu:6.1f} s cpu, "
                         f"{arguments.rows / wall:7.0f} rows/s, {wall / noop:.2f} x no-op, "
-                        f"peak so far {memory:.0f} MB"
+                        f"peak {memory:.0f} MB"
                     )
     for kind, found in ratios.items():
         print(f"{kind}: median {statistics.median(found):.2f} x the no-op target's wall time")

@@ -1,8 +1,9 @@
 """How long so many requests take within Apollo's rate windows. Pure.
 
 It reckons as the pacing of `api` sends: as much as all windows of an endpoint leave, then nothing
-until the fullest has surely ended. Windows open with the first request in them. What requests take
-to be answered is left out here: it counts only where no window is full.
+until the fullest has surely ended. Windows open with the first request in them. A paced run can be
+earlier, where an answer tells that a window is over before that is sure. What requests take to be
+answered is left out: it counts only where no window is full.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from target_apollo.sandbox.windows import Limits
 from tests.api import simulated_apollo
 from tests.api.simulated_apollo import SimulatedApollo, Trip
 
-#: Lengths of which none is a multiple of another: where two windows end at the same moment, the
-#: time that an answer takes decides which of them a request falls into.
-SECONDS = (10.0, 37.3, 111.7)
+#: Lengths of which none is nearly a multiple of another: in the margin behind a window's end an
+#: answer may tell that it is over, which the estimate does not count on.
+SECONDS = (7.0, 50.0, 430.0)
 INSTANTLY = Trip(1e-6, 1e-6)
 COMMON = Windows(
     minute=Window(limit=200, usage=0, left=200),
@@ -35,7 +35,7 @@ def common(share: float = 1.0) -> tuple[Standing, ...]:
     return standings_of(COMMON, LENGTHS, share)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, derandomize=True)
 @given(limits, st.integers(1, 90), st.sampled_from([0.25, 0.5, 1.0]), st.data())
 def test_the_estimate_is_when_a_paced_run_sends_its_last_request(
     limits: Limits, requests: int, share: float, data: st.DataObject
@@ -58,7 +58,7 @@ def test_the_estimate_is_when_a_paced_run_sends_its_last_request(
     assert math.isclose(apollo.counted[-1], estimated, abs_tol=0.01)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(limits, st.integers(1, 40), st.integers(1, 40))
 def test_a_pace_under_way_tells_how_long_further_requests_take(
     limits: Limits, before: int, more: int

@@ -65,6 +65,7 @@ class Project:
         self.folder = folder
         self.rejects = folder / "rejects.singer"
         self._server = server
+        self.ledger_url = f"sqlite:///{folder / 'ledger.db'}"
         self._api = {"TARGET_APOLLO_API_URL": api_url, "TARGET_APOLLO_API_KEY": api_key}
         self._runs = 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,7 +79,7 @@ class Project:
     @property
     def summary(self) -> Path:
         """Where the latest run left its summary."""
-        return self.folder / f"summary-{self._runs}.json"
+        return self.folder / "runs" / f"{self._runs:02}.json"
 
     def run(
         self, *blocks: str, settings: Mapping[str, str] | None = None, environment: str = "dev"
@@ -107,7 +108,7 @@ class Project:
             "TAP_POSTGRES_PASSWORD": server.password,
             "TAP_POSTGRES_DATABASE": server.database,
             "TARGET_APOLLO_REJECTS_PATH": str(self.rejects),
-            "TARGET_APOLLO_LEDGER_URL": f"sqlite:///{self.folder / 'ledger.db'}",
+            "TARGET_APOLLO_LEDGER_URL": self.ledger_url,
             "TARGET_APOLLO_SUMMARY_PATH": str(self.summary),
             **self._api,
             **settings,
@@ -166,7 +167,14 @@ def _requirements() -> str:
 
 def _plain_environment() -> dict[str, str]:
     """The caller's environment without its own Meltano, warehouse and Apollo settings."""
-    foreign = ("MELTANO_", "TAP_POSTGRES_", "TARGET_APOLLO_", "TAP_APOLLO_SYNC_", "APOLLO_", "DATABASE_URL")
+    foreign = (
+        "MELTANO_",
+        "TAP_POSTGRES_",
+        "TARGET_APOLLO_",
+        "TAP_APOLLO_SYNC_",
+        "APOLLO_",
+        "DATABASE_URL",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "MELTANO_AUTO_INSTALL": "false", "NO_COLOR": "1"}
 

@@ -1,4 +1,4 @@
-"""The demo told in four steps: a warehouse, a first sync, some changes, a second sync.
+"""The demo told in steps: a warehouse, a plan, ten rows, all rows, some changes, a report.
 
 Each step prints what happened and checks it against what the rows were made to give.
 """
@@ -6,6 +6,7 @@ Each step prints what happened and checks it against what the rows were made to 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
 from target_apollo.demo.leads import fill_leads, leads
@@ -24,6 +26,8 @@ from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
 from target_apollo.leads.explain import explain
+from target_apollo.reporting.columns import Paint
+from target_apollo.reporting.plan import plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 
 Records = dict[str, list[dict[str, Any]]]
 
+#: Columns of what the demo prints, and lines of the report that it shows.
+_WIDTH = 96
+_REPORT_LINES = 14
 #: What is kept of an earlier demo: the lock that is held and the note of a server to clear away.
 _KEPT = ("lock", "postgres.json")
 
@@ -68,9 +75,12 @@ def tell(folder: Path) -> None:
             rows = crm_rows(workspace=sandbox.workspace())
             with _warehouse(server, rows):
                 project = _set_up(folder, server, sandbox)
-                before = _first_sync(project, sandbox, rows)
+                _plan(project, sandbox, rows)
+                tried = _ten_rows(project, sandbox)
+                before = _first_sync(project, sandbox, rows, tried)
                 _second_sync(project, server, sandbox, rows, before)
                 _qualified_leads(project, server, sandbox)
+                _report(project)
     _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
     _say(f"Logs, summaries and rejects are in {folder.name}/.")
 
@@ -103,25 +113,54 @@ def _set_up(folder: Path, server: PostgresServer, sandbox: RunningSandbox) -> me
     return meltano.Project(folder, server, sandbox.api_url, API_KEY)
 
 
-def _first_sync(project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows) -> Snapshot:
-    _say("\n3. The first sync")
+def _plan(project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows) -> None:
+    _say("\n3. A plan: what would the first sync do?")
+    summary = _run(project, TARGET_APOLLO_DRY_RUN="true")
+    for line in plan_lines(summary, _WIDTH, Paint(on=False)):
+        _say(f"   {line}".rstrip())
+    for name, table in (("accounts", rows.accounts), ("contacts", rows.contacts)):
+        planned = summary["streams"][f"crm-{name}"]["created"]
+        _expect(planned == len(table.row_of_key), f"{name} planned to be created", planned)
+    _expect(not sandbox.accounts(), "accounts in Apollo after a plan", len(sandbox.accounts()))
+    _say("   Nothing was written: neither in Apollo nor in the ledger.")
+
+
+def _ten_rows(project: meltano.Project, sandbox: RunningSandbox) -> Snapshot:
+    _say("\n4. Ten rows first, to look at them in Apollo")
+    summary = _run(project, TARGET_APOLLO_MAX_RECORDS="10")
+    _expect(summary["records"]["received"] == 10, "rows read", summary["records"]["received"])
+    now = Snapshot.of(sandbox)
+    _expect(0 < len(now.accounts) <= 10, "accounts after ten rows", len(now.accounts))
+    _expect(not now.contacts, "contacts after ten rows", len(now.contacts))
+    _say(
+        f"   {len(now.accounts)} accounts are in Apollo. STATE stands where it stood: the sync "
+        "begins with them again."
+    )
+    return now
+
+
+def _first_sync(
+    project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows, tried: Snapshot
+) -> Snapshot:
+    _say("\n5. The first sync")
     summary = _sync(project, sandbox)
     _print_rejects(project)
     now = Snapshot.of(sandbox)
     _say(f"   Apollo now holds {len(now.accounts):,} accounts and {len(now.contacts):,} contacts.")
-    for name, table, records in (
-        ("accounts", rows.accounts, now.accounts),
-        ("contacts", rows.contacts, now.contacts),
+    for name, table, records, there in (
+        ("accounts", rows.accounts, now.accounts, len(tried.accounts)),
+        ("contacts", rows.contacts, now.contacts, len(tried.contacts)),
     ):
         counts = summary["streams"][f"crm-{name}"]
-        _expect(counts["created"] == len(table.row_of_key), f"{name} created", counts["created"])
+        created = counts["created"] + there
+        _expect(created == len(table.row_of_key), f"{name} created", counts["created"])
         _expect(
             counts["rejected_because"] == table.bad_by_reason,
             f"{name} rejected, by reason",
             counts["rejected_because"],
         )
         again = counts["updated"] + counts["unchanged"] + counts["skipped"]
-        _expect(again == len(table.duplicates), f"{name} that repeat a key", again)
+        _expect(again == len(table.duplicates) + there, f"{name} that repeat a key", again)
         _expect(records.keys() == table.row_of_key.keys(), f"{name} in Apollo", len(records))
         twice = sum(len(found) > 1 for found in records.values())
         _expect(twice == 0, f"{name} that stand in Apollo twice", twice)
@@ -139,7 +178,7 @@ def _second_sync(
 ) -> None:
     changes = change_some(server.url, rows)
     _say(
-        f"\n4. {len(changes.accounts)} accounts and {len(changes.contacts)} contacts change; "
+        f"\n6. {len(changes.accounts)} accounts and {len(changes.contacts)} contacts change; "
         "the second sync"
     )
     summary = _sync(project, sandbox)
@@ -159,7 +198,7 @@ def _qualified_leads(
 ) -> None:
     table = leads(datetime.now(timezone.utc))
     fill_leads(server.url, table.rows)
-    _say(f"\n5. {len(table.rows)} leads, good and bad ones, are to become accounts: the mapper")
+    _say(f"\n7. {len(table.rows)} leads, good and bad ones, are to become accounts: the mapper")
     before = sandbox.accounts().keys()
     verdicts = project.folder / "verdicts.jsonl"
     run = project.run(
@@ -184,17 +223,46 @@ def _qualified_leads(
     )
 
 
-def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:
-    """Run Meltano, print what its summary and the sandbox counted, and return the summary."""
-    sandbox.forget_requests()
-    run = project.run()
-    _say(f"   $ meltano run tap-postgres target-apollo      ({run.seconds:.1f} s, {run.log.name})")
+def _report(project: meltano.Project) -> None:
+    _say("\n8. A report of all that")
+    page, config = project.folder / "report.html", project.folder / "report.json"
+    settings = {
+        "summary_path": str(project.summary),
+        "ledger_url": project.ledger_url,
+        "rejects_path": str(project.rejects),
+    }
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    verdicts = project.folder / "verdicts.jsonl"
+    command = ["report", "--config", str(config), "--html", str(page), "--verdicts", str(verdicts)]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exit_code = cli.main(command)
+    _expect(exit_code == 0 and page.exists(), "a report", printed.getvalue())
+    _say("   $ apollo-sync report --html report.html")
+    for line in printed.getvalue().splitlines()[:_REPORT_LINES]:
+        _say(f"   {line}".rstrip())
+    _say(f"   … and so on. As a page: {page.relative_to(project.folder.parent)}")
+
+
+def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:
+    """Run Meltano and return the target's summary."""
+    run = project.run(settings=settings)
+    shown = "".join(f"{name}={value} " for name, value in settings.items())
+    command = f"{shown}meltano run tap-postgres target-apollo"
+    _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
     if run.exit_code or not project.summary.exists():
         raise Unexpected(
             f"`meltano run` ended with exit code {run.exit_code}. Its log ends with:\n"
             f"{run.last_lines()}"
         )
     summary: dict[str, Any] = json.loads(project.summary.read_text(encoding="utf-8"))
+    return summary
+
+
+def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:
+    """Run Meltano, print what its summary and the sandbox counted, and return the summary."""
+    sandbox.forget_requests()
+    summary = _run(project)
     outcomes = ("created", "updated", "unchanged", "rejected")
     _say(f"\n   {'':<14}" + "".join(f"{outcome:>11}" for outcome in outcomes))
     for stream, counts in summary["streams"].items():

@@ -56,6 +56,8 @@ class Plot:
         self._chance = chance
         #: E-mail addresses that several rows have.
         self._shared: set[str] = set()
+        #: Rows whose contact somebody made before the first run.
+        self._by_hand: set[int] = set()
         self.warehouse = Warehouse(chance)
         self.clears = scenario.mode != "insert" and chance.random() < 0.4
         self.expected = Expectations(mode=scenario.mode, clears=self.clears)
@@ -82,6 +84,7 @@ class Plot:
 
     def _put_in_apollo(self, key: int) -> None:
         """A contact that somebody made by hand before the first run."""
+        self._by_hand.add(key)
         row = self.warehouse.contacts.rows[key]
         record = self._sandbox.store.add_contact(
             email=row["email"], first_name="By", last_name=f"Hand {key}", created_at=LONG_AGO
@@ -133,7 +136,9 @@ class Plot:
     def change_addresses(self, count: int) -> None:
         """Other addresses of rows that may be on their way, where a ledger knows what was sent."""
         if self._scenario.mode == "upsert" and self._scenario.ledger != "none":
-            for key in self._plain(count):
+            # A contact that nobody's row has met yet stays where it is.
+            moving = [key for key in self._plain(count) if key not in self._by_hand]
+            for key in moving:
                 self.warehouse.move_email(key)
 
     def change_between_runs(self) -> None:
