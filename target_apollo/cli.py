@@ -71,6 +71,12 @@ def _login() -> _Module:
     return command
 
 
+def _plan() -> _Module:
+    from target_apollo import plan_command
+
+    return plan_command
+
+
 def _replay() -> _Module:
     from target_apollo.replaying import command
 
@@ -101,6 +107,7 @@ COMMANDS: Mapping[str, Command] = {
     "explain": Command("say why map-apollo-leads did not send a lead", _explain),
     "fields": Command("list what can be mapped; make custom fields that are missing", _fields),
     "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
+    "plan": Command("say what a run would do with Singer messages, and write nothing", _plan),
     "replay": Command("send rejected records again; what succeeds leaves their file", _replay),
     "report": Command("show the last runs, one of them in detail, also as a page", _report),
     "results": Command(

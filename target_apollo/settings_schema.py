@@ -222,8 +222,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "sample_diffs",
         _whole(0, 20),
         default=0,
-        description="With `dry_run`: so many changes of existing records, field by field, go into "
-        "the summary. They show values of your data.",
+        description="With `dry_run`: so many changed fields of existing records go into the "
+        "summary, with both values. They show your data.",
     ),
     th.Property(
         "summary_path",

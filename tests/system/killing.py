@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
 import urllib3.connection
+from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
@@ -153,9 +153,9 @@ def _state(install: Callable[..., None], name: str, die: Callable[..., None]) ->
 
 
 _INSTALL: dict[Moment, Callable[[Callable[..., None]], None]] = {
-    Moment.BEFORE_REQUEST: lambda die: _before(requests.Session, "send", die),
+    Moment.BEFORE_REQUEST: lambda die: _before(HTTPAdapter, "send", die),
     Moment.BEFORE_ANSWER: _before_answer,
-    Moment.AFTER_ANSWER: lambda die: _after(requests.Session, "send", die),
+    Moment.AFTER_ANSWER: lambda die: _after(HTTPAdapter, "send", die),
     Moment.BEFORE_COMMIT: lambda die: event.listen(Engine, "commit", die),
     Moment.AFTER_COMMIT: lambda die: _after(DefaultDialect, "do_commit", die),
     Moment.BEFORE_SYNC: lambda die: _before(os, "fsync", die),
