@@ -81,7 +81,7 @@ def move_vanished(
         ApolloError, LedgerError: The run can't go on.
     """
     if links is None or seen.unsure or not len(seen):
-        run.say_vanished_unknown(stream, has_ledger=links is not None)
+        run.saying.vanished_unknown(stream, has_ledger=links is not None)
         return
     gone, known = vanished(links.all(), seen, place.mark)
     if run.settings.max_updates is None and are_too_many(len(gone), known):

@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import msgspec
-from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.api import (
     ApolloClient,
@@ -27,51 +24,24 @@ from target_apollo.ending import RunError
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.limits import WriteLimits
 from target_apollo.objects import ObjectType
-from target_apollo.outcomes import Outcome, Rejection
+from target_apollo.outcomes import Outcome
 from target_apollo.parallel import Parallel
 from target_apollo.pending_updates import Update
 from target_apollo.progress import Position, scarcest
+from target_apollo.received import Received
 from target_apollo.reckoning import Reckoner
 from target_apollo.rehearsing.rehearsal import Rehearsal
 from target_apollo.rehearsing.sampling import Sampler
-from target_apollo.rejects import Former, RejectsFile
+from target_apollo.rejecting import Rejecting
 from target_apollo.reporting.plan import plan_sentences
 from target_apollo.reporting.summary import RunReport, summary_line, write_summary
-from target_apollo.rows import key_text
+from target_apollo.saying import Saying
 from target_apollo.settings import Settings
 from target_apollo.update_routes import UpdateRoutes
 
-#: Rejected records that get a log line of their own, per reason; the file has them all.
-_LOGGED_REJECTS = 5
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Records that must have an outcome before their share of rejects can stop a run.
 _ABORT_AFTER = 100
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A record as it came in, kept until it has its outcome.
-
-    Attributes:
-        stream: The stream as the tap calls it, before stream maps.
-        record: The record before stream maps; what the rejects file holds.
-        former: What an earlier run said of it, where it was rejected before.
-        length: Bytes of its line, of which what it takes in memory is a multiple.
-        deleted: Whether the tap marks its row as deleted.
-    """
-
-    number: int
-    stream: str
-    record: Mapping[str, Any]
-    schema: Mapping[str, Any] | None
-    key_properties: tuple[str, ...]
-    former: Former | None = None
-    length: int = 0
-    deleted: bool = False
-
-    @property
-    def key(self) -> str:
-        """The source key as it may be logged."""
-        return key_text([self.record.get(name) for name in self.key_properties]) or "(no key)"
 
 
 class Run:
@@ -85,12 +55,10 @@ class Run:
         self._wait: Wait | None = None
         #: The record up to which STATE has passed.
         self.state_at: int | None = None
-        self._said_deleted: set[str] = set()
         self.report = RunReport(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
-        self.rejects = RejectsFile(Path(settings.rejects_path), self.run_id)
-        #: Told of each record that has got its outcome.
-        self.on_outcome: Callable[[Received], None] = _take_no_note
+        self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
+        self.saying = Saying(settings, self.report, logger)
         self.parallel = Parallel(settings.parallel_requests, self.stop)
         self.transport = Transport(
             api_url=settings.api_url,
@@ -181,76 +149,10 @@ class Run:
         """Whether STATE passes: not where nothing is written, nor where only a part is read."""
         return not self.settings.dry_run and self.settings.max_records is None
 
-    def say_left_unread(self) -> None:
-        """Says that `max_records` ended the reading."""
-        self.logger.info(
-            "max_records: the first %d records are read and have their outcome; the rest of the "
-            "input is passed over, and STATE is not advanced.",
-            self.settings.max_records,
-        )
-
     def settle(self, received: Received, outcome: Outcome) -> None:
         """Counts the outcome of a record that was not rejected."""
-        self.on_outcome(received)
+        self.rejecting.on_outcome(received)
         self.report.count(received.stream, outcome)
-
-    def reject(self, received: Received, rejection: Rejection) -> None:
-        """Keeps a rejected record in the rejects file.
-
-        Raises:
-            InvalidRecord: `on_record_error` is ``fail``.
-            RunError: The file can't be written.
-        """
-        if self.settings.on_record_error == "fail":
-            raise InvalidRecord(
-                f"{received.stream} {received.key} ({rejection.reason.value}): {rejection.detail}",
-                {},
-            )
-        try:
-            if self.rehearsal is None:
-                self.rejects.append(
-                    received.stream,
-                    received.schema,
-                    received.key_properties,
-                    received.record,
-                    rejection,
-                    received.former,
-                )
-        except OSError as problem:
-            raise self._unwritable(problem) from problem
-        self.on_outcome(received)
-        self._count_rejected(received.stream, received.key, rejection)
-
-    def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
-        """Keeps a line that is no Singer message.
-
-        Args:
-            line: The line, or the bytes of one that was too long to be held.
-
-        Raises:
-            RunError: The rejects file can't be written.
-        """
-        try:
-            if self.rehearsal is not None:
-                pass
-            elif isinstance(line, int):
-                self.rejects.append_long_line(line, line_number, rejection)
-            else:
-                self.rejects.append_line(line, line_number, rejection)
-        except OSError as problem:
-            raise self._unwritable(problem) from problem
-        self._count_rejected("(no stream)", f"line {line_number}", rejection)
-
-    def keep_rejects(self) -> None:
-        """Puts the rejected records on disk.
-
-        Raises:
-            RunError: The rejects file can't be written.
-        """
-        try:
-            self.rejects.sync()
-        except OSError as problem:
-            raise self._unwritable(problem) from problem
 
     def sample(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
@@ -268,48 +170,8 @@ class Run:
             raise RunError(
                 f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
                 f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
-                f"stopped. See {self.rejects_place} for the reasons."
+                f"stopped. See {self.rejecting.place} for the reasons."
             )
-
-    @property
-    def rejects_place(self) -> str:
-        """Where it stands why records were rejected, for sentences."""
-        return str(self.rejects.path) if self.rehearsal is None else "the log and the summary"
-
-    def note_unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
-        """Says once per stream which properties have no place in Apollo.
-
-        Raises:
-            RunError: The setting `unknown_fields` is ``fail``.
-        """
-        known = self.report.unknown_fields.setdefault(stream, [])
-        new = [name for name in names if name not in known]
-        if not new:
-            return
-        known += new
-        shown = ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
-        said = f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
-        if self.settings.unknown_fields == "fail":
-            raise RunError(
-                f"{said}. The setting unknown_fields is 'fail', so nothing of this batch was "
-                "written: leave them out in the catalog or a stream map, map them in "
-                "custom_fields, or create the custom fields in Apollo.",
-                exit_code=2,
-            )
-        if self.settings.unknown_fields == "warn":
-            self.logger.warning("%s; they are not sent (unknown_fields).", said)
-
-    def note_unwritable(self, kind: str, names: Sequence[str]) -> None:
-        """Says once per field that Apollo changes it on no existing record."""
-        for name in names:
-            if not self.report.not_writable[kind][name]:
-                self.logger.warning(
-                    "Apollo has no endpoint that changes '%s' on existing %s; it is written when "
-                    "they are created.",
-                    name,
-                    kind,
-                )
-            self.report.not_writable[kind][name] += 1
 
     def position(self, received: int, part: float | None) -> Position:
         """How far the run has come; for any thread.
@@ -332,30 +194,6 @@ class Run:
             scarcest=scarcest(self.transport.quota.snapshot()),
             wait=self._wait,
             part=part,
-        )
-
-    def say_deletions_ignored(self, stream: str) -> None:
-        """Says once per stream that deletions at the source change nothing in Apollo."""
-        if stream not in self._said_deleted:
-            self._said_deleted.add(stream)
-            self.logger.info(
-                "Stream '%s': rows are marked as deleted; their records stay as they are "
-                "(on_delete).",
-                stream,
-            )
-
-    def say_vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
-        """Says why rows that a table no longer holds are not looked for."""
-        why = (
-            "a record came that can't be told from others, or none at all"
-            if has_ledger
-            else "there is no ledger that knows which rows there were (ledger_url)"
-        )
-        self.logger.warning(
-            "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
-            "record was moved (on_delete).",
-            stream,
-            why,
         )
 
     def close(self) -> None:
@@ -422,32 +260,6 @@ class Run:
             )
         return summary
 
-    def _count_rejected(self, stream: str, key: str, rejection: Rejection) -> None:
-        self.report.count_rejected(stream, rejection.reason)
-        seen = self.report.rejected[stream][rejection.reason]
-        if seen <= _LOGGED_REJECTS:
-            self.logger.warning(
-                "Rejected %s %s (%s): %s",
-                stream,
-                key,
-                rejection.reason.value,
-                rejection.detail,
-                extra={"stream": stream, "key": key, "reason": rejection.reason.value},
-            )
-        if seen == _LOGGED_REJECTS:
-            self.logger.warning(
-                "Further records of %s rejected as %s are in %s only.",
-                stream,
-                rejection.reason.value,
-                self.rejects.path if self.rehearsal is None else "the summary, by their number,",
-            )
-
-    def _unwritable(self, problem: OSError) -> RunError:
-        return RunError(
-            f"A rejected record could not be kept in {self.rejects.path} (setting rejects_path): "
-            f"{problem.strerror}. The run stopped so that no record is lost."
-        )
-
     def _say_wait(self, wait: Wait) -> None:
         self._wait = wait
         self.logger.info(
@@ -458,7 +270,3 @@ class Run:
             wait.reason.value,
             extra={"endpoint": wait.endpoint, "seconds": wait.seconds},
         )
-
-
-def _take_no_note(received: Received) -> None:
-    """For a run whose input nobody shortens by what was written."""

@@ -24,8 +24,8 @@ from target_apollo.outcomes import Outcome, RecordError, Rejection
 from target_apollo.planning import collapse
 from target_apollo.policy import Policies
 from target_apollo.reading import LONGEST_LINE
+from target_apollo.received import Received
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
-from target_apollo.run import Received
 from target_apollo.strays import find_strays
 from target_apollo.stream_policies import stream_policies, updated_at_field
 from target_apollo.validating import CompiledValidator
@@ -108,7 +108,7 @@ class ApolloSink(BatchSink):
             is_anothers=lambda row, apollo_id: (
                 self._links is not None and self._links.is_anothers(row, apollo_id)
             ),
-            note_unwritable=lambda names: self._run.note_unwritable(
+            note_unwritable=lambda names: self._run.saying.unwritable(
                 self.target_object.kind.value, names
             ),
         )
@@ -172,7 +172,7 @@ class ApolloSink(BatchSink):
                 if row is not None:
                     rows.append(row)
             except RecordError as problem:
-                self._run.reject(self._open.pop(received.number), problem.rejection)
+                self._run.rejecting.reject(self._open.pop(received.number), problem.rejection)
                 self._note_rejected(received, record, problem.rejection)
         self._run.audit.note(self.stream_name, self.target_object, rows)
         self._write(collapse(rows))
@@ -187,7 +187,7 @@ class ApolloSink(BatchSink):
             return self._reader.read(received.number, record)
         if not on_delete:
             self._run.settle(self._open.pop(received.number), Outcome.SKIPPED)
-            self._run.say_deletions_ignored(self.stream_name)
+            self._run.saying.deletions_ignored(self.stream_name)
             return None
         place = self._place
         return self._reader.read_deleted(received.number, record, place.values, place.lists)
@@ -237,7 +237,7 @@ class ApolloSink(BatchSink):
             self._writer.write(open_rows, memory, strays)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
-            self._run.keep_rejects()
+            self._run.rejecting.keep()
             links.commit()
 
     def _with_ids(self, rows: Sequence[Row]) -> Sequence[Row]:
@@ -305,7 +305,7 @@ class ApolloSink(BatchSink):
             for name in self.schema.get("properties", {})
             if not self._reader.place(name) and name not in passive
         ]
-        self._run.note_unknown_fields(self.stream_name, self.target_object.kind.value, unknown)
+        self._run.saying.unknown_fields(self.stream_name, self.target_object.kind.value, unknown)
 
     def _settle(
         self,
@@ -325,7 +325,7 @@ class ApolloSink(BatchSink):
         for number in row.numbers:
             received = self._open.pop(number)
             if why is not None:
-                self._run.reject(received, why)
+                self._run.rejecting.reject(received, why)
             else:
                 self._run.settle(received, outcome if number == row.number else Outcome.SKIPPED)
 

@@ -34,8 +34,9 @@ from target_apollo.objects import ObjectKind
 from target_apollo.outcomes import Outcome, Reason, Rejection
 from target_apollo.progress import Position, Progress
 from target_apollo.reading import LineReader, Message, StopReading, too_long
+from target_apollo.received import Received
 from target_apollo.rejects import UNREADABLE_STREAM, Former, without_reject
-from target_apollo.run import Received, Run
+from target_apollo.run import Run
 from target_apollo.settings import Settings, SettingsError, problems_of
 from target_apollo.settings_schema import SCHEMA
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
@@ -238,7 +239,7 @@ class TargetApollo(Target):
     def _reject_received(self, rejection: Rejection) -> None:
         for sink in self._sinks():
             sink.is_unsure_of_keys()
-        self.run.reject(self.receiving, rejection)
+        self.run.rejecting.reject(self.receiving, rejection)
         self.run.check_limits()
 
     def _reject_line(self, line: bytes, line_number: int, problem: str) -> None:
@@ -248,7 +249,7 @@ class TargetApollo(Target):
         self._checkpoint.next_record()
         for sink in self._sinks():
             sink.is_unsure_of_keys()
-        self.run.reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
+        self.run.rejecting.reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
         self.run.check_limits()
 
     def _reject_long_line(self, length: int, line_number: int) -> None:
@@ -256,7 +257,7 @@ class TargetApollo(Target):
         if self.run.settings.on_record_error == "fail":
             raise InvalidInputLine(f"{sentence}.")
         self._checkpoint.next_record()
-        self.run.reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
+        self.run.rejecting.reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
         self.run.check_limits()
 
     def _process_state_message(self, message_dict: Message) -> None:
@@ -290,7 +291,7 @@ class TargetApollo(Target):
         covered = self._checkpoint.covered(pending)
         if covered is None or not covered[0]:
             return
-        self.run.keep_rejects()
+        self.run.rejecting.keep()
         self._state_passed_at = now
         self._progress.make_way()
         sys.stdout.write(serialize_json(covered[0]) + "\n")
@@ -304,7 +305,7 @@ class TargetApollo(Target):
         if not self._stopping.signal_number:
             super().process_endofpipe()
         if self._reader.ended_early:
-            self.run.say_left_unread()
+            self.run.saying.left_unread()
             self._reader.pass_over_rest()
         self.finish(None)
 
@@ -320,7 +321,7 @@ class TargetApollo(Target):
         self._finished = True
         try:
             self.pass_state(last=True)
-            self.run.keep_rejects()
+            self.run.rejecting.keep()
         except RunError as unwritable:
             ending = ending_of(unwritable, 0)
         self.run.close()
@@ -328,7 +329,7 @@ class TargetApollo(Target):
             ending = verdict(
                 self.run.report.rejected_percent,
                 self.run.settings.max_rejected_percent,
-                self.run.rejects_place,
+                self.run.rejecting.place,
             )
         self.ending = ending or Ending(1, "A defect of target-apollo ended the run.")
         self.run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)

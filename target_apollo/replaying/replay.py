@@ -43,7 +43,7 @@ def replay(target: TargetApollo) -> int:
         AnotherReplay: It is being replayed already.
         CannotReplay: It can't be read, or not be replaced.
     """
-    path = target.run.rejects.path
+    path = target.run.rejecting.file.path
     with ExitStack() as held:
         try:
             if not path.exists() or not path.stat().st_size:
@@ -66,8 +66,8 @@ def replay(target: TargetApollo) -> int:
         lines = RejectedLines(rejects, size)
         settled = Settled()
         successor = _beside(path, ".replaying")
-        target.run.rejects = RejectsFile(path, target.run.run_id, into=successor)
-        target.run.on_outcome = settled.note
+        target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
+        target.run.rejecting.on_outcome = settled.note
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
@@ -90,7 +90,7 @@ def _say(target: TargetApollo, settled: Settled, sent: int) -> None:
     target.logger.info(
         "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
         len(settled) - rejected,
-        target.run.rejects.path,
+        target.run.rejecting.file.path,
         rejected,
         sent - len(settled),
     )

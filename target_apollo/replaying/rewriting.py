@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from target_apollo.private_files import locked, open_private, sync_folder
+from target_apollo.received import Received
 from target_apollo.replaying.lines import Line, lines_of
-from target_apollo.run import Received
 
 _CHUNK = 1 << 20
 

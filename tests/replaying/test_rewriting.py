@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from target_apollo.outcomes import Reason, Rejection
 from target_apollo.private_files import locked, open_private
 from target_apollo.reading import LONGEST_LINE, Message
+from target_apollo.received import Received
 from target_apollo.rejects import RejectsFile
 from target_apollo.replaying.lines import RejectedLines, lines_of
 from target_apollo.replaying.rewriting import Settled, leave_only_rejected
-from target_apollo.run import Received
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 WHY = Rejection(Reason.REFUSED, "Apollo refused it.")

@@ -1,0 +1,87 @@
+"""What a run says once and not for each record that gives rise to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from target_apollo.ending import RunError
+from target_apollo.reporting.summary import RunReport
+from target_apollo.settings import Settings
+
+
+class Saying:
+    """The remarks of one run."""
+
+    def __init__(self, settings: Settings, report: RunReport, logger: logging.Logger) -> None:
+        self._settings = settings
+        self._report = report
+        self._logger = logger
+        self._deletions: set[str] = set()
+
+    def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
+        """Says once per stream which properties have no place in Apollo.
+
+        Raises:
+            RunError: The setting `unknown_fields` is ``fail``.
+        """
+        known = self._report.unknown_fields.setdefault(stream, [])
+        new = [name for name in names if name not in known]
+        if not new:
+            return
+        known += new
+        shown = ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
+        said = f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
+        if self._settings.unknown_fields == "fail":
+            raise RunError(
+                f"{said}. The setting unknown_fields is 'fail', so nothing of this batch was "
+                "written: leave them out in the catalog or a stream map, map them in "
+                "custom_fields, or create the custom fields in Apollo.",
+                exit_code=2,
+            )
+        if self._settings.unknown_fields == "warn":
+            self._logger.warning("%s; they are not sent (unknown_fields).", said)
+
+    def unwritable(self, kind: str, names: Sequence[str]) -> None:
+        """Says once per field that Apollo changes it on no existing record."""
+        for name in names:
+            if not self._report.not_writable[kind][name]:
+                self._logger.warning(
+                    "Apollo has no endpoint that changes '%s' on existing %s; it is written when "
+                    "they are created.",
+                    name,
+                    kind,
+                )
+            self._report.not_writable[kind][name] += 1
+
+    def left_unread(self) -> None:
+        """Says that `max_records` ended the reading."""
+        self._logger.info(
+            "max_records: the first %d records are read and have their outcome; the rest of the "
+            "input is passed over, and STATE is not advanced.",
+            self._settings.max_records,
+        )
+
+    def deletions_ignored(self, stream: str) -> None:
+        """Says once per stream that deletions at the source change nothing in Apollo."""
+        if stream not in self._deletions:
+            self._deletions.add(stream)
+            self._logger.info(
+                "Stream '%s': rows are marked as deleted; their records stay as they are "
+                "(on_delete).",
+                stream,
+            )
+
+    def vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
+        """Says why rows that a table no longer holds are not looked for."""
+        why = (
+            "a record came that can't be told from others, or none at all"
+            if has_ledger
+            else "there is no ledger that knows which rows there were (ledger_url)"
+        )
+        self._logger.warning(
+            "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
+            "record was moved (on_delete).",
+            stream,
+            why,
+        )
