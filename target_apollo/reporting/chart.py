@@ -43,11 +43,15 @@ def outcomes_over_time(runs: Sequence[PastRun], chosen: PastRun) -> list[Element
         runs: The newest first, as everywhere; the picture goes from the oldest to the newest.
         chosen: The run that the page is about, which both mark.
     """
-    oldest_first = list(reversed(runs))
-    top = _round_top(max((_height(run) for run in runs), default=0))
-    slots = max(len(runs), _FEWEST_SLOTS)
+    # A dry run wrote nothing: it is in the table, and no bar may say otherwise.
+    wrote = [run for run in runs if not run.dry]
+    if not wrote:
+        return [_table(runs, chosen)]
+    oldest_first = list(reversed(wrote))
+    top = _round_top(max(_height(run) for run in wrote))
+    slots = max(len(wrote), _FEWEST_SLOTS)
     totals = [
-        (name, words, sum(run.count(count) or 0 for run in runs)) for name, words, count in LAYERS
+        (name, words, sum(run.count(count) or 0 for run in wrote)) for name, words, count in LAYERS
     ]
     figure = tag(
         "figure",
@@ -146,7 +150,7 @@ def _table(runs: Sequence[PastRun], chosen: PastRun) -> Element:
     rows = []
     for run in runs:
         end = end_of(run)
-        words = end.words + (" (dry run)" if run.dry else "")
+        words = end.words + (" (dry run: nothing written)" if run.dry else "")
         fields = [
             Field(words, end.tone.value),
             _number("took", duration(run.seconds), known=run.seconds is not None),

@@ -246,7 +246,7 @@ def _fields_not_written(detail: Detail, width: int) -> list[str]:
 
 def _end(run: PastRun) -> tuple[str, Tone]:
     end = end_of(run)
-    return end.words + (" (dry run)" if run.dry else ""), end.tone
+    return end.words + (" (dry: nothing written)" if run.dry else ""), end.tone
 
 
 def _tone_of(name: str, count: int | None) -> Tone | None:

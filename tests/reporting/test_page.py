@@ -215,6 +215,18 @@ def test_a_dry_run_is_shown_as_one() -> None:
     assert "To be in Apollo" in text
 
 
+def test_the_chart_has_no_bar_for_a_dry_run_which_wrote_nothing() -> None:
+    wrote = past_run("b", streams={"contacts": {"created": 3}})
+    planned = past_run(
+        "a", AT - timedelta(days=1), dry_run=True, streams={"contacts": {"created": 30}}
+    )
+    shown = read(detail_of(wrote, {}, ()), planned)
+    assert "Outcomes of the last 1 run" in shown.text
+    assert "created 3" in shown.text
+    assert "created 33" not in shown.text
+    assert "dry run: nothing written" in shown.text
+
+
 def test_a_run_without_any_rows_is_a_page_too() -> None:
     text = read(detail(streams={}, api={})).text
     assert "0 rows read" in text
