@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from target_apollo.leads.mapper import MapApolloLeads
+from target_apollo.results import settings as results_settings
 from target_apollo.results.tap import TapApolloSync
 from target_apollo.target import TargetApollo
 
@@ -72,7 +73,7 @@ def mapper() -> dict[str, Any]:
 
 def extractor() -> dict[str, Any]:
     """The definition of tap-apollo-sync."""
-    properties = TapApolloSync.config_jsonschema["properties"]
+    properties = results_settings.SCHEMA["properties"]
     return {
         **_plugin(
             "tap-apollo-sync",

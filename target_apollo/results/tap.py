@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -31,7 +32,8 @@ class TapApolloSync(Tap):
 
     name = settings.NAME
     package_name = "target-apollo"
-    config_jsonschema = settings.SCHEMA
+    # The SDK adds settings of its own to it.
+    config_jsonschema = copy.deepcopy(settings.SCHEMA)
     message_writer_class = MsgSpecWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,

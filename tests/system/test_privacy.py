@@ -239,7 +239,7 @@ def test_a_stopped_run_says_nothing_private(apollo: Sandbox, start: Start) -> No
     apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.SLOW, seconds=2))
     process, said = start()
     assert process.stdin is not None
-    process.stdin.write(lines_of([schema("contacts", STREAM), *(person(n) for n in range(401))]))
+    process.stdin.write(lines_of([schema("contacts", STREAM), *(person(n) for n in range(801))]))
     process.stdin.flush()
     end = time.monotonic() + 60
     while not apollo.count(CREATE) and time.monotonic() < end:
