@@ -11,6 +11,7 @@ import yaml
 
 from target_apollo.hub_definition import FOLDER, extractor, hub_definitions, loader, mapper
 from target_apollo.leads.mapper import MapApolloLeads
+from target_apollo.results import settings as results_settings
 from target_apollo.results.tap import TapApolloSync
 from target_apollo.target import TargetApollo
 
@@ -91,7 +92,7 @@ def test_the_mapper_has_every_setting_of_the_mapper() -> None:
 
 def test_the_extractor_has_every_setting_and_names_every_stream_of_the_tap() -> None:
     plugin = extractor()
-    assert set(settings_of(plugin)) == set(TapApolloSync.config_jsonschema["properties"])
+    assert set(settings_of(plugin)) == set(results_settings.SCHEMA["properties"])
     tap = TapApolloSync(config={"ledger_url": "", "api_key": "sandbox"})
     assert len(tap.streams) > 1
     for stream in tap.streams:
