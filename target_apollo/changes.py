@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from target_apollo import normalising
 from target_apollo.objects import CONTACT, Compare, Field, Json, ObjectType
-from target_apollo.planning import CreateRequest
+from target_apollo.planning import CreateRequest, item_names
 from target_apollo.rows import Row, Values
 
 #: A contact's plain number is written, and so emptied, as its direct one.
@@ -37,6 +37,10 @@ class Changes:
         return bool(self.update or self.bulk or self.lists)
 
 
+#: For a record that needs nothing.
+NOTHING = Changes()
+
+
 def changes(
     target: ObjectType, row: Row, answer: Json | None, list_ids: Mapping[str, str]
 ) -> Changes:
@@ -56,6 +60,9 @@ def changes(
 
 def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Changes:
     """What bulk_create could not carry of a row that it created."""
+    if not row.lists and row.values.keys() <= item_names(target.kind).keys():
+        # All of it stands in the row's item.
+        return NOTHING
     behind: Values = {}
     for name, value in row.values.items():
         place = target.fields[name]

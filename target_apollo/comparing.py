@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.api import ApolloClient, ApolloError, RequestRefused
 from target_apollo.changes import changes
 from target_apollo.directory import Directory
@@ -103,7 +105,7 @@ class Comparer:
         What somebody mended in Apollo stays, and an account's other values fit a bulk request.
         """
         values = {k: v for k, v in known.row.values.items() if k != self.target.match_field}
-        return replace(known, row=replace(known.row, values=values))
+        return replace(known, row=with_values(known.row, values=values))
 
     def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
         guarded = guard(policies, self.target, known.row, known.answer, left_at)
@@ -115,7 +117,8 @@ class Comparer:
             self.note_protected(guarded.protected)
             if not needed:
                 outcome = Outcome.SKIPPED
-        return Update(row, known.apollo_id, known.answer, needed, outcome)
+        older = guarded.is_older
+        return Update(row, known.apollo_id, known.answer, needed, outcome, is_older=older)
 
     def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
         contacts = self.target.kind is ObjectKind.CONTACTS

@@ -69,8 +69,8 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
 def _send(client: ApolloClient, target: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(target, row) for row in request.rows]
     if target.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(items, owner_id=request.owner_id)
-    return client.create_accounts(items)
+        return client.create_contacts(items, owner_id=request.owner_id, whole=request.whole)
+    return client.create_accounts(items, whole=request.whole)
 
 
 def _look_closer(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from target_apollo.api import ApolloClient, RequestRefused
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
-from target_apollo.linking import StreamLinks
+from target_apollo.linking import StreamLinks, deletion_mark
 from target_apollo.objects import ObjectKind, ObjectType
 from target_apollo.on_delete import OnDelete
 from target_apollo.outcomes import RecordError
+from target_apollo.refusals import is_about_record
 from target_apollo.rows import Values
 from target_apollo.run import Run
 from target_apollo.vanished import SeenKeys, are_too_many, vanished
@@ -61,9 +62,7 @@ class Place:
     @property
     def mark(self) -> str:
         """Stands in the ledger for the payload of a record that was moved there."""
-        return "deleted:" + ",".join(
-            [*(value or "" for value in self.values.values()), *self.lists]
-        )
+        return deletion_mark(self.values, self.lists)
 
 
 def move_vanished(
@@ -84,6 +83,8 @@ def move_vanished(
         run.saying.vanished_unknown(stream, has_ledger=links is not None)
         return
     gone, known = vanished(links.all(), seen, place.mark)
+    held = links.held_by_others(gone)
+    gone = [link for link in gone if link.source_key not in held]
     if run.settings.max_updates is None and are_too_many(len(gone), known):
         raise RunError(
             f"{len(gone)} of the {known} records of stream '{stream}' have no row any more, and "
@@ -113,7 +114,9 @@ def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]
             answers = client.update_contact_stages(ids, stage_id or "")
         else:
             answers = client.bulk_update_accounts([{"id": one, field: stage_id} for one in ids])
-    except RequestRefused:
+    except RequestRefused as refusal:
+        if not is_about_record(refusal):
+            raise
         # One of them may be gone from Apollo too: the others are moved all the same.
         if len(ids) == 1:
             return set()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
+
+from msgspec.structs import replace as with_values
 
 from target_apollo.api import MAX_BULK, ApolloError, RequestRefused
 from target_apollo.objects import Json, ObjectType
@@ -89,7 +91,7 @@ def _send(target: ObjectType, members: Sequence[Pending], send: Send) -> Grouped
         return answers
 
     # A refusal names Apollo's id, which the record itself need not carry.
-    rows = [replace(one.update.row, apollo_id=one.update.apollo_id) for one in members]
+    rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in members]
     parts = take_apart(target, rows, send_rows)
     found = Grouped(refused=[(by_number[row.number], refusal) for row, refusal in parts.refused])
     for answered, answers in parts.answered:

@@ -7,13 +7,16 @@ right by the next. After: the outcomes, in one transaction a flush.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.ledger import (
+    DELETED,
     HOLDING_VALUES,
     Intent,
     Ledger,
@@ -21,14 +24,15 @@ from target_apollo.ledger import (
     LinkOutcome,
     LinkStatus,
     match_hash,
-    payload_hash,
+    payload_hash_of_texts,
     source_key,
 )
 from target_apollo.memory import Memory, Strayed
 from target_apollo.objects import ObjectType
 from target_apollo.outcomes import Outcome, Reason, RecordError, Rejection
+from target_apollo.policy import Policies
 from target_apollo.rejects import Former
-from target_apollo.rows import Mode, Row
+from target_apollo.rows import Mode, Row, Values
 
 _STATUS = {
     Outcome.CREATED: LinkStatus.CREATED,
@@ -54,6 +58,7 @@ class StreamLinks:
     Args:
         connection: The Apollo team's id.
         full_resync: Take no row for unchanged.
+        policies: What they keep from being written is looked at again once they are changed.
     """
 
     def __init__(
@@ -66,13 +71,17 @@ class StreamLinks:
         run_id: str,
         mode: Mode,
         full_resync: bool,
+        policies: Policies | None = None,
     ) -> None:
         self._ledger = ledger
         self._place = (connection, target.singular, stream)
         self._run_id = run_id
         self._mode = mode
         self._full_resync = full_resync
+        self._policies = policies if policies and policies.protect else None
         self._noted: dict[str, LinkOutcome] = {}
+        #: By number, source keys and payload hashes of the rows of the flush.
+        self._keys: dict[int, str] = {}
         self._hashes: dict[int, str] = {}
         self._formers: Mapping[int, Former] = {}
         #: The run that first sent a row which no run has finished yet.
@@ -88,8 +97,10 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        links = self._ledger.links(*self._place, [key_of(row) for row in rows])
-        self._hashes = {row.number: _payload_hash(row) for row in rows}
+        # Spelled once: every row is asked for its key several times on its way.
+        self._keys = {row.number: key_of(row) for row in rows}
+        links = self._ledger.links(*self._place, list(self._keys.values()))
+        self._hashes = {row.number: _payload_hash(row, self._policies) for row in rows}
         self._formers = formers
         self._left_by = {}
         unfinished: dict[int, datetime] = {}
@@ -104,26 +115,31 @@ class StreamLinks:
             left_at=left_at,
             same_match=same_match,
         )
-        shared = self._shared(rows, links)
+        known = [links.get(key) for key in self._keys.values()]
+        outcomes = list(map(self._known_outcome, rows, known))
+        shared = self._shared(known, outcomes)
+        held = self._held_by_others(rows, known)
         to_change: set[str | None] = set()
-        for row in rows:
-            link = links.get(key_of(row))
-            if _is_outdated(formers.get(row.number), link):
+        for row, link, outcome in zip(rows, known, outcomes, strict=True):
+            if formers and _is_outdated(formers.get(row.number), link):
                 found.settled.append((row, Outcome.SKIPPED, None))
                 continue
             apollo_id = row.apollo_id or (link.apollo_id if link is not None else None)
-            outcome = self._known_outcome(row, link)
             # What the ledger knows of a record is past once an earlier row of the flush writes it.
             if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
                 found.settled.append((row, outcome, apollo_id))
                 continue
+            if row.number in held:
+                self.note(row, Outcome.SKIPPED, apollo_id, None, None)
+                found.settled.append((row, Outcome.SKIPPED, None))
+                continue
             to_change.update({row.match_key, apollo_id} - {None})
-            if apollo_id in shared and not row.apollo_id:
+            if apollo_id in shared and not row.apollo_id and not row.deleted:
                 # Two rows with one address share a record. If this one has left the address, the
                 # record stays with the other; Apollo tells by the address whose it is.
                 apollo_id = None
             if apollo_id and self._mode is not Mode.INSERT:
-                row = replace(row, apollo_id=apollo_id)
+                row = with_values(row, apollo_id=apollo_id)
             if link is not None:
                 since = self._unfinished_since(row, link)
                 if since is not None:
@@ -140,20 +156,54 @@ class StreamLinks:
             found.open.append(row)
         return found
 
-    def _shared(self, rows: Sequence[Row], links: Mapping[str, Link]) -> set[str]:
+    def _shared(self, links: Sequence[Link | None], outcomes: Sequence[Outcome | None]) -> set[str]:
         """Apollo ids to be written that are linked to more than one source key."""
         if self._mode is not Mode.UPSERT:
             return set()
-        known = [(row, links.get(key_of(row))) for row in rows]
         ids = {
             link.apollo_id
-            for row, link in known
-            if link is not None and link.apollo_id and self._known_outcome(row, link) is None
+            for link, outcome in zip(links, outcomes, strict=True)
+            if outcome is None and link is not None and link.apollo_id
         }
         if not ids:
             return set()
         found = self._ledger.links_by_apollo_id(*self._place[:2], ids)
-        return {apollo_id for apollo_id, held in found.items() if len(held) > 1}
+        return {
+            apollo_id
+            for apollo_id, held in found.items()
+            if sum(not link.is_deleted for link in held) > 1
+        }
+
+    def _held_by_others(self, rows: Sequence[Row], links: Sequence[Link | None]) -> set[int]:
+        """Numbers of deleted rows whose record is that of another row too, which is still there."""
+        deleted = {
+            row.number: link
+            for row, link in zip(rows, links, strict=True)
+            if row.deleted and link is not None and link.apollo_id
+        }
+        if not deleted:
+            return set()
+        coming = {match_hash(row.match_key) for row in rows if row.match_key and not row.deleted}
+        held = self.held_by_others(list(deleted.values()))
+        return {
+            number
+            for number, link in deleted.items()
+            if link.source_key in held or link.match_hash in coming
+        }
+
+    def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
+        """Source keys of links to records that rows beside these have, in whatever stream.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        leaving = Counter((link.apollo_id, link.source_key) for link in deleted)
+        there: Counter[tuple[str | None, str]] = Counter()
+        ids = {link.apollo_id for link in deleted if link.apollo_id}
+        for apollo_id, links in self._ledger.links_by_apollo_id(*self._place[:2], ids).items():
+            there.update((apollo_id, link.source_key) for link in links if not link.is_deleted)
+        held = {apollo_id for apollo_id, _ in there - leaving}
+        return {link.source_key for link in deleted if link.apollo_id in held}
 
     def _unfinished_since(self, row: Row, link: Link) -> datetime | None:
         began = self._run_starts.get(link.run_id or "")
@@ -176,7 +226,11 @@ class StreamLinks:
             return Outcome.EXISTING if link.status in _CONFIRMED else None
         if row.apollo_id and row.apollo_id != link.apollo_id:
             return None
-        return Outcome.UNCHANGED if link.holds(self._hashes[row.number]) else None
+        if link.holds(self._hashes[row.number]):
+            return Outcome.UNCHANGED
+        # All of it was written before there was a policy.
+        written = self._policies is not None and link.holds(_payload_hash(row, None))
+        return Outcome.UNCHANGED if written else None
 
     def intend(self, rows: Iterable[Row]) -> None:
         """Notes on disk that requests for these rows are about to go out.
@@ -189,8 +243,9 @@ class StreamLinks:
             # Cut off again, the row is still one that its first run may have created.
             run_id = self._left_by.get(row.number, self._run_id)
             found_under = match_hash(row.match_key) if row.match_key else None
-            by_run.setdefault(run_id, {})[key_of(row)] = Intent(
-                key_of(row), row.apollo_id, None if row.apollo_id else found_under
+            key = self._key(row)
+            by_run.setdefault(run_id, {})[key] = Intent(
+                key, row.apollo_id, None if row.apollo_id else found_under
             )
         for run_id, intents in by_run.items():
             self._ledger.record_intents(*self._place, run_id, list(intents.values()))
@@ -256,7 +311,7 @@ class StreamLinks:
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
         holds = status in HOLDING_VALUES
-        key = key_of(row)
+        key = self._key(row)
         self._noted[key] = LinkOutcome(
             key,
             status,
@@ -277,6 +332,9 @@ class StreamLinks:
         with suppress(ValueError):
             spelled = source_key(key)
             self._noted[spelled] = LinkOutcome(spelled, LinkStatus.ERROR, error=why.reason.value)
+
+    def _key(self, row: Row) -> str:
+        return self._keys.get(row.number) or key_of(row)
 
     def _read_at(self, row: Row) -> datetime | None:
         """When the row came from its source, if that was before this run; never later than that."""
@@ -339,5 +397,15 @@ def key_of(row: Row) -> str:
         raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
 
 
-def _payload_hash(row: Row) -> str:
-    return payload_hash({"values": row.values, "custom": row.custom, "lists": list(row.lists)})
+def deletion_mark(values: Values, lists: Sequence[str]) -> str:
+    """Stands for the payload of a deleted row, whose record is moved to this stage or list."""
+    return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
+
+
+def _payload_hash(row: Row, policies: Policies | None) -> str:
+    if row.deleted:
+        return deletion_mark(row.values, row.lists)
+    payload: dict[str, object] = {"values": row.values, "custom": row.custom, "lists": row.lists}
+    if policies is not None and (keeping := policies.keeping(row)):
+        payload["policies"] = keeping
+    return payload_hash_of_texts(payload)

@@ -23,7 +23,7 @@ _LOOK_EVERY_SECONDS = 0.2
 
 
 class Parallel:
-    """A bounded pool whose calls are over, or given up after a stop, when `run` returns.
+    """A bounded pool whose calls are over, or given up after a stop, when `run` or `each` ends.
 
     Args:
         stop: Set when the run is to end; calls under way then get `GRACE_SECONDS`.
@@ -38,18 +38,38 @@ class Parallel:
 
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """The result of each call in the order given, or the exception that it raised."""
+        results: list[T | Exception] = []
+        self.each(calls, lambda _, result: results.append(result))
+        return results
+
+    def each(
+        self, calls: Sequence[Callable[[], T]], take: Callable[[int, T | Exception], None]
+    ) -> None:
+        """Hands results over in the order of the calls, while later ones are still under way.
+
+        Args:
+            take: Gets the place of a call and its result, or the exception that it raised. If this
+                raises, the other calls are still waited for, and their results are lost.
+        """
         futures = [self._pool.submit(call) for call in calls]
-        open_futures = set(futures)
+        try:
+            for place, future in enumerate(futures):
+                self._wait_for([future])
+                problem = _problem_of(future)
+                take(place, future.result() if problem is None else problem)
+        finally:
+            self._wait_for(futures)
+
+    def _wait_for(self, futures: Sequence[Future[T]]) -> None:
+        """Waits until calls are over, or given up."""
+        open_futures = {future for future in futures if not future.done()}
         while open_futures:
-            _, open_futures = wait(open_futures, timeout=_LOOK_EVERY_SECONDS)
+            # Once the time is up for one call it is for all.
+            seconds = 0 if self.abandoned else _LOOK_EVERY_SECONDS
+            _, open_futures = wait(open_futures, timeout=seconds)
             if open_futures and self._time_is_up():
                 self.abandoned = True
                 break
-        problems = [_problem_of(future) for future in futures]
-        return [
-            future.result() if problem is None else problem
-            for future, problem in zip(futures, problems, strict=True)
-        ]
 
     def close(self) -> None:
         """Ends the threads; calls that were not started are dropped."""

@@ -20,6 +20,7 @@ class Update:
         answer: The record as Apollo last answered it; None when only its id is known.
         outcome: What the row has come to when all is carried out.
         refused: Why the row is rejected all the same, after its other parts are written.
+        is_older: Whether a value of the record stays since it changed after the row.
     """
 
     row: Row
@@ -28,6 +29,7 @@ class Update:
     changes: Changes
     outcome: Outcome
     refused: Rejection | None = None
+    is_older: bool = False
 
 
 @dataclass

@@ -5,11 +5,21 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace as with_values
 
 from target_apollo.changes import holds, holds_custom, shows, shows_custom
 from target_apollo.moments import moment
-from target_apollo.objects import LABEL_NAMES, NAMED_FIELDS, OBJECTS, Json, ObjectType
+from target_apollo.objects import (
+    LABEL_NAMES,
+    NAMED_FIELDS,
+    OBJECTS,
+    Compare,
+    Json,
+    ObjectKind,
+    ObjectType,
+)
 from target_apollo.rows import Row
 
 
@@ -65,6 +75,16 @@ class Policies:
         own = self.fields.get(name_or_id) or self.custom.get(name_or_id)
         return (own or self.otherwise) is FieldPolicy.NEVER
 
+    def keeping(self, row: Row) -> dict[str, str]:
+        """The policies of a row's values that may keep them from being written."""
+        asked = {
+            **{name: self.of(name) for name in row.values},
+            **{field_id: self.of_custom(field_id) for field_id in row.custom},
+        }
+        if row.lists:
+            asked[LABEL_NAMES] = self.of(LABEL_NAMES)
+        return {k: v.value for k, v in asked.items() if v is not FieldPolicy.OVERWRITE}
+
     @property
     def protect(self) -> bool:
         """Whether any of them keeps anything from being written."""
@@ -78,10 +98,12 @@ class Guarded:
 
     Attributes:
         protected: Names of the fields whose value in Apollo differs, or may differ, and stays.
+        is_older: Whether one of them stays since the record changed after the row.
     """
 
     row: Row
     protected: tuple[str, ...] = ()
+    is_older: bool = False
 
 
 def policies_of(
@@ -159,9 +181,10 @@ def guard(
             return row_is_newer
         return policy is FieldPolicy.OVERWRITE
 
-    if policies.fields.get(LABEL_NAMES) is FieldPolicy.CREATE_ONLY:
-        row = replace(row, lists=())
+    if policies.of(LABEL_NAMES) is FieldPolicy.CREATE_ONLY:
+        row = with_values(row, lists=())
     values, custom, protected = dict(row.values), dict(row.custom), []
+    kept_by: set[FieldPolicy] = set()
     for name, value in row.values.items():
         place = target.fields[name]
         shown = shows(place, known)
@@ -170,6 +193,7 @@ def guard(
             del values[name]
             if not (shown and holds(place, known, value)):
                 protected.append(name)
+                kept_by.add(policies.of(name))
     for field_id, value in row.custom.items():
         shown = shows_custom(known)
         empty = shown and holds_custom(known, field_id, None)
@@ -177,20 +201,30 @@ def guard(
             del custom[field_id]
             if not (shown and holds_custom(known, field_id, value)):
                 protected.append(policies.labels.get(field_id, field_id))
+                kept_by.add(policies.of_custom(field_id))
     if len(values) == len(row.values) and len(custom) == len(row.custom):
         return Guarded(row)
-    return Guarded(replace(row, values=values, custom=custom), tuple(protected))
+    return Guarded(
+        with_values(row, values=values, custom=custom),
+        tuple(protected),
+        is_older=FieldPolicy.NEWEST in kept_by,
+    )
 
 
 def needs_the_record(policies: Policies, target: ObjectType, row: Row, answer: Json | None) -> bool:
-    """Whether a policy can't be followed by what Apollo has shown of the record so far."""
+    """Whether a policy can't be followed by what Apollo has shown of the record so far.
+
+    No reading shows what Apollo never shows, as the time of an account's last change.
+    """
     known: Json = answer or {}
-    asked = [(policies.of(name), shows(target.fields[name], known)) for name in row.values] + [
-        (policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom
-    ]
+    is_timed = "updated_at" in known or target.kind is ObjectKind.ACCOUNTS
+    asked = [
+        (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
+        for name, place in ((name, target.fields[name]) for name in row.values)
+    ] + [(policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom]
     return any(
         policy in _NEED_THE_RECORD
-        and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else "updated_at" in known)
+        and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else is_timed)
         for policy, shown in asked
     )
 
@@ -201,6 +235,23 @@ def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
     if apollo is None or row.changed_at is None:
         return False
     return row.changed_at > apollo or known.get("updated_at") == left_at
+
+
+def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
+    """A sentence for each field that has different policies under two names."""
+    found: list[str] = []
+    for target in OBJECTS.values():
+        first: dict[str, str] = {}
+        for name in named:
+            custom = custom_field(target, name) if name not in target.fields else None
+            place = custom[0] if custom else NAMED_FIELDS[target.kind].get(name, name)
+            other = first.setdefault(place, name)
+            if named[other] is not named[name]:
+                found.append(
+                    f"The setting 'field_policy' has '{other}: {named[other].value}' and '{name}: "
+                    f"{named[name].value}', which are one field of Apollo: leave one of them out."
+                )
+    return list(dict.fromkeys(found))
 
 
 def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
@@ -216,4 +267,4 @@ def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
             f"The setting 'field_policy' has '{LABEL_NAMES}: {named[LABEL_NAMES].value}', but "
             "lists are only ever added to: use 'create_only' or 'never'."
         )
-    return found
+    return found + clashes(named, lambda _target, _name: None)

@@ -66,6 +66,11 @@ def is_about_records(refusal: RequestRefused) -> bool:
     return refusal.from_apollo and bool(about)
 
 
+def is_about_record(refusal: RequestRefused) -> bool:
+    """The same of a request for one record, of which a 404 may say that it is missing."""
+    return is_about_records(refusal) or (refusal.status == 404 and refusal.names_missing_record)
+
+
 def named_rows(target: ObjectType, rows: Sequence[Row], refusal: RequestRefused) -> tuple[Row, ...]:
     """The rows whose ids, e-mail or domain the refusal names."""
     words = _words(refusal.message)

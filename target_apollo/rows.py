@@ -46,8 +46,7 @@ class NullPolicy(enum.Enum):
 Values = dict[str, "str | None"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A record as it is planned and written.
 
     Attributes:
@@ -67,7 +66,7 @@ class Row:
     key: tuple[object, ...]
     match_key: str | None
     values: Values
-    custom: Values = field(default_factory=dict)
+    custom: Values = {}
     lists: tuple[str, ...] = ()
     apollo_id: str | None = None
     supersedes: tuple[int, ...] = ()

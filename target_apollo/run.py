@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -151,8 +152,14 @@ class Run:
 
     def settle(self, received: Received, outcome: Outcome) -> None:
         """Counts the outcome of a record that was not rejected."""
-        self.rejecting.on_outcome(received)
-        self.report.count(received.stream, outcome)
+        self.settle_all([received], outcome)
+
+    def settle_all(self, received: Sequence[Received], outcome: Outcome) -> None:
+        """Counts the outcome of records that were not rejected."""
+        for one in received:
+            self.rejecting.on_outcome(one)
+        for stream, number in Counter([one.stream for one in received]).items():
+            self.report.count(stream, outcome, number)
 
     def sample(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""

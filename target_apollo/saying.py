@@ -18,6 +18,8 @@ class Saying:
         self._report = report
         self._logger = logger
         self._deletions: set[str] = set()
+        self._changes_only: set[str] = set()
+        self._no_time: set[str] = set()
 
     def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
         """Says once per stream which properties have no place in Apollo.
@@ -72,10 +74,31 @@ class Saying:
                 stream,
             )
 
+    def no_time(self, stream: str, name: str) -> None:
+        """Says once per stream that rows do not tell when they changed."""
+        if stream not in self._no_time:
+            self._no_time.add(stream)
+            self._logger.warning(
+                "Stream '%s': what stands in '%s' (setting updated_at_field) is no date and time "
+                "in ISO 8601; the policy 'newest' writes nothing of such rows to existing records.",
+                stream,
+                name,
+            )
+
+    def sends_changes_only(self, stream: str) -> None:
+        """Says once per stream that a tap's ACTIVATE_VERSION tells nothing of the rows left out."""
+        if stream not in self._changes_only:
+            self._changes_only.add(stream)
+            self._logger.warning(
+                "Stream '%s' has bookmark_properties, so that rows which did not come are not "
+                "gone: no record was moved (on_delete). A table has to be sent whole for that.",
+                stream,
+            )
+
     def vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
         """Says why rows that a table no longer holds are not looked for."""
         why = (
-            "a record came that can't be told from others, or none at all"
+            "a record was left out or can't be told from others, or none came at all"
             if has_ledger
             else "there is no ledger that knows which rows there were (ledger_url)"
         )

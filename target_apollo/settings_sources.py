@@ -66,6 +66,20 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
     return config
 
 
+def unusable_files(arguments: Sequence[str]) -> list[str]:
+    """A sentence for each file that `--config` names and that holds no settings."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_config_argument(parser)
+    found: list[str] = []
+    for source in parser.parse_known_args(arguments)[0].config:
+        try:
+            if source != _ENVIRONMENT:
+                _read_file(source)
+        except SettingsError as problem:
+            found += problem.problems
+    return found
+
+
 def _read_file(path: str) -> Mapping[str, Any]:
     # Neither the parser's words nor the file's are shown: a secret may stand at the broken place.
     try:

@@ -6,6 +6,7 @@ writer. Each record leaves with exactly one outcome.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -68,6 +69,8 @@ class ApolloSink(BatchSink):
         self._own = self._run.settings.of_stream(stream_name)
         #: Records of the flush under way that have no outcome yet, by number.
         self._open: dict[int, Received] = {}
+        #: Records of the flush under way that were not rejected, by outcome; counted at its end.
+        self._done: dict[Outcome, list[Received]] = defaultdict(list)
         self._reader = RowReader(
             target=self.target_object,
             mode=self._own.mode,
@@ -175,7 +178,10 @@ class ApolloSink(BatchSink):
                 self._run.rejecting.reject(self._open.pop(received.number), problem.rejection)
                 self._note_rejected(received, record, problem.rejection)
         self._run.audit.note(self.stream_name, self.target_object, rows)
-        self._write(collapse(rows))
+        try:
+            self._write(collapse(rows))
+        finally:
+            self._count_done()
         self._run.check_limits()
 
     def _read(self, received: Received, record: dict[str, Any]) -> Row | None:
@@ -184,7 +190,11 @@ class ApolloSink(BatchSink):
         if on_delete:
             self._note_seen(record)
         if not received.deleted:
-            return self._reader.read(received.number, record)
+            row = self._reader.read(received.number, record)
+            changed_at = self._reader.updated_at_field
+            if changed_at is not None and row.changed_at is None and record.get(changed_at):
+                self._run.saying.no_time(self.stream_name, changed_at)
+            return row
         if not on_delete:
             self._run.settle(self._open.pop(received.number), Outcome.SKIPPED)
             self._run.saying.deletions_ignored(self.stream_name)
@@ -205,6 +215,10 @@ class ApolloSink(BatchSink):
         except ValueError:
             self._seen.unsure = True
 
+    def follow(self, former: ApolloSink) -> None:
+        """Takes over which keys came before the stream's SCHEMA changed."""
+        self._seen = former._seen
+
     def is_unsure_of_keys(self) -> None:
         """Notes that a record was lost on its way here: its row must not be taken for gone."""
         self._seen.unsure = True
@@ -216,6 +230,9 @@ class ApolloSink(BatchSink):
             RunError: So many are gone that somebody should look first.
             ApolloError, LedgerError: The run can't go on.
         """
+        if self._own.mode is Mode.INSERT:
+            # It leaves alone what exists.
+            return
         move_vanished(
             self._run, self.target_object, self.stream_name, self._links, self._seen, self._place
         )
@@ -228,10 +245,9 @@ class ApolloSink(BatchSink):
         formers = {number: r.former for number, r in self._open.items() if r.former is not None}
         memory = links.recall(rows, formers)
         try:
-            for row, outcome, apollo_id in memory.settled:
+            for row, outcome, _ in memory.settled:
                 self._count(row, outcome, None)
-                if apollo_id:
-                    self._writer.know_id(row, apollo_id)
+            self._writer.know_ids((row, apollo_id) for row, _, apollo_id in memory.settled)
             open_rows = self._with_ids(memory.open)
             strays = find_strays(self._run.client, self.target_object, memory.strayed)
             self._writer.write(open_rows, memory, strays)
@@ -263,6 +279,7 @@ class ApolloSink(BatchSink):
             run_id=self._run.run_id,
             mode=self._own.mode,
             full_resync=self._run.settings.full_resync,
+            policies=self._policies,
         )
 
     @cached_property
@@ -322,12 +339,20 @@ class ApolloSink(BatchSink):
         self._count(row, outcome, why)
 
     def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:
+        if why is None and not row.supersedes:
+            self._done[outcome].append(self._open.pop(row.number))
+            return
         for number in row.numbers:
             received = self._open.pop(number)
             if why is not None:
                 self._run.rejecting.reject(received, why)
             else:
-                self._run.settle(received, outcome if number == row.number else Outcome.SKIPPED)
+                self._done[outcome if number == row.number else Outcome.SKIPPED].append(received)
+
+    def _count_done(self) -> None:
+        done, self._done = self._done, defaultdict(list)
+        for outcome, received in done.items():
+            self._run.settle_all(received, outcome)
 
 
 class ContactsSink(ApolloSink):

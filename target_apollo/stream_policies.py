@@ -10,6 +10,7 @@ from target_apollo.objects import ObjectType
 from target_apollo.policy import (
     FieldPolicy,
     Policies,
+    clashes,
     policies_of,
     unknown_names,
     unknown_policy,
@@ -45,6 +46,8 @@ def stream_policies(
     unknown = unknown_names(named, directory.custom_field_by_name)
     if unknown:
         raise RunError(unknown_policy(unknown), exit_code=2)
+    for sentence in clashes(named, directory.custom_field_by_name):
+        raise RunError(sentence, exit_code=2)
     field = updated_at_field(settings)
     if field is not None and field not in properties:
         raise RunError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -12,7 +11,7 @@ from types import FrameType
 from typing import IO, Any, ClassVar, NoReturn, cast
 
 from singer_sdk import Target
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -27,7 +26,15 @@ from target_apollo import logs
 from target_apollo.checkpoint import Checkpoint
 from target_apollo.collecting import collect_rarely
 from target_apollo.deletions import is_deleted
-from target_apollo.ending import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
+from target_apollo.ending import (
+    FAILED,
+    MISCONFIGURED,
+    RECORD_ERRORS,
+    Ending,
+    RunError,
+    ending_of,
+    verdict,
+)
 from target_apollo.environment import read_environment
 from target_apollo.intake import rejection_of, too_wide
 from target_apollo.objects import ObjectKind
@@ -42,6 +49,7 @@ from target_apollo.settings_schema import SCHEMA
 from target_apollo.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.stopping import Stopping
 from target_apollo.straight import StraightWay
+from target_apollo.stream_maps import guard_maps
 
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
 _NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
@@ -167,12 +175,21 @@ class TargetApollo(Target):
             "key_properties": tuple(message_dict.get("key_properties") or ()),
         }
         message_dict["schema"] = without_reject(message_dict["schema"])
-        super()._process_schema_message(message_dict)
+        try:
+            super()._process_schema_message(message_dict)
+        except MappingError as problem:
+            raise SettingsError(
+                [f"The setting 'stream_maps' can't be applied to stream '{stream}': {problem}"]
+            ) from None
+        guard_maps(self.mapper.stream_maps.get(stream, ()))
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
         # values of the same rows.
         for sink in self._sinks_to_clear:
             self.drain_one(sink)
             sink.clean_up()
+            follower = self._sinks_active.get(sink.stream_name)
+            if isinstance(sink, ApolloSink) and isinstance(follower, ApolloSink):
+                follower.follow(sink)
         self._sinks_to_clear = []
         self._straight[stream] = StraightWay.of(stream, self.mapper, self._sinks_active)
 
@@ -217,6 +234,11 @@ class TargetApollo(Target):
             self._reject_received(rejection_of(problem, stream, key_properties))
             return
         if not self.taken:
+            # A stream map leaves it out; its table holds it all the same.
+            for stream_map in self.mapper.stream_maps.get(stream, ()):
+                left_out_of = self._sinks_active.get(stream_map.stream_alias)
+                if isinstance(left_out_of, ApolloSink):
+                    left_out_of.is_unsure_of_keys()
             self.run.settle(self.receiving, Outcome.SKIPPED)
 
     def _leave_out(self, why: str) -> None:
@@ -232,9 +254,14 @@ class TargetApollo(Target):
             return
         for stream_map in self.mapper.stream_maps.get(message_dict["stream"], ()):
             sink = self._sinks_active.get(stream_map.stream_alias)
-            if isinstance(sink, ApolloSink):
-                self.drain_one(sink)
-                sink.move_vanished()
+            if not isinstance(sink, ApolloSink):
+                continue
+            if self.bookmark_properties(message_dict["stream"]):
+                # The tap sends only what changed, whatever version it calls active.
+                self.run.saying.sends_changes_only(sink.stream_name)
+                continue
+            self.drain_one(sink)
+            sink.move_vanished()
 
     def _reject_received(self, rejection: Rejection) -> None:
         for sink in self._sinks():
@@ -257,6 +284,8 @@ class TargetApollo(Target):
         if self.run.settings.on_record_error == "fail":
             raise InvalidInputLine(f"{sentence}.")
         self._checkpoint.next_record()
+        for sink in self._sinks():
+            sink.is_unsure_of_keys()
         self.run.rejecting.reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
         self.run.check_limits()
 
@@ -417,12 +446,11 @@ def main() -> None:
     """Entry point of ``target-apollo``."""
     try:
         TargetApollo.cli()
-    except (FileNotFoundError, PermissionError, json.JSONDecodeError) as problem:
-        # Only reading the file that --config names raises these here.
-        logging.getLogger(TargetApollo.name).error(
-            "The settings file given with --config can't be read: %s", problem
-        )
-        sys.exit(2)
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
-        logging.getLogger(TargetApollo.name).error("%s", logs.defect_text(defect))
-        sys.exit(FAILED)
+        # It imports this module.
+        from target_apollo.settings_sources import unusable_files
+
+        unusable = unusable_files(sys.argv[1:])
+        for sentence in unusable or [logs.defect_text(defect)]:
+            logging.getLogger(TargetApollo.name).error("%s", sentence)
+        sys.exit(MISCONFIGURED if unusable else FAILED)

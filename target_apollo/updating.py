@@ -22,7 +22,7 @@ from target_apollo.outcomes import Reason, Rejection
 from target_apollo.parallel import Parallel
 from target_apollo.pending_updates import Pending, Update
 from target_apollo.reckoning import Reckon, take_no_note, update_requests
-from target_apollo.refusals import custom_field_rejection, is_about_records
+from target_apollo.refusals import custom_field_rejection, is_about_record
 from target_apollo.update_method import UpdateMethod
 from target_apollo.update_parts import (
     Parts,
@@ -125,7 +125,7 @@ class Updater:
                     rest={} if body is one.parts.rest else one.parts.rest,
                 )
                 one.problem = one.problem or self._problem_of(one.update, body, result)
-            elif isinstance(result, RequestRefused) and _is_about_record(result):
+            elif isinstance(result, RequestRefused) and is_about_record(result):
                 self._refuse(one, result)
             elif isinstance(result, ApolloError):
                 failure = failure or result
@@ -300,7 +300,3 @@ def _leaves_open(one: Pending, refusal: RequestRefused) -> bool:
     """
     says_why = refusal.names_missing_record or refusal.named_ids or refusal.details
     return not says_why or (empties(one.parts) and not refusal.names_missing_record)
-
-
-def _is_about_record(refusal: RequestRefused) -> bool:
-    return is_about_records(refusal) or (refusal.status == 404 and refusal.names_missing_record)

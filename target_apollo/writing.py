@@ -7,15 +7,17 @@ and differs, settle.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.api import ApolloClient, ApolloError, RequestRefused
-from target_apollo.changes import left_to_write
+from target_apollo.changes import NOTHING, left_to_write
 from target_apollo.comparing import Comparer, Known
-from target_apollo.creating import create, why_unmatched
+from target_apollo.creating import Created, create, why_unmatched
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.finding import find_record
@@ -84,6 +86,8 @@ class Writer:
     _strays: Mapping[int, Json] = field(default_factory=dict)
     #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
     _rows: Mapping[int, Row] = field(default_factory=dict)
+    #: Whether a row may be compared with a record that the same flush has created.
+    _meets_again: bool = False
 
     def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> None:
         """Writes the rows of a flush, collapsed; all are settled when it returns.
@@ -100,7 +104,9 @@ class Writer:
         self._memory = memory
         self._strays = strays
         self._rows = {row.number: row for row in rows}
-        for wave in waves(self.target, rows):
+        in_order = waves(self.target, rows)
+        self._meets_again = len(in_order) > 1
+        for wave in in_order:
             self._write_wave(wave)
 
     def _write_wave(self, wave: Sequence[Row]) -> None:
@@ -142,7 +148,9 @@ class Writer:
         if self.mode is Mode.INSERT:
             return []
         return [
-            replace(update.row, apollo_id=update.apollo_id) for update in updates if update.changes
+            with_values(update.row, apollo_id=update.apollo_id)
+            for update in updates
+            if update.changes
         ]
 
     def _move_deleted(self, row: Row, record: Json | None, updates: list[Update]) -> None:
@@ -150,8 +158,13 @@ class Writer:
         if self.mode is not Mode.INSERT and row.apollo_id:
             updates.append(self.comparer.compare_whole(Known(row, row.apollo_id, None)))
             return
-        if record is None and row.match_key and self.mode is Mode.UPSERT:
+        if record is not None and row.number not in self._strays:
+            # Another row of the flush has just been written to it.
+            record = None
+        elif record is None and row.match_key and self.mode is Mode.UPSERT:
             record = find_record(self.client, self.target, row.match_key)
+            if record is not None and self.is_anothers(row, str(record["id"])):
+                record = None
         if record is None or self.mode is Mode.INSERT:
             self.settle(row, Outcome.SKIPPED, None, None, None)
         else:
@@ -198,19 +211,22 @@ class Writer:
         Returns the failure that ends the run, if there was one, after the other requests' rows
         have been taken care of.
         """
-        requests = create_requests(
-            self.target,
-            rows,
-            self.batch_size,
-            spare_existing=self.mode is Mode.INSERT,
-        )
+        requests = [
+            self._asking_for_little(request)
+            for request in create_requests(
+                self.target,
+                rows,
+                self.batch_size,
+                spare_existing=self.mode is Mode.INSERT,
+            )
+        ]
         self.reckon({self.target.create_endpoint: len(requests)})
         failure: ApolloError | None = None
         known: list[Known] = []
-        results = self.parallel.run(
-            [partial(create, self.client, self.target, request) for request in requests]
-        )
-        for request, result in zip(requests, results, strict=True):
+
+        def take(place: int, result: Created | Exception) -> None:
+            nonlocal failure
+            request = requests[place]
             if isinstance(result, ApolloError):
                 failure = failure or result
             elif isinstance(result, Exception):
@@ -220,7 +236,19 @@ class Writer:
                     self._take_answer(request, matched, updates, known)
                 for row, refusal in result.refused:
                     self._reject(row, rejection(self.target, None, refusal))
+
+        # Rows are settled while Apollo is at work on those of the next requests.
+        self.parallel.each(
+            [partial(create, self.client, self.target, request) for request in requests], take
+        )
         return self._compare(known, updates) or failure
+
+    def _asking_for_little(self, request: CreateRequest) -> CreateRequest:
+        """The request, for less than the whole records where nothing is written to them again."""
+        whole = self._meets_again or any(
+            left_to_write(self.target, request, row) for row in request.rows
+        )
+        return replace(request, whole=whole)
 
     def _take_answer(
         self,
@@ -248,7 +276,8 @@ class Writer:
     ) -> None:
         """Adds what bulk_create did not carry of a record that it made."""
         self.limits.created += 1
-        behind = left_to_write(self.target, request, row)
+        # For a request that needed no whole records that was asked already.
+        behind = left_to_write(self.target, request, row) if request.whole else NOTHING
         refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
         if behind or refused:
             updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
@@ -382,7 +411,7 @@ class Writer:
         if row.deleted and (refusal.deleted_ids or is_gone(apollo_id, refusal)):
             self.settle(row, Outcome.SKIPPED, None, None, None)
         elif can_recreate:
-            gone.append(replace(self._rows[row.number], apollo_id=None))
+            gone.append(with_values(self._rows[row.number], apollo_id=None))
         else:
             self._reject_record(row, apollo_id, rejection(self.target, apollo_id, refusal))
 
@@ -397,7 +426,9 @@ class Writer:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
             self.note_unwritable(update.changes.unwritable)
-        self.settle(update.row, outcome, update.apollo_id, None, _updated_at(answer))
+        # A row older than its record stays so: this write has not made their times the same.
+        updated_at = None if update.is_older else _updated_at(answer)
+        self.settle(update.row, outcome, update.apollo_id, None, updated_at)
 
     def _settle(self, row: Row, outcome: Outcome, answer: Json) -> None:
         self.settle(row, outcome, str(answer.get("id")), None, _updated_at(answer))
@@ -410,16 +441,19 @@ class Writer:
         is_there = why.reason not in (Reason.GONE, Reason.DELETED)
         self.settle(row, Outcome.REJECTED, apollo_id if is_there else None, why, None)
 
-    def know_id(self, row: Row, apollo_id: str) -> None:
-        """Notes which record a row is, for the contacts that name an account's domain."""
-        if row.match_key and self.target.kind is ObjectKind.ACCOUNTS:
-            self.directory.learn_account(row.match_key, apollo_id)
+    def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
+        """Notes which records rows are, for the contacts that name an account's domain."""
+        if self.target.kind is not ObjectKind.ACCOUNTS:
+            return
+        for row, apollo_id in rows:
+            if row.match_key and apollo_id:
+                self.directory.learn_account(row.match_key, apollo_id)
 
     def _know(self, row: Row, answer: Json) -> None:
         """Remembers Apollo's latest words on a record for later rows of the same flush."""
         apollo_id = str(answer.get("id"))
         self._known[apollo_id] = answer
-        self.know_id(row, apollo_id)
+        self.know_ids([(row, apollo_id)])
         if row.match_key and len(answer) > 1:
             self._known[row.match_key] = answer
 

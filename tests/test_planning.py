@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_values
 
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.planning import (
@@ -31,7 +32,7 @@ lists = st.lists(st.sampled_from(["A", "B", "C"]), unique=True).map(tuple)
 
 
 def numbered(rows: list[Row]) -> list[Row]:
-    return [replace(row, number=number) for number, row in enumerate(rows, start=1)]
+    return [with_values(row, number=number) for number, row in enumerate(rows, start=1)]
 
 
 def row_of(key: int, held: Values, custom: Values, names: tuple[str, ...]) -> Row:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_values
 
 from target_apollo import normalising
 from target_apollo.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
@@ -378,7 +378,7 @@ def test_a_key_that_would_spoil_the_log_is_shown_by_its_length(key: str) -> None
 
 
 def test_a_row_decides_about_the_records_that_it_stands_for() -> None:
-    row = replace(read({"id": 1, "email": EMAIL}), supersedes=(3, 5), number=9)
+    row = with_values(read({"id": 1, "email": EMAIL}), supersedes=(3, 5), number=9)
     assert row.numbers == (3, 5, 9)
 
 

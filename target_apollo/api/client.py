@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.api import endpoints
 from target_apollo.api.account_update import AccountUpdate
+from target_apollo.api.bodies import decode_body
+from target_apollo.api.created_records import decode_created_accounts, decode_created_contacts
 from target_apollo.api.custom_fields import (
     has_picklist,
     read_custom_fields,
@@ -23,7 +25,7 @@ from target_apollo.api.transport import Request
 from target_apollo.api.usage import read_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from target_apollo.api.bodies import JSON
     from target_apollo.api.quota import Windows
@@ -138,15 +140,18 @@ class ApolloClient:
         *,
         owner_id: str | None = None,
         label_names: Sequence[str] = (),
+        whole: bool = True,
     ) -> BulkCreated:
         """Create at most 100 contacts, find those that exist: POST /contacts/bulk_create.
 
         Owner and list names are arguments of the whole request (`owner_id`, `append_label_names`).
+        Without `whole`, created records come back as `CreatedRecord`s.
         """
         body: JSON = {"contacts": _bulk(contacts), "run_dedupe": True}
         if owner_id is not None:
             body["owner_id"] = owner_id
-        return self._create("contacts", body, label_names, endpoints.CREATE_CONTACTS)
+        decode = decode_body if whole else decode_created_contacts
+        return self._create("contacts", body, label_names, endpoints.CREATE_CONTACTS, decode)
 
     def contact(self, contact_id: str) -> JSON:
         """Return a contact: GET /contacts/{id}. A missing one is RequestRefused with status 422."""
@@ -195,14 +200,16 @@ class ApolloClient:
     # Accounts
 
     def create_accounts(
-        self, accounts: Sequence[JSON], *, label_names: Sequence[str] = ()
+        self, accounts: Sequence[JSON], *, label_names: Sequence[str] = (), whole: bool = True
     ) -> BulkCreated:
         """Create at most 100 accounts, find those that exist: POST /accounts/bulk_create.
 
-        With `run_dedupe` a name alone is a match, too: check what came back as existing.
+        With `run_dedupe` a name alone is a match, too: check what came back as existing. Without
+        `whole`, created records come back as `CreatedRecord`s.
         """
         body: JSON = {"accounts": _bulk(accounts), "run_dedupe": True}
-        return self._create("accounts", body, label_names, endpoints.CREATE_ACCOUNTS)
+        decode = decode_body if whole else decode_created_accounts
+        return self._create("accounts", body, label_names, endpoints.CREATE_ACCOUNTS, decode)
 
     def account(self, account_id: str) -> JSON:
         """Return an account: GET /accounts/{id}."""
@@ -272,8 +279,10 @@ class ApolloClient:
         endpoint: str,
         body: JSON | None = None,
         params: Mapping[str, Any] | None = None,
+        decode: Callable[[bytes], Any] = decode_body,
     ) -> Body:
-        return Body(endpoint, self._transport.send(Request(method, path, endpoint, body, params)))
+        request = Request(method, path, endpoint, body, params, decode)
+        return Body(endpoint, self._transport.send(request))
 
     def _record(
         self, method: str, name: str, record_id: str, endpoint: str, fields: JSON | None = None
@@ -288,13 +297,18 @@ class ApolloClient:
         return self._send("POST", f"/{name}/{action}", endpoint, body).records(name)
 
     def _create(
-        self, name: str, body: JSON, label_names: Sequence[str], endpoint: str
+        self,
+        name: str,
+        body: JSON,
+        label_names: Sequence[str],
+        endpoint: str,
+        decode: Callable[[bytes], Any],
     ) -> BulkCreated:
         # run_dedupe stands in every body: without it (Apollo's default) this makes duplicates, and
         # a request whose answer was lost could not be sent again.
         if label_names:
             body["append_label_names"] = list(label_names)
-        answer = self._send("POST", f"/{name}/bulk_create", endpoint, body)
+        answer = self._send("POST", f"/{name}/bulk_create", endpoint, body, decode=decode)
         return BulkCreated(
             answer.records(f"created_{name}"),
             answer.records(f"existing_{name}"),

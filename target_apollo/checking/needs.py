@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from target_apollo.api import endpoints
-from target_apollo.objects import ObjectKind
+from target_apollo.objects import LABEL_NAMES, NAMED_FIELDS, OBJECTS, ObjectKind
+from target_apollo.policy import ALL_OTHERS, FieldPolicy
 from target_apollo.rows import Mode
 from target_apollo.settings import Settings, object_of_name
 
@@ -28,7 +29,7 @@ class _Use:
 
     Attributes:
         only_for: What in a record or in Apollo leads to it; empty: no run goes without it.
-        setting: The setting that, once filled, makes every run use it.
+        setting: What of the settings, once asked for, no run goes on without; see `_asked_for`.
     """
 
     endpoint: str
@@ -64,13 +65,29 @@ _USES = (
         _ALL,
         "telling namesakes apart, and the policies fill_if_empty and newest",
     ),
-    _Use(endpoints.READ_ACCOUNT, _ACCOUNTS, _UPDATING, "the policies fill_if_empty and newest"),
+    _Use(
+        endpoints.READ_CONTACT,
+        _CONTACTS,
+        _UPDATING,
+        "the policies fill_if_empty and newest",
+        "reading",
+    ),
+    _Use(
+        endpoints.READ_ACCOUNT,
+        _ACCOUNTS,
+        _UPDATING,
+        "the policies fill_if_empty and newest",
+        "reading",
+    ),
     _Use(endpoints.SEARCH_CONTACTS, _CONTACTS, _ALL, "rows that a killed run left, and on_delete"),
     _Use(endpoints.FIELDS, _BOTH, _ALL, "custom fields", "custom_fields"),
     _Use(endpoints.TYPED_CUSTOM_FIELDS, _BOTH, _ALL, "picklists among the custom fields"),
     _Use(endpoints.USERS, _BOTH, _ALL, "owner_email"),
     _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _ALL, "account_stage"),
     _Use(endpoints.CONTACT_STAGES, _CONTACTS, _ALL, "contact_stage"),
+    _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _UPDATING, "on_delete", "deletion stage"),
+    _Use(endpoints.CONTACT_STAGES, _CONTACTS, _UPDATING, "on_delete", "deletion stage"),
+    _Use(endpoints.ADD_TO_LISTS, _BOTH, _UPDATING, "on_delete", "deletion list"),
     _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
     _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "rows that a killed run left, and on_delete"),
     # In mode upsert the lists of existing records are read first, to see what is missing.
@@ -113,13 +130,29 @@ def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
 def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, ...]:
     """What a sync of these objects wants, an entry per endpoint, required ones first."""
     modes = {kind: modes_of(settings, kind) for kind in ObjectKind if kind in kinds}
-    filled = {name for name in ("custom_fields", "lists") if getattr(settings, name)}
+    filled = _asked_for(settings)
     uses: dict[str, list[_Use]] = {}
     for use in _USES:
         if any(_applies(use, kind, modes) for kind in modes):
             uses.setdefault(use.endpoint, []).append(use)
     needs = [_need(endpoint, found, modes, filled) for endpoint, found in uses.items()]
     return tuple(sorted(needs, key=lambda need: not need.required))
+
+
+def _asked_for(settings: Settings) -> set[str]:
+    """What the settings make every run do, or every run that meets a row of that kind."""
+    policies = settings.field_policy
+    named = {name for target in OBJECTS.values() for name in target.fields}
+    named |= {name for names in NAMED_FIELDS.values() for name in names}
+    asked = {
+        "custom_fields": settings.custom_fields
+        or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
+        "lists": settings.lists,
+        "reading": {FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST} & {*policies.values()},
+        "deletion stage": settings.on_delete.stage,
+        "deletion list": settings.on_delete.list_name,
+    }
+    return {name for name, value in asked.items() if value}
 
 
 def _applies(use: _Use, kind: ObjectKind, modes: Mapping[ObjectKind, frozenset[Mode]]) -> bool:

@@ -20,13 +20,21 @@ Rooms, imports from top to bottom::
 """
 
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
-from target_apollo.ledger.keys import match_hash, payload_hash, source_key
-from target_apollo.ledger.links import HOLDING_VALUES, Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
+from target_apollo.ledger.links import (
+    DELETED,
+    HOLDING_VALUES,
+    Intent,
+    Link,
+    LinkOutcome,
+    LinkStatus,
+)
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.store import Ledger
 
 __all__ = [
+    "DELETED",
     "HOLDING_VALUES",
     "AnotherRunActive",
     "Intent",
@@ -40,5 +48,6 @@ __all__ = [
     "StreamLock",
     "match_hash",
     "payload_hash",
+    "payload_hash_of_texts",
     "source_key",
 ]

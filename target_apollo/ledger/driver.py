@@ -38,10 +38,18 @@ class ManyRows:
     def find(
         self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]
     ) -> Sequence[Any]:
-        """Run the statement with ``values``, then ``keys`` in the place of `KEYS`."""
+        """Run a query with ``values``, then ``keys`` in the place of `KEYS`, and give its rows."""
+        rows: Sequence[Any] = self._with_keys(database, values, keys).cursor.fetchall()
+        return rows
+
+    def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> None:
+        """Run a change with ``values``, then ``keys`` in the place of `KEYS`."""
+        self._with_keys(database, values, keys)
+
+    def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> Any:
         mark = "?" if database.dialect.name == "sqlite" else "%s"
         text = self._text(database.dialect).replace(KEYS, ", ".join([mark] * len(keys)))
-        return database.exec_driver_sql(text, (*values, *keys)).cursor.fetchall()
+        return database.exec_driver_sql(text, (*values, *keys))
 
     def _text(self, dialect: Dialect) -> str:
         if dialect.name not in self._texts:

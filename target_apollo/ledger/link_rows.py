@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.driver import KEYS, ManyRows, as_it_is, moments
-from target_apollo.ledger.links import CONFIRMED, Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.links import CONFIRMED, DELETED, Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
 
@@ -180,17 +180,8 @@ def save_outcomes(
         )
     _OUTCOME.execute(database, rows)
     written = [o.apollo_id for o in outcomes if o.status in _WRITTEN and o.apollo_id is not None]
-    links = apollo_links.c
-    others = update(apollo_links).where(
-        links.connection == connection,
-        links.object == object_,
-        links.run_id.is_distinct_from(run_id),
-        links.payload_hash.is_not(None),
-    )
     for some in chunks(written):
-        database.execute(
-            others.where(links.apollo_id.in_(some)).values(payload_hash=None, match_hash=None)
-        )
+        _OTHERS.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
 
 
 def delete_links(
@@ -259,6 +250,27 @@ _FIND_BY_APOLLO_ID = ManyRows(
         .order_by(_links.stream, _links.source_key)
     ),
 )
+
+
+# A change's parameters may not have the names of columns.
+_OTHERS = ManyRows(
+    ["of_connection", "of_object", "of_run", "deleted"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.run_id.is_distinct_from(bindparam("of_run")),
+            _links.payload_hash.is_not(None),
+            # A deleted row gave it nothing, and stays deleted.
+            _links.payload_hash.not_like(bindparam("deleted")),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .values(payload_hash=null(), match_hash=null())
+    ),
+)
+
+
 def _insert(dialect: str) -> Any:
     # Only the one that is used: PostgreSQL's takes long to load.
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)

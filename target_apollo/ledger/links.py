@@ -43,6 +43,8 @@ HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
 """After these Apollo holds the row's values, whose hash the link keeps."""
 CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
 """After these the record is in Apollo."""
+#: Begins what stands for the payload of a row that was deleted at its source.
+DELETED = "deleted:"
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -64,6 +66,11 @@ class Link(msgspec.Struct, frozen=True):
     confirmed, the one under which it was sent."""
     apollo_updated_at: str | None = None
     """Apollo's `updated_at` of the record, as it answered the last write."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the row was deleted at its source."""
+        return (self.payload_hash or "").startswith(DELETED)
 
     def holds(self, payload_hash: str) -> bool:
         """Say whether Apollo is known to hold exactly this payload, so that none need be sent."""

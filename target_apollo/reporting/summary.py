@@ -33,9 +33,9 @@ class RunReport:
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
 
-    def count(self, stream: str, outcome: Outcome) -> None:
-        """Counts a record's outcome."""
-        self.outcomes[stream][outcome] += 1
+    def count(self, stream: str, outcome: Outcome, number: int = 1) -> None:
+        """Counts records of a stream with one outcome."""
+        self.outcomes[stream][outcome] += number
 
     def count_rejected(self, stream: str, reason: Reason) -> None:
         """Counts a rejected record with its reason."""

@@ -77,9 +77,11 @@ def run(args: argparse.Namespace) -> int:
         return _refuse(str(error))
     try:
         listener = bound(args.host, args.port)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        # The socket's own words for a port above 65535.
+        why = getattr(error, "strerror", None) or error
         return _refuse(
-            f"The sandbox can't listen on {args.host}:{args.port}: {error.strerror or error}. "
+            f"The sandbox can't listen on {args.host}:{args.port}: {why}. "
             "Choose another --port; 0 takes a free one."
         )
     try:

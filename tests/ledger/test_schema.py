@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus
@@ -42,6 +43,21 @@ def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sq
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(2,)]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_links_are_found_by_their_apollo_id_without_a_look_at_all(
+    ledger_url: str, run_sql: Sql
+) -> None:
+    question = f"SELECT status FROM apollo_links WHERE apollo_id IN ('{ID_1}')"
+    if ledger_url.startswith("sqlite"):
+        plan = run_sql(f"EXPLAIN QUERY PLAN {question}")
+    else:
+        with psycopg.connect(ledger_url) as database:
+            # An empty table is read whole where that may be done.
+            database.execute("SET enable_seqscan = off")
+            plan = database.execute(f"EXPLAIN {question}").fetchall()
+    assert "apollo_links_by_apollo_id" in str(plan)
 
 
 @pytest.mark.usefixtures("version_0")

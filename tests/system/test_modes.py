@@ -75,6 +75,17 @@ def test_upsert_leaves_fields_alone_that_the_row_does_not_carry(apollo: Sandbox,
     assert apollo.store.contacts()[0]["title"] == "Kept by sales"
 
 
+def test_a_later_row_is_compared_with_what_the_same_flush_has_created(
+    apollo: Sandbox, sync: Run
+) -> None:
+    values = {"email": "a@b.com", "first_name": "Ann", "title": "Buyer", "phone_number": "+4930123"}
+
+    done = sync([schema("contacts"), *(record("contacts", id=n, **values) for n in (1, 2))])
+
+    assert done.records == {"received": 2, "created": 1, "unchanged": 1}
+    assert apollo.count("PATCH /contacts/{id}") == 0
+
+
 def test_a_second_run_of_the_same_rows_sends_no_write(apollo: Sandbox, sync: Run) -> None:
     rows = [schema("contacts"), *contacts(120)]
     sync(rows)
