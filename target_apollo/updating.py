@@ -141,7 +141,9 @@ class Updater:
     def _problem_of(self, update: Update, body: Json, answer: Json) -> Rejection | None:
         endpoint = self.target.update_endpoint
         missed = not_taken(self.target, update.row, body, answer, update.answer)
-        refused = custom_field_rejection(self.target, answer, endpoint)
+        # A record may still show what an earlier row's custom fields came to.
+        wrote_custom = CUSTOM_FIELDS in body
+        refused = custom_field_rejection(self.target, answer, endpoint) if wrote_custom else None
         return refused or (self._not_taken(update, missed, endpoint) if missed else None)
 
     # --- bulk_update, and what stands in for it where it is closed

@@ -368,7 +368,7 @@ class Writer:
             Known(
                 self._rows[update.row.number],
                 update.apollo_id,
-                self._known.get(update.apollo_id, update.answer),
+                self._known.get(update.apollo_id),
             )
             for update in updates
             if update.answer is not None
@@ -387,6 +387,7 @@ class Writer:
         )
         self.sample(updates)
         failure = updater.carry_out(updates)
+        self._forget({update.apollo_id for update, _ in (*updater.refused, *updater.rejected)})
         for update, refusal in updater.refused:
             self._take_refusal(update.row, update.apollo_id, refusal, gone)
         for update, reason in updater.rejected:
@@ -456,6 +457,12 @@ class Writer:
         self.know_ids([(row, apollo_id)])
         if row.match_key and len(answer) > 1:
             self._known[row.match_key] = answer
+
+    def _forget(self, apollo_ids: set[str]) -> None:
+        """Takes nothing for known of records to which a part of an update may have been written."""
+        if apollo_ids:
+            kept = self._known.items()
+            self._known = {key: one for key, one in kept if str(one.get("id")) not in apollo_ids}
 
 
 def _updated_at(answer: Json | None) -> str | None:

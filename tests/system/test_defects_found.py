@@ -310,3 +310,24 @@ def test_what_a_cut_off_creation_left_behind_is_written_though_a_policy_protects
     sync(rows, field_policy=policy)
 
     assert phones(apollo) == {"p1@a.com": ["+4915112345678"]}
+
+
+def test_what_a_rejected_row_left_behind_is_overwritten_by_the_row_after_it(
+    apollo: Sandbox, sync: Run
+) -> None:
+    note = apollo.store.add_custom_field("contact", "Note", "string")
+    apollo.store.workspace.fields[note["id"]]["text_field_max_length"] = 5
+    apollo.store.add_contact(email="p1@a.com", first_name="Right", title="Old")
+    noted = {"properties": {**STAGED["properties"], **dict.fromkeys(NAMES, {"type": "string"})}}
+    # Apollo stores the first row's name, and not its note, for which the row is rejected.
+    first = contact(1, first_name="Wrong", note="far too long")
+    second = contact(2, email="p1@a.com", first_name="Right", title="New")
+
+    done = sync([schema("contacts", noted), first, second], max_rejected_percent=100)
+
+    assert done.reasons == ["custom_field_refused"]
+    (one,) = apollo.store.contacts()
+    assert (one["first_name"], one["title"]) == ("Right", "New")
+
+
+NAMES = ("first_name", "title", "note")
