@@ -318,7 +318,7 @@ def test_what_a_rejected_row_left_behind_is_overwritten_by_the_row_after_it(
     note = apollo.store.add_custom_field("contact", "Note", "string")
     apollo.store.workspace.fields[note["id"]]["text_field_max_length"] = 5
     apollo.store.add_contact(email="p1@a.com", first_name="Right", title="Old")
-    noted = {"properties": {**STAGED["properties"], **dict.fromkeys(NAMES, {"type": "string"})}}
+    noted = {"properties": {**STAGED["properties"], **{key: {"type": "string"} for key in NAMES}}}
     # Apollo stores the first row's name, and not its note, for which the row is rejected.
     first = contact(1, first_name="Wrong", note="far too long")
     second = contact(2, email="p1@a.com", first_name="Right", title="New")
