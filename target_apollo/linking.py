@@ -84,6 +84,8 @@ class StreamLinks:
         self._keys: dict[int, str] = {}
         self._hashes: dict[int, str] = {}
         self._formers: Mapping[int, Former] = {}
+        #: Numbers of the rows of the flush that the ledger does not know.
+        self._new: set[int] = set()
         #: The run that first sent a row which no run has finished yet.
         self._left_by: dict[int, str] = {}
         self._lock = ledger.lock(connection, stream, run_id)
@@ -116,6 +118,7 @@ class StreamLinks:
             same_match=same_match,
         )
         known = [links.get(key) for key in self._keys.values()]
+        self._new = {row.number for row, link in zip(rows, known, strict=True) if link is None}
         outcomes = list(map(self._known_outcome, rows, known))
         shared = self._shared(known, outcomes)
         held = self._held_by_others(rows, known)
@@ -238,15 +241,21 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
+        creations: list[Intent] = []
         by_run: dict[str, dict[str, Intent]] = {}
         for row in rows:
-            # Cut off again, the row is still one that its first run may have created.
-            run_id = self._left_by.get(row.number, self._run_id)
             found_under = match_hash(row.match_key) if row.match_key else None
             key = self._key(row)
+            if row.apollo_id is None and row.number in self._new:
+                creations.append(Intent(key, None, found_under))
+                continue
+            # Cut off again, the row is still one that its first run may have created.
+            run_id = self._left_by.get(row.number, self._run_id)
             by_run.setdefault(run_id, {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
             )
+        if creations:
+            self._ledger.record_creations(*self._place, self._run_id, creations)
         for run_id, intents in by_run.items():
             self._ledger.record_intents(*self._place, run_id, list(intents.values()))
 

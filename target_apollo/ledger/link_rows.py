@@ -119,10 +119,34 @@ def save_intents(
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
+    _INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
+
+
+def save_new_intents(
+    database: Connection,
+    connection: str,
+    object_: str,
+    stream: str,
+    run_id: str,
+    intents: Sequence[Intent],
+) -> None:
+    """Add pending links for keys that have none; those that have got one since keep it."""
+    rows = _intent_rows(database, connection, object_, stream, run_id, intents)
+    _NEW_INTENT.execute(database, rows)
+
+
+def _intent_rows(
+    database: Connection,
+    connection: str,
+    object_: str,
+    stream: str,
+    run_id: str,
+    intents: Sequence[Intent],
+) -> list[tuple[Any, ...]]:
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
     status = LinkStatus.PENDING.value
-    rows = [
+    return [
         (
             stream,
             intent.source_key,
@@ -136,7 +160,6 @@ def save_intents(
         )
         for intent in intents
     ]
-    _INTENT.execute(database, rows)
 
 
 def save_outcomes(
@@ -315,20 +338,19 @@ def _outcome(dialect: str) -> Any:
     )
 
 
-_INTENT = ManyRows(
-    [
-        "stream",
-        "source_key",
-        "connection",
-        "object",
-        "apollo_id",
-        "status",
-        "run_id",
-        "match_hash",
-        "changed_at",
-    ],
-    _intent,
-)
+_INTENT_COLUMNS = [
+    "stream",
+    "source_key",
+    "connection",
+    "object",
+    "apollo_id",
+    "status",
+    "run_id",
+    "match_hash",
+    "changed_at",
+]
+_INTENT = ManyRows(_INTENT_COLUMNS, _intent)
+_NEW_INTENT = ManyRows(_INTENT_COLUMNS, lambda dialect: _insert(dialect).on_conflict_do_nothing())
 _OUTCOME = ManyRows(
     [
         "stream",

@@ -18,6 +18,9 @@ class LinkStatus(Enum):
         any of these ──outcome──▶ any but PENDING settled without a request, or rejected before one
         any of these ──drop──▶ (no link)          the Apollo record is gone
 
+    The intent to create a row of which the ledger knows nothing is kept apart (`creations`) and
+    becomes a PENDING link only if the run ends without its outcome.
+
     A link that is PENDING at the start of a run was left by a run that was killed, or whose
     answer was lost: the write may have happened or not. It has no payload hash, so the row is
     written again, which ``run_dedupe`` and the idempotence of updates make harmless.

@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
 
-VERSION = 2
+VERSION = 3
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -84,6 +84,19 @@ apollo_links = Table(
     Column("changed_at", UtcTime),
     Index("apollo_links_by_apollo_id", "apollo_id"),
     sqlite_with_rowid=False,
+)
+
+# Since version 3: creates that are under way, all of a flush in one row.
+apollo_creations = Table(
+    "apollo_creations",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("connection", Text, primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("intents", Text, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
 )
 
 apollo_runs = Table(

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import link_rows, runs
+from target_apollo.ledger import creations, link_rows, runs
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome
@@ -169,6 +169,23 @@ class Ledger:
         with self._changing(connection, stream) as database:
             link_rows.save_intents(database, connection, object, stream, run_id, intents)
 
+    def record_creations(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+        run_id: str,
+        intents: Sequence[Intent],
+    ) -> None:
+        """Note before their requests go out that keys without a link are about to get one.
+
+        Most of them have an outcome a moment later, so they cost the ledger one row together. What
+        is left of it becomes pending links with the stream's next outcomes, or, after a run that
+        was killed, with the next lock of the stream. Raises ``LockLost`` too.
+        """
+        with self._changing(connection, stream) as database:
+            creations.save(database, connection, object, stream, run_id, intents)
+
     def record_outcomes(
         self,
         connection: str,
@@ -181,6 +198,8 @@ class Ledger:
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(connection, stream) as database:
             link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
+            settled = {outcome.source_key for outcome in outcomes}
+            creations.settle(database, connection, object, stream, settled)
 
     def drop_links(
         self,
@@ -235,6 +254,7 @@ class Ledger:
 
         with self._writing("Writing") as database:
             self._locks.acquire(database, connection, stream, run_id)
+            creations.take_over(database, connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
         self._locks.hold(lock)
         return lock

@@ -10,10 +10,11 @@ from singer_sdk import typing as th
 from sqlalchemy import Row
 
 from target_apollo.ledger import Ledger, LinkStatus
+from target_apollo.ledger.creations import intents_of
 from target_apollo.ledger.database import Address
 from target_apollo.outcomes import Outcome
 from target_apollo.results.bookmark import bookmark_before
-from target_apollo.results.link_rows import read_links
+from target_apollo.results.link_rows import read_creations, read_links
 from target_apollo.results.stream import ResultStream
 from target_apollo.settings import SettingsError
 
@@ -80,6 +81,9 @@ class SyncResults(ResultStream):
         address = Address.of(url)
         with address.engine(read_only=True).connect() as database:
             bookmark = bookmark_before(address, database)
+            # Before the links, so that a create that ends meanwhile is told of last as it ended.
+            for creations in read_creations(address, database, since):
+                yield from _pending(creations)
             for row in read_links(address, database, since):
                 yield _record(row)
         if self.replication_method == "INCREMENTAL" and bookmark is not None:
@@ -123,6 +127,23 @@ def _record(row: Row[Any]) -> dict[str, Any]:
         "run_id": row.run_id,
         "changed_at": _text(row.changed_at),
     }
+
+
+def _pending(creations: Row[Any]) -> Iterable[dict[str, Any]]:
+    for intent in intents_of(creations):
+        yield {
+            "connection": creations.connection,
+            "object": creations.object,
+            "stream": creations.stream,
+            "source_key": intent.source_key,
+            "apollo_id": None,
+            "outcome": LinkStatus.PENDING.value,
+            "reason": None,
+            "first_synced_at": None,
+            "last_synced_at": None,
+            "run_id": creations.run_id,
+            "changed_at": _text(creations.changed_at),
+        }
 
 
 def _text(moment: datetime | None) -> str | None:

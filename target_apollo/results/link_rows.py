@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_
 
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.schema import apollo_links
+from target_apollo.ledger.schema import apollo_creations, apollo_links
 
 #: Links in memory at a time.
 PAGE = 5_000
@@ -48,3 +48,16 @@ def read_links(address: Address, database: Connection, since: datetime | None) -
         if len(rows) < PAGE:
             return
         page = wanted.where(tuple_(*_KEY) > tuple(rows[-1][: len(_KEY)]))
+
+
+def read_creations(address: Address, database: Connection, since: datetime | None) -> Sequence[Any]:
+    """Give the rows of creates that are no links yet: under way, or left by a killed run.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    wanted = select(apollo_creations)
+    if since is not None:
+        wanted = wanted.where(apollo_creations.c.changed_at >= since)
+    with address.errors_as_sentences("Reading"), database.begin():
+        return database.execute(wanted).all()

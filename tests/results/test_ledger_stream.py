@@ -35,12 +35,13 @@ def test_each_link_is_a_record_with_its_outcome(ledger: Ledger, load: Load) -> N
         LinkOutcome("5", LinkStatus.ERROR, error="unknown_name"),
     )
     ledger.record_intents(TEAM, "contact", "crm-contacts", "run-1", [Intent("6")])
+    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("7")])
 
     results = load(Loaded()).results
 
     assert {key: record["outcome"] for key, record in results.items()} == {
         "1": "created", "2": "updated", "3": "unchanged", "4": "existing", "5": "rejected",
-        "6": "pending",
+        "6": "pending", "7": "pending",
     }  # fmt: skip
     assert {key for key, record in results.items() if record["reason"]} == {"5"}
     first, rejected = results["1"], results["5"]
@@ -66,6 +67,21 @@ def test_the_second_run_gives_what_changed_since(ledger: Ledger, load: Load, run
     assert loaded.given == ["7", "8"]
     assert loaded.results["8"]["outcome"] == "rejected"
     assert len(loaded.results) == 20
+
+
+def test_a_create_under_way_is_pending_until_it_is_told_how_it_ended(
+    ledger: Ledger, load: Load
+) -> None:
+    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("1"), Intent("2")])
+    loaded = load(Loaded())
+    assert {key: one["outcome"] for key, one in loaded.results.items()} == {
+        "1": "pending", "2": "pending",
+    }  # fmt: skip
+    save(ledger, created("1"), created("2"))
+    loaded = load(loaded)
+    assert {key: one["outcome"] for key, one in loaded.results.items()} == {
+        "1": "created", "2": "created",
+    }  # fmt: skip
 
 
 def test_a_run_with_nothing_new_gives_nothing_and_keeps_its_bookmark_moving(
