@@ -6,20 +6,20 @@ ACTIVATE_VERSION (see `vanished`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from target_apollo.api import ApolloClient, RequestRefused
+from target_apollo.api import AnswerLost, ApolloClient, ApolloError, RequestRefused
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
 from target_apollo.linking import StreamLinks, deletion_mark
 from target_apollo.objects import ObjectKind, ObjectType
 from target_apollo.on_delete import OnDelete
 from target_apollo.outcomes import RecordError
-from target_apollo.refusals import is_about_record
+from target_apollo.refusals import is_about_record, is_gone
 from target_apollo.rows import Values
 from target_apollo.run import Run
-from target_apollo.vanished import SeenKeys, are_too_many, vanished
+from target_apollo.vanished import SeenKeys, are_too_many, began_earlier, vanished
 
 #: The property by which taps mark a row that was deleted.
 DELETED_AT = "_sdc_deleted_at"
@@ -65,6 +65,29 @@ class Place:
         return deletion_mark(self.values, self.lists)
 
 
+def saw_whole_table(
+    run: Run, stream: str, version: object, bookmark_properties: Sequence[str]
+) -> bool:
+    """Whether rows that a table no longer holds are looked for, after its tap called it whole.
+
+    That takes a run that has seen all of the table; it is said why one has not.
+
+    Args:
+        version: As ACTIVATE_VERSION has it.
+        bookmark_properties: Those of the stream's SCHEMA.
+    """
+    if not run.settings.on_delete:
+        return False
+    if bookmark_properties:
+        # The tap sends only what changed, whatever version it calls active.
+        run.saying.sends_changes_only(stream)
+        return False
+    began = began_earlier(version, run.report.started_at)
+    if began is not None:
+        run.saying.begun_earlier(stream, began)
+    return began is None
+
+
 def move_vanished(
     run: Run,
     target: ObjectType,
@@ -96,19 +119,38 @@ def move_vanished(
     for start in range(0, allowed, _BATCH):
         some = gone[start : min(start + _BATCH, allowed)]
         links.intend_moves(some)
-        confirmed = _move(run.client, target, place, [link.apollo_id or "" for link in some])
-        done = [link for link in some if link.apollo_id in confirmed]
-        links.note_moves(done, place.mark)
-        run.report.count_deleted(stream, len(done))
+        moved = _move(run.client, target, place, [link.apollo_id or "" for link in some])
+        done = [link for link in some if link.apollo_id in moved.confirmed]
+        if done:
+            links.note_moves(done, place.mark)
+            run.report.count_deleted(stream, len(done))
+        for apollo_id in moved.gone:
+            # Or each run would ask for it again.
+            links.drop(apollo_id)
     if allowed < len(gone):
         run.limits.updates_allowed(1)
 
 
-def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]) -> set[str]:
+@dataclass(frozen=True)
+class _Moved:
+    """Ids of records: those that Apollo moved, and those that it says it does not have.
+
+    What is in neither is tried again by the next run.
+    """
+
+    confirmed: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+    def __or__(self, other: _Moved) -> _Moved:
+        return _Moved(self.confirmed | other.confirmed, self.gone | other.gone)
+
+
+def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]) -> _Moved:
+    if not ids:
+        return _Moved()
     try:
         if place.lists:
-            client.add_to_lists(ids, place.lists, target.kind.value)
-            return set(ids)
+            return _put_on_lists(client, target, place.lists, ids)
         (field, stage_id) = next(iter(place.values.items()))
         if target.kind is ObjectKind.CONTACTS:
             answers = client.update_contact_stages(ids, stage_id or "")
@@ -118,10 +160,52 @@ def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]
         if not is_about_record(refusal):
             raise
         # One of them may be gone from Apollo too: the others are moved all the same.
+        gone = frozenset(one for one in ids if _names_as_gone(refusal, one, alone=len(ids) == 1))
+        if gone:
+            left = [one for one in ids if one not in gone]
+            return _Moved(gone=gone) | _move(client, target, place, left)
         if len(ids) == 1:
-            return set()
+            return _Moved()
         middle = len(ids) // 2
         return _move(client, target, place, ids[:middle]) | _move(
             client, target, place, ids[middle:]
         )
-    return {str(answer.get("id")) for answer in answers}
+    return _Moved(frozenset(str(answer.get("id")) for answer in answers))
+
+
+def _names_as_gone(refusal: RequestRefused, apollo_id: str, *, alone: bool) -> bool:
+    """Whether the refusal of a move says that Apollo does not have this very record.
+
+    A 404 that names no record may be about the endpoint.
+    """
+    unnamed = alone and refusal.status != 404 and not refusal.named_ids
+    return refusal.names_missing_record and (unnamed or apollo_id in refusal.named_ids)
+
+
+def _put_on_lists(
+    client: ApolloClient, target: ObjectType, names: tuple[str, ...], ids: list[str]
+) -> _Moved:
+    """Adds records to lists; all count as moved, as soon as Apollo knows one of them.
+
+    ``POST /labels/add_entity_ids_to_label_names`` ignores ids that it does not know, and answers
+    lists, not records: their only number, `cached_count`, is that of a whole list. So an answer
+    does not tell which records are on it. If Apollo knows none of them, it names no list, which
+    may be a lost answer as well; reading the records tells.
+    """
+    try:
+        client.add_to_lists(ids, names, target.kind.value)
+    except AnswerLost:
+        if any(_may_be_there(client, target, one) for one in ids):
+            raise
+        return _Moved(gone=frozenset(ids))
+    return _Moved(frozenset(ids))
+
+
+def _may_be_there(client: ApolloClient, target: ObjectType, apollo_id: str) -> bool:
+    try:
+        (client.contact if target.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
+    except RequestRefused as refusal:
+        return not is_gone(apollo_id, refusal)
+    except ApolloError:
+        return True
+    return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from target_apollo.ending import RunError
+from target_apollo.rejects import UNREADABLE_STREAM
 from target_apollo.reporting.summary import RunReport
 from target_apollo.settings import Settings
 
@@ -17,9 +19,8 @@ class Saying:
         self._settings = settings
         self._report = report
         self._logger = logger
-        self._deletions: set[str] = set()
-        self._changes_only: set[str] = set()
-        self._no_time: set[str] = set()
+        #: What was said of which stream.
+        self._said: set[tuple[object, str]] = set()
 
     def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
         """Says once per stream which properties have no place in Apollo.
@@ -64,10 +65,27 @@ class Saying:
             self._settings.max_records,
         )
 
+    def unreadable_again(self) -> None:
+        """Says once that lines come which were rejected because they are no messages."""
+        if self._is_new(Saying.unreadable_again):
+            self._logger.warning(
+                "Lines of the stream '%s' are left out: they were no Singer messages when they "
+                "came and are none now. Mend them where they come from.",
+                UNREADABLE_STREAM,
+            )
+
+    def own_rejects(self) -> None:
+        """Says once that the run reads the file into which it rejects."""
+        if self._is_new(Saying.own_rejects):
+            self._logger.warning(
+                "Records that this very run rejected come back on its input and are left out: it "
+                "reads the file that it appends to. 'apollo-sync replay' does that and takes out "
+                "what succeeds."
+            )
+
     def deletions_ignored(self, stream: str) -> None:
         """Says once per stream that deletions at the source change nothing in Apollo."""
-        if stream not in self._deletions:
-            self._deletions.add(stream)
+        if self._is_new(Saying.deletions_ignored, stream):
             self._logger.info(
                 "Stream '%s': rows are marked as deleted; their records stay as they are "
                 "(on_delete).",
@@ -76,8 +94,7 @@ class Saying:
 
     def no_time(self, stream: str, name: str) -> None:
         """Says once per stream that rows do not tell when they changed."""
-        if stream not in self._no_time:
-            self._no_time.add(stream)
+        if self._is_new(Saying.no_time, stream):
             self._logger.warning(
                 "Stream '%s': what stands in '%s' (setting updated_at_field) is no date and time "
                 "in ISO 8601; the policy 'newest' writes nothing of such rows to existing records.",
@@ -87,12 +104,26 @@ class Saying:
 
     def sends_changes_only(self, stream: str) -> None:
         """Says once per stream that a tap's ACTIVATE_VERSION tells nothing of the rows left out."""
-        if stream not in self._changes_only:
-            self._changes_only.add(stream)
+        if self._is_new(Saying.sends_changes_only, stream):
             self._logger.warning(
                 "Stream '%s' has bookmark_properties, so that rows which did not come are not "
                 "gone: no record was moved (on_delete). A table has to be sent whole for that.",
                 stream,
+            )
+
+    def begun_earlier(self, stream: str, began: datetime) -> None:
+        """Says once per stream that its table was begun before this run, which saw its end only.
+
+        Args:
+            began: When the tap began to read the table; UTC.
+        """
+        if self._is_new(Saying.begun_earlier, stream):
+            self._logger.warning(
+                "Stream '%s': its table was begun at %s UTC, before this run, so that an earlier "
+                "run may have read rows that did not come again: no record was moved (on_delete). "
+                "The next run that reads the table from its first row on does it.",
+                stream,
+                began.strftime("%Y-%m-%d %H:%M:%S"),
             )
 
     def vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
@@ -108,3 +139,9 @@ class Saying:
             stream,
             why,
         )
+
+    def _is_new(self, remark: object, stream: str = "") -> bool:
+        """Whether this was not said before, of the stream; it counts as said from now on."""
+        known = (remark, stream) in self._said
+        self._said.add((remark, stream))
+        return not known

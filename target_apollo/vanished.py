@@ -1,4 +1,9 @@
-"""Which rows a table no longer holds, when a tap has sent all of it (ACTIVATE_VERSION). Pure."""
+"""Which rows a table no longer holds, when a tap has sent all of it (ACTIVATE_VERSION). Pure.
+
+A tap that was cut off goes on where it stopped, so that a run may see the end of a table only. It
+keeps the table's version then, and taps take the time at which they began to read a table for that
+(epoch milliseconds): a version from before the run says that the run did not see all of it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,21 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 from target_apollo.ledger import Link
 
+#: A tap may begin its first table this long before the target is there. A pipe and Meltano start
+#: both at once, on one clock, and the target needs seconds; a cut-off run is begun again after
+#: minutes. To take a resumed table for a new one moves records that have their row; the other
+#: mistake only puts a move off, so the time is short.
+TAP_STARTS_WITHIN = timedelta(minutes=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+#: Versions that are a time: years 2001 to 2100. Others are counters or in another unit.
+_FIRST_VERSION = (datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
+_END_OF_VERSIONS = (datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
 #: More rows than this share of a stream gone at once: a broken query is likelier than a clean-up.
 _MOST_GONE_SHARE = 0.1
 _ALWAYS_ALLOWED = 10
@@ -43,6 +60,24 @@ class SeenKeys:
 def _digest(key: str) -> int:
     hashed = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(hashed, "big")
+
+
+def began_earlier(version: object, started_at: datetime) -> datetime | None:
+    """When the reading of a table began, if that was before this run; else None.
+
+    None too for a version that is no time of the years 2001 to 2100 in epoch milliseconds: nobody
+    knows then.
+
+    Args:
+        version: As ACTIVATE_VERSION has it.
+        started_at: When the run began; aware.
+    """
+    if isinstance(version, bool) or not isinstance(version, (int, Decimal)):
+        return None
+    if not _FIRST_VERSION <= version < _END_OF_VERSIONS:
+        return None
+    began = _EPOCH + int(version) * _MILLISECOND
+    return began if began < started_at - TAP_STARTS_WITHIN else None
 
 
 def vanished(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,8 @@ from tests.system.conftest import Message, TargetRun, record, schema
 Run = Callable[..., TargetRun]
 WHOLE: Message = {"type": "ACTIVATE_VERSION", "stream": "contacts", "version": 1}
 STAGES = "POST /contacts/update_stages"
+ACCOUNTS = "POST /accounts/bulk_update"
+LISTS = "POST /labels/add_entity_ids_to_label_names"
 
 
 def contact(number: int, **values: object) -> Message:
@@ -229,8 +232,7 @@ def test_of_a_hundred_that_are_moved_together_one_that_is_gone_costs_no_other(
 ) -> None:
     gone = f"stage:{a_stage(apollo)}"
     sync(whole_table(*range(20)), on_delete=gone)
-    lost = next(one for one in apollo.store.contacts() if one["email"] == "p7@a.com")
-    apollo.store.delete_contact(lost["id"])
+    delete(apollo, "p7@a.com")
 
     done = sync(whole_table(*range(10, 20)), on_delete=gone, max_updates=10)
 
@@ -249,3 +251,130 @@ def test_a_move_that_was_cut_off_is_made_by_the_next_run(apollo: Sandbox, sync: 
     sync(whole_table(1), on_delete=gone)
 
     assert stages(apollo)["p2@a.com"] == a_stage(apollo)
+
+
+def milliseconds(*, ago: float) -> int:
+    """What a tap calls the version of a table that it began to read so many seconds ago."""
+    return int((time.time() - ago) * 1000)
+
+
+def test_a_table_that_was_begun_before_the_run_moves_nothing(apollo: Sandbox, sync: Run) -> None:
+    gone = f"stage:{a_stage(apollo)}"
+    sync(whole_table(1, 2, 3), on_delete=gone)
+    # Cut off after the first two rows: the next run gets the third only.
+    sync(whole_table(1, 2)[:-1], on_delete=gone)
+
+    resumed = {**WHOLE, "version": milliseconds(ago=3600)}
+    done = sync([*whole_table(3)[:-1], resumed, resumed], on_delete=gone)
+
+    assert done.exit_code == 0
+    assert done.log.count("an earlier run may have read rows that did not come again") == 1
+    assert done.summary["deleted"] == {}
+    assert a_stage(apollo) not in stages(apollo).values()
+
+
+def test_the_next_whole_table_moves_what_a_resumed_one_left(apollo: Sandbox, sync: Run) -> None:
+    gone = f"stage:{a_stage(apollo)}"
+    sync(whole_table(1, 2, 3), on_delete=gone)
+    sync([*whole_table(3)[:-1], {**WHOLE, "version": milliseconds(ago=3600)}], on_delete=gone)
+
+    done = sync(
+        [*whole_table(1, 3)[:-1], {**WHOLE, "version": milliseconds(ago=2)}], on_delete=gone
+    )
+
+    assert done.summary["deleted"] == {"contacts": 1}
+    assert stages(apollo)["p2@a.com"] == a_stage(apollo)
+
+
+@pytest.mark.parametrize("place", ["stage", "list"])
+def test_a_vanished_row_whose_record_is_gone_too_is_forgotten(
+    apollo: Sandbox, sync: Run, place: str
+) -> None:
+    gone = f"{place}:{a_stage(apollo)}"
+    sync(whole_table(1, 2), on_delete=gone)
+    delete(apollo, "p2@a.com")
+
+    done = sync(whole_table(1), on_delete=gone)
+    again = sync(whole_table(1), on_delete=gone)
+
+    assert (done.exit_code, again.exit_code) == (0, 0)
+    assert done.summary["deleted"] == {}
+    assert sent(done)
+    assert not sent(again)
+
+
+def test_of_the_rows_that_vanished_with_their_records_those_that_are_there_go_on_the_list(
+    apollo: Sandbox, sync: Run
+) -> None:
+    gone = f"list:{a_stage(apollo)}"
+    sync(whole_table(1, 2, 3), on_delete=gone)
+    delete(apollo, "p2@a.com")
+
+    done = sync(whole_table(1), on_delete=gone)
+
+    assert done.exit_code == 0
+    listed = {str(one["email"]): len(one["label_ids"]) for one in apollo.store.contacts()}
+    assert listed == {"p1@a.com": 0, "p3@a.com": 1}
+
+
+def test_a_lost_answer_to_a_list_takes_no_record_for_gone(apollo: Sandbox, sync: Run) -> None:
+    gone = f"list:{a_stage(apollo)}"
+    sync(whole_table(1, 2), on_delete=gone)
+    apollo.inject(Fault(endpoint=LISTS, kind=FaultKind.RESET_BEFORE_WRITE, times=None))
+    assert sync(whole_table(1), on_delete=gone, max_retries=0).exit_code == 1
+    apollo.clear_faults()
+
+    done = sync(whole_table(1), on_delete=gone)
+
+    assert done.summary["deleted"] == {"contacts": 1}
+
+
+@pytest.mark.parametrize("place", ["stage", "list"])
+def test_a_vanished_account_whose_record_is_gone_too_is_forgotten(
+    apollo: Sandbox, sync: Run, place: str
+) -> None:
+    gone = f"{place}:{apollo.store.account_stages[-1]['name']}"
+    table = [schema("accounts"), record("accounts", id=1, domain="a.com", name="A")]
+    whole = {**WHOLE, "stream": "accounts"}
+    sync([*table, record("accounts", id=2, domain="b.com", name="B"), whole], on_delete=gone)
+    lost = next(one for one in apollo.store.accounts() if one["domain"] == "b.com")
+    with apollo.store.lock:
+        del apollo.store.account_by_id[str(lost["id"])]
+
+    done = sync([*table, whole], on_delete=gone)
+    again = sync([*table, whole], on_delete=gone)
+
+    assert (done.exit_code, again.exit_code) == (0, 0)
+    assert sent(done)
+    assert not sent(again)
+
+
+@pytest.mark.parametrize("place", ["", "stage"])
+@pytest.mark.parametrize("stream", [{}, {"stream": ["contacts"]}, {"stream": None}])
+def test_a_version_that_names_no_stream_moves_nothing(
+    apollo: Sandbox, sync: Run, place: str, stream: Message
+) -> None:
+    on_delete = {"on_delete": f"stage:{a_stage(apollo)}"} if place else {}
+    sync(whole_table(1, 2), **on_delete)
+
+    nameless = {"type": "ACTIVATE_VERSION", "version": 1, **stream}
+    done = sync([*whole_table(1)[:-1], nameless], **on_delete)
+
+    assert done.exit_code == 0
+    assert a_stage(apollo) not in stages(apollo).values()
+
+
+def delete(apollo: Sandbox, email: str) -> None:
+    """What a user of Apollo does."""
+    lost = next(one for one in apollo.store.contacts() if one["email"] == email)
+    apollo.store.delete_contact(lost["id"])
+
+
+def sent(done: TargetRun) -> list[str]:
+    """The endpoints that move records or look for them, as far as a run has used them."""
+    requests = done.summary["api"]["requests"]
+    return [
+        endpoint
+        for endpoint in (STAGES, ACCOUNTS, LISTS, "GET /contacts/{id}", "GET /accounts/{id}")
+        if requests.get(endpoint)
+    ]
