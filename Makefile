@@ -38,7 +38,7 @@ test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
 # then the newest on the newest.
-COMPAT_TESTS := tests/test_*.py tests/api tests/ledger tests/leads tests/replaying tests/reporting \
+COMPAT_TESTS := tests/test_*.py tests/api tests/checking tests/ledger tests/leads tests/login tests/replaying tests/reporting \
 	$(addprefix tests/system/test_,modes.py state.py singer_sdk.py bad_input.py)
 
 compat:

@@ -17,6 +17,9 @@ from target_apollo.cli import COMMANDS, main
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from target_apollo.settings import SettingsError
 from target_apollo.settings_sources import read_settings
+from tests.lent_sandbox import apollo as sandbox
+
+__all__ = ["sandbox"]  # fixture
 
 KEY = "k3y-that-must-not-be-seen"
 APOLLO_SYNC = Path(sys.executable).with_name("apollo-sync")
@@ -43,14 +46,6 @@ def served() -> Iterator[Sandbox]:
     keys = {KEY: None, f"{KEY}-scoped": ("api/v1/contacts/bulk_create",)}
     with running_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def sandbox(served: Sandbox) -> Iterator[Sandbox]:
-    before = served.options
-    served.reset_quota()
-    yield served
-    served.options = before
 
 
 # --- the program

@@ -19,10 +19,19 @@ from target_apollo.update_parts import (
     without_bulk,
     without_stages,
 )
-from tests.test_changes import CUSTOM, LISTS, apply, empty_record, new_record, rows, seen
+from tests.single_record import (
+    CUSTOM,
+    LISTS,
+    apply,
+    both,
+    contact,
+    empty_record,
+    new_record,
+    rows,
+    seen,
+)
 
 laws = settings(deadline=None, max_examples=60)
-both = pytest.mark.parametrize("target", [CONTACT, ACCOUNT], ids=lambda target: target.kind.value)
 STAGE = "c" * 24
 
 
@@ -133,10 +142,6 @@ def test_without_bulk_update_nothing_is_forgotten(target: ObjectType, data: st.D
 
 
 # --- cases
-
-
-def contact(**own: Any) -> Json:
-    return {**empty_record(CONTACT), **own}
 
 
 def parts_of(target: ObjectType, values: Values, before: Json | None, **own: Any) -> Parts:

@@ -1,21 +1,39 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from target_apollo.api import ApiKeyAuth, ApolloClient, Transport, Wait
+from tests.lent_sandbox import apollo
 
-from .logins import apollo, logins, path, served_apollo
+from .logins import logins, path, served
 from .server import Server
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+__all__ = ["apollo", "logins", "path", "served"]  # fixtures
 
-__all__ = ["apollo", "logins", "path", "served_apollo"]  # fixtures
+Connect = Callable[..., Transport]
 
 KEY = "k3y-that-must-not-be-seen"
+
+
+@contextmanager
+def connecting(**defaults: Any) -> Iterator[Connect]:
+    """Makes transports with these settings, of which any can be given another value."""
+    made: list[Transport] = []
+
+    def connect(**settings: Any) -> Transport:
+        made.append(Transport(**{**defaults, **settings}))
+        return made[-1]
+
+    try:
+        yield connect
+    finally:
+        for transport in made:
+            transport.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,34 +60,24 @@ def waits() -> list[Wait]:
 
 
 @pytest.fixture
-def connect(
-    server: Server, stop: threading.Event, waits: list[Wait]
-) -> Iterator[Callable[..., Transport]]:
+def connect(server: Server, stop: threading.Event, waits: list[Wait]) -> Iterator[Connect]:
     """Make a transport to the server; settings can be given by name."""
-    made: list[Transport] = []
-
-    def connect(**settings: Any) -> Transport:
-        defaults: dict[str, Any] = {
-            "api_url": server.url,
-            "auth": ApiKeyAuth(KEY),
-            "max_retries": 2,
-            "request_timeout_seconds": 5,
-            "max_wait_seconds": 5,
-            "parallel_requests": 4,
-            "stop": stop,
-            "on_wait": waits.append,
-            "backoff_base_seconds": 0.001,
-        }
-        made.append(Transport(**{**defaults, **settings}))
-        return made[-1]
-
-    yield connect
-    for transport in made:
-        transport.close()
+    with connecting(
+        api_url=server.url,
+        auth=ApiKeyAuth(KEY),
+        max_retries=2,
+        request_timeout_seconds=5,
+        max_wait_seconds=5,
+        parallel_requests=4,
+        stop=stop,
+        on_wait=waits.append,
+        backoff_base_seconds=0.001,
+    ) as connect:
+        yield connect
 
 
 @pytest.fixture
-def transport(connect: Callable[..., Transport]) -> Transport:
+def transport(connect: Connect) -> Transport:
     return connect()
 
 

@@ -101,19 +101,9 @@ def signed(token: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def served_apollo() -> Iterator[Sandbox]:
+def served() -> Iterator[Sandbox]:
     with running_sandbox(SandboxOptions(strict=True)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def apollo(served_apollo: Sandbox) -> Iterator[Sandbox]:
-    options = served_apollo.options
-    served_apollo.reset_log()
-    served_apollo.reset_quota()
-    yield served_apollo
-    served_apollo.options = options
-    served_apollo.clear_faults()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from target_apollo.api import ApolloClient, ApolloError, Transport, Wait
 
 from .conftest import KEY
+from .exchanges import LOST
 from .server import Fault, Reply, Server
-from .test_transport import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,10 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,7 @@ from target_apollo.api import (
 )
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
 
-Connect = Callable[..., Transport]
+from .conftest import Connect, connecting
 
 MINUTE = 2.0
 WINDOWS = (MINUTE, 3_600.0, 86_400.0)
@@ -55,38 +54,20 @@ def apollo(running: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def stop() -> threading.Event:
-    return threading.Event()
-
-
-@pytest.fixture
-def waits() -> list[Wait]:
-    return []
-
-
-@pytest.fixture
 def connect(apollo: Sandbox, stop: threading.Event, waits: list[Wait]) -> Iterator[Connect]:
-    made: list[Transport] = []
-
-    def connect(key: str = "sandbox", **settings: Any) -> Transport:
-        defaults: dict[str, Any] = {
-            "api_url": apollo.url,
-            "auth": ApiKeyAuth(key),
-            "max_retries": 2,
-            "request_timeout_seconds": 20,
-            "max_wait_seconds": 60,
-            "parallel_requests": 8,
-            "stop": stop,
-            "on_wait": waits.append,
-            "backoff_base_seconds": 0.01,
-            "window_seconds": WINDOWS,
-        }
-        made.append(Transport(**{**defaults, **settings}))
-        return made[-1]
-
-    yield connect
-    for transport in made:
-        transport.close()
+    with connecting(
+        api_url=apollo.url,
+        auth=ApiKeyAuth("sandbox"),
+        max_retries=2,
+        request_timeout_seconds=20,
+        max_wait_seconds=60,
+        parallel_requests=8,
+        stop=stop,
+        on_wait=waits.append,
+        backoff_base_seconds=0.01,
+        window_seconds=WINDOWS,
+    ) as connect:
+        yield connect
 
 
 def send(transport: Transport, requests: int, threads: int = 8) -> None:
@@ -244,7 +225,7 @@ def test_statistics_that_cannot_be_had_cost_one_try_and_hold_nothing_up(
 
 
 def test_a_key_that_may_not_read_the_statistics_can_write(connect: Connect) -> None:
-    assert connect("scoped", learns_limits=True).send(ASK).status == 200
+    assert connect(auth=ApiKeyAuth("scoped"), learns_limits=True).send(ASK).status == 200
 
 
 # --- somebody else on the team

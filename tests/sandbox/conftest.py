@@ -11,6 +11,9 @@ import requests
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from target_apollo.sandbox.windows import Plan
+from tests.lent_sandbox import apollo
+
+__all__ = ["apollo"]  # fixture
 
 _numbers = itertools.count(1)
 
@@ -62,16 +65,6 @@ class Client:
 def served() -> Iterator[Sandbox]:
     with running_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def apollo(served: Sandbox) -> Iterator[Sandbox]:
-    """The module's sandbox; options that a test changes and faults it orders end with it."""
-    options = served.options
-    served.reset_log()
-    yield served
-    served.options = options
-    served.clear_faults()
 
 
 @pytest.fixture

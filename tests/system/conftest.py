@@ -9,7 +9,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox.windows import Plan
 from target_apollo.target import TargetApollo
 
 Message = dict[str, Any]
@@ -38,6 +39,13 @@ CONTACT_SCHEMA = {
         "contact_stage": {"type": ["string", "null"]},
         "label_names": {"type": ["array", "null"], "items": {"type": "string"}},
         "apollo_id": {"type": ["string", "null"]},
+    }
+}
+#: With the time of a row's last change.
+DATED = {
+    "properties": {
+        **CONTACT_SCHEMA["properties"],
+        "updated_at": {"type": ["string", "null"]},
     }
 }
 ACCOUNT_SCHEMA = {
@@ -68,6 +76,10 @@ def record(stream: str, **values: Any) -> Message:
     return {"type": "RECORD", "stream": stream, "record": values}
 
 
+def contact(number: int, **values: Any) -> Message:
+    return record("contacts", **{"id": number, "email": f"p{number}@a.com", **values})
+
+
 def state(value: Any) -> Message:
     return {"type": "STATE", "value": value}
 
@@ -95,6 +107,9 @@ class TargetRun:
         return [reject["record"]["_reject"]["reason"] for reject in self.rejects]
 
 
+Run = Callable[..., TargetRun]
+
+
 def read_rejects(path: Path) -> list[Message]:
     if not path.exists():
         return []
@@ -107,9 +122,34 @@ def lines_of(messages: Iterable[Message | str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
 
 
+def sent_anew(messages: Iterable[Message | str] | bytes, folder: Path) -> bytes:
+    """What a target is sent, in a folder where nothing of the run before it is left."""
+    for name in ("rejects.singer", "summary.json"):
+        (folder / name).unlink(missing_ok=True)
+    return messages if isinstance(messages, bytes) else lines_of(messages)
+
+
+def left_behind(folder: Path, exit_code: int, states: Sequence[str | bytes], log: str) -> TargetRun:
+    summary = folder / "summary.json"
+    return TargetRun(
+        exit_code=exit_code,
+        states=[json.loads(line) for line in states],
+        log=log,
+        summary=json.loads(summary.read_text()) if summary.exists() else {},
+        rejects=read_rejects(folder / "rejects.singer"),
+    )
+
+
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
     with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def free() -> Iterator[Sandbox]:
+    """A sandbox that is not in the way of a thousand requests."""
+    with running_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
         yield sandbox
 
 
@@ -137,16 +177,12 @@ def target_config(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def sync(
-    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
-) -> Callable[..., TargetRun]:
+def sync(apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]) -> Run:
     """Runs the target inside the test, against the sandbox over its socket: no process to start."""
 
     def run(messages: Iterable[Message | str] | bytes, **settings: Any) -> TargetRun:
         config = target_config(settings.pop("sandbox", apollo), **settings)
-        for name in ("rejects.singer", "summary.json"):
-            (tmp_path / name).unlink(missing_ok=True)
-        sent = messages if isinstance(messages, bytes) else lines_of(messages)
+        sent = sent_anew(messages, tmp_path)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         out, log = io.StringIO(), io.StringIO()
         listener = logging.StreamHandler(log)
@@ -160,28 +196,18 @@ def sync(
             logging.getLogger("target-apollo").removeHandler(listener)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        return TargetRun(
-            exit_code=exit_code,
-            states=[json.loads(line) for line in out.getvalue().splitlines()],
-            log=log.getvalue(),
-            summary=json.loads((tmp_path / "summary.json").read_text()),
-            rejects=read_rejects(tmp_path / "rejects.singer"),
-        )
+        return left_behind(tmp_path, exit_code, out.getvalue().splitlines(), log.getvalue())
 
     return run
 
 
 @pytest.fixture
-def run_target(
-    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
-) -> Callable[..., TargetRun]:
+def run_target(apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]) -> Run:
     """Runs ``target-apollo`` as a process with the messages on its standard input."""
 
     def run(messages: Iterable[Message | str] | bytes, **settings: Any) -> TargetRun:
         config = target_config(settings.pop("sandbox", apollo), **settings)
-        for name in ("rejects.singer", "summary.json"):
-            (tmp_path / name).unlink(missing_ok=True)
-        sent = messages if isinstance(messages, bytes) else lines_of(messages)
+        sent = sent_anew(messages, tmp_path)
         done = subprocess.run(
             [sys.executable, "-m", "target_apollo", "--config", str(config)],
             input=sent,
@@ -190,13 +216,8 @@ def run_target(
             cwd=tmp_path,
             check=False,
         )
-        summary = tmp_path / "summary.json"
-        return TargetRun(
-            exit_code=done.returncode,
-            states=[json.loads(line) for line in done.stdout.splitlines()],
-            log=done.stderr.decode(),
-            summary=json.loads(summary.read_text()) if summary.exists() else {},
-            rejects=read_rejects(tmp_path / "rejects.singer"),
+        return left_behind(
+            tmp_path, done.returncode, done.stdout.splitlines(), done.stderr.decode()
         )
 
     return run

@@ -15,6 +15,18 @@ from target_apollo.sandbox.options import (
     UnknownId,
 )
 
+#: Faults after which nobody knows whether the request was carried out.
+LOST = [
+    FaultKind.ERROR_BEFORE_WRITE,
+    FaultKind.ERROR_AFTER_WRITE,
+    FaultKind.RESET_BEFORE_WRITE,
+    FaultKind.RESET_AFTER_WRITE,
+    FaultKind.TRUNCATED_BODY,
+    FaultKind.GARBAGE_BODY,
+    FaultKind.EMPTY_BODY,
+    FaultKind.HTML_PAGE,
+    FaultKind.RECORDS_LEFT_OUT,
+]
 _NO_LIMIT = 10**9
 #: Where an answer that leaves records out is a lost answer; a search may find less.
 _LEFT_OUT = (

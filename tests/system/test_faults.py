@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from tests.system.conftest import TargetRun, record, schema, state
-
-Run = Callable[..., TargetRun]
+from tests.system.conftest import Run, contact, schema, state
+from tests.system.fault_mix import LOST
 
 CREATE = "POST /contacts/bulk_create"
 UPDATE = "PATCH /contacts/{id}"
-
-
-def contact(number: int, **values: object) -> dict[str, object]:
-    return record("contacts", id=number, email=f"p{number}@a.com", **values)
-
-
-LOST = [
-    FaultKind.ERROR_BEFORE_WRITE,
-    FaultKind.ERROR_AFTER_WRITE,
-    FaultKind.RESET_BEFORE_WRITE,
-    FaultKind.RESET_AFTER_WRITE,
-    FaultKind.TRUNCATED_BODY,
-    FaultKind.GARBAGE_BODY,
-    FaultKind.EMPTY_BODY,
-    FaultKind.HTML_PAGE,
-    FaultKind.RECORDS_LEFT_OUT,
-]
 
 
 @pytest.mark.parametrize("mode", ["insert", "upsert"])

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from tests.system.conftest import CONTACT_SCHEMA, TargetRun, record, schema
+from tests.system.conftest import CONTACT_SCHEMA, DATED, Run, TargetRun, record, schema
 
-Run = Callable[..., TargetRun]
 READ = "GET /contacts/{id}"
-
-
-DATED = {
-    "properties": {
-        **CONTACT_SCHEMA["properties"],
-        "updated_at": {"type": ["string", "null"]},
-    }
-}
 
 
 def contact(**values: object) -> dict[str, object]:

@@ -31,6 +31,19 @@ def rows() -> bytes:
     return lines_of(found)
 
 
+def log_of(config: Path) -> bytes:
+    """Runs the impatient target; what it wrote to standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, "--config", str(config)],
+        input=rows(),
+        capture_output=True,
+        timeout=120,
+        cwd=config.parent,
+        check=True,
+    )
+    return done.stderr
+
+
 def slowly(apollo: Sandbox, seconds: float) -> None:
     apollo.inject(Fault(CREATE, FaultKind.SLOW, seconds=seconds))
 
@@ -101,37 +114,21 @@ def test_a_log_has_a_line_now_and_then_also_in_a_long_flush(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:
     slowly(apollo, 2.0)
-    config = target_config(apollo)
-    done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, "--config", str(config)],
-        input=rows(),
-        capture_output=True,
-        timeout=120,
-        cwd=config.parent,
-        check=True,
-    )
+    log = log_of(target_config(apollo))
 
-    lines = [line for line in done.stderr.decode().splitlines() if "Progress: " in line]
+    lines = [line for line in log.decode().splitlines() if "Progress: " in line]
     assert len(lines) >= 2
     assert any("Progress: read 21, written 0, rejected 1" in line for line in lines)
-    assert b"\x1b[K" not in done.stderr
+    assert b"\x1b[K" not in log
 
 
 def test_a_log_has_lines_while_the_run_waits_for_quota(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:
     apollo.inject(Fault(CREATE, FaultKind.RATE_LIMITED, retry_after=2))
-    config = target_config(apollo)
-    done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, "--config", str(config)],
-        input=rows(),
-        capture_output=True,
-        timeout=120,
-        cwd=config.parent,
-        check=True,
-    )
+    log = log_of(target_config(apollo))
 
-    lines = [line for line in done.stderr.decode().splitlines() if "Progress: " in line]
+    lines = [line for line in log.decode().splitlines() if "Progress: " in line]
     assert any("waiting until" in line and CREATE in line for line in lines)
 
 
@@ -140,16 +137,9 @@ def test_progress_shows_no_personal_data(
 ) -> None:
     slowly(apollo, 1.0)
     config = target_config(apollo)
-    done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, "--config", str(config)],
-        input=rows(),
-        capture_output=True,
-        timeout=120,
-        cwd=config.parent,
-        check=True,
-    )
+    log = log_of(config)
 
-    assert b"@firm" not in done.stderr
+    assert b"@firm" not in log
     summary = json.loads((config.parent / "summary.json").read_text())
     assert summary["records"]["created"] == 20
 

@@ -1,0 +1,118 @@
+"""Rows of any kind, and Apollo as far as a single record goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from target_apollo import normalising
+from target_apollo.changes import Changes, changes
+from target_apollo.objects import ACCOUNT, CONTACT, Compare, Field, Json, ObjectType
+from target_apollo.rows import Row, Values
+
+both = pytest.mark.parametrize("target", [CONTACT, ACCOUNT], ids=lambda target: target.kind.value)
+LISTS = {"A": "1" * 24, "B": "2" * 24, "C": "3" * 24}
+CUSTOM = ("4" * 24, "5" * 24)
+PHONE_TYPES = {
+    "direct_phone": "work_direct",
+    "corporate_phone": "work_hq",
+    "mobile_phone": "mobile",
+    "home_phone": "home",
+    "other_phone": "other",
+}
+words = st.sampled_from(["x", "Y", "Größe", "1 Pine St, San Francisco"])
+phones = st.from_regex(r"\+[1-9][0-9]{6,9}", fullmatch=True)
+ids = st.sampled_from(["a" * 24, "b" * 24])
+pages = st.sampled_from(["https://www.linkedin.com/in/ada/", "linkedin.com/in/bob"])
+
+
+def values_of(field: Field) -> st.SearchStrategy[str | None]:
+    if field.compare is Compare.EMAIL:
+        return st.sampled_from(["ada@example.com", "bob@example.com"])
+    if field.compare is Compare.DOMAIN:
+        return st.sampled_from(["example.com", "example.org"])
+    if field.compare is Compare.PHONE:
+        return st.none() | phones
+    if field.compare is Compare.URL:
+        return st.none() | pages
+    return st.none() | (ids if field.normalise is normalising.apollo_id else words)
+
+
+def written_fields(target: ObjectType) -> list[Field]:
+    """The fields that an update can reach; a plain phone number beside typed ones is a case."""
+    untyped = {"phone_number"} if target is CONTACT else set()
+    return [
+        field
+        for field in target.fields.values()
+        if field.name not in untyped and (field.update or field.bulk)
+    ]
+
+
+@st.composite
+def rows(draw: st.DrawFn, target: ObjectType) -> Row:
+    values: Values = draw(
+        st.fixed_dictionaries(
+            {}, optional={field.name: values_of(field) for field in written_fields(target)}
+        )
+    )
+    custom: Values = draw(st.dictionaries(st.sampled_from(CUSTOM), st.none() | words))
+    lists = draw(st.lists(st.sampled_from(list(LISTS)), unique=True))
+    return Row(1, (1,), values.get(target.match_field), values, custom, tuple(lists))
+
+
+def empty_record(target: ObjectType) -> Json:
+    record: Json = {"id": "f" * 24, "typed_custom_fields": {}, "label_ids": []}
+    record.update({field.read: None for field in target.fields.values() if field.read})
+    return {**record, "phone_numbers": [], "contact_emails": []} if target is CONTACT else record
+
+
+def contact(**own: Any) -> Json:
+    return {**empty_record(CONTACT), **own}
+
+
+def apply(target: ObjectType, record: Json, sent: dict[str, Any]) -> Json:
+    """The record after PATCH, PUT or bulk_update; Apollo empties what is sent empty."""
+    after = {**record}
+    shown_as = {
+        name: field.read
+        for field in target.fields.values()
+        for name in (field.create, field.update, field.bulk)
+        if name and field.read
+    }
+    for name, value in sent.items():
+        if name == "typed_custom_fields":
+            after[name] = {**after[name], **value}  # type: ignore[dict-item]
+        elif target is CONTACT and name in (*PHONE_TYPES, "phone"):
+            kind = PHONE_TYPES.get(name, "other")
+            numbers: list[Json] = after["phone_numbers"]  # type: ignore[assignment]
+            after["phone_numbers"] = [one for one in numbers if one["type"] != kind] + (
+                [{"type": kind, "raw_number": value, "sanitized_number": f"00{value}"}]
+                if value
+                else []
+            )
+        elif shown_as.get(name):
+            after[shown_as[name]] = value or None
+    return after
+
+
+def carry_out(target: ObjectType, record: Json, needed: Changes) -> Json:
+    after = apply(target, apply(target, record, needed.update), needed.bulk)
+    on: list[str] = after["label_ids"]  # type: ignore[assignment]
+    return {**after, "label_ids": [*on, *(LISTS[name] for name in needed.lists)]}
+
+
+def seen(target: ObjectType, needed: Changes) -> Changes:
+    """The changes without the one field that Apollo never shows again."""
+    blind = {f.update for f in target.fields.values() if f.compare is Compare.BLIND}
+    update = {name: value for name, value in needed.update.items() if name not in blind}
+    return Changes(update, needed.bulk, needed.lists)
+
+
+def new_record(target: ObjectType, row: Row) -> Json:
+    return carry_out(target, empty_record(target), changes(target, row, None, {}))
+
+
+def needed_by(target: ObjectType, values: Values, record: Json) -> Changes:
+    return changes(target, Row(1, (1,), None, values), record, LISTS)
