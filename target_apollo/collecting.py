@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 
-#: New objects after which the youngest are looked through. A flush holds up to a hundred thousand,
-#: and each request leaves some behind that only the collector frees.
-_NEW_OBJECTS = 10_000
+#: New objects after which the youngest are looked through. A flush holds some ten thousand, and
+#: each request leaves a few behind that only the collector frees.
+_NEW_OBJECTS = 100_000
 
 
 def collect_rarely() -> None:

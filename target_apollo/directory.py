@@ -29,12 +29,18 @@ class Directory:
 
     Args:
         labels: Property of a stream -> label of the custom field, where they differ.
+        before_asking: Called before each request, whose answer is waited for.
     """
 
     def __init__(
-        self, client: ApolloClient, labels: Mapping[str, str], logger: logging.Logger
+        self,
+        client: ApolloClient,
+        labels: Mapping[str, str],
+        logger: logging.Logger,
+        before_asking: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
+        self._asked = client
+        self._before_asking = before_asking
         self._labels = labels
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
@@ -42,6 +48,11 @@ class Directory:
         self.several_accounts: dict[str, list[str]] = {}
         self._lists: dict[str, dict[str, str]] | None = None
         self._unknown_owners: dict[str, str | None] = {}
+
+    @property
+    def _client(self) -> ApolloClient:
+        self._before_asking()
+        return self._asked
 
     def resolve(self, name: str, value: str) -> str | None:
         """The id that a property such as ``owner_email`` or ``contact_stage`` stands for.

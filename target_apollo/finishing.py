@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from target_apollo.checkpoint import Checkpoint
 from target_apollo.ending import Ending, RunError, ending_of, verdict
 from target_apollo.passing_state import PassingState
@@ -39,6 +41,9 @@ class Finishing:
         if self._finished:
             return ending
         self._finished = True
+        with suppress(Exception):
+            # What was confirmed of it counts; why the run ends is known already.
+            self._run.under_way.finish()
         try:
             self._state.pass_on(last=True)
             self._run.rejecting.keep()

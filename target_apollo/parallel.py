@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from target_apollo.api import RunStopped
+from target_apollo.under_way import Flow, finish
 
 T = TypeVar("T")
 
@@ -39,13 +40,15 @@ class Parallel:
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """The result of each call in the order given, or the exception that it raised."""
         results: list[T | Exception] = []
-        self.each(calls, lambda _, result: results.append(result))
+        finish(self.each(calls, lambda _, result: results.append(result)))
         return results
 
     def each(
         self, calls: Sequence[Callable[[], T]], take: Callable[[int, T | Exception], None]
-    ) -> None:
+    ) -> Flow[None]:
         """Hands results over in the order of the calls, while later ones are still under way.
+
+        Yields when all calls are on their way, before it waits for the first.
 
         Args:
             take: Gets the place of a call and its result, or the exception that it raised. If this
@@ -53,6 +56,8 @@ class Parallel:
         """
         futures = [self._pool.submit(call) for call in calls]
         try:
+            if futures:
+                yield
             for place, future in enumerate(futures):
                 self._wait_for([future])
                 problem = _problem_of(future)

@@ -49,8 +49,8 @@ class PassingState:
         interval = self._run.settings.state_interval_seconds
         if not last and now - self._passed_at < interval:
             return
-        pending = [s.oldest_pending for s in self._sinks() if s.oldest_pending is not None]
-        covered = self._checkpoint.covered(pending)
+        waiting = [self._run.under_way.oldest, *(sink.oldest_pending for sink in self._sinks())]
+        covered = self._checkpoint.covered([number for number in waiting if number is not None])
         if covered is None or not covered[0]:
             return
         self._run.rejecting.keep()

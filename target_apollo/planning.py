@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from msgspec.structs import replace as with_values
 
@@ -169,16 +170,30 @@ def create_requests(
 def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:
     """Rows in requests of at most `size` records and about `MAX_REQUEST_CHARACTERS`."""
     found: list[list[Row]] = []
+    for start in range(0, len(rows), size):
+        chunk = list(rows[start : start + size])
+        found += [chunk] if _weight(chunk) <= MAX_REQUEST_CHARACTERS else _light_chunks(chunk)
+    return found
+
+
+def _light_chunks(rows: Sequence[Row]) -> list[list[Row]]:
+    found: list[list[Row]] = []
     weight = MAX_REQUEST_CHARACTERS + 1
     for row in rows:
-        row_weight = sum(map(len, filter(None, row.values.values())))
-        row_weight += sum(map(len, filter(None, row.custom.values())))
-        if weight + row_weight > MAX_REQUEST_CHARACTERS or len(found[-1]) == size:
+        row_weight = _weight([row])
+        if weight + row_weight > MAX_REQUEST_CHARACTERS:
             found.append([])
             weight = 0
         found[-1].append(row)
         weight += row_weight
     return found
+
+
+def _weight(rows: Sequence[Row]) -> int:
+    """Characters of all values."""
+    values = chain.from_iterable([row.values.values() for row in rows])
+    custom = chain.from_iterable([row.custom.values() for row in rows if row.custom])
+    return sum(map(len, filter(None, chain(values, custom))))
 
 
 @cache

@@ -17,6 +17,10 @@ from target_apollo.environment import read_environment
 from target_apollo.run import Run
 from target_apollo.settings import SettingsError
 
+#: A thread that has an answer to read or a request to send waits as long for the one that reads
+#: records. By default that is five times as long, while Apollo has nothing to do.
+_HAND_OVER_SECONDS = 0.001
+
 if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
@@ -33,6 +37,7 @@ def run_process(
         file_input: Singer messages; standard input where it is None.
     """
     collect_rarely()
+    sys.setswitchinterval(_HAND_OVER_SECONDS)
     try:
         settings = dict(given.config)
         if given.parse_env:

@@ -38,6 +38,7 @@ from target_apollo.reporting.plan import plan_sentences
 from target_apollo.reporting.summary import RunReport, summary_line, write_summary
 from target_apollo.saying import Saying
 from target_apollo.settings import Settings
+from target_apollo.under_way import UnderWay
 from target_apollo.update_routes import UpdateRoutes
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -61,6 +62,7 @@ class Run:
         self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
         self.saying = Saying(settings, self.report, logger)
         self.parallel = Parallel(settings.parallel_requests, self.stop)
+        self.under_way = UnderWay()
         self.transport = Transport(
             api_url=settings.api_url,
             auth=auth_of(settings, self.stop),
@@ -83,7 +85,10 @@ class Run:
         )
         quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
-        self.directory = Directory(self.client, settings.custom_fields, logger)
+        # The parallel requests are as many as the settings allow; one more would be too many.
+        self.directory = Directory(
+            self.client, settings.custom_fields, logger, before_asking=self.under_way.finish
+        )
         self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
         self._sampler: Sampler | None = None
         if self.rehearsal is not None and settings.sample_diffs:

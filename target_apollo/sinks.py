@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +30,7 @@ from target_apollo.received import Received
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.strays import find_strays
 from target_apollo.stream_policies import stream_policies, updated_at_field
+from target_apollo.under_way import Flow
 from target_apollo.validating import CompiledValidator
 from target_apollo.vanished import SeenKeys
 from target_apollo.writing import Writer
@@ -39,13 +41,28 @@ if TYPE_CHECKING:
     from target_apollo.target import TargetApollo
 
 
+@dataclass
+class _Flush:
+    """The records of a flush.
+
+    Attributes:
+        open: Those that have no outcome yet, by number.
+        done: Those that were not rejected, by outcome; counted at its end.
+        unreadable: Keys of those that were rejected as they were read.
+    """
+
+    open: dict[int, Received]
+    done: dict[Outcome, list[Received]] = field(default_factory=lambda: defaultdict(list))
+    unreadable: list[tuple[list[object], Rejection]] = field(default_factory=list)
+
+
 def _flush_size(batch_size: int, parallel_requests: int) -> int:
-    """Records per flush: all parallel requests are busy, twice over where they are full ones.
+    """Records per flush: all parallel requests are busy, four times over where they are full ones.
 
     A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
     Whoever asks for smaller requests than Apollo takes gets STATE in smaller steps, too.
     """
-    rounds = 2 if batch_size >= MAX_BULK else 1
+    rounds = 4 if batch_size >= MAX_BULK else 1
     return batch_size * parallel_requests * rounds
 
 
@@ -67,10 +84,8 @@ class ApolloSink(BatchSink):
         self._target = target
         self._run = target.run
         self._own = self._run.settings.of_stream(stream_name)
-        #: Records of the flush under way that have no outcome yet, by number.
-        self._open: dict[int, Received] = {}
-        #: Records of the flush under way that were not rejected, by outcome; counted at its end.
-        self._done: dict[Outcome, list[Received]] = defaultdict(list)
+        #: The flush that is being written.
+        self._flush = _Flush({})
         self._reader = RowReader(
             target=self.target_object,
             mode=self._own.mode,
@@ -164,27 +179,51 @@ class ApolloSink(BatchSink):
         Raises:
             ApolloError, RunError: The run can't go on; records without an outcome hold STATE back.
         """
+        self._begin(context)
+        self._run.under_way.finish()
+
+    def flush_ahead(self) -> None:
+        """Begins a flush, which ends while the records of the next one come in.
+
+        In place of the SDK's `drain_one`; raises as `process_batch`, also for the flush before.
+        """
+        self._begin(self.start_drain())
+        self.mark_drained()
+
+    def _begin(self, context: dict[str, Any]) -> None:
+        under_way = self._run.under_way
+        if not under_way.is_of(self):
+            # Accounts must be known before the contacts that name them are read.
+            under_way.finish()
         self._target.before_flush(self)
         records = context.get("records", [])
-        self._open = {received.number: received for received, _ in records}
+        flush = _Flush({received.number: received for received, _ in records})
         self._say_unknown_fields()
         rows = []
         for received, record in records:
             try:
-                row = self._read(received, record)
+                row = self._read(flush, received, record)
                 if row is not None:
                     rows.append(row)
             except RecordError as problem:
-                self._run.rejecting.reject(self._open.pop(received.number), problem.rejection)
-                self._note_rejected(received, record, problem.rejection)
+                self._run.rejecting.reject(flush.open.pop(received.number), problem.rejection)
+                if received.former is None:
+                    # A replayed record says nothing of its row, which a later run may have written.
+                    key = [record.get(name) for name in self._reader.key_properties]
+                    flush.unreadable.append((key, problem.rejection))
         self._run.audit.note(self.stream_name, self.target_object, rows)
+        under_way.begin(self, self.oldest_pending, self._write_flush(flush, rows))
+
+    def _write_flush(self, flush: _Flush, rows: Sequence[Row]) -> Flow[None]:
+        self._flush = flush
         try:
-            self._write(collapse(rows))
+            yield from self._write(collapse(rows))
         finally:
-            self._count_done()
+            for outcome, received in flush.done.items():
+                self._run.settle_all(received, outcome)
         self._run.check_limits()
 
-    def _read(self, received: Received, record: dict[str, Any]) -> Row | None:
+    def _read(self, flush: _Flush, received: Received, record: dict[str, Any]) -> Row | None:
         """The row of a record; None where it was deleted and that is ignored."""
         on_delete = self._run.settings.on_delete
         if on_delete:
@@ -196,17 +235,11 @@ class ApolloSink(BatchSink):
                 self._run.saying.no_time(self.stream_name, changed_at)
             return row
         if not on_delete:
-            self._run.settle(self._open.pop(received.number), Outcome.SKIPPED)
+            self._run.settle(flush.open.pop(received.number), Outcome.SKIPPED)
             self._run.saying.deletions_ignored(self.stream_name)
             return None
         place = self._place
         return self._reader.read_deleted(received.number, record, place.values, place.lists)
-
-    def _note_rejected(self, received: Received, record: dict[str, Any], why: Rejection) -> None:
-        # A replayed record says nothing of its row, which a later run may have written.
-        if self._links is not None and received.former is None:
-            key = [record.get(name) for name in self._reader.key_properties]
-            self._links.note_rejected(key, why)
 
     def _note_seen(self, record: dict[str, Any]) -> None:
         try:
@@ -237,20 +270,23 @@ class ApolloSink(BatchSink):
             self._run, self.target_object, self.stream_name, self._links, self._seen, self._place
         )
 
-    def _write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[Row]) -> Flow[None]:
         links = self._links
         if links is None:
-            self._writer.write(self._with_ids(rows), Memory(), {})
+            yield from self._writer.write(self._with_ids(rows), Memory(), {})
             return
-        formers = {number: r.former for number, r in self._open.items() if r.former is not None}
+        records = self._flush.open.items()
+        formers = {number: r.former for number, r in records if r.former is not None}
         memory = links.recall(rows, formers)
+        for key, why in self._flush.unreadable:
+            links.note_rejected(key, why)
         try:
             for row, outcome, _ in memory.settled:
                 self._count(row, outcome, None)
             self._writer.know_ids((row, apollo_id) for row, _, apollo_id in memory.settled)
             open_rows = self._with_ids(memory.open)
             strays = find_strays(self._run.client, self.target_object, memory.strayed)
-            self._writer.write(open_rows, memory, strays)
+            yield from self._writer.write(open_rows, memory, strays)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
             self._run.rejecting.keep()
@@ -339,20 +375,16 @@ class ApolloSink(BatchSink):
         self._count(row, outcome, why)
 
     def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:
+        still_open, done = self._flush.open, self._flush.done
         if why is None and not row.supersedes:
-            self._done[outcome].append(self._open.pop(row.number))
+            done[outcome].append(still_open.pop(row.number))
             return
         for number in row.numbers:
-            received = self._open.pop(number)
+            received = still_open.pop(number)
             if why is not None:
                 self._run.rejecting.reject(received, why)
             else:
-                self._done[outcome if number == row.number else Outcome.SKIPPED].append(received)
-
-    def _count_done(self) -> None:
-        done, self._done = self._done, defaultdict(list)
-        for outcome, received in done.items():
-            self._run.settle_all(received, outcome)
+                done[outcome if number == row.number else Outcome.SKIPPED].append(received)
 
 
 class ContactsSink(ApolloSink):

@@ -16,6 +16,7 @@ from typing import Any
 from singer_sdk.mapper import PluginMapper, SameRecordTransform
 from singer_sdk.sinks import Sink
 
+from target_apollo.sinks import ApolloSink
 from target_apollo.validating import CompiledValidator
 
 #: Properties that the SDK takes out of records, since it adds them where that is asked for.
@@ -37,7 +38,7 @@ _COUNTS_RECORDS_READ = tuple(map(int, version("singer-sdk").split(".")[:2])) < (
 class StraightWay:
     """The short way of one stream's records into one sink."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: ApolloSink) -> None:
         validator = sink._validator
         self._sink = sink
         self._accepts = validator.accepts if isinstance(validator, CompiledValidator) else _anything
@@ -54,7 +55,7 @@ class StraightWay:
         maps = mapper.stream_maps.get(stream, [])
         sink = sinks.get(stream)
         if (
-            sink is None
+            not isinstance(sink, ApolloSink)
             or len(maps) != 1
             or type(maps[0]) is not SameRecordTransform
             or maps[0].stream_alias != stream
@@ -65,7 +66,7 @@ class StraightWay:
             return None
         return cls(sink)
 
-    def take(self, record: dict[str, Any]) -> Sink | None:
+    def take(self, record: dict[str, Any]) -> ApolloSink | None:
         """Hands a record to the sink and returns the sink.
 
         Returns None where the record has to go the SDK's way; nothing has happened to it then.

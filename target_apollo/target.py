@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import FrameType
 from typing import IO, Any, ClassVar, cast
 
@@ -76,7 +77,7 @@ class TargetApollo(Target):
         self._turned_away = TurnedAway(self.run, self._checkpoint, self._sinks)
         self._reader.on_unreadable = self._turned_away.reject_line
         self._reader.on_too_long = self._turned_away.reject_long_line
-        self._reader.on_idle = self._write_aged
+        self._reader.on_idle = self._use_silence
         self._reader.most_records = self.run.settings.max_records
         self._progress = Progress(self._position, self.logger)
         self._passing_state = PassingState(
@@ -124,6 +125,11 @@ class TargetApollo(Target):
                 if other.target_object.kind is ObjectKind.ACCOUNTS:
                     self.drain_one(other)
 
+    def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:
+        super()._drain_all(sink_list, parallelism)
+        self.run.under_way.finish()
+        self.pass_state()
+
     def _sinks(self) -> list[ApolloSink]:
         sinks = [*self._sinks_to_clear, *self._sinks_active.values()]
         return [sink for sink in sinks if isinstance(sink, ApolloSink)]
@@ -152,6 +158,8 @@ class TargetApollo(Target):
         guard_maps(self.mapper.stream_maps.get(stream, ()))
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
         # values of the same rows.
+        if self._sinks_to_clear:
+            self.run.under_way.finish()
         for sink in self._sinks_to_clear:
             self.drain_one(sink)
             sink.clean_up()
@@ -190,7 +198,7 @@ class TargetApollo(Target):
         sink = straight.take(record) if straight is not None else None
         if sink is not None:
             if sink.is_full:
-                self.drain_one(sink)
+                sink.flush_ahead()
             self._handle_max_record_age()
             return
         try:
@@ -213,7 +221,13 @@ class TargetApollo(Target):
             name = sink.stream_name
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
                 self.drain_one(sink)
+                self.run.under_way.finish()
                 sink.move_vanished()
+
+    def _use_silence(self) -> None:
+        """Writes what is under way or has waited long, since no more may come for a while."""
+        self.run.under_way.finish()
+        self._write_aged()
 
     def _process_state_message(self, message_dict: Message) -> None:
         self._checkpoint.hold(message_dict["value"])
@@ -238,6 +252,7 @@ class TargetApollo(Target):
         """Writes what is pending, unless a signal ended the reading, and ends the run."""
         if not self._stopping.signal_number:
             super().process_endofpipe()
+        self.run.under_way.finish()
         if self._reader.ended_early:
             self.run.saying.left_unread()
             self._reader.pass_over_rest()

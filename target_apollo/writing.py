@@ -38,6 +38,7 @@ from target_apollo.refusals import (
 )
 from target_apollo.rows import Mode, Row
 from target_apollo.strays import CLOCKS_DIFFER_BY
+from target_apollo.under_way import Flow, finish
 from target_apollo.update_method import UpdateMethod
 from target_apollo.update_routes import UpdateRoutes
 from target_apollo.updating import Updater
@@ -89,8 +90,10 @@ class Writer:
     #: Whether a row may be compared with a record that the same flush has created.
     _meets_again: bool = False
 
-    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> None:
-        """Writes the rows of a flush, collapsed; all are settled when it returns.
+    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> Flow[None]:
+        """Writes the rows of a flush, collapsed; all are settled at its end.
+
+        Pauses while records are being created.
 
         Args:
             memory: What earlier runs left to say about the rows.
@@ -107,9 +110,9 @@ class Writer:
         in_order = waves(self.target, rows)
         self._meets_again = len(in_order) > 1
         for wave in in_order:
-            self._write_wave(wave)
+            yield from self._write_wave(wave)
 
-    def _write_wave(self, wave: Sequence[Row]) -> None:
+    def _write_wave(self, wave: Sequence[Row]) -> Flow[None]:
         new: list[Row] = []
         known: list[Known] = []
         updates: list[Update] = []
@@ -134,7 +137,7 @@ class Writer:
         # Updates first: one of them may give an address free that a new row carries.
         self._update_all(updates, unread)
         updates = []
-        failure = self._create_all(new, updates)
+        failure = yield from self._create_all(new, updates)
         # Whose record it is must be known once it is written to: the row's address may change.
         self.intend(self._to_update(updates))
         self._update_all(updates, failure)
@@ -183,14 +186,14 @@ class Writer:
         for row, apollo_id, refusal in compared.refused:
             self._take_refusal(row, apollo_id, refusal, gone)
         if compared.failure is None and gone:
-            self._write_wave(gone)
+            finish(self._write_wave(gone))
         return compared.failure
 
     # --- creating
 
     def _create_all(
         self, rows: Sequence[Row], updates: list[Update]
-    ) -> ApolloError | RunError | None:
+    ) -> Flow[ApolloError | RunError | None]:
         """Creates rows, no more than the limit allows; see `_create_some`."""
         left = list(rows)
         while left:
@@ -198,14 +201,14 @@ class Writer:
                 allowed = self.limits.creates_allowed(len(left))
             except RunError as reached:
                 return reached
-            failure = self._create_some(left[:allowed], updates)
+            failure = yield from self._create_some(left[:allowed], updates)
             if failure is not None:
                 return failure
             # Rows that Apollo had already did not use the limit up.
             left = left[allowed:]
         return None
 
-    def _create_some(self, rows: Sequence[Row], updates: list[Update]) -> ApolloError | None:
+    def _create_some(self, rows: Sequence[Row], updates: list[Update]) -> Flow[ApolloError | None]:
         """Creates rows; what then needs an update is added to `updates`.
 
         Returns the failure that ends the run, if there was one, after the other requests' rows
@@ -238,7 +241,7 @@ class Writer:
                     self._reject(row, rejection(self.target, None, refusal))
 
         # Rows are settled while Apollo is at work on those of the next requests.
-        self.parallel.each(
+        yield from self.parallel.each(
             [partial(create, self.client, self.target, request) for request in requests], take
         )
         return self._compare(known, updates) or failure
@@ -279,7 +282,7 @@ class Writer:
         # For a request that needed no whole records that was asked already.
         behind = left_to_write(self.target, request, row) if request.whole else NOTHING
         refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
-        if behind or refused:
+        if refused or behind is not NOTHING:
             updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
         else:
             self._settle(row, Outcome.CREATED, answer)
@@ -339,7 +342,7 @@ class Writer:
         if failure is not None:
             raise failure
         if gone:
-            self._write_wave(gone)
+            finish(self._write_wave(gone))
 
     def _update_allowed(
         self, updates: Sequence[Update], gone: list[Row]
@@ -454,7 +457,8 @@ class Writer:
         """Remembers Apollo's latest words on a record for later rows of the same flush."""
         apollo_id = str(answer.get("id"))
         self._known[apollo_id] = answer
-        self.know_ids([(row, apollo_id)])
+        if self.target.kind is ObjectKind.ACCOUNTS:
+            self.know_ids([(row, apollo_id)])
         if row.match_key and len(answer) > 1:
             self._known[row.match_key] = answer
 

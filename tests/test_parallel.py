@@ -8,6 +8,7 @@ import pytest
 from target_apollo import parallel
 from target_apollo.api import RunStopped
 from target_apollo.parallel import Parallel
+from target_apollo.under_way import finish
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0
@@ -57,9 +58,29 @@ def test_a_result_is_handed_over_while_a_later_call_is_under_way(pool: Parallel)
         taken.append((place, result))
         first_is_taken.set()
 
-    pool.each([lambda: True, lambda: first_is_taken.wait(LONG)], take)
+    finish(pool.each([lambda: True, lambda: first_is_taken.wait(LONG)], take))
 
     assert taken == [(0, True), (1, True)]
+
+
+def test_calls_are_under_way_when_it_pauses(pool: Parallel) -> None:
+    called = threading.Event()
+    taken: list[bool | Exception] = []
+
+    def call() -> bool:
+        called.set()
+        return True
+
+    calls = pool.each([call], lambda _, result: taken.append(result))
+    next(calls)
+    assert called.wait(LONG)
+    assert taken == []
+    finish(calls)
+    assert taken == [True]
+
+
+def test_without_calls_there_is_nothing_to_pause_for(pool: Parallel) -> None:
+    assert list(pool.each([], lambda *_: None)) == []
 
 
 def test_calls_are_over_before_what_went_wrong_with_a_result_goes_on(pool: Parallel) -> None:
@@ -76,7 +97,7 @@ def test_calls_are_over_before_what_went_wrong_with_a_result_goes_on(pool: Paral
         raise KeyError(place)
 
     with pytest.raises(KeyError):
-        pool.each([lambda: 1, second], take)
+        finish(pool.each([lambda: 1, second], take))
     assert ended == [2]
 
 

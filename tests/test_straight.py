@@ -154,7 +154,7 @@ def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     def note(sink: ApolloSink, context: dict[str, Any]) -> None:
         written.append(len(context["records"]))
 
-    monkeypatch.setattr(ApolloSink, "process_batch", note)
+    monkeypatch.setattr(ApolloSink, "_begin", note)
     target = target_of({"batch_size": 2, "parallel_requests": 1}, SCHEMA, ["id"])
     size = target._sinks_active["contacts"].max_size
     hand_over(target, [{"id": number} for number in range(2 * size + 1)])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
 from target_apollo.api.addresses import is_loopback, origin_of
 from target_apollo.api.auth import OnlyTo
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from requests.auth import AuthBase
+    from urllib3.connectionpool import ConnectionPool
 
 _CONNECT_SECONDS = 10.0
+_BLANKS_REMEMBERED = 64
 
 _NOTHING_SENT = (
     requests.exceptions.ConnectTimeout,
@@ -45,12 +48,15 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer as it came. `request` is what was sent, credentials included: never log it."""
+    """A whole answer as it came; the names of `headers` count in any case.
+
+    `request` is what was sent, credentials included: never log it.
+    """
 
     status: int
-    headers: CaseInsensitiveDict[str]
+    headers: Mapping[str, str]
     content: bytes = field(repr=False)
-    request: requests.PreparedRequest = field(repr=False)
+    request: PreparedRequest = field(repr=False)
 
 
 class Lost(Exception):
@@ -63,6 +69,29 @@ class Lost(Exception):
         super().__init__(reason)
         self.reason = reason
         self.maybe_written = maybe_written
+
+
+class _OneApi(HTTPAdapter):
+    """`requests`' adapter for one host, to which the way is looked for once and not each time."""
+
+    _pool: ConnectionPool | None = None
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> ConnectionPool:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return self._pool
+
+    def build_response(
+        self,
+        req: PreparedRequest,  # noqa: ARG002 - the adapter's signature
+        resp: Any,
+    ) -> requests.Response:
+        # Cookies and encodings, which the adapter's own form looks for, are of no use here.
+        response = requests.Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        return response
 
 
 class Exchange:
@@ -79,13 +108,15 @@ class Exchange:
         self._api_url = api_url
         self._auth = OnlyTo(api_url, auth)
         self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        self._adapter = _OneApi(pool_connections=1, pool_maxsize=connections)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "Cache-Control": "no-cache",
             "User-Agent": f"target-apollo/{_version()}",
         }
+        #: Requests but for body and credentials; those of a few addresses are sent all the time.
+        self._blank = lru_cache(_BLANKS_REMEMBERED)(self._new_blank)
         host = origin_of(api_url)[1]
         # A proxy from the environment would see plain http with the key; this machine needs none.
         proxies = {"no_proxy": host} if is_loopback(host) else {}
@@ -105,13 +136,7 @@ class Exchange:
         content_type: str = "application/json",
     ) -> Reply:
         """Send one request and read its whole answer, whatever its status. Raises `Lost`."""
-        headers = self._headers
-        if content is not None:
-            headers = {**headers, "Content-Type": content_type}
-        # Credentials given for every request also keep requests from looking into a netrc file.
-        request = requests.Request(
-            method, self._api_url + path, headers, params=params, data=content, auth=self._auth
-        ).prepare()
+        request = self._prepared(method, path, params, content, content_type)
         try:
             response = self._adapter.send(request, timeout=self._timeout, **self._route)
             body = response.raw.read(decode_content=True)
@@ -122,6 +147,27 @@ class Exchange:
         if length.isdigit() and response.raw.tell() < int(length):
             raise Lost("the answer was cut off", maybe_written=True)
         return Reply(response.status_code, response.headers, body, request)
+
+    def _prepared(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+        content_type: str,
+    ) -> PreparedRequest:
+        request = self._blank(method, path, None if content is None else content_type).copy()
+        if params is not None:
+            request.prepare_url(request.url, params)
+        request.prepare_body(content, None)
+        request.prepare_auth(self._auth)
+        return request
+
+    def _new_blank(self, method: str, path: str, content_type: str | None) -> PreparedRequest:
+        headers = self._headers
+        if content_type is not None:
+            headers = {**headers, "Content-Type": content_type}
+        return requests.Request(method, self._api_url + path, headers).prepare()
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -8,8 +8,8 @@ import sys
 
 from target_apollo.checking.connection import check_connection
 from target_apollo.checking.report import as_json, as_lines
+from target_apollo.chosen_objects import add_object_argument, chosen_objects
 from target_apollo.ending import MISCONFIGURED
-from target_apollo.objects import ObjectKind
 from target_apollo.settings import SettingsError
 from target_apollo.settings_sources import add_config_argument, read_settings
 
@@ -27,19 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "connection."
     )
     add_config_argument(parser)
-    parser.add_argument(
-        "--object",
-        action="append",
-        choices=[kind.value for kind in ObjectKind],
-        dest="objects",
-        help="what will be synced, where that is not both: the key needs no more than that",
+    add_object_argument(
+        parser, "what will be synced, where that is not both: the key needs no more than that"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks, reports, and returns the exit code; wrong settings are said on stderr."""
-    kinds = [ObjectKind(name) for name in arguments.objects or ()] or list(ObjectKind)
+    kinds = chosen_objects(arguments)
     try:
         check = check_connection(read_settings(arguments.config), kinds)
     except SettingsError as wrong:

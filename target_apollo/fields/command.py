@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from target_apollo.api import ApolloError
+from target_apollo.chosen_objects import add_object_argument, chosen_objects
 from target_apollo.ending import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.fields.creating import client_of, create_fields
 from target_apollo.fields.missing import find_missing
@@ -33,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "key; 3 out of quota."
     )
     add_config_argument(parser)
-    parser.add_argument(
-        "--object",
-        action="append",
-        choices=[kind.value for kind in ObjectKind],
-        dest="objects",
-        help="contacts or accounts, where not both are wanted",
-    )
+    add_object_argument(parser, "contacts or accounts, where not both are wanted")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument(
         "--create-missing-fields",
@@ -60,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _check_usage(arguments)
         settings = read_settings(arguments.config)
-        kinds = [ObjectKind(name) for name in arguments.objects or ()] or list(ObjectKind)
+        kinds = chosen_objects(arguments)
         if arguments.create_missing_fields:
             return _create(arguments, settings, kinds)
         with client_of(settings, retries=True) as client:

@@ -26,7 +26,6 @@ from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
 
 _PAGE = 5_000
-_WRITTEN = (LinkStatus.CREATED, LinkStatus.UPDATED)
 
 CHUNK = 500
 """Keys per statement: SQLite before 3.32 takes 999 variables at most."""
@@ -174,7 +173,7 @@ def save_outcomes(
     """Upsert outcomes; of several of one key the last stands.
 
     ``synced_at`` is for confirmed outcomes that bring no moment of their own. Other source keys
-    that are linked to a record which was written now, and that this run has not come to yet, lose
+    that are linked to a record which was changed now, and that this run has not come to yet, lose
     their payload hash: the record no longer holds what they gave it.
     """
     write, _ = moments(database.dialect)
@@ -202,8 +201,10 @@ def save_outcomes(
             )
         )
     _OUTCOME.execute(database, rows)
-    written = [o.apollo_id for o in outcomes if o.status in _WRITTEN and o.apollo_id is not None]
-    for some in chunks(written):
+    # What was created a moment ago no other row has given anything.
+    updated = LinkStatus.UPDATED
+    changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
+    for some in chunks(changed):
         _OTHERS.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
 
 

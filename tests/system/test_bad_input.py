@@ -285,13 +285,13 @@ def test_too_many_rejects_are_an_error_at_the_end(apollo: Sandbox, run_target: R
 
 
 def test_a_table_of_bad_rows_is_not_run_through(apollo: Sandbox, run_target: Run) -> None:
-    rows = [contact(n, email=None) for n in range(1000)]
+    rows = [contact(n, email=None) for n in range(5000)]
 
     done = run_target([schema("contacts"), *rows, state({"n": 1})], abort_rejected_percent=50)
 
     assert done.exit_code == 1
     assert "abort_rejected_percent" in done.log
-    assert done.records["received"] < 1000
+    assert done.records["received"] < 5000
     assert done.states == []
 
 

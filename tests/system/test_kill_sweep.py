@@ -163,6 +163,6 @@ _LEAST_POINTS = {
     Moment.AFTER_COMMIT: 10,
     Moment.BEFORE_SYNC: 3,
     Moment.AFTER_SYNC: 3,
-    Moment.BEFORE_STATE: 4,
+    Moment.BEFORE_STATE: 3,
     Moment.AFTER_STATE: 4,
 }

@@ -123,8 +123,8 @@ def test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent(
     stored = {int(str(c["email"]).split("@")[0][1:]) for c in apollo.store.contacts()}
     assert set(range(1, covered + 1)) <= stored
     # What was confirmed is acknowledged too: the next run need not send it again.
-    # The STATE behind the record that filled the batch was not read any more.
-    assert covered == (10 if moment == "idle" else 15)
+    # Whether the STATE behind the record that filled the batch was read before the signal is luck.
+    assert covered in ([10] if moment == "idle" else [15, 20])
 
 
 @pytest.mark.parametrize("wishes", ["one", "two at once", "a second one later"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,16 +25,16 @@ class NotYet(str):
     __slots__ = ()
 
 
-class LookupCheck:
+class LookupCheck(ABC):
     """A check that asks elsewhere, for many leads at once."""
 
+    @abstractmethod
     def prepare(self, leads: Sequence[Lead]) -> None:
         """Look up what the following calls for these leads need."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, lead: Lead) -> str | None:
         """Check one of the leads that were prepared last."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
