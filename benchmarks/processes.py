@@ -120,6 +120,11 @@ def request_counts(url: str) -> dict[str, int]:
     return counts
 
 
+def order_fault(url: str, **fault: Any) -> None:
+    """Have the sandbox do something wrong; see `target_apollo.sandbox.faults.Fault`."""
+    _control(url, "faults", fault)
+
+
 def _control(url: str, name: str, body: Message | None = None) -> Any:
     address = f"{url.removesuffix('/api/v1')}/_sandbox/{name}"
     content = None if body is None else json.dumps(body).encode()
