@@ -107,20 +107,18 @@ class Settings:
         own["lists"] = tuple(config["lists"])
         return cls(**own)
 
+    def pattern_of(self, stream: str) -> str | None:
+        """The first pattern under `streams` that fits a stream; None where none does."""
+        fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
+        return next(fitting, None)
+
     def of_stream(self, stream: str) -> StreamSettings:
         """The settings of one stream: the first pattern under `streams` that fits, and its name.
 
         Raises:
             SettingsError: Neither the setting nor the name tells the object.
         """
-        own = next(
-            (
-                found
-                for pattern, found in self.streams.items()
-                if fnmatch.fnmatchcase(stream, pattern)
-            ),
-            {},
-        )
+        own = self.streams.get(self.pattern_of(stream) or "", {})
         kind = own.get("object") or object_of_name(stream)
         if kind is None:
             raise SettingsError(

@@ -38,6 +38,7 @@ from target_apollo.stopping import Stopping
 from target_apollo.straight import StraightWay
 from target_apollo.stream_maps import guard_maps
 from target_apollo.turned_away import TurnedAway
+from target_apollo.unmet_settings import unmet_settings
 
 #: Settings that the SDK adds to every target and that say nothing to a target without tables.
 _NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
@@ -70,6 +71,8 @@ class TargetApollo(Target):
         self.receiving = Received(0, "", {}, None, ())
         #: Whether a sink took it; a stream map may have left it out.
         self.taken = False
+        #: Whether records come that were rejected before, which are of some streams only.
+        self._replays = False
         # One sink after another: parallel work is inside a flush, and accounts come first.
         self.max_parallelism = 1
         self._MAX_RECORD_AGE_IN_MINUTES = self.run.settings.max_record_age_seconds / 60
@@ -187,9 +190,10 @@ class TargetApollo(Target):
             self._reader.line_length,
             deleted,
         )
-        comes_again = former is not None or stream == UNREADABLE_STREAM
-        if comes_again and self._turned_away.comes_back(self.receiving):
-            return
+        if former is not None or stream == UNREADABLE_STREAM:
+            self._replays = True
+            if self._turned_away.comes_back(self.receiving):
+                return
         wide = too_wide(record)
         if wide is not None:
             self._turned_away.reject(self.receiving, wide)
@@ -252,11 +256,21 @@ class TargetApollo(Target):
         """Writes what is pending, unless a signal ended the reading, and ends the run."""
         if not self._stopping.signal_number:
             super().process_endofpipe()
+            self._say_unmet_settings()
         self.run.under_way.finish()
         if self._reader.ended_early:
             self.run.saying.left_unread()
             self._reader.pass_over_rest()
         self._finishing.finish(None)
+
+    def _say_unmet_settings(self) -> None:
+        if self._reader.ended_early or self._replays or not self._described:
+            return
+        streams = {sink.stream_name for sink in self._sinks()}
+        schemas = [sink.schema for sink in self._sinks()]
+        properties = [schema.get("properties", {}) for schema in schemas]
+        for sentence in unmet_settings(self.run.settings, streams, properties):
+            self.logger.warning("%s", sentence)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:
         """Reads the input to its end, writes it, and gives the exit code of the run.

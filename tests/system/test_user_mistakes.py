@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import Sandbox, command
-from tests.system.conftest import Message, Run, contact, schema
+from tests.system.conftest import Message, Run, contact, record, schema
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,21 @@ def test_a_port_that_there_is_not_is_a_sentence(capsys: pytest.CaptureFixture[st
 
     assert command.run(parser.parse_args(["--port", "99999"])) == 2
     assert "Choose another --port" in capsys.readouterr().err
+
+
+def test_a_misspelled_entry_of_streams_is_named_at_the_end(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), contact(1)], streams={"contcts": {"mode": "update"}})
+    assert done.exit_code == 0
+    assert len(apollo.store.contacts()) == 1
+    assert "The entry 'contcts' of the setting 'streams' was used for no stream" in done.log
+
+
+@pytest.mark.usefixtures("apollo")
+def test_a_replay_does_not_ask_where_the_other_streams_are(sync: Run) -> None:
+    streams = {"people": {"object": "contacts"}, "contacts": {}}
+    bad = record("contacts", id=1, email=None)
+    once = [schema("contacts"), schema("people"), bad, record("people", id=2, email="p2@a.com")]
+    first = sync(once, streams=streams)
+    assert "was used for no stream" not in first.log
+    again = sync([schema("contacts"), *first.rejects], streams=streams)
+    assert "was used for no stream" not in again.log
