@@ -53,7 +53,10 @@ def save(
 def settle(
     database: Connection, connection: str, object_: str, stream: str, settled: Collection[str]
 ) -> None:
-    """Forget the noted creates; those whose source keys are not settled become pending links."""
+    """Forget the noted creates; those whose source keys are not settled become pending links.
+
+    To be called before outcomes are written, which may follow on a pending link.
+    """
     place = (
         _creations.connection == connection,
         _creations.object == object_,

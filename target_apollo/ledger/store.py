@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from target_apollo.ledger import creations, link_rows, runs
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome
+from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.schema import VERSION, bring_up_to_date, refuse_newer, version_of
@@ -197,9 +197,12 @@ class Ledger:
         """Write what became of a flush's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(connection, stream) as database:
+            # What was rejected may be in Apollo all the same: its link goes on saying under which
+            # e-mail or domain.
+            error = LinkStatus.ERROR
+            there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
+            creations.settle(database, connection, object, stream, there)
             link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
-            settled = {outcome.source_key for outcome in outcomes}
-            creations.settle(database, connection, object, stream, settled)
 
     def drop_links(
         self,

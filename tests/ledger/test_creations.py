@@ -48,6 +48,14 @@ def test_a_create_without_an_outcome_is_a_pending_link_after_those_of_others(
     assert statuses(ledger, "1", "2") == {"1": LinkStatus.CREATED, "2": LinkStatus.PENDING}
 
 
+def test_a_rejected_create_keeps_what_it_may_be_found_under(ledger: Ledger) -> None:
+    announce(ledger, "1")
+    rejected = LinkOutcome("1", LinkStatus.ERROR, error="not_confirmed")
+    ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [rejected])
+    (link,) = ledger.links(TEAM, "contact", "contacts", ["1"]).values()
+    assert (link.status, link.match_hash) == (LinkStatus.ERROR, FOUND_UNDER)
+
+
 def test_what_a_killed_run_left_is_pending_for_the_next_that_locks_the_stream(
     opened: Callable[[], Ledger], run_sql: Sql
 ) -> None:

@@ -66,6 +66,19 @@ def test_rows_that_part_have_a_contact_each(
     assert found == {"new1@a.com": "T1", "new2@a.com": "T2"}
 
 
+def test_a_create_that_was_never_confirmed_is_found_under_its_former_address(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.RECORDS_LEFT_OUT, times=None))
+    first = sync([schema("contacts"), contact(1, "old@a.com")])
+    assert first.reasons == ["not_confirmed"]
+    apollo.clear_faults()
+
+    sync([schema("contacts"), contact(1, "new@a.com")])
+
+    assert emails(apollo) == ["new@a.com"]
+
+
 def make_others(apollo: Sandbox, count: int) -> None:
     for number in range(count):
         apollo.store.add_contact(email=f"other{number}@b.com")
