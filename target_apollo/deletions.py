@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from target_apollo.api import AnswerLost, ApolloClient, ApolloError, RequestRefused
 from target_apollo.directory import Directory
 from target_apollo.ending import RunError
-from target_apollo.linking import StreamLinks, deletion_mark
+from target_apollo.gone_links import GoneLinks
 from target_apollo.objects import ObjectKind, ObjectType
 from target_apollo.on_delete import OnDelete
 from target_apollo.outcomes import RecordError
 from target_apollo.refusals import is_about_record, is_gone
+from target_apollo.row_keys import deletion_mark
 from target_apollo.rows import Values
 from target_apollo.run import Run
 from target_apollo.vanished import SeenKeys, are_too_many, began_earlier, vanished
@@ -92,7 +93,7 @@ def move_vanished(
     run: Run,
     target: ObjectType,
     stream: str,
-    links: StreamLinks | None,
+    links: GoneLinks | None,
     seen: SeenKeys,
     place: Place,
 ) -> None:

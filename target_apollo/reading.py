@@ -321,6 +321,8 @@ def _shape_problem(message: Message) -> str | None:
         return None
     if kind in ("RECORD", "SCHEMA") and not isinstance(message.get("stream"), str):
         return f"a {kind} without 'stream'"
+    if kind == "ACTIVATE_VERSION" and not isinstance(message.get("stream"), str):
+        return "an ACTIVATE_VERSION without 'stream'"
     if kind == "RECORD" and not isinstance(message.get("record"), dict):
         return "a RECORD whose 'record' is no object"
     if kind == "SCHEMA" and not _are_names(message.get("key_properties")):

@@ -16,7 +16,6 @@ from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
 from target_apollo.api import MAX_BULK
-from target_apollo.comparing import Comparer
 from target_apollo.deletions import Place, move_vanished
 from target_apollo.ledger import source_key
 from target_apollo.linking import StreamLinks
@@ -30,10 +29,10 @@ from target_apollo.received import Received
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.strays import find_strays
 from target_apollo.stream_policies import stream_policies, updated_at_field
+from target_apollo.stream_writer import stream_writer
 from target_apollo.under_way import Flow
 from target_apollo.validating import CompiledValidator
 from target_apollo.vanished import SeenKeys
-from target_apollo.writing import Writer
 
 if TYPE_CHECKING:
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
@@ -98,36 +97,16 @@ class ApolloSink(BatchSink):
             updated_at_field=updated_at_field(self._run.settings),
             lists=self._run.settings.lists,
         )
-        self._writer = Writer(
-            client=self._run.client,
-            target=self.target_object,
-            mode=self._own.mode,
-            update_method=self._own.update_method,
-            update_routes=self._run.update_routes,
-            batch_size=self._run.settings.batch_size,
-            parallel=self._run.parallel,
-            directory=self._run.directory,
-            limits=self._run.limits,
-            run_started=self._run.report.started_at,
-            reckon=self._run.reckoner.reckon,
-            sample=lambda updates: self._run.sample(self.target_object, self.stream_name, updates),
+        self._writer = stream_writer(
+            self._run,
+            self.target_object,
+            stream_name,
+            self._own,
+            policies=lambda: self._policies,
             settle=self._settle,
             intend=self._intend,
-            comparer=Comparer(
-                client=self._run.client,
-                target=self.target_object,
-                parallel=self._run.parallel,
-                directory=self._run.directory,
-                policies=lambda: self._policies,
-                note_protected=lambda names: self._run.report.count_protected(
-                    self.target_object.kind.value, names
-                ),
-            ),
             is_anothers=lambda row, apollo_id: (
                 self._links is not None and self._links.is_anothers(row, apollo_id)
-            ),
-            note_unwritable=lambda names: self._run.saying.unwritable(
-                self.target_object.kind.value, names
             ),
         )
         self._flush_size = _flush_size(
@@ -266,8 +245,9 @@ class ApolloSink(BatchSink):
         if self._own.mode is Mode.INSERT:
             # It leaves alone what exists.
             return
+        links = None if self._links is None else self._links.gone
         move_vanished(
-            self._run, self.target_object, self.stream_name, self._links, self._seen, self._place
+            self._run, self.target_object, self.stream_name, links, self._seen, self._place
         )
 
     def _write(self, rows: Sequence[Row]) -> Flow[None]:

@@ -219,8 +219,7 @@ class TargetApollo(Target):
     def _process_activate_version_message(self, message_dict: Message) -> None:
         """Moves the records of rows that are gone, after a tap has sent a table as a whole."""
         # The SDK's own form would warn for each message and expect a schema with its metadata.
-        # Nobody has looked at its shape; what names no stream is about none.
-        stream, version = str(message_dict.get("stream")), message_dict.get("version")
+        stream, version = message_dict["stream"], message_dict.get("version")
         for sink in self._sinks_of(stream):
             name = sink.stream_name
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):

@@ -77,6 +77,7 @@ hostile_lines = (
             b'{"type":"RECORD","stream":5,"record":{}}',
             b'{"type":"RECORD","stream":"a","record":[]}',
             b'{"type":"SCHEMA","schema":{}}',
+            b'{"type":"ACTIVATE_VERSION","stream":null}',
             b'{"type":"STATE"}',
             b"[]",
             b'"RECORD"',
@@ -169,6 +170,8 @@ def test_json_without_a_type_is_no_message(line: bytes) -> None:
     [
         (b'{"type":"RECORD","record":{}}', "a RECORD without 'stream'"),
         (b'{"type":"SCHEMA","schema":{}}', "a SCHEMA without 'stream'"),
+        (b'{"type":"ACTIVATE_VERSION","version":1}', "an ACTIVATE_VERSION without 'stream'"),
+        (b'{"type":"ACTIVATE_VERSION","stream":["a"]}', "an ACTIVATE_VERSION without 'stream'"),
         (b'{"type":"RECORD","stream":"a"}', "a RECORD whose 'record' is no object"),
         (b'{"type":"RECORD","stream":"a","record":[1]}', "a RECORD whose 'record' is no object"),
         (b'{"type":"STATE"}', "a STATE without 'value'"),

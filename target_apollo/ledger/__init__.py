@@ -23,6 +23,7 @@ Rooms, imports from top to bottom::
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
 from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.links import (
+    CONFIRMED,
     DELETED,
     HOLDING_VALUES,
     Intent,
@@ -35,6 +36,7 @@ from target_apollo.ledger.runs import Run
 from target_apollo.ledger.store import Ledger
 
 __all__ = [
+    "CONFIRMED",
     "DELETED",
     "HOLDING_VALUES",
     "AnotherRunActive",

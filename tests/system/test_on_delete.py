@@ -351,16 +351,18 @@ def test_a_vanished_account_whose_record_is_gone_too_is_forgotten(
 
 @pytest.mark.parametrize("place", ["", "stage"])
 @pytest.mark.parametrize("stream", [{}, {"stream": ["contacts"]}, {"stream": None}])
-def test_a_version_that_names_no_stream_moves_nothing(
+def test_a_version_that_names_no_stream_is_unreadable_and_moves_nothing(
     apollo: Sandbox, sync: Run, place: str, stream: Message
 ) -> None:
     on_delete = {"on_delete": f"stage:{a_stage(apollo)}"} if place else {}
     sync(whole_table(1, 2), **on_delete)
 
     nameless = {"type": "ACTIVATE_VERSION", "version": 1, **stream}
-    done = sync([*whole_table(1)[:-1], nameless], **on_delete)
+    done = sync([*whole_table(1)[:-1], nameless], max_rejected_percent=100, **on_delete)
 
     assert done.exit_code == 0
+    assert done.records == {"received": 2, "unchanged": 1, "rejected": 1}
+    assert "an ACTIVATE_VERSION without 'stream'" in done.log
     assert a_stage(apollo) not in stages(apollo).values()
 
 

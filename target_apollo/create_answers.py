@@ -1,0 +1,95 @@
+"""What the answers to created rows come to: settled, to be completed, to be compared, rejected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from target_apollo.changes import NOTHING, left_to_write
+from target_apollo.comparing import Comparer, Known
+from target_apollo.creating import Created, why_unmatched
+from target_apollo.latest_words import LatestWords
+from target_apollo.limits import WriteLimits
+from target_apollo.matching import Match, Matched
+from target_apollo.objects import Json, ObjectType
+from target_apollo.outcomes import Outcome
+from target_apollo.own_records import OwnRecords
+from target_apollo.pending_updates import Update
+from target_apollo.planning import CreateRequest
+from target_apollo.refusals import custom_field_rejection, rejection
+from target_apollo.rows import Mode, Row
+from target_apollo.settling import Settling
+
+
+@dataclass(frozen=True)
+class CreateAnswers:
+    """Takes the answers to the created rows of one stream.
+
+    Attributes:
+        limits: Counts what was created.
+        comparer: Says what a record needs that the row has made itself.
+    """
+
+    target: ObjectType
+    mode: Mode
+    limits: WriteLimits
+    comparer: Comparer
+    settling: Settling
+    latest: LatestWords
+    own: OwnRecords
+
+    def take(
+        self, request: CreateRequest, created: Created, updates: list[Update], known: list[Known]
+    ) -> None:
+        """Takes what became of a request.
+
+        Args:
+            updates: Gets what is to be written to records that their rows have made.
+            known: Gets the rows that were found to have a record.
+        """
+        for matched in created.matched:
+            self._take_answer(request, matched, updates, known)
+        for row, refusal in created.refused:
+            self.settling.reject(row, rejection(self.target, None, refusal))
+
+    def leave_or_complete(self, matched: Matched, answer: Json, updates: list[Update]) -> None:
+        """Mode insert: what exists is left alone, unless the row itself has made it."""
+        row = matched.row
+        if row.number in self.own.strays or self.own.was_made_by(matched, answer):
+            self.latest.know(row, answer)
+            self._complete(CreateRequest((row,)), row, answer, updates)
+        else:
+            self.settling.leave(row, Outcome.EXISTING, answer)
+
+    def _take_answer(
+        self,
+        request: CreateRequest,
+        matched: Matched,
+        updates: list[Update],
+        known: list[Known],
+    ) -> None:
+        row, answer = matched.row, matched.answer
+        if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
+            self.settling.reject(row, why_unmatched(self.target, matched))
+            return
+        self.latest.know(row, answer)
+        if matched.match is Match.CREATED:
+            self._complete(request, row, answer, updates)
+        elif self.mode is Mode.INSERT:
+            self.leave_or_complete(matched, answer, updates)
+        elif self.own.was_made_by(matched, answer):
+            updates.append(self.comparer.compare_whole(Known(row, str(answer["id"]), answer)))
+        else:
+            known.append(Known(row, str(answer["id"]), answer))
+
+    def _complete(
+        self, request: CreateRequest, row: Row, answer: Json, updates: list[Update]
+    ) -> None:
+        """Adds what bulk_create did not carry of a record that it made."""
+        self.limits.created += 1
+        # For a request that needed no whole records that was asked already.
+        behind = left_to_write(self.target, request, row) if request.whole else NOTHING
+        refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
+        if refused or behind is not NOTHING:
+            updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
+        else:
+            self.settling.leave(row, Outcome.CREATED, answer)
