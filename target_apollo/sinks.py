@@ -18,13 +18,13 @@ from target_apollo import logs
 from target_apollo.api import MAX_BULK
 from target_apollo.deletions import Place, move_vanished
 from target_apollo.ledger import source_key
+from target_apollo.line_source import LONGEST_LINE
 from target_apollo.linking import StreamLinks
 from target_apollo.memory import Memory
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import Outcome, RecordError, Rejection
 from target_apollo.planning import collapse
 from target_apollo.policy import Policies
-from target_apollo.reading import LONGEST_LINE
 from target_apollo.received import Received
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
 from target_apollo.strays import find_strays

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.checkpoint import Checkpoint
+from target_apollo.line_source import too_long
 from target_apollo.outcomes import Outcome, Reason, Rejection
-from target_apollo.reading import too_long
 from target_apollo.received import Received
 from target_apollo.rejects import UNREADABLE_STREAM
 from target_apollo.run import Run

@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.reading import LONGEST_LINE, LineReader
+from target_apollo.line_source import LONGEST_LINE
+from target_apollo.reading import LineReader
 from target_apollo.rejects import UNREADABLE_STREAM
 
 _CHUNK = 1 << 20

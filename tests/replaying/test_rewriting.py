@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from target_apollo.line_source import LONGEST_LINE
 from target_apollo.outcomes import Reason, Rejection
 from target_apollo.private_files import locked, open_private
-from target_apollo.reading import LONGEST_LINE, Message
+from target_apollo.reading import Message
 from target_apollo.received import Received
 from target_apollo.rejects import RejectsFile
 from target_apollo.replaying.lines import RejectedLines, lines_of

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.reading import DEEPEST_LEVEL, LONGEST_LINE
+from target_apollo.line_source import LONGEST_LINE
+from target_apollo.reading import DEEPEST_LEVEL
 from target_apollo.sandbox import Sandbox
 from tests.system.conftest import CONTACT_SCHEMA, TargetRun, read_rejects, schema, state
 
