@@ -31,11 +31,7 @@ def save(
     intents: Sequence[Intent],
 ) -> None:
     """Note creates of source keys that have no link, in one row."""
-    place = (
-        _creations.connection == connection,
-        _creations.object == object_,
-        _creations.stream == stream,
-    )
+    place = _place(connection, object_, stream)
     before = database.scalar(select(func.max(_creations.number)).where(*place))
     database.execute(
         insert(apollo_creations).values(
@@ -57,12 +53,7 @@ def settle(
 
     To be called before outcomes are written, which may follow on a pending link.
     """
-    place = (
-        _creations.connection == connection,
-        _creations.object == object_,
-        _creations.stream == stream,
-    )
-    _unfold(database, place, settled)
+    _unfold(database, _place(connection, object_, stream), settled)
 
 
 def take_over(database: Connection, connection: str, stream: str) -> None:
@@ -70,9 +61,23 @@ def take_over(database: Connection, connection: str, stream: str) -> None:
     _unfold(database, (_creations.connection == connection, _creations.stream == stream), ())
 
 
+def left_behind(database: Connection, connection: str, stream: str) -> Sequence[Any]:
+    """Give the rows of creates under way: each has object, run_id and, by `intents_of`, intents."""
+    place = (_creations.connection == connection, _creations.stream == stream)
+    return database.execute(select(apollo_creations).where(*place)).all()
+
+
 def intents_of(row: Any) -> list[Intent]:
     """Give the creates that a row of the table notes."""
     return [Intent(key, None, found_under) for key, found_under in _DECODER.decode(row.intents)]
+
+
+def _place(connection: str, object_: str, stream: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _creations.connection == connection,
+        _creations.object == object_,
+        _creations.stream == stream,
+    )
 
 
 def _unfold(

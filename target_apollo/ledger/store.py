@@ -186,6 +186,14 @@ class Ledger:
         with self._changing(connection, stream) as database:
             creations.save(database, connection, object, stream, run_id, intents)
 
+    def creations_left(self, connection: str, stream: str) -> list[tuple[str, str, list[Intent]]]:
+        """Give the creates of a stream that are no links yet: object, run id and intents."""
+        with self._reading("Reading") as database:
+            return [
+                (row.object, row.run_id, creations.intents_of(row))
+                for row in creations.left_behind(database, connection, stream)
+            ]
+
     def record_outcomes(
         self,
         connection: str,

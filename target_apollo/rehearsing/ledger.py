@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import cast
 
-from target_apollo.ledger import Intent, Ledger, Link
+from target_apollo.ledger import Intent, Ledger, Link, StreamLock
 from target_apollo.ledger.runs import Run
 
 #: Told which records of an object the ledger has links to; object is ``contact`` or ``account``.
@@ -100,6 +100,14 @@ class RehearsedLedger(Ledger):
         moved = [one.apollo_id for one in intents if one.source_key not in self._asked]
         if any(moved):
             self._on_links(object, frozenset(apollo_id for apollo_id in moved if apollo_id))
+
+    def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
+        """As in `Ledger`; what a killed run left is taken over in the rehearsal's own only."""
+        lock = super().lock(connection, stream, run_id)
+        if self._behind is not None:
+            for kind, left_by, intents in self._behind.creations_left(connection, stream):
+                super().record_intents(connection, kind, stream, left_by, intents)
+        return lock
 
     def links_by_apollo_id(
         self,

@@ -17,9 +17,9 @@ from target_apollo.ledger.database import WRITES, Address
 #: Moments come from the clocks of the machines that write; Kerberos allows them as much.
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
-# A transaction that has written to a table holds this lock on it until it ends (one that wrote to
-# both counts twice, which changes nothing). The start of other
-# users' transactions may be hidden, and a replica sees no locks.
+# A transaction that has written to a table holds this lock on it until it ends; one that wrote to
+# both counts twice, which changes nothing. The start of other users' transactions may be hidden,
+# and a replica sees no locks.
 _WRITERS = text(
     """
     select clock_timestamp() as now, pg_is_in_recovery() as is_replica,

@@ -79,6 +79,17 @@ def test_a_create_that_was_never_confirmed_is_found_under_its_former_address(
     assert emails(apollo) == ["new@a.com"]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_plan_knows_what_a_cut_off_run_has_made_of_a_row(
+    apollo: Sandbox, sync: Run, dry_run: bool
+) -> None:
+    cut_off(apollo, sync, contact(1, "old@a.com"))
+    for _ in range(2 if dry_run else 1):
+        done = sync([schema("contacts"), contact(1, "new@a.com")], dry_run=dry_run)
+        assert done.records == {"received": 1, "updated": 1}
+    assert emails(apollo) == ["old@a.com" if dry_run else "new@a.com"]
+
+
 def make_others(apollo: Sandbox, count: int) -> None:
     for number in range(count):
         apollo.store.add_contact(email=f"other{number}@b.com")
