@@ -26,13 +26,13 @@ def unmet_settings(
         *(
             f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
             f"({', '.join(sorted(streams))}): its name is misspelled, the stream is not selected, "
-            "or an earlier entry fits it too."
+            "or an earlier entry fits it too. Rows went on as if it were not there."
             for pattern in settings.streams
             if pattern not in met
         ),
         *(
             f"The entry '{name}' of the setting 'null_policy_per_field' names a property that no "
-            "stream of this run has."
+            "stream of this run has: mend its name, or leave it out."
             for name in settings.null_policy_per_field
             if name not in there
         ),
