@@ -47,7 +47,14 @@ class CreateAnswers:
             known: Gets the rows that were found to have a record.
         """
         for matched in created.matched:
-            self._take_answer(request, matched, updates, known)
+            answer = matched.answer
+            if answer is None or request.whole or not _is_done_with(matched, answer):
+                self._take_answer(request, matched, updates, known)
+                continue
+            # Nothing is written to it again, so nobody will ask for what Apollo answered on it.
+            self.limits.created += 1
+            self.latest.know_id(matched.row, answer)
+            self.settling.leave(matched.row, Outcome.CREATED, answer)
         for row, refusal in created.refused:
             self.settling.reject(row, rejection(self.target, None, refusal))
 
@@ -93,3 +100,7 @@ class CreateAnswers:
             updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
         else:
             self.settling.leave(row, Outcome.CREATED, answer)
+
+
+def _is_done_with(matched: Matched, answer: Json) -> bool:
+    return matched.match is Match.CREATED and not answer.get("custom_field_errors")

@@ -42,6 +42,9 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
         found = match_answers(target, rows, answer.created, answer.existing)
+        # What a refused request held in front of its bad row may be written all the same.
+        if answer.repeated or len(rows) < len(request.rows):
+            found = [with_values(m, sent_before=True) for m in found]
         unconfirmed = tuple(m.row for m in found if m.match is Match.UNCONFIRMED)
         if len(rows) == 1:
             # Asked alone and still not named: that is the answer.
@@ -51,10 +54,8 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
             silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
         elif unconfirmed:
             silent.append(unconfirmed)
-        # What a refused request held in front of its bad row may be written all the same.
-        sent_before = answer.repeated or len(rows) < len(request.rows)
         created.matched += [
-            _look_closer(client, target, m, sent_before=sent_before)
+            _look_closer(client, target, m) if m.match is Match.CONFLICT else m
             for m in found
             if m.match is not Match.UNCONFIRMED or len(rows) == 1
         ]
@@ -73,23 +74,14 @@ def _send(client: ApolloClient, target: ObjectType, request: CreateRequest) -> B
     return client.create_accounts(items, whole=request.whole)
 
 
-def _look_closer(
-    client: ApolloClient, target: ObjectType, matched: Matched, *, sent_before: bool
-) -> Matched:
+def _look_closer(client: ApolloClient, target: ObjectType, matched: Matched) -> Matched:
     """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
-    if sent_before:
-        matched = with_values(matched, sent_before=True)
     answer = matched.answer
-    if (
-        matched.match is not Match.CONFLICT
-        or answer is None
-        or target.kind is not ObjectKind.CONTACTS
-        or "contact_emails" in answer
-    ):
+    if answer is None or target.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
         return matched
     whole = client.contact(str(answer["id"]))
     if matched.row.match_key in match_keys(target, whole):
-        return Matched(matched.row, Match.EXISTING, whole, sent_before)
+        return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched
 
 

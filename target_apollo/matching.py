@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -49,6 +50,8 @@ def match_answers(
     Contacts: any e-mail of the answer, accounts: the normalised domain; then a CRM id that both
     carry. What is left over is compared by name, only to tell a conflict from a silence.
     """
+    if not existing and (all_created := _all_created(target, rows, created)):
+        return all_created
     by_identity: dict[tuple[str, str], tuple[Match, Json]] = {}
     ids = [(name, target.fields[name].read or "") for name in target.crm_ids]
     for match, answers in ((Match.EXISTING, existing), (Match.CREATED, created)):
@@ -91,6 +94,26 @@ def match_answers(
             else:
                 found.append(Matched(row, *namesake))
     return found
+
+
+def _all_created(
+    target: ObjectType, rows: Sequence[Row], created: Sequence[Json]
+) -> list[Matched] | None:
+    """Pairs rows with created records by first e-mail or domain alone, which is the rule.
+
+    Returns None unless that names every row and every record.
+    """
+    by_address: dict[str | None, Json] = {
+        address.strip().lower(): answer
+        for answer in created
+        if isinstance(address := answer.get(target.match_field), str)
+    }
+    if len(by_address) != len(rows) or len(created) != len(rows):
+        return None
+    found = [by_address.get(row.match_key) for row in rows]
+    if None in found:
+        return None
+    return list(map(Matched, rows, repeat(Match.CREATED), found))
 
 
 def _row_identities(target: ObjectType, row: Row) -> Iterable[tuple[str, str]]:

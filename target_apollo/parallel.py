@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from target_apollo.api import RunStopped
+from target_apollo.one_processor import OneProcessor
 from target_apollo.under_way import Flow, finish
 
 T = TypeVar("T")
@@ -31,7 +32,10 @@ class Parallel:
     """
 
     def __init__(self, threads: int, stop: threading.Event) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="apollo")
+        self._processor = OneProcessor()
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="apollo", initializer=self._processor.join
+        )
         self._stop = stop
         self._deadline: float | None = None
         #: Whether a call was given up; its thread keeps the interpreter from ending by itself.
@@ -54,6 +58,7 @@ class Parallel:
             take: Gets the place of a call and its result, or the exception that it raised. If this
                 raises, the other calls are still waited for, and their results are lost.
         """
+        self._processor.gather()
         futures = [self._pool.submit(call) for call in calls]
         try:
             if futures:
@@ -64,6 +69,7 @@ class Parallel:
                 take(place, future.result() if problem is None else problem)
         finally:
             self._wait_for(futures)
+            self._processor.let_go()
 
     def _wait_for(self, futures: Sequence[Future[T]]) -> None:
         """Waits until calls are over, or given up."""
@@ -78,6 +84,7 @@ class Parallel:
 
     def close(self) -> None:
         """Ends the threads; calls that were not started are dropped."""
+        self._processor.let_go(now=True)
         self._pool.shutdown(wait=not self.abandoned, cancel_futures=True)
 
     def _time_is_up(self) -> bool:

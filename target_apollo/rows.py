@@ -104,10 +104,13 @@ UPDATE_NEEDS_ID = Rejection(
 )
 
 Setter = Callable[[str, object, "_Draft"], None]
-
+#: Properties that are written, each with its setter and whether it takes any text.
+_Layout = list[tuple[str, Setter, bool]]
 
 #: Properties beyond its schema's whose places a reader remembers; records may bring any number.
 _MOST_REMEMBERED = 1000
+#: Sets of properties of which a reader remembers all places at once.
+_LAYOUTS_REMEMBERED = 20
 #: Types that a key may have as it is. A boolean is an int, but not of this very type.
 _PLAIN_KEYS = frozenset({int, str})
 
@@ -145,6 +148,7 @@ class RowReader:
     updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
     _setters: dict[str, Setter | None] = field(default_factory=dict)
+    _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     #: Properties met so far that take any text; their fields have the same names.
     _texts: set[str] = field(default_factory=set)
     _others: int = 0
@@ -159,18 +163,18 @@ class RowReader:
             RecordError: The record can't be written as it is; the rest of the stream can.
         """
         draft = _Draft()
-        values, setters, texts = draft.values, self._setters, self._texts
-        for name, value in record.items():
+        values = draft.values
+        names = tuple(record)
+        for name, setter, is_text in self._layouts.get(names) or self._layout(names):
+            value = record[name]
             # Most values are text that is clean as it is: what `normalising.text` would make of
             # them, without the calls.
-            if name in texts and type(value) is str:
+            if is_text and type(value) is str:
                 written = value.strip()
                 if written and written.isprintable():
                     values[name] = written
                     continue
-            setter = setters[name] if name in setters else self._setter_of(name)
-            if setter is not None:
-                setter(name, value, draft)
+            setter(name, value, draft)
         key = self._key(record)
         match_key = values.get(self.target.match_field)
         target_id = self._target_id(draft, key)
@@ -219,11 +223,23 @@ class RowReader:
 
     def place(self, name: str) -> bool:
         """Whether a property is written anywhere."""
-        setter = self._setters[name] if name in self._setters else self._setter_of(name)
-        return setter is not None
+        return self._setter_of(name) is not None
+
+    def _layout(self, names: tuple[str, ...]) -> _Layout:
+        """Where the properties of records with these go; those that go nowhere are left out.
+
+        Most records of a stream have the same, so a few are remembered.
+        """
+        placed = [(name, self._setter_of(name)) for name in names]
+        layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
+        if len(self._layouts) < _LAYOUTS_REMEMBERED and len(names) < _MOST_REMEMBERED:
+            self._layouts[names] = layout
+        return layout
 
     def _setter_of(self, name: str) -> Setter | None:
         """Finds out where a property goes, and remembers it unless there are too many."""
+        if name in self._setters:
+            return self._setters[name]
         setter = self._setter(name)
         if name not in self.properties:
             if self._others >= _MOST_REMEMBERED:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib import import_module
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -179,27 +180,28 @@ def save_outcomes(
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
     rows = []
-    for outcome in outcomes:
-        confirmed = outcome.status in CONFIRMED
-        moment = write(outcome.synced_at or synced_at) if confirmed else None
-        rows.append(
-            (
-                stream,
-                outcome.source_key,
-                connection,
-                object_,
-                outcome.apollo_id,
-                outcome.payload_hash,
-                outcome.status.value,
-                moment,
-                moment,
-                None if outcome.error is None else without_addresses(outcome.error),
-                run_id,
-                outcome.match_hash,
-                outcome.apollo_updated_at,
-                now,
+    for status, alike in groupby(outcomes, attrgetter("status")):
+        spelled, confirmed = status.value, status in CONFIRMED
+        for outcome in alike:
+            moment = write(outcome.synced_at or synced_at) if confirmed else None
+            rows.append(
+                (
+                    stream,
+                    outcome.source_key,
+                    connection,
+                    object_,
+                    outcome.apollo_id,
+                    outcome.payload_hash,
+                    spelled,
+                    moment,
+                    moment,
+                    None if outcome.error is None else without_addresses(outcome.error),
+                    run_id,
+                    outcome.match_hash,
+                    outcome.apollo_updated_at,
+                    now,
+                )
             )
-        )
     _OUTCOME.execute(database, rows)
     # What was created a moment ago no other row has given anything.
     updated = LinkStatus.UPDATED
