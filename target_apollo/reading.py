@@ -43,6 +43,7 @@ class LineReader(GenericSingerReader[bytes]):
         on_unreadable: Called with line, line number and what is wrong with it.
         on_too_long: Called with length and line number of a line that was skipped.
         stopped: Set to leave the loop before the next line.
+        on_caught_up: Called when all lines that have come are read, before the next are waited for.
         on_idle: Called when no line has come for `idle_seconds`.
         waiting: True while the main thread is blocked in a read; only then may `StopReading` be
             raised in it.
@@ -56,6 +57,7 @@ class LineReader(GenericSingerReader[bytes]):
         super().__init__()
         self.on_unreadable: Callable[[bytes, int, str], None] = _refuse
         self.on_too_long: Callable[[int, int], None] = _refuse_long
+        self.on_caught_up: Callable[[], None] = _do_nothing
         self.on_idle: Callable[[], None] = _do_nothing
         self.idle_seconds = 1.0
         self.stopped = False
@@ -91,15 +93,14 @@ class LineReader(GenericSingerReader[bytes]):
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             why = str(problem) if isinstance(problem, msgspec.DecodeError) else "not UTF-8"
             raise InvalidInputLine(f"not JSON ({why})") from None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise InvalidInputLine("not a Singer message: it has no 'type'")
-        # The walk is only for the rare line that has brackets enough to be deep.
-        if line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL and _is_too_deep(message):
-            raise InvalidInputLine(_TOO_DEEP)
         problem_found = _shape_problem(message)
         if problem_found:
             raise InvalidInputLine(f"not a Singer message: {problem_found}")
-        return message
+        # The walk is only for the rare line that has brackets enough to be deep.
+        if line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL and _is_too_deep(message):
+            raise InvalidInputLine(_TOO_DEEP)
+        found: Message = message
+        return found
 
     def process_lines(
         self,
@@ -158,6 +159,8 @@ class LineReader(GenericSingerReader[bytes]):
             self.waiting = False
 
     def _next_line(self, source: LineSource) -> bytes | LongLine:
+        if not self.stopped:
+            self.on_caught_up()
         # A signal before `waiting` is set is seen by the look at `stopped`; one after it raises,
         # and nothing is lost, since nothing was read yet.
         self.waiting = True
@@ -189,8 +192,9 @@ def _is_too_deep(message: object) -> bool:
     return True
 
 
-def _shape_problem(message: Message) -> str | None:
-    kind = message["type"]
+def _shape_problem(message: Any) -> str | None:
+    if not isinstance(message, dict) or not isinstance(kind := message.get("type"), str):
+        return "it has no 'type'"
     if (
         kind == "RECORD"
         and type(message.get("record")) is dict

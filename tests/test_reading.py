@@ -325,6 +325,27 @@ def test_a_silent_tap_leaves_time_for_other_things() -> None:
     assert tap.idle >= 4
 
 
+def test_what_is_done_between_lines_is_done_once_for_those_that_came_together() -> None:
+    looks: list[int] = []
+    tap, reading = Tap([GOOD + b"\n" + GOOD + b"\n", GOOD]), Reading()
+    reading.reader.on_idle = tap.on_idle
+    reading.reader.on_caught_up = lambda: looks.append(len(reading.messages))
+    tap.read_by(reading)
+    assert looks == [0, 2, 3]
+
+
+def test_nothing_more_is_begun_between_lines_after_a_signal() -> None:
+    looks: list[int] = []
+    reader = LineReader()
+    reader.on_caught_up = lambda: looks.append(1)
+
+    def stop(message: Message) -> None:
+        reader.stopped = True
+
+    reader.process_lines(io.BytesIO(GOOD + b"\n" + GOOD), {"RECORD": stop})
+    assert looks == [1]
+
+
 def test_a_signal_that_comes_during_other_things_ends_the_reading_of_a_silent_tap() -> None:
     tap, reading = Tap([]), Reading()
 

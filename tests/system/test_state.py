@@ -68,6 +68,23 @@ def test_an_idle_stream_does_not_hold_state_back(
     assert process.wait(30) == 0
 
 
+def test_records_of_a_tap_that_is_slow_and_never_silent_do_not_wait_for_a_full_batch(
+    apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
+) -> None:
+    config = target_config(apollo, max_record_age_seconds=1)
+    process = start(config, tmp_path)
+    send(process, [schema("contacts")])
+    for number in range(100):
+        send(process, [contact(number)])
+        if apollo.store.contacts():
+            break
+        # The target calls its input silent after a second.
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    assert apollo.store.contacts()
+
+
 def start(config: Path, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "target_apollo", "--config", str(config)],
