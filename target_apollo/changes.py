@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from target_apollo import normalising
 from target_apollo.objects import CONTACT, Compare, Field, Json, ObjectType
-from target_apollo.planning import CreateRequest, item_names
+from target_apollo.planning import CreateRequest
 from target_apollo.rows import Row, Values
 
 #: A contact's plain number is written, and so emptied, as its direct one.
@@ -60,7 +60,7 @@ def changes(
 
 def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Changes:
     """What bulk_create could not carry of a row that it created."""
-    if not row.lists and row.values.keys() <= item_names(target.kind).keys():
+    if not row.lists and row.values.keys() <= target.item_names.keys():
         # All of it stands in the row's item.
         return NOTHING
     behind: Values = {}

@@ -115,7 +115,7 @@ class LineSource:
             self._end_line()
             *whole, first = whole
             # Lines that begin and end within a chunk are shorter than the longest.
-            self.lines.extend(line + b"\n" for line in whole)
+            self.lines.extend([line + b"\n" for line in whole])
         if first:
             self._add(first)
 

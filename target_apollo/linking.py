@@ -207,7 +207,7 @@ class StreamLinks:
             apollo_id=apollo_id,
             payload_hash=self._hashes.get(row.number) if holds else None,
             error=None if why is None else why.reason.value,
-            synced_at=self._read_at(row),
+            synced_at=self._read_at(row) if self._formers else None,
             match_hash=match_hash(row.match_key) if holds and row.match_key else None,
             apollo_updated_at=updated_at,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from target_apollo import normalising
 from target_apollo.outcomes import Reason
@@ -216,6 +217,15 @@ class ObjectType:
     def singular(self) -> str:
         """ "contact" or "account", for sentences."""
         return self.kind.value.removesuffix("s")
+
+    @cached_property
+    def item_names(self) -> dict[str, str]:
+        """What an item of a bulk_create request calls the fields that it takes."""
+        return {
+            name: place.create
+            for name, place in self.fields.items()
+            if place.create and not place.create_wide
+        }
 
 
 CONTACT = ObjectType(

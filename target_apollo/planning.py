@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.objects import OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.objects import Json, ObjectType
 from target_apollo.rows import Row
 
 #: A request body is kept below this, whatever the number of records in it.
@@ -196,25 +195,16 @@ def _weight(rows: Sequence[Row]) -> int:
     return sum(map(len, filter(None, chain(values, custom))))
 
 
-@cache
-def item_names(kind: ObjectKind) -> dict[str, str]:
-    """What an item of a bulk_create request calls the fields that it takes."""
-    return {
-        name: place.create
-        for name, place in OBJECTS[kind].fields.items()
-        if place.create and not place.create_wide
-    }
-
-
 def create_item(target: ObjectType, row: Row) -> Json:
     """A row as an item of a bulk_create request; fields that it does not take stay behind."""
-    names = item_names(target.kind)
+    names = target.item_names
     item: Json = {
         names[name]: value
         for name, value in row.values.items()
         if value is not None and name in names
     }
-    custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
-    if custom:
-        item["typed_custom_fields"] = custom
+    if row.custom:
+        custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
+        if custom:
+            item["typed_custom_fields"] = custom
     return item

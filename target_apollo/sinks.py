@@ -179,8 +179,14 @@ class ApolloSink(BatchSink):
         flush = _Flush({received.number: received for received, _ in records})
         self._say_unknown_fields()
         rows = []
+        reader = self._reader
+        # Most records need no more than to be read.
+        is_plain = not self._run.settings.on_delete and reader.updated_at_field is None
         for received, record in records:
             try:
+                if is_plain and not received.deleted:
+                    rows.append(reader.read(received.number, record))
+                    continue
                 row = self._read(flush, received, record)
                 if row is not None:
                     rows.append(row)
