@@ -7,18 +7,27 @@ it again a moment later, would double what a new row costs the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from target_apollo.ledger import link_rows
 from target_apollo.ledger.links import Intent
 from target_apollo.ledger.schema import apollo_creations
 
 _creations = apollo_creations.c
+_PLACE = (
+    _creations.connection == bindparam("connection"),
+    _creations.object == bindparam("object"),
+    _creations.stream == bindparam("stream"),
+)
+# Made once: SQLAlchemy takes longer to put a statement together than to run it.
+_LATEST = select(func.max(_creations.number)).where(*_PLACE)
+_NOTE = insert(apollo_creations)
+_FORGET = delete(apollo_creations).where(*_PLACE)
 _DECODER = msgspec.json.Decoder(list[tuple[str, str | None]])
 
 
@@ -31,34 +40,37 @@ def save(
     intents: Sequence[Intent],
 ) -> None:
     """Note creates of source keys that have no link, in one row."""
-    place = _place(connection, object_, stream)
-    before = database.scalar(select(func.max(_creations.number)).where(*place))
-    database.execute(
-        insert(apollo_creations).values(
-            connection=connection,
-            object=object_,
-            stream=stream,
-            run_id=run_id,
-            number=(before or 0) + 1,
-            intents=_spelled(intents),
-            changed_at=datetime.now(timezone.utc),
-        )
-    )
+    place = {"connection": connection, "object": object_, "stream": stream}
+    number = (database.scalar(_LATEST, place) or 0) + 1
+    noted = {"intents": _spelled(intents), "changed_at": datetime.now(timezone.utc)}
+    database.execute(_NOTE, {**place, "run_id": run_id, "number": number, **noted})
 
 
 def settle(
-    database: Connection, connection: str, object_: str, stream: str, settled: Collection[str]
+    database: Connection,
+    connection: str,
+    object_: str,
+    stream: str,
+    noted: Mapping[str, Sequence[Intent]],
+    settled: Collection[str],
 ) -> None:
-    """Forget the noted creates; those whose source keys are not settled become pending links.
+    """Forget the creates of a stream; those whose source keys are not settled become pending links.
 
-    To be called before outcomes are written, which may follow on a pending link.
+    To be called before outcomes are written, which may follow on a pending link. ``noted`` are the
+    creates by their run.
     """
-    _unfold(database, _place(connection, object_, stream), settled)
+    for run_id, intents in noted.items():
+        left = [intent for intent in intents if intent.source_key not in settled]
+        link_rows.save_new_intents(database, connection, object_, stream, run_id, left)
+    place = {"connection": connection, "object": object_, "stream": stream}
+    database.execute(_FORGET, place)
 
 
 def take_over(database: Connection, connection: str, stream: str) -> None:
     """Make pending links of what a run left behind that was killed."""
-    _unfold(database, (_creations.connection == connection, _creations.stream == stream), ())
+    for row in left_behind(database, connection, stream):
+        noted = {row.run_id: intents_of(row)}
+        settle(database, row.connection, row.object, row.stream, noted, ())
 
 
 def left_behind(database: Connection, connection: str, stream: str) -> Sequence[Any]:
@@ -70,27 +82,6 @@ def left_behind(database: Connection, connection: str, stream: str) -> Sequence[
 def intents_of(row: Any) -> list[Intent]:
     """Give the creates that a row of the table notes."""
     return [Intent(key, None, found_under) for key, found_under in _DECODER.decode(row.intents)]
-
-
-def _place(connection: str, object_: str, stream: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _creations.connection == connection,
-        _creations.object == object_,
-        _creations.stream == stream,
-    )
-
-
-def _unfold(
-    database: Connection, place: Sequence[ColumnElement[bool]], settled: Collection[str]
-) -> None:
-    found = database.execute(select(apollo_creations).where(*place)).all()
-    for row in found:
-        left = [intent for intent in intents_of(row) if intent.source_key not in settled]
-        link_rows.save_new_intents(
-            database, row.connection, row.object, row.stream, row.run_id, left
-        )
-    if found:
-        database.execute(delete(apollo_creations).where(*place))
 
 
 def _spelled(intents: Sequence[Intent]) -> str:

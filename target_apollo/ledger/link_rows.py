@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib import import_module
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     bindparam,
-    case,
     delete,
     func,
     literal_column,
@@ -179,30 +177,43 @@ def save_outcomes(
     """
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
-    rows = []
-    for status, alike in groupby(outcomes, attrgetter("status")):
-        spelled, confirmed = status.value, status in CONFIRMED
-        for outcome in alike:
-            moment = write(outcome.synced_at or synced_at) if confirmed else None
-            rows.append(
-                (
-                    stream,
-                    outcome.source_key,
-                    connection,
-                    object_,
-                    outcome.apollo_id,
-                    outcome.payload_hash,
-                    spelled,
-                    moment,
-                    moment,
-                    None if outcome.error is None else without_addresses(outcome.error),
-                    run_id,
-                    outcome.match_hash,
-                    outcome.apollo_updated_at,
-                    now,
-                )
-            )
-    _OUTCOME.execute(database, rows)
+    confirmed = [
+        (
+            stream,
+            outcome.source_key,
+            connection,
+            object_,
+            outcome.apollo_id,
+            outcome.payload_hash,
+            outcome.status.value,
+            (moment := write(outcome.synced_at or synced_at)),
+            moment,
+            run_id,
+            outcome.match_hash,
+            outcome.apollo_updated_at,
+            now,
+        )
+        for outcome in outcomes
+        if outcome.status is not LinkStatus.ERROR
+    ]
+    _CONFIRMED.execute(database, confirmed)
+    latest = {outcome.source_key: outcome for outcome in outcomes}
+    rejected = [
+        (
+            stream,
+            outcome.source_key,
+            connection,
+            object_,
+            outcome.apollo_id,
+            LinkStatus.ERROR.value,
+            without_addresses(outcome.error or ""),
+            run_id,
+            now,
+        )
+        for outcome in latest.values()
+        if outcome.status is LinkStatus.ERROR
+    ]
+    _REJECTED.execute(database, rejected)
     # What was created a moment ago no other row has given anything.
     updated = LinkStatus.UPDATED
     changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
@@ -319,23 +330,40 @@ def _intent(dialect: str) -> Any:
     )
 
 
-def _outcome(dialect: str) -> Any:
-    new = _insert(dialect)
+def _confirmed(dialect: str) -> Any:
+    # Not as a parameter: to tell SQLite that there is none takes as long as all the others.
+    new = _insert(dialect).values(error=null())
     to_save = new.excluded
-    rejected = to_save.status == literal_column(f"'{LinkStatus.ERROR.value}'")
     return new.on_conflict_do_update(
         index_elements=list(apollo_links.primary_key),
         set_={
-            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
+            "apollo_id": to_save.apollo_id,
             "payload_hash": to_save.payload_hash,
             "status": to_save.status,
             "first_synced_at": func.coalesce(_links.first_synced_at, to_save.first_synced_at),
-            "last_synced_at": func.coalesce(to_save.last_synced_at, _links.last_synced_at),
+            "last_synced_at": to_save.last_synced_at,
+            "error": null(),
+            "run_id": to_save.run_id,
+            "match_hash": to_save.match_hash,
+            "apollo_updated_at": to_save.apollo_updated_at,
+            "changed_at": to_save.changed_at,
+        },
+    )
+
+
+def _rejected(dialect: str) -> Any:
+    new = _insert(dialect)
+    to_save = new.excluded
+    return new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        # It may be in Apollo all the same: what it was sent under stays.
+        set_={
+            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
+            "payload_hash": null(),
+            "status": to_save.status,
             "error": to_save.error,
             "run_id": to_save.run_id,
-            # Rejected, it may be in Apollo all the same, under what it was sent with.
-            "match_hash": case((rejected, _links.match_hash), else_=to_save.match_hash),
-            "apollo_updated_at": to_save.apollo_updated_at,
+            "apollo_updated_at": null(),
             "changed_at": to_save.changed_at,
         },
     )
@@ -354,7 +382,7 @@ _INTENT_COLUMNS = [
 ]
 _INTENT = ManyRows(_INTENT_COLUMNS, _intent)
 _NEW_INTENT = ManyRows(_INTENT_COLUMNS, lambda dialect: _insert(dialect).on_conflict_do_nothing())
-_OUTCOME = ManyRows(
+_CONFIRMED = ManyRows(
     [
         "stream",
         "source_key",
@@ -365,11 +393,24 @@ _OUTCOME = ManyRows(
         "status",
         "first_synced_at",
         "last_synced_at",
-        "error",
         "run_id",
         "match_hash",
         "apollo_updated_at",
         "changed_at",
     ],
-    _outcome,
+    _confirmed,
+)
+_REJECTED = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "status",
+        "error",
+        "run_id",
+        "changed_at",
+    ],
+    _rejected,
 )

@@ -21,7 +21,17 @@ from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from target_apollo.ledger.database import WRITES
@@ -179,7 +189,8 @@ class Locks:
         else:
             still_held = bool(
                 database.scalar(
-                    select(1).where(_row(connection, stream), apollo_locks.c.token == self._token)
+                    _STILL_HELD,
+                    {"connection": connection, "stream": stream, "token": self._token},
                 )
             )
         if not still_held:
@@ -226,6 +237,14 @@ class _Heart:
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
 _UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
 """Advisory locks count per database; the schema keeps two ledgers in one database apart."""
+
+
+# Asked in every transaction, and so made once.
+_STILL_HELD = select(1).where(
+    apollo_locks.c.connection == bindparam("connection"),
+    apollo_locks.c.stream == bindparam("stream"),
+    apollo_locks.c.token == bindparam("token"),
+)
 
 
 def _advisory_key(connection: str, stream: str) -> dict[str, int]:

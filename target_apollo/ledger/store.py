@@ -36,6 +36,8 @@ class Ledger:
         self._locks = Locks(engine)
         self._run_starts: dict[str, datetime] = {}
         self._connections: dict[str, list[str]] = {}
+        #: By connection, object and stream, then by run: creates that were noted, and are no links.
+        self._creations: dict[tuple[str, str, str], dict[str, list[Intent]]] = {}
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -185,6 +187,8 @@ class Ledger:
         """
         with self._changing(connection, stream) as database:
             creations.save(database, connection, object, stream, run_id, intents)
+        noted = self._creations.setdefault((connection, object, stream), {})
+        noted[run_id] = [*noted.get(run_id, ()), *intents]
 
     def creations_left(self, connection: str, stream: str) -> list[tuple[str, str, list[Intent]]]:
         """Give the creates of a stream that are no links yet: object, run id and intents."""
@@ -208,9 +212,12 @@ class Ledger:
             # What was rejected may be in Apollo all the same: its link goes on saying under which
             # e-mail or domain.
             error = LinkStatus.ERROR
-            there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
-            creations.settle(database, connection, object, stream, there)
+            place = (connection, object, stream)
+            if noted := self._creations.get(place):
+                there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
+                creations.settle(database, *place, noted, there)
             link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
+        self._creations.pop(place, None)
 
     def drop_links(
         self,
