@@ -17,7 +17,7 @@ from target_apollo.pending_updates import Update
 from target_apollo.planning import CreateRequest
 from target_apollo.refusals import custom_field_rejection, rejection
 from target_apollo.rows import Mode, Row
-from target_apollo.settling import Settling
+from target_apollo.settling import Made, Settling, updated_at
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,20 @@ class CreateAnswers:
             updates: Gets what is to be written to records that their rows have made.
             known: Gets the rows that were found to have a record.
         """
+        left: list[Matched] = []
+        done: list[Made] = []
         for matched in created.matched:
             answer = matched.answer
             if answer is None or request.whole or not _is_done_with(matched, answer):
-                self._take_answer(request, matched, updates, known)
-                continue
-            # Nothing is written to it again, so nobody will ask for what Apollo answered on it.
-            self.limits.created += 1
-            self.latest.know_id(matched.row, answer)
-            self.settling.leave(matched.row, Outcome.CREATED, answer)
+                left.append(matched)
+            else:
+                done.append((matched.row, str(answer.get("id")), updated_at(answer)))
+        # Nothing is written to these again, so nobody will ask for what Apollo answered on them.
+        self.limits.created += len(done)
+        self.latest.know_ids((row, apollo_id) for row, apollo_id, _ in done)
+        self.settling.settle_created(done)
+        for matched in left:
+            self._take_answer(request, matched, updates, known)
         for row, refusal in created.refused:
             self.settling.reject(row, rejection(self.target, None, refusal))
 

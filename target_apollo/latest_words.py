@@ -28,15 +28,11 @@ class LatestWords:
 
     def know(self, row: Row, answer: Json) -> None:
         """Remembers what Apollo answered on the record of a row."""
-        self.know_id(row, answer)
-        self.answers[str(answer.get("id"))] = answer
+        apollo_id = str(answer.get("id"))
+        self.answers[apollo_id] = answer
+        self.know_ids([(row, apollo_id)])
         if row.match_key and len(answer) > 1:
             self.answers[row.match_key] = answer
-
-    def know_id(self, row: Row, answer: Json) -> None:
-        """Remembers only which record the row is."""
-        if self._target.kind is ObjectKind.ACCOUNTS:
-            self.know_ids([(row, str(answer.get("id")))])
 
     def forget(self, apollo_ids: set[str]) -> None:
         """Takes nothing for known of records to which a part of an update may have been written."""

@@ -39,6 +39,7 @@ from target_apollo.recalling import (
 from target_apollo.rejects import Former
 from target_apollo.row_keys import key_of, payload_hash_of
 from target_apollo.rows import Mode, Row
+from target_apollo.settling import Made
 
 _STATUS = {
     Outcome.CREATED: LinkStatus.CREATED,
@@ -213,6 +214,21 @@ class StreamLinks:
         )
         if why is not None and why.reason is Reason.GONE and row.apollo_id:
             self.gone.drop(row.apollo_id)
+
+    def note_created(self, made: Iterable[Made]) -> None:
+        """Takes in rows that made a record, as `note` does; of a first sync these are all."""
+        for row, apollo_id, updated_at in made:
+            key = self._key(row)
+            self._noted[key] = LinkOutcome(
+                key,
+                LinkStatus.CREATED,
+                apollo_id,
+                self._hashes.get(row.number),
+                None,
+                self._read_at(row) if self._formers else None,
+                match_hash(row.match_key) if row.match_key else None,
+                updated_at,
+            )
 
     def note_rejected(self, key: Sequence[object], why: Rejection) -> None:
         """Takes in that a record was rejected as it was read; one without a key is nobody's."""

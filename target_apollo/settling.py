@@ -13,6 +13,8 @@ from target_apollo.refusals import is_gone, rejection
 from target_apollo.rows import Mode, Row
 
 Settle = Callable[[Row, Outcome, "str | None", "Rejection | None", "str | None"], None]
+#: A row that made a record, the record's Apollo id, and Apollo's `updated_at` of it.
+Made = tuple[Row, str, "str | None"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Settling:
     Attributes:
         settle: Called once for each row with outcome, Apollo id, why where it is rejected, and
             Apollo's `updated_at` of the record where its answer told.
+        settle_created: Called instead for rows that made a record, with those of a request.
         note_unwritable: Told the names of fields that can't be written to an existing record.
     """
 
     target: ObjectType
     mode: Mode
     settle: Settle
+    settle_created: Callable[[Sequence[Made]], None]
     note_unwritable: Callable[[Sequence[str]], None]
 
     def finish(self, update: Update, answer: Json | None) -> None:
@@ -45,12 +49,12 @@ class Settling:
         if update.changes.unwritable:
             self.note_unwritable(update.changes.unwritable)
         # A row older than its record stays so: this write has not made their times the same.
-        updated_at = None if update.is_older else _updated_at(answer)
-        self.settle(update.row, outcome, update.apollo_id, None, updated_at)
+        when = None if update.is_older else updated_at(answer)
+        self.settle(update.row, outcome, update.apollo_id, None, when)
 
     def leave(self, row: Row, outcome: Outcome, answer: Json) -> None:
         """Settles a row whose record, as Apollo answered it, needs nothing more."""
-        self.settle(row, outcome, str(answer.get("id")), None, _updated_at(answer))
+        self.settle(row, outcome, str(answer.get("id")), None, updated_at(answer))
 
     def skip(self, row: Row) -> None:
         """Settles a deleted row that there is no record to be moved of."""
@@ -90,6 +94,7 @@ class Settling:
             self.reject_record(row, apollo_id, rejection(self.target, apollo_id, refusal))
 
 
-def _updated_at(answer: Json | None) -> str | None:
+def updated_at(answer: Json | None) -> str | None:
+    """Apollo's time of a record's last change, where its answer tells."""
     told = (answer or {}).get("updated_at")
     return told if isinstance(told, str) else None

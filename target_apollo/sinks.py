@@ -27,6 +27,7 @@ from target_apollo.planning import collapse
 from target_apollo.policy import Policies
 from target_apollo.received import Received
 from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
+from target_apollo.settling import Made
 from target_apollo.strays import find_strays
 from target_apollo.stream_policies import stream_policies, updated_at_field
 from target_apollo.stream_writer import stream_writer
@@ -104,6 +105,7 @@ class ApolloSink(BatchSink):
             self._own,
             policies=lambda: self._policies,
             settle=self._settle,
+            settle_created=self._settle_created,
             intend=self._intend,
             is_anothers=lambda row, apollo_id: (
                 self._links is not None and self._links.is_anothers(row, apollo_id)
@@ -359,6 +361,12 @@ class ApolloSink(BatchSink):
         if row.deleted and outcome is Outcome.UPDATED:
             self._run.report.count_deleted(self.stream_name)
         self._count(row, outcome, why)
+
+    def _settle_created(self, made: Sequence[Made]) -> None:
+        if self._links is not None:
+            self._links.note_created(made)
+        for row, _, _ in made:
+            self._count(row, Outcome.CREATED, None)
 
     def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:
         still_open, done = self._flush.open, self._flush.done

@@ -15,7 +15,7 @@ from target_apollo.policy import Policies
 from target_apollo.rows import Row
 from target_apollo.run import Run
 from target_apollo.settings import StreamSettings
-from target_apollo.settling import Settle, Settling
+from target_apollo.settling import Made, Settle, Settling
 from target_apollo.update_rounds import UpdateRounds
 from target_apollo.updating import Updater
 from target_apollo.writing import Writer
@@ -29,6 +29,7 @@ def stream_writer(
     *,
     policies: Callable[[], Policies],
     settle: Settle,
+    settle_created: Callable[[Sequence[Made]], None],
     intend: Callable[[Sequence[Row]], None],
     is_anothers: Callable[[Row, str], bool],
 ) -> Writer:
@@ -37,7 +38,7 @@ def stream_writer(
     Args:
         own: The settings of this stream.
         policies: See `Comparer`.
-        settle: See `Settling`.
+        settle, settle_created: See `Settling`.
         intend: See `Writer`.
         is_anothers: See `OwnRecords`.
     """
@@ -50,7 +51,9 @@ def stream_writer(
         policies=policies,
         note_protected=partial(run.report.count_protected, kind),
     )
-    settling = Settling(target, own.mode, settle, partial(run.saying.unwritable, kind))
+    settling = Settling(
+        target, own.mode, settle, settle_created, partial(run.saying.unwritable, kind)
+    )
     latest = LatestWords(target, run.directory)
     records = OwnRecords(own.mode, run.report.started_at, is_anothers)
     answers = CreateAnswers(

@@ -156,11 +156,17 @@ class Exchange:
         content: bytes | None,
         content_type: str,
     ) -> PreparedRequest:
-        request = self._blank(method, path, None if content is None else content_type).copy()
+        blank = self._blank(method, path, None if content is None else content_type)
+        request = PreparedRequest()
+        request.method, request.url, request.body = blank.method, blank.url, content
         if params is not None:
             request.prepare_url(request.url, params)
-        request.prepare_body(content, None)
-        request.prepare_auth(self._auth)
+        # A plain dictionary: all that it holds is spelled here, and `requests`' own is read slowly.
+        headers: Any = dict(blank.headers)
+        if content is not None:
+            headers["Content-Length"] = str(len(content))
+        request.headers = headers
+        self._auth(request)
         return request
 
     def _new_blank(self, method: str, path: str, content_type: str | None) -> PreparedRequest:
