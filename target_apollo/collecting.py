@@ -18,3 +18,4 @@ def collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 10, 10)
+    gc.enable()

@@ -321,7 +321,7 @@ class TargetApollo(Target):
 
 
 def main() -> None:
-    """Entry point of ``target-apollo``."""
+    """Runs the command ``target-apollo``."""
     try:
         TargetApollo.cli()
     except Exception as defect:  # noqa: BLE001 - it says more than may be shown

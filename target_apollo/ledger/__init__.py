@@ -9,7 +9,7 @@ Rooms, imports from top to bottom::
     store      Ledger: what the sinks, the mapper and the command line call
     locks      one run at a time per connection and stream
     creations  creates under way, a row a flush, until they are links
-    link_rows  look-up and upsert of links, in sets
+    link_rows  look-up and upsert of links, in sets (link_statements has their SQL)
     links      a source key's link to an Apollo record, and its states
     runs       a row a run
     privacy    what of a reason may be stored

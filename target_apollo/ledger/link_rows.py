@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    delete,
-    func,
-    literal_column,
-    null,
-    select,
-    update,
-)
+from sqlalchemy import Connection, delete, func, select
 
-from target_apollo.ledger.driver import KEYS, ManyRows, as_it_is, moments
+from target_apollo.ledger.driver import as_it_is, moments
+from target_apollo.ledger.link_statements import (
+    CONFIRMED_OUTCOME,
+    FIND,
+    FIND_BY_APOLLO_ID,
+    FORGET_HASHES,
+    INTENT,
+    LINK_COLUMNS,
+    NEW_INTENT,
+    REJECTED_OUTCOME,
+)
 from target_apollo.ledger.links import CONFIRMED, DELETED, Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.privacy import without_addresses
 from target_apollo.ledger.schema import apollo_links
@@ -37,9 +37,9 @@ def find_links(
     place = (stream, connection, object_)
     _, read = moments(database.dialect)
     return {
-        row[0]: _link(row, read)
+        link.source_key: link
         for some in chunks(keys)
-        for row in _FIND.find(database, place, some)
+        for link in _links_of(FIND.find(database, place, some), read)
     }
 
 
@@ -49,7 +49,7 @@ def stream_links(
     """Give all links of a stream in the order of their keys, some at a time."""
     links = apollo_links.c
     wanted = (
-        select(*_LINK_COLUMNS)
+        select(*LINK_COLUMNS)
         .where(links.stream == stream, links.connection == connection, links.object == object_)
         .order_by(links.source_key)
         .limit(_PAGE)
@@ -58,7 +58,7 @@ def stream_links(
     while True:
         page = wanted if last is None else wanted.where(links.source_key > last)
         rows = database.execute(page).all()
-        yield from (_link(row, as_it_is) for row in rows)
+        yield from _links_of(rows, as_it_is)
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
@@ -68,11 +68,12 @@ def find_links_by_apollo_id(
     database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
 ) -> dict[str, list[Link]]:
     """Find the links to Apollo records, of any stream; several rows may be one record."""
+    place = (connection, object_)
     _, read = moments(database.dialect)
     found: dict[str, list[Link]] = {}
     for some in chunks(apollo_ids):
-        for row in _FIND_BY_APOLLO_ID.find(database, (connection, object_), some):
-            found.setdefault(row[1], []).append(_link(row, read))
+        for link in _links_of(FIND_BY_APOLLO_ID.find(database, place, some), read):
+            found.setdefault(link.apollo_id or "", []).append(link)
     return found
 
 
@@ -117,7 +118,7 @@ def save_intents(
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
-    _INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
+    INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
 
 
 def save_new_intents(
@@ -130,7 +131,7 @@ def save_new_intents(
 ) -> None:
     """Add pending links for keys that have none; those that have got one since keep it."""
     rows = _intent_rows(database, connection, object_, stream, run_id, intents)
-    _NEW_INTENT.execute(database, rows)
+    NEW_INTENT.execute(database, rows)
 
 
 def _intent_rows(
@@ -196,7 +197,7 @@ def save_outcomes(
         for outcome in outcomes
         if outcome.status is not LinkStatus.ERROR
     ]
-    _CONFIRMED.execute(database, confirmed)
+    CONFIRMED_OUTCOME.execute(database, confirmed)
     latest = {outcome.source_key: outcome for outcome in outcomes}
     rejected = [
         (
@@ -213,12 +214,12 @@ def save_outcomes(
         for outcome in latest.values()
         if outcome.status is LinkStatus.ERROR
     ]
-    _REJECTED.execute(database, rejected)
+    REJECTED_OUTCOME.execute(database, rejected)
     # What was created a moment ago no other row has given anything.
     updated = LinkStatus.UPDATED
     changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
     for some in chunks(changed):
-        _OTHERS.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
+        FORGET_HASHES.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
 
 
 def delete_links(
@@ -240,177 +241,34 @@ def chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-_LINK_COLUMNS = [
-    apollo_links.c[name]
-    for name in (
-        "source_key",
-        "apollo_id",
-        "payload_hash",
-        "status",
-        "first_synced_at",
-        "last_synced_at",
-        "error",
-        "run_id",
-        "match_hash",
-        "apollo_updated_at",
-    )
-]
-
-
 _STATUSES = {status.value: status for status in LinkStatus}
 
 
-def _link(row: Sequence[Any], read: Callable[[Any], datetime | None]) -> Link:
-    key, apollo_id, payload_hash, status, first, last, *rest = row
-    return Link(key, apollo_id, payload_hash, _STATUSES[status], read(first), read(last), *rest)
-
-
-_links = apollo_links.c
-_FIND = ManyRows(
-    ["stream", "connection", "object"],
-    lambda _: select(*_LINK_COLUMNS).where(
-        _links.stream == bindparam("stream"),
-        _links.connection == bindparam("connection"),
-        _links.object == bindparam("object"),
-        _links.source_key.in_([literal_column(KEYS)]),
-    ),
-)
-_FIND_BY_APOLLO_ID = ManyRows(
-    ["connection", "object"],
-    lambda _: (
-        select(*_LINK_COLUMNS)
-        .where(
-            _links.connection == bindparam("connection"),
-            _links.object == bindparam("object"),
-            _links.apollo_id.in_([literal_column(KEYS)]),
+def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | None]) -> list[Link]:
+    # In full: taking the rest of a row as a list costs as much as its link.
+    return [
+        Link(
+            key,
+            apollo_id,
+            payload_hash,
+            _STATUSES[status],
+            read(first),
+            read(last),
+            error,
+            run_id,
+            found_under,
+            updated_at,
         )
-        .order_by(_links.stream, _links.source_key)
-    ),
-)
-
-
-# A change's parameters may not have the names of columns.
-_OTHERS = ManyRows(
-    ["of_connection", "of_object", "of_run", "deleted"],
-    lambda _: (
-        update(apollo_links)
-        .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
-            _links.run_id.is_distinct_from(bindparam("of_run")),
-            _links.payload_hash.is_not(None),
-            # A deleted row gave it nothing, and stays deleted.
-            _links.payload_hash.not_like(bindparam("deleted")),
-            _links.apollo_id.in_([literal_column(KEYS)]),
-        )
-        .values(payload_hash=null(), match_hash=null())
-    ),
-)
-
-
-def _insert(dialect: str) -> Any:
-    # Only the one that is used: PostgreSQL's takes long to load.
-    return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
-
-
-def _intent(dialect: str) -> Any:
-    new = _insert(dialect)
-    to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        set_={
-            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
-            "payload_hash": null(),
-            "status": to_save.status,
-            "error": null(),
-            "run_id": to_save.run_id,
-            "match_hash": to_save.match_hash,
-            "changed_at": to_save.changed_at,
-        },
-    )
-
-
-def _confirmed(dialect: str) -> Any:
-    # Not as a parameter: to tell SQLite that there is none takes as long as all the others.
-    new = _insert(dialect).values(error=null())
-    to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        set_={
-            "apollo_id": to_save.apollo_id,
-            "payload_hash": to_save.payload_hash,
-            "status": to_save.status,
-            "first_synced_at": func.coalesce(_links.first_synced_at, to_save.first_synced_at),
-            "last_synced_at": to_save.last_synced_at,
-            "error": null(),
-            "run_id": to_save.run_id,
-            "match_hash": to_save.match_hash,
-            "apollo_updated_at": to_save.apollo_updated_at,
-            "changed_at": to_save.changed_at,
-        },
-    )
-
-
-def _rejected(dialect: str) -> Any:
-    new = _insert(dialect)
-    to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        # It may be in Apollo all the same: what it was sent under stays.
-        set_={
-            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
-            "payload_hash": null(),
-            "status": to_save.status,
-            "error": to_save.error,
-            "run_id": to_save.run_id,
-            "apollo_updated_at": null(),
-            "changed_at": to_save.changed_at,
-        },
-    )
-
-
-_INTENT_COLUMNS = [
-    "stream",
-    "source_key",
-    "connection",
-    "object",
-    "apollo_id",
-    "status",
-    "run_id",
-    "match_hash",
-    "changed_at",
-]
-_INTENT = ManyRows(_INTENT_COLUMNS, _intent)
-_NEW_INTENT = ManyRows(_INTENT_COLUMNS, lambda dialect: _insert(dialect).on_conflict_do_nothing())
-_CONFIRMED = ManyRows(
-    [
-        "stream",
-        "source_key",
-        "connection",
-        "object",
-        "apollo_id",
-        "payload_hash",
-        "status",
-        "first_synced_at",
-        "last_synced_at",
-        "run_id",
-        "match_hash",
-        "apollo_updated_at",
-        "changed_at",
-    ],
-    _confirmed,
-)
-_REJECTED = ManyRows(
-    [
-        "stream",
-        "source_key",
-        "connection",
-        "object",
-        "apollo_id",
-        "status",
-        "error",
-        "run_id",
-        "changed_at",
-    ],
-    _rejected,
-)
+        for (
+            key,
+            apollo_id,
+            payload_hash,
+            status,
+            first,
+            last,
+            error,
+            run_id,
+            found_under,
+            updated_at,
+        ) in rows
+    ]

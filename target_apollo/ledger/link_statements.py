@@ -1,0 +1,178 @@
+"""The statements for the table ``apollo_links`` that run for thousands of rows."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import bindparam, func, literal_column, null, select, update
+
+from target_apollo.ledger.driver import KEYS, ManyRows
+from target_apollo.ledger.schema import apollo_links
+
+_links = apollo_links.c
+
+LINK_COLUMNS = [
+    apollo_links.c[name]
+    for name in (
+        "source_key",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "error",
+        "run_id",
+        "match_hash",
+        "apollo_updated_at",
+    )
+]
+
+FIND = ManyRows(
+    ["stream", "connection", "object"],
+    lambda _: select(*LINK_COLUMNS).where(
+        _links.stream == bindparam("stream"),
+        _links.connection == bindparam("connection"),
+        _links.object == bindparam("object"),
+        _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+FIND_BY_APOLLO_ID = ManyRows(
+    ["connection", "object"],
+    lambda _: (
+        select(*LINK_COLUMNS)
+        .where(
+            _links.connection == bindparam("connection"),
+            _links.object == bindparam("object"),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .order_by(_links.stream, _links.source_key)
+    ),
+)
+
+
+# A change's parameters may not have the names of columns.
+FORGET_HASHES = ManyRows(
+    ["of_connection", "of_object", "of_run", "deleted"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.run_id.is_distinct_from(bindparam("of_run")),
+            _links.payload_hash.is_not(None),
+            # A deleted row gave it nothing, and stays deleted.
+            _links.payload_hash.not_like(bindparam("deleted")),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .values(payload_hash=null(), match_hash=null())
+    ),
+)
+
+
+def _insert(dialect: str) -> Any:
+    # Only the one that is used: PostgreSQL's takes long to load.
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
+
+
+def _intent(dialect: str) -> Any:
+    new = _insert(dialect)
+    to_save = new.excluded
+    return new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        set_={
+            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
+            "payload_hash": null(),
+            "status": to_save.status,
+            "error": null(),
+            "run_id": to_save.run_id,
+            "match_hash": to_save.match_hash,
+            "changed_at": to_save.changed_at,
+        },
+    )
+
+
+def _confirmed(dialect: str) -> Any:
+    # Not as a parameter: SQLite's driver takes a microsecond over each null that it is given.
+    new = _insert(dialect).values(error=null())
+    to_save = new.excluded
+    return new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        set_={
+            "apollo_id": to_save.apollo_id,
+            "payload_hash": to_save.payload_hash,
+            "status": to_save.status,
+            "first_synced_at": func.coalesce(_links.first_synced_at, to_save.first_synced_at),
+            "last_synced_at": to_save.last_synced_at,
+            "error": null(),
+            "run_id": to_save.run_id,
+            "match_hash": to_save.match_hash,
+            "apollo_updated_at": to_save.apollo_updated_at,
+            "changed_at": to_save.changed_at,
+        },
+    )
+
+
+def _rejected(dialect: str) -> Any:
+    new = _insert(dialect)
+    to_save = new.excluded
+    return new.on_conflict_do_update(
+        index_elements=list(apollo_links.primary_key),
+        # It may be in Apollo all the same: what it was sent under stays.
+        set_={
+            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
+            "payload_hash": null(),
+            "status": to_save.status,
+            "error": to_save.error,
+            "run_id": to_save.run_id,
+            "apollo_updated_at": null(),
+            "changed_at": to_save.changed_at,
+        },
+    )
+
+
+_INTENT_COLUMNS = [
+    "stream",
+    "source_key",
+    "connection",
+    "object",
+    "apollo_id",
+    "status",
+    "run_id",
+    "match_hash",
+    "changed_at",
+]
+INTENT = ManyRows(_INTENT_COLUMNS, _intent)
+NEW_INTENT = ManyRows(_INTENT_COLUMNS, lambda dialect: _insert(dialect).on_conflict_do_nothing())
+CONFIRMED_OUTCOME = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "run_id",
+        "match_hash",
+        "apollo_updated_at",
+        "changed_at",
+    ],
+    _confirmed,
+)
+REJECTED_OUTCOME = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "status",
+        "error",
+        "run_id",
+        "changed_at",
+    ],
+    _rejected,
+)
