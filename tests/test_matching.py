@@ -229,6 +229,15 @@ def test_a_contact_is_found_by_an_additional_e_mail() -> None:
     assert only(CONTACT, sent, [], [found]).match is Match.EXISTING
 
 
+def test_the_first_e_mail_of_a_record_goes_before_the_additional_one_of_another() -> None:
+    rows = [row(CONTACT, 1), row(CONTACT, 2)]
+    greedy = answer(CONTACT, rows[1], contact_emails=[{"email": rows[0].match_key}])
+    found = match_answers(CONTACT, rows, [answer(CONTACT, rows[0]), greedy], [])
+    assert [(one.row.number, (one.answer or {})["id"]) for one in found] == [
+        (number, f"{number:024x}") for number in (1, 2)
+    ]
+
+
 def test_an_account_is_found_by_its_domain_in_any_notation() -> None:
     sent = row(ACCOUNT, 1)
     found = answer(ACCOUNT, sent, domain="https://www.P1.example.com/")

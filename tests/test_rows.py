@@ -16,6 +16,16 @@ def test_values_stand_in_the_row_normalised() -> None:
     assert row.match_key == EMAIL
 
 
+def test_a_record_is_read_alike_after_many_with_other_properties() -> None:
+    one = reader()
+    record: dict[str, object] = {"id": 1, "email": EMAIL, "title": "Dr", "tier": "A"}
+    first = one.read(1, record)
+    for number in range(50):
+        with_more = one.read(1, {f"more_{number}": "x", **record, "last_name": "Lovelace"})
+        assert with_more.values == {**first.values, "last_name": "Lovelace"}
+    assert one.read(1, record) == one.read(1, dict(reversed(record.items()))) == first
+
+
 def test_an_account_is_recognised_by_its_bare_domain() -> None:
     row = read({"id": 1, "domain": "https://www.Example.com/team"}, target=ACCOUNT)
     assert row.match_key == row.values["domain"] == "example.com"
