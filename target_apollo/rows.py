@@ -109,8 +109,9 @@ _Layout = list[tuple[str, Setter, bool]]
 
 #: Properties beyond its schema's whose places a reader remembers; records may bring any number.
 _MOST_REMEMBERED = 1000
-#: Sets of properties of which a reader remembers all places at once.
-_LAYOUTS_REMEMBERED = 20
+#: Sets of properties of which a reader remembers all places at once, and the widest of them: taps
+#: that leave nulls out send many.
+_LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
 #: Types that a key may have as it is. A boolean is an int, but not of this very type.
 _PLAIN_KEYS = frozenset({int, str})
 
@@ -228,11 +229,11 @@ class RowReader:
     def _layout(self, names: tuple[str, ...]) -> _Layout:
         """Where the properties of records with these go; those that go nowhere are left out.
 
-        Most records of a stream have the same, so a few are remembered.
+        Most records of a stream have one of a few, so these are remembered.
         """
         placed = [(name, self._setter_of(name)) for name in names]
         layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
-        if len(self._layouts) < _LAYOUTS_REMEMBERED and len(names) < _MOST_REMEMBERED:
+        if len(self._layouts) < _LAYOUTS_REMEMBERED and len(names) <= _WIDEST_REMEMBERED:
             self._layouts[names] = layout
         return layout
 

@@ -119,4 +119,5 @@ def test_names_of_properties_are_remembered_up_to_a_bound() -> None:
     for number in range(3000):
         reading.read(1, {"id": 1, "email": EMAIL, f"nowhere_{number}": 1})
     assert len(reading._setters) < 1500
+    assert len(reading._layouts) < 500
     assert reading.read(1, {"id": 1, "email": EMAIL, "tier": "Gold"}).custom == {TIER: "Gold"}
