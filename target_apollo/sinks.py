@@ -26,7 +26,8 @@ from target_apollo.outcomes import Outcome, RecordError, Rejection
 from target_apollo.planning import collapse
 from target_apollo.policy import Policies
 from target_apollo.received import Received
-from target_apollo.rows import UPDATE_NEEDS_ID, Mode, Row, RowReader
+from target_apollo.row_reader import UPDATE_NEEDS_ID, RowReader
+from target_apollo.rows import Mode, Row
 from target_apollo.settling import Made
 from target_apollo.strays import find_strays
 from target_apollo.stream_policies import stream_policies, updated_at_field

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from target_apollo import normalising
 from target_apollo.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
 from target_apollo.outcomes import Reason, RecordError
-from target_apollo.rows import Mode, NullPolicy, Row, RowReader
+from target_apollo.row_reader import RowReader
+from target_apollo.rows import Mode, NullPolicy, Row
 
 OWNER, OTHER, STAGE = "a" * 24, "b" * 24, "c" * 24
 TIER = "d" * 24
@@ -19,7 +20,7 @@ EMAIL = "ada@example.com"
 
 
 class Names:
-    """Names that Apollo knows in these tests, as `rows.Names`."""
+    """Names that Apollo knows in these tests, as `row_reader.Names`."""
 
     ids: Mapping[str, str] = {"ada@team.example": OWNER, "Cold": STAGE, "example.com": OTHER}
 

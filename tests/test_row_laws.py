@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.outcomes import RecordError, Rejection
 from target_apollo.planning import collapse
-from target_apollo.rows import NullPolicy, Row, RowReader
+from target_apollo.row_reader import RowReader
+from target_apollo.rows import NullPolicy, Row
 from tests.row_readers import (
     EMAIL,
     PROPERTIES,

@@ -266,7 +266,7 @@ def test_commands_say_nothing_private(start: Start, command: list[str]) -> None:
 
 
 DEFECTS = {
-    "while a record is read": "rows.RowReader.read",
+    "while a record is read": "row_reader.RowReader.read",
     "while rows are written": "writing.Writer.write",
     "while the ledger is asked": "linking.StreamLinks.recall",
     "while a reject is kept": "rejects.RejectsFile.append",
