@@ -6,17 +6,15 @@ writer. Each record leaves with exactly one outcome.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
-from target_apollo.api import MAX_BULK
 from target_apollo.deletions import Place, move_vanished
+from target_apollo.flush import Flush, flush_size
 from target_apollo.ledger import source_key
 from target_apollo.line_source import LONGEST_LINE
 from target_apollo.linking import StreamLinks
@@ -42,31 +40,6 @@ if TYPE_CHECKING:
     from target_apollo.target import TargetApollo
 
 
-@dataclass
-class _Flush:
-    """The records of a flush.
-
-    Attributes:
-        open: Those that have no outcome yet, by number.
-        done: Those that were not rejected, by outcome; counted at its end.
-        unreadable: Keys of those that were rejected as they were read.
-    """
-
-    open: dict[int, Received]
-    done: dict[Outcome, list[Received]] = field(default_factory=lambda: defaultdict(list))
-    unreadable: list[tuple[list[object], Rejection]] = field(default_factory=list)
-
-
-def _flush_size(batch_size: int, parallel_requests: int) -> int:
-    """Records per flush: all parallel requests are busy, four times over where they are full ones.
-
-    A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
-    Whoever asks for smaller requests than Apollo takes gets STATE in smaller steps, too.
-    """
-    rounds = 4 if batch_size >= MAX_BULK else 1
-    return batch_size * parallel_requests * rounds
-
-
 class ApolloSink(BatchSink):
     """Writes one stream as contacts or accounts."""
 
@@ -86,7 +59,7 @@ class ApolloSink(BatchSink):
         self._run = target.run
         self._own = self._run.settings.of_stream(stream_name)
         #: The flush that is being written.
-        self._flush = _Flush({})
+        self._flush = Flush({})
         self._reader = RowReader(
             target=self.target_object,
             mode=self._own.mode,
@@ -112,7 +85,7 @@ class ApolloSink(BatchSink):
                 self._links is not None and self._links.is_anothers(row, apollo_id)
             ),
         )
-        self._flush_size = _flush_size(
+        self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
         )
         #: Number of the oldest record without an outcome; STATE may not pass it.
@@ -179,7 +152,7 @@ class ApolloSink(BatchSink):
             under_way.finish()
         self._target.before_flush(self)
         records = context.get("records", [])
-        flush = _Flush({received.number: received for received, _ in records})
+        flush = Flush({received.number: received for received, _ in records})
         self._say_unknown_fields()
         rows = []
         reader = self._reader
@@ -202,7 +175,7 @@ class ApolloSink(BatchSink):
         self._run.audit.note(self.stream_name, self.target_object, rows)
         under_way.begin(self, self.oldest_pending, self._write_flush(flush, rows))
 
-    def _write_flush(self, flush: _Flush, rows: Sequence[Row]) -> Flow[None]:
+    def _write_flush(self, flush: Flush, rows: Sequence[Row]) -> Flow[None]:
         self._flush = flush
         try:
             yield from self._write(collapse(rows))
@@ -211,7 +184,7 @@ class ApolloSink(BatchSink):
                 self._run.settle_all(received, outcome)
         self._run.check_limits()
 
-    def _read(self, flush: _Flush, received: Received, record: dict[str, Any]) -> Row | None:
+    def _read(self, flush: Flush, received: Received, record: dict[str, Any]) -> Row | None:
         """The row of a record; None where it was deleted and that is ignored."""
         on_delete = self._run.settings.on_delete
         if on_delete:
@@ -271,7 +244,7 @@ class ApolloSink(BatchSink):
             links.note_rejected(key, why)
         try:
             for row, outcome, _ in memory.settled:
-                self._count(row, outcome, None)
+                self._flush.settle(row, outcome)
             self._writer.know_ids((row, apollo_id) for row, _, apollo_id in memory.settled)
             open_rows = self._with_ids(memory.open)
             strays = find_strays(self._run.client, self.target_object, memory.strayed)
@@ -361,25 +334,17 @@ class ApolloSink(BatchSink):
             self._links.note(row, outcome, apollo_id, why, updated_at)
         if row.deleted and outcome is Outcome.UPDATED:
             self._run.report.count_deleted(self.stream_name)
-        self._count(row, outcome, why)
+        if why is None:
+            self._flush.settle(row, outcome)
+            return
+        for number in row.numbers:
+            self._run.rejecting.reject(self._flush.open.pop(number), why)
 
     def _settle_created(self, made: Sequence[Made]) -> None:
         if self._links is not None:
             self._links.note_created(made)
         for row, _, _ in made:
-            self._count(row, Outcome.CREATED, None)
-
-    def _count(self, row: Row, outcome: Outcome, why: Rejection | None) -> None:
-        still_open, done = self._flush.open, self._flush.done
-        if why is None and not row.supersedes:
-            done[outcome].append(still_open.pop(row.number))
-            return
-        for number in row.numbers:
-            received = still_open.pop(number)
-            if why is not None:
-                self._run.rejecting.reject(received, why)
-            else:
-                done[outcome if number == row.number else Outcome.SKIPPED].append(received)
+            self._flush.settle(row, Outcome.CREATED)
 
 
 class ContactsSink(ApolloSink):
