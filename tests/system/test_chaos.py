@@ -227,3 +227,24 @@ def test_the_oracle_asks_for_the_reason_of_a_missing_row(
     found = synced({"type": "RECORD", "stream": "contacts", "record": reject})
 
     assert (found.lost, len(found.unexplained)) == ([], 1)
+
+
+@pytest.mark.parametrize(("earlier", "unexplained"), [("not_confirmed", 0), ("missing_email", 1)])
+def test_the_oracle_excuses_a_missing_id_only_after_a_fault(
+    apollo: Sandbox,
+    warehouse: Warehouse,
+    synced: Callable[..., Findings],
+    earlier: str,
+    unexplained: int,
+) -> None:
+    contact = apollo.store.contacts()[5]
+    apollo.store.delete_contact(contact["id"])
+    row = next(r for r in warehouse.contacts.rows.values() if r["email"] == contact["email"])
+    before = {**row, "updated_at": row["updated_at"] - 1, "_reject": {"reason": earlier}}
+    now = {**row, "_reject": {"reason": "update_needs_id"}}
+
+    found = synced(
+        *({"type": "RECORD", "stream": "contacts", "record": one} for one in (before, now))
+    )
+
+    assert len(found.unexplained) == unexplained
