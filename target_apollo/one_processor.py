@@ -41,13 +41,15 @@ class OneProcessor:
         """Keeps all threads where the calling one is; those that it starts later stay there too."""
         if self._allowed:
             return
-        with suppress(OSError):
+        # Whatever goes wrong here, the run only takes longer.
+        with suppress(OSError, ValueError, IndexError):
             allowed = _allowed_processors()
             if len(allowed) > 1:
                 here = {_this_processor()}
+                # Before any thread is kept, so that all that are kept are let go.
+                self._allowed, self._gathered_at = allowed, time.monotonic()
                 for thread in (0, *self._others):
                     _keep_on(thread, here)
-                self._allowed, self._gathered_at = allowed, time.monotonic()
 
     def let_go(self, *, now: bool = False) -> None:
         """Lets the calling thread use all processors again, unless it was gathered just before.

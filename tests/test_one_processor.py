@@ -89,6 +89,33 @@ def test_a_system_that_keeps_no_thread_in_place_costs_nothing_but_time(
     assert done_in(gathering, lambda: parallel.run([mine])) == [before]
 
 
+def test_a_thread_that_is_gone_keeps_no_other_in_place(gathering: ThreadPoolExecutor) -> None:
+    processor = OneProcessor()
+    gone = threading.Thread(target=processor.join)
+    gone.start()
+    gone.join()
+
+    def gathered_and_let_go() -> set[int]:
+        processor.gather()
+        processor.let_go(now=True)
+        return mine()
+
+    before = done_in(gathering, mine)
+    assert done_in(gathering, gathered_and_let_go) == before
+
+
+def test_what_the_kernel_says_in_another_form_ends_no_run(
+    gathering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> int:
+        raise IndexError
+
+    monkeypatch.setattr(one_processor, "_this_processor", unreadable)
+    parallel = Parallel(1, threading.Event())
+    before = done_in(gathering, mine)
+    assert done_in(gathering, lambda: parallel.run([mine])) == [before]
+
+
 def test_where_there_is_one_processor_nothing_is_kept_anywhere(
     gathering: ThreadPoolExecutor,
 ) -> None:
