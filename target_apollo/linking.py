@@ -208,7 +208,7 @@ class StreamLinks:
             apollo_id=apollo_id,
             payload_hash=self._hashes.get(row.number) if holds else None,
             error=None if why is None else why.reason.value,
-            synced_at=self._read_at(row) if self._formers else None,
+            synced_at=self._read_at(row),
             match_hash=match_hash(row.match_key) if holds and row.match_key else None,
             apollo_updated_at=updated_at,
         )
@@ -225,7 +225,7 @@ class StreamLinks:
                 apollo_id,
                 self._hashes.get(row.number),
                 None,
-                self._read_at(row) if self._formers else None,
+                self._read_at(row),
                 match_hash(row.match_key) if row.match_key else None,
                 updated_at,
             )

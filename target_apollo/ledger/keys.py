@@ -42,11 +42,9 @@ def source_key(values: Sequence[object]) -> str:
     Raises ``ValueError`` without any value, or with a list, an object or bytes among them; the
     message never holds a value.
     """
-    if len(values) == 1:
+    if len(values) == 1 and type(values[0]) is int and _is_plain(values[0]):
         # Most keys, without the calls.
-        (alone,) = values
-        if type(alone) is int and -_PLAIN_INTEGERS_BELOW < alone < _PLAIN_INTEGERS_BELOW:
-            return str(alone)
+        return str(values[0])
     if not values:
         raise ValueError("a record without key properties has no source key")
     text = ",".join([_key_part(value) for value in values])

@@ -75,20 +75,22 @@ def _insert(dialect: str) -> Any:
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
 
 
+def _upsert(new: Any, **to_set: Any) -> Any:
+    return new.on_conflict_do_update(index_elements=list(apollo_links.primary_key), set_=to_set)
+
+
 def _intent(dialect: str) -> Any:
     new = _insert(dialect)
     to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        set_={
-            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
-            "payload_hash": null(),
-            "status": to_save.status,
-            "error": null(),
-            "run_id": to_save.run_id,
-            "match_hash": to_save.match_hash,
-            "changed_at": to_save.changed_at,
-        },
+    return _upsert(
+        new,
+        apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
+        payload_hash=null(),
+        status=to_save.status,
+        error=null(),
+        run_id=to_save.run_id,
+        match_hash=to_save.match_hash,
+        changed_at=to_save.changed_at,
     )
 
 
@@ -96,38 +98,34 @@ def _confirmed(dialect: str) -> Any:
     # Not as a parameter: SQLite's driver takes a microsecond over each null that it is given.
     new = _insert(dialect).values(error=null())
     to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        set_={
-            "apollo_id": to_save.apollo_id,
-            "payload_hash": to_save.payload_hash,
-            "status": to_save.status,
-            "first_synced_at": func.coalesce(_links.first_synced_at, to_save.first_synced_at),
-            "last_synced_at": to_save.last_synced_at,
-            "error": null(),
-            "run_id": to_save.run_id,
-            "match_hash": to_save.match_hash,
-            "apollo_updated_at": to_save.apollo_updated_at,
-            "changed_at": to_save.changed_at,
-        },
+    return _upsert(
+        new,
+        apollo_id=to_save.apollo_id,
+        payload_hash=to_save.payload_hash,
+        status=to_save.status,
+        first_synced_at=func.coalesce(_links.first_synced_at, to_save.first_synced_at),
+        last_synced_at=to_save.last_synced_at,
+        error=null(),
+        run_id=to_save.run_id,
+        match_hash=to_save.match_hash,
+        apollo_updated_at=to_save.apollo_updated_at,
+        changed_at=to_save.changed_at,
     )
 
 
 def _rejected(dialect: str) -> Any:
+    # It may be in Apollo all the same: what it was sent under stays.
     new = _insert(dialect)
     to_save = new.excluded
-    return new.on_conflict_do_update(
-        index_elements=list(apollo_links.primary_key),
-        # It may be in Apollo all the same: what it was sent under stays.
-        set_={
-            "apollo_id": func.coalesce(to_save.apollo_id, _links.apollo_id),
-            "payload_hash": null(),
-            "status": to_save.status,
-            "error": to_save.error,
-            "run_id": to_save.run_id,
-            "apollo_updated_at": null(),
-            "changed_at": to_save.changed_at,
-        },
+    return _upsert(
+        new,
+        apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
+        payload_hash=null(),
+        status=to_save.status,
+        error=to_save.error,
+        run_id=to_save.run_id,
+        apollo_updated_at=null(),
+        changed_at=to_save.changed_at,
     )
 
 
