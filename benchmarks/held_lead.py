@@ -105,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peer = [given.peer or peer_environment(folder)]
-        ours = [sys.executable, "-m", "target_apollo.leads"]
+        ours = [sys.executable, "-m", "target_apollo.mapper"]
         for way, command, config in (
             ("map-apollo-leads", ours, our_config),
             ("meltano-map-transform", peer, peer_config),

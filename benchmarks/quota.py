@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from bars import Bar
 
-from target_apollo.api import ApiKeyAuth, ApolloClient, Transport
+from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
 
 CREATE = "POST /contacts/bulk_create"
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 3.0, 10.0, 86_400.0

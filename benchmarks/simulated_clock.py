@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from target_apollo.api.pacing import EndpointPace, Slot, Until
-from target_apollo.api.quota import WINDOW_SECONDS, Window, Windows
+from target_apollo.apollo.quota import WINDOW_SECONDS, Window, Windows
+from target_apollo.apollo.rate_windows import EndpointPace, Slot, Until
 from target_apollo.sandbox.windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
 
 

@@ -8,7 +8,7 @@ def main() -> None:
     # What is loaded now stays to the end: looking for garbage among it takes a tenth of the start.
     # The run turns it on again.
     gc.disable()
-    from target_apollo.target import main as run
+    from target_apollo.target.target import main as run
 
     run()
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from target_apollo import normalising
-from target_apollo.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
-from target_apollo.outcomes import Reason, RecordError
-from target_apollo.row_reader import RowReader
-from target_apollo.rows import Mode, NullPolicy, Row
+from target_apollo.model import values as normalising
+from target_apollo.model.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
+from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.row_parser import RowReader
+from target_apollo.model.rows import Mode, NullPolicy, Row
 
 OWNER, OTHER, STAGE = "a" * 24, "b" * 24, "c" * 24
 TIER = "d" * 24

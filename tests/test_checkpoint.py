@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.checkpoint import Checkpoint
+from target_apollo.target.state import Checkpoint
 
 quick = settings(deadline=None, max_examples=60)
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from target_apollo.cli import COMMANDS, main
+from target_apollo.config.settings import SettingsError
+from target_apollo.config.sources import read_settings
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.settings import SettingsError
-from target_apollo.settings_sources import read_settings
 from tests.lent_sandbox import apollo as sandbox
 
 __all__ = ["sandbox"]  # fixture

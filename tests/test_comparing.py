@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.rows import Values
+from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
+from target_apollo.model.rows import Values
 from tests.single_record import both, contact, empty_record, needed_by
 
 

@@ -12,11 +12,11 @@ import pytest
 import requests
 
 from target_apollo.cli import main
-from target_apollo.credentials import auth_of
+from target_apollo.config.credentials import auth_of
+from target_apollo.config.schema import SCHEMA
+from target_apollo.config.settings import Settings, SettingsError, problems_of
+from target_apollo.config.sources import read_settings
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
-from target_apollo.settings import Settings, SettingsError, problems_of
-from target_apollo.settings_schema import SCHEMA
-from target_apollo.settings_sources import read_settings
 from tests.oauth_settings import CLIENT, TOKEN, config, no_settings_around, sync
 
 __all__ = ["config", "no_settings_around"]  # fixtures

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.api import CustomField
-from target_apollo.custom_values import Normalise, normaliser_of
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.apollo import CustomField
+from target_apollo.model.custom_values import Normalise, normaliser_of
+from target_apollo.model.outcomes import Reason, RecordError
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo import directory as directory_module
-from target_apollo.api import ApiKeyAuth, ApolloClient, Transport
-from target_apollo.directory import Directory
-from target_apollo.objects import CONTACT
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
+from target_apollo.model.objects import CONTACT
+from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.sandbox import Sandbox, running_sandbox
+from target_apollo.sync import directory as directory_module
+from target_apollo.sync.directory import Directory
 
 ROBIN = "robin.rep@sandbox.example"
 

@@ -16,7 +16,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     AnswerLost,
     CredentialsRefused,
     EndpointForbidden,
@@ -24,8 +24,8 @@ from target_apollo.api import (
     RequestRefused,
     RunStopped,
 )
-from target_apollo.ending import Ending, RunError, ending_of, verdict
-from target_apollo.settings import SettingsError
+from target_apollo.config.settings import SettingsError
+from target_apollo.sync.exit import Ending, RunError, ending_of, verdict
 
 ENDPOINT = "POST /contacts/bulk_create"
 LATER = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)

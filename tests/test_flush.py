@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.flush import Flush, flush_size
-from target_apollo.outcomes import Outcome
-from target_apollo.received import Received
-from target_apollo.rows import Row
+from target_apollo.model.outcomes import Outcome
+from target_apollo.model.rows import Row
+from target_apollo.sync.flush import Flush, flush_size
+from target_apollo.sync.received import Received
 
 
 def received(number: int) -> Received:

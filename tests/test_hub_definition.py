@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from target_apollo.hub_definition import FOLDER, extractor, hub_definitions, loader, mapper
-from target_apollo.leads.mapper import MapApolloLeads
-from target_apollo.results import settings as results_settings
-from target_apollo.results.tap import TapApolloSync
-from target_apollo.target import TargetApollo
+from docs.tools.hub_definition import FOLDER, extractor, hub_definitions, loader, mapper
+from target_apollo.mapper.mapper import MapApolloLeads
+from target_apollo.tap import settings as results_settings
+from target_apollo.tap.tap import TapApolloSync
+from target_apollo.target.target import TargetApollo
 
 ROOT = Path(__file__).resolve().parents[1]
 Definition = dict[str, Any]
@@ -47,7 +47,7 @@ def settings_of(plugin: Definition) -> dict[str, Definition]:
 def test_the_files_are_those_of_the_plugins() -> None:
     folder = ROOT / FOLDER
     written = {path.relative_to(folder): path.read_text() for path in folder.rglob("*.yml")}
-    assert written == hub_definitions(), "run: python -m target_apollo.hub_definition"
+    assert written == hub_definitions(), "run: python -m docs.tools.hub_definition"
 
 
 @every_plugin

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.rows import key_text
+from target_apollo.model.rows import key_text
 from tests.row_readers import EMAIL, hostile
 
 quick = settings(deadline=None, max_examples=25)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import Ledger, Link, source_key
-from target_apollo.linking import StreamLinks
-from target_apollo.objects import CONTACT
-from target_apollo.outcomes import Outcome
-from target_apollo.rows import Mode, Row
+from target_apollo.model.objects import CONTACT
+from target_apollo.model.outcomes import Outcome
+from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.stream_links import StreamLinks
 
 ADA = "ada@example.com"
 ADA_ID = "a" * 24

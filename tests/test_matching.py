@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.matching import Match, Matched, match_answers, match_keys
-from target_apollo.normalising import bare_host
-from target_apollo.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.rows import Row
+from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
+from target_apollo.model.rows import Row
+from target_apollo.model.values import bare_host
+from target_apollo.sync.match import Match, Matched, match_answers, match_keys
 
 quick = settings(deadline=None, max_examples=25)
 both = pytest.mark.parametrize("target", [CONTACT, ACCOUNT], ids=lambda target: target.kind.value)

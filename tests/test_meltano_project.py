@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from target_apollo.settings_schema import SCHEMA
-from target_apollo.target import TargetApollo
+from target_apollo.config.schema import SCHEMA
+from target_apollo.target.target import TargetApollo
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from target_apollo import normalising
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.model import values as normalising
+from target_apollo.model.outcomes import Reason, RecordError
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from target_apollo import normalising
-from target_apollo.api import ENDPOINTS
-from target_apollo.objects import (
+from target_apollo.apollo import ENDPOINTS
+from target_apollo.model import values as normalising
+from target_apollo.model.objects import (
     ACCOUNT,
     APOLLO_ID,
     CONTACT,

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import pytest
 
-from target_apollo import one_processor
-from target_apollo.one_processor import OneProcessor
-from target_apollo.parallel import Parallel
+from target_apollo.sync import one_processor
+from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.one_processor import OneProcessor
 
 T = TypeVar("T")
 linux = sys.platform == "linux"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo import parallel
-from target_apollo.api import RunStopped
-from target_apollo.parallel import Parallel
-from target_apollo.under_way import finish
+from target_apollo.apollo import RunStopped
+from target_apollo.sync import concurrency as parallel
+from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.under_way import finish
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.changes import changes
-from target_apollo.confirming import not_taken
-from target_apollo.objects import CONTACT, Json
-from target_apollo.rows import Row, Values
+from target_apollo.model.compare import not_taken
+from target_apollo.model.objects import CONTACT, Json
+from target_apollo.model.rows import Row, Values
+from target_apollo.sync.changes import changes
 from tests.single_record import contact, needed_by
 
 

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
-from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.planning import (
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.rows import Row, Values
+from target_apollo.sync.plan import (
     MAX_REQUEST_CHARACTERS,
     chunks,
     collapse,
@@ -17,7 +18,6 @@ from target_apollo.planning import (
     duplicates,
     waves,
 )
-from target_apollo.rows import Row, Values
 
 quick = settings(deadline=None, max_examples=25)
 

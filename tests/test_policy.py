@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.moments import moment
-from target_apollo.objects import ACCOUNT, CONTACT, LABEL_NAMES, OBJECTS, Json, ObjectType
-from target_apollo.policy import (
+from target_apollo.model.moments import moment
+from target_apollo.model.objects import ACCOUNT, CONTACT, LABEL_NAMES, OBJECTS, Json, ObjectType
+from target_apollo.model.policies import (
     ALL_OTHERS,
     FieldPolicy,
     Policies,
@@ -14,7 +14,7 @@ from target_apollo.policy import (
     policies_of,
     unknown_names,
 )
-from target_apollo.rows import Row
+from target_apollo.model.rows import Row
 
 SCORE = "60c39ed82bd02f01154c470a"
 FIELDS = ("first_name", "last_name", "title", "organization_name", "mobile_phone", "website_url")

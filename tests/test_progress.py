@@ -9,10 +9,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from target_apollo import progress
-from target_apollo.api import Wait, WaitReason
-from target_apollo.live_line import LiveLine, is_live
-from target_apollo.progress import Position, Progress, Scarcest, scarcest, texts
+from target_apollo.apollo import Wait, WaitReason
+from target_apollo.target.live_line import LiveLine, is_live
+from target_apollo.target.progress import Position, Progress, Scarcest, scarcest, texts
+from target_apollo.target import progress
 
 QUOTA = {
     "GET /fields": {

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.reading import LineReader, Message, StopReading
+from target_apollo.target.stdin import LineReader, Message, StopReading
 
 quick = settings(deadline=None, max_examples=30)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from target_apollo.outcomes import Reason
-from target_apollo.settings_table import with_table
+from docs.tools.settings_table import with_table
+from target_apollo.model.outcomes import Reason
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_that_of_the_schema() -> None:
-    assert with_table(README) == README, "run: python -m target_apollo.settings_table"
+    assert with_table(README) == README, "run: python -m docs.tools.settings_table"
 
 
 def test_every_reason_for_a_reject_is_explained() -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import Link, LinkStatus, match_hash, source_key
-from target_apollo.memory import Memory, Strayed
-from target_apollo.outcomes import Outcome
-from target_apollo.policy import FieldPolicy, Policies
-from target_apollo.recalling import (
+from target_apollo.model.outcomes import Outcome
+from target_apollo.model.policies import FieldPolicy, Policies
+from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.memory import Memory, Strayed
+from target_apollo.sync.recall import (
     CutOff,
     Sorted,
     Sorter,
@@ -23,9 +24,8 @@ from target_apollo.recalling import (
     left_to_others,
     shared_ids,
 )
-from target_apollo.rejects import Former
-from target_apollo.row_keys import payload_hash_of
-from target_apollo.rows import Mode, Row
+from target_apollo.sync.rejects_file import Former
+from target_apollo.sync.row_keys import payload_hash_of
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 ADA_ID, BOB_ID = "a" * 24, "b" * 24

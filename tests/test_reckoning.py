@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from target_apollo.api import Standing
-from target_apollo.objects import CONTACT
-from target_apollo.reckoning import Reckoner, update_requests
-from target_apollo.update_parts import Parts
+from target_apollo.apollo import Standing
+from target_apollo.model.objects import CONTACT
+from target_apollo.sync.request_counter import Reckoner, update_requests
+from target_apollo.sync.update_plan import Parts
 
 MINUTE = Standing(seconds=60.6, allowed=200, used=150, ends_in=20.0)
 HOUR = Standing(seconds=3601.0, allowed=400, used=150, ends_in=3000.0)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.api import AnswerLost, RequestRefused
-from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.outcomes import Reason
-from target_apollo.refusals import (
+from target_apollo.apollo import AnswerLost, RequestRefused
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.outcomes import Reason
+from target_apollo.model.rows import Row
+from target_apollo.sync.refusals import (
     custom_field_rejection,
     is_about_records,
     is_gone,
@@ -17,7 +18,6 @@ from target_apollo.refusals import (
     rejection,
     take_apart,
 )
-from target_apollo.rows import Row
 
 quick = settings(deadline=None, max_examples=25)
 

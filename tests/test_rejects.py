@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.outcomes import Reason, Rejection
-from target_apollo.reading import LineReader, Message
-from target_apollo.rejects import UNREADABLE_STREAM, RejectsFile, open_private
-from target_apollo.validating import CompiledValidator
+from target_apollo.model.outcomes import Reason, Rejection
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM, RejectsFile, open_private
+from target_apollo.target.stdin import LineReader, Message
+from target_apollo.target.validation import CompiledValidator
 
 # Every example writes under a name of its own in the test's folder.
 quick = settings(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace as with_values
 
-from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.outcomes import Reason, RecordError
-from target_apollo.planning import collapse
-from target_apollo.rows import Mode
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.rows import Mode
+from target_apollo.sync.plan import collapse
 from tests.row_readers import EMAIL, OTHER, read, reason_of
 
 # --- identity

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.outcomes import RecordError, Rejection
-from target_apollo.planning import collapse
-from target_apollo.row_reader import RowReader
-from target_apollo.rows import NullPolicy, Row
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.outcomes import RecordError, Rejection
+from target_apollo.model.row_parser import RowReader
+from target_apollo.model.rows import NullPolicy, Row
+from target_apollo.sync.plan import collapse
 from tests.row_readers import (
     EMAIL,
     PROPERTIES,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.objects import ACCOUNT
-from target_apollo.outcomes import Reason
-from target_apollo.rows import NullPolicy
+from target_apollo.model.objects import ACCOUNT
+from target_apollo.model.outcomes import Reason
+from target_apollo.model.rows import NullPolicy
 from tests.row_readers import EMAIL, OTHER, OWNER, STAGE, TIER, read, reader, reason_of
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.objects import ObjectKind
-from target_apollo.rows import Mode, NullPolicy
-from target_apollo.settings import Settings, SettingsError, object_of_name, problems_of
-from target_apollo.settings_schema import SCHEMA
-from target_apollo.target import TargetApollo
-from target_apollo.update_method import UpdateMethod
+from target_apollo.config.schema import SCHEMA
+from target_apollo.config.settings import Settings, SettingsError, object_of_name, problems_of
+from target_apollo.model.objects import ObjectKind
+from target_apollo.model.rows import Mode, NullPolicy
+from target_apollo.sync.update_method import UpdateMethod
+from target_apollo.target.target import TargetApollo
 
 quick = settings(deadline=None, max_examples=30)
 

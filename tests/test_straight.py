@@ -12,9 +12,9 @@ import singer_sdk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.sinks import ApolloSink
-from target_apollo.straight import METADATA
-from target_apollo.target import TargetApollo
+from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.straight import METADATA
+from target_apollo.target.target import TargetApollo
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import target_apollo
-from target_apollo import ending
 from target_apollo.cli import COMMANDS
-from target_apollo.leads.rules import RULES
-from target_apollo.leads.settings import settings_schema
-from target_apollo.outcomes import Reason
+from target_apollo.mapper.rules import RULES
+from target_apollo.mapper.settings import settings_schema
+from target_apollo.model.outcomes import Reason
+from target_apollo.sync import exit as ending
 from tests.messages_in_code import GAP, Message, Source
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     EndpointForbidden,
     JobStarted,
     Quota,
@@ -14,9 +14,9 @@ from target_apollo.api import (
     Window,
     Windows,
 )
-from target_apollo.objects import ACCOUNT, CONTACT
-from target_apollo.update_method import UpdateMethod, goes_in_bulk, requests_left
-from target_apollo.update_routes import UpdateRoutes, closes
+from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.sync.update_method import UpdateMethod, goes_in_bulk, requests_left
+from target_apollo.sync.update_routes import UpdateRoutes, closes
 
 AUTO, BULK, INDIVIDUAL = UpdateMethod.AUTO, UpdateMethod.BULK, UpdateMethod.INDIVIDUAL
 counts = st.integers(0, 2000)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo import normalising
-from target_apollo.changes import changes
-from target_apollo.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.rows import Row, Values
+from target_apollo.model import values as normalising
+from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
+from target_apollo.model.rows import Row, Values
 from target_apollo.sandbox import objects as shapes
-from target_apollo.update_parts import (
+from target_apollo.sync.changes import changes
+from target_apollo.sync.update_plan import (
     Parts,
     after_bulk,
     in_bulk,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
 
-from target_apollo.reading import LineReader
-from target_apollo.validating import CompiledValidator
+from target_apollo.target.stdin import LineReader
+from target_apollo.target.validation import CompiledValidator
 
 quick = settings(deadline=None, max_examples=30)
 

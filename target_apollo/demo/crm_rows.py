@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from target_apollo.outcomes import Reason
+from target_apollo.model.outcomes import Reason
 
 Row = dict[str, object]
 

@@ -25,7 +25,7 @@ from target_apollo.demo.leads import fill_leads, leads
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
-from target_apollo.leads.explain import explain
+from target_apollo.mapper.explain import explain
 from target_apollo.reporting.columns import Paint
 from target_apollo.reporting.plan import plan_lines
 

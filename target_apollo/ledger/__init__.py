@@ -22,6 +22,7 @@ Rooms, imports from top to bottom::
 
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
 from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
+from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.links import (
     CONFIRMED,
     DELETED,
@@ -33,7 +34,6 @@ from target_apollo.ledger.links import (
 )
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.store import Ledger
 
 __all__ = [
     "CONFIRMED",

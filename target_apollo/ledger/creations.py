@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from target_apollo.ledger import link_rows
+from target_apollo.ledger import queries as link_rows
 from target_apollo.ledger.links import Intent
-from target_apollo.ledger.schema import apollo_creations
+from target_apollo.ledger.tables import apollo_creations
 
 _creations = apollo_creations.c
 _PLACE = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect
 
-from target_apollo.ledger.schema import UtcTime
+from target_apollo.ledger.tables import UtcTime
 
 KEYS = "KEYS"
 """Stands in a statement, as a bare column, for a list of values."""

@@ -1,274 +1,63 @@
-"""The table ``apollo_links``: look-ups and upserts in sets, within the caller's transaction."""
+"""The ledger's links in pages, each a transaction of its own: a slow loader holds none open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timezone
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, select, tuple_
 
-from target_apollo.ledger.driver import as_it_is, moments
-from target_apollo.ledger.link_statements import (
-    CONFIRMED_OUTCOME,
-    FIND,
-    FIND_BY_APOLLO_ID,
-    FORGET_HASHES,
-    INTENT,
-    LINK_COLUMNS,
-    NEW_INTENT,
-    REJECTED_OUTCOME,
+from target_apollo.ledger.database import Address
+from target_apollo.ledger.tables import apollo_creations, apollo_links
+
+#: Links in memory at a time.
+PAGE = 5_000
+
+_links = apollo_links.c
+_KEY = (_links.stream, _links.source_key, _links.connection, _links.object)
+_COLUMNS = (
+    *_KEY,
+    _links.apollo_id,
+    _links.status,
+    _links.error,
+    _links.first_synced_at,
+    _links.last_synced_at,
+    _links.run_id,
+    _links.changed_at,
 )
-from target_apollo.ledger.links import CONFIRMED, DELETED, Intent, Link, LinkOutcome, LinkStatus
-from target_apollo.ledger.privacy import without_addresses
-from target_apollo.ledger.schema import apollo_links
-
-_PAGE = 5_000
-
-CHUNK = 500
-"""Keys per statement: SQLite before 3.32 takes 999 variables at most."""
 
 
-def find_links(
-    database: Connection, connection: str, object_: str, stream: str, keys: Collection[str]
-) -> dict[str, Link]:
-    """Find the links of a stream's source keys; keys without a link are left out."""
-    place = (stream, connection, object_)
-    _, read = moments(database.dialect)
-    return {
-        link.source_key: link
-        for some in chunks(keys)
-        for link in _links_of(FIND.find(database, place, some), read)
-    }
+def read_links(address: Address, database: Connection, since: datetime | None) -> Iterator[Any]:
+    """Yield the links that changed at a moment or later, as rows; without a moment, all of them.
 
+    They come by their key, by which the table is sorted: all pages together read it once. A link
+    of which nobody knows when it changed, from a ledger of the first version, counts as the oldest.
 
-def stream_links(
-    database: Connection, connection: str, object_: str, stream: str
-) -> Iterator[Link]:
-    """Give all links of a stream in the order of their keys, some at a time."""
-    links = apollo_links.c
-    wanted = (
-        select(*LINK_COLUMNS)
-        .where(links.stream == stream, links.connection == connection, links.object == object_)
-        .order_by(links.source_key)
-        .limit(_PAGE)
-    )
-    last: str | None = None
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    wanted = select(*_COLUMNS).order_by(*_KEY).limit(PAGE)
+    if since is not None:
+        wanted = wanted.where(_links.changed_at >= since)
+    page = wanted
     while True:
-        page = wanted if last is None else wanted.where(links.source_key > last)
-        rows = database.execute(page).all()
-        yield from _links_of(rows, as_it_is)
-        if len(rows) < _PAGE:
+        with address.errors_as_sentences("Reading"), database.begin():
+            rows: Sequence[Any] = database.execute(page).all()
+        yield from rows
+        if len(rows) < PAGE:
             return
-        last = rows[-1][0]
+        page = wanted.where(tuple_(*_KEY) > tuple(rows[-1][: len(_KEY)]))
 
 
-def find_links_by_apollo_id(
-    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
-) -> dict[str, list[Link]]:
-    """Find the links to Apollo records, of any stream; several rows may be one record."""
-    place = (connection, object_)
-    _, read = moments(database.dialect)
-    found: dict[str, list[Link]] = {}
-    for some in chunks(apollo_ids):
-        for link in _links_of(FIND_BY_APOLLO_ID.find(database, place, some), read):
-            found.setdefault(link.apollo_id or "", []).append(link)
-    return found
+def read_creations(address: Address, database: Connection, since: datetime | None) -> Sequence[Any]:
+    """Give the rows of creates that are no links yet: under way, or left by a killed run.
 
-
-def find_synced_at(
-    database: Connection, stream: str, keys: Collection[str], connections: Collection[str]
-) -> dict[str, datetime]:
-    """Find when source keys were last synced to *each* of the connections (earliest of them).
-
-    A key whose last write is pending or failed is left out: it has to be sent again.
+    Raises:
+        LedgerError: The ledger can't be read.
     """
-    links = apollo_links.c
-    wanted = (
-        select(links.source_key, func.min(links.last_synced_at, type_=links.last_synced_at.type))
-        .where(
-            links.stream == stream,
-            links.connection.in_(sorted(connections)),
-            links.status.in_([status.value for status in CONFIRMED]),
-            links.last_synced_at.is_not(None),
-        )
-        .group_by(links.source_key)
-        .having(func.count(links.connection.distinct()) == len(connections))
-    )
-    return {
-        row[0]: row[1]
-        for some in chunks(keys)
-        for row in database.execute(wanted.where(links.source_key.in_(some)))
-    }
-
-
-def connections_of(database: Connection, stream: str) -> list[str]:
-    """List the connections that a stream's links belong to. Reads all of the stream's links."""
-    found = select(apollo_links.c.connection).where(apollo_links.c.stream == stream).distinct()
-    return list(database.scalars(found))
-
-
-def save_intents(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    intents: Sequence[Intent],
-) -> None:
-    """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
-    INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
-
-
-def save_new_intents(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    intents: Sequence[Intent],
-) -> None:
-    """Add pending links for keys that have none; those that have got one since keep it."""
-    rows = _intent_rows(database, connection, object_, stream, run_id, intents)
-    NEW_INTENT.execute(database, rows)
-
-
-def _intent_rows(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    intents: Sequence[Intent],
-) -> list[tuple[Any, ...]]:
-    write, _ = moments(database.dialect)
-    now = write(datetime.now(timezone.utc))
-    status = LinkStatus.PENDING.value
-    return [
-        (
-            stream,
-            intent.source_key,
-            connection,
-            object_,
-            intent.apollo_id,
-            status,
-            run_id,
-            intent.match_hash,
-            now,
-        )
-        for intent in intents
-    ]
-
-
-def save_outcomes(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    outcomes: Sequence[LinkOutcome],
-    synced_at: datetime,
-) -> None:
-    """Upsert outcomes; of several of one key the last stands.
-
-    ``synced_at`` is for confirmed outcomes that bring no moment of their own. Other source keys
-    that are linked to a record which was changed now, and that this run has not come to yet, lose
-    their payload hash: the record no longer holds what they gave it.
-    """
-    write, _ = moments(database.dialect)
-    now = write(datetime.now(timezone.utc))
-    confirmed = [
-        (
-            stream,
-            outcome.source_key,
-            connection,
-            object_,
-            outcome.apollo_id,
-            outcome.payload_hash,
-            outcome.status.value,
-            (moment := write(outcome.synced_at or synced_at)),
-            moment,
-            run_id,
-            outcome.match_hash,
-            outcome.apollo_updated_at,
-            now,
-        )
-        for outcome in outcomes
-        if outcome.status is not LinkStatus.ERROR
-    ]
-    CONFIRMED_OUTCOME.execute(database, confirmed)
-    latest = {outcome.source_key: outcome for outcome in outcomes}
-    rejected = [
-        (
-            stream,
-            outcome.source_key,
-            connection,
-            object_,
-            outcome.apollo_id,
-            LinkStatus.ERROR.value,
-            without_addresses(outcome.error or ""),
-            run_id,
-            now,
-        )
-        for outcome in latest.values()
-        if outcome.status is LinkStatus.ERROR
-    ]
-    REJECTED_OUTCOME.execute(database, rejected)
-    # What was created a moment ago no other row has given anything.
-    updated = LinkStatus.UPDATED
-    changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
-    for some in chunks(changed):
-        FORGET_HASHES.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
-
-
-def delete_links(
-    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
-) -> int:
-    """Delete the links to Apollo records that are gone, of any stream; give their number."""
-    links = apollo_links.c
-    gone = delete(apollo_links).where(links.connection == connection, links.object == object_)
-    return sum(
-        database.execute(gone.where(links.apollo_id.in_(some))).rowcount
-        for some in chunks(apollo_ids)
-    )
-
-
-def chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
-    remaining = iter(values)
-    while some := list(islice(remaining, CHUNK)):
-        yield some
-
-
-_STATUSES = {status.value: status for status in LinkStatus}
-
-
-def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | None]) -> list[Link]:
-    # In full: taking the rest of a row as a list costs as much as its link.
-    return [
-        Link(
-            key,
-            apollo_id,
-            payload_hash,
-            _STATUSES[status],
-            read(first),
-            read(last),
-            error,
-            run_id,
-            found_under,
-            updated_at,
-        )
-        for (
-            key,
-            apollo_id,
-            payload_hash,
-            status,
-            first,
-            last,
-            error,
-            run_id,
-            found_under,
-            updated_at,
-        ) in rows
-    ]
+    wanted = select(apollo_creations)
+    if since is not None:
+        wanted = wanted.where(apollo_creations.c.changed_at >= since)
+    with address.errors_as_sentences("Reading"), database.begin():
+        return database.execute(wanted).all()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, literal_column, null, select, update
 
 from target_apollo.ledger.driver import KEYS, ManyRows
-from target_apollo.ledger.schema import apollo_links
+from target_apollo.ledger.tables import apollo_links
 
 _links = apollo_links.c
 

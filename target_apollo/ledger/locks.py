@@ -37,7 +37,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from target_apollo.ledger.database import WRITES
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
 from target_apollo.ledger.process import Process
-from target_apollo.ledger.schema import apollo_locks
+from target_apollo.ledger.tables import apollo_locks
 
 _log = logging.getLogger(__name__)
 

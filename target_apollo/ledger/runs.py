@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 
 from target_apollo.ledger.privacy import without_addresses
-from target_apollo.ledger.schema import apollo_runs
+from target_apollo.ledger.tables import apollo_runs
 
 
 @dataclass(frozen=True)

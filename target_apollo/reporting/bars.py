@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element  # nosec B405
 
-from target_apollo.reporting.markup import tag
-from target_apollo.reporting.wording import number
+from target_apollo.reporting.html import tag
+from target_apollo.reporting.words import number
 
 #: Part of a bar below which nothing would be seen, in percent.
 LEAST = 1.5

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element  # nosec B405
 
-from target_apollo.reporting.markup import Child, tag
+from target_apollo.reporting.html import Child, tag
 
 
 @dataclass(frozen=True)

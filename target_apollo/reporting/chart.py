@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element  # nosec B405
 
 from target_apollo.reporting.bars import legend, shares
 from target_apollo.reporting.cards import Field, card_table
-from target_apollo.reporting.markup import tag
+from target_apollo.reporting.html import tag
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.words import (
     amount,
     compact,
     duration,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from target_apollo.reporting.wording import Tone
+from target_apollo.reporting.words import Tone
 
 _GAP = 2
 _CODES = {Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "31"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from target_apollo.reporting.funnel import Funnel, became
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.rejected_keys import ByReason, RejectedKeys
-from target_apollo.reporting.summary_files import Duplicates, Stream, Summary, Windows
+from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import msgspec
 
-from target_apollo.leads.judging import Outcome
-from target_apollo.leads.rules import RULES
-from target_apollo.leads.verdicts import earlier
+from target_apollo.mapper.judging import Outcome
+from target_apollo.mapper.rules import RULES
+from target_apollo.mapper.verdicts import earlier
 from target_apollo.reporting.past_runs import PastRun
-from target_apollo.reporting.summary_files import Stream
+from target_apollo.reporting.summaries import Stream
 
 #: The mapper begins with the target, and may judge a lead while the target still loads.
 _HEAD_START = timedelta(minutes=1)

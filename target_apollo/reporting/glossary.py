@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from target_apollo.outcomes import Reason
-from target_apollo.reporting.wording import printable
+from target_apollo.model.outcomes import Reason
+from target_apollo.reporting.words import printable
 
 REASONS: Mapping[str, str] = {
     Reason.UNREADABLE.value: "The line is no Singer message",

@@ -14,11 +14,11 @@ from xml.etree.ElementTree import Element  # nosec B405
 from target_apollo.reporting import sections
 from target_apollo.reporting.chart import outcomes_over_time
 from target_apollo.reporting.detail import Detail
-from target_apollo.reporting.markup import Child, document, tag
+from target_apollo.reporting.html import Child, document, tag
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.styles import STYLE
 from target_apollo.reporting.way import heading_of, hint_of, way_into_apollo
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.words import (
     amount,
     duration,
     end_of,

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from target_apollo.private_files import sync_folder
+from target_apollo.files import sync_folder
 
 
 def write_page(path: Path, text: str) -> None:

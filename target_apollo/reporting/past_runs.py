@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from target_apollo.ledger import Run
-from target_apollo.outcomes import Outcome
-from target_apollo.reporting.summary_files import Summary
+from target_apollo.model.outcomes import Outcome
+from target_apollo.reporting.summaries import Summary
 
 RECEIVED, OPEN = "received", "without_outcome"
 #: The outcomes in the order in which they are shown.

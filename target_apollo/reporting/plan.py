@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from target_apollo.estimating import WINDOWS
-from target_apollo.outcomes import Outcome
+from target_apollo.apollo.estimating import WINDOWS
+from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.columns import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.glossary import duplicate_words, reason_words
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.words import (
     UNKNOWN,
     Tone,
     duration,

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.rejects import REJECT, UNREADABLE_STREAM
-from target_apollo.rows import key_text
+from target_apollo.model.rows import key_text
+from target_apollo.sync.rejects_file import REJECT, UNREADABLE_STREAM
 
 #: Stream under which the summary counts lines that are no Singer message.
 NO_STREAM = "(no stream)"

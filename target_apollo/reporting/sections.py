@@ -9,10 +9,10 @@ from target_apollo.reporting.bars import bar
 from target_apollo.reporting.cards import Field, card_table
 from target_apollo.reporting.detail import Detail, ProtectedRow, RejectRow, RequestRow
 from target_apollo.reporting.glossary import duplicate_words, reason_words
-from target_apollo.reporting.markup import tag
+from target_apollo.reporting.html import tag
 from target_apollo.reporting.past_runs import OUTCOMES
-from target_apollo.reporting.summary_files import Difference, Duplicate, Window, Windows
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.summaries import Difference, Duplicate, Window, Windows
+from target_apollo.reporting.words import (
     number,
     plural,
     printable,

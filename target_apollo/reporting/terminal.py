@@ -8,8 +8,8 @@ from target_apollo.reporting.columns import Cell, Column, Paint, table, width_of
 from target_apollo.reporting.detail import Detail, LeadsPath, RequestRow
 from target_apollo.reporting.glossary import duplicate_words
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
-from target_apollo.reporting.summary_files import Stream, Window
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.summaries import Stream, Window
+from target_apollo.reporting.words import (
     Tone,
     amount,
     duration,

@@ -10,10 +10,10 @@ from target_apollo.reporting.chart import LAYERS
 from target_apollo.reporting.detail import Detail, LeadsPath
 from target_apollo.reporting.funnel import Step
 from target_apollo.reporting.glossary import rule_words
-from target_apollo.reporting.markup import Child, tag
+from target_apollo.reporting.html import Child, tag
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
-from target_apollo.reporting.summary_files import Stream
-from target_apollo.reporting.wording import number, plural, printable
+from target_apollo.reporting.summaries import Stream
+from target_apollo.reporting.words import number, plural, printable
 
 _IN_APOLLO = ("created", "updated", "unchanged", "existing")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from target_apollo.api import ApolloClient
+from target_apollo.apollo import ApolloClient
 
 from .server import Server
 

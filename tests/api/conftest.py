@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api import ApiKeyAuth, ApolloClient, Transport, Wait
+from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport, Wait
 from tests.lent_sandbox import apollo
 
 from .logins import logins, path, served

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_apollo.api import Request
+from target_apollo.apollo import Request
 
 from .server import Fault, Reply
 

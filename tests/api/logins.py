@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from target_apollo.api import ApolloClient, TokenEndpoint, TokenFile, Transport
-from target_apollo.api.oauth import OAuth
-from target_apollo.api.token_file import Login
+from target_apollo.apollo import ApolloClient, TokenEndpoint, TokenFile, Transport
+from target_apollo.apollo.oauth_part import OAuth
+from target_apollo.apollo.token_store import Login
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 
 TOKEN = "POST /oauth/token"

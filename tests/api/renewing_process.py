@@ -17,9 +17,9 @@ import threading
 import time
 from typing import Any, NoReturn
 
-from target_apollo.api import ApolloClient, ApolloError, TokenEndpoint, TokenFile, Transport
-from target_apollo.api.oauth import OAuth
-from target_apollo.api.token_file import Login
+from target_apollo.apollo import ApolloClient, ApolloError, TokenEndpoint, TokenFile, Transport
+from target_apollo.apollo.oauth_part import OAuth
+from target_apollo.apollo.token_store import Login
 from target_apollo.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from target_apollo.api import ApiKeyAuth, Request, Transport
+from target_apollo.apollo import ApiKeyAuth, Request, Transport
 
 ASK = Request("POST", "/contacts/search", "POST /contacts/search", body={"q_keywords": "x"})
 

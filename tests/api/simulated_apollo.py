@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from target_apollo.api.pacing import EndpointPace, Slot, Until
-from target_apollo.api.quota import Window, Windows
+from target_apollo.apollo.quota import Window, Windows
+from target_apollo.apollo.rate_windows import EndpointPace, Slot, Until
 from target_apollo.sandbox.windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
 
 SECONDS = (10.0, 35.0, 100.0)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from target_apollo.api import ApolloClient, EndpointForbidden, RequestRefused
+from target_apollo.apollo import ApolloClient, EndpointForbidden, RequestRefused
 
 from .client_calls import ID, OTHER, asked
 from .server import Received, Reply, Server

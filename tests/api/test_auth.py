@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import requests
 
-from target_apollo.api import ApiKeyAuth, Refreshes
-from target_apollo.api.auth import OnlyTo
+from target_apollo.apollo import ApiKeyAuth, Refreshes
+from target_apollo.apollo.auth import OnlyTo
 
 from .conftest import KEY
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api import AnswerLost, ApolloClient, BulkCreated
+from target_apollo.apollo import AnswerLost, ApolloClient, BulkCreated
 
 from .client_calls import CHANGES, ID, OTHER, OWNER, STAGE, Call, asked
 from .server import Reply, Server

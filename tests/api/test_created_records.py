@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api.bodies import decode_body
-from target_apollo.api.created_records import (
+from target_apollo.apollo.bodies import decode_body
+from target_apollo.apollo.created_records import (
     CreatedRecord,
     decode_created_accounts,
     decode_created_contacts,
 )
-from target_apollo.objects import OBJECTS, ObjectType
+from target_apollo.model.objects import OBJECTS, ObjectType
 
 RECORD = {
     "id": "6b0171752e733d90a13c4f3c",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     ENDPOINTS,
     ApolloError,
     CredentialsRefused,
@@ -15,7 +15,7 @@ from target_apollo.api import (
     access_to,
     endpoints_of,
 )
-from target_apollo.api.refusals import read_refusal
+from target_apollo.apollo.decoding import read_refusal
 
 PATCH = "PATCH /contacts/{id}"
 ID = "66e34b81740c50074e3d1bd4"

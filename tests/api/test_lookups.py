@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     AnswerLost,
     ApolloClient,
     CustomField,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api import AnswerLost, RequestRefused, RunStopped, Transport
+from target_apollo.apollo import AnswerLost, RequestRefused, RunStopped, Transport
 
 from .conftest import Connect
 from .exchanges import CREATE, LOST, WRITE

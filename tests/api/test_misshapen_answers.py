@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.api import AnswerLost, ApolloClient
+from target_apollo.apollo import AnswerLost, ApolloClient
 
 from .client_calls import ID, METHODS, OTHER
 from .server import Reply, Server

@@ -12,15 +12,15 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     ApolloError,
     CredentialsRefused,
     NoAccessToken,
     QuotaExhausted,
     TokenFile,
 )
-from target_apollo.api.auth import OnlyTo, Refreshes
-from target_apollo.api.token_file import TokenPair
+from target_apollo.apollo.auth import OnlyTo, Refreshes
+from target_apollo.apollo.token_store import TokenPair
 from target_apollo.sandbox import Fault, FaultKind
 
 from .logins import PROFILE, TOKEN, Logins, signed

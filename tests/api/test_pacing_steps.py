@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from target_apollo.api.pacing import EndpointPace, Slot, Until
-from target_apollo.api.quota import Window, Windows
+from target_apollo.apollo.quota import Window, Windows
+from target_apollo.apollo.rate_windows import EndpointPace, Slot, Until
 
 from .simulated_apollo import SECONDS
 

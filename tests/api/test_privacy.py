@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_apollo.api import ApolloClient, ApolloError, Transport, Wait
+from target_apollo.apollo import ApolloClient, ApolloError, Transport, Wait
 
 from .conftest import KEY
 from .exchanges import LOST

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     ApiKeyAuth,
     QuotaExhausted,
     Request,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_apollo.api import QuotaExhausted, Request, RunStopped, Transport, Wait, WaitReason
+from target_apollo.apollo import QuotaExhausted, Request, RunStopped, Transport, Wait, WaitReason
 
 from .server import Fault, Reply, Server
 

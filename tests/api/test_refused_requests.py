@@ -11,7 +11,7 @@ import pytest
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from target_apollo.api import (
+from target_apollo.apollo import (
     CredentialsRefused,
     EndpointForbidden,
     ForbiddenBy,

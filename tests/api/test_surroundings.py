@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.api import AnswerLost, Transport
+from target_apollo.apollo import AnswerLost, Transport
 
 from .conftest import Connect
 from .exchanges import READ, WRITE

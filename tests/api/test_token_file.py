@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.api import CredentialsRefused, NoAccessToken, RunStopped, TokenFile
+from target_apollo.apollo import CredentialsRefused, NoAccessToken, RunStopped, TokenFile
 from target_apollo.sandbox import Fault, FaultKind
 
 from .logins import TOKEN, Logins

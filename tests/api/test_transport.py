@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from target_apollo.api import Request, RequestRefused, RunStopped, Transport
+from target_apollo.apollo import Request, RequestRefused, RunStopped, Transport
 
 from .conftest import KEY, Connect
 from .exchanges import CREATE, READ, WRITE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.checking.findings import Check, Standing
-from target_apollo.objects import ObjectKind
-from target_apollo.settings import Settings
-from target_apollo.settings_schema import SCHEMA
+from target_apollo.cli.check.findings import Check, Standing
+from target_apollo.config.schema import SCHEMA
+from target_apollo.config.settings import Settings
+from target_apollo.model.objects import ObjectKind
 
 BOTH = tuple(ObjectKind)
 CONTACTS = (ObjectKind.CONTACTS,)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from target_apollo.checking.connection import check_connection
-from target_apollo.checking.findings import Check
-from target_apollo.checking.report import as_lines
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Check
+from target_apollo.cli.check.report import as_lines
+from target_apollo.config.settings import SettingsError
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.settings import SettingsError
 from tests.api.server import Received, Reply, Server
 
 from .keys import BOTH, CONTACTS, CREATE, PROFILE, settings_of

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from target_apollo.checking.findings import Check
-from target_apollo.checking.needs import needs_of
-from target_apollo.objects import ObjectKind
-from target_apollo.rows import Mode
+from target_apollo.cli.check.findings import Check
+from target_apollo.cli.check.needs import needs_of
+from target_apollo.model.objects import ObjectKind
+from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox
 
 from .keys import BOTH, CONTACTS, settings_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from target_apollo.api import ForbiddenBy, endpoints
-from target_apollo.checking.findings import Check, Finding, Standing
-from target_apollo.checking.needs import Need
-from target_apollo.checking.report import as_json, as_lines
-from target_apollo.objects import ObjectKind
+from target_apollo.apollo import ForbiddenBy, endpoints
+from target_apollo.cli.check.findings import Check, Finding, Standing
+from target_apollo.cli.check.needs import Need
+from target_apollo.cli.check.report import as_json, as_lines
+from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 
 from .keys import CONTACTS, CONTACTS_UPDATE, CREATE, standing

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.api import ForbiddenBy, Window, Windows, endpoints
-from target_apollo.checking.connection import check_connection
-from target_apollo.checking.findings import Check, Finding, Standing, lower_of
-from target_apollo.checking.needs import Need
+from target_apollo.apollo import ForbiddenBy, Window, Windows, endpoints
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Check, Finding, Standing, lower_of
+from target_apollo.cli.check.needs import Need
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 
 from .keys import BOTH, CONTACTS, CREATE, settings_of, standing

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo import normalising
 from target_apollo.demo.crm_rows import CrmRows, Table, Workspace, crm_rows
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
-from target_apollo.outcomes import Reason, RecordError
+from target_apollo.model import values as normalising
+from target_apollo.model.outcomes import Reason, RecordError
 from tests.demo.databases import own_database
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from target_apollo.fields.command import add_arguments, run
-from target_apollo.objects import CONTACT
+from target_apollo.cli.fields.command import add_arguments, run
+from target_apollo.model.objects import CONTACT
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
-from target_apollo.target import TargetApollo
+from target_apollo.target.target import TargetApollo
 
 LOOKUPS = ("contact_stages", "account_stages", "users", "fields", "typed_custom_fields")
 STREAM = {

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.fields.missing import Missing, find_missing, label_of
-from target_apollo.fields.schemas import StreamSchema
-from target_apollo.near_names import folded
-from target_apollo.objects import ObjectKind, ObjectType
+from target_apollo.cli.fields.catalog import StreamSchema
+from target_apollo.cli.fields.missing import Missing, find_missing, label_of
+from target_apollo.model.objects import ObjectKind, ObjectType
+from target_apollo.model.suggestions import folded
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.fields.schemas import StreamSchema, read_catalog, read_schemas
-from target_apollo.settings import SettingsError
+from target_apollo.cli.fields.catalog import StreamSchema, read_catalog, read_schemas
+from target_apollo.config.settings import SettingsError
 
 TEXT = {"type": "string"}
 

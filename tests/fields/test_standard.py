@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.fields.standard import standard_fields
-from target_apollo.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
-from target_apollo.rows import Mode
+from target_apollo.cli.fields.standard import standard_fields
+from target_apollo.model.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
+from target_apollo.model.rows import Mode
 
 
 @pytest.mark.parametrize("target", [CONTACT, ACCOUNT])

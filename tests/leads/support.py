@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.leads.clock import Standing
-from target_apollo.leads.passage import Passage
-from target_apollo.leads.rules import Lead, StreamFacts
-from target_apollo.leads.settings import read_settings
+from target_apollo.mapper.clock import Standing
+from target_apollo.mapper.pipeline import Passage
+from target_apollo.mapper.rules import Lead, StreamFacts
+from target_apollo.mapper.settings import read_settings
 
 Message = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from target_apollo.leads.clock import VARIABLE
-from target_apollo.leads.rules import RULES
-from target_apollo.leads.settings import read_settings, settings_schema
+from target_apollo.mapper.clock import VARIABLE
+from target_apollo.mapper.rules import RULES
+from target_apollo.mapper.settings import read_settings, settings_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "qualify-leads.md").read_text(encoding="utf-8")
 

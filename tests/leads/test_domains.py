@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
-from target_apollo.leads.domains import registrable
-from target_apollo.normalising import bare_host
+from target_apollo.mapper.domains import registrable
+from target_apollo.model.values import bare_host
 
 suffixes = st.sampled_from(
     [

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.leads.errors import SettingsError
-from target_apollo.leads.hold import Hold, Passing
+from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.held_state import Hold, Passing
 
 EARLY, HELD, LATE = "2026-11-20T08:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"
 

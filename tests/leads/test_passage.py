@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.leads.errors import InputError, SettingsError
+from target_apollo.mapper.errors import InputError, SettingsError
 from tests.leads.support import (
     APOLLO_USER,
     BARE_RULES,

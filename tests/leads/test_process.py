@@ -18,7 +18,7 @@ import pytest
 
 from tests.leads.support import NOW, Message, bookmark, config, encode, record, schema
 
-COMMAND = [sys.executable, "-m", "target_apollo.leads"]
+COMMAND = [sys.executable, "-m", "target_apollo.mapper"]
 SECONDS = 60
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.leads.errors import SettingsError
-from target_apollo.leads.rules import RULES, Check, NotYet, StreamFacts
-from target_apollo.leads.settings import read_settings
+from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.rules import RULES, Check, NotYet, StreamFacts
+from target_apollo.mapper.settings import read_settings
 from tests.leads.support import APOLLO_USER, FACTS, GOOD, NOW, STAGES, lead
 
 NEEDED = {

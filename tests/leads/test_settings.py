@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from target_apollo.leads.errors import SettingsError
-from target_apollo.leads.rules import ON_BY_DEFAULT, RULES
-from target_apollo.leads.settings import OnMissingField, read_settings, settings_schema
+from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.rules import ON_BY_DEFAULT, RULES
+from target_apollo.mapper.settings import OnMissingField, read_settings, settings_schema
 from tests.leads.support import RULES as NEEDED_RULES
 
 

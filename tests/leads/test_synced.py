@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.leads.errors import SettingsError
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
+from target_apollo.mapper.errors import SettingsError
 from tests.leads.support import NOW, RULES, Message, config, keys, passage, record, schema, through
 
 SYNCED = NOW - timedelta(days=1)

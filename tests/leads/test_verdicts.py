@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.leads import explain_command, verdicts
-from target_apollo.leads.errors import InputError
-from target_apollo.leads.explain import NoVerdict, explain
-from target_apollo.leads.verdicts import VerdictFile
+from target_apollo.cli import explain as explain_command
+from target_apollo.mapper import verdicts
+from target_apollo.mapper.errors import InputError
+from target_apollo.mapper.explain import NoVerdict, explain
+from target_apollo.mapper.verdicts import VerdictFile
 from tests.leads.support import GOOD, config, encode, passage, record, schema, through
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from target_apollo.ledger import AnotherRunActive, Ledger
-from target_apollo.ledger.schema import CREATION_LOCK
+from target_apollo.ledger.tables import CREATION_LOCK
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 Sql = Callable[[str], list[tuple[object, ...]]]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from target_apollo.changes import changes, left_to_write
-from target_apollo.objects import ACCOUNT, CONTACT
-from target_apollo.planning import CreateRequest, create_item
-from target_apollo.rehearsing import answers
-from target_apollo.rows import Row
+from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.model.rows import Row
+from target_apollo.sync.changes import changes, left_to_write
+from target_apollo.sync.dry_run import answers
+from target_apollo.sync.plan import CreateRequest, create_item
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=timezone.utc)
 ID = "d" * 24

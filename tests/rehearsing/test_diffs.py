@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from target_apollo.objects import CONTACT
-from target_apollo.rehearsing.diffs import Diff, diffs_of
-from target_apollo.rows import Row
+from target_apollo.model.objects import CONTACT
+from target_apollo.model.rows import Row
+from target_apollo.sync.dry_run.sample_diffs import Diff, diffs_of
 
 CUSTOM = "a" * 24
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.api import Answer, EndpointForbidden, Request, RequestRefused
-from target_apollo.objects import ACCOUNT, CONTACT, ObjectKind
-from target_apollo.rehearsing import lookups as lookups_room
-from target_apollo.rehearsing.lookups import MOST_LOOKUPS, Lookups
-from target_apollo.rehearsing.recognising import identities
-from target_apollo.rehearsing.records import Records
+from target_apollo.apollo import Answer, EndpointForbidden, Request, RequestRefused
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectKind
+from target_apollo.sync.dry_run import known_records as lookups_room
+from target_apollo.sync.dry_run.known_records import MOST_LOOKUPS, Lookups
+from target_apollo.sync.dry_run.recognising import identities
+from target_apollo.sync.dry_run.records import Records
 
 Json = dict[str, Any]
 

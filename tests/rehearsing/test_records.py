@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo.objects import ObjectKind
-from target_apollo.rehearsing.records import Records
-from target_apollo.rehearsing.seen_rows import SeenRows
+from target_apollo.model.objects import ObjectKind
+from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.dry_run.seen_rows import SeenRows
 
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.api import ENDPOINTS, Answer, Request
-from target_apollo.rehearsing.limits import RehearsedLimits
-from target_apollo.rehearsing.lookups import Lookups
-from target_apollo.rehearsing.records import Records
-from target_apollo.rehearsing.team import Team
-from target_apollo.rehearsing.transport import READING, RehearsedTransport
+from target_apollo.apollo import ENDPOINTS, Answer, Request
+from target_apollo.sync.dry_run.known_records import Lookups
+from target_apollo.sync.dry_run.limits import RehearsedLimits
+from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.dry_run.simulated_apollo import Team
+from target_apollo.sync.dry_run.transport import READING, RehearsedTransport
 
 
 class Apollo:

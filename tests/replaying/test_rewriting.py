@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.line_source import LONGEST_LINE
-from target_apollo.outcomes import Reason, Rejection
-from target_apollo.private_files import locked, open_private
-from target_apollo.reading import Message
-from target_apollo.received import Received
-from target_apollo.rejects import RejectsFile
-from target_apollo.replaying.lines import RejectedLines, lines_of
-from target_apollo.replaying.rewriting import Settled, leave_only_rejected
+from target_apollo.cli.lines import RejectedLines, lines_of
+from target_apollo.cli.replay_file import Settled, leave_only_rejected
+from target_apollo.files import locked, open_private
+from target_apollo.model.outcomes import Reason, Rejection
+from target_apollo.sync.received import Received
+from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.target.line_source import LONGEST_LINE
+from target_apollo.target.stdin import Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 WHY = Rejection(Reason.REFUSED, "Apollo refused it.")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.leads.judging import Outcome
-from target_apollo.leads.rules import RULES
-from target_apollo.leads.verdicts import VerdictFile, earlier
+from target_apollo.mapper.judging import Outcome
+from target_apollo.mapper.rules import RULES
+from target_apollo.mapper.verdicts import VerdictFile, earlier
 from target_apollo.reporting.funnel import Funnel, Period, Step, became, read_funnels
 from target_apollo.reporting.past_runs import merged
-from target_apollo.reporting.summary_files import Stream
+from target_apollo.reporting.summaries import Stream
 
 from .samples import AT, past_run, row
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from target_apollo.leads import rules
-from target_apollo.outcomes import Reason
+from target_apollo.mapper import rules
+from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.glossary import (
     REASONS,
     RULES,

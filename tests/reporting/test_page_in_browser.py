@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from target_apollo.cli import report as command
 from target_apollo.ledger import Ledger
-from target_apollo.reporting import command
 
 from ..leads import support as leads
 from ..system.conftest import TargetRun, record, schema

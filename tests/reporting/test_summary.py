@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.outcomes import Outcome, Reason
-from target_apollo.reporting.summary import RunReport, summary_line, write_summary
+from target_apollo.model.outcomes import Outcome, Reason
+from target_apollo.sync.counts import RunReport, summary_line, write_summary
 
 quick = settings(deadline=None, max_examples=30)
 

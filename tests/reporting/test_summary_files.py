@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from target_apollo.outcomes import Outcome, Reason
-from target_apollo.reporting.summary import RunReport, write_summary
-from target_apollo.reporting.summary_files import Summary, latest
+from target_apollo.model.outcomes import Outcome, Reason
+from target_apollo.reporting.summaries import Summary, latest
+from target_apollo.sync.counts import RunReport, write_summary
 
 from .samples import AT, leave, summary_json
 

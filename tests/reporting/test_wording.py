@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.reporting.past_runs import merged
-from target_apollo.reporting.wording import (
+from target_apollo.reporting.words import (
     Tone,
     compact,
     duration,

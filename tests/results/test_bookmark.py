@@ -16,8 +16,8 @@ from psycopg import sql
 
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
-from target_apollo.results import bookmark
-from target_apollo.results.bookmark import CLOCKS_DIFFER_BY, bookmark_before, settled_until
+from target_apollo.tap import bookmark
+from target_apollo.tap.bookmark import CLOCKS_DIFFER_BY, bookmark_before, settled_until
 from tests.results.conftest import TEAM, created, save
 from tests.results.loading import Loaded
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from target_apollo.cli.results import main
+from target_apollo.config.schema import SCHEMA
 from target_apollo.ledger import Ledger
-from target_apollo.results.command import main
-from target_apollo.settings_schema import SCHEMA
 from tests.results.conftest import FIELDS, RESULTS, STAGES, USERS, created, save
 from tests.results.loading import Loaded
 
 Write = Callable[[str, Any], str]
-TAP = [sys.executable, "-m", "target_apollo.results"]
+TAP = [sys.executable, "-m", "target_apollo.tap"]
 
 
 def test_discovery_needs_no_settings(capfd: pytest.CaptureFixture[str]) -> None:

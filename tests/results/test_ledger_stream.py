@@ -7,8 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, source_key
-from target_apollo.results import link_rows
+from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, link_rows, source_key
 from tests.results.conftest import TEAM, created, save
 from tests.results.loading import Loaded
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.results.command import main
+from target_apollo.cli.results import main
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
 from tests.results.conftest import FIELDS, RESULTS, STAGES, USERS
 from tests.results.loading import Loaded
@@ -130,7 +130,7 @@ def test_the_log_shows_no_address_at_any_level(
     apollo.inject(Fault(endpoint="GET /users/search", kind=FaultKind.GARBAGE_BODY))
     config = {"api_key": "whole", "api_url": apollo.url, "ledger_url": sqlite_url}
     done = subprocess.run(
-        [sys.executable, "-m", "target_apollo.results", "--config", write_json("c.json", config)],
+        [sys.executable, "-m", "target_apollo.tap", "--config", write_json("c.json", config)],
         capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path,
         env={**os.environ, "LOGLEVEL": "DEBUG"},
     )  # fmt: skip

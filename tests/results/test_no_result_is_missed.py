@@ -14,9 +14,9 @@ from unittest import mock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus
-from target_apollo.results import bookmark, link_rows
-from target_apollo.results.tap import TapApolloSync
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, link_rows
+from target_apollo.tap import bookmark
+from target_apollo.tap.tap import TapApolloSync
 from tests.results.conftest import RESULTS, created, save
 from tests.results.loading import Loaded
 

@@ -10,8 +10,8 @@ import pytest
 from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus
-from target_apollo.results.tap import TapApolloSync
 from target_apollo.sandbox import running_sandbox
+from target_apollo.tap.tap import TapApolloSync
 from tests.results.conftest import created, save
 
 Standard: Any = get_tap_test_class(

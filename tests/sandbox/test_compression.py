@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from target_apollo.api import ApiKeyAuth, ApolloClient, Transport
+from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
 from target_apollo.sandbox import Sandbox
 
 BODY = {"contacts": [{"email": "packed@example.com"}], "run_dedupe": True}

@@ -18,7 +18,7 @@ import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from target_apollo.sandbox.windows import Plan
-from target_apollo.target import TargetApollo
+from target_apollo.target.target import TargetApollo
 
 Message = dict[str, Any]
 

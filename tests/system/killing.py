@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
-from target_apollo.target import TargetApollo
+from target_apollo.target.target import TargetApollo
 
 Values = dict[str, Any]
 

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from target_apollo.cli import COMMANDS
+from target_apollo.config.schema import SCHEMA
+from target_apollo.config.settings import problems_of
 from target_apollo.demo.crm_rows import crm_rows
 from target_apollo.demo.meltano import install_plugins
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.sandbox import API_KEY, running_sandbox
 from target_apollo.demo.warehouse import fill
-from target_apollo.settings import problems_of
-from target_apollo.settings_schema import SCHEMA
 from tests.demo.databases import own_database
 from tests.system.how_tos import HOW_TOS, Block, Reader, blocks_of, lacks
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.tools.hub_definition import FOLDER
 from target_apollo.demo.meltano import executable
-from target_apollo.hub_definition import FOLDER
 from tests.system.built_wheel import ROOT, build_wheel
 
 DEFINITIONS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from target_apollo.demo.meltano import Project
 from target_apollo.demo.sandbox import RunningSandbox
-from target_apollo.rehearsing.transport import READING
+from target_apollo.sync.dry_run.transport import READING
 from tests.system.test_meltano_run import (  # noqa: F401 - fixtures
     Sync,
     folder,

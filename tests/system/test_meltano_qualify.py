@@ -17,7 +17,7 @@ from target_apollo.demo.meltano import MeltanoRun, Project, install_plugins
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import drop, fill
-from target_apollo.leads.explain import explain
+from target_apollo.mapper.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

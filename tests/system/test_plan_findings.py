@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.rehearsing import lookups
 from target_apollo.sandbox import Sandbox
+from target_apollo.sync.dry_run import known_records as lookups
 from tests.system.conftest import CONTACT_SCHEMA, Message, TargetRun, record, schema
 
 Sync = Callable[..., TargetRun]

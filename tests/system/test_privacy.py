@@ -266,11 +266,11 @@ def test_commands_say_nothing_private(start: Start, command: list[str]) -> None:
 
 
 DEFECTS = {
-    "while a record is read": "row_reader.RowReader.read",
-    "while rows are written": "writing.Writer.write",
-    "while the ledger is asked": "linking.StreamLinks.recall",
-    "while a reject is kept": "rejects.RejectsFile.append",
-    "at the start": "settings.Settings.of",
+    "while a record is read": "model.row_parser.RowReader.read",
+    "while rows are written": "sync.stream_sync.Writer.write",
+    "while the ledger is asked": "sync.stream_links.StreamLinks.recall",
+    "while a reject is kept": "sync.rejects_file.RejectsFile.append",
+    "at the start": "config.settings.Settings.of",
 }
 
 
@@ -278,17 +278,18 @@ DEFECTS = {
 def test_a_defect_of_the_program_is_told_by_its_place_and_not_by_its_words(
     start: Start, place: str
 ) -> None:
-    module, owner, method = place.split(".")
+    module, owner, method = place.rsplit(".", 2)
     fail = f"""
 import sys
-from target_apollo import {module}, target
+import target_apollo.{module}
+from target_apollo.target import target
 def fail(*arguments, **named):
     private = "{MARK}"
     try:
         {{}}[private]
     except KeyError as error:
         raise ValueError(f"bad value {{private}} in {{arguments}}") from error
-{module}.{owner}.{method} = fail
+target_apollo.{module}.{owner}.{method} = fail
 target.main()
 """
     process, said = start(sys.executable, "-c", fail)

@@ -21,7 +21,7 @@ import pytest
 from singer_sdk.testing import SuiteConfig, TargetTestRunner, get_target_test_class
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.target import TargetApollo
+from target_apollo.target.target import TargetApollo
 
 SETTINGS: dict[str, Any] = {
     "api_key": "sandbox",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from target_apollo import strays
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sync import recovery as strays
 from tests.system.conftest import Message, TargetRun, record, schema
 
 Run = Callable[..., TargetRun]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from target_apollo.sandbox.windows import Plan
-from target_apollo.target import TargetApollo
+from target_apollo.target.target import TargetApollo
 
 _WORLD = itertools.count()
 FIELDS = ("title", "present_raw_address", "phone_number", "mobile_phone")

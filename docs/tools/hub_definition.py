@@ -1,0 +1,162 @@
+"""The plugins as Meltano Hub describes plugins: ``python -m docs.tools.hub_definition``.
+
+Writes ``docs/meltano/<kind>/<name>.yml``, for ``meltano add --from-ref``. The settings come from
+the plugins' own JSON schemas; run it after a change of a setting, a test fails while a file is
+behind. Keys and their values are those of the Hub's schema for plugin definitions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from target_apollo.mapper.mapper import MapApolloLeads
+from target_apollo.tap import settings as results_settings
+from target_apollo.tap.tap import TapApolloSync
+from target_apollo.target.target import TargetApollo
+
+FOLDER = Path("docs/meltano")
+
+#: Every combination of settings with which a run can log in to Apollo.
+_CREDENTIALS = [["api_key"], ["client_id", "client_secret"]]
+_KINDS = {
+    "array": "array",
+    "boolean": "boolean",
+    "integer": "integer",
+    # Meltano 4.4 can't hand on a number of kind decimal that comes from the environment.
+    "number": "integer",
+    "object": "object",
+    "string": "string",
+}
+_WRITTEN_SO = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
+
+
+def loader() -> dict[str, Any]:
+    """The definition of target-apollo."""
+    schema = copy.deepcopy(TargetApollo.config_jsonschema)
+    TargetApollo.append_builtin_config(schema)
+    return {
+        **_plugin("target-apollo", "Apollo.io", sorted(map(str, TargetApollo.capabilities))),
+        "description": "Syncs contacts and accounts into Apollo.io, without duplicates.",
+        "definition": "writes contacts and accounts into Apollo.io: it inserts, updates or "
+        "upserts them, a hundred a request, within Apollo's rate limits",
+        "settings": _settings(schema["properties"]),
+        "settings_group_validation": _CREDENTIALS,
+        "next_steps": "Run `apollo-sync check` with the same settings: it says whether the key "
+        "can do what a sync needs, and writes nothing.",
+        "supported_python_versions": _python_versions(),
+    }
+
+
+def mapper() -> dict[str, Any]:
+    """The definition of map-apollo-leads."""
+    properties = MapApolloLeads.config_jsonschema["properties"]
+    return {
+        **_plugin(
+            "map-apollo-leads", "Apollo.io leads", sorted(map(str, MapApolloLeads.capabilities))
+        ),
+        "description": "Lets only qualified leads through on their way into Apollo.io.",
+        "definition": "passes the leads that meet every rule, holds those that are not settled "
+        "yet, and notes why the others were not sent",
+        "settings": _settings(properties),
+        # No setting must be given.
+        "settings_group_validation": [[]],
+        "next_steps": "Give it a mapping with the `rules` that a lead must meet; `apollo-sync "
+        "explain KEY` says why a lead was not sent.",
+    }
+
+
+def extractor() -> dict[str, Any]:
+    """The definition of tap-apollo-sync."""
+    properties = results_settings.SCHEMA["properties"]
+    return {
+        **_plugin(
+            "tap-apollo-sync",
+            "Apollo.io sync results",
+            sorted(map(str, TapApolloSync.capabilities)),
+        ),
+        "description": "Reads what became of each synced row, and Apollo's users, stages and "
+        "custom fields.",
+        "definition": "reads the outcome of each row that target-apollo synced, and the users, "
+        "stages and custom fields of the Apollo team",
+        "settings": _settings(properties),
+        "settings_group_validation": _CREDENTIALS,
+        "next_steps": "Give it the `ledger_url` of target-apollo. Its streams are "
+        "`apollo_sync_results`, `apollo_users`, `apollo_stages` and `apollo_custom_fields`; the "
+        "first is read from the ledger alone.",
+        "supported_python_versions": _python_versions(),
+    }
+
+
+def hub_definitions() -> dict[Path, str]:
+    """Each file's path below `FOLDER` and its text."""
+    plugins = (("extractors", extractor()), ("loaders", loader()), ("mappers", mapper()))
+    return {Path(kind, f"{plugin['name']}.yml"): _yaml(plugin) for kind, plugin in plugins}
+
+
+def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": name.replace("-", "_"),
+        "variant": "original",
+        "label": label,
+        "pip_url": "target-apollo",
+        "executable": name,
+        "capabilities": list(capabilities),
+        "domain_url": "https://docs.apollo.io/",
+        "keywords": ["meltano_sdk", "api", "crm", "reverse-etl"],
+        "maintenance_status": "beta",
+        # Ratings are the Hub's to give.
+        "quality": "unknown",
+    }
+
+
+def _settings(properties: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [_setting(name, properties[name]) for name in sorted(properties)]
+
+
+def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    options = [value for value in schema.get("enum", ()) if value is not None]
+    (kind,) = (kind for kind in schema["type"] if kind != "null")
+    setting = {
+        "name": name,
+        "label": _label(name),
+        "description": schema["description"],
+        "kind": "options" if options else _KINDS[kind],
+    }
+    if options:
+        setting["options"] = [{"label": _label(value), "value": value} for value in options]
+    if schema.get("secret"):
+        setting["sensitive"] = True
+    # What is empty by default says nothing that leaving it out does not.
+    default = schema.get("default")
+    if default not in (None, {}, []):
+        whole = isinstance(default, float) and default.is_integer()
+        setting["value"] = int(default) if whole else default
+    return setting
+
+
+def _label(name: str) -> str:
+    return " ".join(_WRITTEN_SO.get(word, word.capitalize()) for word in name.split("_"))
+
+
+def _python_versions() -> list[str]:
+    classifiers = metadata("target-apollo").get_all("Classifier") or []
+    versions = [text.rpartition(" :: ")[2] for text in classifiers if " :: Python :: 3." in text]
+    return sorted(versions, key=lambda version: int(version.partition(".")[2]))
+
+
+def _yaml(plugin: Mapping[str, Any]) -> str:
+    head = "# Made by `python -m docs.tools.hub_definition`; a change here is lost.\n"
+    return head + msgspec.yaml.encode(plugin, order="sorted").decode()
+
+
+if __name__ == "__main__":
+    for path, text in hub_definitions().items():
+        (FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
+        (FOLDER / path).write_text(text, encoding="utf-8")

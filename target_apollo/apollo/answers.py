@@ -1,0 +1,92 @@
+"""Answers checked against what their endpoint promises.
+
+A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
+success.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_apollo.apollo.errors import AnswerLost, JobStarted
+
+if TYPE_CHECKING:
+    from target_apollo.apollo.bodies import JSON
+    from target_apollo.apollo.transport import Answer
+
+
+class Body:
+    """The body of one endpoint's answer, read by the names the endpoint promises.
+
+    Every method raises AnswerLost, with a reason that starts with "not confirmed", where the body
+    does not keep the promise.
+    """
+
+    def __init__(self, endpoint: str, answer: Answer) -> None:
+        self._endpoint = endpoint
+        self._answer = answer
+
+    @property
+    def attempts(self) -> int:
+        """Tries that it took to get the answer."""
+        return self._answer.attempts
+
+    def lost(self, what: str) -> AnswerLost:
+        """Return the error for an answer that does not confirm the request."""
+        return AnswerLost(
+            self._endpoint, reason=f"not confirmed: {what}", attempts=self._answer.attempts
+        )
+
+    def whole(self) -> JSON:
+        """Return the body, which is promised to be one object."""
+        body = self._answer.body
+        if not isinstance(body, dict):
+            raise self.lost("the answer is no object")
+        return body
+
+    def record(self, name: str, record_id: str) -> JSON:
+        """Return the object called `name`, which is promised to have the id `record_id`."""
+        found = self.whole().get(name)
+        if not isinstance(found, dict):
+            raise self.lost(f'the answer has no object "{name}"')
+        if found.get("id") != record_id:
+            raise self.lost("the answer is about another record")
+        return found
+
+    def records(self, name: str) -> list[JSON]:
+        """Return the list called `name`, which is promised to hold objects with an id."""
+        body = self.whole()
+        if name not in body and "entity_progress_job" in body:
+            raise JobStarted(
+                self._endpoint,
+                reason="not confirmed: Apollo answered with a background job",
+                attempts=self._answer.attempts,
+            )
+        return self._objects(body.get(name), f'list "{name}"')
+
+    def bare_records(self) -> list[JSON]:
+        """Return the body, which is promised to be a list of objects with an id."""
+        return self._objects(self._answer.body, "list")
+
+    def text(self, source: JSON, name: str) -> str:
+        """Return the string called `name`, which is promised to be in `source`."""
+        value = source.get(name)
+        if not isinstance(value, str):
+            raise self.lost(f'the answer has no text "{name}" where one belongs')
+        return value
+
+    def number(self, source: Any, name: str) -> int:
+        """Return the whole number called `name`; Apollo sends some as text ("page": "1")."""
+        value = source.get(name) if isinstance(source, dict) else None
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise self.lost(f'the answer has no number "{name}" where one belongs')
+
+    def _objects(self, value: object, what: str) -> list[JSON]:
+        if not isinstance(value, list):
+            raise self.lost(f"the answer has no {what}")
+        if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value):
+            raise self.lost(f"the answer's {what} holds something without an id")
+        return value

@@ -1,0 +1,68 @@
+"""Who we are to Apollo: credentials as `requests` auth objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from requests.auth import AuthBase
+
+from target_apollo.apollo.urls import origin_of
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+_HEADER = "x-api-key"
+
+
+class ApiKeyAuth(AuthBase):
+    """An API key, sent as the header `x-api-key` and nowhere else.
+
+    Apollo also took the key in query and body once; both end up in logs of proxies. Raises
+    ValueError for a key that is empty or holds characters that no header may hold.
+    """
+
+    def __init__(self, key: str) -> None:
+        key = key.strip()
+        if not key:
+            raise ValueError("The setting api_key is empty.")
+        # http.client would repeat the whole key in its own exception about a bad header.
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError(
+                "The setting api_key holds a blank or a character that no key has: copy it again."
+            )
+        self._key = key
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Put the key on a request."""
+        r.headers[_HEADER] = self._key
+        return r
+
+    def __repr__(self) -> str:
+        return "ApiKeyAuth(…)"
+
+
+@runtime_checkable
+class Refreshes(Protocol):
+    """Credentials that can renew themselves: asked once per request, after a 401."""
+
+    def refresh(self, refused: PreparedRequest) -> bool:
+        """Renew the credentials that `refused` carried; return whether to try again.
+
+        Called by several threads at once: when another thread has renewed them since, there is
+        nothing left to do but to return True. May raise an `ApolloError`.
+        """
+
+
+class OnlyTo(AuthBase):
+    """Lets credentials through to one origin (scheme, host, port) and to no other."""
+
+    def __init__(self, api_url: str, auth: AuthBase) -> None:
+        self._origin = origin_of(api_url)
+        self._auth = auth
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Put the credentials on a request to that origin; leave any other untouched."""
+        if origin_of(r.url or "") != self._origin:
+            return r
+        signed: PreparedRequest = self._auth(r)
+        return signed

@@ -1,0 +1,258 @@
+"""What can become of a request besides an answer.
+
+    ApolloError
+      CredentialsRefused   401: the key or token is wrong
+      EndpointForbidden    403: the key, the user or the plan does not reach this endpoint
+      RequestRefused       any other 3xx or 4xx: Apollo read the request and said no
+      AnswerLost           no usable answer after all retries: the change may have been made
+        JobStarted         a background job where the answer should be
+      QuotaExhausted       the rate limit asks for a longer wait than the run allows
+      RunStopped           the run was stopped before the request (or its next try) went out
+      NoAccessToken        OAuth: no token to send the request with; nothing was sent
+
+The text of every one of them is a sentence for the person who must act. Apollo's own text can hold
+personal data; it is kept as an attribute, for decisions and rejects, and is never part of `str()`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import TYPE_CHECKING, Any
+
+from target_apollo.apollo.endpoints import access_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_APOLLO_ID = re.compile(r"\b[0-9a-f]{24}\b")
+# What may stand in a sentence unseen: Apollo's codes and field names are words of its vocabulary.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,79}")
+
+
+class ApolloError(Exception):
+    """Something other than an answer.
+
+    `endpoint` is the label of the endpoint ("POST /contacts/bulk_create"). `maybe_written` says
+    that one try of this request may have been carried out by Apollo although no answer came back;
+    it can be true for every member of the family, since any answer may follow a lost one.
+    """
+
+    def __init__(self, sentence: str, *, endpoint: str, maybe_written: bool = False) -> None:
+        super().__init__(sentence)
+        self.endpoint = endpoint
+        self.maybe_written = maybe_written
+
+
+class CredentialsRefused(ApolloError):
+    """Apollo answered 401: the key or token is missing, wrong, revoked or its user inactive.
+
+    `status` may be another one where the token endpoint refused; `setting` is what to mend.
+    """
+
+    def __init__(self, endpoint: str, *, setting: str, status: int = 401) -> None:
+        advice = {
+            "api_key": "check the setting api_key: it must be a current API key of an active user",
+            "refresh_token": "log in again with `apollo-sync login`, or put a new token into the "
+            "setting refresh_token; each one works once",
+            "client_secret": "check the settings client_id and client_secret",
+        }[setting]
+        super().__init__(
+            f"Apollo does not accept the credentials ({status} on {endpoint}): {advice}.",
+            endpoint=endpoint,
+        )
+        self.setting = setting
+
+
+class ForbiddenBy(enum.Enum):
+    """What stands between the credentials and the endpoint."""
+
+    SCOPE = "scope"
+    PLAN = "plan"
+    PERMISSION = "permission"
+
+
+class EndpointForbidden(ApolloError):
+    """Apollo answered 403. `message` and `code` are Apollo's, `by` is what they were read as.
+
+    `key_entry` and `scope` are what a scoped API key and an OAuth token need for the endpoint.
+    """
+
+    def __init__(self, endpoint: str, *, message: str = "", code: str = "") -> None:
+        access = access_to(endpoint)
+        self.message = message
+        self.code = code
+        self.key_entry = access.key_entry
+        self.scope = access.scope
+        self.by = _forbidden_by(message, code)
+        super().__init__(self._sentence(endpoint), endpoint=endpoint)
+
+    def _sentence(self, endpoint: str) -> str:
+        key = f"the entry {self.key_entry}" if self.key_entry else "this endpoint"
+        scope = f"the scope {self.scope}" if self.scope else "the scope of this endpoint"
+        needed = f"an API key needs {key} in its list (or be a master key), an OAuth token {scope}"
+        if self.by is ForbiddenBy.PLAN:
+            return (
+                f"Apollo's plan of this team does not include {endpoint} (403): upgrade the plan, "
+                f"or use a team whose plan has it. If the plan does: {needed}."
+            )
+        if self.by is ForbiddenBy.SCOPE:
+            return f"The credentials may not use {endpoint} (403): {needed}."
+        return (
+            f"Apollo does not permit {endpoint} (403): the user behind the credentials lacks the "
+            f"permission, or the credentials the access: {needed}."
+        )
+
+
+class RequestRefused(ApolloError):
+    """Apollo read the request and refused it with a 3xx or 4xx other than 401, 403, 408 and 429.
+
+    `message` is Apollo's text (may hold personal data), `code` its `error_code`, `details` its
+    `error_details`, `deleted_ids` its `deleted_contact_ids`. `from_apollo` says that the body was a
+    JSON object, as Apollo's refusals are; a page of a proxy or of a wrong address is none.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        status: int,
+        message: str = "",
+        code: str = "",
+        details: Mapping[str, Any] | None = None,
+        deleted_ids: tuple[str, ...] = (),
+        from_apollo: bool = True,
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.code = code
+        self.details = dict(details or {})
+        self.deleted_ids = deleted_ids
+        self.from_apollo = from_apollo
+        super().__init__(self._sentence(endpoint), endpoint=endpoint)
+
+    @property
+    def names_missing_record(self) -> bool:
+        """Whether the refusal says that a record is gone, was deleted or that its id is none.
+
+        Apollo answers 422 where others answer 404: "Oops! This contact does not exist in Apollo.",
+        "This contact has been deleted.", "Cannot update contact as it is deleted.",
+        "Parameters misconfigured. <value> is not a valid ID". The last one may mean another id of
+        the request (an owner's): compare `named_ids`. A 404 counts only with a body of Apollo's, so
+        that a mistyped address or a proxy's page cannot make every record look deleted.
+        """
+        if self.deleted_ids:
+            return True
+        if self.status == 404:
+            return self.from_apollo
+        text = self.message.lower()
+        return self.status == 422 and any(
+            words in text
+            for words in ("does not exist", "has been deleted", "is deleted", "is not a valid id")
+        )
+
+    @property
+    def named_ids(self) -> tuple[str, ...]:
+        """The Apollo ids (24 hex digits) that the refusal names, in the order of their mention."""
+        ids = [*self.deleted_ids, *_APOLLO_ID.findall(self.message.lower())]
+        ids += [v.lower() for v in self.details.values() if _is_apollo_id(v)]
+        return tuple(dict.fromkeys(ids))
+
+    def _sentence(self, endpoint: str) -> str:
+        if 300 <= self.status < 400:
+            return (
+                f"{endpoint} was answered with a redirect ({self.status}), which is not followed, "
+                "since it would carry the credentials elsewhere: check the setting api_url."
+            )
+        if not self.from_apollo:
+            return (
+                f"{endpoint} was refused ({self.status}) by something that does not answer like "
+                "Apollo: check the setting api_url and any proxy on the way."
+            )
+        said = [f"code {self.code}"] if _CODE.fullmatch(self.code) else []
+        field = self.details.get("field")
+        if isinstance(field, str) and _CODE.fullmatch(field):
+            said.append(f"field {field}")
+        if self.named_ids:
+            said.append("naming " + ", ".join(self.named_ids[:3]))
+        if len(self.named_ids) > 3:
+            said.append(f"and {len(self.named_ids) - 3} more")
+        heard = ", ".join([str(self.status), *said])
+        return f"Apollo refused {endpoint} ({heard}): look at the values that were sent."
+
+
+def _is_apollo_id(value: object) -> bool:
+    return isinstance(value, str) and _APOLLO_ID.fullmatch(value.lower()) is not None
+
+
+def _forbidden_by(message: str, code: str) -> ForbiddenBy:
+    """Tell the kinds of 403 apart: the plan first, since its older form has the code as well."""
+    text = message.lower()
+    if "paid plan" in text or "free plan" in text or "upgrade your plan" in text:
+        return ForbiddenBy.PLAN
+    return ForbiddenBy.SCOPE if code == "API_INACCESSIBLE" else ForbiddenBy.PERMISSION
+
+
+class AnswerLost(ApolloError):
+    """No usable answer after `attempts` tries: connection, timeout, 408, 5xx or a useless 2xx.
+
+    `reason` is a phrase without personal data ("answered 502", "not confirmed: …"). Unless
+    `maybe_written` is false (no connection was ever made), the change may have been made.
+    """
+
+    def __init__(
+        self, endpoint: str, *, reason: str, attempts: int, maybe_written: bool = True
+    ) -> None:
+        self.attempts = attempts
+        self.reason = reason
+        tries = "1 try" if attempts == 1 else f"{attempts} tries"
+        if maybe_written:
+            sentence = (
+                f"No usable answer from Apollo to {endpoint} after {tries} ({reason}): "
+                "the request may have been carried out. It is safe to run again."
+            )
+        else:
+            sentence = (
+                f"Apollo could not be reached for {endpoint} after {tries} ({reason}): nothing was "
+                "sent. Check the network, any proxy and the setting api_url, then run again."
+            )
+        super().__init__(sentence, endpoint=endpoint, maybe_written=maybe_written)
+
+
+class JobStarted(AnswerLost):
+    """Apollo answered with a background job, and documents no way to ask how such a job went."""
+
+
+class QuotaExhausted(ApolloError):
+    """The rate limit asks for a longer wait than is allowed, until `retry_at` (aware, UTC)."""
+
+    def __init__(self, endpoint: str, *, retry_at: datetime) -> None:
+        self.retry_at = retry_at
+        super().__init__(
+            f"Apollo's rate limit for {endpoint} is used up: run again after "
+            f"{retry_at:%Y-%m-%d %H:%M:%S} UTC, or allow longer waits with max_wait_seconds.",
+            endpoint=endpoint,
+        )
+
+
+class RunStopped(ApolloError):
+    """The run was stopped before this request, or its next try, went out.
+
+    Nothing was sent unless `maybe_written` says that an earlier try lost its answer.
+    """
+
+    def __init__(self, endpoint: str, *, maybe_written: bool = False) -> None:
+        what = "the answer to" if maybe_written else "the sending of"
+        super().__init__(
+            f"The run was stopped while {what} {endpoint} was outstanding: run again to go on.",
+            endpoint=endpoint,
+            maybe_written=maybe_written,
+        )
+
+
+class NoAccessToken(ApolloError):
+    """OAuth: there is no access token to send a request with, and the request was not sent.
+
+    The token endpoint or the token file stands in the way; `sentence` says how.
+    """

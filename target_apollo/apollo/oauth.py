@@ -1,0 +1,204 @@
+"""Apollo's OAuth 2.0 token endpoint: a code or a refresh token goes in, a pair of tokens comes out.
+
+Form-encoded, with the client's credentials in the body, as Apollo's page for partners shows. How it
+refuses is not documented; the error codes understood here are those of RFC 6749, section 5.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import backoff
+from requests.auth import AuthBase
+
+from target_apollo.apollo.bodies import decode_body
+from target_apollo.apollo.errors import (
+    ApolloError,
+    CredentialsRefused,
+    NoAccessToken,
+    QuotaExhausted,
+    RunStopped,
+)
+from target_apollo.apollo.http import Exchange, Lost, Reply
+from target_apollo.apollo.retry_after import parse_http_date, parse_retry_after
+from target_apollo.apollo.token_store import TOKEN_ENDPOINT
+from target_apollo.apollo.urls import check_api_url
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from requests import PreparedRequest
+
+_TRIES = 3
+_BACKOFF_SECONDS = 0.5
+_RATE_LIMIT_SECONDS = 60.0
+_LONGEST_LIFE_SECONDS = 1e9
+_FORM = "application/x-www-form-urlencoded"
+# OAuth's error code -> the setting to mend.
+_TO_MEND = {
+    "invalid_grant": "refresh_token",
+    "invalid_client": "client_secret",
+    "unauthorized_client": "client_secret",
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What the endpoint gives. `expires_in`: seconds that the access token lives; None: not said.
+
+    `refresh_token` is None where the one that was sent stays good.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: float | None
+
+
+class TokenEndpoint:
+    """The endpoint at `oauth_token_url`, for one client; nobody else is sent its credentials.
+
+    Raises ValueError, naming the setting, for an address that secrets must not be sent to.
+    """
+
+    def __init__(
+        self,
+        *,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        timeout_seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        self.token_url = check_api_url(token_url, setting="oauth_token_url")
+        self._client = {"client_id": client_id, "client_secret": client_secret}
+        self._timeout = timeout_seconds
+        self._stop = stop
+
+    def refresh(self, refresh_token: str) -> Grant:
+        """Spend a refresh token: Apollo revokes it and its access token at once.
+
+        Raises an `ApolloError`: CredentialsRefused for a token that was spent or revoked.
+        """
+        return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
+
+    def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> Grant:
+        """Spend an authorization code; `verifier` is PKCE's (RFC 7636). Raises as `refresh`."""
+        return self._ask(
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": redirect_uri,
+                "code_verifier": verifier,
+            }
+        )
+
+    def _ask(self, form: Mapping[str, str]) -> Grant:
+        content = urlencode({**form, **self._client}).encode()
+        # A connection of its own: there is one such request in a month.
+        exchange = Exchange(
+            api_url=self.token_url,
+            auth=_InTheBody(),
+            timeout_seconds=self._timeout,
+            connections=1,
+        )
+        try:
+            return self._try(exchange, content)
+        finally:
+            exchange.close()
+
+    def _try(self, exchange: Exchange, content: bytes) -> Grant:
+        """Ask, again where no answer came: had the token been spent, the answer would say so."""
+        reason = ""
+        for tries in range(_TRIES):
+            if tries and self._stop.wait(backoff.full_jitter(_BACKOFF_SECONDS * 2**tries)):
+                raise RunStopped(TOKEN_ENDPOINT)
+            try:
+                reply = exchange.send("POST", "", params=None, content=content, content_type=_FORM)
+            except Lost as lost:
+                reason = lost.reason
+                continue
+            if 200 <= reply.status < 300:
+                grant = _read_grant(reply.content)
+                if grant is not None:
+                    return grant
+                reason = f"answered {reply.status} without a token"
+            elif reply.status == 408 or reply.status >= 500:
+                reason = f"answered {reply.status}"
+            else:
+                raise _refusal(reply)
+        raise NoAccessToken(
+            f"No usable answer from Apollo's token endpoint after {_TRIES} tries ({reason}): check "
+            "the network, any proxy and the setting oauth_token_url, then run again.",
+            endpoint=TOKEN_ENDPOINT,
+        )
+
+
+class _InTheBody(AuthBase):
+    """No header: the client's credentials are in the body. Keeps netrc files out of it."""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        return r
+
+
+def _refusal(reply: Reply) -> ApolloError:
+    if reply.status == 429:
+        now = datetime.now(timezone.utc)
+        sent_at = parse_http_date(reply.headers.get("Date")) or now
+        wait = parse_retry_after(reply.headers.get("Retry-After"), sent_at) or _RATE_LIMIT_SECONDS
+        return QuotaExhausted(TOKEN_ENDPOINT, retry_at=now + timedelta(seconds=wait))
+    body = _object(reply.content)
+    code = body.get("error")
+    setting = _TO_MEND.get(code) if isinstance(code, str) else None
+    if setting is not None:
+        return CredentialsRefused(TOKEN_ENDPOINT, setting=setting, status=reply.status)
+    if 300 <= reply.status < 400:
+        what = (
+            "answers with a redirect, which is not followed, since it would carry the secrets "
+            "elsewhere: check the setting oauth_token_url"
+        )
+    elif body:
+        what = (
+            "refuses the request: check the settings client_id, client_secret and refresh_token, "
+            "or log in again with `apollo-sync login`"
+        )
+    else:
+        what = (
+            "does not answer like Apollo: check the setting oauth_token_url and any proxy on the "
+            "way"
+        )
+    return NoAccessToken(
+        f"The token endpoint {what} (status {reply.status}).", endpoint=TOKEN_ENDPOINT
+    )
+
+
+def _read_grant(content: bytes) -> Grant | None:
+    body = _object(content)
+    access = _token(body.get("access_token"))
+    if access is None:
+        return None
+    return Grant(access, _token(body.get("refresh_token")), _seconds(body.get("expires_in")))
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value <= _LONGEST_LIFE_SECONDS else None
+
+
+def _token(value: object) -> str | None:
+    # Only what a header can hold: http.client would repeat anything else in its exception.
+    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
+        return value
+    return None
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        body = decode_body(content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,174 @@
+"""Which endpoints a sync uses, by object, mode and settings. Pure.
+
+The table follows the code that writes: an endpoint that a sync starts to use gets a line here, and
+`apollo-sync check` asks for it from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from target_apollo.apollo import endpoints
+from target_apollo.config.settings import Settings, object_of_name
+from target_apollo.model.objects import LABEL_NAMES, NAMED_FIELDS, OBJECTS, ObjectKind
+from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
+from target_apollo.model.rows import Mode
+
+_CONTACTS = frozenset({ObjectKind.CONTACTS})
+_ACCOUNTS = frozenset({ObjectKind.ACCOUNTS})
+_BOTH = _CONTACTS | _ACCOUNTS
+_CREATING = frozenset({Mode.INSERT, Mode.UPSERT})
+_UPDATING = frozenset({Mode.UPDATE, Mode.UPSERT})
+_ALL = frozenset(Mode)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A use of an endpoint.
+
+    Attributes:
+        only_for: What in a record or in Apollo leads to it; empty: no run goes without it.
+        setting: What of the settings, once asked for, no run goes on without; see `_asked_for`.
+    """
+
+    endpoint: str
+    kinds: frozenset[ObjectKind]
+    modes: frozenset[Mode]
+    only_for: str = ""
+    setting: str = ""
+
+
+_USES = (
+    _Use(endpoints.CREATE_ACCOUNTS, _ACCOUNTS, _CREATING),
+    _Use(endpoints.PUT_ACCOUNT, _ACCOUNTS, _UPDATING),
+    _Use(endpoints.CREATE_CONTACTS, _CONTACTS, _CREATING),
+    _Use(endpoints.UPDATE_CONTACT, _CONTACTS, _UPDATING),
+    _Use(
+        endpoints.UPDATE_CONTACT,
+        _CONTACTS,
+        frozenset({Mode.INSERT}),
+        "typed phone numbers and website_url",
+    ),
+    _Use(
+        endpoints.BULK_UPDATE_CONTACTS,
+        _CONTACTS,
+        _ALL,
+        "many updates at once, owner and linkedin_url of existing contacts",
+    ),
+    _Use(endpoints.BULK_UPDATE_ACCOUNTS, _ACCOUNTS, _UPDATING, "many updates at once"),
+    _Use(endpoints.UPDATE_CONTACT_OWNERS, _CONTACTS, _ALL, "owners of many contacts at once"),
+    _Use(endpoints.UPDATE_CONTACT_STAGES, _CONTACTS, _UPDATING, "stages of many contacts at once"),
+    _Use(
+        endpoints.READ_CONTACT,
+        _CONTACTS,
+        _ALL,
+        "telling namesakes apart, and the policies fill_if_empty and newest",
+    ),
+    _Use(
+        endpoints.READ_CONTACT,
+        _CONTACTS,
+        _UPDATING,
+        "the policies fill_if_empty and newest",
+        "reading",
+    ),
+    _Use(
+        endpoints.READ_ACCOUNT,
+        _ACCOUNTS,
+        _UPDATING,
+        "the policies fill_if_empty and newest",
+        "reading",
+    ),
+    _Use(endpoints.SEARCH_CONTACTS, _CONTACTS, _ALL, "rows that a killed run left, and on_delete"),
+    _Use(endpoints.FIELDS, _BOTH, _ALL, "custom fields", "custom_fields"),
+    _Use(endpoints.TYPED_CUSTOM_FIELDS, _BOTH, _ALL, "picklists among the custom fields"),
+    _Use(endpoints.USERS, _BOTH, _ALL, "owner_email"),
+    _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _ALL, "account_stage"),
+    _Use(endpoints.CONTACT_STAGES, _CONTACTS, _ALL, "contact_stage"),
+    _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _UPDATING, "on_delete", "deletion stage"),
+    _Use(endpoints.CONTACT_STAGES, _CONTACTS, _UPDATING, "on_delete", "deletion stage"),
+    _Use(endpoints.ADD_TO_LISTS, _BOTH, _UPDATING, "on_delete", "deletion list"),
+    _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
+    _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "rows that a killed run left, and on_delete"),
+    # In mode upsert the lists of existing records are read first, to see what is missing.
+    _Use(endpoints.LABELS, _BOTH, frozenset({Mode.UPSERT}), "lists", "lists"),
+    _Use(endpoints.ADD_TO_LISTS, _BOTH, _ALL, "lists", "lists"),
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a sync with given settings wants of one endpoint.
+
+    Attributes:
+        endpoint: Its label, as in `target_apollo.apollo.ENDPOINTS`.
+        kinds: The objects whose sync uses it, in a fixed order.
+        required: Whether a run can do nothing useful without it.
+        only_for: Where it is not required: what it is for.
+    """
+
+    endpoint: str
+    kinds: tuple[ObjectKind, ...]
+    required: bool
+    only_for: str = ""
+
+
+def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
+    """The modes in which an object is written.
+
+    These are the modes of the entries under `streams` that are about the object, or may be;
+    without such an entry it is the setting `mode`.
+    """
+    found = {
+        Mode(entry["mode"]) if "mode" in entry else settings.mode
+        for pattern, entry in settings.streams.items()
+        if (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
+    }
+    return frozenset(found or {settings.mode})
+
+
+def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, ...]:
+    """What a sync of these objects wants, an entry per endpoint, required ones first."""
+    modes = {kind: modes_of(settings, kind) for kind in ObjectKind if kind in kinds}
+    filled = _asked_for(settings)
+    uses: dict[str, list[_Use]] = {}
+    for use in _USES:
+        if any(_applies(use, kind, modes) for kind in modes):
+            uses.setdefault(use.endpoint, []).append(use)
+    needs = [_need(endpoint, found, modes, filled) for endpoint, found in uses.items()]
+    return tuple(sorted(needs, key=lambda need: not need.required))
+
+
+def _asked_for(settings: Settings) -> set[str]:
+    """What the settings make every run do, or every run that meets a row of that kind."""
+    policies = settings.field_policy
+    named = {name for target in OBJECTS.values() for name in target.fields}
+    named |= {name for names in NAMED_FIELDS.values() for name in names}
+    asked = {
+        "custom_fields": settings.custom_fields
+        or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
+        "lists": settings.lists,
+        "reading": {FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST} & {*policies.values()},
+        "deletion stage": settings.on_delete.stage,
+        "deletion list": settings.on_delete.list_name,
+    }
+    return {name for name, value in asked.items() if value}
+
+
+def _applies(use: _Use, kind: ObjectKind, modes: Mapping[ObjectKind, frozenset[Mode]]) -> bool:
+    return kind in use.kinds and bool(use.modes & modes[kind])
+
+
+def _need(
+    endpoint: str,
+    uses: list[_Use],
+    modes: Mapping[ObjectKind, frozenset[Mode]],
+    filled: set[str],
+) -> Need:
+    required = any(not use.only_for or use.setting in filled for use in uses)
+    return Need(
+        endpoint,
+        tuple(kind for kind in modes if any(_applies(use, kind, modes) for use in uses)),
+        required,
+        "" if required else uses[0].only_for,
+    )

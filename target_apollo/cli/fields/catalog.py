@@ -1,0 +1,130 @@
+"""The streams of a Singer catalog, or of the SCHEMA messages in a tap's output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from target_apollo.config.settings import SettingsError
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class StreamSchema:
+    """A stream with its wanted properties.
+
+    Attributes:
+        name: As the tap's messages call it.
+        properties: Property -> its JSON schema.
+        passive: The key and the bookmark, which are not fields of a record.
+    """
+
+    name: str
+    properties: Mapping[str, Mapping[str, Any]]
+    passive: frozenset[str] = frozenset()
+
+
+def read_catalog(path: str) -> list[StreamSchema]:
+    """The streams of a catalog that are not deselected, without the properties that are.
+
+    Raises:
+        SettingsError: The file can't be read, or is no catalog.
+    """
+    with _opened(path, "catalog") as file:
+        content = _json(file.read(), f"The catalog file {path} is no JSON.")
+    try:
+        return [
+            _of_catalog(entry) for entry in content["streams"] if not _deselected(entry).get(())
+        ]
+    except (AttributeError, KeyError, TypeError):
+        raise SettingsError(
+            [f"The catalog file {path} is none: make one with the tap's --discover."]
+        ) from None
+
+
+def read_schemas(path: str) -> list[StreamSchema]:
+    """The streams of a tap's output; of several SCHEMA messages of a stream, the last counts.
+
+    Raises:
+        SettingsError: The file can't be read, or has no SCHEMA message that is one.
+    """
+    found: dict[str, StreamSchema] = {}
+    with _opened(path, "file") as file:
+        for number, line in enumerate(_schema_lines(file), 1):
+            message = _json(line, f"SCHEMA message {number} in {path} is no JSON.")
+            try:
+                if message["type"] == "SCHEMA":
+                    found[str(message["stream"])] = _of_message(message)
+            except (AttributeError, KeyError, TypeError):
+                raise SettingsError(
+                    [f"SCHEMA message {number} in {path} lacks its stream or its schema."]
+                ) from None
+    if not found:
+        raise SettingsError([f"There is no SCHEMA message in {path}: give a tap's output."])
+    return list(found.values())
+
+
+def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
+    deselected = _deselected(entry)
+    about = _metadata(entry).get((), {})
+    passive = [
+        *(entry.get("key_properties") or about.get("table-key-properties") or ()),
+        entry.get("replication_key") or about.get("replication-key"),
+    ]
+    properties = {
+        name: schema
+        for name, schema in entry["schema"]["properties"].items()
+        if not deselected.get(("properties", name))
+    }
+    # The id is what an SDK tap's messages carry; others have one of the two.
+    name = str(entry.get("tap_stream_id") or entry["stream"])
+    return StreamSchema(name, properties, frozenset(map(str, filter(None, passive))))
+
+
+def _of_message(message: Mapping[str, Any]) -> StreamSchema:
+    passive = (*(message.get("key_properties") or ()), *(message.get("bookmark_properties") or ()))
+    properties = dict(message["schema"].get("properties", {}).items())
+    return StreamSchema(str(message["stream"]), properties, frozenset(map(str, passive)))
+
+
+def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    return {tuple(one["breadcrumb"]): one["metadata"] for one in entry.get("metadata") or ()}
+
+
+def _deselected(entry: Mapping[str, Any]) -> dict[tuple[str, ...], bool]:
+    return {
+        place: about.get("selected") is False or about.get("inclusion") == "unsupported"
+        for place, about in _metadata(entry).items()
+    }
+
+
+def _schema_lines(file: Iterable[str]) -> Iterator[str]:
+    # Records are not parsed: there may be millions, and nothing of them is wanted.
+    return (line for line in file if '"SCHEMA"' in line)
+
+
+def _json(text: str, otherwise: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise SettingsError([otherwise]) from None
+
+
+@contextmanager
+def _opened(path: str, what: str) -> Iterator[IO[str]]:
+    try:
+        if path == STDIN:
+            yield sys.stdin
+        else:
+            with Path(path).open(encoding="utf-8-sig") as file:
+                yield file
+    except OSError as problem:
+        raise SettingsError([f"The {what} {path} can't be read: {problem.strerror}."]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"The {what} {path} is no text in UTF-8."]) from None

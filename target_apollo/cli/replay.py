@@ -1,0 +1,100 @@
+"""A replay: the target reads the rejects file, and what succeeded leaves the file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from target_apollo.cli.lines import RejectedLines
+from target_apollo.cli.replay_file import Settled, leave_only_rejected
+from target_apollo.files import locked, open_private
+from target_apollo.model.outcomes import Outcome
+from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.target.target import TargetApollo
+
+
+class AnotherReplay(Exception):
+    """A replay of the same file is under way; the text is a sentence."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"Another replay of {path} is under way: wait for its end, then start again."
+        )
+
+
+class CannotReplay(Exception):
+    """The rejects file can't be read, or not be replaced; it holds all its lines then."""
+
+    def __init__(self, path: Path, problem: OSError) -> None:
+        super().__init__(
+            f"The rejects file {path} could not be replayed, or not be shortened after it: "
+            f"{problem.strerror}. No reject is lost. Mend that and start again."
+        )
+
+
+def replay(target: TargetApollo) -> int:
+    """Sends the records of the setting `rejects_path` again; returns the exit code of the run.
+
+    A dry run sends nothing, so that nothing succeeds and the file stays as it is.
+
+    Raises:
+        AnotherReplay: It is being replayed already.
+        CannotReplay: It can't be read, or not be replaced.
+    """
+    path = target.run.rejecting.file.path
+    with ExitStack() as held:
+        try:
+            if not path.exists() or not path.stat().st_size:
+                target.logger.info("There are no rejected records in %s.", path)
+                return 0
+            if target.run.settings.dry_run:
+                return _rehearse(target, held.enter_context(path.open("rb")))
+            lock = _beside(path, ".lock")
+            held.enter_context(locked(lock, wait=False))
+            held.callback(lock.unlink, missing_ok=True)
+            # A replay that was killed may have left one; the rejects file holds all that it does.
+            _beside(path, ".replaying").unlink(missing_ok=True)
+            rejects = held.enter_context(open_private(path))
+            with locked(path):
+                size = os.fstat(rejects.fileno()).st_size
+        except BlockingIOError:
+            raise AnotherReplay(path) from None
+        except OSError as problem:
+            raise CannotReplay(path, problem) from problem
+        lines = RejectedLines(rejects, size)
+        settled = Settled()
+        successor = _beside(path, ".replaying")
+        target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
+        target.run.rejecting.on_outcome = settled.note
+        try:
+            return target.sync(cast("IO[bytes]", lines))
+        finally:
+            try:
+                if settled:
+                    leave_only_rejected(path, rejects, size, settled, successor)
+                    _say(target, settled, lines.records)
+                successor.unlink(missing_ok=True)
+            except OSError as problem:
+                raise CannotReplay(path, problem) from problem
+
+
+def _rehearse(target: TargetApollo, rejects: BinaryIO) -> int:
+    size = os.fstat(rejects.fileno()).st_size
+    return target.sync(cast("IO[bytes]", RejectedLines(rejects, size)))
+
+
+def _say(target: TargetApollo, settled: Settled, sent: int) -> None:
+    rejected = target.run.report.total(Outcome.REJECTED)
+    target.logger.info(
+        "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
+        len(settled) - rejected,
+        target.run.rejecting.file.path,
+        rejected,
+        sent - len(settled),
+    )
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)

@@ -1,0 +1,1 @@
+"""The settings: their schema, their typed form, where they come from."""

@@ -1,0 +1,87 @@
+"""From settings to credentials: a key, or OAuth tokens that renew themselves."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from requests.auth import AuthBase
+
+from target_apollo.apollo import ApiKeyAuth, Login, NoAccessToken, OAuth, TokenEndpoint, TokenFile
+from target_apollo.config.settings import Settings, SettingsError
+
+
+def auth_of(settings: Settings, stop: threading.Event) -> AuthBase:
+    """The credentials that requests are to carry.
+
+    Args:
+        stop: Once it is set, no wait for a token goes on.
+
+    Raises:
+        SettingsError: The key is none that could be sent, there is no refresh token, or the token
+            file is none.
+    """
+    try:
+        if settings.api_key:
+            return ApiKeyAuth(settings.api_key)
+        return _oauth(settings, stop)
+    except ValueError as problem:
+        raise SettingsError([str(problem)]) from None
+    except NoAccessToken as problem:
+        raise SettingsError([str(problem)]) from None
+
+
+@dataclass(frozen=True)
+class OAuthApp:
+    """What the OAuth settings come to: the login they mean, where it is kept, and who renews it."""
+
+    login: Login
+    endpoint: TokenEndpoint
+    token_file: TokenFile
+    refresh_token: str | None
+
+    @classmethod
+    def of(cls, settings: Settings, stop: threading.Event) -> OAuthApp:
+        """The app of settings with `client_id` and `client_secret`.
+
+        Raises:
+            ValueError: Secrets must not be sent to the setting `oauth_token_url`.
+        """
+        # Secrets that were read from a file tend to end in a line break.
+        client_id = (settings.client_id or "").strip()
+        refresh_token = (settings.refresh_token or "").strip() or None
+        endpoint = TokenEndpoint(
+            token_url=settings.oauth_token_url,
+            client_id=client_id,
+            client_secret=(settings.client_secret or "").strip(),
+            timeout_seconds=settings.request_timeout_seconds,
+            stop=stop,
+        )
+        return cls(
+            login=Login.of(endpoint.token_url, client_id, refresh_token),
+            endpoint=endpoint,
+            token_file=TokenFile(settings.token_path),
+            refresh_token=refresh_token,
+        )
+
+    def __repr__(self) -> str:
+        return "OAuthApp(…)"
+
+
+def _oauth(settings: Settings, stop: threading.Event) -> OAuth:
+    app = OAuthApp.of(settings, stop)
+    if app.refresh_token is None and app.token_file.find(app.login) is None:
+        raise SettingsError(
+            [
+                "The setting 'refresh_token' is missing, and there are no tokens of this client_id "
+                f"in {settings.token_path} (setting token_path): run `apollo-sync login`, or give "
+                "a refresh_token."
+            ]
+        )
+    return OAuth(
+        login=app.login,
+        endpoint=app.endpoint,
+        token_file=app.token_file,
+        refresh_token=app.refresh_token,
+        stop=stop,
+    )

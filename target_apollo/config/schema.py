@@ -1,0 +1,247 @@
+"""The settings' JSON schema, which makes ``--about`` and the README's table of settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from singer_sdk import typing as th
+
+from target_apollo.config import credential_settings
+from target_apollo.model.objects import ObjectKind
+from target_apollo.model.policies import FieldPolicy
+from target_apollo.model.rows import Mode, NullPolicy
+from target_apollo.sync.update_method import UpdateMethod
+
+_MODES = [mode.value for mode in Mode]
+_OBJECTS = [kind.value for kind in ObjectKind]
+_METHODS = [method.value for method in UpdateMethod]
+_NULL_POLICIES = [policy.value for policy in NullPolicy]
+
+
+def _whole(low: int, high: int) -> Any:
+    return th.IntegerType(minimum=low, maximum=high)
+
+
+_STREAM = th.ObjectType(
+    th.Property("object", th.StringType(allowed_values=_OBJECTS)),
+    th.Property("mode", th.StringType(allowed_values=_MODES)),
+    th.Property("update_method", th.StringType(allowed_values=_METHODS)),
+    th.Property("key", th.ArrayType(th.StringType)),
+    additional_properties=False,
+)
+
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    *credential_settings.PROPERTIES,
+    th.Property(
+        "api_url",
+        th.StringType,
+        default="https://api.apollo.io/api/v1",
+        description="Where Apollo's API is. Plain http is refused except for this machine.",
+    ),
+    th.Property(
+        "mode",
+        th.StringType(allowed_values=_MODES),
+        default="upsert",
+        description="`insert` creates and leaves what exists alone, `update` changes records by "
+        "their Apollo id, `upsert` creates what is new and updates what differs.",
+    ),
+    th.Property(
+        "update_method",
+        th.StringType(allowed_values=_METHODS),
+        default="auto",
+        description="How existing records are updated: `individual`, a request a record; `bulk`, a "
+        "hundred a request; `auto`: individual while the updates of a flush are few and fit the "
+        "quota that is left, bulk beyond.",
+    ),
+    th.Property(
+        "streams",
+        th.ObjectType(additional_properties=_STREAM),
+        default={},
+        description="Per stream name or glob: `object` (`contacts` or `accounts`), `mode`, "
+        "`update_method`, `key` (properties that identify a row). Without it the object is read "
+        "off the stream's name.",
+    ),
+    th.Property(
+        "field_policy",
+        th.ObjectType(
+            additional_properties=th.StringType(
+                allowed_values=[policy.value for policy in FieldPolicy]
+            )
+        ),
+        default={},
+        description="Field or custom field -> who owns its value: `overwrite` (default), "
+        "`fill_if_empty`, `create_only`, `never`, or `newest`: whoever changed it last. `*` stands "
+        "for all fields that are not named.",
+    ),
+    th.Property(
+        "updated_at_field",
+        th.StringType,
+        default="updated_at",
+        description="Property with the time of the row's last change at the source, for `newest`.",
+    ),
+    th.Property(
+        "null_policy",
+        th.StringType(allowed_values=[policy.value for policy in NullPolicy]),
+        default="ignore",
+        description="`ignore`: a null is not sent; `clear`: a null empties the field in Apollo.",
+    ),
+    th.Property(
+        "null_policy_per_field",
+        th.ObjectType(additional_properties=th.StringType(allowed_values=_NULL_POLICIES)),
+        default={},
+        description="Property of the stream -> its own `null_policy`.",
+    ),
+    th.Property(
+        "on_delete",
+        th.StringType,
+        default="ignore",
+        description="What becomes of records whose row the tap marks as deleted, since Apollo "
+        "deletes none by API: `ignore`, `stage:<name>` or `list:<name>` to move them there.",
+    ),
+    th.Property(
+        "custom_fields",
+        th.ObjectType(additional_properties=th.StringType),
+        default={},
+        description="Property of the stream -> label of the custom field, where they differ.",
+    ),
+    th.Property(
+        "unknown_fields",
+        th.StringType(allowed_values=["warn", "ignore", "fail"]),
+        default="warn",
+        description="Properties that are no field and no custom field: `warn` drops them and says "
+        "so once, `ignore` drops them, `fail` ends the run before anything is written.",
+    ),
+    th.Property(
+        "lists",
+        th.ArrayType(th.StringType),
+        default=[],
+        description="Apollo lists that every written record is added to, beside its own "
+        "`label_names`.",
+    ),
+    th.Property(
+        "batch_size",
+        _whole(1, 100),
+        default=100,
+        description="Records per bulk request.",
+    ),
+    th.Property(
+        "parallel_requests",
+        _whole(1, 32),
+        default=4,
+        description="Requests that are under way at the same time.",
+    ),
+    th.Property(
+        "max_retries",
+        _whole(0, 20),
+        default=3,
+        description="Further tries after a connection error, a timeout, 408 or 5xx.",
+    ),
+    th.Property(
+        "request_timeout_seconds",
+        th.NumberType(minimum=1, maximum=600),
+        default=60,
+        description="Longest wait for an answer.",
+    ),
+    th.Property(
+        "quota_share",
+        th.NumberType(exclusive_minimum=0, maximum=1),
+        default=1.0,
+        description="Part of each of Apollo's rate limits after which a run sends nothing; the "
+        "rest of the minute, hour or day is left to people and other tools.",
+    ),
+    th.Property(
+        "max_wait_seconds",
+        th.NumberType(minimum=0, maximum=86_400),
+        default=900,
+        description="Longest wait for Apollo's rate limit; a longer one ends the run with exit "
+        "code 3, and the next run goes on from there.",
+    ),
+    th.Property(
+        "ledger_url",
+        th.StringType,
+        secret=True,  # it may hold the database's password
+        default="sqlite:///.target-apollo/ledger.db",
+        description="SQLAlchemy URL of the ledger, which knows what each row became in Apollo: "
+        "SQLite or PostgreSQL. Empty: no ledger, which costs requests but makes no duplicates.",
+    ),
+    th.Property(
+        "full_resync",
+        th.BooleanType,
+        default=False,
+        description="Take no row for unchanged: every row is written again, after somebody "
+        "deleted or edited records in Apollo.",
+    ),
+    th.Property(
+        "rejects_path",
+        th.StringType,
+        default=".target-apollo/rejects.singer",
+        description="Singer file to which rejected records are appended (mode 0600).",
+    ),
+    th.Property(
+        "on_record_error",
+        th.StringType(allowed_values=["reject", "fail"]),
+        default="reject",
+        description="`reject`: a bad record goes to the rejects file and the run goes on; `fail`: "
+        "it ends the run.",
+    ),
+    th.Property(
+        "max_rejected_percent",
+        th.NumberType(minimum=0, maximum=100),
+        default=5,
+        description="More rejected records than this at the end: exit code 1.",
+    ),
+    th.Property(
+        "abort_rejected_percent",
+        th.NumberType(minimum=0, maximum=100),
+        default=50,
+        description="More rejected records than this, once 100 have an outcome: the run stops.",
+    ),
+    th.Property(
+        "max_creates",
+        _whole(0, 1_000_000_000),
+        description="A run that would create more records than this stops before it does.",
+    ),
+    th.Property(
+        "max_updates",
+        _whole(0, 1_000_000_000),
+        description="The same for updates of existing records.",
+    ),
+    th.Property(
+        "max_records",
+        _whole(1, 1_000_000_000),
+        description="Only so many records are read, for a first small sync; STATE is not advanced.",
+    ),
+    th.Property(
+        "dry_run",
+        th.BooleanType,
+        default=False,
+        description="Plan and look up as a run would, write nothing, and say what would be "
+        "written; STATE is not advanced.",
+    ),
+    th.Property(
+        "sample_diffs",
+        _whole(0, 20),
+        default=0,
+        description="With `dry_run`: so many changed fields of existing records go into the "
+        "summary, with both values. They show your data.",
+    ),
+    th.Property(
+        "summary_path",
+        th.StringType,
+        description="JSON summary of the run; default `.target-apollo/runs/<run id>.json`.",
+    ),
+    th.Property(
+        "state_interval_seconds",
+        th.NumberType(minimum=0, maximum=3_600),
+        default=1,
+        description="STATE is written at most this often; the last one always.",
+    ),
+    th.Property(
+        "max_record_age_seconds",
+        th.NumberType(minimum=1, maximum=86_400),
+        default=60,
+        description="A partial batch older than this is written, so that a slow stream does not "
+        "hold STATE back.",
+    ),
+    additional_properties=False,
+).to_dict()

@@ -1,0 +1,214 @@
+"""The settings in their typed form, and a sentence for each that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from target_apollo.apollo import check_api_url
+from target_apollo.config import credential_settings
+from target_apollo.config.on_delete import OnDelete
+from target_apollo.config.schema import SCHEMA
+from target_apollo.model.objects import ObjectKind
+from target_apollo.model.policies import FieldPolicy, policy_problems
+from target_apollo.model.rows import Mode, NullPolicy
+from target_apollo.sync.update_method import UpdateMethod
+
+
+class SettingsError(Exception):
+    """Settings with which no run can start; each problem is a sentence that names its setting."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(" ".join(self.problems))
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What is done with one stream."""
+
+    kind: ObjectKind
+    mode: Mode
+    update_method: UpdateMethod
+    key: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run, checked and typed; names and meanings as in `SCHEMA`."""
+
+    api_key: str | None = field(repr=False)
+    client_id: str | None
+    client_secret: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    oauth_token_url: str
+    token_path: str
+    api_url: str
+    mode: Mode
+    update_method: UpdateMethod
+    streams: Mapping[str, Mapping[str, Any]]
+    field_policy: Mapping[str, FieldPolicy]
+    updated_at_field: str
+    null_policy: NullPolicy
+    null_policy_per_field: Mapping[str, NullPolicy]
+    on_delete: OnDelete
+    custom_fields: Mapping[str, str]
+    unknown_fields: str
+    lists: tuple[str, ...]
+    batch_size: int
+    parallel_requests: int
+    max_retries: int
+    request_timeout_seconds: float
+    quota_share: float
+    max_wait_seconds: float
+    ledger_url: str = field(repr=False)
+    full_resync: bool
+    rejects_path: str
+    on_record_error: str
+    max_rejected_percent: float
+    abort_rejected_percent: float
+    max_creates: int | None
+    max_updates: int | None
+    max_records: int | None
+    dry_run: bool
+    sample_diffs: int
+    summary_path: str | None
+    state_interval_seconds: float
+    max_record_age_seconds: float
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Settings:
+        """The typed form of a config in which the defaults are filled in.
+
+        Raises:
+            SettingsError: With a sentence for every setting that is wrong.
+        """
+        own: dict[str, Any] = {
+            name: _counted(name, config.get(name)) for name in cls.__dataclass_fields__
+        }
+        own["api_url"] = check_api_url(config["api_url"])
+        own["mode"] = Mode(config["mode"])
+        own["update_method"] = UpdateMethod(config["update_method"])
+        own["field_policy"] = {
+            name: FieldPolicy(policy) for name, policy in config["field_policy"].items()
+        }
+        own["null_policy"] = NullPolicy(config["null_policy"])
+        own["null_policy_per_field"] = {
+            name: NullPolicy(policy) for name, policy in config["null_policy_per_field"].items()
+        }
+        own["on_delete"] = OnDelete.of(config["on_delete"])
+        own["lists"] = tuple(config["lists"])
+        return cls(**own)
+
+    def pattern_of(self, stream: str) -> str | None:
+        """The first pattern under `streams` that fits a stream; None where none does."""
+        fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
+        return next(fitting, None)
+
+    def of_stream(self, stream: str) -> StreamSettings:
+        """The settings of one stream: the first pattern under `streams` that fits, and its name.
+
+        Raises:
+            SettingsError: Neither the setting nor the name tells the object.
+        """
+        own = self.streams.get(self.pattern_of(stream) or "", {})
+        kind = own.get("object") or object_of_name(stream)
+        if kind is None:
+            raise SettingsError(
+                [
+                    f"Stream '{stream}' fits neither contacts nor accounts by its name: set "
+                    f"'streams' to say which it is, for example "
+                    f'{{"{stream}": {{"object": "contacts"}}}}.'
+                ]
+            )
+        key = own.get("key")
+        return StreamSettings(
+            kind=ObjectKind(kind),
+            mode=Mode(own.get("mode", self.mode)),
+            update_method=UpdateMethod(own.get("update_method", self.update_method)),
+            key=tuple(key) if key else None,
+        )
+
+
+def _counted(name: str, value: object) -> object:
+    # JSON schema takes 50.0 for a whole number; Python slices and counts by 50 only.
+    whole = "integer" in SCHEMA["properties"][name]["type"]
+    return int(value) if whole and isinstance(value, float) else value
+
+
+def object_of_name(stream: str) -> str | None:
+    """The object that a stream's name ends in, as in ``public-contacts`` or ``crm.accounts``."""
+    last = re.split(r"[-.:/]|__", stream)[-1].strip().lower()
+    return {"contact": "contacts", "account": "accounts"}.get(last.removesuffix("s"))
+
+
+def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """A sentence for every setting that is unknown, of the wrong type or out of range.
+
+    The sentences never show a value: a secret may stand in the wrong place.
+    """
+    found = [
+        _unknown(name, schema["properties"]) for name in config if name not in schema["properties"]
+    ]
+    relaxed = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    found += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
+    url = config.get("api_url")
+    if isinstance(url, str):
+        try:
+            check_api_url(url)
+        except ValueError as problem:
+            found.append(str(problem))
+    if isinstance(config.get("on_delete"), str):
+        try:
+            OnDelete.of(config["on_delete"])
+        except ValueError as problem:
+            found.append(str(problem))
+    if not found and isinstance(config.get("field_policy"), dict):
+        named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
+        found += policy_problems(named)
+    return found + credential_settings.credential_problems(config)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "see --about for those there are."
+    return f"There is no setting '{name}': {hint}"
+
+
+def _sentence(error: ValidationError) -> str:
+    where = ".".join(str(step) for step in error.absolute_path)
+    # Typed as "anything or unset" by the library; they are set where a rule was broken.
+    value: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
+    if error.validator == "required":
+        missing = [name for name in value if name not in instance]
+        return f"The setting '{'.'.join([where, *missing]).strip('.')}' is missing."
+    if error.validator == "additionalProperties":
+        allowed = list(schema["properties"])
+        extra = [name for name in instance if name not in allowed]
+        return (
+            f"The setting '{where}' has no part '{', '.join(extra)}'; "
+            f"it takes {', '.join(allowed)}."
+        )
+    rule = {
+        "type": f"must be of type {_either(value)}",
+        "enum": f"must be {_either(value)}",
+        "minimum": f"must be at least {value}",
+        "exclusiveMinimum": f"must be more than {value}",
+        "maximum": f"must be at most {value}",
+    }.get(str(error.validator), f"breaks the rule {error.validator}: {value}")
+    return f"The setting '{where}' {rule}."
+
+
+def _either(values: object) -> str:
+    if not isinstance(values, list):
+        return str(values)
+    return " or ".join(str(value) for value in values if value not in (None, "null"))

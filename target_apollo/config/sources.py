@@ -1,0 +1,99 @@
+"""Where commands take the target's settings from: the files and variables that it reads itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from target_apollo.config.credential_settings import credential_problems
+from target_apollo.config.environment import PREFIX, read_environment
+from target_apollo.config.settings import Settings, SettingsError, problems_of
+from target_apollo.target.target import TargetApollo
+
+_ENVIRONMENT = "ENV"
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds `--config`, which means what it means for the target."""
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="JSON file with the target's settings, a later one wins; ENV for the environment "
+        f"variables {PREFIX}… (the default without any --config)",
+    )
+
+
+def read_settings(sources: Sequence[str], *, asks_apollo: bool = True) -> Settings:
+    """The settings that the target would run with, typed; as `read_config`."""
+    return Settings.of(read_config(sources, asks_apollo=asks_apollo))
+
+
+def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str, Any]:
+    """The settings that the target would run with, checked as it checks them.
+
+    Args:
+        sources: Paths of JSON files, and ``ENV`` for the environment, which wins over the files;
+            none at all is the environment.
+        asks_apollo: Whether what reads them needs the credentials.
+
+    Raises:
+        SettingsError: A file can't be read, or a sentence for every setting that is wrong.
+    """
+    schema = TargetApollo.config_jsonschema
+    TargetApollo.append_builtin_config(schema)
+    config: dict[str, Any] = {}
+    for source in sources:
+        if source != _ENVIRONMENT:
+            config |= _read_file(source)
+    if not sources or _ENVIRONMENT in sources:
+        config |= read_environment(schema)
+    problems = problems_of(config, schema)
+    if not asks_apollo:
+        of_credentials = credential_problems(config)
+        problems = [problem for problem in problems if problem not in of_credentials]
+    if problems and not config:
+        problems.append(f"Give a settings file with --config, or set {PREFIX}API_KEY.")
+    if problems:
+        raise SettingsError(problems)
+    for name, setting in schema["properties"].items():
+        if "default" in setting and config.get(name) is None:
+            config[name] = setting["default"]
+    return config
+
+
+def unusable_files(arguments: Sequence[str]) -> list[str]:
+    """A sentence for each file that `--config` names and that holds no settings."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_config_argument(parser)
+    found: list[str] = []
+    for source in parser.parse_known_args(arguments)[0].config:
+        try:
+            if source != _ENVIRONMENT:
+                _read_file(source)
+        except SettingsError as problem:
+            found += problem.problems
+    return found
+
+
+def _read_file(path: str) -> Mapping[str, Any]:
+    # Neither the parser's words nor the file's are shown: a secret may stand at the broken place.
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as problem:
+        raise SettingsError(
+            [f"The settings file {path} can't be read: {problem.strerror}."]
+        ) from None
+    except json.JSONDecodeError as problem:
+        raise SettingsError(
+            [f"The settings file {path} is no JSON: see line {problem.lineno}."]
+        ) from None
+    except (ValueError, RecursionError):
+        raise SettingsError([f"The settings file {path} is no JSON in UTF-8."]) from None
+    if not isinstance(content, dict):
+        raise SettingsError([f"The settings file {path} must hold a JSON object."])
+    return content

@@ -1,0 +1,305 @@
+"""``Ledger``: what the sinks, the mapper and the command line ask of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from types import TracebackType
+
+from sqlalchemy import Connection, Engine
+
+from target_apollo.ledger import creations, runs
+from target_apollo.ledger import queries as link_rows
+from target_apollo.ledger.database import WRITES, Address
+from target_apollo.ledger.errors import LedgerError
+from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.locks import Locks, StreamLock
+from target_apollo.ledger.runs import Run
+from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
+
+
+class Ledger:
+    """An open ledger: one database connection, for the thread that opened it.
+
+    The only other thread is the heartbeat of the locks, which has a connection of its own. Every
+    method that writes is one transaction, on disk when the method returns. Every method raises
+    ``LedgerError`` when the database fails.
+
+    ``connection`` is the Apollo team id, ``object`` is ``contact`` or ``account``, ``stream`` the
+    Singer stream's name, and keys are texts made by ``source_key``.
+    """
+
+    def __init__(self, address: Address, engine: Engine, database: Connection) -> None:
+        """Use ``open`` or ``open_existing`` instead."""
+        self._address = address
+        self._database = database
+        self._locks = Locks(engine)
+        self._run_starts: dict[str, datetime] = {}
+        self._connections: dict[str, list[str]] = {}
+        #: By connection, object and stream, then by run: creates that were noted, and are no links.
+        self._creations: dict[tuple[str, str, str], dict[str, list[Intent]]] = {}
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """Open the ledger of the setting ``ledger_url``; create or upgrade its tables.
+
+        A SQLite file gets mode 0600, a folder that has to be made 0700. Raises ``LedgerError``
+        for a URL that names no ledger, a database that can't be used, or a newer ledger.
+        """
+        address = Address.of(url)
+        with address.errors_as_sentences("Opening"):
+            address.make_private_file()
+            engine = address.engine()
+            database = engine.connect()
+            try:
+                with database.begin():
+                    version = version_of(database)
+                refuse_newer(version)
+                if version != VERSION:
+                    with _writing(database):
+                        bring_up_to_date(database)
+            except BaseException:
+                database.close()
+                raise
+        return cls(address, engine, database)
+
+    @classmethod
+    def open_existing(cls, url: str) -> Ledger | None:
+        """Open a ledger to read it only; ``None`` when there is none yet.
+
+        One of an older version is upgraded first. Raises ``LedgerError`` as ``open`` does.
+        """
+        address = Address.of(url)
+        if not address.exists():
+            return None
+        with address.errors_as_sentences("Opening"):
+            engine = address.engine(read_only=True)
+            database = engine.connect()
+            try:
+                with database.begin():
+                    version = version_of(database)
+                refuse_newer(version)
+            except BaseException:
+                database.close()
+                raise
+        if version == VERSION:
+            return cls(address, engine, database)
+        database.close()
+        if version is None:
+            return None
+        cls.open(url).close()
+        return cls.open_existing(url)
+
+    def close(self) -> None:
+        """Release the locks and close the connection; a second call does nothing."""
+        if not self._database.closed:
+            for lock in self._locks.all_held():
+                # A database that fails now need not be told: the lock ends with the process.
+                with suppress(LedgerError):
+                    lock.release()
+            self._database.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def links(
+        self,
+        connection: str,
+        object: str,  # noqa: A002 - the column's name
+        stream: str,
+        keys: Collection[str],
+    ) -> dict[str, Link]:
+        """Look source keys up; those without a link are left out."""
+        with self._reading("Reading") as database:
+            return link_rows.find_links(database, connection, object, stream, keys)
+
+    def links_of_stream(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+    ) -> Iterator[Link]:
+        """Give all links of a stream; nothing may be written until the last was taken."""
+        with self._reading("Reading") as database:
+            yield from link_rows.stream_links(database, connection, object, stream)
+
+    def links_by_apollo_id(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        apollo_ids: Collection[str],
+    ) -> dict[str, list[Link]]:
+        """Find the links, of any stream, to Apollo records; more than one where rows share one."""
+        with self._reading("Reading") as database:
+            return link_rows.find_links_by_apollo_id(database, connection, object, apollo_ids)
+
+    def synced_at(
+        self, stream: str, keys: Collection[str], *, connection: str | None = None
+    ) -> dict[str, datetime]:
+        """Say up to which moment (aware, UTC) source keys are known to be in Apollo.
+
+        Keys that never were, and keys whose last write is pending or failed, are left out. Without
+        a connection a key counts if it is synced to *every* connection that the stream has links
+        to, at the earliest of their moments: a trial with one team hides no lead from the next.
+        """
+        with self._reading("Reading") as database:
+            if connection is not None:
+                known = [connection]
+            else:
+                if stream not in self._connections:
+                    self._connections[stream] = link_rows.connections_of(database, stream)
+                known = self._connections[stream]
+            return link_rows.find_synced_at(database, stream, keys, known)
+
+    def record_intents(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+        run_id: str,
+        intents: Sequence[Intent],
+    ) -> None:
+        """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
+        with self._changing(connection, stream) as database:
+            link_rows.save_intents(database, connection, object, stream, run_id, intents)
+
+    def record_creations(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+        run_id: str,
+        intents: Sequence[Intent],
+    ) -> None:
+        """Note before their requests go out that keys without a link are about to get one.
+
+        Most of them have an outcome a moment later, so they cost the ledger one row together. What
+        is left of it becomes pending links with the stream's next outcomes, or, after a run that
+        was killed, with the next lock of the stream. Raises ``LockLost`` too.
+        """
+        with self._changing(connection, stream) as database:
+            creations.save(database, connection, object, stream, run_id, intents)
+        noted = self._creations.setdefault((connection, object, stream), {})
+        noted[run_id] = [*noted.get(run_id, ()), *intents]
+
+    def creations_left(self, connection: str, stream: str) -> list[tuple[str, str, list[Intent]]]:
+        """Give the creates of a stream that are no links yet: object, run id and intents."""
+        with self._reading("Reading") as database:
+            return [
+                (row.object, row.run_id, creations.intents_of(row))
+                for row in creations.left_behind(database, connection, stream)
+            ]
+
+    def record_outcomes(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        stream: str,
+        run_id: str,
+        outcomes: Sequence[LinkOutcome],
+    ) -> None:
+        """Write what became of a flush's rows. Raises ``LockLost`` too."""
+        started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
+        with self._changing(connection, stream) as database:
+            # What was rejected may be in Apollo all the same: its link goes on saying under which
+            # e-mail or domain.
+            error = LinkStatus.ERROR
+            place = (connection, object, stream)
+            if noted := self._creations.get(place):
+                there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
+                creations.settle(database, *place, noted, there)
+            link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
+        self._creations.pop(place, None)
+
+    def drop_links(
+        self,
+        connection: str,
+        object: str,  # noqa: A002
+        apollo_ids: Collection[str],
+    ) -> int:
+        """Forget the links, of any stream, to Apollo records that are gone; give their number."""
+        with self._writing("Writing") as database:
+            return link_rows.delete_links(database, connection, object, apollo_ids)
+
+    def begin_run(
+        self,
+        run_id: str,
+        connection: str,
+        streams: Sequence[str],
+        mode: str,
+        started_at: datetime,
+    ) -> None:
+        """Write the row of a run that begins; call again when it meets more streams."""
+        run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
+        with self._writing("Writing") as database:
+            runs.save_start(database, run)
+        self._run_starts[run_id] = started_at
+
+    def finish_run(
+        self, run_id: str, counts: Mapping[str, int], exit_code: int, reason: str | None = None
+    ) -> None:
+        """Write a run's counts and why it ended into its row."""
+        with self._writing("Writing") as database:
+            runs.save_end(database, run_id, counts, exit_code, reason, datetime.now(timezone.utc))
+
+    def runs(self, limit: int) -> list[Run]:
+        """Give the latest runs, the newest first."""
+        with self._reading("Reading") as database:
+            return list(runs.latest(database, limit))
+
+    def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
+        """Make sure that no other run writes this stream to this connection.
+
+        Gives the lock, to be released or used as a context manager; asked again for a lock that
+        this ledger holds, it gives the same. Raises ``AnotherRunActive`` when another run has it.
+        """
+        held = self._locks.held(connection, stream)
+        if held is not None:
+            return held
+
+        def give_back() -> None:
+            if self._locks.let_go(connection, stream):
+                with self._writing("Writing") as database:
+                    self._locks.erase(database, connection, stream)
+
+        with self._writing("Writing") as database:
+            self._locks.acquire(database, connection, stream, run_id)
+            creations.take_over(database, connection, stream)
+        lock = StreamLock(connection, stream, run_id, give_back)
+        self._locks.hold(lock)
+        return lock
+
+    @contextmanager
+    def _reading(self, action: str) -> Iterator[Connection]:
+        with self._address.errors_as_sentences(action), self._database.begin():
+            yield self._database
+
+    @contextmanager
+    def _writing(self, action: str) -> Iterator[Connection]:
+        with self._address.errors_as_sentences(action), _writing(self._database) as database:
+            yield database
+
+    @contextmanager
+    def _changing(self, connection: str, stream: str) -> Iterator[Connection]:
+        with self._writing("Writing") as database:
+            self._locks.make_sure(database, connection, stream)
+            yield database
+
+
+@contextmanager
+def _writing(database: Connection) -> Iterator[Connection]:
+    database.execution_options(**{WRITES: True})
+    try:
+        with database.begin():
+            yield database
+    finally:
+        database.execution_options(**{WRITES: False})

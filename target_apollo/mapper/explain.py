@@ -1,0 +1,96 @@
+"""Why was this lead not sent? The last verdict on it, in a few lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from target_apollo.mapper.values import shown
+from target_apollo.mapper.verdicts import Verdict, earlier
+
+_CLOSING = {
+    "passed": "It meets every rule and went on to Apollo; what became of it there is in the ledger "
+    "and in the run's summary.",
+    "held": "It needs no change: each run looks at it again, and it goes on once this is over.",
+    "dropped": "It is looked at again as soon as it changes in the source.",
+}
+_decoder = msgspec.json.Decoder(Verdict)
+_key_only = msgspec.json.Encoder()
+
+
+class NoVerdict(LookupError):
+    """There is no verdict on that lead; the message says where was looked."""
+
+
+def explain(verdicts_path: str | Path, key: str) -> str:
+    """Say what was decided last about the lead with this key, and why.
+
+    Args:
+        verdicts_path: The mapper's setting of that name; the file that was moved aside for its
+            size is read too.
+        key: The lead's key as people write it; the values of several key properties with commas
+            between.
+
+    Raises:
+        NoVerdict: The file is not there or can't be read, or it has no such lead.
+    """
+    path = Path(verdicts_path)
+    last: dict[str, Verdict] = {}
+    times: dict[str, int] = {}
+    for verdict in _verdicts(path, key.strip()):
+        last[verdict.stream] = verdict
+        times[verdict.stream] = times.get(verdict.stream, 0) + 1
+    if not last:
+        raise NoVerdict(
+            f"There is no verdict on lead {key} in {path}: no run that wrote there has read it. "
+            "Check the key, and that the tap selects the lead."
+        )
+    return "\n\n".join(_in_words(verdict, times[stream]) for stream, verdict in last.items())
+
+
+def _verdicts(path: Path, key: str) -> Iterator[Verdict]:
+    # As it stands in the file, so that other lines need not be decoded.
+    written = b'"key":' + _key_only.encode(key)
+    aside = earlier(path)
+    for file in (aside, path) if aside.exists() else (path,):
+        try:
+            with file.open("rb") as lines:
+                for line in lines:
+                    if written in line and (verdict := _read(line)) and verdict.key == key:
+                        yield verdict
+        except OSError as error:
+            raise NoVerdict(
+                f"The verdicts in {file} can't be read: {error.strerror}. Give the file that the "
+                "mapper's setting verdicts_path names."
+            ) from None
+
+
+def _read(line: bytes) -> Verdict | None:
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError:
+        # The last line of a run that was killed may be cut off.
+        return None
+
+
+def _in_words(verdict: Verdict, times: int) -> str:
+    earlier_looks = f", the last of {times} times" if times > 1 else ""
+    lines = [
+        f"Lead {verdict.key} of {verdict.stream} was {verdict.verdict} on {_when(verdict.at)}"
+        f"{earlier_looks}."
+    ]
+    lines += [f"  - {failing.reason} (rule {failing.rule})" for failing in verdict.failing]
+    lines.append(_CLOSING.get(verdict.verdict, ""))
+    seen = ", ".join(f"{name} {shown(value)}" for name, value in verdict.values.items())
+    lines.append(f"Values seen: {seen or 'none'}.")
+    return "\n".join(line for line in lines if line)
+
+
+def _when(at: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(at):%Y-%m-%d at %H:%M} UTC"
+    except ValueError:
+        return at

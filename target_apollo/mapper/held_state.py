@@ -1,0 +1,230 @@
+"""STATE that never passes a held lead: the stream's bookmark is set back to the oldest one. Pure.
+
+A bookmark is inclusive by Singer's rule (a tap reads ``>=`` its bookmark), so a bookmark that
+equals the held lead's replication value makes the next run read that lead again. These shapes of
+``value`` are known, with ``bookmarks`` around the streams or, in old taps, without:
+
+* the SDK's: ``{stream: {"replication_key": k, "replication_key_value": v}}``, the same inside
+  ``progress_markers`` and in each of ``partitions``;
+* singer-python's: ``{stream: {k: v}}``, and ``{stream: v}`` of the earliest taps.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.values import instant
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_LOG_KEYS = frozenset({"_sdc_lsn", "_sdc_scn", "_sdc_log_pos", "lsn", "scn", "log_pos"})
+_LOG_MARKERS = ("lsn", "scn", "log_file", "log_pos", "gtid")
+_TABLE_MARKERS = ("xmin", "max_pk_values", "last_pk_fetched", "max_pk_value", "last_pk_value")
+_NO_BOOKMARK = frozenset(
+    {
+        *("version", "last_replication_method", "context", "partitions", "progress_markers"),
+        *("replication_key", "replication_key_signpost", "starting_replication_value", "offset"),
+        *(*_LOG_MARKERS, *_TABLE_MARKERS),
+    }
+)
+
+
+class Scale(enum.Enum):
+    """What a replication key counts in; values of different scales have no order."""
+
+    NUMBER = "numbers"
+    TIME = "dates or timestamps"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a stream, and how the tap writes it."""
+
+    scale: Scale
+    at: Decimal | datetime
+    written: Any
+
+    def after(self, other: Position) -> bool:
+        """Whether it lies behind another place of the same scale."""
+        return self.at > other.at  # type: ignore[operator]
+
+
+def position(value: object) -> Position | None:
+    """The place that a replication value names; None if it is no number, date or timestamp."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, Decimal)):
+        return Position(Scale.NUMBER, Decimal(value), value)
+    if isinstance(value, float):
+        return Position(Scale.NUMBER, Decimal(repr(value)), value)
+    if isinstance(value, str):
+        if _NUMBER.fullmatch(value.strip()):
+            return Position(Scale.NUMBER, Decimal(value.strip()), value)
+        moment = instant(value)
+        return None if moment is None else Position(Scale.TIME, moment, value)
+    return None
+
+
+class Passing(enum.Enum):
+    """What becomes of a STATE message."""
+
+    AS_IT_IS = enum.auto()
+    SET_BACK = enum.auto()
+    #: It has bookmarks, but none for the stream that holds a lead: whether it lies before the
+    #: lead can't be told, and keeping a STATE back is always safe.
+    WITHHELD = enum.auto()
+
+
+class Hold:
+    """The oldest held lead of one stream, and what it means for STATE.
+
+    Raises `SettingsError` from each method as soon as it shows that the stream's bookmark can't be
+    set back.
+    """
+
+    def __init__(self, stream: str, remedy: str) -> None:
+        self.stream = stream
+        self.key: str | None = None
+        self._remedy = remedy
+        self._oldest: Position | None = None
+        self._from_start = False
+        self._scale: Scale | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether a lead was held in this run."""
+        return self._from_start or self._oldest is not None
+
+    def announce(self, bookmark_properties: list[str]) -> None:
+        """Take note of the replication key, as the SCHEMA names it."""
+        if len(bookmark_properties) > 1:
+            raise self._refusal(
+                f"it has several replication keys ({', '.join(bookmark_properties)})"
+            )
+        key = bookmark_properties[0] if bookmark_properties else None
+        if key in _LOG_KEYS:
+            raise self._refusal(f"it is replicated from a log ('{key}')")
+        if self.holds and key != self.key:
+            raise self._refusal(f"its replication key changed in the run to '{key}'")
+        self.key = key
+
+    def look_at(self, value: object) -> bool:
+        """Check a replication value of the stream; False for null, which shows nothing."""
+        if value is None:
+            return False
+        place = position(value)
+        if place is None:
+            raise self._refusal(
+                f"its replication key '{self.key}' is neither a number nor an ISO date or timestamp"
+            )
+        self._scale = place.scale
+        return True
+
+    def keep(self, value: object) -> None:
+        """Hold a lead with this replication value.
+
+        Without a value that has a place, only the start of the stream is surely before the lead.
+        """
+        place = position(value)
+        if place is None or (self._scale is not None and place.scale is not self._scale):
+            self._from_start = True
+        elif self._oldest is None or self._oldest.after(place):
+            self._oldest = place
+
+    def set_back(self, value: MutableMapping[str, Any]) -> Passing:
+        """Set the stream's bookmarks in a STATE's value back to the oldest held lead, in place."""
+        streams = value.get("bookmarks", value)
+        if not isinstance(streams, MutableMapping):
+            raise self._refusal("STATE holds no bookmarks by stream")
+        names = [self.stream] if self.stream in streams else self._other_names(streams)
+        if not names:
+            unclear = self.holds and self.key is not None and any(streams.values())
+            return Passing.WITHHELD if unclear else Passing.AS_IT_IS
+        changed = False
+        for name in names:
+            entry = streams[name]
+            if isinstance(entry, MutableMapping):
+                changed |= self._set_back_entry(entry)
+            elif entry is not None:
+                changed |= self._set_back_value(streams, name)
+        return Passing.SET_BACK if changed else Passing.AS_IT_IS
+
+    def _other_names(self, streams: MutableMapping[str, Any]) -> list[str]:
+        # Some taps keep bookmarks under `schema-table` for a stream that they announce as `table`.
+        return [name for name in streams if re.split(r"[-.]", name)[-1] == self.stream]
+
+    def _set_back_entry(self, entry: MutableMapping[str, Any]) -> bool:
+        self._refuse_markers(entry)
+        places = list(self._bookmarks(entry))
+        if not places:
+            unknown = [
+                name
+                for name, value in entry.items()
+                if name not in _NO_BOOKMARK and value and not isinstance(value, bool)
+            ]
+            if unknown:
+                raise self._refusal(f"its bookmark has an unknown shape (it holds '{unknown[0]}')")
+        changed = False
+        for container, name in places:
+            changed |= self._set_back_value(container, name)
+        if self.holds and entry.get("offset"):
+            # A page in the middle of which the tap would go on, perhaps behind the held lead.
+            del entry["offset"]
+            changed = True
+        for partition in entry.get("partitions") or ():
+            # Which partition a lead came from can't be told for sure, so all of them go back.
+            if isinstance(partition, MutableMapping):
+                changed |= self._set_back_entry(partition)
+        return changed
+
+    def _bookmarks(
+        self, entry: MutableMapping[str, Any]
+    ) -> Iterator[tuple[MutableMapping[str, Any], str]]:
+        for container in (entry, entry.get("progress_markers")):
+            if not isinstance(container, MutableMapping):
+                continue
+            for name in ("replication_key_value", self.key):
+                if name is not None and container.get(name) is not None:
+                    yield container, name
+
+    def _set_back_value(self, container: MutableMapping[str, Any], name: str) -> bool:
+        if self.key is None:
+            raise self._refusal(
+                "STATE has a bookmark for it, but its SCHEMA names no replication key"
+            )
+        bookmark = position(container[name])
+        if bookmark is None:
+            raise self._refusal("its bookmark is neither a number nor an ISO date or timestamp")
+        if self._scale is not None and bookmark.scale is not self._scale:
+            raise self._refusal(
+                f"its bookmark is in {bookmark.scale.value}, its replication key "
+                f"'{self.key}' in {self._scale.value}"
+            )
+        if self._from_start:
+            del container[name]
+            return True
+        if self._oldest is not None and bookmark.after(self._oldest):
+            container[name] = self._oldest.written
+            return True
+        return False
+
+    def _refuse_markers(self, entry: MutableMapping[str, Any]) -> None:
+        marker = next((name for name in _LOG_MARKERS if entry.get(name)), None)
+        if marker or entry.get("last_replication_method") == "LOG_BASED":
+            raise self._refusal("its bookmark is a place in a log")
+        marker = next((name for name in _TABLE_MARKERS if entry.get(name)), None)
+        if marker:
+            raise self._refusal(f"its bookmark is a full-table marker ('{marker}')")
+
+    def _refusal(self, why: str) -> SettingsError:
+        return SettingsError(
+            f"Stream '{self.stream}' can't hold leads back for the next run: {why}. Use "
+            "incremental replication with one key of numbers, dates or timestamps, or "
+            f"{self._remedy}."
+        )

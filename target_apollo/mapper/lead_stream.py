@@ -1,0 +1,193 @@
+"""A stream of leads: what its SCHEMA makes of the rules, and what the target sees of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from target_apollo.mapper.clock import Clock
+from target_apollo.mapper.errors import InputError, SettingsError
+from target_apollo.mapper.held_state import Hold
+from target_apollo.mapper.judging import Failures, Judge, Outcome, Tally
+from target_apollo.mapper.lines import LeadReader, RecordWriter, property_pair, with_stream
+from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
+from target_apollo.mapper.rules import Check, Lead, OwnerMapped, Rule, StreamFacts
+from target_apollo.mapper.settings import OnMissingField, Settings
+from target_apollo.mapper.values import key_text
+
+_OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)
+
+
+class LeadStream:
+    """One stream of leads in one run. `announce` comes before everything else."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        clock: Clock,
+        log: logging.Logger,
+        owners: Owners | None = None,
+    ) -> None:
+        self.name = name
+        self.output = settings.output_stream or name
+        self.hold: Hold | None = None
+        self.key_properties: tuple[str, ...] = ()
+        self.tally = Tally([rule.rule for rule in settings.rules])
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._skipped: set[str] = set()
+        # Kept when a SCHEMA comes again: `unique` remembers rows.
+        self._checks: dict[str, Check] = {}
+        self._owners = owners
+        found = owners.all() if owners else ()
+        self._pairs = {owner: property_pair(owner.field, owner.value) for owner in found}
+        self._user: str | None = None
+        self._writer = RecordWriter(name, self.output)
+        if any(rule.may_hold() for rule in settings.rules):
+            self.hold = Hold(name, _remedy(settings.rules))
+
+    def announce(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a SCHEMA message and give the one that the target gets.
+
+        Raises:
+            SettingsError: A rule names a property that is not there, or can't work here.
+            InputError: The message is no SCHEMA.
+        """
+        properties = (schema.get("schema") or {}).get("properties")
+        if not isinstance(properties, dict):
+            raise InputError(f"The SCHEMA of stream '{self.name}' has no properties.")
+        key_properties = tuple(schema.get("key_properties") or ())
+        if key_properties != self.key_properties:
+            self.key_properties = key_properties
+            self._checks.clear()
+        facts = StreamFacts(self.name, self.output, self.key_properties, self._clock)
+        rules = [rule for rule in self._settings.rules if self._applies(rule, properties)]
+        if self.hold:
+            self.hold.announce(list(schema.get("bookmark_properties") or ()))
+        self._user = next((rule.field for rule in rules if isinstance(rule, OwnerMapped)), None)
+        self._judge = Judge([(rule.rule, self._check(rule, facts)) for rule in rules])
+        self._replication_key = self.hold.key if self.hold else None
+        self._unplaced = self._replication_key is not None
+        seen = [*self.key_properties, *(field for rule in rules for field in rule.fields())]
+        also = [self._replication_key] if self._replication_key else []
+        self._reader = LeadReader(self.name, [*seen, *also, *_OWNER_FIELDS])
+        return self._outgoing(schema)
+
+    def _applies(self, rule: Rule, properties: Mapping[str, Any]) -> bool:
+        missing = [field for field in rule.fields() if field not in properties]
+        if not missing:
+            return True
+        what = f"The rule {rule.rule} names the property '{missing[0]}'"
+        if self._settings.on_missing_field is OnMissingField.SKIP:
+            if rule.rule not in self._skipped:
+                self._skipped.add(rule.rule)
+                self._log.warning(
+                    "%s, which the SCHEMA of stream '%s' lacks: the rule is skipped.",
+                    what,
+                    self.name,
+                )
+            return False
+        raise SettingsError(
+            f"{what}, which the SCHEMA of stream '{self.name}' lacks (it has "
+            f"{', '.join(sorted(properties)) or 'none'}). Correct rules.{rule.rule}, set it to "
+            "false, let the tap select the property, or narrow `streams` to the streams of leads."
+        )
+
+    def _check(self, rule: Rule, facts: StreamFacts) -> Check:
+        if rule.rule not in self._checks:
+            if isinstance(rule, OwnerMapped) and self._owners is not None:
+                self._checks[rule.rule] = rule.check_with(self._owners)
+            else:
+                self._checks[rule.rule] = rule.check(facts)
+        return self._checks[rule.rule]
+
+    def _outgoing(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        changed = {**schema, "stream": self.output}
+        if self._owners is not None and self._user is not None:
+            inner = dict(schema["schema"])
+            properties = {
+                name: kind
+                for name, kind in inner["properties"].items()
+                if name not in _OWNER_FIELDS
+            }
+            for name in sorted(self._owners.fields):
+                properties[name] = {"type": ["string", "null"]}
+            inner["properties"] = properties
+            if "required" in inner:
+                inner["required"] = [name for name in inner["required"] if name in properties]
+            changed["schema"] = inner
+        return changed
+
+    @property
+    def beginnings(self) -> tuple[bytes, ...]:
+        """How the lines begin that `read_line` takes."""
+        return self._reader.beginnings
+
+    def read_line(self, line: bytes) -> Lead | None:
+        """The properties that the rules read; None where the line must be taken apart first."""
+        return self._reader.read_line(line)
+
+    def read(self, record: msgspec.Raw) -> Lead:
+        """The same, of a record.
+
+        Raises:
+            InputError: The RECORD holds no object.
+        """
+        lead = self._reader.read(record)
+        if lead is None:
+            raise InputError(f"A RECORD of stream '{self.name}' holds no record.")
+        return lead
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether `prepare` has anything to do."""
+        return self._judge.looks_up
+
+    def prepare(self, leads: Sequence[Lead]) -> None:
+        """Look up what the rules need for these leads, which are judged next."""
+        self._judge.prepare(leads)
+
+    def judge(self, lead: Lead) -> tuple[Outcome, Failures]:
+        """The verdict on a lead; it is counted, and remembered for STATE if it is held."""
+        if self._unplaced and self.hold is not None and self._replication_key is not None:
+            self._unplaced = not self.hold.look_at(lead.get(self._replication_key))
+        outcome, failures = self._judge.judge(lead)
+        self.tally.count(outcome, failures)
+        if outcome is Outcome.HELD and self.hold is not None:
+            self.hold.keep(lead.get(self._replication_key) if self._replication_key else None)
+        return outcome, failures
+
+    def key(self, lead: Lead) -> str | None:
+        """The lead's key as people write it; values of several properties with commas between."""
+        parts = [key_text(lead.get(name)) for name in self.key_properties]
+        if len(parts) == 1:
+            return parts[0]
+        return ",".join([part or "" for part in parts]) if any(parts) else None
+
+    def outgoing(self, line: bytes, lead: Lead) -> bytes:
+        """The RECORD line of a lead that passed: the same bytes, where nothing changes."""
+        if self._owners is not None and self._user is not None:
+            owner = self._owners.of(lead.get(self._user))
+            if owner is not None:
+                # The source may have properties of these names, for owners of its own.
+                theirs = OWNER_ID in lead or OWNER_EMAIL in lead
+                named = [name for name in _OWNER_FIELDS if name in lead] if theirs else ()
+                return self._writer.write(line, self._pairs[owner], named)
+        return line if self.output == self.name else self._writer.write(line)
+
+    def renamed(self, line: bytes) -> bytes:
+        """A line of the stream that is no RECORD, under the output stream's name."""
+        return line if self.output == self.name else with_stream(line, self.output)
+
+
+def _remedy(rules: Sequence[Rule]) -> str:
+    switches = {"settled": "rules.settled to false"}
+    holding = [rule.rule for rule in rules if rule.may_hold()]
+    return "set " + " and ".join(
+        switches.get(rule, f"rules.{rule}.hold_unmapped to false") for rule in holding
+    )

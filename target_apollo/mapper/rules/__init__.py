@@ -1,0 +1,30 @@
+"""The rules by name, in the order in which they are applied and reported."""
+
+from __future__ import annotations
+
+from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, NotYet, Rule, StreamFacts
+from target_apollo.mapper.rules.company import NotTestRecord, Unique, ValidEmail
+from target_apollo.mapper.rules.company_part import ValidCompany
+from target_apollo.mapper.rules.owner import OwnerMapped
+from target_apollo.mapper.rules.qualification import (
+    CompanyOnly,
+    IcpFit,
+    NotQuarantined,
+    StageSelected,
+)
+from target_apollo.mapper.rules.standing import NotCustomer, Stage
+from target_apollo.mapper.rules.synced import NotSynced
+from target_apollo.mapper.rules.timing import ActiveSince, Settled
+
+__all__ = ["RULES", "Check", "Lead", "LookupCheck", "NotYet", "OwnerMapped", "Rule", "StreamFacts"]
+
+_ON: tuple[type[Rule], ...] = (
+    *(CompanyOnly, NotCustomer, IcpFit, Stage, NotQuarantined, ValidCompany),
+    *(OwnerMapped, NotSynced, Settled),
+)
+_OFF: tuple[type[Rule], ...] = (ValidEmail, NotTestRecord, ActiveSince, StageSelected, Unique)
+
+RULES: dict[str, type[Rule]] = {rule.rule: rule for rule in (*_ON, *_OFF)}
+
+ON_BY_DEFAULT = frozenset(rule.rule for rule in _ON)
+"""The rules that hold without being named in the settings."""

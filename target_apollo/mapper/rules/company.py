@@ -1,0 +1,167 @@
+"""Rules that keep rubbish out of a CRM: bad e-mail addresses, test records, repeated rows."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from typing import ClassVar
+
+import msgspec
+from typing_extensions import override
+
+from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
+from target_apollo.mapper.values import blank, folded, kind, shown
+from target_apollo.model.values import bare_host
+
+
+class ValidEmail(Rule, frozen=True, kw_only=True):
+    """A syntactically valid e-mail address; whether the domain takes mail is not asked."""
+
+    rule: ClassVar[str] = "valid_email"
+
+    field: str = "email"
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """The property with the address."""
+        return (self.field,)
+
+    @override
+    def check(self, stream: StreamFacts) -> Check:
+        """The `email-validator` package takes it."""
+        # Importing it costs 0.1 s, which runs without this rule need not pay.
+        from email_validator import EmailNotValidError, validate_email
+
+        field = self.field
+
+        def check(lead: Lead) -> str | None:
+            value = lead.get(field)
+            if blank(value):
+                return "has no e-mail address"
+            if not isinstance(value, str):
+                return f"the e-mail address is {kind(value)}, not text"
+            try:
+                validate_email(value.strip(), check_deliverability=False)
+            except EmailNotValidError:
+                return f"{shown(value)} is not a valid e-mail address"
+            return None
+
+        return check
+
+
+class NotTestRecord(Rule, frozen=True, kw_only=True):
+    """No test domain, none of your own domains, no test name."""
+
+    rule: ClassVar[str] = "not_test_record"
+
+    name: str | None = "name"
+    domain: str | None = "domain"
+    email: str | None = None
+    own_domains: tuple[str, ...] = ()
+    # Names that RFC 2606 and RFC 6761 keep for tests, and what people type instead.
+    test_domains: tuple[str, ...] = (
+        *("example", "example.com", "example.net", "example.org", "invalid", "localhost", "test"),
+        *("test.com", "mailinator.com"),
+    )
+    test_names: tuple[str, ...] = (
+        *("test", "test account", "test company", "test contact", "test lead", "testing"),
+        *("asdf", "dummy", "do not use", "foo", "foo bar", "lorem ipsum", "sample", "xxx"),
+    )
+
+    def __post_init__(self) -> None:
+        """Check that there is something to look at."""
+        if not (self.name or self.domain or self.email):
+            raise ValueError("needs at least one of `name`, `domain` and `email`")
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """The properties with the name, the domain and the e-mail address."""
+        return tuple(field for field in (self.name, self.domain, self.email) if field)
+
+    @override
+    def check(self, stream: StreamFacts) -> Check:
+        """None of the values is on a list; other types say nothing and pass."""
+        names = {folded(name) for name in self.test_names}
+        test_domains = _domains(self.test_domains)
+        own_domains = _domains(self.own_domains)
+        name_field = self.name
+        hosts = tuple(field for field in (self.domain, self.email) if field)
+
+        def check(lead: Lead) -> str | None:
+            name = lead.get(name_field) if name_field else None
+            if isinstance(name, str) and folded(name) in names:
+                return f"the name {shown(name)} is a test name"
+            for field in hosts:
+                written = lead.get(field)
+                if not isinstance(written, str) or not written.strip():
+                    continue
+                host = _host(written)
+                if _is_under(host, own_domains):
+                    return f"'{host}' is your own domain"
+                if _is_under(host, test_domains):
+                    return f"'{host}' is a test domain"
+            return None
+
+        return check
+
+
+class Unique(Rule, frozen=True, kw_only=True):
+    """The first row of its key in this run; by other properties than the key if `by` names them."""
+
+    rule: ClassVar[str] = "unique"
+
+    by: tuple[str, ...] = ()
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """The properties by which two rows are the same; the stream's own key is always read."""
+        return self.by
+
+    @override
+    def check(self, stream: StreamFacts) -> Check:
+        """No row before it had the same values."""
+        fields = self.by or stream.key_properties
+        if not fields:
+            raise SettingsError(
+                f"The rule unique can't work on stream '{stream.stream}': its SCHEMA names no key "
+                "properties. Set rules.unique.by to the properties that tell its rows apart."
+            )
+        return _FirstSeen(fields)
+
+
+class _FirstSeen:
+    """Remembers digests of keys in SQLite's temporary storage, so that memory stays flat."""
+
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        self._fields = fields
+        # An empty name is a private database that spills from a small cache to a temporary file.
+        self._seen = sqlite3.connect("", isolation_level=None)
+        self._seen.execute("PRAGMA journal_mode=OFF")
+        self._seen.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._seen.execute("BEGIN")
+
+    def __call__(self, lead: Lead) -> str | None:
+        values = [lead.get(field) for field in self._fields]
+        key = msgspec.json.encode([v.strip() if isinstance(v, str) else v for v in values])
+        digest = hashlib.blake2b(key, digest_size=16).digest()
+        inserted = self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount
+        return None if inserted else "an earlier row of this run has the same key"
+
+
+def _domains(written: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_host(domain) for domain in written)
+
+
+def _host(written: str) -> str:
+    """The host of an e-mail address, a URL or a domain; bare words such as ``test`` stay."""
+    host = written.rpartition("@")[2]
+    return bare_host(host) or folded(host)
+
+
+def _is_under(host: str, domains: frozenset[str]) -> bool:
+    """Whether a host is one of these domains or lies under one."""
+    if not domains:
+        return False
+    labels = host.split(".")
+    return any(".".join(labels[at:]) in domains for at in range(len(labels)))

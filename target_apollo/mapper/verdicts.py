@@ -1,0 +1,142 @@
+"""The verdict file: a JSON line for every lead, with mode 0600 since it holds business data.
+
+A line: ``{"at": …, "stream": …, "key": "42", "verdict": "dropped", "failing": [{"rule": "stage",
+"reason": …}], "values": {…}}``. ``key`` is null for a lead without key properties.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from target_apollo.mapper.errors import InputError
+from target_apollo.mapper.judging import Failures, Outcome
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before."""
+
+
+class Failing(msgspec.Struct, frozen=True, gc=False):
+    """A rule that the lead failed."""
+
+    rule: str
+    reason: str
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """A line of the file."""
+
+    at: str
+    stream: str
+    key: str | None
+    verdict: str
+    failing: tuple[Failing, ...]
+    values: Mapping[str, object]
+
+
+def earlier(path: Path) -> Path:
+    """Where a verdict file goes that has become too large."""
+    return path.with_name(path.name + ".1")
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_PASSED = b',"verdict":"passed","failing":[],"values":'
+
+
+class VerdictFile:
+    """Appends verdicts; what was added is on disk after `flush`.
+
+    Raises `InputError` with the setting's name where the file can't be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._lines: list[bytes] = []
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._path.exists() and self._path.stat().st_size > LARGEST:
+                self._path.replace(earlier(self._path))
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            os.fchmod(self._file, 0o600)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                # The line on which a run was killed.
+                os.write(self._file, b"\n")
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def add(
+        self,
+        at: str,
+        stream: str,
+        key: str | None,
+        outcome: Outcome,
+        failures: Failures,
+        values: Mapping[str, object],
+    ) -> None:
+        """Add the verdict on a lead; ``at`` is the time in ISO form."""
+        try:
+            self._lines.append(_line(at, stream, key, outcome, failures, values))
+        except UnicodeEncodeError:
+            # Half of a surrogate pair has no UTF-8 form; JSON can still write it in ASCII.
+            verdict = Verdict(at, stream, key, outcome.value, _failing(failures), values)
+            built = msgspec.to_builtins(verdict, builtin_types=(object,))
+            self._lines.append(json.dumps(built, default=str).encode())
+
+    def flush(self) -> None:
+        """Write what was added, in whole lines."""
+        if not self._lines:
+            return
+        rest = memoryview(b"\n".join(self._lines) + b"\n")
+        self._lines.clear()
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def close(self) -> None:
+        """Write what was added and close the file."""
+        self.flush()
+        os.close(self._file)
+
+    def _fault(self, error: OSError) -> InputError:
+        return InputError(
+            f"Setting verdicts_path: {self._path} can't be written: {error.strerror}. Give another "
+            "path, or leave it empty for no verdicts."
+        )
+
+
+def _line(
+    at: str,
+    stream: str,
+    key: str | None,
+    outcome: Outcome,
+    failures: Failures,
+    values: Mapping[str, object],
+) -> bytes:
+    """A `Verdict` as JSON. Joined by hand, since every lead has one and most have passed."""
+    if outcome is Outcome.PASSED:
+        return b"%b%b%b%b}" % (_beginning(at, stream), _encode(key), _PASSED, _encode(values))
+    return b'%b%b,"verdict":%b,"failing":%b,"values":%b}' % (
+        _beginning(at, stream),
+        _encode(key),
+        _encode(outcome.value),
+        _encode(_failing(failures)),
+        _encode(values),
+    )
+
+
+@lru_cache(maxsize=64)
+def _beginning(at: str, stream: str) -> bytes:
+    return b'{"at":%b,"stream":%b,"key":' % (_encode(at), _encode(stream))
+
+
+def _failing(failures: Failures) -> tuple[Failing, ...]:
+    # str() takes a reason out of its subclass, which JSON writers do not know.
+    return tuple([Failing(rule, str(reason)) for rule, reason in failures])

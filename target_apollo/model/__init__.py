@@ -1,0 +1,1 @@
+"""The words of the domain: contact, account, row, value, policy, outcome. Pure."""

@@ -1,0 +1,270 @@
+"""Who owns the value of a field: the warehouse, the CRM, or whoever changed it last. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace as with_values
+
+from target_apollo.model.moments import moment
+from target_apollo.model.objects import (
+    LABEL_NAMES,
+    NAMED_FIELDS,
+    OBJECTS,
+    Compare,
+    Json,
+    ObjectKind,
+    ObjectType,
+)
+from target_apollo.model.rows import Row
+from target_apollo.sync.changes import holds, holds_custom, shows, shows_custom
+
+
+class FieldPolicy(enum.Enum):
+    """What a row may do to a field of a record."""
+
+    OVERWRITE = "overwrite"
+    #: Written where Apollo holds nothing.
+    FILL_IF_EMPTY = "fill_if_empty"
+    #: Written when the record is created, and never after.
+    CREATE_ONLY = "create_only"
+    NEVER = "never"
+    #: Written when the row changed after the record did.
+    NEWEST = "newest"
+
+
+#: Finds id and label of an object's custom field by the name of a property or by its label.
+CustomFields = Callable[[ObjectType, str], "tuple[str, str] | None"]
+
+#: In `field_policy`: all fields that are not named.
+ALL_OTHERS = "*"
+
+#: To follow these, the record has to be seen as Apollo holds it now.
+_NEED_THE_RECORD = (FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies of one stream.
+
+    Attributes:
+        fields: By field name, as in `objects`.
+        custom: By custom field id.
+        otherwise: For what is in neither.
+        labels: Custom field id -> its label, for what people read.
+    """
+
+    fields: Mapping[str, FieldPolicy] = field(default_factory=dict)
+    custom: Mapping[str, FieldPolicy] = field(default_factory=dict)
+    otherwise: FieldPolicy = FieldPolicy.OVERWRITE
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> FieldPolicy:
+        """The policy of a field."""
+        return self.fields.get(name, self.otherwise)
+
+    def of_custom(self, field_id: str) -> FieldPolicy:
+        """The policy of a custom field."""
+        return self.custom.get(field_id, self.otherwise)
+
+    def keeps_out(self, name_or_id: str) -> bool:
+        """Whether no row may ever write a field, or a custom field by its id."""
+        own = self.fields.get(name_or_id) or self.custom.get(name_or_id)
+        return (own or self.otherwise) is FieldPolicy.NEVER
+
+    def keeping(self, row: Row) -> dict[str, str]:
+        """The policies of a row's values that may keep them from being written."""
+        asked = {
+            **{name: self.of(name) for name in row.values},
+            **{field_id: self.of_custom(field_id) for field_id in row.custom},
+        }
+        if row.lists:
+            asked[LABEL_NAMES] = self.of(LABEL_NAMES)
+        return {k: v.value for k, v in asked.items() if v is not FieldPolicy.OVERWRITE}
+
+    @property
+    def protect(self) -> bool:
+        """Whether any of them keeps anything from being written."""
+        used = {*self.fields.values(), *self.custom.values(), self.otherwise}
+        return used != {FieldPolicy.OVERWRITE}
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A row with what it may write to an existing record.
+
+    Attributes:
+        protected: Names of the fields whose value in Apollo differs, or may differ, and stays.
+        is_older: Whether one of them stays since the record changed after the row.
+    """
+
+    row: Row
+    protected: tuple[str, ...] = ()
+    is_older: bool = False
+
+
+def policies_of(
+    named: Mapping[str, FieldPolicy], target: ObjectType, custom_field: CustomFields
+) -> Policies:
+    """The policies of the setting `field_policy` that concern one object.
+
+    Args:
+        custom_field: Finds the id and label of an object's custom field by property or label.
+    """
+    fields: dict[str, FieldPolicy] = {}
+    custom: dict[str, FieldPolicy] = {}
+    labels: dict[str, str] = {}
+    for name, policy in named.items():
+        field_name = NAMED_FIELDS[target.kind].get(name, name)
+        found = None
+        if field_name in target.fields or field_name == LABEL_NAMES:
+            fields[field_name] = policy
+        else:
+            found = custom_field(target, name)
+        if found is not None:
+            field_id, labels[field_id] = found
+            custom[field_id] = policy
+    otherwise = named.get(ALL_OTHERS, FieldPolicy.OVERWRITE)
+    if otherwise is FieldPolicy.NEVER:
+        # Apollo recognises records by it.
+        fields.setdefault(target.match_field, FieldPolicy.CREATE_ONLY)
+    return Policies(fields, custom, otherwise, labels)
+
+
+def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
+    """Names in `field_policy` that are no field and no custom field of either object."""
+    return [
+        name
+        for name in named
+        if name not in (ALL_OTHERS, LABEL_NAMES)
+        and not any(
+            name in target.fields
+            or name in NAMED_FIELDS[target.kind]
+            or custom_field(target, name) is not None
+            for target in OBJECTS.values()
+        )
+    ]
+
+
+def unknown_policy(names: Sequence[str]) -> str:
+    """The sentence for policies that protect nothing, since no field has their name."""
+    known = [name for target in OBJECTS.values() for name in target.fields]
+    near = difflib.get_close_matches(names[0], known, n=1)
+    hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
+    return (
+        f"The setting 'field_policy' names {', '.join(names)}: no field of contacts or accounts "
+        f"and no custom field is called that, so nothing would be protected; {hint}"
+    )
+
+
+def guard(
+    policies: Policies, target: ObjectType, row: Row, answer: Json | None, left_at: str | None
+) -> Guarded:
+    """Takes out of a row what its policies keep from an existing record.
+
+    Where Apollo does not show what it holds, a field is protected rather than overwritten.
+
+    Args:
+        answer: The record as Apollo last showed it; None when only its id is known.
+        left_at: Apollo's `updated_at` of the record as this row's last write left it.
+    """
+    known: Json = answer or {}
+    row_is_newer = _is_newer(row, known, left_at)
+
+    def may_write(policy: FieldPolicy, *, shown: bool, empty: bool) -> bool:
+        if policy is FieldPolicy.FILL_IF_EMPTY:
+            return shown and empty
+        if policy is FieldPolicy.NEWEST:
+            return row_is_newer
+        return policy is FieldPolicy.OVERWRITE
+
+    if policies.of(LABEL_NAMES) is FieldPolicy.CREATE_ONLY:
+        row = with_values(row, lists=())
+    values, custom, protected = dict(row.values), dict(row.custom), []
+    kept_by: set[FieldPolicy] = set()
+    for name, value in row.values.items():
+        place = target.fields[name]
+        shown = shows(place, known)
+        empty = shown and holds(place, known, None)
+        if not may_write(policies.of(name), shown=shown, empty=empty):
+            del values[name]
+            if not (shown and holds(place, known, value)):
+                protected.append(name)
+                kept_by.add(policies.of(name))
+    for field_id, value in row.custom.items():
+        shown = shows_custom(known)
+        empty = shown and holds_custom(known, field_id, None)
+        if not may_write(policies.of_custom(field_id), shown=shown, empty=empty):
+            del custom[field_id]
+            if not (shown and holds_custom(known, field_id, value)):
+                protected.append(policies.labels.get(field_id, field_id))
+                kept_by.add(policies.of_custom(field_id))
+    if len(values) == len(row.values) and len(custom) == len(row.custom):
+        return Guarded(row)
+    return Guarded(
+        with_values(row, values=values, custom=custom),
+        tuple(protected),
+        is_older=FieldPolicy.NEWEST in kept_by,
+    )
+
+
+def needs_the_record(policies: Policies, target: ObjectType, row: Row, answer: Json | None) -> bool:
+    """Whether a policy can't be followed by what Apollo has shown of the record so far.
+
+    No reading shows what Apollo never shows, as the time of an account's last change.
+    """
+    known: Json = answer or {}
+    is_timed = "updated_at" in known or target.kind is ObjectKind.ACCOUNTS
+    asked = [
+        (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
+        for name, place in ((name, target.fields[name]) for name in row.values)
+    ] + [(policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom]
+    return any(
+        policy in _NEED_THE_RECORD
+        and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else is_timed)
+        for policy, shown in asked
+    )
+
+
+def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
+    """Whether the row changed after the record did, other than by this row's own last write."""
+    apollo = moment(known.get("updated_at"))
+    if apollo is None or row.changed_at is None:
+        return False
+    return row.changed_at > apollo or known.get("updated_at") == left_at
+
+
+def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
+    """A sentence for each field that has different policies under two names."""
+    found: list[str] = []
+    for target in OBJECTS.values():
+        first: dict[str, str] = {}
+        for name in named:
+            custom = custom_field(target, name) if name not in target.fields else None
+            place = custom[0] if custom else NAMED_FIELDS[target.kind].get(name, name)
+            other = first.setdefault(place, name)
+            if named[other] is not named[name]:
+                found.append(
+                    f"The setting 'field_policy' has '{other}: {named[other].value}' and '{name}: "
+                    f"{named[name].value}', which are one field of Apollo: leave one of them out."
+                )
+    return list(dict.fromkeys(found))
+
+
+def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
+    """A sentence for each policy that can't be followed."""
+    found = [
+        f"The setting 'field_policy' has '{name}: never', but Apollo recognises records by it: use "
+        "'create_only', which leaves it as it is on records that exist."
+        for name in [target.match_field for target in OBJECTS.values()]
+        if named.get(name) is FieldPolicy.NEVER
+    ]
+    if named.get(LABEL_NAMES) in _NEED_THE_RECORD:
+        found.append(
+            f"The setting 'field_policy' has '{LABEL_NAMES}: {named[LABEL_NAMES].value}', but "
+            "lists are only ever added to: use 'create_only' or 'never'."
+        )
+    return found + clashes(named, lambda _target, _name: None)

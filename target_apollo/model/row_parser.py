@@ -1,0 +1,312 @@
+"""Singer record in, row out: fields named, values normalised, names resolved to ids.
+
+A `RowReader` is made once per sink from what the stream is; reading a record then costs one look-up
+and one normaliser a property.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from target_apollo.model import values as normalising
+from target_apollo.model.moments import moment
+from target_apollo.model.objects import (
+    APOLLO_ID,
+    LABEL_NAMES,
+    NAMED_FIELDS,
+    Field,
+    ObjectType,
+)
+from target_apollo.model.outcomes import Reason, RecordError, Rejection
+from target_apollo.model.rows import Mode, NullPolicy, Row, Values
+
+
+class Names(Protocol):
+    """Turns names into ids. `directory.Directory` asks Apollo; tests use a dictionary."""
+
+    def resolve(self, name: str, value: str) -> str | None:
+        """The id for the value of a property such as ``owner_email``.
+
+        Raises:
+            RecordError: Apollo knows no such name.
+        """
+
+    def custom_value(
+        self, target: ObjectType, name: str
+    ) -> tuple[str, Callable[[str, object], str | None]] | None:
+        """Id and normaliser of the custom field that a property is written to, if there is one."""
+
+
+#: Why a row of mode update is rejected of which neither record nor ledger tells the Apollo id.
+UPDATE_NEEDS_ID = Rejection(
+    Reason.UPDATE_NEEDS_ID,
+    "update needs the Apollo id: give the stream a property 'apollo_id', make its single key "
+    "property the Apollo id (24 hex digits), or write the row in mode upsert first, which notes "
+    "its id in the ledger",
+)
+
+Setter = Callable[[str, object, "_Draft"], None]
+#: Properties that are written, each with its setter and whether it takes any text.
+_Layout = list[tuple[str, Setter, bool]]
+
+#: Properties beyond its schema's whose places a reader remembers; records may bring any number.
+_MOST_REMEMBERED = 1000
+#: Sets of properties of which a reader remembers all places at once, and the widest of them: taps
+#: that leave nulls out send many.
+_LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
+#: Types that a key may have as it is. A boolean is an int, but not of this very type.
+_PLAIN_KEYS = frozenset({int, str})
+
+
+class _Draft(msgspec.Struct):
+    """A row in the making."""
+
+    values: Values = {}
+    custom: Values = {}
+    lists: tuple[str, ...] = ()
+    apollo_id: str | None = None
+
+
+@dataclass
+class RowReader:
+    """Reads the records of one sink.
+
+    Attributes:
+        key_properties: The source key; empty where the stream has none.
+        properties: Properties of the stream's schema.
+        null_policies: A property's own null policy.
+        kept_out: Whether no row may write a field, or a custom field by its id.
+        updated_at_field: Property with the time of a row's last change; None where none is asked
+            for.
+    """
+
+    target: ObjectType
+    mode: Mode
+    key_properties: Sequence[str]
+    properties: frozenset[str]
+    names: Names
+    null_policy: NullPolicy = NullPolicy.IGNORE
+    null_policies: Mapping[str, NullPolicy] = field(default_factory=dict)
+    kept_out: Callable[[str], bool] = frozenset[str]().__contains__
+    updated_at_field: str | None = None
+    lists: tuple[str, ...] = ()
+    _setters: dict[str, Setter | None] = field(default_factory=dict)
+    _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
+    #: Properties met so far that take any text; their fields have the same names.
+    _texts: set[str] = field(default_factory=set)
+    _others: int = 0
+
+    def __post_init__(self) -> None:
+        self.lists = tuple(dict.fromkeys(self.lists))
+
+    def read(self, number: int, record: Mapping[str, object]) -> Row:
+        """The row of a record.
+
+        Raises:
+            RecordError: The record can't be written as it is; the rest of the stream can.
+        """
+        draft = _Draft()
+        values = draft.values
+        names = tuple(record)
+        for name, setter, is_text in self._layouts.get(names) or self._layout(names):
+            value = record[name]
+            # Most values are text that is clean as it is: what `normalising.text` would make of
+            # them, without the calls.
+            if is_text and type(value) is str:
+                written = value.strip()
+                if written and written.isprintable():
+                    values[name] = written
+                    continue
+            setter(name, value, draft)
+        key = self._key(record)
+        match_key = values.get(self.target.match_field)
+        target_id = self._target_id(draft, key)
+        self._check_identity(match_key, target_id)
+        return Row(
+            number,
+            key or (match_key or target_id,),
+            match_key,
+            values,
+            draft.custom,
+            tuple(dict.fromkeys((*self.lists, *draft.lists))) if draft.lists else self.lists,
+            target_id,
+            changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
+        )
+
+    def read_deleted(
+        self, number: int, record: Mapping[str, object], values: Values, lists: tuple[str, ...]
+    ) -> Row:
+        """The row of a record that was deleted at its source; of its own values only the ids count.
+
+        Raises:
+            RecordError: Nothing tells which row it was.
+        """
+        key = self._key(record)
+        draft = _Draft()
+        for name in (self.target.match_field, APOLLO_ID):
+            with suppress(RecordError):
+                setter = self._setter(name)
+                if setter is not None:
+                    setter(name, record.get(name), draft)
+        match_key = draft.values.get(self.target.match_field)
+        target_id = self._target_id(draft, key)
+        if not key and match_key is None and target_id is None:
+            raise RecordError(
+                self.target.missing_match, "nothing tells which row was deleted: it has no key"
+            )
+        return Row(
+            number=number,
+            key=key or (match_key or target_id,),
+            match_key=match_key,
+            values=dict(values),
+            lists=lists,
+            apollo_id=target_id,
+            deleted=True,
+        )
+
+    def place(self, name: str) -> bool:
+        """Whether a property is written anywhere."""
+        return self._setter_of(name) is not None
+
+    def _layout(self, names: tuple[str, ...]) -> _Layout:
+        """Where the properties of records with these go; those that go nowhere are left out.
+
+        Most records of a stream have one of a few, so these are remembered.
+        """
+        placed = [(name, self._setter_of(name)) for name in names]
+        layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
+        if len(self._layouts) < _LAYOUTS_REMEMBERED and len(names) <= _WIDEST_REMEMBERED:
+            self._layouts[names] = layout
+        return layout
+
+    def _setter_of(self, name: str) -> Setter | None:
+        """Finds out where a property goes, and remembers it unless there are too many."""
+        if name in self._setters:
+            return self._setters[name]
+        setter = self._setter(name)
+        if name not in self.properties:
+            if self._others >= _MOST_REMEMBERED:
+                return setter
+            self._others += 1
+        self._setters[name] = setter
+        return setter
+
+    def _key(self, record: Mapping[str, object]) -> tuple[object, ...]:
+        key = tuple(map(record.get, self.key_properties))
+        if key and _PLAIN_KEYS.issuperset(map(type, key)):
+            return key
+        for name, value in zip(self.key_properties, key, strict=True):
+            if isinstance(value, (list, dict)):
+                raise RecordError(
+                    Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
+                )
+        if key and all(value is None for value in key):
+            # Such records would be taken for one and the same.
+            names = ", ".join(f"'{name}'" for name in self.key_properties)
+            raise RecordError(
+                Reason.MISSING_KEY_PROPERTY,
+                f"the record has no key: nothing stands in {names}; fill it in, or name another "
+                "'key' for the stream in the setting 'streams'",
+            )
+        return key
+
+    def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
+        if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
+            return draft.apollo_id
+        if len(key) == 1 and isinstance(key[0], str) and normalising.is_apollo_id(key[0].lower()):
+            return key[0].lower()
+        return None
+
+    def _check_identity(self, match_key: str | None, target_id: str | None) -> None:
+        if self.mode is Mode.UPDATE:
+            # Its id may still be found in the ledger.
+            return
+        if match_key is None and not (self.mode is Mode.UPSERT and target_id):
+            raise RecordError(
+                self.target.missing_match,
+                f"'{self.target.match_field}' is missing; mode {self.mode.value} needs it",
+            )
+
+    def _setter(self, name: str) -> Setter | None:
+        if name == APOLLO_ID:
+            return self._set_apollo_id
+        if name == LABEL_NAMES:
+            return _leave_out if self.kept_out(name) else _set_lists
+        named = NAMED_FIELDS[self.target.kind].get(name)
+        if named is not None:
+            return _leave_out if self.kept_out(named) else self._named_setter(name, named)
+        field = self.target.fields.get(name)
+        if field is not None and (field.create or field.update or field.bulk):
+            return _leave_out if self.kept_out(name) else self._field_setter(field)
+        return self._custom_setter(name)
+
+    def _clears(self, name: str) -> bool:
+        return self.null_policies.get(name, self.null_policy) is NullPolicy.CLEAR
+
+    def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
+        # An insert creates: the id of another record has no say in it.
+        if self.mode is not Mode.INSERT:
+            draft.apollo_id = normalising.apollo_id(name, value)
+
+    def _field_setter(self, field: Field) -> Setter:
+        normalise = field.normalise
+        clears = self._clears(field.name) and field.name != self.target.match_field
+        if normalise is normalising.text:
+            self._texts.add(field.name)
+
+        def set_field(name: str, value: object, draft: _Draft) -> None:
+            if value is None and not clears:
+                return
+            found = normalise(name, value)
+            if found is not None:
+                draft.values[field.name] = found
+            elif clears:
+                # A name beside the empty id may have given it already.
+                draft.values.setdefault(field.name, None)
+
+        return set_field
+
+    def _named_setter(self, name: str, field_name: str) -> Setter:
+        clears = self._clears(name)
+
+        def set_by_name(name: str, value: object, draft: _Draft) -> None:
+            written = normalising.text(name, value)
+            if written is None:
+                if clears:
+                    draft.values.setdefault(field_name, None)
+                return
+            found = self.names.resolve(name, written)
+            # An id in the record is more exact than a name beside it.
+            if found is not None and draft.values.get(field_name) is None:
+                draft.values[field_name] = found
+
+        return set_by_name
+
+    def _custom_setter(self, name: str) -> Setter | None:
+        place = self.names.custom_value(self.target, name)
+        if place is None:
+            return None
+        field_id, normalise = place
+        if self.kept_out(field_id):
+            return _leave_out
+        clears = self._clears(name)
+
+        def set_custom(name: str, value: object, draft: _Draft) -> None:
+            found = None if value is None else normalise(name, value)
+            if found is not None or clears:
+                draft.custom[field_id] = found
+
+        return set_custom
+
+
+def _leave_out(name: str, value: object, draft: _Draft) -> None:
+    """For a property whose field no row may write."""
+
+
+def _set_lists(name: str, value: object, draft: _Draft) -> None:
+    draft.lists = normalising.names(name, value)

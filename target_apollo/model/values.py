@@ -1,0 +1,172 @@
+"""Values of a record in the one spelling in which they are compared and sent. Pure."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import idna
+
+from target_apollo.model.outcomes import Reason, RecordError
+
+_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\.]+(\.[^\s@<>,;:\"()\[\]\\.]+)+")
+_APOLLO_ID = re.compile(r"[0-9a-f]{24}")
+_HOST = re.compile(
+    r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
+)
+# Control characters show up as garbage in a CRM and break its exports; tab and newline are text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NOT_A_DIGIT = re.compile(r"\D+")
+#: Every float fits; a number such as 1e100000 would fill the memory once it is spelled out.
+_MOST_DIGITS = 400
+
+
+def text(name: str, value: object) -> str | None:
+    """A trimmed string without control characters; None for null and for nothing but blanks.
+
+    Numbers become their plain digits, since warehouses keep phone numbers and CRM ids as numbers.
+
+    Raises:
+        RecordError: The value is a boolean, an object, an array or a number of absurd size.
+    """
+    if isinstance(value, str):
+        cleaned = value.strip()
+        # isprintable() is a single fast pass; the patterns run for the rare rest.
+        if not cleaned.isprintable():
+            cleaned = _SURROGATE.sub("\ufffd", _CONTROL.sub("", cleaned)).strip()
+        return cleaned or None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        kind = _KINDS.get(type(value), type(value).__name__)
+        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be text, not {kind}")
+    try:
+        return number_text(value)
+    except ValueError as problem:
+        raise RecordError(Reason.WRONG_TYPE, f"'{name}' {problem}") from None
+
+
+def number_text(value: int | float | Decimal) -> str:
+    """A number in plain digits, equal ones alike: no exponent, no closing zeros of a fraction.
+
+    >>> number_text(Decimal("4.915E+10")), number_text(Decimal("2.50"))
+    ('49150000000', '2.5')
+
+    Raises:
+        ValueError: Infinity, NaN or more than 400 digits; the message goes on after a name.
+    """
+    exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+    if not exact.is_finite():
+        raise ValueError("must be a number")
+    if abs(exact.adjusted()) > _MOST_DIGITS:
+        raise ValueError(f"must be a number of at most {_MOST_DIGITS} digits")
+    written = f"{exact:f}"
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return "0" if written == "-0" else written
+
+
+_KINDS = {bool: "true or false", dict: "an object", list: "an array"}
+
+
+def email(name: str, value: object) -> str | None:
+    """An e-mail address trimmed and in lower case.
+
+    Raises:
+        RecordError: The value is no text or no address.
+    """
+    address = text(name, value)
+    if address is None:
+        return None
+    address = address.lower()
+    if not _EMAIL.fullmatch(address) or len(address) > 254:
+        raise RecordError(Reason.MALFORMED_EMAIL, f"'{name}' is not an e-mail address")
+    return address
+
+
+def domain(name: str, value: object) -> str | None:
+    """The bare host name of a domain or URL: lower case, IDNA, without ``www.`` and port.
+
+    >>> domain("domain", "https://www.Müller.example:8080/team?x=1")
+    'xn--mller-kva.example'
+
+    Raises:
+        RecordError: The value is no text or names no host.
+    """
+    written = text(name, value)
+    if written is None:
+        return None
+    host = bare_host(written)
+    if host is None:
+        raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
+    return host
+
+
+def bare_host(written: str) -> str | None:
+    """The host of a URL or domain as `domain` spells it, or None where there is none."""
+    plain = written.strip().lower()
+    if not _HOST.fullmatch(plain):
+        plain = _host_of_url(plain)
+    while plain.startswith("www.") and plain.count(".") > 1:
+        plain = plain.removeprefix("www.")
+    return plain if _HOST.fullmatch(plain) else None
+
+
+def _host_of_url(written: str) -> str:
+    if "://" not in written:
+        written = f"//{written.removeprefix('//')}"
+    try:
+        parts = urlsplit(written)
+        if parts.username is not None:
+            # An e-mail address: its domain is a mail provider's as often as a company's.
+            return ""
+        host = (parts.hostname or "").rstrip(".")
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except (ValueError, idna.IDNAError):
+        return ""
+
+
+def apollo_id(name: str, value: object) -> str | None:
+    """An Apollo id: 24 hex digits in lower case.
+
+    Raises:
+        RecordError: The value is something else.
+    """
+    written = text(name, value)
+    if written is None:
+        return None
+    written = written.lower()
+    if not is_apollo_id(written):
+        raise RecordError(Reason.MALFORMED_ID, f"'{name}' must be an Apollo id (24 hex digits)")
+    return written
+
+
+def is_apollo_id(value: object) -> bool:
+    """Whether a value is an Apollo id as `apollo_id` spells it."""
+    return isinstance(value, str) and _APOLLO_ID.fullmatch(value) is not None
+
+
+def names(name: str, value: object) -> tuple[str, ...]:
+    """Names of lists, from an array of texts or from a single text; blanks are left out.
+
+    Raises:
+        RecordError: The value is neither.
+    """
+    written = value if isinstance(value, list) else [value]
+    found = (text(name, entry) for entry in written)
+    return tuple(dict.fromkeys(entry for entry in found if entry))
+
+
+def phone_digits(value: str) -> str:
+    """The digits by which two notations of a phone number are compared."""
+    return _NOT_A_DIGIT.sub("", value).lstrip("0")
+
+
+def plain_url(value: str) -> str:
+    """A URL without scheme, ``www.`` and closing slash, as two notations of it are compared.
+
+    Apollo stores LinkedIn addresses in a form of its own (``http://www.linkedin.com/in/…``).
+    """
+    return value.strip().lower().split("://", 1)[-1].removeprefix("www.").rstrip("/")

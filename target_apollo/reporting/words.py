@@ -1,0 +1,165 @@
+"""Numbers, times and ends in words, for the terminal and for the page. Pure."""
+
+from __future__ import annotations
+
+import enum
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from target_apollo.reporting.past_runs import PastRun
+from target_apollo.reporting.summaries import Summary
+from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
+
+_SIGNALLED = 128
+UNKNOWN = "–"
+"""Stands where a number is not known."""
+
+
+class Tone(enum.Enum):
+    """How something is to be taken."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended, in few words."""
+
+    words: str
+    tone: Tone
+
+
+_ENDS = {
+    OK: End("all well", Tone.GOOD),
+    FAILED: End("failed", Tone.BAD),
+    MISCONFIGURED: End("wrong settings or key", Tone.BAD),
+    OUT_OF_QUOTA: End("out of quota", Tone.WARN),
+}
+
+
+def end_of(run: PastRun) -> End:
+    """How a run ended, by its exit code."""
+    code = run.exit_code
+    if code is None:
+        return End("no end noted", Tone.BAD)
+    if code in _ENDS:
+        return _ENDS[code]
+    try:
+        return End(f"stopped by {signal.Signals(code - _SIGNALLED).name}", Tone.WARN)
+    except ValueError:
+        return End(f"exit code {code}", Tone.BAD)
+
+
+def story_of(run: PastRun) -> str:
+    """A run in a few sentences."""
+    if run.ended_at is None:
+        return (
+            "No end was noted: the run was killed, or it is still under way. What it wrote is "
+            "known to the ledger, and the next run goes on from there."
+        )
+    if not run.counts:
+        return "Its counts are not known."
+    took = f" in {duration(run.seconds)}" if run.seconds is not None else ""
+    did = [
+        f"{amount(run, 'created')} created and {amount(run, 'updated')} updated in Apollo"
+        if not run.dry
+        else f"{amount(run, 'created')} to create and {amount(run, 'updated')} to update"
+    ]
+    if same := (run.count("unchanged") or 0) + (run.count("existing") or 0):
+        did.append(f"{number(same)} needed no change")
+    if run.count("rejected"):
+        did.append(f"{amount(run, 'rejected')} could not be written")
+    if run.count("without_outcome"):
+        did.append(f"{amount(run, 'without_outcome')} left for the next run")
+    received = run.count("received")
+    rows = "row" if received == 1 else "rows"
+    begin = "A dry run, which wrote nothing: " if run.dry else ""
+    return f"{begin}{number(received)} {rows} read{took}: {'; '.join(did)}."
+
+
+def outlook_of(summary: Summary) -> str:
+    """What a rehearsed run would take; empty where that is not known."""
+    estimate = summary.estimate
+    if estimate is None:
+        return ""
+    said = []
+    if estimate.seconds is not None:
+        said.append(f"The real run would take about {duration(estimate.seconds)}.")
+    if estimate.takes_several_runs:
+        said.append("Apollo's limits would stop it: it needs several runs.")
+    return " ".join(said)
+
+
+def amount(run: PastRun, name: str) -> str:
+    """A count of a run as it is shown."""
+    return number(run.count(name))
+
+
+def number(value: int | None) -> str:
+    """A whole number.
+
+    >>> number(12345), number(None)
+    ('12,345', '–')
+    """
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def compact(value: int) -> str:
+    """A number where there is little room.
+
+    >>> compact(950), compact(1240), compact(99_960), compact(3_400_000)
+    ('950', '1.2k', '100k', '3.4M')
+    """
+    for unit, sign in ((1_000_000, "M"), (1_000, "k")):
+        if value >= unit * 0.9995:
+            scaled = value / unit
+            return f"{scaled:.0f}{sign}" if scaled >= 99.95 else f"{scaled:.1f}{sign}"
+    return str(value)
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A number with its word.
+
+    >>> plural(1, "value"), plural(2, "value"), plural(2, "retry", "retries")
+    ('1 value', '2 values', '2 retries')
+    """
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time.
+
+    >>> duration(0.42), duration(75), duration(3 * 3600 + 61), duration(None)
+    ('0.4 s', '1 min 15 s', '3 h 1 min', '–')
+    """
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(at: datetime) -> str:
+    """A moment in UTC, to the minute: ``2026-03-01 09:30``."""
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M}"
+
+
+def listed(texts: Sequence[str], limit: int, total: int | None = None) -> str:
+    """Texts in a row, the rest as a number: ``17, 42 and 3 more``."""
+    shown = [printable(text) for text in texts[:limit]]
+    rest = (len(texts) if total is None else total) - len(shown)
+    return ", ".join(shown) + (f" and {number(rest)} more" if rest > 0 else "")
+
+
+def printable(text: str) -> str:
+    """A text from a file without what could move the cursor, turn the direction or break a line."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

@@ -1,0 +1,1 @@
+"""The engine: a batch of rows in, one outcome a row out."""

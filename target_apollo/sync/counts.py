@@ -1,0 +1,170 @@
+"""Counts of a run and the summary at its end: one log line and one JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from target_apollo.model.outcomes import Outcome, Reason
+from target_apollo.model.rows import key_text
+
+#: Keys of duplicates that the summary lists; the count is always whole.
+_LISTED_DUPLICATES = 100
+
+
+@dataclass
+class RunReport:
+    """What has happened so far, counted as it happens."""
+
+    run_id: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    outcomes: dict[str, Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    rejected: dict[str, Counter[Reason]] = field(default_factory=lambda: defaultdict(Counter))
+    unknown_fields: dict[str, list[str]] = field(default_factory=dict)
+    not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    deleted: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, stream: str, outcome: Outcome, number: int = 1) -> None:
+        """Counts records of a stream with one outcome."""
+        self.outcomes[stream][outcome] += number
+
+    def count_rejected(self, stream: str, reason: Reason) -> None:
+        """Counts a rejected record with its reason."""
+        self.outcomes[stream][Outcome.REJECTED] += 1
+        self.rejected[stream][reason] += 1
+
+    def count_duplicates(
+        self,
+        stream: str,
+        groups: Iterable[Sequence[Sequence[object]]],
+        kind: str,
+        *,
+        apollo_ids: Sequence[str] = (),
+    ) -> None:
+        """Notes source keys that belong together, or stand for what no company owns.
+
+        Args:
+            kind: Why; see `auditing`.
+            apollo_ids: The accounts of a domain that several have.
+        """
+        for keys in groups:
+            self.duplicates += 1
+            if len(self.duplicate_keys) < _LISTED_DUPLICATES:
+                group: dict[str, Any] = {
+                    "stream": stream,
+                    "keys": [key_text(key) for key in keys],
+                    "kind": kind,
+                }
+                self.duplicate_keys.append(
+                    {**group, "apollo_ids": list(apollo_ids)} if apollo_ids else group
+                )
+
+    def count_protected(self, kind: str, names: Iterable[str]) -> None:
+        """Counts values that a policy kept from an existing contact or account."""
+        self.protected[kind].update(names)
+
+    def count_deleted(self, stream: str, number: int = 1) -> None:
+        """Counts records that were moved since their rows were deleted at the source."""
+        self.deleted[stream] += number
+
+    def total(self, outcome: Outcome) -> int:
+        """Records of all streams with an outcome."""
+        return sum(counts[outcome] for counts in self.outcomes.values())
+
+    @property
+    def settled(self) -> int:
+        """Records that have an outcome."""
+        return sum(sum(counts.values()) for counts in self.outcomes.values())
+
+    @property
+    def rejected_percent(self) -> float:
+        """Share of rejected records among those with an outcome, 0 to 100."""
+        settled = self.settled
+        return 100 * self.total(Outcome.REJECTED) / settled if settled else 0.0
+
+    def summary(
+        self, *, received: int, exit_code: int, ended_because: str, api: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The summary as it is written to `summary_path`.
+
+        Args:
+            received: Records read from the input.
+            ended_because: A sentence; empty where the input came to its end.
+            api: Requests, retries and waits as the client counted them.
+        """
+        ended_at = datetime.now(timezone.utc)
+        return {
+            "run_id": self.run_id,
+            "started_at": self.started_at.isoformat(timespec="milliseconds"),
+            "ended_at": ended_at.isoformat(timespec="milliseconds"),
+            "seconds": round((ended_at - self.started_at).total_seconds(), 3),
+            "exit_code": exit_code,
+            "ended_because": ended_because,
+            "records": {
+                "received": received,
+                **{outcome.value: self.total(outcome) for outcome in Outcome},
+                "without_outcome": received - self.settled,
+            },
+            "streams": {
+                stream: {
+                    **{outcome.value: counts[outcome] for outcome in Outcome},
+                    "rejected_because": {
+                        reason.value: number for reason, number in self.rejected[stream].items()
+                    },
+                }
+                for stream, counts in sorted(self.outcomes.items())
+            },
+            "unknown_fields": self.unknown_fields,
+            "protected": {kind: dict(found) for kind, found in self.protected.items()},
+            "deleted": dict(self.deleted),
+            "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
+            "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
+            "api": api,
+        }
+
+
+def summary_line(summary: Mapping[str, Any]) -> str:
+    """The summary as one log line."""
+    records = summary["records"]
+    counts = ", ".join(f"{outcome.value} {records[outcome.value]}" for outcome in Outcome)
+    reasons: Counter[str] = Counter()
+    for stream in summary["streams"].values():
+        reasons.update(stream["rejected_because"])
+    why = f" ({', '.join(f'{name} {n}' for name, n in reasons.most_common())})" if reasons else ""
+    open_ = records["without_outcome"]
+    left = f", left for the next run {open_}" if open_ else ""
+    kept: Counter[str] = Counter()
+    for found in summary["protected"].values():
+        kept.update(found)
+    named = ", ".join(f"{name} {n}" for name, n in kept.most_common())
+    kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
+    requests = sum(summary["api"].get("requests", {}).values())
+    end = f" {summary['ended_because']}" if summary["ended_because"] else ""
+    return (
+        f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
+        f"{records['received']}: {counts}{why}{left}{kept_line}; {requests} requests in "
+        f"{summary['seconds']:.1f} s.{end}"
+    )
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Writes the summary, readable by its owner only.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # The file of an earlier run keeps its own mode.
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(summary, file, indent=2, ensure_ascii=False, default=str)
+        file.write("\n")

@@ -1,0 +1,194 @@
+"""Names to ids: users by e-mail, stages by name, accounts by domain, custom fields by label.
+
+Everything is read from Apollo at most once a run, and only when a record asks for it: one bad id
+fails a whole request, so a name that Apollo does not know rejects its row before anything is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
+from target_apollo.model.custom_values import normaliser_of
+from target_apollo.model.objects import ACCOUNT, ObjectKind, ObjectType
+from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.suggestions import folded, nearest_address, no_such
+from target_apollo.model.values import bare_host
+from target_apollo.sync.finding import find_records
+
+_MODALITY = {ObjectKind.CONTACTS: "contact", ObjectKind.ACCOUNTS: "account"}
+#: Unknown addresses in a run for which the nearest known one is looked for, which takes a while in
+#: a large team.
+_MOST_SUGGESTIONS = 100
+
+
+class Directory:
+    """What a team calls its users, stages, lists, accounts and custom fields.
+
+    Args:
+        labels: Property of a stream -> label of the custom field, where they differ.
+        before_asking: Called before each request, whose answer is waited for.
+    """
+
+    def __init__(
+        self,
+        client: ApolloClient,
+        labels: Mapping[str, str],
+        logger: logging.Logger,
+        before_asking: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._asked = client
+        self._before_asking = before_asking
+        self._labels = labels
+        self._logger = logger
+        self._accounts: dict[str, str | None] = {}
+        #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
+        self.several_accounts: dict[str, list[str]] = {}
+        self._lists: dict[str, dict[str, str]] | None = None
+        self._unknown_owners: dict[str, str | None] = {}
+
+    @property
+    def _client(self) -> ApolloClient:
+        self._before_asking()
+        return self._asked
+
+    def resolve(self, name: str, value: str) -> str | None:
+        """The id that a property such as ``owner_email`` or ``contact_stage`` stands for.
+
+        Raises:
+            RecordError: Apollo knows no such name.
+            ApolloError: Apollo could not be asked.
+        """
+        if name == "owner_email":
+            return self._owner(name, value)
+        if name == "account_domain":
+            return self._account(name, value)
+        stages = self._contact_stages if name == "contact_stage" else self._account_stages
+        found = stages.get(folded(value))
+        if found is None:
+            what = name.replace("_", " ")
+            known = (stage.display_name or stage.name for stage in stages.values())
+            raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, value, known))
+        return found.id
+
+    def custom_value(
+        self, target: ObjectType, name: str
+    ) -> tuple[str, Callable[[str, object], str | None]] | None:
+        """Where and how a property is written that is no field of the object itself.
+
+        A property belongs to a custom field whose label equals its name (or its entry in the
+        setting `custom_fields`), case, blanks and underscores aside.
+        """
+        found = self.custom_field(target, name)
+        if found is None:
+            return None
+        normalise = normaliser_of(found)
+        return None if normalise is None else (found.id, normalise)
+
+    def custom_field(self, target: ObjectType, name: str) -> CustomField | None:
+        """The custom field that a property or a label stands for, if there is one."""
+        label = self._labels.get(name, name)
+        return self._custom_fields.get((_MODALITY[target.kind], folded(label)))
+
+    def custom_field_by_name(self, target: ObjectType, name: str) -> tuple[str, str] | None:
+        """Id and label of the custom field that a property or a label stands for."""
+        found = self.custom_field(target, name)
+        return None if found is None else (found.id, found.label)
+
+    def list_ids(self, kind: ObjectKind) -> dict[str, str]:
+        """Ids of the lists of one object by name, as they were when first asked for.
+
+        A list that the run makes is not among them: a record is then added to it once more, which
+        changes nothing.
+        """
+        if self._lists is None:
+            self._lists = {kind.value: {} for kind in ObjectKind}
+            for label in self._client.labels():
+                self._lists.setdefault(label.modality, {})[label.name] = label.id
+        return self._lists[kind.value]
+
+    def custom_labels(self) -> dict[str, str]:
+        """Labels of all custom fields by their ids."""
+        return {found.id: found.label for found in self._custom_fields.values()}
+
+    def learn_account(self, domain: str, account_id: str) -> None:
+        """Notes an account that this run wrote, for the contacts that name its domain."""
+        self._accounts[domain] = account_id
+
+    def _owner(self, name: str, value: str) -> str:
+        address = value.strip().lower()
+        found = self._users.get(address)
+        if found is None:
+            near = self._nearest_owner(address)
+            hint = "" if near is None else f" (nearest is that of user {near})"
+            raise RecordError(
+                Reason.UNKNOWN_NAME,
+                f"no active Apollo user has the e-mail address in '{name}'{hint}; correct it, "
+                "invite that person to the team or map the owner to somebody who is in it",
+            )
+        return found
+
+    def _nearest_owner(self, address: str) -> str | None:
+        known = self._unknown_owners
+        if address not in known:
+            if len(known) >= _MOST_SUGGESTIONS:
+                return None
+            known[address] = nearest_address(address, self._users)
+        return known[address]
+
+    def _account(self, name: str, value: str) -> str:
+        domain = bare_host(value)
+        if domain is None:
+            raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
+        if domain not in self._accounts:
+            self._accounts[domain] = self._search_account(domain)
+        found = self._accounts[domain]
+        if found is None:
+            raise RecordError(
+                Reason.UNKNOWN_NAME,
+                f"no Apollo account was found for the domain in '{name}'; write the accounts "
+                "before the contacts, or send 'account_id'",
+            )
+        return found
+
+    def _search_account(self, domain: str) -> str | None:
+        found = [str(one["id"]) for one in find_records(self._client, ACCOUNT, domain)]
+        if len(found) > 1:
+            self.several_accounts[domain] = found
+        return found[0] if found else None
+
+    @cached_property
+    def _users(self) -> dict[str, str]:
+        return {
+            user.email.strip().lower(): user.id
+            for user in self._client.users()
+            if user.email and not user.deleted
+        }
+
+    @cached_property
+    def _contact_stages(self) -> dict[str, Stage]:
+        return _by_name(self._client.contact_stages())
+
+    @cached_property
+    def _account_stages(self) -> dict[str, Stage]:
+        return _by_name(self._client.account_stages())
+
+    @cached_property
+    def _custom_fields(self) -> dict[tuple[str, str], CustomField]:
+        try:
+            fields = self._client.custom_fields()
+        except EndpointForbidden as refusal:
+            self._logger.warning("Custom fields are not written: %s", refusal)
+            return {}
+        return {(field.modality, folded(field.label)): field for field in fields}
+
+
+def _by_name(stages: Iterable[Stage]) -> dict[str, Stage]:
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        found.setdefault(folded(stage.name), stage)
+        found.setdefault(folded(stage.display_name), stage)
+    found.pop("", None)
+    return found

@@ -1,0 +1,213 @@
+"""Asks Apollo which records exist already, with few requests and never more than a bound.
+
+Two ways lead there. All contacts (or accounts) are read, a hundred a request; then everything is
+known, namesakes included. Or each record is asked for: a contact by its e-mail (POST
+/contacts/search), an account by its name or domain (POST /accounts/search), an id by GET. Single
+questions come first; as soon as they would cost as much as reading everything, that is done
+instead, so that the way taken costs at most twice the cheaper one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Request, Sends, endpoints
+from target_apollo.apollo.answers import Body
+from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.sync.dry_run.recognising import identities
+from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.match import match_keys
+
+_PER_PAGE = 100
+#: Of more records than these pages show, not all are read.
+_MOST_PAGES = 100
+#: Look-ups of one object in one rehearsal, whatever its input. Single questions end before they are
+#: as many as the pages, so that it is enough for both.
+MOST_LOOKUPS = 2 * _MOST_PAGES
+_SEARCHES = {
+    ObjectKind.CONTACTS: (endpoints.SEARCH_CONTACTS, "q_keywords", "contact_created_at"),
+    ObjectKind.ACCOUNTS: (endpoints.SEARCH_ACCOUNTS, "q_organization_name", "account_created_at"),
+}
+_READS = {
+    ObjectKind.CONTACTS: endpoints.READ_CONTACT,
+    ObjectKind.ACCOUNTS: endpoints.READ_ACCOUNT,
+}
+
+
+class Lookups:
+    """Fetches into `records` what Apollo has. For one thread at a time.
+
+    Attributes:
+        not_looked_up: Records of which nobody asked whether they exist, by object.
+    """
+
+    def __init__(self, transport: Sends, records: Records) -> None:
+        self._transport = transport
+        self._records = records
+        self._pages: dict[ObjectKind, int] = {}
+        self._complete: set[ObjectKind] = set()
+        #: Single questions so far, whether they were put or not.
+        self._asked: Counter[ObjectKind] = Counter()
+        self._sent: Counter[ObjectKind] = Counter()
+        self.not_looked_up: Counter[ObjectKind] = Counter()
+        self._ended: dict[ObjectKind, str] = {}
+
+    @property
+    def sent(self) -> int:
+        """Requests so far."""
+        return self._sent.total()
+
+    @property
+    def ended_because(self) -> str:
+        """Why no further record was looked up; empty where all could be."""
+        return " ".join(dict.fromkeys(self._ended.values()))
+
+    def knows_all(self, kind: ObjectKind) -> bool:
+        """Whether all records of an object were read."""
+        return kind in self._complete
+
+    def look_for(self, target: ObjectType, wanted: Sequence[Json]) -> None:
+        """Fetches those of the wanted records that exist.
+
+        Args:
+            wanted: Records as they would be after their creation.
+        """
+        kind = target.kind
+        if kind in self._complete:
+            return
+        missing = [one for one in wanted if not self._is_known(target, one)]
+        if not missing:
+            return
+        if self._reads_all(target, len(missing)):
+            return
+        for one in missing:
+            if not self._search(target, one):
+                self.not_looked_up[kind] += 1
+
+    def look_for_id(self, target: ObjectType, apollo_id: str, *, trusted: bool) -> None:
+        """Fetches the record with an Apollo id, if there is one.
+
+        Args:
+            trusted: The ledger says that it is there: a question of its own is not worth it.
+
+        Raises:
+            RequestRefused: There is none.
+        """
+        if target.kind in self._complete or self._reads_all(target, 1) or trusted:
+            return
+        if not self._may_send(target.kind):
+            self.not_looked_up[target.kind] += 1
+            return
+        self.read(target, apollo_id)
+
+    def read(self, target: ObjectType, apollo_id: str) -> Json:
+        """The record with an Apollo id, fetched: GET /contacts/{id} or /accounts/{id}.
+
+        Raises:
+            RequestRefused: There is none.
+        """
+        endpoint = _READS[target.kind]
+        self._sent[target.kind] += 1
+        answer = self._transport.send(Request("GET", f"/{target.kind.value}/{apollo_id}", endpoint))
+        record = Body(endpoint, answer).record(target.singular, apollo_id)
+        self._records.put(target.kind, record, identities(target, record))
+        return record
+
+    def _is_known(self, target: ObjectType, record: Json) -> bool:
+        return self._records.first(target.kind, identities(target, record)) is not None
+
+    def _may_send(self, kind: ObjectKind) -> bool:
+        if self._sent[kind] >= MOST_LOOKUPS:
+            self._ended.setdefault(kind, f"A plan looks {kind.value} up {MOST_LOOKUPS} times.")
+        return kind not in self._ended
+
+    def _reads_all(self, target: ObjectType, singles: int) -> bool:
+        """Reads all records where that is as cheap as so many single questions, or has begun."""
+        kind = target.kind
+        if kind not in self._pages and self._may_send(kind):
+            # The first page tells how many there are, and is often the only one.
+            found = self._page(target, 1)
+            if found is not None:
+                self._pages[kind] = found[1]
+                self._keep(target, found[0])
+        pages = self._pages.get(kind)
+        if pages is None or kind in self._ended:
+            return False
+        left = pages - 1
+        if pages > _MOST_PAGES or left > self._asked[kind] + singles:
+            self._asked[kind] += singles
+            return False
+        for page in range(2, pages + 1):
+            found = self._page(target, page)
+            if found is None:
+                return False
+            self._keep(target, found[0])
+        self._complete.add(kind)
+        return True
+
+    def _search(self, target: ObjectType, wanted: Json) -> bool:
+        """Asks for one record by its words; False where nobody asked."""
+        if target.match_field == "email":
+            questions = [str(wanted.get("email") or "")]
+        else:
+            questions = list(_words_of_account(wanted))
+        for words in filter(None, questions):
+            if not self._may_send(target.kind):
+                return False
+            found = self._page(target, 1, words)
+            if found is None:
+                return False
+            # The search is fuzzy: what it finds counts by its own e-mail, domain or name.
+            self._keep(target, found[0])
+            if self._is_matched(target, wanted):
+                break
+        return True
+
+    def _is_matched(self, target: ObjectType, wanted: Json) -> bool:
+        # Not by its name alone: there may be a better match under another one.
+        matches = [f"{target.match_field} {key}" for key in match_keys(target, wanted)]
+        return self._records.first(target.kind, matches) is not None
+
+    def _page(
+        self, target: ObjectType, page: int, words: str = ""
+    ) -> tuple[list[Json], int] | None:
+        endpoint, keyword, sort = _SEARCHES[target.kind]
+        # Oldest first: what others create meanwhile moves no record to another page.
+        body: Json = {
+            "page": page,
+            "per_page": _PER_PAGE,
+            "sort_by_field": sort,
+            "sort_ascending": True,
+        }
+        if words:
+            body[keyword] = words
+        self._sent[target.kind] += 1
+        try:
+            answer = Body(
+                endpoint,
+                self._transport.send(
+                    Request("POST", f"/{target.kind.value}/search", endpoint, body)
+                ),
+            )
+        except (EndpointForbidden, QuotaExhausted) as refusal:
+            self._ended[target.kind] = str(refusal)
+            return None
+        pages = answer.number(answer.whole().get("pagination"), "total_pages")
+        return answer.records(target.kind.value), pages
+
+    def _keep(self, target: ObjectType, found: Sequence[Json]) -> None:
+        for record in found:
+            # What the rehearsal made of a record is newer than what Apollo still shows.
+            if self._records.get(target.kind, str(record["id"])) is None:
+                self._records.put(target.kind, record, identities(target, record))
+
+
+def _words_of_account(wanted: Json) -> Iterator[str]:
+    # Accounts can be searched by a part of their name only.
+    name = str(wanted.get("name") or "").strip()
+    if name:
+        yield name
+    domain = str(wanted.get("domain") or "").partition(".")[0]
+    if domain and domain.lower() != name.lower():
+        yield domain

@@ -1,0 +1,48 @@
+"""The rows of a whole dry run by e-mail and domain, in a temporary database without a name."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from target_apollo.model.objects import ObjectKind
+
+#: Keys that are told of rows which share an e-mail or domain.
+_MOST_KEYS = 100
+
+
+class SeenRows:
+    """Which source keys came with which e-mail or domain. For one thread."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(
+            "CREATE TABLE seen (kind, stream, match_key, source_key, "
+            "PRIMARY KEY (kind, stream, match_key, source_key)) WITHOUT ROWID"
+        )
+
+    def note(self, stream: str, kind: ObjectKind, rows: Iterable[tuple[str, str]]) -> None:
+        """Takes rows in, each as its e-mail or domain and its source key as a text."""
+        self._database.execute("BEGIN")
+        self._database.executemany(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
+            ((kind.value, stream, match_key, key) for match_key, key in rows),
+        )
+        self._database.execute("COMMIT")
+
+    def shared(self) -> Iterator[tuple[str, ObjectKind, list[str]]]:
+        """Stream, object and source keys for each e-mail or domain that several rows share."""
+        rows = self._database.execute(
+            "SELECT kind, stream, match_key, source_key FROM seen ORDER BY 1, 2, 3, 4"
+        )
+        for (kind, stream, _), group in itertools.groupby(rows, key=lambda row: row[:3]):
+            keys = [str(key) for *_, key in itertools.islice(group, _MOST_KEYS)]
+            if len(keys) > 1:
+                yield str(stream), ObjectKind(kind), keys
+
+    def close(self) -> None:
+        """Gives the database up."""
+        self._database.close()

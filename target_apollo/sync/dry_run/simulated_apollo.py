@@ -1,0 +1,234 @@
+"""Apollo as it would be by now: answers the requests that write, and writes nothing.
+
+A record that Apollo has comes from the look-ups, one that would be created gets an id of its own
+making, which starts with eight times ``d``; what rehearsed requests made of a record is what later
+ones find.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from target_apollo.apollo import Request, RequestRefused, endpoints
+from target_apollo.model.objects import ACCOUNT, CONTACT, OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.sync.dry_run import answers
+from target_apollo.sync.dry_run.known_records import Lookups
+from target_apollo.sync.dry_run.recognising import identities
+from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.match import match_keys
+
+_PROVISIONAL = "d" * 8
+#: What POST /accounts/bulk_update answers of an account.
+_SHORT_FORM = ("id", "account_stage_id")
+
+
+def is_provisional(apollo_id: str) -> bool:
+    """Whether an id is that of a record which only would be created."""
+    return apollo_id.startswith(_PROVISIONAL)
+
+
+class Team:
+    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe.
+
+    Args:
+        read_labels: Answers GET /labels, which is asked at most once.
+    """
+
+    def __init__(
+        self, records: Records, lookups: Lookups, read_labels: Callable[[], list[Json]]
+    ) -> None:
+        self._records = records
+        self._lookups = lookups
+        self._read_labels = read_labels
+        self._known_labels: list[Json] | None = None
+        self._lock = threading.RLock()
+        self._made = 0
+        self._trusted: dict[ObjectKind, frozenset[str]] = {}
+        #: Domains of rows that belong to several accounts, with their Apollo ids.
+        self.several_accounts: dict[str, list[str]] = {}
+        self._answers: Mapping[str, Callable[[Request], Any]] = {
+            endpoints.CREATE_CONTACTS: lambda request: self._create(CONTACT, request),
+            endpoints.CREATE_ACCOUNTS: lambda request: self._create(ACCOUNT, request),
+            endpoints.UPDATE_CONTACT: lambda request: self._update(CONTACT, request),
+            endpoints.PUT_ACCOUNT: lambda request: self._update(ACCOUNT, request),
+            endpoints.PATCH_ACCOUNT: lambda request: self._update(ACCOUNT, request),
+            endpoints.BULK_UPDATE_CONTACTS: lambda request: self._bulk_update(CONTACT, request),
+            endpoints.BULK_UPDATE_ACCOUNTS: lambda request: self._bulk_update(ACCOUNT, request),
+            endpoints.UPDATE_CONTACT_OWNERS: lambda request: self._assign(CONTACT, request),
+            endpoints.UPDATE_ACCOUNT_OWNERS: lambda request: self._assign(ACCOUNT, request),
+            endpoints.UPDATE_CONTACT_STAGES: lambda request: self._assign(CONTACT, request),
+            endpoints.ADD_TO_LISTS: self._add_to_lists,
+            endpoints.LABELS: lambda _: self._labels,
+        }
+
+    def answer(self, request: Request) -> Any | None:
+        """The body of Apollo's answer; None where the request is one that Apollo must answer.
+
+        Raises:
+            RequestRefused: As Apollo would refuse it, for a record that does not exist.
+        """
+        with self._lock:
+            if request.endpoint in self._answers:
+                return self._answers[request.endpoint](request)
+            if request.endpoint in (endpoints.READ_CONTACT, endpoints.READ_ACCOUNT):
+                kind = ObjectKind(request.path.split("/")[1])
+                record = self._records.get(kind, _id_in(request))
+                return None if record is None else {OBJECTS[kind].singular: record}
+            return None
+
+    def trust(self, kind: ObjectKind, apollo_ids: frozenset[str]) -> None:
+        """Takes records for there, whose ids come from the ledger; in place of earlier ones."""
+        with self._lock:
+            self._trusted[kind] = apollo_ids
+
+    def known(self, kind: ObjectKind, apollo_id: str) -> Json | None:
+        """A record as it would be by now, as far as it was looked up or created."""
+        with self._lock:
+            return self._records.get(kind, apollo_id)
+
+    def _create(self, target: ObjectType, request: Request) -> Json:
+        body = request.body or {}
+        owner_id = body.get("owner_id")
+        label_ids = self._label_ids(target.kind.value, body.get("append_label_names") or ())
+        new = [
+            answers.created(
+                target,
+                item,
+                self._next_id(),
+                _now(),
+                owner_id=str(owner_id) if owner_id else None,
+                label_ids=label_ids,
+            )
+            for item in _items(body[target.kind.value])
+        ]
+        self._lookups.look_for(target, new)
+        created: dict[object, Json] = {}
+        existing: dict[object, Json] = {}
+        if target.kind is ObjectKind.ACCOUNTS:
+            self._note_several(new)
+        for record in new:
+            found = self._records.first(target.kind, identities(target, record))
+            if found is None:
+                self._put(target, record)
+                created[record["id"]] = record
+            elif found["id"] not in created:
+                existing[found["id"]] = found
+        return {
+            f"created_{target.kind.value}": list(created.values()),
+            f"existing_{target.kind.value}": list(existing.values()),
+        }
+
+    def _note_several(self, accounts: Sequence[Json]) -> None:
+        for account in accounts:
+            for domain in match_keys(ACCOUNT, account):
+                ids = self._records.ids_of(ObjectKind.ACCOUNTS, f"domain {domain}")
+                if len(ids) > 1:
+                    self.several_accounts[domain] = ids
+
+    def _update(self, target: ObjectType, request: Request) -> Json:
+        before = self._record(target, _id_in(request), request.endpoint)
+        after = answers.changed(target, before, request.body or {}, _now(), bulk=False)
+        return {target.singular: self._put(target, after)}
+
+    def _bulk_update(self, target: ObjectType, request: Request) -> Json:
+        items = _items((request.body or {})[f"{target.singular}_attributes"])
+        # All or nothing: a record that is gone refuses the whole request before it changes one.
+        befores = [self._record(target, str(item["id"]), request.endpoint) for item in items]
+        afters = [
+            self._put(target, answers.changed(target, before, item, _now(), bulk=True))
+            for before, item in zip(befores, items, strict=True)
+        ]
+        if not target.bulk_shows:
+            afters = [{name: after.get(name) for name in _SHORT_FORM} for after in afters]
+        return {target.kind.value: afters}
+
+    def _assign(self, target: ObjectType, request: Request) -> Json:
+        body = dict(request.body or {})
+        ids = [str(apollo_id) for apollo_id in _listed(body.pop(f"{target.singular}_ids"))]
+        befores = [self._record(target, apollo_id, request.endpoint) for apollo_id in ids]
+        # Owner and stage are named in the answer as they are here.
+        afters = [self._put(target, {**before, **body}) for before in befores]
+        return {target.kind.value: afters}
+
+    def _add_to_lists(self, request: Request) -> Json:
+        body = request.body or {}
+        kind = ObjectKind(str(body["modality"]))
+        label_ids = self._label_ids(kind.value, body["label_names"])
+        for apollo_id in _listed(body["entity_ids"]):
+            record = self._records.get(kind, str(apollo_id))
+            if record is not None:
+                self._put(OBJECTS[kind], answers.on_lists(record, label_ids))
+        return {"labels": [label for label in self._labels if label["id"] in label_ids]}
+
+    def _record(self, target: ObjectType, apollo_id: str, endpoint: str) -> Json:
+        kind = target.kind
+        found = self._records.get(kind, apollo_id)
+        if found is None:
+            trusted = apollo_id in self._trusted.get(kind, ())
+            try:
+                self._lookups.look_for_id(target, apollo_id, trusted=trusted)
+            except RequestRefused as refusal:
+                if not refusal.names_missing_record:
+                    raise
+                raise _gone(target, apollo_id, endpoint) from None
+            found = self._records.get(kind, apollo_id)
+        if found is None and self._lookups.knows_all(kind):
+            raise _gone(target, apollo_id, endpoint)
+        return found or {"id": apollo_id}
+
+    def _put(self, target: ObjectType, record: Json) -> Json:
+        self._records.put(target.kind, record, identities(target, record))
+        return record
+
+    def _next_id(self) -> str:
+        self._made += 1
+        return f"{_PROVISIONAL}{self._made:016x}"
+
+    @property
+    def _labels(self) -> list[Json]:
+        if self._known_labels is None:
+            self._known_labels = list(self._read_labels())
+        return self._known_labels
+
+    def _label_ids(self, modality: str, names: object) -> list[str]:
+        """Ids of lists; those that are missing are made, as Apollo makes them."""
+        found = []
+        for name in _listed(names):
+            label = next(
+                (
+                    label
+                    for label in self._labels
+                    if label["name"] == name and label["modality"] == modality
+                ),
+                None,
+            )
+            if label is None:
+                label = {"id": self._next_id(), "name": name, "modality": modality}
+                self._labels.append(label)
+            found.append(str(label["id"]))
+        return found
+
+
+def _gone(target: ObjectType, apollo_id: str, endpoint: str) -> RequestRefused:
+    return RequestRefused(
+        endpoint, status=422, message=f"The {target.singular} {apollo_id} does not exist in Apollo."
+    )
+
+
+def _id_in(request: Request) -> str:
+    return request.path.rsplit("/", 1)[1]
+
+
+def _items(value: object) -> list[Json]:
+    return [item for item in _listed(value) if isinstance(item, dict)]
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,77 @@
+"""Where a rehearsal and a run part: what reads is sent, what writes is answered here."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+from target_apollo.apollo import Answer, Request, Sends, endpoints
+from target_apollo.sync.dry_run.limits import RehearsedLimits
+from target_apollo.sync.dry_run.simulated_apollo import Team
+
+#: The endpoints that change nothing; a request to any other is never sent.
+READING = frozenset(
+    {
+        endpoints.PROFILE,
+        endpoints.HEALTH,
+        endpoints.USERS,
+        endpoints.CONTACT_STAGES,
+        endpoints.ACCOUNT_STAGES,
+        endpoints.LABELS,
+        endpoints.FIELDS,
+        endpoints.TYPED_CUSTOM_FIELDS,
+        endpoints.USAGE,
+        endpoints.READ_CONTACT,
+        endpoints.READ_ACCOUNT,
+        endpoints.SEARCH_CONTACTS,
+        endpoints.SEARCH_ACCOUNTS,
+    }
+)
+
+
+class RehearsedTransport:
+    """Stands in for `api.Transport` in front of the client. Thread-safe."""
+
+    def __init__(self, transport: Sends, team: Team, limits: RehearsedLimits) -> None:
+        self._transport = transport
+        self._team = team
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._requests: Counter[str] = Counter()
+        self._answers = 0
+        self._seconds = 0.0
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests that a run would have sent by now, by endpoint."""
+        with self._lock:
+            return dict(self._requests)
+
+    @property
+    def mean_seconds(self) -> float:
+        """From a request to Apollo's answer, by those that were sent; 0 where none was."""
+        with self._lock:
+            return self._seconds / self._answers if self._answers else 0.0
+
+    def send(self, request: Request) -> Answer:
+        """The answer to a request, Apollo's own to one that reads.
+
+        Raises:
+            ApolloError: As `api.Transport.send`.
+            NotImplementedError: A writing request that nothing here answers; it was not sent.
+        """
+        with self._lock:
+            self._requests[request.endpoint] += 1
+            count = self._requests[request.endpoint]
+        if request.endpoint not in READING:
+            self._limits.spend(request.endpoint, count)
+        body = self._team.answer(request)
+        if body is not None:
+            return Answer(200, body, attempts=1, seconds=0.0)
+        if request.endpoint not in READING:
+            raise NotImplementedError(f"A dry run has no answer for {request.endpoint}.")
+        answer = self._transport.send(request)
+        with self._lock:
+            self._answers += 1
+            self._seconds += answer.seconds
+        return answer

@@ -1,0 +1,126 @@
+"""What each existing record needs: its row under the policies, against what Apollo holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from msgspec.structs import replace as with_values
+
+from target_apollo.apollo import ApolloClient, ApolloError, RequestRefused
+from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.outcomes import Outcome
+from target_apollo.model.policies import Policies, guard, needs_the_record
+from target_apollo.model.rows import Row
+from target_apollo.sync.changes import changes
+from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.directory import Directory
+from target_apollo.sync.memory import Memory
+from target_apollo.sync.pending_updates import Update
+
+
+@dataclass(frozen=True)
+class Known:
+    """A row and the existing record that it is to be written to.
+
+    Attributes:
+        answer: The record as Apollo last answered it; None when only its id is known.
+    """
+
+    row: Row
+    apollo_id: str
+    answer: Json | None
+
+
+@dataclass
+class Compared:
+    """What the records need; and those that can't be read, with why."""
+
+    updates: list[Update] = field(default_factory=list)
+    refused: list[tuple[Row, str, RequestRefused]] = field(default_factory=list)
+    failure: ApolloError | None = None
+
+
+@dataclass(frozen=True)
+class Comparer:
+    """Compares the rows of one stream with their records.
+
+    Attributes:
+        policies: Asked for when the first row is compared, since names have to be looked up.
+        note_protected: Told the names of fields whose value in Apollo stays.
+    """
+
+    client: ApolloClient
+    target: ObjectType
+    parallel: Parallel
+    directory: Directory
+    policies: Callable[[], Policies]
+    note_protected: Callable[[Sequence[str]], None]
+
+    def compare(
+        self, known: Sequence[Known], memory: Memory, made_it: Callable[[Row, Json], bool]
+    ) -> Compared:
+        """What each record needs; records are read where a policy has to see more of them.
+
+        Args:
+            made_it: Whether a row has itself made a record, in a run that was cut off. No policy
+                keeps anything from that one.
+        """
+        policies = self.policies()
+        compared = Compared()
+        cut_off = memory.unfinished if policies.protect else {}
+        to_read = [
+            one
+            for one in known
+            if needs_the_record(policies, self.target, one.row, one.answer)
+            or (one.answer is None and one.row.number in cut_off)
+        ]
+        read = dict(zip([one.row.number for one in to_read], self._read(to_read), strict=True))
+        for one in known:
+            answer = read.get(one.row.number, one.answer)
+            if isinstance(answer, RequestRefused):
+                compared.refused.append((one.row, one.apollo_id, answer))
+            elif isinstance(answer, ApolloError):
+                compared.failure = compared.failure or answer
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                if answer and one.row.number in cut_off and made_it(one.row, answer):
+                    compared.updates.append(self.compare_whole(replace(one, answer=answer)))
+                    continue
+                if answer is None and one.row.number in memory.same_match:
+                    one = self._without_match(one)
+                left = memory.left_at.get(one.row.number)
+                compared.updates.append(self._update(replace(one, answer=answer), policies, left))
+        return compared
+
+    def compare_whole(self, known: Known) -> Update:
+        """What a record needs that the row itself has made: no policy keeps anything from it."""
+        return self._update(known, Policies(), None)
+
+    def _without_match(self, known: Known) -> Known:
+        """The same without e-mail or domain, which no update need carry as long as it stands.
+
+        What somebody mended in Apollo stays, and an account's other values fit a bulk request.
+        """
+        values = {k: v for k, v in known.row.values.items() if k != self.target.match_field}
+        return replace(known, row=with_values(known.row, values=values))
+
+    def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
+        guarded = guard(policies, self.target, known.row, known.answer, left_at)
+        row = guarded.row
+        lists = self.directory.list_ids(self.target.kind) if row.lists and known.answer else {}
+        needed = changes(self.target, row, known.answer, lists)
+        outcome = Outcome.UPDATED
+        if guarded.protected:
+            self.note_protected(guarded.protected)
+            if not needed:
+                outcome = Outcome.SKIPPED
+        older = guarded.is_older
+        return Update(row, known.apollo_id, known.answer, needed, outcome, is_older=older)
+
+    def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
+        contacts = self.target.kind is ObjectKind.CONTACTS
+        ask = self.client.contact if contacts else self.client.account
+        return self.parallel.run([partial(ask, one.apollo_id) for one in known])

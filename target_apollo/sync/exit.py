@@ -1,0 +1,98 @@
+"""How a run can end, and the exit code that says so. Pure.
+
+====  ==========================================================================
+0     all went well, rejected records within the limit included
+1     too many rejected records, or an error
+2     wrong settings or credentials: nothing will change until somebody mends them
+3     Apollo's quota is used up: run again later, it goes on where it stopped
+128+  stopped by that signal
+====  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    InvalidJSONSchema,
+    InvalidRecord,
+    MapExpressionError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
+from singer_sdk.singerlib.exceptions import InvalidInputLine
+
+from target_apollo.apollo import (
+    ApolloError,
+    CredentialsRefused,
+    EndpointForbidden,
+    QuotaExhausted,
+)
+from target_apollo.config.settings import SettingsError
+from target_apollo.ledger import AnotherRunActive, LedgerError
+
+OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
+_SIGNALLED = 128
+#: What a bad record raises in the SDK; these end the run where `on_record_error` is ``fail``.
+RECORD_ERRORS = (
+    InvalidRecord,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+    MapExpressionError,
+)
+_MISCONFIGURED = (CredentialsRefused, EndpointForbidden, SettingsError, AnotherRunActive)
+
+
+class RunError(Exception):
+    """The run can't go on, for a reason that is neither Apollo's nor one record's."""
+
+    def __init__(self, sentence: str, *, exit_code: int = FAILED) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Exit code and, where it is not 0, the sentence that says why."""
+
+    exit_code: int
+    because: str = ""
+
+
+def ending_of(problem: BaseException | None, signal_number: int) -> Ending | None:
+    """How a run ends that was ended by an exception or a signal; None for a defect of this program.
+
+    Args:
+        problem: What ended the reading or writing; None where the input came to its end.
+        signal_number: The signal that came in, or 0.
+    """
+    if signal_number:
+        return Ending(_SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
+    if problem is None:
+        return Ending(OK)
+    if isinstance(problem, QuotaExhausted):
+        return Ending(OUT_OF_QUOTA, str(problem))
+    if isinstance(problem, _MISCONFIGURED):
+        return Ending(MISCONFIGURED, str(problem))
+    if isinstance(problem, ConfigValidationError):
+        return Ending(MISCONFIGURED, " ".join(problem.errors))
+    if isinstance(problem, RECORD_ERRORS):
+        said = str(problem.args[0] if problem.args else problem)
+        return Ending(FAILED, f"{said} (on_record_error is 'fail', so the run ended)")
+    if isinstance(problem, RunError):
+        return Ending(problem.exit_code, str(problem))
+    if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine, InvalidJSONSchema)):
+        return Ending(FAILED, str(problem))
+    return None
+
+
+def verdict(rejected_percent: float, limit: float, rejects_path: object) -> Ending:
+    """How a run ends whose input came to its end."""
+    if rejected_percent > limit:
+        return Ending(
+            FAILED,
+            f"{rejected_percent:.1f} % of the records were rejected, more than "
+            f"max_rejected_percent ({limit:g}); see {rejects_path}.",
+        )
+    return Ending(OK)

@@ -1,0 +1,130 @@
+"""Rejected records: kept in their file, counted, and some of them said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from singer_sdk.exceptions import InvalidRecord
+
+from target_apollo.config.settings import Settings
+from target_apollo.model.outcomes import Rejection
+from target_apollo.sync.counts import RunReport
+from target_apollo.sync.exit import RunError
+from target_apollo.sync.received import Received
+from target_apollo.sync.rejects_file import RejectsFile
+
+#: Rejected records that get a log line of their own, per reason; the file has them all.
+_LOGGED = 5
+
+
+class Rejecting:
+    """The rejects of one run.
+
+    Attributes:
+        file: Where they are kept; a dry run keeps none.
+        on_outcome: Told of each record that has got its outcome.
+    """
+
+    def __init__(
+        self, settings: Settings, run_id: str, report: RunReport, logger: logging.Logger
+    ) -> None:
+        self._settings = settings
+        self._report = report
+        self._logger = logger
+        self.file = RejectsFile(Path(settings.rejects_path), run_id)
+        self.on_outcome: Callable[[Received], None] = _take_no_note
+
+    def reject(self, received: Received, rejection: Rejection) -> None:
+        """Keeps a rejected record in the rejects file.
+
+        Raises:
+            InvalidRecord: `on_record_error` is ``fail``.
+            RunError: The file can't be written.
+        """
+        if self._settings.on_record_error == "fail":
+            raise InvalidRecord(
+                f"{received.stream} {received.key} ({rejection.reason.value}): {rejection.detail}",
+                {},
+            )
+        try:
+            if not self._settings.dry_run:
+                self.file.append(
+                    received.stream,
+                    received.schema,
+                    received.key_properties,
+                    received.record,
+                    rejection,
+                    received.former,
+                )
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+        self.on_outcome(received)
+        self._count(received.stream, received.key, rejection)
+
+    def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
+        """Keeps a line that is no Singer message.
+
+        Args:
+            line: The line, or the bytes of one that was too long to be held.
+
+        Raises:
+            RunError: The rejects file can't be written.
+        """
+        try:
+            if self._settings.dry_run:
+                pass
+            elif isinstance(line, int):
+                self.file.append_long_line(line, line_number, rejection)
+            else:
+                self.file.append_line(line, line_number, rejection)
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+        self._count("(no stream)", f"line {line_number}", rejection)
+
+    def keep(self) -> None:
+        """Puts the rejected records on disk.
+
+        Raises:
+            RunError: The rejects file can't be written.
+        """
+        try:
+            self.file.sync()
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+
+    @property
+    def place(self) -> str:
+        """Where it stands why records were rejected, for sentences."""
+        return "the log and the summary" if self._settings.dry_run else str(self.file.path)
+
+    def _count(self, stream: str, key: str, rejection: Rejection) -> None:
+        self._report.count_rejected(stream, rejection.reason)
+        seen = self._report.rejected[stream][rejection.reason]
+        if seen <= _LOGGED:
+            self._logger.warning(
+                "Rejected %s %s (%s): %s",
+                stream,
+                key,
+                rejection.reason.value,
+                rejection.detail,
+                extra={"stream": stream, "key": key, "reason": rejection.reason.value},
+            )
+        if seen == _LOGGED:
+            self._logger.warning(
+                "Further records of %s rejected as %s are in %s only.",
+                stream,
+                rejection.reason.value,
+                "the summary, by their number," if self._settings.dry_run else self.file.path,
+            )
+
+    def _unwritable(self, problem: OSError) -> RunError:
+        return RunError(
+            f"A rejected record could not be kept in {self.file.path} (setting rejects_path): "
+            f"{problem.strerror}. The run stopped so that no record is lost."
+        )
+
+
+def _take_no_note(received: Received) -> None:
+    """For a run whose input nobody shortens by what was written."""

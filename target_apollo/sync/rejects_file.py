@@ -1,0 +1,266 @@
+"""Rejected records as a Singer file, so that a target can read them again.
+
+The file holds customers' data: mode 0600 in a folder that only its owner may enter. Several runs
+may append to it, and a replay may put a shorter one in its place: lines are written in blocks of
+whole lines under the file's lock, and a block repeats the SCHEMAs it needs unless the file is just
+as this run left it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from target_apollo.files import locked, open_private, sync_folder
+from target_apollo.model.outcomes import Rejection
+
+#: Stream under which lines stand that could not be read as a Singer message.
+UNREADABLE_STREAM = "_unreadable"
+#: Property of a record that says why it was rejected.
+REJECT = "_reject"
+_UNREADABLE_SCHEMA = {
+    "properties": {
+        "line": {"type": "string"},
+        "line_number": {"type": "integer"},
+        "length": {"type": "integer"},
+    }
+}
+#: Bytes that are held until they are written, where nothing asks for them earlier.
+_HELD = 1 << 20
+
+
+@dataclass(frozen=True)
+class Former:
+    """What an earlier run said of a record that it rejected.
+
+    Attributes:
+        run_id: The run that rejected it last.
+        first_run_id: The run that read it from its source.
+        first_at: When that run rejected it, if that can be read.
+    """
+
+    attempts: int
+    run_id: str
+    first_run_id: str
+    first_at: datetime | None
+
+    @classmethod
+    def taken_from(cls, record: dict[str, Any]) -> Former | None:
+        """Takes ``_reject`` out of a record; None where it has none."""
+        if REJECT not in record:
+            return None
+        said = record.pop(REJECT)
+        said = said if isinstance(said, dict) else {}
+        attempts = said.get("attempts")
+        run_id = str(said.get("run_id", ""))
+        return cls(
+            attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
+            run_id=run_id,
+            first_run_id=str(said.get("first_run_id", run_id)),
+            first_at=_moment(said.get("first_at", said.get("at"))),
+        )
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What stays in ``_reject`` when the record is rejected again."""
+        at = None if self.first_at is None else self.first_at.isoformat(timespec="seconds")
+        return {"first_run_id": self.first_run_id, "first_at": at}
+
+
+class RejectsFile:
+    """Appends rejected records, each after the SCHEMA of its stream; made with the first one.
+
+    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; where it
+    was rejected before, also first_at and first_run_id.
+
+    Args:
+        path: The file, as the user knows it.
+        into: Where the lines are written instead, while a replay prepares the file's successor.
+    """
+
+    def __init__(self, path: Path, run_id: str, into: Path | None = None) -> None:
+        self.path = path
+        self._place = into or path
+        self._run_id = run_id
+        self._made = False
+        #: Stream, SCHEMA line and RECORD line of what is not written yet.
+        self._held: list[tuple[str, bytes, bytes]] = []
+        self._held_bytes = 0
+        #: SCHEMA line that stands last in the file, by stream.
+        self._written: dict[str, bytes] = {}
+        self._left_at: tuple[int, int, int] | None = None
+        self._schemas: dict[str, tuple[object, bytes]] = {}
+        # Taps hand on decimals.
+        self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+
+    def append(
+        self,
+        stream: str,
+        schema: Mapping[str, Any] | None,
+        key_properties: Sequence[str],
+        record: Mapping[str, Any],
+        rejection: Rejection,
+        former: Former | None = None,
+    ) -> None:
+        """Takes a record in and why it was rejected; `sync` puts it on disk.
+
+        Args:
+            schema: The stream's JSON schema as received; None where it had none yet.
+            record: The record as received.
+            former: What an earlier run said of it; its attempts are counted on.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        detail = rejection.detail
+        if rejection.said:
+            detail = f"{detail} Apollo's words: {rejection.said}"
+        attempts = rejection.attempts
+        if former is not None:
+            attempts = former.attempts + max(1, attempts)
+        reject = {
+            "reason": rejection.reason.value,
+            "detail": detail,
+            "status": rejection.status,
+            "endpoint": rejection.endpoint,
+            "attempts": attempts,
+            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "run_id": self._run_id,
+            **(former.kept if former is not None else {}),
+        }
+        line = self._line(
+            {"type": "RECORD", "stream": stream, "record": {**record, REJECT: reject}}
+        )
+        self._held.append((stream, self._schema_line(stream, schema, key_properties), line))
+        self._held_bytes += len(line)
+        if not self._made:
+            # A file that can't be made is met with the first reject, not with the last.
+            open_private(self._place).close()
+            sync_folder(self._place.parent)
+            self._made = True
+        if self._held_bytes > _HELD:
+            self.sync()
+
+    def append_line(self, line: bytes, line_number: int, rejection: Rejection) -> None:
+        """Keeps a line that is no Singer message, as a record of `UNREADABLE_STREAM`."""
+        text = line.decode("utf-8", "replace")
+        record = {"line": text, "line_number": line_number}
+        self.append(UNREADABLE_STREAM, _UNREADABLE_SCHEMA, (), record, rejection)
+
+    def append_long_line(self, length: int, line_number: int, rejection: Rejection) -> None:
+        """Keeps length and number of a line that was too long to be held."""
+        record = {"length": length, "line_number": line_number}
+        self.append(UNREADABLE_STREAM, _UNREADABLE_SCHEMA, (), record, rejection)
+
+    def sync(self) -> None:
+        """Puts on disk what was appended; a STATE that covers it may pass only afterwards.
+
+        Raises:
+            OSError: The file can't be written; nothing of it is, and a later call tries again.
+        """
+        if not self._held:
+            return
+        with locked(self._place) as file:
+            descriptor = file.fileno()
+            found = _signature(descriptor)
+            written = dict(self._written) if found == self._left_at else {}
+            block = [b"\n"] if _ends_in_half_a_line(file) else []
+            for stream, schema, line in self._held:
+                if written.get(stream) != schema:
+                    written[stream] = schema
+                    block.append(schema)
+                block.append(line)
+            try:
+                _write(descriptor, b"".join(block))
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, found[2])
+                raise
+            self._left_at = _signature(descriptor)
+        self._written = written
+        self._held = []
+        self._held_bytes = 0
+
+    def close(self) -> None:
+        """Puts on disk what was appended."""
+        self.sync()
+
+    def _schema_line(
+        self, stream: str, schema: Mapping[str, Any] | None, key_properties: Sequence[str]
+    ) -> bytes:
+        described = (schema, list(key_properties))
+        known = self._schemas.get(stream)
+        if known is not None and known[0] == described:
+            return known[1]
+        message = {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": _with_reject(schema or {"properties": {}}),
+            "key_properties": list(key_properties),
+        }
+        line = self._line(message)
+        self._schemas[stream] = (described, line)
+        return line
+
+    def _line(self, message: Mapping[str, Any]) -> bytes:
+        try:
+            return self._encoder.encode(message) + b"\n"
+        except UnicodeEncodeError:
+            # Half a surrogate pair, in Apollo's words or out of a stream map.
+            return self._encoder.encode(_storable(message)) + b"\n"
+
+
+def without_reject(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A stream's schema without the property that only the rejects file gives it."""
+    properties = {name: of for name, of in schema["properties"].items() if name != REJECT}
+    return {**schema, "properties": properties}
+
+
+def _with_reject(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Other targets check a record as it stands, and this schema lets no other property in.
+    if schema.get("additionalProperties") is not False:
+        return schema
+    return {**schema, "properties": {**schema.get("properties", {}), REJECT: {}}}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_storable(name): _storable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(inner) for inner in value]
+    return value
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    # Not through a buffer, which would write its rest after the file was cut back.
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _signature(descriptor: int) -> tuple[int, int, int]:
+    found = os.fstat(descriptor)
+    return (found.st_dev, found.st_ino, found.st_size)
+
+
+def _ends_in_half_a_line(file: BinaryIO) -> bool:
+    size = os.fstat(file.fileno()).st_size
+    return size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+
+
+def _moment(written: object) -> datetime | None:
+    if not isinstance(written, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,284 @@
+"""What the sinks of one run share: the client, the counts, the rejects, and the run's limits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from target_apollo.apollo import (
+    ApolloClient,
+    EndpointForbidden,
+    RequestRefused,
+    Transport,
+    Wait,
+)
+from target_apollo.config.credentials import auth_of
+from target_apollo.config.settings import Settings
+from target_apollo.ledger import Ledger, LedgerError
+from target_apollo.model.objects import ObjectType
+from target_apollo.model.outcomes import Outcome
+from target_apollo.reporting.plan import plan_sentences
+from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.counts import RunReport, summary_line, write_summary
+from target_apollo.sync.directory import Directory
+from target_apollo.sync.dry_run.dry_run import Rehearsal
+from target_apollo.sync.dry_run.sampling import Sampler
+from target_apollo.sync.duplicates import DuplicateAudit
+from target_apollo.sync.exit import RunError
+from target_apollo.sync.limits import WriteLimits
+from target_apollo.sync.notices import Saying
+from target_apollo.sync.pending_updates import Update
+from target_apollo.sync.received import Received
+from target_apollo.sync.rejects import Rejecting
+from target_apollo.sync.request_counter import Reckoner
+from target_apollo.sync.under_way import UnderWay
+from target_apollo.sync.update_routes import UpdateRoutes
+from target_apollo.target.progress import Position, scarcest
+
+_NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
+#: Records that must have an outcome before their share of rejects can stop a run.
+_ABORT_AFTER = 100
+
+
+class Run:
+    """One run from its first message to its summary."""
+
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+        self.settings = settings
+        self.logger = logger
+        self.run_id = uuid.uuid4().hex[:12]
+        self.stop = threading.Event()
+        self._wait: Wait | None = None
+        #: The record up to which STATE has passed.
+        self.state_at: int | None = None
+        self.report = RunReport(self.run_id)
+        self.limits = WriteLimits(settings.max_creates, settings.max_updates)
+        self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
+        self.saying = Saying(settings, self.report, logger)
+        self.parallel = Parallel(settings.parallel_requests, self.stop)
+        self.under_way = UnderWay()
+        self.transport = Transport(
+            api_url=settings.api_url,
+            auth=auth_of(settings, self.stop),
+            max_retries=settings.max_retries,
+            request_timeout_seconds=settings.request_timeout_seconds,
+            max_wait_seconds=settings.max_wait_seconds,
+            parallel_requests=settings.parallel_requests,
+            stop=self.stop,
+            on_wait=self._say_wait,
+            quota_share=settings.quota_share,
+            learns_limits=True,
+        )
+        self.rehearsal = Rehearsal(self.transport) if settings.dry_run else None
+        self.client = ApolloClient(self.rehearsal.transport if self.rehearsal else self.transport)
+        self._estimate: Mapping[str, Any] = {}
+        #: What the run came to; empty until it has ended.
+        self.summary: Mapping[str, Any] = {}
+        self.reckoner = Reckoner(
+            self.transport.standings, None if settings.dry_run else self.logger
+        )
+        quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
+        self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
+        # The parallel requests are as many as the settings allow; one more would be too many.
+        self.directory = Directory(
+            self.client, settings.custom_fields, logger, before_asking=self.under_way.finish
+        )
+        self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
+        self._sampler: Sampler | None = None
+        if self.rehearsal is not None and settings.sample_diffs:
+            self._sampler = Sampler(
+                settings.sample_diffs, self.rehearsal.show, self.directory.custom_labels
+            )
+
+    @cached_property
+    def connection(self) -> str:
+        """The Apollo team that is written to; asking for it proves the credentials.
+
+        ``GET /users/api_profile`` answers 401 to a wrong key, which ``/auth/health`` does not.
+
+        Raises:
+            ApolloError: The credentials are refused, or Apollo can't be reached.
+        """
+        try:
+            team = self.client.profile().team_id
+        except EndpointForbidden:
+            # A key that may not ask who it is can still be allowed to write.
+            team = "unknown"
+        except RequestRefused as refusal:
+            raise RunError(
+                f"There is no Apollo API at the address in the setting api_url: it answers "
+                f"{refusal.endpoint} with status {refusal.status}.",
+                exit_code=2,
+            ) from refusal
+        self.logger.info(
+            "Run %s writes to Apollo team %s at %s"
+            if self.rehearsal is None
+            else "Dry run %s plans for Apollo team %s at %s and writes nothing",
+            self.run_id,
+            team,
+            self.settings.api_url,
+            extra={"run_id": self.run_id, "team": team},
+        )
+        return team
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """The ledger, opened with the first flush; None where `ledger_url` is empty.
+
+        Raises:
+            RunError: It can't be opened.
+        """
+        if not self.settings.ledger_url:
+            return None
+        url = self.settings.ledger_url
+        try:
+            ledger = self.rehearsal.ledger(url) if self.rehearsal else Ledger.open(url)
+        except LedgerError as problem:
+            raise RunError(str(problem), exit_code=2) from problem
+        ledger.begin_run(
+            self.run_id,
+            self.connection,
+            [],
+            self.settings.mode.value,
+            self.report.started_at,
+        )
+        return ledger
+
+    @property
+    def advances_state(self) -> bool:
+        """Whether STATE passes: not where nothing is written, nor where only a part is read."""
+        return not self.settings.dry_run and self.settings.max_records is None
+
+    def settle(self, received: Received, outcome: Outcome) -> None:
+        """Counts the outcome of a record that was not rejected."""
+        self.settle_all([received], outcome)
+
+    def settle_all(self, received: Sequence[Received], outcome: Outcome) -> None:
+        """Counts the outcome of records that were not rejected."""
+        for one in received:
+            self.rejecting.on_outcome(one)
+        for stream, number in Counter([one.stream for one in received]).items():
+            self.report.count(stream, outcome, number)
+
+    def sample(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+        """Keeps some of the changes, where `sample_diffs` asks for them."""
+        if self._sampler is not None:
+            self._sampler.take(target, stream, updates)
+
+    def check_limits(self) -> None:
+        """Stops a run in which most records are bad, before it goes through a whole table.
+
+        Raises:
+            RunError: More than `abort_rejected_percent` of the records were rejected.
+        """
+        percent = self.report.rejected_percent
+        if self.report.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
+            raise RunError(
+                f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
+                f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
+                f"stopped. See {self.rejecting.place} for the reasons."
+            )
+
+    def position(self, received: int, part: float | None) -> Position:
+        """How far the run has come; for any thread.
+
+        Args:
+            received: Records read.
+            part: Part of the input that is read, where its size is known.
+
+        Raises:
+            RuntimeError: A stream's first record was counted at this very moment.
+        """
+        total = self.report.total
+        return Position(
+            read=received,
+            written=total(Outcome.CREATED) + total(Outcome.UPDATED),
+            without=sum(total(one) for one in _NOT_WRITTEN),
+            rejected=total(Outcome.REJECTED),
+            requests=sum(self.transport.counters.snapshot()["requests"].values()),
+            state_at=self.state_at,
+            scarcest=scarcest(self.transport.quota.snapshot()),
+            wait=self._wait,
+            part=part,
+        )
+
+    def close(self) -> None:
+        """Ends threads and connections."""
+        self.parallel.close()
+        several = self.rehearsal.team.several_accounts if self.rehearsal else {}
+        self.audit.finish(self.directory.several_accounts, several)
+        if self.rehearsal is not None:
+            self._estimate = self.rehearsal.estimate(
+                quota_share=self.settings.quota_share,
+                max_wait_seconds=self.settings.max_wait_seconds,
+                parallel_requests=self.settings.parallel_requests,
+            )
+            self.rehearsal.close()
+        self.transport.close()
+
+    def _close_ledger(self, summary: Mapping[str, Any]) -> None:
+        ledger = self.__dict__.get("ledger")
+        if ledger is None:
+            return
+        try:
+            ledger.finish_run(
+                self.run_id, summary["records"], summary["exit_code"], summary["ended_because"]
+            )
+            ledger.close()
+        except LedgerError as problem:
+            self.logger.error("The end of the run is not in the ledger: %s", problem)
+
+    def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
+        """Writes the summary, as a log line and to `summary_path`."""
+        api = {
+            **self.transport.counters.snapshot(),
+            "quota": self.transport.quota.snapshot(),
+            "closed": self.update_routes.closed,
+        }
+        summary = self.report.summary(
+            received=received, exit_code=exit_code, ended_because=ended_because, api=api
+        )
+        summary |= {
+            "team": self.__dict__.get("connection"),
+            "mode": self.settings.mode.value,
+            "dry_run": self.settings.dry_run,
+            "max_records": self.settings.max_records,
+            "estimate": self._estimate or {"requests": self.reckoner.requests},
+        }
+        if self._sampler is not None:
+            summary["diffs"] = self._sampler.diffs
+        self.summary = summary
+        path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
+        self._close_ledger(summary)
+        level = logging.INFO if exit_code == 0 else logging.ERROR
+        if self.settings.dry_run:
+            for sentence in plan_sentences(summary):
+                self.logger.info("Plan: %s", sentence)
+        logged = {name: value for name, value in summary.items() if name != "diffs"}
+        self.logger.log(level, "%s", summary_line(summary), extra={"summary": logged})
+        try:
+            write_summary(path, summary)
+        except OSError as problem:
+            self.logger.error(
+                "The summary could not be written to %s (setting summary_path): %s",
+                path,
+                problem.strerror,
+            )
+        return summary
+
+    def _say_wait(self, wait: Wait) -> None:
+        self._wait = wait
+        self.logger.info(
+            "Waiting %.1f s until %s before %s: %s",
+            wait.seconds,
+            wait.until.isoformat(timespec="seconds"),
+            wait.endpoint,
+            wait.reason.value,
+            extra={"endpoint": wait.endpoint, "seconds": wait.seconds},
+        )

@@ -1,0 +1,135 @@
+"""Which endpoint gets which part of an update, so that a flush takes the fewest requests. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from target_apollo.apollo import endpoints
+from target_apollo.model.compare import emptied_unseen, not_taken
+from target_apollo.model.objects import Compare, Field, Json, ObjectType
+from target_apollo.model.rows import Row
+from target_apollo.sync.changes import CUSTOM_FIELDS, Changes, single_update, without_held
+
+_OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STAGES
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is still to be sent of one update, in the order of sending.
+
+    Attributes:
+        single: Body for PATCH or PUT.
+        bulk: Attributes for bulk_update.
+        stage: Id for update_stages.
+        rest: Body for PATCH or PUT once bulk_update has shown what the record holds.
+        owner: Id for update_owners, where bulk_update is out of reach.
+        lists: Names of lists to add the record to.
+        lost: Fields that only an endpoint out of reach would take.
+    """
+
+    single: Json = field(default_factory=dict)
+    bulk: Json = field(default_factory=dict)
+    stage: str | None = None
+    rest: Json = field(default_factory=dict)
+    owner: str | None = None
+    lists: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.single or self.bulk or self.stage or self.rest or self.owner or self.lists)
+
+
+def individually(changes: Changes) -> Parts:
+    """One request a record; bulk_update for what that does not take."""
+    return Parts(single=changes.update, bulk=changes.bulk, lists=changes.lists)
+
+
+def in_bulk(target: ObjectType, changes: Changes, before: Json | None) -> Parts:
+    """bulk_update for all that it takes, update_stages for the stage.
+
+    A record that needs a request of its own anyway gets everything in that. Whether it does may be
+    open, where `before` (the record as it was answered, if it was) does not show a field: then what
+    bulk_update answers decides.
+    """
+    bulk, rest, stage = dict(changes.bulk), dict[str, object](), None
+    for key, value in changes.update.items():
+        place = _place(target, key)
+        if key == CUSTOM_FIELDS and isinstance(value, dict):
+            if target.bulk_shows or all(value.values()):
+                bulk[key] = value
+            else:
+                rest[key] = value
+        elif place is not None and place.grouped == _STAGES and isinstance(value, str):
+            stage = value
+        elif place is not None and place.bulk and (value or (target.bulk_shows and value == "")):
+            # Only an answer that shows the field tells that it was emptied, and what null does in
+            # bulk_update is not documented.
+            bulk[place.bulk] = value
+        else:
+            rest[key] = value
+    if rest and (not bulk or any(_is_due(target, key, before) for key in rest)):
+        return individually(changes)
+    return Parts(bulk=bulk, stage=stage, rest=rest, lists=changes.lists)
+
+
+def _place(target: ObjectType, key: str) -> Field | None:
+    return next((place for place in target.fields.values() if place.update == key), None)
+
+
+def _is_due(target: ObjectType, key: str, before: Json | None) -> bool:
+    """Whether a PATCH is due for a field whatever bulk_update answers."""
+    place = _place(target, key)
+    if place is None or not target.bulk_shows or place.compare is Compare.BLIND:
+        return True
+    # What is among the changes although the record was shown does differ.
+    return before is not None and (place.read or "phone_numbers") in before
+
+
+def after_bulk(
+    target: ObjectType, row: Row, parts: Parts, before: Json | None, after: Json
+) -> tuple[Parts, tuple[str, ...]]:
+    """What is left of an update that bulk_update has answered, and what it did not take for good.
+
+    A field that the answer shows not to be taken, or that it does not show to be emptied, goes
+    once more with PATCH or PUT, whose answer decides, as far as they take it.
+    """
+    refuted = not_taken(target, row, parts.bulk, after, before)
+    doubted = {*refuted, *emptied_unseen(target, row, parts.bulk, after)}
+    rest = {
+        **without_held(target, row, parts.rest, after),
+        **single_update(target, row, doubted),
+    }
+    missed = tuple(
+        name for name in refuted if name in target.fields and not target.fields[name].update
+    )
+    stage = None if parts.stage == after.get("contact_stage_id") else parts.stage
+    return replace(parts, bulk={}, stage=stage, rest=rest), missed
+
+
+def empties(parts: Parts) -> bool:
+    """Whether a part for bulk_update empties a field."""
+    custom = parts.bulk.get(CUSTOM_FIELDS)
+    values = [*parts.bulk.values(), *(custom.values() if isinstance(custom, dict) else ())]
+    return "" in values or None in values
+
+
+def without_bulk(target: ObjectType, parts: Parts) -> Parts:
+    """The same without bulk_update: PATCH or PUT, update_owners for a contact's owner."""
+    rest, lost, owner = dict(parts.rest), list(parts.lost), parts.owner
+    for key, value in parts.bulk.items():
+        place = next((one for one in target.fields.values() if one.bulk == key), None)
+        if place is None:
+            rest[key] = value
+        elif place.update:
+            rest[place.update] = value
+        elif place.grouped == _OWNERS and isinstance(value, str):
+            owner = value
+        else:
+            lost.append(place.name)
+    return replace(parts, bulk={}, rest=rest, owner=owner, lost=tuple(lost))
+
+
+def without_stages(parts: Parts) -> Parts:
+    """The same without update_stages: PATCH carries the stage."""
+    rest = {**parts.rest, "contact_stage_id": parts.stage} if parts.stage else parts.rest
+    return replace(parts, stage=None, rest=rest)

@@ -1,0 +1,1 @@
+"""The Singer target: SDK class, sinks, input, STATE, process."""

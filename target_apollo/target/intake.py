@@ -1,0 +1,99 @@
+"""What comes to no sink: lines that are no messages, and records that are rejected or left out.
+
+The row of what is turned away may well be in its table, so that none of the rows that did not come
+counts as gone any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from singer_sdk.singerlib.exceptions import InvalidInputLine
+
+from target_apollo.model.outcomes import Outcome, Reason, Rejection
+from target_apollo.sync.received import Received
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.run import Run
+from target_apollo.target.line_source import too_long
+from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.state import Checkpoint
+
+
+class TurnedAway:
+    """Sees to it that all which comes to no sink has its outcome.
+
+    Args:
+        sinks: All sinks that there are at the moment.
+    """
+
+    def __init__(
+        self, run: Run, checkpoint: Checkpoint, sinks: Callable[[], Iterable[ApolloSink]]
+    ) -> None:
+        self._run = run
+        self._checkpoint = checkpoint
+        self._sinks = sinks
+
+    def reject(self, received: Received, rejection: Rejection) -> None:
+        """Rejects a record that no sink has taken.
+
+        Raises:
+            InvalidRecord: `on_record_error` is ``fail``.
+            RunError: Too many are bad, or the rejects file can't be written.
+        """
+        self._miss(self._sinks())
+        self._run.rejecting.reject(received, rejection)
+        self._run.check_limits()
+
+    def reject_line(self, line: bytes, line_number: int, problem: str) -> None:
+        """Rejects a line that is no Singer message.
+
+        Args:
+            problem: What it is instead, for ``Line 3 (20 bytes) is …``.
+
+        Raises:
+            InvalidInputLine: `on_record_error` is ``fail``.
+            RunError: Too many are bad, or the rejects file can't be written.
+        """
+        sentence = f"Line {line_number} ({len(line)} bytes) is {problem}"
+        self._reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
+
+    def reject_long_line(self, length: int, line_number: int) -> None:
+        """Rejects a line that was skipped, of so many bytes; raises as `reject_line`."""
+        sentence = f"Line {line_number} ({length} bytes) is {too_long()}"
+        self._reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
+
+    def _reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
+        if self._run.settings.on_record_error == "fail":
+            raise InvalidInputLine(f"{rejection.detail}.")
+        self._checkpoint.next_record()
+        self._miss(self._sinks())
+        self._run.rejecting.reject_line(line, line_number, rejection)
+        self._run.check_limits()
+
+    def comes_back(self, received: Received) -> bool:
+        """Whether a record was rejected before and can't fare better now; it is left out then.
+
+        That is so of lines that were no messages, and of what this very run has rejected.
+        """
+        if received.stream == UNREADABLE_STREAM:
+            self._run.saying.unreadable_again()
+        elif received.former is not None and received.former.run_id == self._run.run_id:
+            self._run.saying.own_rejects()
+        else:
+            return False
+        self._run.settle(received, Outcome.SKIPPED)
+        return True
+
+    def leave_out(self, received: Received, sinks: Iterable[ApolloSink]) -> None:
+        """Counts a record that a stream map leaves out; its table holds it all the same.
+
+        Args:
+            sinks: Those to which it would have come.
+        """
+        self._miss(sinks)
+        self._run.settle(received, Outcome.SKIPPED)
+
+    @staticmethod
+    def _miss(sinks: Iterable[ApolloSink]) -> None:
+        for sink in sinks:
+            sink.is_unsure_of_keys()

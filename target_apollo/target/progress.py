@@ -1,0 +1,196 @@
+"""How far a run has come: a live line on a terminal, a line every half minute in a log.
+
+A thread of its own looks at the counts, so that it speaks also while a long flush is under way or
+the run waits for Apollo's quota.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TextIO
+
+from target_apollo.apollo import Wait
+from target_apollo.target.live_line import LiveLine, is_live
+
+#: Between two lines in a log.
+LOG_EVERY_SECONDS = 30.0
+#: Between two drawings of the live line.
+DRAW_EVERY_SECONDS = 0.25
+_RATE_OVER_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Scarcest:
+    """The rate window with the smallest part left, as Apollo's last answers told."""
+
+    endpoint: str
+    window: str
+    left: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        read: Records read; written: created or updated; without: came to their end without a write.
+        settled: Records with an outcome.
+        state_at: The record up to which STATE has passed; None before the first.
+        part: Part of the input that is read, 0 to 1; None where its size is not known.
+    """
+
+    read: int
+    written: int
+    without: int
+    rejected: int
+    requests: int
+    state_at: int | None = None
+    scarcest: Scarcest | None = None
+    wait: Wait | None = None
+    part: float | None = None
+
+    @property
+    def settled(self) -> int:
+        """Records with an outcome."""
+        return self.written + self.without + self.rejected
+
+
+def scarcest(quota: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Scarcest | None:
+    """The scarcest window of what `api.Quota` tells: endpoint -> window -> limit, usage, left."""
+    found = [
+        Scarcest(endpoint, name, left, limit)
+        for endpoint, windows in quota.items()
+        for name, window in windows.items()
+        if (left := window["left"]) is not None and (limit := window["limit"])
+    ]
+    return min(found, key=lambda one: one.left / one.limit, default=None)
+
+
+def texts(position: Position, rate: float | None, eta: float | None) -> list[str]:
+    """The parts of a line about a run, the most telling first.
+
+    Args:
+        rate: Records that got their outcome, a second.
+        eta: Seconds until the input is read.
+    """
+    found = [f"read {position.read:,}", f"written {position.written:,}"]
+    if position.without:
+        found.append(f"no change {position.without:,}")
+    found += [f"rejected {position.rejected:,}", f"requests {position.requests:,}"]
+    if position.wait is not None and position.wait.until > datetime.now(timezone.utc):
+        found.append(f"waiting until {position.wait.until:%H:%M:%S} UTC ({position.wait.endpoint})")
+    if rate is not None:
+        found.append(f"{rate:,.0f} records/s")
+    if position.part is not None:
+        found.append(f"{position.part:.0%} of the input")
+    if eta is not None:
+        minutes, seconds = divmod(round(eta), 60)
+        found.append(f"{minutes}:{seconds:02d} to go")
+    scarce = position.scarcest
+    if scarce is not None:
+        found.append(
+            f"{scarce.left:,} of {scarce.limit:,} left this {scarce.window} for {scarce.endpoint}"
+        )
+    return found
+
+
+class Progress:
+    """Tells of a run while it lasts, from `start` to `stop`.
+
+    Args:
+        look: Where the run stands; called in another thread than the run's.
+        stream: Where the live line goes if that is a terminal; standard error where it is None.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Position],
+        logger: logging.Logger,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._look = look
+        self._logger = logger
+        self._stream = stream
+        self._line: LiveLine | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._began = 0.0
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def start(self) -> None:
+        """Begins to tell."""
+        stream = self._stream or sys.stderr
+        self._began = time.monotonic()
+        self._seen.append((self._began, 0))
+        if is_live(stream, os.environ):
+            self._line = LiveLine(stream)
+            self._line.attach(logging.getLogger(), self._logger)
+        self._thread = threading.Thread(target=self._tell, name="progress", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it, and takes the live line away; a second call does nothing."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._line is not None:
+            self._line.detach()
+            self._line = None
+
+    def make_way(self) -> None:
+        """Clears the live line for what is written to the terminal past the log."""
+        if self._line is not None:
+            self._line.clear()
+
+    def _tell(self) -> None:
+        every = LOG_EVERY_SECONDS if self._line is None else DRAW_EVERY_SECONDS
+        while not self._ended.wait(every):
+            try:
+                position = self._look()
+            except RuntimeError:
+                # A count of a new stream was added while it was looked at; the next look is soon.
+                continue
+            parts = texts(position, self._rate(position.settled), self._eta(position.part))
+            if self._line is not None:
+                self._line.draw(", ".join(parts))
+            else:
+                self._log(position, parts)
+
+    def _log(self, position: Position, parts: list[str]) -> None:
+        if position.state_at is not None:
+            parts.append(f"STATE passed up to record {position.state_at:,}")
+        self._logger.info(
+            "Progress: %s",
+            ", ".join(parts),
+            extra={
+                "read": position.read,
+                "written": position.written,
+                "no_change": position.without,
+                "rejected": position.rejected,
+                "requests": position.requests,
+                "state_at": position.state_at,
+            },
+        )
+
+    def _rate(self, settled: int) -> float | None:
+        now = time.monotonic()
+        self._seen.append((now, settled))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _RATE_OVER_SECONDS:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (settled - before) / (now - since) if settled and now > since else None
+
+    def _eta(self, part: float | None) -> float | None:
+        if part is None or not 0 < part < 1:
+            return None
+        return (time.monotonic() - self._began) * (1 - part) / part
