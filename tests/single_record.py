@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.changes import Changes, changes
+from target_apollo.sync.plan import Changes, changes
 
 both = pytest.mark.parametrize("target", [CONTACT, ACCOUNT], ids=lambda target: target.kind.value)
 LISTS = {"A": "1" * 24, "B": "2" * 24, "C": "3" * 24}

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.changes import Changes, changes, left_to_write
-from target_apollo.sync.plan import CreateRequest, create_item
+from target_apollo.sync.plan import Changes, CreateRequest, changes, create_item, left_to_write
 from tests.single_record import (
     CUSTOM,
     LISTS,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo.target.collecting import collect_rarely
+from target_apollo.target.process import collect_rarely
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from target_apollo.cli import COMMANDS
-from target_apollo.cli.completion import SHELLS, Completion, completion_script
+from target_apollo.cli import COMMANDS, SHELLS, Completion, completion_script
 
 PROGRAM = "apollo-sync"
 IN_BASH = """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from target_apollo.model.compare import not_taken
 from target_apollo.model.objects import CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.sync.changes import changes
+from target_apollo.sync.plan import changes
 from tests.single_record import CUSTOM, LISTS, both, carry_out, contact, new_record, rows
 
 quick = settings(deadline=None, max_examples=20)

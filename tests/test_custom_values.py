@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import CustomField
-from target_apollo.model.custom_values import Normalise, normaliser_of
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.values import Normalise, normaliser_of
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import Standing, Window, Windows, standings_of
-from target_apollo.apollo.estimating import forecast, schedule
-from target_apollo.apollo.rate_windows import EndpointPace
+from target_apollo.apollo.rate_windows import EndpointPace, forecast, schedule
 from target_apollo.sandbox.windows import Limits
 from tests.api import simulated_apollo
 from tests.api.simulated_apollo import SimulatedApollo, Trip

@@ -4,8 +4,7 @@ import pytest
 
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Row
-from target_apollo.sync.flush import Flush, flush_size
-from target_apollo.sync.received import Received
+from target_apollo.sync.batch import Flush, Received, flush_size
 
 
 def received(number: int) -> Received:

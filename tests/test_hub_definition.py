@@ -11,7 +11,7 @@ import yaml
 
 from docs.tools.hub_definition import FOLDER, extractor, hub_definitions, loader, mapper
 from target_apollo.mapper.mapper import MapApolloLeads
-from target_apollo.tap import settings as results_settings
+from target_apollo.tap import tap as results_settings
 from target_apollo.tap.tap import TapApolloSync
 from target_apollo.target.target import TargetApollo
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.model.moments import moment
+from target_apollo.model.values import moment
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 

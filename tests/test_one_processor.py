@@ -9,9 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from target_apollo.sync import one_processor
-from target_apollo.sync.concurrency import Parallel
-from target_apollo.sync.one_processor import OneProcessor
+from target_apollo.sync import concurrency
+from target_apollo.sync.concurrency import OneProcessor, Parallel
 
 T = TypeVar("T")
 linux = sys.platform == "linux"
@@ -58,11 +57,11 @@ def test_the_thread_that_gathers_is_free_again_after_the_last_call(
 def test_threads_follow_the_one_that_gathers_them_to_another_processor(
     gathering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(one_processor, "_STAY_SECONDS", -1.0)
+    monkeypatch.setattr(concurrency, "_STAY_SECONDS", -1.0)
     parallel = Parallel(1, threading.Event())
     for place in sorted(mine())[:2]:
         # The kernel moves threads when it likes to.
-        monkeypatch.setattr(one_processor, "_this_processor", lambda place=place: place)
+        monkeypatch.setattr(concurrency, "_this_processor", lambda place=place: place)
         assert done_in(gathering, lambda: parallel.run([mine])) == [{place}]
 
 
@@ -110,7 +109,7 @@ def test_what_the_kernel_says_in_another_form_ends_no_run(
     def unreadable() -> int:
         raise IndexError
 
-    monkeypatch.setattr(one_processor, "_this_processor", unreadable)
+    monkeypatch.setattr(concurrency, "_this_processor", unreadable)
     parallel = Parallel(1, threading.Event())
     before = done_in(gathering, mine)
     assert done_in(gathering, lambda: parallel.run([mine])) == [before]

@@ -7,8 +7,7 @@ import pytest
 
 from target_apollo.apollo import RunStopped
 from target_apollo.sync import concurrency as parallel
-from target_apollo.sync.concurrency import Parallel
-from target_apollo.sync.under_way import finish
+from target_apollo.sync.concurrency import Parallel, finish
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0

@@ -7,7 +7,7 @@ import pytest
 from target_apollo.model.compare import not_taken
 from target_apollo.model.objects import CONTACT, Json
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.changes import changes
+from target_apollo.sync.plan import changes
 from tests.single_record import contact, needed_by
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.model.moments import moment
 from target_apollo.model.objects import ACCOUNT, CONTACT, LABEL_NAMES, OBJECTS, Json, ObjectType
 from target_apollo.model.policies import (
     ALL_OTHERS,
@@ -15,6 +14,7 @@ from target_apollo.model.policies import (
     unknown_names,
 )
 from target_apollo.model.rows import Row
+from target_apollo.model.values import moment
 
 SCORE = "60c39ed82bd02f01154c470a"
 FIELDS = ("first_name", "last_name", "title", "organization_name", "mobile_phone", "website_url")

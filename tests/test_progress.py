@@ -10,9 +10,16 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from target_apollo.apollo import Wait, WaitReason
-from target_apollo.target.live_line import LiveLine, is_live
-from target_apollo.target.progress import Position, Progress, Scarcest, scarcest, texts
 from target_apollo.target import progress
+from target_apollo.target.progress import (
+    LiveLine,
+    Position,
+    Progress,
+    Scarcest,
+    is_live,
+    scarcest,
+    texts,
+)
 
 QUOTA = {
     "GET /fields": {

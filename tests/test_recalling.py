@@ -14,18 +14,19 @@ from target_apollo.ledger import Link, LinkStatus, match_hash, source_key
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.memory import Memory, Strayed
 from target_apollo.sync.recall import (
     CutOff,
+    Memory,
     Sorted,
     Sorter,
+    Strayed,
     all_open,
     deleted_links,
     left_to_others,
+    payload_hash_of,
     shared_ids,
 )
 from target_apollo.sync.rejects_file import Former
-from target_apollo.sync.row_keys import payload_hash_of
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 ADA_ID, BOB_ID = "a" * 24, "b" * 24

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.target.sinks import ApolloSink
-from target_apollo.target.straight import METADATA
-from target_apollo.target.target import TargetApollo
+from target_apollo.target.target import METADATA, TargetApollo
 
 quick = settings(deadline=None, max_examples=25)
 

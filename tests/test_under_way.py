@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.sync.under_way import Flow, UnderWay, finish
+from target_apollo.sync.concurrency import Flow, UnderWay, finish
 
 SINK, OTHER_SINK = object(), object()
 

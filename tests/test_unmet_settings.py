@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from target_apollo.config.settings import Settings
-from target_apollo.sync.unmet_settings import unmet_settings
+from target_apollo.sync.notices import unmet_settings
 from tests.test_settings import config
 
 CONTACTS = [{"id": {}, "title": {}}]

@@ -15,8 +15,8 @@ from target_apollo.apollo import (
     Windows,
 )
 from target_apollo.model.objects import ACCOUNT, CONTACT
-from target_apollo.sync.update_method import UpdateMethod, goes_in_bulk, requests_left
-from target_apollo.sync.update_routes import UpdateRoutes, closes
+from target_apollo.sync.bulk_requests import UpdateRoutes, closes
+from target_apollo.sync.update_plan import UpdateMethod, goes_in_bulk, requests_left
 
 AUTO, BULK, INDIVIDUAL = UpdateMethod.AUTO, UpdateMethod.BULK, UpdateMethod.INDIVIDUAL
 counts = st.integers(0, 2000)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sync.vanished import TAP_STARTS_WITHIN, began_earlier
+from target_apollo.sync.deletions import TAP_STARTS_WITHIN, began_earlier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 STARTED = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from target_apollo.mapper.mapper import MapApolloLeads
-from target_apollo.tap import settings as results_settings
+from target_apollo.tap import tap as results_settings
 from target_apollo.tap.tap import TapApolloSync
 from target_apollo.target.target import TargetApollo
 

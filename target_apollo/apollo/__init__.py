@@ -4,9 +4,8 @@ Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
 from target_apollo.apollo.auth import ApiKeyAuth, Refreshes
-from target_apollo.apollo.bodies import JSON
 from target_apollo.apollo.client import MAX_BULK, ApolloClient
-from target_apollo.apollo.counters import Counters
+from target_apollo.apollo.decoding import JSON
 from target_apollo.apollo.endpoints import ENDPOINTS, Access, access_to, endpoints_of
 from target_apollo.apollo.errors import (
     AnswerLost,
@@ -21,15 +20,13 @@ from target_apollo.apollo.errors import (
     RunStopped,
 )
 from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
-from target_apollo.apollo.oauth import TokenEndpoint
-from target_apollo.apollo.oauth_part import OAuth
+from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import Standing, standings_of
-from target_apollo.apollo.retry_after import parse_retry_after
+from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Answer, Request, Sends, Transport
 from target_apollo.apollo.urls import check_api_url
-from target_apollo.apollo.waits import Wait, WaitReason
 
 __all__ = [
     "ENDPOINTS",

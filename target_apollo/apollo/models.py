@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_apollo.apollo.bodies import JSON
+    from target_apollo.apollo.decoding import JSON
 
 
 @dataclass(frozen=True)

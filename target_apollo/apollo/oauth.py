@@ -2,10 +2,15 @@
 
 Form-encoded, with the client's credentials in the body, as Apollo's page for partners shows. How it
 refuses is not documented; the error codes understood here are those of RFC 6749, section 5.2.
+
+OAuth 2.0 instead of a key: a bearer token that renews itself before it ends and after a 401.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,7 +19,7 @@ from urllib.parse import urlencode
 import backoff
 from requests.auth import AuthBase
 
-from target_apollo.apollo.bodies import decode_body
+from target_apollo.apollo.decoding import decode_body
 from target_apollo.apollo.errors import (
     ApolloError,
     CredentialsRefused,
@@ -23,8 +28,8 @@ from target_apollo.apollo.errors import (
     RunStopped,
 )
 from target_apollo.apollo.http import Exchange, Lost, Reply
-from target_apollo.apollo.retry_after import parse_http_date, parse_retry_after
-from target_apollo.apollo.token_store import TOKEN_ENDPOINT
+from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
+from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
@@ -33,10 +38,17 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
+    from target_apollo.apollo.token_store import TokenFile
+
+
 _TRIES = 3
+
 _BACKOFF_SECONDS = 0.5
+
 _RATE_LIMIT_SECONDS = 60.0
+
 _LONGEST_LIFE_SECONDS = 1e9
+
 _FORM = "application/x-www-form-urlencoded"
 # OAuth's error code -> the setting to mend.
 _TO_MEND = {
@@ -202,3 +214,97 @@ def _object(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+_log = logging.getLogger(__name__)
+
+_HEADER, _SCHEME = "Authorization", "Bearer "
+
+
+class OAuth(AuthBase):
+    """A bearer token for all threads of a run, and for all runs that share its token file.
+
+    The token file knows newer tokens than the settings do: `refresh_token` is only spent where the
+    file has no pair that goes back to it. `stop` ends the wait for another process that renews.
+    """
+
+    def __init__(
+        self,
+        *,
+        login: Login,
+        endpoint: TokenEndpoint,
+        token_file: TokenFile,
+        refresh_token: str | None,
+        stop: threading.Event,
+    ) -> None:
+        self._login = login
+        self._endpoint = endpoint
+        self._file = token_file
+        self._refresh_token = refresh_token
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._tokens: TokenPair | None = None
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Put the access token on a request, a new one if the old one is about to end.
+
+        Raises an `ApolloError` where no token can be had.
+        """
+        tokens = self._tokens
+        if tokens is None or tokens.is_due(time.time()):
+            tokens = self._renewed(refused=None)
+        r.headers[_HEADER] = _SCHEME + tokens.access_token
+        return r
+
+    def refresh(self, refused: PreparedRequest) -> bool:
+        """Replace the access token that a refused request carried; return True, or raise.
+
+        Raises an `ApolloError` where no other token can be had.
+        """
+        self._renewed(refused=str(refused.headers.get(_HEADER, "")).removeprefix(_SCHEME))
+        return True
+
+    def __repr__(self) -> str:
+        return "OAuth(…)"
+
+    def _renewed(self, refused: str | None) -> TokenPair:
+        """Return a pair that is not due and whose access token is not the refused one."""
+
+        def good(tokens: TokenPair) -> bool:
+            return tokens.access_token != refused and not tokens.is_due(time.time())
+
+        with self._lock:
+            if self._tokens is not None and good(self._tokens):
+                return self._tokens
+            found = self._file.find(self._login)
+            if found is None or not good(found[1]):
+                with self._file.locked(self._stop):
+                    # Whoever had the lock before may have renewed: spending is for the first only.
+                    found = self._file.find(self._login)
+                    if found is None or not good(found[1]):
+                        found = self._spend(found)
+            self._tokens = found[1]
+            return self._tokens
+
+    def _spend(self, kept: tuple[Login, TokenPair] | None) -> tuple[Login, TokenPair]:
+        login, refresh_token = self._login, self._refresh_token
+        if kept is not None:
+            login, refresh_token = kept[0], kept[1].refresh_token
+        if refresh_token is None:
+            raise CredentialsRefused(TOKEN_ENDPOINT, setting="refresh_token")
+        with self._file.successor() as successor:
+            tokens = pair_of(self._endpoint.refresh(refresh_token), refresh_token)
+            successor.keep(login, tokens)
+        _log.info("Renewed the OAuth access token; the new pair is in %s.", self._file.path)
+        return login, tokens
+
+
+def pair_of(grant: Grant, refresh_token: str) -> TokenPair:
+    """Return a grant as a pair that is obtained now; `refresh_token` where it brings none."""
+    now = time.time()
+    return TokenPair(
+        access_token=grant.access_token,
+        refresh_token=grant.refresh_token or refresh_token,
+        obtained_at=now,
+        expires_at=None if grant.expires_in is None else now + grant.expires_in,
+    )

@@ -3,19 +3,33 @@
 Apollo counts per team and endpoint in three fixed windows at once and tells the state of each in
 the headers of every answer after authentication (`x-rate-limit-minute`, `x-minute-usage`,
 `x-minute-requests-left`, likewise `hourly` and `24-hour`). An unlimited window has an empty limit.
+
+The usage statistics of POST /usage_stats/api_usage_stats, by endpoint.
+
+Its keys are JSON arrays written as text, `["api/v1/contacts", "search"]`: controller and action,
+which together are the entry of a key's list. The numbers of one window need not add up; each is
+kept as said.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from target_apollo.apollo.endpoints import endpoints_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_apollo.apollo.decoding import JSON
+
+
 _HEADER_NAMES = {"minute": "minute", "hour": "hourly", "day": "24-hour"}
+
 SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
+
 WINDOW_SECONDS = (SECONDS["minute"], SECONDS["hour"], SECONDS["day"])
 
 
@@ -106,3 +120,38 @@ class Quota:
         """Return plain values: endpoint -> minute, hour, day -> limit, usage, left."""
         with self._lock:
             return {endpoint: asdict(windows) for endpoint, windows in self._seen.items()}
+
+
+def read_usage(body: JSON) -> dict[str, Windows]:
+    """Return the windows per endpoint label, or per "controller/action" of others."""
+    usage: dict[str, Windows] = {}
+    for key, said in body.items():
+        if isinstance(said, dict):
+            entry = _entry(key)
+            windows = Windows(
+                minute=_window(said.get("minute")),
+                hour=_window(said.get("hour")),
+                day=_window(said.get("day")),
+            )
+            usage.update(dict.fromkeys(endpoints_of(entry) or (entry,), windows))
+    return usage
+
+
+def _entry(key: str) -> str:
+    try:
+        parts = json.loads(key)
+    except ValueError:
+        return key
+    is_pair = isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+    return "/".join(parts) if is_pair else key
+
+
+def _window(said: object) -> Window:
+    if not isinstance(said, dict):
+        return Window()
+    limit, usage, left = (said.get(name) for name in ("limit", "consumed", "left_over"))
+    return Window(limit=_whole_number(limit), usage=_whole_number(usage), left=_whole_number(left))
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

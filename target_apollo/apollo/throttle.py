@@ -1,22 +1,266 @@
-"""When a request may go out: after a 429's wait, within the quota, and never after a stop."""
+"""When a request may go out: after a 429's wait, within the quota, and never after a stop.
+
+The paces of all endpoints, shared by the threads of a transport.
+
+Waiting: why, how long, and together.
+
+A 429 closes the gate of its endpoint for every thread, so that parallel requests wait for the same
+moment instead of each running into a 429 of its own.
+
+How long a 429 asks to wait.
+
+What a run's requests came to.
+"""
 
 from __future__ import annotations
 
+import enum
+import math
+import re
+import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
+from target_apollo.apollo.endpoints import access_to
 from target_apollo.apollo.errors import QuotaExhausted, RunStopped
-from target_apollo.apollo.rate_windows import Slot
-from target_apollo.apollo.waits import Gates, Wait, WaitReason
+from target_apollo.apollo.quota import SECONDS
+from target_apollo.apollo.rate_windows import EndpointPace, Slot, Standing, Until
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from target_apollo.apollo.counters import Counters
-    from target_apollo.apollo.pacer import Pacer
+    from target_apollo.apollo.quota import Windows
+
+
+# How long a thread looks away while it waits for others' answers; a stop is seen that late.
+_LOOK_EVERY_SECONDS = 0.1
+
+
+class Pacer:
+    """Hands out slots for requests; each comes back as `answered`, `refused` or `not_sent`.
+
+    `share` and `window_seconds` are those of `EndpointPace`. Labels that Apollo counts together
+    (PUT and PATCH of one thing) share a pace.
+    """
+
+    def __init__(self, share: float, window_seconds: Sequence[float]) -> None:
+        self._share = share
+        self._window_seconds = tuple(window_seconds)
+        self._changed = threading.Condition()
+        self._paces: dict[str, EndpointPace] = {}
+        self._told: dict[str, float] = {}
+
+    def take(self, endpoint: str) -> Slot | Until | None:
+        """Take a slot, or return until when (`time.monotonic`) there is none.
+
+        None: it depends on answers that are outstanding. Look again, a moment was spent waiting.
+        """
+        with self._changed:
+            taken = self._pace(endpoint).take(time.monotonic())
+            if taken is None:
+                self._changed.wait(_LOOK_EVERY_SECONDS)
+            return taken
+
+    def answered(self, endpoint: str, slot: Slot, said: Windows) -> None:
+        """Bring back the slot of a request that Apollo may have counted, and what it said."""
+        with self._changed:
+            self._pace(endpoint).answered(slot, time.monotonic(), said)
+            self._changed.notify_all()
+
+    def refused(self, endpoint: str, slot: Slot, said: Windows, retry_after: float | None) -> None:
+        """Bring back the slot of a request that was answered with 429."""
+        with self._changed:
+            self._pace(endpoint).refused(slot, time.monotonic(), said, retry_after)
+            self._changed.notify_all()
+
+    def not_sent(self, endpoint: str, slot: Slot) -> None:
+        """Bring back the slot of a request that did not reach Apollo."""
+        with self._changed:
+            self._pace(endpoint).not_sent(slot)
+            self._changed.notify_all()
+
+    def learn(self, usage: Mapping[str, Windows], asked_at: float) -> None:
+        """Take over Apollo's statistics, by endpoint label, for endpoints not yet called."""
+        with self._changed:
+            now = time.monotonic()
+            for endpoint, said in usage.items():
+                self._pace(endpoint).learn(said, asked_at, now)
+
+    def standings(self, endpoint: str) -> tuple[Standing, ...]:
+        """Tell how the windows of an endpoint stand, shortest first."""
+        with self._changed:
+            return self._pace(endpoint).standings(time.monotonic())
+
+    def first_to_wait(self, endpoint: str, until: Until) -> bool:
+        """Return True to the first caller per moment: it tells of the wait, the others wait."""
+        counted_as = _counted_as(endpoint)
+        with self._changed:
+            if self._told.get(counted_as) == until.moment:
+                return False
+            self._told[counted_as] = until.moment
+            return True
+
+    def _pace(self, endpoint: str) -> EndpointPace:
+        counted_as = _counted_as(endpoint)
+        pace = self._paces.get(counted_as)
+        if pace is None:
+            pace = self._paces[counted_as] = EndpointPace(self._window_seconds, self._share)
+        return pace
+
+
+def _counted_as(endpoint: str) -> str:
+    return access_to(endpoint).key_entry or endpoint
+
+
+class WaitReason(enum.Enum):
+    """Why a request waits."""
+
+    RATE_LIMIT = "rate limit"
+    QUOTA = "quota used up"
+    RETRY = "retry after a lost answer"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One wait, as told to whoever logs it. `until` is an aware time (UTC)."""
+
+    endpoint: str
+    reason: WaitReason
+    seconds: float
+    until: datetime
+
+
+class Gates:
+    """One gate per endpoint, shared by all threads of a transport."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_at: dict[str, float] = {}
+        self._announced: dict[str, float] = {}
+
+    def close(self, endpoint: str, seconds: float) -> None:
+        """Keep an endpoint's gate closed for this long; never opens it earlier than it would."""
+        moment = time.monotonic() + seconds
+        with self._lock:
+            self._open_at[endpoint] = max(moment, self._open_at.get(endpoint, 0.0))
+
+    def closed_for(self, endpoint: str) -> float:
+        """Return for how many seconds the gate stays closed; 0 when it is open."""
+        with self._lock:
+            return max(0.0, self._open_at.get(endpoint, 0.0) - time.monotonic())
+
+    def first_to_wait(self, endpoint: str) -> bool:
+        """Return True to the first caller per closing: it tells of the wait, the others wait."""
+        with self._lock:
+            moment = self._open_at.get(endpoint, 0.0)
+            if self._announced.get(endpoint) == moment:
+                return False
+            self._announced[endpoint] = moment
+            return True
+
+
+# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
+LONGEST = timedelta(days=7).total_seconds()
+
+_PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
+
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the headers of a 429 ask for; they must not care about case."""
+    date = parse_http_date(headers.get("Date")) or datetime.now(timezone.utc)
+    return parse_retry_after(headers.get("Retry-After"), date)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for, None where it says nothing usable.
+
+    Whole and fractional seconds and HTTP dates are understood (RFC 9110, 10.2.3). Zero, the past,
+    garbage and more than a week count as nothing said. `now` should be the answer's own `Date`, so
+    that a clock that is wrong here does not stretch the wait.
+    """
+    text = (value or "").strip()
+    seconds = float(text) if _NUMBER.fullmatch(text) else _seconds_until(text, now)
+    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= LONGEST:
+        return None
+    return seconds
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return an HTTP date as an aware time, or None where it is none."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def window_named_in(message: str) -> float | None:
+    """Return the seconds of the window that a 429's text names ("… is 600 times per hour. …")."""
+    found = _PER.search(message)
+    return SECONDS[found.group(1).lower()] if found else None
+
+
+def _seconds_until(text: str, now: datetime) -> float | None:
+    moment = parse_http_date(text)
+    return None if moment is None else (moment - now).total_seconds()
+
+
+class Counters:
+    """Counts of one transport, kept by all its threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._retries = 0
+        self._rate_limited = 0
+        self._waited = 0.0
+
+    def sent(self, endpoint: str) -> None:
+        """Count a try that goes out; every try counts, since Apollo counts every one too."""
+        with self._lock:
+            self._requests[endpoint] += 1
+
+    def answered(self, status: int) -> None:
+        """Count an answer by its status."""
+        with self._lock:
+            self._statuses[str(status)] += 1
+            self._rate_limited += status == 429
+
+    def retried(self) -> None:
+        """Count a repetition after a lost answer."""
+        with self._lock:
+            self._retries += 1
+
+    def waited(self, seconds: float) -> None:
+        """Add seconds that one thread spent waiting."""
+        with self._lock:
+            self._waited += seconds
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return plain values for the run's summary.
+
+        `requests`: endpoint -> tries sent; `statuses`: status -> answers; `retries` and
+        `rate_limited` (429s): counts; `seconds_waited`: summed over threads.
+        """
+        with self._lock:
+            return {
+                "requests": dict(self._requests),
+                "statuses": dict(self._statuses),
+                "retries": self._retries,
+                "rate_limited": self._rate_limited,
+                "seconds_waited": round(self._waited, 3),
+            }
 
 
 @dataclass

@@ -13,6 +13,8 @@ What becomes of a status:
 Everything may be sent again after a lost answer: updates are idempotent, lists are sets, and
 records are only ever created with `run_dedupe: true`, which returns what the first try created as
 existing.
+
+Requests go out in their turn, and what comes of each corrects the pace of the next.
 """
 
 from __future__ import annotations
@@ -28,9 +30,7 @@ import backoff
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.auth import Refreshes
-from target_apollo.apollo.bodies import JSON, decode_body, encode_body
-from target_apollo.apollo.counters import Counters
-from target_apollo.apollo.decoding import Refusal, read_refusal
+from target_apollo.apollo.decoding import JSON, Refusal, decode_body, encode_body, read_refusal
 from target_apollo.apollo.errors import (
     AnswerLost,
     ApolloError,
@@ -40,21 +40,84 @@ from target_apollo.apollo.errors import (
     RequestRefused,
 )
 from target_apollo.apollo.http import Exchange, Lost, Reply
-from target_apollo.apollo.paced_exchange import PacedExchange
-from target_apollo.apollo.pacer import Pacer
-from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, read_windows
-from target_apollo.apollo.retry_after import asked_wait, window_named_in
-from target_apollo.apollo.throttle import Course, Turns
+from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
+from target_apollo.apollo.throttle import (
+    Counters,
+    Course,
+    Gates,
+    Pacer,
+    Turns,
+    Wait,
+    asked_wait,
+    window_named_in,
+)
 from target_apollo.apollo.urls import check_api_url
-from target_apollo.apollo.usage import read_usage
-from target_apollo.apollo.waits import Gates, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from requests.auth import AuthBase
 
+    from target_apollo.apollo.http import Exchange, Reply
     from target_apollo.apollo.rate_windows import Standing
+    from target_apollo.apollo.throttle import Counters, Course, Pacer, Turns
+
+
+class PacedExchange:
+    """Single requests to one API, each counted and within the quota. Thread-safe; no retries."""
+
+    def __init__(
+        self, exchange: Exchange, *, turns: Turns, pacer: Pacer, counters: Counters, quota: Quota
+    ) -> None:
+        self._exchange = exchange
+        self._turns = turns
+        self._pacer = pacer
+        self._counters = counters
+        self._quota = quota
+
+    def send(
+        self,
+        course: Course,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+    ) -> Reply:
+        """Send when there is a slot for it, and read the whole answer, whatever its status.
+
+        Raises `Lost`; RunStopped and QuotaExhausted where the turn does not come.
+        """
+        endpoint = course.endpoint
+        slot = self._turns.take(course)
+        course.tries += 1
+        self._counters.sent(endpoint)
+        try:
+            reply = self._exchange.send(method, path, params=params, content=content)
+        except Lost as lost:
+            if lost.maybe_written:
+                self._pacer.answered(endpoint, slot, Windows())
+            else:
+                self._pacer.not_sent(endpoint, slot)
+            raise
+        except BaseException:
+            # Before it was on its way: there is no token, or it is no request that can be sent.
+            self._pacer.not_sent(endpoint, slot)
+            raise
+        said = read_windows(reply.headers)
+        self._counters.answered(reply.status)
+        self._quota.note(endpoint, said)
+        if reply.status == 429:
+            self._pacer.refused(endpoint, slot, said, asked_wait(reply.headers))
+        else:
+            self._pacer.answered(endpoint, slot, said)
+        return reply
+
+    def close(self) -> None:
+        """Close the connections that are kept open between requests."""
+        self._exchange.close()
+
 
 _LONGEST_BACKOFF_SECONDS = 30.0
 # When nothing tells which window is used up: the shortest, since a run too early costs one request.

@@ -1,28 +1,204 @@
-"""The command `apollo-sync login`: consent in a browser, tokens in the token file."""
+"""The command `apollo-sync login`: consent in a browser, tokens in the token file.
+
+What a login asks the authorization server, and what its answer means. Pure, but for chance.
+
+Sources: RFC 6749 section 4.1 (code and state), RFC 7636 (PKCE, S256), and Apollo's page for
+partners: a user without the permission comes back with `status_code` and `error_message`.
+
+The loopback address to which the browser brings the answer (RFC 8252, section 7.3).
+"""
 
 from __future__ import annotations
 
 import argparse
+import base64
+import contextlib
+import hashlib
 import math
+import queue
+import re
+import secrets
 import select
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from target_apollo.apollo import ApolloClient, ApolloError, Transport, access_to
-from target_apollo.apollo.oauth_part import pair_of
+from target_apollo.apollo.oauth import pair_of
 from target_apollo.apollo.urls import is_web_address
-from target_apollo.cli.authorization import Authorization, NotGranted, NotThisLogin
 from target_apollo.cli.check.needs import needs_of
-from target_apollo.cli.listener import PATH, Listener
 from target_apollo.config.credentials import OAuthApp, auth_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import add_config_argument, read_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 
+_CODE = re.compile(r"[A-Za-z0-9_]{1,60}")
+
+
+class NotThisLogin(Exception):
+    """An answer that does not belong to the login that was started: its state is another."""
+
+
+class NotGranted(Exception):
+    """The user or Apollo said no. `reason`: a code such as ``access_denied``, or empty."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """One request for consent; `state` and `verifier` are known to this process alone."""
+
+    authorize_url: str
+    client_id: str
+    redirect_uri: str
+    scopes: Collection[str]
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
+
+    @property
+    def url(self) -> str:
+        """The page to open. Apollo's is inside a fragment, and so are its parameters."""
+        parameters = {
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "response_type": "code",
+            "scope": " ".join(self.scopes),
+            "state": self.state,
+            "code_challenge": challenge_of(self.verifier),
+            "code_challenge_method": "S256",
+        }
+        return f"{self.authorize_url}?{urlencode(parameters)}"
+
+    def code_in(self, address: str) -> str:
+        """The code in the address to which the browser was sent back.
+
+        Raises:
+            NotGranted: There is no code because consent was refused.
+            NotThisLogin: State or code is missing or wrong.
+        """
+        try:
+            query = parse_qs(urlsplit(address).query)
+        except ValueError:
+            raise NotThisLogin from None
+        sent = {name: values[0] for name, values in query.items()}
+        # A refusal of Apollo's carries no state; the worst that a forged one does is end a login.
+        if "code" not in sent and ("error" in sent or "status_code" in sent):
+            raise NotGranted(_word(sent.get("error")) or _word(sent.get("status_code")))
+        is_ours = secrets.compare_digest(
+            sent.get("state", "").encode("utf-8", "surrogatepass"), self.state.encode()
+        )
+        if not is_ours or "code" not in sent:
+            raise NotThisLogin
+        return sent["code"]
+
+
+def challenge_of(verifier: str) -> str:
+    """PKCE's S256 challenge of a verifier."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _word(text: str | None) -> str:
+    return text if text and _CODE.fullmatch(text) else ""
+
+
+PATH = "/callback"
+# A browser opens connections ahead of need and sends nothing on them.
+_SILENCE_SECONDS = 10
+
+
+class Listener:
+    """Waits on 127.0.0.1 for the browser. `judge` says whether an address is the awaited one."""
+
+    def __init__(self, port: int, judge: Callable[[str], bool]) -> None:
+        self._judge = judge
+        self._found: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._server = _Server(("127.0.0.1", port), self)
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Apollo is to send the browser."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}{PATH}"
+
+    def take(self, address: str) -> bool:
+        """Keep the address that a browser asked for, if it is the awaited one; return whether."""
+        if not self._judge(address):
+            return False
+        self._found.put(address)
+        return True
+
+    def wait(self, seconds: float) -> str | None:
+        """The address, or None where it did not come in time."""
+        try:
+            return self._found.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Answer the browser meanwhile; the port is free again afterwards."""
+        thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="login", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], listener: Listener) -> None:
+        self.listener = listener
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: the address in a traceback holds the code."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _SILENCE_SECONDS
+
+    def do_GET(self) -> None:
+        """Take the answer; any other page does not exist."""
+        if urlsplit(self.path).path != PATH:
+            self._say(404, "There is nothing here.")
+        elif self.server.listener.take(self.path):
+            self._say(200, "Apollo has answered. Go back to the terminal; this page can be closed.")
+        else:
+            self._say(400, "This answer belongs to another login and was not used.")
+
+    def _say(self, status: int, sentence: str) -> None:
+        page = f"<!doctype html><title>apollo-sync login</title><p>{sentence}</p>".encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing: the address holds the code."""
+
+
 _AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
+
 _WAIT_SECONDS = 300.0
+
 _PASTE_PORT = 8400
 
 

@@ -14,8 +14,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo import logs
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import add_config_argument, read_config
-from target_apollo.reporting.columns import UNBOUNDED, Paint
 from target_apollo.reporting.plan import plan_lines
+from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.target.target import TargetApollo
 

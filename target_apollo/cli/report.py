@@ -14,15 +14,12 @@ from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import add_config_argument, read_settings
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
-from target_apollo.reporting.columns import UNBOUNDED, Paint
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Period, read_funnels
-from target_apollo.reporting.page import page
-from target_apollo.reporting.page_file import write_page
-from target_apollo.reporting.past_runs import PastRun, merged
-from target_apollo.reporting.rejected_keys import ByReason, rejected_keys
+from target_apollo.reporting.page import page, write_page
+from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
-from target_apollo.reporting.terminal import detail_lines, run_lines
+from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK
 
 _RUNS, _MOST_RUNS = 10, 500

@@ -17,8 +17,7 @@ from singer_sdk.singerlib import Catalog
 from target_apollo import logs
 from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
-from target_apollo.tap.settings import NAME, PREFIX, read_config, read_object
-from target_apollo.tap.tap import TapApolloSync
+from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config, read_object
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

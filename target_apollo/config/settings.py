@@ -1,25 +1,65 @@
-"""The settings in their typed form, and a sentence for each that is wrong."""
+"""The settings in their typed form, and a sentence for each that is wrong.
+
+What becomes of a record whose row was deleted at the source. Pure.
+
+The settings as they were given: checked, and filled up with the defaults.
+"""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo.apollo import check_api_url
-from target_apollo.config import credential_settings
-from target_apollo.config.on_delete import OnDelete
+from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
 from target_apollo.model.rows import Mode, NullPolicy
-from target_apollo.sync.update_method import UpdateMethod
+from target_apollo.sync.update_plan import UpdateMethod
+
+
+@dataclass(frozen=True)
+class OnDelete:
+    """The setting `on_delete`; neither stage nor list where deletions are ignored.
+
+    Attributes:
+        stage: Name of the stage that the record is moved to.
+        list_name: Name of the list that it is added to.
+    """
+
+    stage: str | None = None
+    list_name: str | None = None
+
+    @classmethod
+    def of(cls, written: str) -> OnDelete:
+        """Reads the setting.
+
+        Raises:
+            ValueError: It is none of the forms; the message is a sentence.
+        """
+        kind, _, name = written.partition(":")
+        if written == "ignore":
+            return cls()
+        if kind == "stage" and name.strip():
+            return cls(stage=name.strip())
+        if kind == "list" and name.strip():
+            return cls(list_name=name.strip())
+        raise ValueError(
+            "The setting 'on_delete' must be 'ignore', 'stage:' with the name of a stage, or "
+            "'list:' with the name of a list."
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.stage or self.list_name)
 
 
 class SettingsError(Exception):
@@ -212,3 +252,22 @@ def _either(values: object) -> str:
     if not isinstance(values, list):
         return str(values)
     return " or ".join(str(value) for value in values if value not in (None, "null"))
+
+
+def check_given(
+    given: MutableMapping[str, Any], schema: dict[str, Any], *, raise_errors: bool
+) -> list[str]:
+    """Fills settings up with their defaults; the answer is a sentence for each that is wrong.
+
+    The SDK's own check lets unknown settings pass and shows values, of secrets too.
+
+    Raises:
+        ConfigValidationError: Some are wrong, and `raise_errors` asks for it.
+    """
+    problems = problems_of(given, schema)
+    if problems and raise_errors:
+        raise ConfigValidationError("The settings are wrong.", errors=problems, schema=schema)
+    for name, setting in schema["properties"].items():
+        if "default" in setting and given.get(name) is None:
+            given[name] = setting["default"]
+    return problems

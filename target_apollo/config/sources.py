@@ -1,4 +1,7 @@
-"""Where commands take the target's settings from: the files and variables that it reads itself."""
+"""Where commands take the target's settings from: the files and variables that it reads itself.
+
+Settings from environment variables, by the SDK's rules but with sentences for what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from target_apollo.config.credential_settings import credential_problems
-from target_apollo.config.environment import PREFIX, read_environment
+from singer_sdk.configuration._dict_config import parse_environment_config
+
+from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
 from target_apollo.config.settings import Settings, SettingsError, problems_of
-from target_apollo.target.target import TargetApollo
+
+PREFIX = "TARGET_APOLLO_"
+
+
+def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that stand in variables such as ``TARGET_APOLLO_API_KEY``.
+
+    They are read one by one, so that one that can't be read is called by its name.
+
+    Raises:
+        SettingsError: A variable holds no value of its setting's type.
+    """
+    found: dict[str, Any] = {}
+    for name, setting in schema["properties"].items():
+        try:
+            found |= parse_environment_config({"properties": {name: setting}}, PREFIX)
+            # The SDK leaves numbers that may have a fraction as text.
+            if "number" in setting.get("type", ()) and isinstance(found.get(name), str):
+                found[name] = float(found[name])
+        except ValueError:
+            variable = f"{PREFIX}{name.upper()}"
+            raise SettingsError(
+                [f"The environment variable {variable} holds no value of its setting's type."]
+            ) from None
+    return found
+
 
 _ENVIRONMENT = "ENV"
 
@@ -44,8 +73,8 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
     Raises:
         SettingsError: A file can't be read, or a sentence for every setting that is wrong.
     """
-    schema = TargetApollo.config_jsonschema
-    TargetApollo.append_builtin_config(schema)
+    schema: dict[str, Any] = {**SCHEMA, "properties": dict(SCHEMA["properties"])}
+    add_sdk_settings(schema)
     config: dict[str, Any] = {}
     for source in sources:
         if source != _ENVIRONMENT:

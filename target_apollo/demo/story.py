@@ -26,8 +26,8 @@ from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
 from target_apollo.mapper.explain import explain
-from target_apollo.reporting.columns import Paint
 from target_apollo.reporting.plan import plan_lines
+from target_apollo.reporting.terminal import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,12 +2,15 @@
 
 Both are stored. A change of spelling here makes every known row look new or changed once, so the
 tests hold the exact texts.
+
+What of a reason may be stored: the ledger holds no personal data.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
@@ -17,16 +20,20 @@ from math import isfinite
 import msgspec
 
 LONGEST_PLAIN_KEY = 500
+
 """Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB."""
 
 _PLAIN_INTEGERS_BELOW = 10**18
+
 """Whole numbers below this are spelled as integers, others as digits and exponent, so that
 ``Decimal("1E+999999")`` stays short and every integer fits 64 bits."""
 
 _MATCHES_REMEMBERED = 10_000
+
 """Rows of a flush, each of which is asked for its hash before its request and after it."""
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
+
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -176,3 +183,20 @@ def _ascii_json(payload: Mapping[str, object]) -> bytes:
 
     spelled = {name: _one_spelling(value) for name, value in payload.items()}
     return json.dumps(spelled, sort_keys=True, default=bare).encode("ascii")
+
+
+LONGEST_REASON = 500
+
+"""Characters."""
+
+_ADDRESS = re.compile(r"[^\s\"'<>(),;:]+[@＠][^\s\"'<>(),;:]+")
+
+
+def without_addresses(reason: str) -> str:
+    """Cut e-mail addresses out of a reason, which may quote Apollo's answer, and shorten it.
+
+    What PostgreSQL can't store (NUL, half a surrogate pair) goes too.
+    """
+    # Cut first, generously: a hostile answer may be megabytes.
+    storable = reason[: 4 * LONGEST_REASON].encode("utf-8", "replace").decode("utf-8")
+    return _ADDRESS.sub("(address withheld)", storable.replace("\0", ""))[:LONGEST_REASON]

@@ -9,13 +9,13 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import creations, runs
+from target_apollo.ledger import queries
 from target_apollo.ledger import queries as link_rows
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.runs import Run
+from target_apollo.ledger.queries import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
 
 
@@ -187,7 +187,7 @@ class Ledger:
         was killed, with the next lock of the stream. Raises ``LockLost`` too.
         """
         with self._changing(connection, stream) as database:
-            creations.save(database, connection, object, stream, run_id, intents)
+            queries.save(database, connection, object, stream, run_id, intents)
         noted = self._creations.setdefault((connection, object, stream), {})
         noted[run_id] = [*noted.get(run_id, ()), *intents]
 
@@ -195,8 +195,8 @@ class Ledger:
         """Give the creates of a stream that are no links yet: object, run id and intents."""
         with self._reading("Reading") as database:
             return [
-                (row.object, row.run_id, creations.intents_of(row))
-                for row in creations.left_behind(database, connection, stream)
+                (row.object, row.run_id, queries.intents_of(row))
+                for row in queries.left_behind(database, connection, stream)
             ]
 
     def record_outcomes(
@@ -216,7 +216,7 @@ class Ledger:
             place = (connection, object, stream)
             if noted := self._creations.get(place):
                 there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
-                creations.settle(database, *place, noted, there)
+                queries.settle(database, *place, noted, there)
             link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
         self._creations.pop(place, None)
 
@@ -241,7 +241,7 @@ class Ledger:
         """Write the row of a run that begins; call again when it meets more streams."""
         run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
         with self._writing("Writing") as database:
-            runs.save_start(database, run)
+            queries.save_start(database, run)
         self._run_starts[run_id] = started_at
 
     def finish_run(
@@ -249,12 +249,14 @@ class Ledger:
     ) -> None:
         """Write a run's counts and why it ended into its row."""
         with self._writing("Writing") as database:
-            runs.save_end(database, run_id, counts, exit_code, reason, datetime.now(timezone.utc))
+            queries.save_end(
+                database, run_id, counts, exit_code, reason, datetime.now(timezone.utc)
+            )
 
     def runs(self, limit: int) -> list[Run]:
         """Give the latest runs, the newest first."""
         with self._reading("Reading") as database:
-            return list(runs.latest(database, limit))
+            return list(queries.latest(database, limit))
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
         """Make sure that no other run writes this stream to this connection.
@@ -273,7 +275,7 @@ class Ledger:
 
         with self._writing("Writing") as database:
             self._locks.acquire(database, connection, stream, run_id)
-            creations.take_over(database, connection, stream)
+            queries.take_over(database, connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
         self._locks.hold(lock)
         return lock

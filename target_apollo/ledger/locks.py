@@ -7,17 +7,26 @@ which ends with that session; the row only says who holds it.
 
 Either way each write of links first makes sure, in its own transaction or session, that the lock
 is still this run's, so that a run that slept through its heartbeats can't write beside another.
+
+Which process holds a lock, and whether it still runs.
+
+A process id alone says little: ids are used again, and two containers may share a host name and
+count their processes separately. A process is therefore known by host name, by *space* (boot and
+process namespace, within which ids can be compared) and by id with start time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import socket
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -36,13 +45,70 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from target_apollo.ledger.database import WRITES
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
-from target_apollo.ledger.process import Process
 from target_apollo.ledger.tables import apollo_locks
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that writes to a ledger: where it runs and which one it is."""
+
+    host: str
+    space: str | None
+    """Boot id and process namespace on Linux; ``None`` where the system names none."""
+    pid: int
+    started: str | None
+    """Start time in clock ticks since boot, as ``/proc`` gives it; ``None`` where unknown."""
+
+    @classmethod
+    def current(cls) -> Process:
+        """Describe this very process."""
+        pid = os.getpid()
+        stat = _stat(pid)
+        return cls(socket.gethostname(), _space(), pid, stat[1] if stat else None)
+
+    def surely_ended(self, seen_from: Process) -> bool:
+        """Say whether ``seen_from`` can tell that this process runs no more."""
+        if (self.host, self.space) != (seen_from.host, seen_from.space):
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        stat = _stat(self.pid)
+        if stat is None:
+            return False
+        state, started = stat
+        # A zombie has ended and only waits for its parent to take notice.
+        return state in {"Z", "X"} or (self.started is not None and started != self.started)
+
+
+def _stat(pid: int) -> tuple[str, str] | None:
+    """State letter and start time of a process (proc(5), fields 3 and 22); Linux only."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # Field 2, the command's name, stands in parentheses and may hold blanks and parentheses.
+    fields = text.rpartition(")")[2].split()
+    return (fields[0], fields[19]) if len(fields) > 19 else None
+
+
+def _space() -> str | None:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no file to resolve
+    except OSError:
+        return None
+
 
 _log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
+
 STALE_AFTER = timedelta(seconds=60)
+
 """Age of a heartbeat from which a holder that can't be asked counts as gone."""
 
 
@@ -235,7 +301,9 @@ class _Heart:
 
 
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
+
 _UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
+
 """Advisory locks count per database; the schema keeps two ledgers in one database apart."""
 
 

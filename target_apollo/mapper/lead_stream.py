@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.mapper.clock import Clock
-from target_apollo.mapper.errors import InputError, SettingsError
+from target_apollo.mapper.errors import Clock, InputError, SettingsError
 from target_apollo.mapper.held_state import Hold
-from target_apollo.mapper.judging import Failures, Judge, Outcome, Tally
-from target_apollo.mapper.lines import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
 from target_apollo.mapper.rules import Check, Lead, OwnerMapped, Rule, StreamFacts
 from target_apollo.mapper.settings import OnMissingField, Settings
+from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.values import key_text
+from target_apollo.mapper.verdicts import Failures, Judge, Outcome, Tally
 
 _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)
 

@@ -12,12 +12,16 @@ from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
-from target_apollo.mapper.clock import VARIABLE, Standing, clock_from_environment
-from target_apollo.mapper.errors import LeadsError, SettingsError
-from target_apollo.mapper.lines import read_message, write_message
+from target_apollo.mapper.errors import (
+    VARIABLE,
+    LeadsError,
+    SettingsError,
+    Standing,
+    clock_from_environment,
+)
 from target_apollo.mapper.pipeline import Passage
 from target_apollo.mapper.settings import Settings, read_settings, settings_schema
-from target_apollo.mapper.stdio import BlockReader, log_end
+from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
 
 class MapApolloLeads(InlineMapper):

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-from target_apollo.mapper.clock import Clock
-from target_apollo.mapper.errors import InputError, SettingsError
+from target_apollo.mapper.errors import Clock, InputError, SettingsError
 from target_apollo.mapper.held_state import Passing
-from target_apollo.mapper.judging import Outcome
 from target_apollo.mapper.lead_stream import LeadStream
-from target_apollo.mapper.lines import Head, read_head, read_message, write_message
 from target_apollo.mapper.rules import Lead, OwnerMapped
 from target_apollo.mapper.settings import Settings
-from target_apollo.mapper.verdicts import VerdictFile
+from target_apollo.mapper.stdio import Head, read_head, read_message, write_message
+from target_apollo.mapper.verdicts import Outcome, VerdictFile
 
 _NO_LEAD: Lead = MappingProxyType({})
 

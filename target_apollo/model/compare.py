@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from target_apollo.model import values as normalising
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.sync.changes import (
+from target_apollo.sync.plan import (
     CUSTOM_FIELDS,
     holds,
     holds_custom,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.model.moments import moment
 from target_apollo.model.objects import (
     LABEL_NAMES,
     NAMED_FIELDS,
@@ -20,7 +19,8 @@ from target_apollo.model.objects import (
     ObjectType,
 )
 from target_apollo.model.rows import Row
-from target_apollo.sync.changes import holds, holds_custom, shows, shows_custom
+from target_apollo.model.values import moment
+from target_apollo.sync.plan import holds, holds_custom, shows, shows_custom
 
 
 class FieldPolicy(enum.Enum):

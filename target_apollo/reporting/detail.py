@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from target_apollo.reporting.funnel import Funnel, became
-from target_apollo.reporting.past_runs import PastRun
-from target_apollo.reporting.rejected_keys import ByReason, RejectedKeys
+from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 
 

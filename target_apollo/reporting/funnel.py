@@ -11,9 +11,8 @@ from typing import Annotated
 
 import msgspec
 
-from target_apollo.mapper.judging import Outcome
 from target_apollo.mapper.rules import RULES
-from target_apollo.mapper.verdicts import earlier
+from target_apollo.mapper.verdicts import Outcome, earlier
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Stream
 

@@ -1,33 +1,277 @@
 """The report as one page: no script, nothing from the network, every text escaped. Pure.
 
 Its policy lets nothing in but its own style sheet, whose hash it names.
+
+Puts the page on disk: whole or not at all, and for its owner alone, since it names records.
+
+The page's lists: rejects, requests, protected values, duplicates, differences, fields. Pure.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from xml.etree.ElementTree import Element  # nosec B405
 
-from target_apollo.reporting import sections
-from target_apollo.reporting.chart import outcomes_over_time
-from target_apollo.reporting.detail import Detail
-from target_apollo.reporting.html import Child, document, tag
-from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
+from target_apollo.files import sync_folder
+from target_apollo.reporting.chart import heading_of, hint_of, outcomes_over_time, way_into_apollo
+from target_apollo.reporting.detail import Detail, ProtectedRow, RejectRow, RequestRow
+from target_apollo.reporting.html import Child, Field, bar, card_table, document, tag
+from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.styles import STYLE
-from target_apollo.reporting.way import heading_of, hint_of, way_into_apollo
+from target_apollo.reporting.summaries import Difference, Duplicate, Window, Windows
 from target_apollo.reporting.words import (
     amount,
+    duplicate_words,
     duration,
     end_of,
     number,
     outlook_of,
     plural,
     printable,
+    reason_words,
     story_of,
 )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a file in one step over the one that may be there, with mode 0600.
+
+    Raises:
+        OSError: It can't be written; a file that was there is as it was.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made with mode 0600.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+_KEYS = 50
+
+_LONGEST_VALUE = 200
+
+_GROUPS = 50
+#: Percent of a window from which its bar warns.
+_NEAR = 80
+
+
+def streams(detail: Detail) -> Element:
+    """Outcomes of each stream; those that none had are left out."""
+    met = [
+        outcome
+        for outcome in OUTCOMES
+        if any(getattr(stream, outcome) for stream in detail.streams.values())
+    ]
+    rows = [
+        (
+            tag("code", printable(name)),
+            [
+                Field(number(count), "n" if count else "n zero", label=outcome)
+                for outcome in met
+                for count in [getattr(stream, outcome)]
+            ],
+            "",
+        )
+        for name, stream in detail.streams.items()
+    ]
+    return card_table("Outcomes by stream", ["stream", *met], rows, numbers=(1, len(met)))
+
+
+def rejects(rows: Sequence[RejectRow]) -> Element:
+    """Rejected records by reason, with the keys that are still in the rejects file."""
+    return tag("ul", [_reject(row) for row in rows], class_="items")
+
+
+def _reject(row: RejectRow) -> Element:
+    kept = row.kept
+    said = None
+    if not kept.keys:
+        said = tag("span", "None of them is in the rejects file any more.", class_="hint")
+    elif row.number > kept.number:
+        gone = number(row.number - kept.number)
+        said = tag("span", f"{gone} of them left the rejects file since.", class_="hint")
+    return tag(
+        "li",
+        tag(
+            "p",
+            tag("b", number(row.number), class_="bad-text"),
+            tag("span", reason_words(row.reason)),
+        ),
+        tag(
+            "div", tag("code", row.reason), " in ", tag("code", printable(row.stream)), class_="old"
+        ),
+        _keys(kept.keys, kept.number) if kept.keys else None,
+        said,
+    )
+
+
+def _keys(keys: Sequence[str], total: int) -> Element:
+    more = total - len(keys[:_KEYS])
+    rest = tag("li", f"and {number(more)} more", class_="more") if more > 0 else None
+    shown = [tag("li", key) for key in keys[:_KEYS]]
+    return tag("ul", shown, rest, class_="keys", aria_label="Keys")
+
+
+def requests(rows: Sequence[RequestRow]) -> Element:
+    """Requests per endpoint, and how much of each of Apollo's windows is used."""
+    estimated = any(row.estimated is not None for row in rows)
+    heads = ["endpoint", "sent", *(["estimated"] if estimated else []), "minute", "hour", "day"]
+    table_rows = []
+    for row in rows:
+        fields = [Field(number(row.sent), "n", label="sent")]
+        if estimated:
+            known = row.estimated is not None
+            fields.append(Field(number(row.estimated), "n" if known else "n zero", "estimated"))
+        windows = row.windows or Windows()
+        fields += [_window(getattr(windows, name), name) for name in ("minute", "hour", "day")]
+        table_rows.append((tag("code", row.endpoint), fields, ""))
+    numbers = 2 if estimated else 1
+    return card_table(
+        "Requests and limits by endpoint",
+        heads,
+        table_rows,
+        numbers=(1, numbers),
+        class_="cards quota",
+    )
+
+
+def _window(window: Window, name: str) -> Field:
+    limit, used = window.limit, _used(window)
+    if limit is None or used is None:
+        return Field("not told", "zero")
+    percent = 100 * used / limit if limit else 100
+    tone = "full" if percent >= 100 else "near" if percent >= _NEAR else "mark"
+    left = max(0, limit - used)
+    said = f"{number(used)} of {number(limit)}, {number(left)} left"
+    return Field([bar([(tone, used)], limit), tag("span", said)], f"share {name}", label=name)
+
+
+def _used(window: Window) -> int | None:
+    of_left = None
+    if window.limit is not None and window.left is not None:
+        of_left = window.limit - window.left
+    return max((count for count in (window.usage, of_left) if count is not None), default=None)
+
+
+def protected(rows: Sequence[ProtectedRow]) -> list[Element]:
+    """Values that field policies kept as they are in Apollo."""
+    parts: list[Element] = []
+    for row in rows:
+        parts.append(tag("h3", f"{plural(row.number, 'value')} of {printable(row.kind)}"))
+        most = row.fields[0][1]
+        parts.append(
+            tag(
+                "ul",
+                [
+                    tag(
+                        "li",
+                        tag("code", name),
+                        tag("strong", number(count)),
+                        bar([("mark", count)], most),
+                    )
+                    for name, count in row.fields
+                ],
+                class_="fields",
+            )
+        )
+    return parts
+
+
+def deleted(counts: Sequence[tuple[str, int]]) -> Element:
+    """Rows deleted at the source, by stream."""
+    return tag(
+        "ul",
+        [
+            tag("li", tag("p", tag("b", number(count)), tag("code", printable(name))))
+            for name, count in counts
+        ],
+        class_="items",
+    )
+
+
+def duplicates(groups: Sequence[Duplicate], found: int) -> Element:
+    """Rows that look like one record."""
+    rest = found - len(groups[:_GROUPS])
+    return tag(
+        "ul",
+        [
+            tag(
+                "li",
+                tag("div", duplicate_words(group.kind), " in ", tag("code", group.stream)),
+                _keys(group.keys, len(group.keys)) if group.keys else None,
+            )
+            for group in groups[:_GROUPS]
+        ],
+        tag("li", f"and {plural(rest, 'further group')}", class_="old") if rest > 0 else None,
+        class_="items",
+    )
+
+
+def differences(found: Sequence[Difference]) -> Element:
+    """What a dry run would change."""
+    rows = [
+        (
+            tag("span", tag("code", one.stream), " ", printable(one.key)),
+            [
+                Field(tag("code", one.field), "wide"),
+                Field(_value(one.apollo), "wide old", label="in Apollo:"),
+                Field(_value(one.new), "wide", label="new:"),
+            ],
+            "",
+        )
+        for one in found
+    ]
+    heads = ["record", "field", "in Apollo", "new"]
+    return card_table("Differences to Apollo's values", heads, rows)
+
+
+def _value(value: object) -> str:
+    if value is None or value == "":
+        return "(empty)"
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def not_written(detail: Detail) -> Element:
+    """Fields that have no place in Apollo, and those that can't be changed on existing records."""
+    lines = [
+        tag("li", tag("code", of), ": no place in Apollo for ", _codes(names))
+        for of, names in detail.not_placed
+    ]
+    lines += [
+        tag(
+            "li",
+            f"On {printable(kind)} that exist, Apollo has no way to change ",
+            _codes([name for name, _ in fields]),
+        )
+        for kind, fields in detail.not_writable
+    ]
+    return tag("ul", lines, class_="items")
+
+
+def _codes(names: Sequence[str]) -> list[Element | str]:
+    parts: list[Element | str] = []
+    for name in names[:_KEYS]:
+        parts += [", "] if parts else []
+        parts.append(tag("code", name))
+    rest = len(names) - _KEYS
+    return [*parts, f" and {number(rest)} more"] if rest > 0 else parts
 
 
 def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
@@ -113,7 +357,7 @@ def _sections(runs: Sequence[PastRun], detail: Detail) -> list[Element | None]:
             "them again, or send the rejects file again with apollo-sync replay."
         )
         heading = f"{plural(rejected, 'row')} could not be written"
-        parts.append(_section("rejects", heading, hint, sections.rejects(detail.rejects)))
+        parts.append(_section("rejects", heading, hint, rejects(detail.rejects)))
     many = plural(len(runs), "run")
     parts.append(
         _section(
@@ -124,36 +368,34 @@ def _sections(runs: Sequence[PastRun], detail: Detail) -> list[Element | None]:
         )
     )
     if len(detail.streams) > 1:
-        parts.append(_section("streams", "By stream", "", sections.streams(detail)))
+        parts.append(_section("streams", "By stream", "", streams(detail)))
     if detail.requests:
         parts.append(
-            _section(
-                "requests", "Requests", _requests_hint(detail), sections.requests(detail.requests)
-            )
+            _section("requests", "Requests", _requests_hint(detail), requests(detail.requests))
         )
     if detail.protected:
         total = sum(row.number for row in detail.protected)
         hint = "What your field policy leaves to people in Apollo was not written over."
-        body = sections.protected(detail.protected)
+        body = protected(detail.protected)
         parts.append(_half("protected", f"Protected {plural(total, 'value')}", hint, body))
     if detail.duplicates.found:
         found = detail.duplicates
         heading = plural(found.found, "group of duplicates", "groups of duplicates")
         hint = "Rows by their keys. Merge them at their source."
-        body = [sections.duplicates(found.listed, found.found)]
+        body = [duplicates(found.listed, found.found)]
         parts.append(_half("duplicates", heading, hint, body))
     if detail.deleted:
         hint = "Apollo deletes nothing by API: these were moved to a stage or list instead."
-        body = [sections.deleted(detail.deleted)]
+        body = [deleted(detail.deleted)]
         parts.append(_half("deleted", "Deleted at the source", hint, body))
     if detail.not_placed or detail.not_writable:
         hint = "They were left out; the rest of their rows was written."
-        body = [sections.not_written(detail)]
+        body = [not_written(detail)]
         parts.append(_half("fields", "Fields that were not written", hint, body))
     if summary and summary.diffs:
         hint = "Samples of what a run without dry_run would change."
         heading = plural(len(summary.diffs), "sample difference")
-        parts.append(_section("differences", heading, hint, sections.differences(summary.diffs)))
+        parts.append(_section("differences", heading, hint, differences(summary.diffs)))
     return parts
 
 

@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from target_apollo.apollo.estimating import WINDOWS
+from target_apollo.apollo.rate_windows import WINDOWS
 from target_apollo.model.outcomes import Outcome
-from target_apollo.reporting.columns import Cell, Column, Paint, table, wrapped
-from target_apollo.reporting.glossary import duplicate_words, reason_words
+from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import (
     UNKNOWN,
     Tone,
+    duplicate_words,
     duration,
     listed,
     moment,
     number,
     plural,
     printable,
+    reason_words,
 )
 
 _KEYS, _GROUPS = 10, 10

@@ -1,19 +1,27 @@
-"""Numbers, times and ends in words, for the terminal and for the page. Pure."""
+"""Numbers, times and ends in words, for the terminal and for the page. Pure.
+
+Reasons, rules and kinds of duplicates in words for people who do not run the sync. Pure.
+
+What another version of this program called otherwise is shown by its name.
+"""
 
 from __future__ import annotations
 
 import enum
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
 
 _SIGNALLED = 128
+
 UNKNOWN = "–"
+
 """Stands where a number is not known."""
 
 
@@ -163,3 +171,72 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+REASONS: Mapping[str, str] = {
+    Reason.UNREADABLE.value: "The line is no Singer message",
+    Reason.TOO_LONG.value: "The line is too long to be held",
+    Reason.TOO_MANY_PROPERTIES.value: "The record has too many properties",
+    Reason.NO_SCHEMA.value: "The tap described no such stream",
+    Reason.STREAM_MAP.value: "A stream map can't be applied to it",
+    Reason.SCHEMA_MISMATCH.value: "It breaks the schema of its stream",
+    Reason.MISSING_KEY_PROPERTY.value: "It has no key",
+    Reason.MISSING_EMAIL.value: "It has no e-mail address",
+    Reason.MALFORMED_EMAIL.value: "Its e-mail address is malformed",
+    Reason.MISSING_DOMAIN.value: "It has no domain",
+    Reason.MALFORMED_DOMAIN.value: "Its domain is malformed",
+    Reason.MALFORMED_ID.value: "An id in it is malformed",
+    Reason.WRONG_TYPE.value: "A value in it is of the wrong kind",
+    Reason.UNKNOWN_NAME.value: "It names an owner, stage or account that Apollo does not know",
+    Reason.UPDATE_NEEDS_ID.value: "Its Apollo id is not known, and this mode needs it",
+    Reason.IDENTITY_CONFLICT.value: "Apollo takes it for another record of the same name",
+    Reason.REFUSED.value: "Apollo refused it",
+    Reason.CUSTOM_FIELD_REFUSED.value: "Apollo refused a custom field of it",
+    Reason.DELETED.value: "It was deleted in Apollo",
+    Reason.GONE.value: "Apollo has no record of its id",
+    Reason.NOT_CONFIRMED.value: "Apollo's answer did not confirm it",
+}
+
+DUPLICATES: Mapping[str, str] = {
+    "same_email": "One e-mail address in several rows",
+    "same_domain": "One domain in several rows",
+    "several_accounts": "One domain in several Apollo accounts",
+    "free_mail_domain": "A free-mail provider's domain as a company's",
+    "": "One e-mail address or domain in several rows",
+}
+
+RULES: Mapping[str, str] = {
+    "company_only": "A company",
+    "not_customer": "Not a customer yet",
+    "icp_fit": "Fits the ideal customer",
+    "stage": "At a stage far enough",
+    "not_quarantined": "Not in quarantine",
+    "valid_company": "Has a name and a domain",
+    "owner_mapped": "Its owner is known in Apollo",
+    "not_synced": "New, or changed since",
+    "settled": "Nobody is editing it",
+    "valid_email": "A valid e-mail address",
+    "not_test_record": "No test record",
+    "active_since": "Active lately",
+    "stage_selected": "At a chosen stage",
+    "unique": "Not met before in this run",
+}
+
+
+def reason_words(reason: str) -> str:
+    """Why a record was rejected, as a sentence without its full stop."""
+    return REASONS.get(reason) or _name(reason)
+
+
+def duplicate_words(kind: str) -> str:
+    """What makes rows duplicates."""
+    return DUPLICATES.get(kind) or _name(kind)
+
+
+def rule_words(rule: str) -> str:
+    """What a lead is that meets a rule."""
+    return RULES.get(rule) or _name(rule)
+
+
+def _name(name: str) -> str:
+    return printable(name).replace("_", " ").capitalize()

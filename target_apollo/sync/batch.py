@@ -1,16 +1,26 @@
-"""Gives each row its outcome, by what Apollo answered on its record or why it refused it."""
+"""Gives each row its outcome, by what Apollo answered on its record or why it refused it.
+
+A record as it came in.
+
+The records that a sink writes at once, until each of them has its outcome. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from target_apollo.apollo import RequestRefused
+import msgspec
+
+from target_apollo.apollo import MAX_BULK, RequestRefused
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.pending_updates import Update
+from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.refusals import is_gone, rejection
+from target_apollo.sync.rejects_file import Former
+from target_apollo.sync.update_plan import Update
 
 Settle = Callable[[Row, Outcome, "str | None", "Rejection | None", "str | None"], None]
 #: A row that made a record, the record's Apollo id, and Apollo's `updated_at` of it.
@@ -98,3 +108,60 @@ def updated_at(answer: Json | None) -> str | None:
     """Apollo's time of a record's last change, where its answer tells."""
     told = (answer or {}).get("updated_at")
     return told if isinstance(told, str) else None
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A record as it came in, kept until it has its outcome.
+
+    Attributes:
+        stream: The stream as the tap calls it, before stream maps.
+        record: The record before stream maps; what the rejects file holds.
+        former: What an earlier run said of it, where it was rejected before.
+        length: Bytes of its line, of which what it takes in memory is a multiple.
+        deleted: Whether the tap marks its row as deleted.
+    """
+
+    number: int
+    stream: str
+    record: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    key_properties: tuple[str, ...]
+    former: Former | None = None
+    length: int = 0
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        """The source key as it may be logged."""
+        return key_text([self.record.get(name) for name in self.key_properties]) or "(no key)"
+
+
+@dataclass
+class Flush:
+    """The records of a flush.
+
+    Attributes:
+        open: Those that have no outcome yet, by number.
+        done: Those that were not rejected, by outcome; counted at its end.
+        unreadable: Keys of those that were rejected as they were read.
+    """
+
+    open: dict[int, Received]
+    done: dict[Outcome, list[Received]] = field(default_factory=lambda: defaultdict(list))
+    unreadable: list[tuple[list[object], Rejection]] = field(default_factory=list)
+
+    def settle(self, row: Row, outcome: Outcome) -> None:
+        """Gives a row's records their outcome: earlier ones of its source key were skipped."""
+        for number in row.supersedes:
+            self.done[Outcome.SKIPPED].append(self.open.pop(number))
+        self.done[outcome].append(self.open.pop(row.number))
+
+
+def flush_size(batch_size: int, parallel_requests: int) -> int:
+    """Records per flush: all parallel requests are busy, four times over where they are full ones.
+
+    A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
+    Whoever asks for smaller requests than Apollo takes gets STATE in smaller steps, too.
+    """
+    rounds = 4 if batch_size >= MAX_BULK else 1
+    return batch_size * parallel_requests * rounds

@@ -2,6 +2,8 @@
 
 Everything is read from Apollo at most once a run, and only when a record asks for it: one bad id
 fails a whole request, so a name that Apollo does not know rejects its row before anything is sent.
+
+Finds a record by its e-mail or domain, since Apollo has no search by either.
 """
 
 from __future__ import annotations
@@ -11,12 +13,36 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
-from target_apollo.model.custom_values import normaliser_of
-from target_apollo.model.objects import ACCOUNT, ObjectKind, ObjectType
+from target_apollo.model.objects import ACCOUNT, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
-from target_apollo.model.values import bare_host
-from target_apollo.sync.finding import find_records
+from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.sync.match import match_keys
+
+
+def find_record(client: ApolloClient, target: ObjectType, match_key: str) -> Json | None:
+    """The record with an e-mail or a domain, normalised; as `find_records`."""
+    return next(iter(find_records(client, target, match_key)), None)
+
+
+def find_records(client: ApolloClient, target: ObjectType, match_key: str) -> list[Json]:
+    """The records with an e-mail or a domain that one or two searches show.
+
+    The searches are fuzzy (contacts) or by name only (accounts), so each hit is looked at.
+
+    Raises:
+        ApolloError: Apollo could not be asked.
+    """
+    if target.kind is ObjectKind.CONTACTS:
+        hits = client.search_contacts(match_key)
+        return [hit for hit in hits if match_key in match_keys(target, hit)]
+    for words in (match_key, match_key.split(".", 1)[0]):
+        hits = client.search_accounts(words)
+        found = [hit for hit in hits if match_key in match_keys(target, hit)]
+        if found:
+            return found
+    return []
+
 
 _MODALITY = {ObjectKind.CONTACTS: "contact", ObjectKind.ACCOUNTS: "account"}
 #: Unknown addresses in a run for which the nearest known one is looked for, which takes a while in

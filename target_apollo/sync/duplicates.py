@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from target_apollo.model.free_mail import FREE_MAIL
 from target_apollo.model.objects import ObjectKind, ObjectType
 from target_apollo.model.rows import Row, key_text
+from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.counts import RunReport
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 from target_apollo.sync.plan import duplicates

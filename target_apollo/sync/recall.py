@@ -2,23 +2,104 @@
 
 Rows whose values Apollo is known to hold need no request; rows whose Apollo id is known go straight
 to an update. `linking` asks the ledger, and decides by these in between.
+
+What earlier runs left to say about the rows of a flush.
+
+How the ledger spells a row: its key, and a hash of what it would write. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.ledger import CONFIRMED, HOLDING_VALUES, Link, LinkStatus, match_hash
-from target_apollo.model.outcomes import Outcome, Reason
+from target_apollo.ledger import (
+    CONFIRMED,
+    DELETED,
+    HOLDING_VALUES,
+    Link,
+    LinkStatus,
+    match_hash,
+    payload_hash_of_texts,
+    source_key,
+)
+from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
-from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.memory import Memory, Strayed
+from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.rejects_file import Former
-from target_apollo.sync.row_keys import payload_hash_of
+
+
+@dataclass(frozen=True)
+class Strayed:
+    """A create that was sent under another e-mail or domain than the row has now.
+
+    Attributes:
+        match_hash: Hash of what it was sent under.
+        since: When the run began that sent it.
+    """
+
+    match_hash: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Rows of a flush, sorted by what the ledger knows of them; all by the rows' numbers.
+
+    Attributes:
+        open: Rows to be written, with their Apollo id where it is known.
+        settled: Rows that need no request, with outcome and Apollo id. Their links stay as they
+            are.
+        unfinished: Rows whose last write was sent and never confirmed, and when the run that sent
+            them began.
+        strayed: Those of them whose record may stand in Apollo under a former e-mail or domain.
+        own: Rows that were rejected after they had made a record, which is to be completed.
+        left_at: Apollo's `updated_at` of the row's record as the last write left it.
+        same_match: Rows whose record was last given the e-mail or domain that they still have.
+    """
+
+    open: list[Row] = field(default_factory=list)
+    settled: list[tuple[Row, Outcome, str | None]] = field(default_factory=list)
+    unfinished: Mapping[int, datetime] = field(default_factory=dict)
+    strayed: Mapping[int, Strayed] = field(default_factory=dict)
+    own: AbstractSet[int] = frozenset()
+    left_at: Mapping[int, str] = field(default_factory=dict)
+    same_match: AbstractSet[int] = frozenset()
+
+
+def key_of(row: Row) -> str:
+    """The row's source key as the ledger spells it; e-mails in it are hashed.
+
+    Raises:
+        RecordError: A key property holds an object or an array.
+    """
+    try:
+        return source_key(row.key)
+    except ValueError as problem:
+        raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
+
+
+def payload_hash_of(row: Row, policies: Policies | None) -> str:
+    """Stands for all that a row would write, and for the policies that may keep it from that.
+
+    Args:
+        policies: None where none of them keeps anything from being written.
+    """
+    if row.deleted:
+        return deletion_mark(row.values, row.lists)
+    payload: dict[str, object] = {"values": row.values, "custom": row.custom, "lists": row.lists}
+    if policies is not None and (keeping := policies.keeping(row)):
+        payload["policies"] = keeping
+    return payload_hash_of_texts(payload)
+
+
+def deletion_mark(values: Values, lists: Sequence[str]) -> str:
+    """Stands for the payload of a deleted row, whose record is moved to this stage or list."""
+    return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
 
 
 @dataclass(frozen=True)

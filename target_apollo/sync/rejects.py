@@ -10,9 +10,9 @@ from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.config.settings import Settings
 from target_apollo.model.outcomes import Rejection
+from target_apollo.sync.batch import Received
 from target_apollo.sync.counts import RunReport
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.received import Received
 from target_apollo.sync.rejects_file import RejectsFile
 
 #: Rejected records that get a log line of their own, per reason; the file has them all.

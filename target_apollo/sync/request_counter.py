@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from target_apollo.apollo import MAX_BULK, Standing, endpoints
-from target_apollo.apollo.estimating import schedule
+from target_apollo.apollo.rate_windows import schedule
 from target_apollo.model.objects import ObjectType
 from target_apollo.sync.update_plan import Parts
 

@@ -24,21 +24,20 @@ from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.plan import plan_sentences
-from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.batch import Received
+from target_apollo.sync.bulk_requests import UpdateRoutes
+from target_apollo.sync.concurrency import Parallel, UnderWay
 from target_apollo.sync.counts import RunReport, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import Rehearsal
-from target_apollo.sync.dry_run.sampling import Sampler
+from target_apollo.sync.dry_run.sample_diffs import Sampler
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
 from target_apollo.sync.notices import Saying
-from target_apollo.sync.pending_updates import Update
-from target_apollo.sync.received import Received
 from target_apollo.sync.rejects import Rejecting
 from target_apollo.sync.request_counter import Reckoner
-from target_apollo.sync.under_way import UnderWay
-from target_apollo.sync.update_routes import UpdateRoutes
+from target_apollo.sync.update_plan import Update
 from target_apollo.target.progress import Position, scarcest
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)

@@ -3,11 +3,14 @@
 Before: what it knows of them, from which `recalling` tells what is left to do. The intent is on
 disk before a request goes out, so that a killed run is put right by the next. After: the outcomes,
 in one transaction a flush.
+
+Links of what is gone: rows that left their table, and records that left Apollo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -28,18 +31,88 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Made
-from target_apollo.sync.gone_links import GoneLinks
-from target_apollo.sync.memory import Memory
 from target_apollo.sync.recall import (
     CutOff,
+    Memory,
     Sorter,
     all_open,
     deleted_links,
+    key_of,
     left_to_others,
+    payload_hash_of,
     shared_ids,
 )
 from target_apollo.sync.rejects_file import Former
-from target_apollo.sync.row_keys import key_of, payload_hash_of
+
+
+class GoneLinks:
+    """What the ledger says and is told of rows and records that are gone.
+
+    Whoever moves their records holds the stream's lock.
+
+    Args:
+        place: The Apollo team's id, ``contact`` or ``account``, and the stream.
+    """
+
+    def __init__(self, ledger: Ledger, place: tuple[str, str, str], run_id: str) -> None:
+        self._ledger = ledger
+        self._place = place
+        self._run_id = run_id
+
+    def all(self) -> Iterator[Link]:
+        """All links of the stream; nothing may be written until the last was taken.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        return self._ledger.links_of_stream(*self._place)
+
+    def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
+        """Source keys of links to records that rows beside these have, in whatever stream.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        leaving = Counter((link.apollo_id, link.source_key) for link in deleted)
+        there: Counter[tuple[str | None, str]] = Counter()
+        ids = {link.apollo_id for link in deleted if link.apollo_id}
+        for apollo_id, links in self._ledger.links_by_apollo_id(*self._place[:2], ids).items():
+            there.update((apollo_id, link.source_key) for link in links if not link.is_deleted)
+        held = {apollo_id for apollo_id, _ in there - leaving}
+        return {link.source_key for link in deleted if link.apollo_id in held}
+
+    def intend_moves(self, links: Sequence[Link]) -> None:
+        """Notes on disk that the records of vanished rows are about to be moved.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        intents = [Intent(link.source_key, link.apollo_id) for link in links]
+        self._ledger.record_intents(*self._place, self._run_id, intents)
+
+    def note_moves(self, links: Sequence[Link], mark: str) -> None:
+        """Puts on disk that records of vanished rows were moved.
+
+        Args:
+            mark: Stands for their payload, so that they are moved once only.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        outcomes = [
+            LinkOutcome(link.source_key, LinkStatus.UPDATED, link.apollo_id, payload_hash=mark)
+            for link in links
+        ]
+        self._ledger.record_outcomes(*self._place, self._run_id, outcomes)
+
+    def drop(self, apollo_id: str) -> None:
+        """Forgets the links to a record that Apollo no longer has.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        self._ledger.drop_links(*self._place[:2], [apollo_id])
+
 
 _STATUS = {
     Outcome.CREATED: LinkStatus.CREATED,

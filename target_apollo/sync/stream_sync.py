@@ -2,32 +2,45 @@
 
 The flow of one flush, wave by wave: create what is not known, match the answers, update what exists
 and differs, settle.
+
+Puts the writer of one stream together from what the run shares and what the stream sets.
+
+The policies of one stream: the setting `field_policy`, by the names that the team has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloClient, ApolloError
+from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.policies import (
+    FieldPolicy,
+    Policies,
+    clashes,
+    policies_of,
+    unknown_names,
+    unknown_policy,
+)
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Settling
-from target_apollo.sync.create import NewRows
-from target_apollo.sync.create_answers import CreateAnswers
-from target_apollo.sync.existing import Comparer, Known
+from target_apollo.sync.batch import Made, Settle, Settling
+from target_apollo.sync.concurrency import Flow, finish
+from target_apollo.sync.create import CreateAnswers, NewRows
+from target_apollo.sync.directory import Directory, find_record
+from target_apollo.sync.existing import Comparer, Known, LatestWords
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.finding import find_record
-from target_apollo.sync.latest_words import LatestWords
 from target_apollo.sync.match import Match, Matched
-from target_apollo.sync.memory import Memory
-from target_apollo.sync.own_records import OwnRecords
-from target_apollo.sync.pending_updates import Update
 from target_apollo.sync.plan import waves
-from target_apollo.sync.under_way import Flow, finish
-from target_apollo.sync.update_rounds import UpdateRounds
+from target_apollo.sync.recall import Memory
+from target_apollo.sync.recovery import OwnRecords
+from target_apollo.sync.run import Run
+from target_apollo.sync.update import Updater, UpdateRounds
+from target_apollo.sync.update_plan import Update
 
 
 @dataclass
@@ -186,3 +199,125 @@ class Writer:
     def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
         """Notes which records rows are, for the contacts that name an account's domain."""
         self.latest.know_ids(rows)
+
+
+def stream_writer(
+    run: Run,
+    target: ObjectType,
+    stream: str,
+    own: StreamSettings,
+    *,
+    policies: Callable[[], Policies],
+    settle: Settle,
+    settle_created: Callable[[Sequence[Made]], None],
+    intend: Callable[[Sequence[Row]], None],
+    is_anothers: Callable[[Row, str], bool],
+) -> Writer:
+    """The writer of a stream.
+
+    Args:
+        own: The settings of this stream.
+        policies: See `Comparer`.
+        settle, settle_created: See `Settling`.
+        intend: See `Writer`.
+        is_anothers: See `OwnRecords`.
+    """
+    kind = target.kind.value
+    comparer = Comparer(
+        client=run.client,
+        target=target,
+        parallel=run.parallel,
+        directory=run.directory,
+        policies=policies,
+        note_protected=partial(run.report.count_protected, kind),
+    )
+    settling = Settling(
+        target, own.mode, settle, settle_created, partial(run.saying.unwritable, kind)
+    )
+    latest = LatestWords(target, run.directory)
+    records = OwnRecords(own.mode, run.report.started_at, is_anothers)
+    answers = CreateAnswers(
+        target=target,
+        mode=own.mode,
+        limits=run.limits,
+        comparer=comparer,
+        settling=settling,
+        latest=latest,
+        own=records,
+    )
+    return Writer(
+        client=run.client,
+        target=target,
+        mode=own.mode,
+        intend=intend,
+        comparer=comparer,
+        settling=settling,
+        latest=latest,
+        own=records,
+        answers=answers,
+        new_rows=NewRows(
+            client=run.client,
+            target=target,
+            mode=own.mode,
+            batch_size=run.settings.batch_size,
+            parallel=run.parallel,
+            limits=run.limits,
+            reckon=run.reckoner.reckon,
+            answers=answers,
+        ),
+        rounds=UpdateRounds(
+            updater=lambda: Updater(
+                run.client,
+                target,
+                run.parallel,
+                own.update_method,
+                run.update_routes,
+                run.reckoner.reckon,
+            ),
+            limits=run.limits,
+            sample=partial(run.sample, target, stream),
+            settling=settling,
+            latest=latest,
+        ),
+    )
+
+
+def updated_at_field(settings: Settings) -> str | None:
+    """The property that tells when a row changed, where a policy asks for it."""
+    asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
+    return settings.updated_at_field if asked_for else None
+
+
+def stream_policies(
+    settings: Settings,
+    target: ObjectType,
+    directory: Directory,
+    stream: str,
+    properties: Container[str],
+) -> Policies:
+    """The policies for the rows of a stream.
+
+    Args:
+        properties: Properties of the stream's schema.
+
+    Raises:
+        RunError: A policy is for a field that there is not, or can't be followed.
+        ApolloError: Apollo could not be asked for its custom fields.
+    """
+    named = settings.field_policy
+    if not named:
+        return Policies()
+    unknown = unknown_names(named, directory.custom_field_by_name)
+    if unknown:
+        raise RunError(unknown_policy(unknown), exit_code=2)
+    for sentence in clashes(named, directory.custom_field_by_name):
+        raise RunError(sentence, exit_code=2)
+    field = updated_at_field(settings)
+    if field is not None and field not in properties:
+        raise RunError(
+            f"Stream '{stream}' has no property '{field}' (setting updated_at_field), and the "
+            "policy 'newest' asks when a row changed: add it to the stream, name another, or "
+            "choose another policy.",
+            exit_code=2,
+        )
+    return policies_of(named, target, directory.custom_field_by_name)

@@ -1,14 +1,23 @@
-"""Which endpoint gets which part of an update, so that a flush takes the fewest requests. Pure."""
+"""Which endpoint gets which part of an update, so that a flush takes the fewest requests. Pure.
+
+An update of an existing record: what it is to be, and what of it is still to be sent.
+
+How existing records are updated: one by one, or a hundred a request. Pure.
+"""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from target_apollo.apollo import endpoints
+from target_apollo.apollo.quota import Windows
 from target_apollo.model.compare import emptied_unseen, not_taken
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
+from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
-from target_apollo.sync.changes import CUSTOM_FIELDS, Changes, single_update, without_held
+from target_apollo.sync.plan import CUSTOM_FIELDS, Changes, single_update, without_held
 
 _OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STAGES
 
@@ -133,3 +142,91 @@ def without_stages(parts: Parts) -> Parts:
     """The same without update_stages: PATCH carries the stage."""
     rest = {**parts.rest, "contact_stage_id": parts.stage} if parts.stage else parts.rest
     return replace(parts, stage=None, rest=rest)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one existing record is to get.
+
+    Attributes:
+        answer: The record as Apollo last answered it; None when only its id is known.
+        outcome: What the row has come to when all is carried out.
+        refused: Why the row is rejected all the same, after its other parts are written.
+        is_older: Whether a value of the record stays since it changed after the row.
+    """
+
+    row: Row
+    apollo_id: str
+    answer: Json | None
+    changes: Changes
+    outcome: Outcome
+    refused: Rejection | None = None
+    is_older: bool = False
+
+
+@dataclass
+class Pending:
+    """An update under way.
+
+    Attributes:
+        parts: What is still to be sent.
+        answer: What Apollo has answered on the record since the first part was sent.
+        problem: Why the row is rejected when the other parts are written.
+        over: Whether nothing of it is to be sent any more.
+    """
+
+    update: Update
+    parts: Parts
+    answer: Json | None = None
+    problem: Rejection | None = None
+    over: bool = False
+
+    def take(self, answer: Json, sent: Collection[str]) -> None:
+        """Adds an answer, which may be a short form, to what is known since the first part.
+
+        Args:
+            sent: Fields that were written, of which an earlier answer is out of date.
+        """
+        known = {name: value for name, value in (self.answer or {}).items() if name not in sent}
+        self.answer = {**known, **answer}
+
+
+#: Updates of one flush from which `auto` goes in bulk, whatever the quota.
+MANY = 20
+
+
+class UpdateMethod(enum.Enum):
+    """The setting `update_method`."""
+
+    INDIVIDUAL = "individual"
+    BULK = "bulk"
+    AUTO = "auto"
+
+
+def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:
+    """Whether a flush's updates go a hundred a request.
+
+    Args:
+        updates: How many requests they would be one by one.
+        left: Requests that the endpoint of single updates still takes; None where that is unknown.
+    """
+    if method is UpdateMethod.AUTO:
+        return updates >= MANY or (left is not None and updates > left)
+    return method is UpdateMethod.BULK
+
+
+def requests_left(windows: Windows, share: float) -> int | None:
+    """Requests that an endpoint still takes this hour and this day; None where Apollo said nothing.
+
+    The minute does not count: it is waited for.
+
+    Args:
+        share: The setting `quota_share`, the part of each window that a run may use.
+    """
+    counts: list[int] = []
+    for window in (windows.hour, windows.day):
+        if window.left is not None:
+            counts.append(window.left)
+        if window.limit is not None and window.spent is not None:
+            counts.append(int(window.limit * share) - window.spent)
+    return max(0, min(counts)) if counts else None

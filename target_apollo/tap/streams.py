@@ -1,22 +1,62 @@
-"""What became of each row of the warehouse: the ledger's links as a stream, incremental."""
+"""What became of each row of the warehouse: the ledger's links as a stream, incremental.
+
+What the tap's streams have in common: a problem with one keeps none of the others from going.
+
+What Apollo calls its users, stages and custom fields: whole tables, read anew each time.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from singer_sdk import Stream
 from singer_sdk import typing as th
 from sqlalchemy import Row
 
+from target_apollo.apollo import ApolloError
 from target_apollo.config.settings import SettingsError
-from target_apollo.ledger import Ledger, LinkStatus
-from target_apollo.ledger.creations import intents_of
+from target_apollo.ledger import Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.link_rows import read_creations, read_links
+from target_apollo.ledger.queries import intents_of, read_creations, read_links
 from target_apollo.model.outcomes import Outcome
 from target_apollo.tap.bookmark import bookmark_before
-from target_apollo.tap.stream import ResultStream
+
+if TYPE_CHECKING:
+    from target_apollo.tap.tap import TapApolloSync
+
+
+class ResultStream(Stream):
+    """A stream of the tap; a subclass gives name, schema, keys and rows."""
+
+    tap: TapApolloSync
+
+    def __init__(self, tap: TapApolloSync) -> None:
+        self.tap = tap
+        super().__init__(tap)
+
+    @abstractmethod
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Yield the records.
+
+        Raises:
+            ApolloError: Apollo did not give what was asked for.
+            LedgerError: The ledger can't be read.
+            SettingsError: The settings do not reach what the stream is read from.
+        """
+
+    def get_records(
+        self,
+        context: Mapping[str, Any] | None,  # noqa: ARG002 - the SDK's signature
+    ) -> Iterable[dict[str, Any]]:
+        """Yield the records that could be read; what kept others away is left with the tap."""
+        try:
+            yield from self.rows()
+        except (ApolloError, LedgerError, SettingsError) as problem:
+            self.tap.note(self.name, problem)
+
 
 _TIME = th.DateTimeType
 
@@ -148,3 +188,84 @@ def _pending(creations: Row[Any]) -> Iterable[dict[str, Any]]:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+class Users(ResultStream):
+    """The members of the team, deleted ones included; source: GET /users/search."""
+
+    name = "apollo_users"
+    primary_keys = ("id",)
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("id", th.StringType, required=True),
+        th.Property("email", th.StringType, description="In lower case."),
+        th.Property("name", th.StringType),
+        th.Property("deleted", th.BooleanType, description="A deleted user owns nothing."),
+    ).to_dict()
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Yield the users."""
+        for user in self.tap.apollo.users():
+            yield {
+                "id": user.id,
+                "email": user.email.strip().lower() or None,
+                "name": user.name or None,
+                "deleted": user.deleted,
+            }
+
+
+class Stages(ResultStream):
+    """The stages of contacts and of accounts; source: GET /contact_stages, GET /account_stages."""
+
+    name = "apollo_stages"
+    primary_keys = ("object", "id")
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("object", th.StringType, required=True, description="contact or account."),
+        th.Property("id", th.StringType, required=True),
+        th.Property("name", th.StringType),
+        th.Property("display_name", th.StringType, description="The name that people see."),
+    ).to_dict()
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Yield the stages."""
+        apollo = self.tap.apollo
+        for name, read in (("contact", apollo.contact_stages), ("account", apollo.account_stages)):
+            for stage in read():
+                yield {
+                    "object": name,
+                    "id": stage.id,
+                    "name": stage.name,
+                    "display_name": stage.display_name or None,
+                }
+
+
+class CustomFields(ResultStream):
+    """The custom fields; source: GET /fields, and GET /typed_custom_fields for their options."""
+
+    name = "apollo_custom_fields"
+    primary_keys = ("object", "id")
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "object", th.StringType, required=True, description="contact, account or opportunity."
+        ),
+        th.Property("id", th.StringType, required=True, description="24 hex digits."),
+        th.Property("label", th.StringType),
+        th.Property("type", th.StringType),
+        th.Property(
+            "options",
+            th.ArrayType(
+                th.ObjectType(th.Property("id", th.StringType), th.Property("name", th.StringType))
+            ),
+            description="What a picklist lets one choose; empty for other types.",
+        ),
+    ).to_dict()
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Yield the custom fields."""
+        for field in self.tap.apollo.custom_fields():
+            yield {
+                "object": field.modality,
+                "id": field.id,
+                "label": field.label,
+                "type": field.type,
+                "options": [{"id": option, "name": name} for name, option in field.options.items()],
+            }

@@ -19,19 +19,15 @@ from target_apollo.model.outcomes import Outcome, RecordError, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import UPDATE_NEEDS_ID, RowReader
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Made
-from target_apollo.sync.deletions import Place, move_vanished
-from target_apollo.sync.flush import Flush, flush_size
-from target_apollo.sync.memory import Memory
+from target_apollo.sync.batch import Flush, Made, Received, flush_size
+from target_apollo.sync.concurrency import Flow
+from target_apollo.sync.deletions import Place, SeenKeys, move_vanished
 from target_apollo.sync.plan import collapse
-from target_apollo.sync.received import Received
+from target_apollo.sync.recall import Memory
 from target_apollo.sync.recovery import find_strays
 from target_apollo.sync.stream_links import StreamLinks
-from target_apollo.sync.stream_policies import stream_policies, updated_at_field
-from target_apollo.sync.stream_writer import stream_writer
-from target_apollo.sync.under_way import Flow
-from target_apollo.sync.vanished import SeenKeys
-from target_apollo.target.line_source import LONGEST_LINE
+from target_apollo.sync.stream_sync import stream_policies, stream_writer, updated_at_field
+from target_apollo.target.stdin import LONGEST_LINE
 from target_apollo.target.validation import CompiledValidator
 
 if TYPE_CHECKING:

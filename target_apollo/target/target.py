@@ -1,48 +1,250 @@
-"""The target: what the SDK calls, and in which order things happen."""
+"""The target: what the SDK calls, and in which order things happen.
+
+What a SCHEMA message says of its stream.
+
+Keeps an expression of `stream_maps` that fails on one record from ending the run.
+
+The SDK tells that it can't apply a map only where the evaluator finds fault with the expression;
+what Python's own operators raise (a text and a null added, a division by zero) would pass for a
+defect.
+
+The short way of a record to its sink, past steps of the SDK that would leave it as it is.
+
+For every record the SDK makes a copy, applies a stream map, takes out seven properties that it
+might have added itself, and calls ten methods more, which takes longer than to read the record and
+to find it unchanged. A stream without a map and flattening needs little of that. Its records go
+straight to the sink, as long as nothing is wrong with them: all others go the SDK's way, so that
+there is one place that refuses records and one set of words.
+
+The end of a run: its last STATE, its rejected records on disk, its verdict, its summary.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
 from types import FrameType
 from typing import IO, Any, ClassVar, cast
 
 from singer_sdk import Target
-from singer_sdk.exceptions import MappingError
+from singer_sdk.exceptions import MapExpressionError, MappingError
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TargetCapabilities,
 )
+from singer_sdk.mapper import CustomStreamMap, PluginMapper, SameRecordTransform, StreamMap
 from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib.exceptions import InvalidInputLine
 from singer_sdk.sinks import Sink
 
 from target_apollo import logs
-from target_apollo.config.given_settings import check_given
-from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import Settings, SettingsError
+from target_apollo.config.schema import SCHEMA, add_sdk_settings
+from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
+from target_apollo.sync.batch import Received
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
-from target_apollo.sync.exit import RECORD_ERRORS
-from target_apollo.sync.received import Received
+from target_apollo.sync.exit import RECORD_ERRORS, Ending, RunError, ending_of, verdict
+from target_apollo.sync.notices import unmet_settings
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM, Former, without_reject
 from target_apollo.sync.run import Run
-from target_apollo.sync.unmet_settings import unmet_settings
 from target_apollo.target import process
-from target_apollo.target.described import UNDESCRIBED, Described
-from target_apollo.target.finishing import Finishing
-from target_apollo.target.intake import TurnedAway
-from target_apollo.target.intake_part import rejection_of, too_wide
-from target_apollo.target.passing_state import PassingState
+from target_apollo.target.intake import TurnedAway, rejection_of, too_wide
+from target_apollo.target.process import Stopping
 from target_apollo.target.progress import Position, Progress
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
-from target_apollo.target.state import Checkpoint
+from target_apollo.target.state import Checkpoint, PassingState
 from target_apollo.target.stdin import LineReader, Message, StopReading
-from target_apollo.target.stopping import Stopping
-from target_apollo.target.straight import StraightWay
-from target_apollo.target.stream_maps import guard_maps
+from target_apollo.target.validation import CompiledValidator
 
-#: Settings that the SDK adds to every target and that say nothing to a target without tables.
-_NOT_OURS = ("add_record_metadata", "batch_size_rows", "load_method")
+
+@dataclass(frozen=True)
+class Described:
+    """A stream as its tap describes it.
+
+    Attributes:
+        schema: JSON schema of its records, without the property that the rejects file adds; None
+            as long as no SCHEMA has come.
+        key_properties: The properties that tell its rows apart.
+        bookmark_properties: Those by which the tap finds what changed; none where it sends the
+            whole table each time.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    key_properties: tuple[str, ...] = ()
+    bookmark_properties: tuple[str, ...] = ()
+
+    @classmethod
+    def by(cls, message: Mapping[str, Any]) -> Described:
+        """Reads a SCHEMA message.
+
+        Raises:
+            InvalidInputLine: It does not name the properties of records.
+        """
+        schema = message.get("schema")
+        if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+            raise InvalidInputLine(
+                f"The SCHEMA of stream '{message['stream']}' has no 'properties': mend the tap's "
+                "catalog."
+            )
+        return cls(
+            without_reject(schema),
+            tuple(message.get("key_properties") or ()),
+            tuple(message.get("bookmark_properties") or ()),
+        )
+
+
+#: A stream whose SCHEMA has not come.
+UNDESCRIBED = Described()
+
+
+Record = dict[str, Any]
+
+
+def guard_maps(maps: Iterable[StreamMap]) -> None:
+    """Has each map of a stream refuse a record, whatever its expressions raise for it."""
+    for stream_map in maps:
+        if isinstance(stream_map, CustomStreamMap):
+            # An attribute of the map itself goes before the method of its class.
+            vars(stream_map)["transform"] = _guarded(stream_map.transform)
+
+
+def _guarded(transform: Callable[[Record], Record | None]) -> Callable[[Record], Record | None]:
+    def refuse_what_fails(record: Record) -> Record | None:
+        try:
+            return transform(record)
+        except MapExpressionError:
+            raise
+        except Exception as problem:  # noqa: BLE001 - an expression may raise anything
+            # Its words may show a value.
+            raise MapExpressionError(type(problem).__name__) from None
+
+    return refuse_what_fails
+
+
+#: Properties that the SDK takes out of records, since it adds them where that is asked for.
+METADATA = frozenset(
+    {
+        "_sdc_batched_at",
+        "_sdc_deleted_at",
+        "_sdc_extracted_at",
+        "_sdc_received_at",
+        "_sdc_sequence",
+        "_sdc_sync_started_at",
+        "_sdc_table_version",
+    }
+)
+# Later releases of the SDK count the records of its metric when they are written.
+_COUNTS_RECORDS_READ = tuple(map(int, version("singer-sdk").split(".")[:2])) < (0, 55)
+
+
+class StraightWay:
+    """The short way of one stream's records into one sink."""
+
+    def __init__(self, sink: ApolloSink) -> None:
+        validator = sink._validator
+        self._sink = sink
+        self._accepts = validator.accepts if isinstance(validator, CompiledValidator) else _anything
+        self._key_properties = tuple(sink._key_properties)
+
+    @classmethod
+    def of(cls, stream: str, mapper: PluginMapper, sinks: Mapping[str, Sink]) -> StraightWay | None:
+        """The short way for a stream, or None where the SDK does something to its records.
+
+        Args:
+            mapper: The SDK's mapper, after it took the SCHEMA of the stream in.
+            sinks: The active sinks by the name of their stream.
+        """
+        maps = mapper.stream_maps.get(stream, [])
+        sink = sinks.get(stream)
+        if (
+            not isinstance(sink, ApolloSink)
+            or len(maps) != 1
+            or type(maps[0]) is not SameRecordTransform
+            or maps[0].stream_alias != stream
+            or maps[0].flattening_enabled
+            or sink.include_sdc_metadata_properties
+            or not (sink._validator is None or isinstance(sink._validator, CompiledValidator))
+        ):
+            return None
+        return cls(sink)
+
+    def take(self, record: dict[str, Any]) -> ApolloSink | None:
+        """Hands a record to the sink and returns the sink.
+
+        Returns None where the record has to go the SDK's way; nothing has happened to it then.
+        """
+        if not record.keys().isdisjoint(METADATA):
+            # The record itself stays whole, for the rejects file.
+            record = {name: value for name, value in record.items() if name not in METADATA}
+        for name in self._key_properties:
+            if name not in record:
+                return None
+        if not self._accepts(record):
+            return None
+        sink = self._sink
+        sink.tally_record_read()
+        sink.process_record(record, sink._get_context(record))
+        if _COUNTS_RECORDS_READ:
+            sink.record_counter_metric.increment()
+        return sink
+
+
+def _anything(record: dict[str, Any]) -> bool:  # noqa: ARG001
+    return True
+
+
+class Finishing:
+    """Ends a run once, however often it is asked to.
+
+    Attributes:
+        ending: How the run ended; a defect until that is known.
+    """
+
+    def __init__(
+        self, run: Run, checkpoint: Checkpoint, state: PassingState, stopping: Stopping
+    ) -> None:
+        self._run = run
+        self._checkpoint = checkpoint
+        self._state = state
+        self._stopping = stopping
+        self._finished = False
+        self.ending = Ending(1, "A defect of target-apollo ended the run.")
+
+    def finish(self, problem: BaseException | None) -> Ending | None:
+        """Passes the last STATE on and writes the summary; a second call does nothing.
+
+        Args:
+            problem: What ended the reading or writing; None where the input came to its end.
+
+        Returns:
+            How the run ended, or None for a defect of this program.
+        """
+        ending = ending_of(problem, self._stopping.signal_number)
+        if self._finished:
+            return ending
+        self._finished = True
+        with suppress(Exception):
+            # What was confirmed of it counts; why the run ends is known already.
+            self._run.under_way.finish()
+        try:
+            self._state.pass_on(last=True)
+            self._run.rejecting.keep()
+        except RunError as unwritable:
+            ending = ending_of(unwritable, 0)
+        self._run.close()
+        if ending is not None and ending.exit_code == 0:
+            ending = verdict(
+                self._run.report.rejected_percent,
+                self._run.settings.max_rejected_percent,
+                self._run.rejecting.place,
+            )
+        self.ending = ending or self.ending
+        received = self._checkpoint.received
+        self._run.summarise(received, self.ending.exit_code, self.ending.because)
+        return ending
 
 
 class TargetApollo(Target):
@@ -96,9 +298,7 @@ class TargetApollo(Target):
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Adds the SDK's settings, but for those that would do nothing here."""
-        super().append_builtin_config(config_jsonschema)
-        for name in _NOT_OURS:
-            config_jsonschema["properties"].pop(name, None)
+        add_sdk_settings(config_jsonschema)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self.append_builtin_config(self.config_jsonschema)

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from target_apollo.apollo import ApolloClient, TokenEndpoint, TokenFile, Transport
-from target_apollo.apollo.oauth_part import OAuth
+from target_apollo.apollo.oauth import OAuth
 from target_apollo.apollo.token_store import Login
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.apollo.bodies import _encode_exactly, _encode_plain, decode_body, encode_body
+from target_apollo.apollo.decoding import _encode_exactly, _encode_plain, decode_body, encode_body
 
 quick = settings(deadline=None, max_examples=100)
 

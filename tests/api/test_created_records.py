@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from target_apollo.apollo.bodies import decode_body
-from target_apollo.apollo.created_records import (
+from target_apollo.apollo.decoding import (
     CreatedRecord,
+    decode_body,
     decode_created_accounts,
     decode_created_contacts,
 )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from target_apollo.apollo.waits import Gates
+from target_apollo.apollo.throttle import Gates
 
 LABELS = "GET /labels"
 

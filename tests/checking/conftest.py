@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import check_connection
-from target_apollo.cli.check.findings import Check
+from target_apollo.cli.check.connection import Check, check_connection
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.lent_sandbox import apollo as sandbox

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import check_connection
-from target_apollo.cli.check.findings import Check, Standing
-from target_apollo.cli.check.needs import needs_of
-from target_apollo.cli.check.probes import ELSE_ASKED, PROBES
+from target_apollo.cli.check.connection import Check, Standing, check_connection
+from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
 from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 
 from target_apollo.apollo import ForbiddenBy, endpoints
-from target_apollo.cli.check.findings import Check, Finding, Standing
+from target_apollo.cli.check.command import as_json, as_lines
+from target_apollo.cli.check.connection import Check, Finding, Standing
 from target_apollo.cli.check.needs import Need
-from target_apollo.cli.check.report import as_json, as_lines
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 

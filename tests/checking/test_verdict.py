@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import ForbiddenBy, Window, Windows, endpoints
-from target_apollo.cli.check.connection import check_connection
-from target_apollo.cli.check.findings import Check, Finding, Standing, lower_of
+from target_apollo.cli.check.connection import Check, Finding, Standing, check_connection, lower_of
 from target_apollo.cli.check.needs import Need
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 

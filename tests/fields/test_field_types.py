@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.cli.fields.field_types import type_of, wider
+from target_apollo.cli.fields.missing import type_of, wider
 
 POSTABLE = {"string", "textarea", "number", "date", "datetime", "boolean"}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.cli.fields.standard import standard_fields
+from target_apollo.cli.fields.missing import standard_fields
 from target_apollo.model.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
 from target_apollo.model.rows import Mode
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.mapper.clock import Standing
+from target_apollo.mapper.errors import Standing
 from target_apollo.mapper.pipeline import Passage
 from target_apollo.mapper.rules import Lead, StreamFacts
 from target_apollo.mapper.settings import read_settings

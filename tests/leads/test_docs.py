@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from target_apollo.mapper.clock import VARIABLE
+from target_apollo.mapper.errors import VARIABLE
 from target_apollo.mapper.rules import RULES
 from target_apollo.mapper.settings import read_settings, settings_schema
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
-from target_apollo.mapper.domains import registrable
+from target_apollo.mapper.values import registrable
 from target_apollo.model.values import bare_host
 
 suffixes = st.sampled_from(

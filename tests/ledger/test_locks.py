@@ -23,8 +23,7 @@ from target_apollo.ledger import (
     LockLost,
     locks,
 )
-from target_apollo.ledger.locks import STALE_AFTER, Holder, left_behind
-from target_apollo.ledger.process import Process
+from target_apollo.ledger.locks import STALE_AFTER, Holder, Process, left_behind
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.cli.authorization import Authorization, NotGranted, NotThisLogin, challenge_of
+from target_apollo.cli.login import Authorization, NotGranted, NotThisLogin, challenge_of
 
 from .started import AUTHORIZE
 

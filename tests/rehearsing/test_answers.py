@@ -4,9 +4,8 @@ from datetime import datetime, timezone
 
 from target_apollo.model.objects import ACCOUNT, CONTACT
 from target_apollo.model.rows import Row
-from target_apollo.sync.changes import changes, left_to_write
-from target_apollo.sync.dry_run import answers
-from target_apollo.sync.plan import CreateRequest, create_item
+from target_apollo.sync.dry_run import simulated_apollo
+from target_apollo.sync.plan import CreateRequest, changes, create_item, left_to_write
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=timezone.utc)
 ID = "d" * 24
@@ -20,14 +19,14 @@ def contact_row(**values: str | None) -> Row:
 def test_a_created_record_needs_only_what_bulk_create_does_not_carry() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
 
-    record = answers.created(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_apollo.created(CONTACT, create_item(CONTACT, row), ID, NOW)
 
     assert changes(CONTACT, row, record, {}).update == {"mobile_phone": "+1 555 0101"}
     assert changes(CONTACT, row, record, {}).bulk == {}
 
 
 def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
-    record = answers.created(CONTACT, {}, ID, NOW, owner_id="o" * 24, label_ids=["l1"])
+    record = simulated_apollo.created(CONTACT, {}, ID, NOW, owner_id="o" * 24, label_ids=["l1"])
 
     assert record["owner_id"] == "o" * 24
     assert record["label_ids"] == ["l1"]
@@ -35,29 +34,31 @@ def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
 
 def test_a_record_holds_what_it_was_last_given() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
-    record = answers.created(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_apollo.created(CONTACT, create_item(CONTACT, row), ID, NOW)
     left = left_to_write(CONTACT, CreateRequest((row,)), row)
 
-    record = answers.changed(CONTACT, record, left.update, NOW, bulk=False)
+    record = simulated_apollo.changed(CONTACT, record, left.update, NOW, bulk=False)
 
     assert not changes(CONTACT, row, record, {})
 
 
 def test_an_account_holds_what_it_was_last_given() -> None:
     row = Row(1, (1,), "firm.com", {"domain": "firm.com", "name": "Firm", "phone_number": "1"})
-    record = answers.created(ACCOUNT, {"domain": "firm.com", "name": "Former"}, ID, NOW)
+    record = simulated_apollo.created(ACCOUNT, {"domain": "firm.com", "name": "Former"}, ID, NOW)
 
-    record = answers.changed(ACCOUNT, record, {"name": "Firm", "phone": "1"}, NOW, bulk=False)
+    record = simulated_apollo.changed(
+        ACCOUNT, record, {"name": "Firm", "phone": "1"}, NOW, bulk=False
+    )
 
     assert not changes(ACCOUNT, row, record, {})
 
 
 def test_an_empty_value_empties_a_field() -> None:
-    record = answers.created(
+    record = simulated_apollo.created(
         CONTACT, {"title": "CEO", "typed_custom_fields": {CUSTOM: "7"}}, ID, NOW
     )
 
-    record = answers.changed(
+    record = simulated_apollo.changed(
         CONTACT, record, {"title": "", "typed_custom_fields": {CUSTOM: ""}}, NOW, bulk=False
     )
 
@@ -66,7 +67,7 @@ def test_an_empty_value_empties_a_field() -> None:
 
 
 def test_of_a_record_that_was_not_read_nothing_more_is_known() -> None:
-    record = answers.changed(
+    record = simulated_apollo.changed(
         CONTACT,
         {"id": ID},
         {"title": "CEO", "mobile_phone": "1", "typed_custom_fields": {CUSTOM: "7"}},
@@ -78,4 +79,7 @@ def test_of_a_record_that_was_not_read_nothing_more_is_known() -> None:
 
 
 def test_lists_are_only_added_to() -> None:
-    assert answers.on_lists({"id": ID, "label_ids": ["a"]}, ["b", "a"])["label_ids"] == ["a", "b"]
+    assert simulated_apollo.on_lists({"id": ID, "label_ids": ["a"]}, ["b", "a"])["label_ids"] == [
+        "a",
+        "b",
+    ]

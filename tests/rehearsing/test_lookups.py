@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from target_apollo.apollo import Answer, EndpointForbidden, Request, RequestRefused
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectKind
 from target_apollo.sync.dry_run import known_records as lookups_room
-from target_apollo.sync.dry_run.known_records import MOST_LOOKUPS, Lookups
-from target_apollo.sync.dry_run.recognising import identities
-from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.dry_run.known_records import MOST_LOOKUPS, Lookups, Records, identities
 
 Json = dict[str, Any]
 

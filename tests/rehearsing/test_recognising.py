@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from target_apollo.model.objects import ACCOUNT, CONTACT
-from target_apollo.sync.dry_run.recognising import identities
+from target_apollo.sync.dry_run.known_records import identities
 
 
 def test_a_contact_is_recognised_by_crm_ids_then_addresses_then_its_name_at_a_company() -> None:

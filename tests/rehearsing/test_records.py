@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.dry_run.known_records import Records
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS

@@ -3,11 +3,9 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.apollo import ENDPOINTS, Answer, Request
-from target_apollo.sync.dry_run.known_records import Lookups
-from target_apollo.sync.dry_run.limits import RehearsedLimits
-from target_apollo.sync.dry_run.records import Records
+from target_apollo.sync.dry_run.known_records import Lookups, Records
 from target_apollo.sync.dry_run.simulated_apollo import Team
-from target_apollo.sync.dry_run.transport import READING, RehearsedTransport
+from target_apollo.sync.dry_run.transport import READING, RehearsedLimits, RehearsedTransport
 
 
 class Apollo:

@@ -13,14 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.cli.lines import RejectedLines, lines_of
-from target_apollo.cli.replay_file import Settled, leave_only_rejected
+from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected, lines_of
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.received import Received
+from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import RejectsFile
-from target_apollo.target.line_source import LONGEST_LINE
-from target_apollo.target.stdin import Message
+from target_apollo.target.stdin import LONGEST_LINE, Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 WHY = Rejection(Reason.REFUSED, "Apollo refused it.")

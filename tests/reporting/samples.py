@@ -12,8 +12,7 @@ import msgspec
 
 from target_apollo.ledger import Run
 from target_apollo.reporting.detail import Detail, detail_of
-from target_apollo.reporting.past_runs import PastRun, merged
-from target_apollo.reporting.rejected_keys import ByReason
+from target_apollo.reporting.past_runs import ByReason, PastRun, merged
 from target_apollo.reporting.summaries import Summary
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)

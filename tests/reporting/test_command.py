@@ -183,7 +183,7 @@ def test_without_a_ledger_the_summaries_do(report: Report) -> None:
 def test_the_mappers_verdicts_are_read_where_they_usually_are(
     report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from target_apollo.mapper.judging import Outcome
+    from target_apollo.mapper.verdicts import Outcome
 
     leave(RUNS, summary_json(streams={"accounts": {"created": 2}}))
     fell = [("leads", Outcome.DROPPED, ["icp_fit"])]

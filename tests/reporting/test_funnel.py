@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.mapper.judging import Outcome
 from target_apollo.mapper.rules import RULES
-from target_apollo.mapper.verdicts import VerdictFile, earlier
+from target_apollo.mapper.verdicts import Outcome, VerdictFile, earlier
 from target_apollo.reporting.funnel import Funnel, Period, Step, became, read_funnels
 from target_apollo.reporting.past_runs import merged
 from target_apollo.reporting.summaries import Stream

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from target_apollo.mapper import rules
 from target_apollo.model.outcomes import Reason
-from target_apollo.reporting.glossary import (
+from target_apollo.reporting.words import (
     REASONS,
     RULES,
     duplicate_words,

@@ -14,14 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.reporting.bars import LEAST, shares
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
-from target_apollo.reporting.html import document, tag
-from target_apollo.reporting.page import page
-from target_apollo.reporting.page_file import write_page
-from target_apollo.reporting.past_runs import PastRun, merged
-from target_apollo.reporting.rejected_keys import RejectedKeys
+from target_apollo.reporting.html import LEAST, document, shares, tag
+from target_apollo.reporting.page import page, write_page
+from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.reporting.words import printable
 
 from .samples import AT, detail, past_run, row

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.reporting.columns import UNBOUNDED, Paint
 from target_apollo.reporting.plan import plan_lines, plan_sentences
+from target_apollo.reporting.terminal import UNBOUNDED, Paint
 
 COUNTS = {
     "created": 0,

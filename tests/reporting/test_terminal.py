@@ -9,12 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.reporting.columns import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.detail import detail_of
 from target_apollo.reporting.funnel import Funnel, Step
-from target_apollo.reporting.past_runs import PastRun, merged
-from target_apollo.reporting.rejected_keys import RejectedKeys
-from target_apollo.reporting.terminal import detail_lines, run_lines
+from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
+from target_apollo.reporting.terminal import (
+    Cell,
+    Column,
+    Paint,
+    detail_lines,
+    run_lines,
+    table,
+    wrapped,
+)
 
 from .samples import AT, OUTCOMES, detail, past_run, row
 

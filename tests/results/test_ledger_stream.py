@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, link_rows, source_key
+from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, queries, source_key
 from tests.results.conftest import TEAM, created, save
 from tests.results.loading import Loaded
 
@@ -124,7 +124,7 @@ def test_links_from_an_older_ledger_come_once_as_the_oldest(
 def test_a_ledger_of_any_number_of_pages_is_read_to_its_end(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch, links: int
 ) -> None:
-    monkeypatch.setattr(link_rows, "PAGE", 2)
+    monkeypatch.setattr(queries, "PAGE", 2)
     keys = sorted(f'"{number}"' for number in range(links))
     if keys:
         save(ledger, *(created(key) for key in keys))
@@ -134,7 +134,7 @@ def test_a_ledger_of_any_number_of_pages_is_read_to_its_end(
 def test_teams_and_objects_that_share_a_key_have_a_record_each(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_rows, "PAGE", 1)
+    monkeypatch.setattr(queries, "PAGE", 1)
     for team in ("team-1", "team-2"):
         for kind in ("account", "contact"):
             ledger.record_outcomes(team, kind, "crm", "run-1", [created("1")])

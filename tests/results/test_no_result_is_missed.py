@@ -14,7 +14,7 @@ from unittest import mock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, link_rows
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, queries
 from target_apollo.tap import bookmark
 from target_apollo.tap.tap import TapApolloSync
 from tests.results.conftest import RESULTS, created, save
@@ -69,7 +69,7 @@ def test_the_warehouse_ends_with_what_the_ledger_holds(
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(link_rows, "PAGE", 2),
+        mock.patch.object(queries, "PAGE", 2),
         mock.patch.object(bookmark, "CLOCKS_DIFFER_BY", timedelta(0)),
         Ledger.open(f"sqlite:///{Path(folder) / 'ledger.db'}") as ledger,
     ):

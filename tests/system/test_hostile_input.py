@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from target_apollo.target.line_source import LONGEST_LINE
-from target_apollo.target.stdin import DEEPEST_LEVEL
+from target_apollo.target.stdin import DEEPEST_LEVEL, LONGEST_LINE
 from tests.system.conftest import CONTACT_SCHEMA, TargetRun, read_rejects, schema, state
 
 SECRET = "planted-value-8841"

@@ -1,17 +1,114 @@
-"""The command `apollo-sync check`: arguments in, report on stdout, the verdict's exit code out."""
+"""The command `apollo-sync check`: arguments in, report on stdout, the verdict's exit code out.
+
+A check as lines for a person and as JSON for a program. Pure.
+
+Neither holds the key or an e-mail address.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from dataclasses import asdict
+from typing import Any
 
-from target_apollo.cli.check.connection import check_connection
-from target_apollo.cli.check.report import as_json, as_lines
+from target_apollo.apollo import Window, Windows, access_to, endpoints
+from target_apollo.cli.check.connection import Check, Finding, Standing, check_connection
 from target_apollo.cli.options import add_object_argument, chosen_objects
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import add_config_argument, read_settings
 from target_apollo.sync.exit import MISCONFIGURED
+
+_KEY = {True: "valid", False: "not valid", None: "not checked"}
+
+
+def as_lines(check: Check) -> list[str]:
+    """The check in a few lines, one per endpoint, without the verdict."""
+    credentials = "Token" if check.oauth else "Key"
+    lines = [f"Address  {check.api_url}", f"{credentials:<8} {_KEY[check.key_valid]}"]
+    if check.profile is not None:
+        lines.append(f"Team     {check.profile.team_id}")
+        lines.append(f"User     {check.profile.name or check.profile.id}")
+    elif check.key_valid:
+        lines.append(f"Team     not told by {endpoints.PROFILE}")
+    for kind, modes in check.modes.items():
+        in_modes = " and ".join(sorted(mode.value for mode in modes))
+        lines.append(f"{kind.value.capitalize():<8} written in mode {in_modes}")
+    width = max((len(found.endpoint) for found in check.findings), default=0)
+    for title, required in (("A run needs", True), ("Some records need", False)):
+        rows = [found for found in check.findings if found.need.required is required]
+        if rows:
+            lines += ["", f"{title}:", *(_line(found, width) for found in rows)]
+    return lines
+
+
+def _line(found: Finding, width: int) -> str:
+    words = [f"  {found.standing.value:<12}", f"{found.endpoint:<{width}}"]
+    notes = [f"for {found.need.only_for}"] if found.need.only_for else []
+    if found.standing is Standing.FORBIDDEN:
+        notes.append(found.remedy)
+    if found.retry_at is not None:
+        notes.append(f"again after {found.retry_at:%Y-%m-%d %H:%M:%S} UTC")
+    if found.detail:
+        notes.append(found.detail)
+    if found.windows.known:
+        notes.append(quota_left(found.windows))
+    return "  ".join([*words, "; ".join(notes)]).rstrip()
+
+
+def quota_left(windows: Windows) -> str:
+    """What is left of an endpoint's quota, as in "left 199/min, 399/h, 1999/day"."""
+    parts = [
+        f"{window.left}/{unit}"
+        for window, unit in ((windows.minute, "min"), (windows.hour, "h"), (windows.day, "day"))
+        if window.left is not None
+    ]
+    return f"left {', '.join(parts)}" if parts else "no limit told"
+
+
+def as_json(check: Check) -> dict[str, Any]:
+    """The same as one JSON object; its names stay as they are."""
+    exit_code, because = check.verdict
+    profile = check.profile
+    return {
+        "usable": exit_code == 0,
+        "exit_code": exit_code,
+        "because": because,
+        "api_url": check.api_url,
+        "key_valid": check.key_valid,
+        "team_id": profile.team_id if profile else None,
+        "user": {"id": profile.id, "name": profile.name} if profile else None,
+        "modes": {
+            kind.value: sorted(mode.value for mode in modes) for kind, modes in check.modes.items()
+        },
+        "endpoints": [_endpoint(found) for found in check.findings],
+    }
+
+
+def _endpoint(found: Finding) -> dict[str, Any]:
+    access = access_to(found.endpoint)
+    return {
+        "endpoint": found.endpoint,
+        "standing": found.standing.value,
+        "objects": [kind.value for kind in found.need.kinds],
+        "required": found.need.required,
+        "only_for": found.need.only_for or None,
+        "forbidden_by": found.forbidden_by.value if found.forbidden_by else None,
+        "key_entry": access.key_entry,
+        "scope": access.scope,
+        "quota": {name: _window(window) for name, window in _each(found.windows)},
+        "retry_at": found.retry_at.isoformat(timespec="seconds") if found.retry_at else None,
+        "detail": found.detail or None,
+    }
+
+
+def _each(windows: Windows) -> list[tuple[str, Window]]:
+    return [("minute", windows.minute), ("hour", windows.hour), ("day", windows.day)]
+
+
+def _window(window: Window) -> dict[str, int | None] | None:
+    return asdict(window) if window.known else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

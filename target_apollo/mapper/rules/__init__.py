@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, NotYet, Rule, StreamFacts
-from target_apollo.mapper.rules.company import NotTestRecord, Unique, ValidEmail
-from target_apollo.mapper.rules.company_part import ValidCompany
+from target_apollo.mapper.rules.company import NotTestRecord, Unique, ValidCompany, ValidEmail
 from target_apollo.mapper.rules.owner import OwnerMapped
 from target_apollo.mapper.rules.qualification import (
     CompanyOnly,
     IcpFit,
+    NotCustomer,
     NotQuarantined,
+    Stage,
     StageSelected,
 )
-from target_apollo.mapper.rules.standing import NotCustomer, Stage
 from target_apollo.mapper.rules.synced import NotSynced
 from target_apollo.mapper.rules.timing import ActiveSince, Settled
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
-from target_apollo.mapper.clock import Clock
+from target_apollo.mapper.errors import Clock
 
 Lead = Mapping[str, object]
 """The properties of a record that rules read, by name, with the values that the tap wrote."""

@@ -10,13 +10,11 @@ from target_apollo.apollo.answers import Body
 from target_apollo.ledger import Ledger
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.sync.dry_run.estimate import Terms, outlook
-from target_apollo.sync.dry_run.known_records import Lookups
+from target_apollo.sync.dry_run.known_records import Lookups, Records
 from target_apollo.sync.dry_run.ledger import RehearsedLedger
-from target_apollo.sync.dry_run.limits import RehearsedLimits
-from target_apollo.sync.dry_run.records import Records
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 from target_apollo.sync.dry_run.simulated_apollo import Team
-from target_apollo.sync.dry_run.transport import RehearsedTransport
+from target_apollo.sync.dry_run.transport import RehearsedLimits, RehearsedTransport
 
 
 class Rehearsal:

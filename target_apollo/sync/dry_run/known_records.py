@@ -5,19 +5,130 @@ known, namesakes included. Or each record is asked for: a contact by its e-mail 
 /contacts/search), an account by its name or domain (POST /accounts/search), an id by GET. Single
 questions come first; as soon as they would cost as much as reading everything, that is done
 instead, so that the way taken costs at most twice the cheaper one.
+
+Records of a rehearsed Apollo, in a temporary database so that a million of them take no memory.
+
+They are customers' data: SQLite keeps the file without a name, for this process only, and it is
+gone when the database is closed, however the process ends.
+
+By what Apollo takes an incoming record for one that it has. Pure.
+
+Source: the reference of ``run_dedupe`` in Apollo's bulk_create endpoints. Contacts: CRM ids, any
+e-mail, first and last name with the same company, which is the same e-mail domain (free mail aside)
+or company name. Accounts: CRM ids, domain, name.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Request, Sends, endpoints
 from target_apollo.apollo.answers import Body
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
-from target_apollo.sync.dry_run.recognising import identities
-from target_apollo.sync.dry_run.records import Records
+from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.match import match_keys
+
+
+class Records:
+    """Contacts and accounts by Apollo id and by what they are recognised by. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        execute = self._database.execute
+        execute("PRAGMA journal_mode = OFF")
+        execute("PRAGMA synchronous = OFF")
+        execute("CREATE TABLE records (kind, id, body, PRIMARY KEY (kind, id)) WITHOUT ROWID")
+        execute("CREATE TABLE identities (kind, identity, id)")
+        execute("CREATE INDEX by_identity ON identities (kind, identity)")
+        execute("CREATE INDEX by_id ON identities (kind, id)")
+        self._encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
+
+    def put(self, kind: ObjectKind, record: Json, identities: Iterable[str]) -> None:
+        """Takes a record in, in place of the one with its id."""
+        apollo_id = record["id"]
+        self._database.execute("BEGIN")
+        self._database.execute(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+            (kind.value, apollo_id, self._encode(record)),
+        )
+        self._database.execute(
+            "DELETE FROM identities WHERE kind = ? AND id = ?", (kind.value, apollo_id)
+        )
+        self._database.executemany(
+            "INSERT INTO identities VALUES (?, ?, ?)",
+            [(kind.value, identity, apollo_id) for identity in identities],
+        )
+        self._database.execute("COMMIT")
+
+    def get(self, kind: ObjectKind, apollo_id: str) -> Json | None:
+        """The record with an Apollo id."""
+        found = self._database.execute(
+            "SELECT body FROM records WHERE kind = ? AND id = ?", (kind.value, apollo_id)
+        ).fetchone()
+        return None if found is None else msgspec.json.decode(found[0], type=dict)
+
+    def first(self, kind: ObjectKind, identities: Iterable[str]) -> Json | None:
+        """The record that the first of these identities finds; of several the oldest."""
+        for identity in identities:
+            ids = self.ids_of(kind, identity)
+            if ids:
+                return self.get(kind, ids[0])
+        return None
+
+    def ids_of(self, kind: ObjectKind, identity: str) -> list[str]:
+        """Apollo ids of the records that an identity finds, the oldest first."""
+        rows = self._database.execute(
+            "SELECT id FROM identities WHERE kind = ? AND identity = ? ORDER BY rowid",
+            (kind.value, identity),
+        )
+        return [str(found) for (found,) in rows]
+
+    def close(self) -> None:
+        """Gives the database up."""
+        self._database.close()
+
+
+def identities(target: ObjectType, record: Json) -> list[str]:
+    """What a record is recognised by, the strongest first.
+
+    Args:
+        record: As Apollo answers it.
+    """
+    found = [
+        f"crm {value}"
+        for name in target.crm_ids
+        if (value := record.get(target.fields[name].read or ""))
+    ]
+    keys = match_keys(target, record)
+    found += [f"{target.match_field} {key}" for key in keys]
+    if target.kind is ObjectKind.ACCOUNTS:
+        name = _folded(record.get("name"))
+        return [*found, f"name {name}"] if name else found
+    return found + _namesakes(record, keys)
+
+
+def _namesakes(record: Json, addresses: list[str]) -> list[str]:
+    first, last = _folded(record.get("first_name")), _folded(record.get("last_name"))
+    if not first or not last:
+        return []
+    domains = [address.rpartition("@")[2] for address in addresses[:1]]
+    found = [f"name {first} {last} at {domain}" for domain in domains if domain not in FREE_MAIL]
+    organization = record.get("organization_id")
+    if organization:
+        found.append(f"name {first} {last} in {organization}")
+    company = _folded(record.get("organization_name"))
+    if company:
+        found.append(f"name {first} {last} of {company}")
+    return found
+
+
+def _folded(value: object) -> str:
+    return str(value or "").strip().lower()
+
 
 _PER_PAGE = 100
 #: Of more records than these pages show, not all are read.
@@ -25,10 +136,12 @@ _MOST_PAGES = 100
 #: Look-ups of one object in one rehearsal, whatever its input. Single questions end before they are
 #: as many as the pages, so that it is enough for both.
 MOST_LOOKUPS = 2 * _MOST_PAGES
+
 _SEARCHES = {
     ObjectKind.CONTACTS: (endpoints.SEARCH_CONTACTS, "q_keywords", "contact_created_at"),
     ObjectKind.ACCOUNTS: (endpoints.SEARCH_ACCOUNTS, "q_organization_name", "account_created_at"),
 }
+
 _READS = {
     ObjectKind.CONTACTS: endpoints.READ_CONTACT,
     ObjectKind.ACCOUNTS: endpoints.READ_ACCOUNT,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import cast
 
 from target_apollo.ledger import Intent, Ledger, Link, StreamLock
-from target_apollo.ledger.runs import Run
+from target_apollo.ledger.queries import Run
 
 #: Told which records of an object the ledger has links to; object is ``contact`` or ``account``.
 OnLinks = Callable[[str, frozenset[str]], None]
