@@ -36,20 +36,21 @@ _APOLLO_SPEAKS = {"unprocessable", "not_found", "_refusal", "Refusal", "record_n
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence, and where it stands: ``api/oauth.py:95``."""
+    """A sentence, and where it stands: ``apollo/oauth.py:95``."""
 
     text: str
     place: str
 
 
 class Source:
-    """The modules of a package, read once."""
+    """The modules of a package and of folders beside it, read once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, *roots: Path) -> None:
         self.modules = {
             path.relative_to(root).as_posix(): tuple(
                 ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             )
+            for root in roots
             for path in sorted(root.rglob("*.py"))
         }
         self.collectors = {name: _Collector(self, name) for name in self.modules}

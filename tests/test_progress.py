@@ -10,16 +10,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from target_apollo.apollo import Wait, WaitReason
+from target_apollo.sync.counts import Position, Scarcest, scarcest
 from target_apollo.target import progress
-from target_apollo.target.progress import (
-    LiveLine,
-    Position,
-    Progress,
-    Scarcest,
-    is_live,
-    scarcest,
-    texts,
-)
+from target_apollo.target.progress import LiveLine, Progress, is_live, texts
 
 QUOTA = {
     "GET /fields": {

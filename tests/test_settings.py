@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, object_of_name, problems_of
 from target_apollo.model.objects import ObjectKind
-from target_apollo.model.rows import Mode, NullPolicy
-from target_apollo.sync.update_plan import UpdateMethod
+from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 from target_apollo.target.target import TargetApollo
 
 quick = settings(deadline=None, max_examples=30)

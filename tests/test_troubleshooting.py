@@ -20,6 +20,7 @@ from tests.messages_in_code import GAP, Message, Source
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(target_apollo.__file__).parent
+TOOLS = PACKAGE.parent / "docs" / "tools"
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 #: A cure in fewer characters than this is none.
 SHORTEST_CURE = 30
@@ -85,7 +86,7 @@ def not_on(page: str, messages: Iterable[Message]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def source() -> Source:
-    return Source(PACKAGE)
+    return Source(PACKAGE, TOOLS)
 
 
 def test_every_message_is_on_the_page(source: Source) -> None:

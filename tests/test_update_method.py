@@ -15,8 +15,9 @@ from target_apollo.apollo import (
     Windows,
 )
 from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.model.rows import UpdateMethod
 from target_apollo.sync.bulk_requests import UpdateRoutes, closes
-from target_apollo.sync.update_plan import UpdateMethod, goes_in_bulk, requests_left
+from target_apollo.sync.update_plan import goes_in_bulk, requests_left
 
 AUTO, BULK, INDIVIDUAL = UpdateMethod.AUTO, UpdateMethod.BULK, UpdateMethod.INDIVIDUAL
 counts = st.integers(0, 2000)

@@ -178,7 +178,7 @@ def _report() -> _Module:
 
 
 def _results() -> _Module:
-    from target_apollo.cli import results as command
+    from target_apollo.tap import command
 
     return command
 

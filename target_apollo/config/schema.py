@@ -18,8 +18,7 @@ from singer_sdk.helpers.capabilities import (
 from target_apollo.apollo import check_api_url
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy
-from target_apollo.model.rows import Mode, NullPolicy
-from target_apollo.sync.update_plan import UpdateMethod
+from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(

@@ -23,8 +23,7 @@ from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
-from target_apollo.model.rows import Mode, NullPolicy
-from target_apollo.sync.update_plan import UpdateMethod
+from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether an answer shows that an update was taken. Pure.
+"""Whether Apollo's record holds a value, and whether its answer shows that it was taken. Pure.
 
 Apollo spells values its own way at times, so an answer is held against an update only where it
 leaves no doubt.
@@ -6,19 +6,97 @@ leaves no doubt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from target_apollo.model import values as normalising
-from target_apollo.model.objects import Compare, Field, Json, ObjectType
-from target_apollo.model.rows import Row
-from target_apollo.sync.plan import (
-    CUSTOM_FIELDS,
-    holds,
-    holds_custom,
-    shows,
-    shows_custom,
-    to_update,
-)
+from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
+from target_apollo.model.rows import Row, Values
+
+#: A contact's plain number is written, and so emptied, as its direct one.
+PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
+
+_DIRECT_TYPE = CONTACT.fields[DIRECT_PHONE].phone_type
+#: Key of a record's custom fields in requests and answers.
+CUSTOM_FIELDS = "typed_custom_fields"
+
+
+def to_update(values: Values) -> Values:
+    """A row's values with one of two phone numbers that an update has one key for.
+
+    The direct number goes before the plain one, and any number before none.
+    """
+    if PLAIN_PHONE not in values or DIRECT_PHONE not in values:
+        return values
+    plain_counts = values[PLAIN_PHONE] is not None and values[DIRECT_PHONE] is None
+    left_out = DIRECT_PHONE if plain_counts else PLAIN_PHONE
+    return {name: value for name, value in values.items() if name != left_out}
+
+
+def shows_custom(answer: Json) -> bool:
+    """Whether Apollo's record says what its custom fields hold."""
+    return isinstance(answer.get(CUSTOM_FIELDS), dict)
+
+
+def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
+    """Whether a custom field holds this value, in a record that shows its custom fields."""
+    held = answer[CUSTOM_FIELDS]
+    return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def shows(place: Field, answer: Json) -> bool:
+    """Whether Apollo's record says what it holds in a field."""
+    if place.compare is Compare.BLIND:
+        return False
+    if place.read is None:
+        return isinstance(answer.get("phone_numbers"), list)
+    return place.read in answer
+
+
+def holds(place: Field, answer: Json, value: str | None) -> bool:
+    """Whether Apollo's record shows this value; False where it does not say."""
+    if not shows(place, answer):
+        return False
+    if place.read is None:
+        return _holds_phone(place, answer, value)
+    held = answer[place.read]
+    if value is None or held is None:
+        return not held and value is None
+    if place.compare is Compare.EMAIL:
+        # An additional address of the same person is no reason to change the primary one.
+        more = answer.get("contact_emails")
+        others = more if isinstance(more, list) else []
+        addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
+        return value in [str(address).strip().lower() for address in addresses]
+    if place.compare is Compare.DOMAIN:
+        return normalising.bare_host(str(held)) == value
+    if place.compare is Compare.URL:
+        return normalising.plain_url(str(held)) == normalising.plain_url(value)
+    if place.compare is Compare.PHONE:
+        return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
+    return _plain(held) == value
+
+
+def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
+    kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
+    held = held_numbers(answer, lambda other: kind is None or other == kind)
+    if value is None:
+        return not held
+    return normalising.phone_digits(value) in held
+
+
+def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
+    """Digits of a contact's numbers of some types."""
+    numbers = answer.get("phone_numbers")
+    return {
+        normalising.phone_digits(str(number.get(key) or ""))
+        for number in (numbers if isinstance(numbers, list) else [])
+        if isinstance(number, dict) and of_kind(number.get("type"))
+        for key in ("raw_number", "sanitized_number")
+    } - {""}
 
 
 def not_taken(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace as with_values
 
+from target_apollo.model.compare import holds, holds_custom, shows, shows_custom
 from target_apollo.model.objects import (
     LABEL_NAMES,
     NAMED_FIELDS,
@@ -20,7 +21,6 @@ from target_apollo.model.objects import (
 )
 from target_apollo.model.rows import Row
 from target_apollo.model.values import moment
-from target_apollo.sync.plan import holds, holds_custom, shows, shows_custom
 
 
 class FieldPolicy(enum.Enum):

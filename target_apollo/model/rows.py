@@ -18,6 +18,14 @@ class Mode(enum.Enum):
     UPSERT = "upsert"
 
 
+class UpdateMethod(enum.Enum):
+    """The setting `update_method`."""
+
+    INDIVIDUAL = "individual"
+    BULK = "bulk"
+    AUTO = "auto"
+
+
 class NullPolicy(enum.Enum):
     """What a null in a record means for the field in Apollo."""
 

@@ -15,17 +15,8 @@ from target_apollo.reporting.funnel import Step
 from target_apollo.reporting.html import Child, Field, bar, card_table, legend, shares, tag
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream
-from target_apollo.reporting.words import (
-    amount,
-    compact,
-    duration,
-    end_of,
-    moment,
-    number,
-    plural,
-    printable,
-    rule_words,
-)
+from target_apollo.reporting.words import amount, end_of, rule_words
+from target_apollo.sync.words import compact, duration, moment, number, plural, printable
 
 #: From the bottom of a bar to its top: class in the style sheet, words, name of the count.
 LAYERS = (

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, tostring  # nosec B405
 
-from target_apollo.reporting.words import number, printable
+from target_apollo.sync.words import number, printable
 
 Child = Element | str | None
 

@@ -29,15 +29,12 @@ from target_apollo.reporting.summaries import Difference, Duplicate, Window, Win
 from target_apollo.reporting.words import (
     amount,
     duplicate_words,
-    duration,
     end_of,
-    number,
     outlook_of,
-    plural,
-    printable,
     reason_words,
     story_of,
 )
+from target_apollo.sync.words import duration, number, plural, printable
 
 
 def write_page(path: Path, text: str) -> None:

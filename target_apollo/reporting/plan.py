@@ -1,26 +1,16 @@
-"""The plan of a dry run as sentences for the log and as lines for a terminal. Pure."""
+"""The plan of a dry run as lines for a terminal. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.rate_windows import WINDOWS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
-from target_apollo.reporting.words import (
-    UNKNOWN,
-    Tone,
-    duplicate_words,
-    duration,
-    listed,
-    moment,
-    number,
-    plural,
-    printable,
-    reason_words,
-)
+from target_apollo.reporting.words import Tone, duplicate_words, reason_words
+from target_apollo.sync.dry_run.plan_sentences import time_sentences, unknown_sentences
+from target_apollo.sync.words import UNKNOWN, listed, number, plural, printable
 
 _KEYS, _GROUPS = 10, 10
 _LONGEST_VALUE = 40
@@ -29,73 +19,6 @@ _TONES = {
     Outcome.UPDATED: Tone.GOOD,
     Outcome.REJECTED: Tone.BAD,
 }
-
-
-def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
-    """What of a plan may stand in a log: no values, and keys no more than the log has anyway."""
-    estimate = summary["estimate"]
-    found = [
-        f"{plural(count, 'request')} to {endpoint}"
-        for endpoint, count in estimate["requests"].items()
-    ]
-    duplicates = summary["duplicates"]["found"]
-    return [
-        *([f"{', '.join(found)}."] if found else []),
-        *time_sentences(estimate),
-        *unknown_sentences(estimate),
-        *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
-    ]
-
-
-def time_sentences(estimate: Mapping[str, Any]) -> list[str]:
-    """Whether the requests fit Apollo's limits, and when they are done."""
-    requests = sum(estimate["requests"].values())
-    found = [_fit_sentence(estimate, requests)]
-    if estimate["limits_from"] == "look-ups":
-        found.append(
-            "The key may not read the usage statistics, so what other endpoints have left is not "
-            "known: each is taken to have the limits that the look-ups showed, unused."
-        )
-    if estimate["takes_several_runs"]:
-        found.append(
-            "That includes a wait longer than max_wait_seconds: a run then ends with exit code 3, "
-            "and the next one goes on from there."
-        )
-    return found
-
-
-def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
-    whole = f"The run would send {plural(requests, 'request')}"
-    if estimate["limits_from"] == "not asked":
-        return f"{whole}, and none of them writes."
-    if estimate["limits_from"] == "unknown":
-        return (
-            f"{whole}. How many Apollo takes a minute, an hour and a day is not known: the key may "
-            "not read the usage statistics and no answer told, so nor is the time they need."
-        )
-    tight = [
-        name
-        for name in WINDOWS
-        if not all(one[name]["fits"] for one in estimate["endpoints"].values() if name in one)
-    ]
-    fits = "which fit what is left of this minute, this hour and this day"
-    if tight:
-        fits = f"more than what is left of this {' and this '.join(tight)} at some endpoint"
-    if estimate["seconds"] is None:
-        return f"{whole}, {fits}; some of them never, since a limit is 0."
-    done = datetime.fromisoformat(estimate["done_at"])
-    took = duration(estimate["seconds"])
-    return f"{whole}, {fits}; begun now they take about {took}, until {moment(done)} UTC."
-
-
-def unknown_sentences(estimate: Mapping[str, Any]) -> list[str]:
-    """What the plan does not know, since it was not looked up."""
-    found = [
-        f"{plural(count, 'row')} of {kind} counted as created or updated may exist or be gone: "
-        "they were not looked up. Those to create that exist need an update where they differ."
-        for kind, count in estimate["not_looked_up"].items()
-    ]
-    return [*found, estimate["not_looked_up_because"]] if found else []
 
 
 def plan_lines(summary: Mapping[str, Any], width: int, paint: Paint) -> list[str]:

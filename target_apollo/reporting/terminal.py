@@ -17,16 +17,11 @@ from target_apollo.reporting.words import (
     Tone,
     amount,
     duplicate_words,
-    duration,
     end_of,
-    listed,
-    moment,
-    number,
     outlook_of,
-    plural,
-    printable,
     story_of,
 )
+from target_apollo.sync.words import duration, listed, moment, number, plural, printable
 
 _GAP = 2
 

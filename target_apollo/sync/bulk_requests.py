@@ -24,10 +24,10 @@ from target_apollo.apollo import (
     endpoints_of,
 )
 from target_apollo.model.objects import Json, ObjectType
-from target_apollo.model.rows import Row
+from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.concurrency import Parallel
 from target_apollo.sync.refusals import is_about_records, take_apart
-from target_apollo.sync.update_plan import Pending, UpdateMethod, goes_in_bulk, requests_left
+from target_apollo.sync.update_plan import Pending, goes_in_bulk, requests_left
 
 _NO_ROUTE = {404, 405}
 

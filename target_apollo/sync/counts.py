@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from target_apollo.apollo import Wait
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 
@@ -168,3 +169,51 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(summary, file, indent=2, ensure_ascii=False, default=str)
         file.write("\n")
+
+
+@dataclass(frozen=True)
+class Scarcest:
+    """The rate window with the smallest part left, as Apollo's last answers told."""
+
+    endpoint: str
+    window: str
+    left: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        read: Records read; written: created or updated; without: came to their end without a write.
+        settled: Records with an outcome.
+        state_at: The record up to which STATE has passed; None before the first.
+        part: Part of the input that is read, 0 to 1; None where its size is not known.
+    """
+
+    read: int
+    written: int
+    without: int
+    rejected: int
+    requests: int
+    state_at: int | None = None
+    scarcest: Scarcest | None = None
+    wait: Wait | None = None
+    part: float | None = None
+
+    @property
+    def settled(self) -> int:
+        """Records with an outcome."""
+        return self.written + self.without + self.rejected
+
+
+def scarcest(quota: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Scarcest | None:
+    """The scarcest window of what `api.Quota` tells: endpoint -> window -> limit, usage, left."""
+    found = [
+        Scarcest(endpoint, name, left, limit)
+        for endpoint, windows in quota.items()
+        for name, window in windows.items()
+        if (left := window["left"]) is not None and (limit := window["limit"])
+    ]
+    return min(found, key=lambda one: one.left / one.limit, default=None)

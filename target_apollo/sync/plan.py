@@ -6,14 +6,23 @@ What an existing record still needs to hold a row's values, and which endpoint t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from msgspec.structs import replace as with_values
 
 from target_apollo.model import values as normalising
-from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
+from target_apollo.model.compare import (
+    CUSTOM_FIELDS,
+    PLAIN_PHONE,
+    held_numbers,
+    holds,
+    holds_custom,
+    shows_custom,
+    to_update,
+)
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, Values
 
 #: A request body is kept below this, whatever the number of records in it.
@@ -214,14 +223,6 @@ def create_item(target: ObjectType, row: Row) -> Json:
     return item
 
 
-#: A contact's plain number is written, and so emptied, as its direct one.
-_PLAIN_PHONE, _DIRECT_PHONE = "phone_number", "direct_phone"
-
-_DIRECT_TYPE = CONTACT.fields[_DIRECT_PHONE].phone_type
-#: Key of a record's custom fields in requests and answers.
-CUSTOM_FIELDS = "typed_custom_fields"
-
-
 @dataclass(frozen=True)
 class Changes:
     """What an existing record still needs, by the endpoint that takes it.
@@ -306,27 +307,15 @@ def _differing(target: ObjectType, values: Values, answer: Json | None) -> Value
         for name, value in values.items()
         if not holds(target.fields[name], answer, value)
     }
-    plain = values.get(_PLAIN_PHONE)
-    if plain is None or _PLAIN_PHONE in differing or target.fields[_PLAIN_PHONE].read:
+    plain = values.get(PLAIN_PHONE)
+    if plain is None or PLAIN_PHONE in differing or target.fields[PLAIN_PHONE].read:
         return differing
     # A plain number may be held as one of a type that is about to get another number.
     typed = {target.fields[name].phone_type: value for name, value in differing.items()}
     digits = normalising.phone_digits(plain)
-    stays = digits in _held_numbers(answer, lambda kind: kind not in typed)
+    stays = digits in held_numbers(answer, lambda kind: kind not in typed)
     comes = digits in {normalising.phone_digits(v) for kind, v in typed.items() if kind and v}
-    return differing if stays or comes else {**differing, _PLAIN_PHONE: plain}
-
-
-def to_update(values: Values) -> Values:
-    """A row's values with one of two phone numbers that an update has one key for.
-
-    The direct number goes before the plain one, and any number before none.
-    """
-    if _PLAIN_PHONE not in values or _DIRECT_PHONE not in values:
-        return values
-    plain_counts = values[_PLAIN_PHONE] is not None and values[_DIRECT_PHONE] is None
-    left_out = _DIRECT_PHONE if plain_counts else _PLAIN_PHONE
-    return {name: value for name, value in values.items() if name != left_out}
+    return differing if stays or comes else {**differing, PLAIN_PHONE: plain}
 
 
 def _by_endpoint(
@@ -361,70 +350,3 @@ def _different_custom(wanted: Values, answer: Json | None) -> Values:
         for field_id, value in wanted.items()
         if not holds_custom(answer, field_id, value)
     }
-
-
-def shows_custom(answer: Json) -> bool:
-    """Whether Apollo's record says what its custom fields hold."""
-    return isinstance(answer.get(CUSTOM_FIELDS), dict)
-
-
-def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
-    """Whether a custom field holds this value, in a record that shows its custom fields."""
-    held = answer[CUSTOM_FIELDS]
-    return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
-
-
-def _plain(value: object) -> str:
-    return "" if value is None else str(value).strip()
-
-
-def shows(place: Field, answer: Json) -> bool:
-    """Whether Apollo's record says what it holds in a field."""
-    if place.compare is Compare.BLIND:
-        return False
-    if place.read is None:
-        return isinstance(answer.get("phone_numbers"), list)
-    return place.read in answer
-
-
-def holds(place: Field, answer: Json, value: str | None) -> bool:
-    """Whether Apollo's record shows this value; False where it does not say."""
-    if not shows(place, answer):
-        return False
-    if place.read is None:
-        return _holds_phone(place, answer, value)
-    held = answer[place.read]
-    if value is None or held is None:
-        return not held and value is None
-    if place.compare is Compare.EMAIL:
-        # An additional address of the same person is no reason to change the primary one.
-        more = answer.get("contact_emails")
-        others = more if isinstance(more, list) else []
-        addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
-        return value in [str(address).strip().lower() for address in addresses]
-    if place.compare is Compare.DOMAIN:
-        return normalising.bare_host(str(held)) == value
-    if place.compare is Compare.URL:
-        return normalising.plain_url(str(held)) == normalising.plain_url(value)
-    if place.compare is Compare.PHONE:
-        return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
-    return _plain(held) == value
-
-
-def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
-    kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
-    held = _held_numbers(answer, lambda other: kind is None or other == kind)
-    if value is None:
-        return not held
-    return normalising.phone_digits(value) in held
-
-
-def _held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
-    """Digits of a contact's numbers of some types."""
-    numbers = answer.get("phone_numbers")
-    return {
-        normalising.phone_digits(str(number.get(key) or ""))
-        for number in (numbers if isinstance(numbers, list) else [])
-        if isinstance(number, dict) and of_kind(number.get("type"))
-        for key in ("raw_number", "sanitized_number")
-    } - {""}

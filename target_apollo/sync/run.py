@@ -23,13 +23,13 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.reporting.plan import plan_sentences
 from target_apollo.sync.batch import Received
 from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.concurrency import Parallel, UnderWay
-from target_apollo.sync.counts import RunReport, summary_line, write_summary
+from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import Rehearsal
+from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import Sampler
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
@@ -38,7 +38,6 @@ from target_apollo.sync.notices import Saying
 from target_apollo.sync.rejects import Rejecting
 from target_apollo.sync.request_counter import Reckoner
 from target_apollo.sync.update_plan import Update
-from target_apollo.target.progress import Position, scarcest
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Records that must have an outcome before their share of rejects can stop a run.

@@ -20,10 +20,10 @@ from target_apollo.apollo import (
     RequestRefused,
     endpoints,
 )
-from target_apollo.model.compare import not_taken
+from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Row
+from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.batch import Settling
 from target_apollo.sync.bulk_requests import (
     Grouped,
@@ -37,14 +37,12 @@ from target_apollo.sync.concurrency import Parallel
 from target_apollo.sync.existing import LatestWords
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
-from target_apollo.sync.plan import CUSTOM_FIELDS
 from target_apollo.sync.refusals import custom_field_rejection, is_about_record
 from target_apollo.sync.request_counter import Reckon, take_no_note, update_requests
 from target_apollo.sync.update_plan import (
     Parts,
     Pending,
     Update,
-    UpdateMethod,
     after_bulk,
     empties,
     in_bulk,

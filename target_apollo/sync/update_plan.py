@@ -7,17 +7,16 @@ How existing records are updated: one by one, or a hundred a request. Pure.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.quota import Windows
-from target_apollo.model.compare import emptied_unseen, not_taken
+from target_apollo.model.compare import CUSTOM_FIELDS, emptied_unseen, not_taken
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
-from target_apollo.model.rows import Row
-from target_apollo.sync.plan import CUSTOM_FIELDS, Changes, single_update, without_held
+from target_apollo.model.rows import Row, UpdateMethod
+from target_apollo.sync.plan import Changes, single_update, without_held
 
 _OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STAGES
 
@@ -193,14 +192,6 @@ class Pending:
 
 #: Updates of one flush from which `auto` goes in bulk, whatever the quota.
 MANY = 20
-
-
-class UpdateMethod(enum.Enum):
-    """The setting `update_method`."""
-
-    INDIVIDUAL = "individual"
-    BULK = "bulk"
-    AUTO = "auto"
 
 
 def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:

@@ -2,6 +2,6 @@
 
 import sys
 
-from target_apollo.cli.results import main
+from target_apollo.tap.command import main
 
 sys.exit(main())

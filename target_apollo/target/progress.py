@@ -15,11 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
-from target_apollo.apollo import Wait
+from target_apollo.sync.counts import Position
 
 _CLEAR = "\r\x1b[K"
 
@@ -99,54 +98,6 @@ LOG_EVERY_SECONDS = 30.0
 DRAW_EVERY_SECONDS = 0.25
 
 _RATE_OVER_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Scarcest:
-    """The rate window with the smallest part left, as Apollo's last answers told."""
-
-    endpoint: str
-    window: str
-    left: int
-    limit: int
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run stands.
-
-    Attributes:
-        read: Records read; written: created or updated; without: came to their end without a write.
-        settled: Records with an outcome.
-        state_at: The record up to which STATE has passed; None before the first.
-        part: Part of the input that is read, 0 to 1; None where its size is not known.
-    """
-
-    read: int
-    written: int
-    without: int
-    rejected: int
-    requests: int
-    state_at: int | None = None
-    scarcest: Scarcest | None = None
-    wait: Wait | None = None
-    part: float | None = None
-
-    @property
-    def settled(self) -> int:
-        """Records with an outcome."""
-        return self.written + self.without + self.rejected
-
-
-def scarcest(quota: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Scarcest | None:
-    """The scarcest window of what `api.Quota` tells: endpoint -> window -> limit, usage, left."""
-    found = [
-        Scarcest(endpoint, name, left, limit)
-        for endpoint, windows in quota.items()
-        for name, window in windows.items()
-        if (left := window["left"]) is not None and (limit := window["limit"])
-    ]
-    return min(found, key=lambda one: one.left / one.limit, default=None)
 
 
 def texts(position: Position, rate: float | None, eta: float | None) -> list[str]:

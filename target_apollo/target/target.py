@@ -45,6 +45,7 @@ from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.batch import Received
+from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
 from target_apollo.sync.exit import RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.sync.notices import unmet_settings
@@ -53,7 +54,7 @@ from target_apollo.sync.run import Run
 from target_apollo.target import process
 from target_apollo.target.intake import TurnedAway, rejection_of, too_wide
 from target_apollo.target.process import Stopping
-from target_apollo.target.progress import Position, Progress
+from target_apollo.target.progress import Progress
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.target.state import Checkpoint, PassingState
 from target_apollo.target.stdin import LineReader, Message, StopReading

@@ -19,7 +19,7 @@ from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.html import LEAST, document, shares, tag
 from target_apollo.reporting.page import page, write_page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
-from target_apollo.reporting.words import printable
+from target_apollo.sync.words import printable
 
 from .samples import AT, detail, past_run, row
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.reporting.plan import plan_lines, plan_sentences
+from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
+from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 
 COUNTS = {
     "created": 0,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.results import main
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus
+from target_apollo.tap.command import main
 from tests.ledger.conftest import (  # noqa: F401 - fixtures
     ledger,
     ledger_url,

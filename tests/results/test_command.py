@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.results import main
 from target_apollo.config.schema import SCHEMA
 from target_apollo.ledger import Ledger
+from target_apollo.tap.command import main
 from tests.results.conftest import FIELDS, RESULTS, STAGES, USERS, created, save
 from tests.results.loading import Loaded
 

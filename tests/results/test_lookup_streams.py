@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.results import main
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.tap.command import main
 from tests.results.conftest import FIELDS, RESULTS, STAGES, USERS
 from tests.results.loading import Loaded
 
