@@ -285,7 +285,7 @@ def results_state(work: Path) -> bytes:
 def verdicts(work: Path) -> None:
     """A lead that passes, one that is dropped and one that is held."""
     (work / "mapper.json").write_text(json.dumps({**MAPPER, "verdicts_path": "verdicts.jsonl"}))
-    names = {name: {} for name in (*COMPANY, *COMPANIES[0])}
+    names: dict[str, Any] = {name: {} for name in (*COMPANY, *COMPANIES[0])}
     schema = {"type": "object", "properties": names}
     head = {"type": "SCHEMA", "stream": "companies", "schema": schema, "key_properties": ["id"]}
     subprocess.run(
