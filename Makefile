@@ -38,8 +38,8 @@ test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
 # then the newest on the newest.
-COMPAT_TESTS := tests/test_*.py tests/api tests/checking tests/ledger tests/leads tests/login tests/replaying tests/reporting \
-	$(addprefix tests/system/test_,modes.py state.py singer_sdk.py bad_input.py)
+COMPAT_TESTS := $(addprefix tests/,apollo cli config ledger mapper model reporting sync tap target) \
+	$(addprefix tests/promises/test_,modes.py state.py singer_sdk.py bad_input.py)
 
 compat:
 	@$(call tested_with,oldest,$(OLDEST_PYTHON),lowest-direct)
@@ -56,7 +56,7 @@ echo 'Setting up .venv-$(1) with $(2) and the $(1) dependencies …' && \
 endef
 
 chaos: $(VENV)/.ready
-	$(VENV)/bin/python -m tests.system.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
+	$(VENV)/bin/python -m tests.helpers.chaos --jobs $(JOBS) --seeds 1000 --minutes 60
 
 bench: $(VENV)/.ready
 	$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)

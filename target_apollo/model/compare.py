@@ -100,7 +100,7 @@ def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
 
 
 def not_taken(
-    target: ObjectType,
+    object_type: ObjectType,
     row: Row,
     sent: Mapping[str, object],
     after: Json,
@@ -119,8 +119,8 @@ def not_taken(
     missed = [
         name
         for name, value in to_update(row.values).items()
-        if _is_in(target.fields[name], sent)
-        and _contradicts(target.fields[name], value, after, before)
+        if _is_in(object_type.fields[name], sent)
+        and _contradicts(object_type.fields[name], value, after, before)
     ]
     written = sent.get(CUSTOM_FIELDS)
     if isinstance(written, dict) and shows_custom(after):
@@ -133,15 +133,15 @@ def not_taken(
 
 
 def emptied_unseen(
-    target: ObjectType, row: Row, sent: Mapping[str, object], after: Json
+    object_type: ObjectType, row: Row, sent: Mapping[str, object], after: Json
 ) -> tuple[str, ...]:
     """What was to be emptied, and the answer does not show what it holds now."""
     unseen = [
         name
         for name, value in to_update(row.values).items()
         if value is None
-        and _is_in(target.fields[name], sent)
-        and not shows(target.fields[name], after)
+        and _is_in(object_type.fields[name], sent)
+        and not shows(object_type.fields[name], after)
     ]
     written = sent.get(CUSTOM_FIELDS)
     if isinstance(written, dict) and not shows_custom(after):

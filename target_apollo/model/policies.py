@@ -107,7 +107,7 @@ class Guarded:
 
 
 def policies_of(
-    named: Mapping[str, FieldPolicy], target: ObjectType, custom_field: CustomFields
+    named: Mapping[str, FieldPolicy], object_type: ObjectType, custom_field: CustomFields
 ) -> Policies:
     """The policies of the setting `field_policy` that concern one object.
 
@@ -118,19 +118,19 @@ def policies_of(
     custom: dict[str, FieldPolicy] = {}
     labels: dict[str, str] = {}
     for name, policy in named.items():
-        field_name = NAMED_FIELDS[target.kind].get(name, name)
+        field_name = NAMED_FIELDS[object_type.kind].get(name, name)
         found = None
-        if field_name in target.fields or field_name == LABEL_NAMES:
+        if field_name in object_type.fields or field_name == LABEL_NAMES:
             fields[field_name] = policy
         else:
-            found = custom_field(target, name)
+            found = custom_field(object_type, name)
         if found is not None:
             field_id, labels[field_id] = found
             custom[field_id] = policy
     otherwise = named.get(ALL_OTHERS, FieldPolicy.OVERWRITE)
     if otherwise is FieldPolicy.NEVER:
         # Apollo recognises records by it.
-        fields.setdefault(target.match_field, FieldPolicy.CREATE_ONLY)
+        fields.setdefault(object_type.match_field, FieldPolicy.CREATE_ONLY)
     return Policies(fields, custom, otherwise, labels)
 
 
@@ -141,17 +141,17 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
         for name in named
         if name not in (ALL_OTHERS, LABEL_NAMES)
         and not any(
-            name in target.fields
-            or name in NAMED_FIELDS[target.kind]
-            or custom_field(target, name) is not None
-            for target in OBJECTS.values()
+            name in object_type.fields
+            or name in NAMED_FIELDS[object_type.kind]
+            or custom_field(object_type, name) is not None
+            for object_type in OBJECTS.values()
         )
     ]
 
 
 def unknown_policy(names: Sequence[str]) -> str:
     """The sentence for policies that protect nothing, since no field has their name."""
-    known = [name for target in OBJECTS.values() for name in target.fields]
+    known = [name for object_type in OBJECTS.values() for name in object_type.fields]
     near = difflib.get_close_matches(names[0], known, n=1)
     hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
     return (
@@ -161,7 +161,7 @@ def unknown_policy(names: Sequence[str]) -> str:
 
 
 def guard(
-    policies: Policies, target: ObjectType, row: Row, answer: Json | None, left_at: str | None
+    policies: Policies, object_type: ObjectType, row: Row, answer: Json | None, left_at: str | None
 ) -> Guarded:
     """Takes out of a row what its policies keep from an existing record.
 
@@ -186,7 +186,7 @@ def guard(
     values, custom, protected = dict(row.values), dict(row.custom), []
     kept_by: set[FieldPolicy] = set()
     for name, value in row.values.items():
-        place = target.fields[name]
+        place = object_type.fields[name]
         shown = shows(place, known)
         empty = shown and holds(place, known, None)
         if not may_write(policies.of(name), shown=shown, empty=empty):
@@ -211,16 +211,18 @@ def guard(
     )
 
 
-def needs_the_record(policies: Policies, target: ObjectType, row: Row, answer: Json | None) -> bool:
+def needs_the_record(
+    policies: Policies, object_type: ObjectType, row: Row, answer: Json | None
+) -> bool:
     """Whether a policy can't be followed by what Apollo has shown of the record so far.
 
     No reading shows what Apollo never shows, as the time of an account's last change.
     """
     known: Json = answer or {}
-    is_timed = "updated_at" in known or target.kind is ObjectKind.ACCOUNTS
+    is_timed = "updated_at" in known or object_type.kind is ObjectKind.ACCOUNTS
     asked = [
         (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
-        for name, place in ((name, target.fields[name]) for name in row.values)
+        for name, place in ((name, object_type.fields[name]) for name in row.values)
     ] + [(policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom]
     return any(
         policy in _NEED_THE_RECORD
@@ -240,11 +242,11 @@ def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
 def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
     """A sentence for each field that has different policies under two names."""
     found: list[str] = []
-    for target in OBJECTS.values():
+    for object_type in OBJECTS.values():
         first: dict[str, str] = {}
         for name in named:
-            custom = custom_field(target, name) if name not in target.fields else None
-            place = custom[0] if custom else NAMED_FIELDS[target.kind].get(name, name)
+            custom = custom_field(object_type, name) if name not in object_type.fields else None
+            place = custom[0] if custom else NAMED_FIELDS[object_type.kind].get(name, name)
             other = first.setdefault(place, name)
             if named[other] is not named[name]:
                 found.append(
@@ -259,7 +261,7 @@ def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
     found = [
         f"The setting 'field_policy' has '{name}: never', but Apollo recognises records by it: use "
         "'create_only', which leaves it as it is on records that exist."
-        for name in [target.match_field for target in OBJECTS.values()]
+        for name in [object_type.match_field for object_type in OBJECTS.values()]
         if named.get(name) is FieldPolicy.NEVER
     ]
     if named.get(LABEL_NAMES) in _NEED_THE_RECORD:
@@ -267,4 +269,4 @@ def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
             f"The setting 'field_policy' has '{LABEL_NAMES}: {named[LABEL_NAMES].value}', but "
             "lists are only ever added to: use 'create_only' or 'never'."
         )
-    return found + clashes(named, lambda _target, _name: None)
+    return found + clashes(named, lambda _object_type, _name: None)

@@ -37,7 +37,7 @@ class Names(Protocol):
         """
 
     def custom_value(
-        self, target: ObjectType, name: str
+        self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
         """Id and normaliser of the custom field that a property is written to, if there is one."""
 
@@ -85,7 +85,7 @@ class RowReader:
             for.
     """
 
-    target: ObjectType
+    object_type: ObjectType
     mode: Mode
     key_properties: Sequence[str]
     properties: frozenset[str]
@@ -124,7 +124,7 @@ class RowReader:
                     continue
             setter(name, value, draft)
         key = self._key(record)
-        match_key = values.get(self.target.match_field)
+        match_key = values.get(self.object_type.match_field)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
         return Row(
@@ -148,16 +148,16 @@ class RowReader:
         """
         key = self._key(record)
         draft = _Draft()
-        for name in (self.target.match_field, APOLLO_ID):
+        for name in (self.object_type.match_field, APOLLO_ID):
             with suppress(RecordError):
                 setter = self._setter(name)
                 if setter is not None:
                     setter(name, record.get(name), draft)
-        match_key = draft.values.get(self.target.match_field)
+        match_key = draft.values.get(self.object_type.match_field)
         target_id = self._target_id(draft, key)
         if not key and match_key is None and target_id is None:
             raise RecordError(
-                self.target.missing_match, "nothing tells which row was deleted: it has no key"
+                self.object_type.missing_match, "nothing tells which row was deleted: it has no key"
             )
         return Row(
             number=number,
@@ -228,8 +228,8 @@ class RowReader:
             return
         if match_key is None and not (self.mode is Mode.UPSERT and target_id):
             raise RecordError(
-                self.target.missing_match,
-                f"'{self.target.match_field}' is missing; mode {self.mode.value} needs it",
+                self.object_type.missing_match,
+                f"'{self.object_type.match_field}' is missing; mode {self.mode.value} needs it",
             )
 
     def _setter(self, name: str) -> Setter | None:
@@ -237,10 +237,10 @@ class RowReader:
             return self._set_apollo_id
         if name == LABEL_NAMES:
             return _leave_out if self.kept_out(name) else _set_lists
-        named = NAMED_FIELDS[self.target.kind].get(name)
+        named = NAMED_FIELDS[self.object_type.kind].get(name)
         if named is not None:
             return _leave_out if self.kept_out(named) else self._named_setter(name, named)
-        field = self.target.fields.get(name)
+        field = self.object_type.fields.get(name)
         if field is not None and (field.create or field.update or field.bulk):
             return _leave_out if self.kept_out(name) else self._field_setter(field)
         return self._custom_setter(name)
@@ -255,7 +255,7 @@ class RowReader:
 
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise
-        clears = self._clears(field.name) and field.name != self.target.match_field
+        clears = self._clears(field.name) and field.name != self.object_type.match_field
         if normalise is normalising.text:
             self._texts.add(field.name)
 
@@ -288,7 +288,7 @@ class RowReader:
         return set_by_name
 
     def _custom_setter(self, name: str) -> Setter | None:
-        place = self.names.custom_value(self.target, name)
+        place = self.names.custom_value(self.object_type, name)
         if place is None:
             return None
         field_id, normalise = place

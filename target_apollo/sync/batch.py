@@ -38,7 +38,7 @@ class Settling:
         note_unwritable: Told the names of fields that can't be written to an existing record.
     """
 
-    target: ObjectType
+    object_type: ObjectType
     mode: Mode
     settle: Settle
     settle_created: Callable[[Sequence[Made]], None]
@@ -101,7 +101,7 @@ class Settling:
         elif can_recreate:
             gone.append(row)
         else:
-            self.reject_record(row, apollo_id, rejection(self.target, apollo_id, refusal))
+            self.reject_record(row, apollo_id, rejection(self.object_type, apollo_id, refusal))
 
 
 def updated_at(answer: Json | None) -> str | None:

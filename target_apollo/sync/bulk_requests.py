@@ -45,9 +45,9 @@ class UpdateRoutes:
         self._logger = logger
         self.closed: dict[str, str] = {}
 
-    def in_bulk(self, target: ObjectType, method: UpdateMethod, updates: int) -> bool:
+    def in_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
         """Whether so many updates go a hundred a request, as far as an endpoint is open for it."""
-        return goes_in_bulk(method, updates, self._left(target.update_endpoint))
+        return goes_in_bulk(method, updates, self._left(object_type.update_endpoint))
 
     def is_open(self, endpoint: str) -> bool:
         """Whether no answer has yet closed an endpoint to this run."""
@@ -127,13 +127,13 @@ class Grouped:
 
 
 def send_grouped(
-    target: ObjectType, parallel: Parallel, requests: Sequence[tuple[Sequence[Pending], Send]]
+    object_type: ObjectType, parallel: Parallel, requests: Sequence[tuple[Sequence[Pending], Send]]
 ) -> Grouped:
     """Sends requests at the same time, takes refused ones apart, asks again for what is left out.
 
     Sending again is safe: an update is the same twice.
     """
-    results = parallel.run([partial(_send, target, *request) for request in requests])
+    results = parallel.run([partial(_send, object_type, *request) for request in requests])
     found = Grouped()
     for (members, _), result in zip(requests, results, strict=True):
         if isinstance(result, Grouped):
@@ -150,7 +150,7 @@ def send_grouped(
     return found
 
 
-def _send(target: ObjectType, members: Sequence[Pending], send: Send) -> Grouped:
+def _send(object_type: ObjectType, members: Sequence[Pending], send: Send) -> Grouped:
     by_number = {one.update.row.number: one for one in members}
 
     def send_rows(rows: Sequence[Row]) -> Mapping[str, Json]:
@@ -163,7 +163,7 @@ def _send(target: ObjectType, members: Sequence[Pending], send: Send) -> Grouped
 
     # A refusal names Apollo's id, which the record itself need not carry.
     rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in members]
-    parts = take_apart(target, rows, send_rows)
+    parts = take_apart(object_type, rows, send_rows)
     found = Grouped(refused=[(by_number[row.number], refusal) for row, refusal in parts.refused])
     for answered, answers in parts.answered:
         for one in (by_number[row.number] for row in answered):

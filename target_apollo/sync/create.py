@@ -46,7 +46,7 @@ class Created:
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
-def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> Created:
+def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> Created:
     """Sends a request, and parts of it again where Apollo refused it or left rows out.
 
     Raises:
@@ -54,13 +54,13 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
     """
 
     def send(rows: Sequence[Row]) -> BulkCreated:
-        return _send(client, target, replace(request, rows=tuple(rows)))
+        return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = take_apart(target, request.rows, send)
+    parts = take_apart(object_type, request.rows, send)
     created = Created(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
-        found = match_answers(target, rows, answer.created, answer.existing)
+        found = match_answers(object_type, rows, answer.created, answer.existing)
         # What a refused request held in front of its bad row may be written all the same.
         if answer.repeated or len(rows) < len(request.rows):
             found = [with_values(m, sent_before=True) for m in found]
@@ -74,59 +74,59 @@ def create(client: ApolloClient, target: ObjectType, request: CreateRequest) -> 
         elif unconfirmed:
             silent.append(unconfirmed)
         created.matched += [
-            _look_closer(client, target, m) if m.match is Match.CONFLICT else m
+            _look_closer(client, object_type, m) if m.match is Match.CONFLICT else m
             for m in found
             if m.match is not Match.UNCONFIRMED or len(rows) == 1
         ]
     for rows in silent:
         # Safe to send again: run_dedupe answers with what the first request created.
-        again = create(client, target, replace(request, rows=rows))
+        again = create(client, object_type, replace(request, rows=rows))
         created.matched += [with_values(m, sent_before=True) for m in again.matched]
         created.refused += again.refused
     return created
 
 
-def _send(client: ApolloClient, target: ObjectType, request: CreateRequest) -> BulkCreated:
-    items = [create_item(target, row) for row in request.rows]
-    if target.kind is ObjectKind.CONTACTS:
+def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
+    items = [create_item(object_type, row) for row in request.rows]
+    if object_type.kind is ObjectKind.CONTACTS:
         return client.create_contacts(items, owner_id=request.owner_id, whole=request.whole)
     return client.create_accounts(items, whole=request.whole)
 
 
-def _look_closer(client: ApolloClient, target: ObjectType, matched: Matched) -> Matched:
+def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
     """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
     answer = matched.answer
-    if answer is None or target.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
+    if answer is None or object_type.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
         return matched
     whole = client.contact(str(answer["id"]))
-    if matched.row.match_key in match_keys(target, whole):
+    if matched.row.match_key in match_keys(object_type, whole):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched
 
 
-def why_unmatched(target: ObjectType, matched: Matched) -> Rejection:
+def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
     """Why a row is rejected that Apollo took for another record, or did not name."""
     answer_id = matched.answer.get("id") if matched.answer else None
-    other = "domain" if target.match_field == "domain" else "e-mail"
+    other = "domain" if object_type.match_field == "domain" else "e-mail"
     if matched.match is Match.CONFLICT:
         return Rejection(
             Reason.IDENTITY_CONFLICT,
-            f"Apollo takes it for {target.singular} {answer_id}, which has the same name but "
+            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same name but "
             f"another {other}; it was left alone. Merge or rename one of them in Apollo, or write "
             "that record by its id in mode update",
             status=200,
-            endpoint=target.create_endpoint,
+            endpoint=object_type.create_endpoint,
             attempts=1,
         )
     if matched.match is Match.ALTERED:
         detail = (
-            f"not confirmed by Apollo: it created {target.singular} {answer_id} without this "
+            f"not confirmed by Apollo: it created {object_type.singular} {answer_id} without this "
             f"{other}; look at that record in Apollo"
         )
     else:
         detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
     return Rejection(
-        Reason.NOT_CONFIRMED, detail, status=200, endpoint=target.create_endpoint, attempts=2
+        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.create_endpoint, attempts=2
     )
 
 
@@ -139,7 +139,7 @@ class CreateAnswers:
         comparer: Says what a record needs that the row has made itself.
     """
 
-    target: ObjectType
+    object_type: ObjectType
     mode: Mode
     limits: WriteLimits
     comparer: Comparer
@@ -171,7 +171,7 @@ class CreateAnswers:
         for matched in left:
             self._take_answer(request, matched, updates, known)
         for row, refusal in created.refused:
-            self.settling.reject(row, rejection(self.target, None, refusal))
+            self.settling.reject(row, rejection(self.object_type, None, refusal))
 
     def leave_or_complete(self, matched: Matched, answer: Json, updates: list[Update]) -> None:
         """Mode insert: what exists is left alone, unless the row itself has made it."""
@@ -191,7 +191,7 @@ class CreateAnswers:
     ) -> None:
         row, answer = matched.row, matched.answer
         if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
-            self.settling.reject(row, why_unmatched(self.target, matched))
+            self.settling.reject(row, why_unmatched(self.object_type, matched))
             return
         self.latest.know(row, answer)
         if matched.match is Match.CREATED:
@@ -209,8 +209,8 @@ class CreateAnswers:
         """Adds what bulk_create did not carry of a record that it made."""
         self.limits.created += 1
         # For a request that needed no whole records that was asked already.
-        behind = left_to_write(self.target, request, row) if request.whole else NOTHING
-        refused = custom_field_rejection(self.target, answer, self.target.create_endpoint)
+        behind = left_to_write(self.object_type, request, row) if request.whole else NOTHING
+        refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
         if refused or behind is not NOTHING:
             updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
         else:
@@ -235,7 +235,7 @@ class NewRows:
     """
 
     client: ApolloClient
-    target: ObjectType
+    object_type: ObjectType
     mode: Mode
     batch_size: int
     parallel: Parallel
@@ -288,13 +288,13 @@ class NewRows:
         requests = [
             self._asking_for_little(request, meets_again=meets_again)
             for request in create_requests(
-                self.target,
+                self.object_type,
                 rows,
                 self.batch_size,
                 spare_existing=self.mode is Mode.INSERT,
             )
         ]
-        self.reckon({self.target.create_endpoint: len(requests)})
+        self.reckon({self.object_type.create_endpoint: len(requests)})
         failure: ApolloError | None = None
 
         def take(place: int, result: Created | Exception) -> None:
@@ -308,11 +308,13 @@ class NewRows:
 
         # Rows are settled while Apollo is at work on those of the next requests.
         yield from self.parallel.each(
-            [partial(create, self.client, self.target, request) for request in requests], take
+            [partial(create, self.client, self.object_type, request) for request in requests], take
         )
         return failure
 
     def _asking_for_little(self, request: CreateRequest, *, meets_again: bool) -> CreateRequest:
         """The request, for less than the whole records where nothing is written to them again."""
-        whole = meets_again or any(left_to_write(self.target, request, row) for row in request.rows)
+        whole = meets_again or any(
+            left_to_write(self.object_type, request, row) for row in request.rows
+        )
         return replace(request, whole=whole)

@@ -145,7 +145,7 @@ class Place:
     lists: tuple[str, ...]
 
     @classmethod
-    def of(cls, on_delete: OnDelete, target: ObjectType, directory: Directory) -> Place:
+    def of(cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory) -> Place:
         """Looks the stage up.
 
         Raises:
@@ -154,7 +154,7 @@ class Place:
         """
         if on_delete.list_name:
             return cls({}, (on_delete.list_name,))
-        name = f"{target.singular}_stage"
+        name = f"{object_type.singular}_stage"
         try:
             stage_id = directory.resolve(name, on_delete.stage or "")
         except RecordError as problem:
@@ -195,7 +195,7 @@ def saw_whole_table(
 
 def move_vanished(
     run: Run,
-    target: ObjectType,
+    object_type: ObjectType,
     stream: str,
     links: GoneLinks | None,
     seen: SeenKeys,
@@ -224,7 +224,7 @@ def move_vanished(
     for start in range(0, allowed, _BATCH):
         some = gone[start : min(start + _BATCH, allowed)]
         links.intend_moves(some)
-        moved = _move(run.client, target, place, [link.apollo_id or "" for link in some])
+        moved = _move(run.client, object_type, place, [link.apollo_id or "" for link in some])
         done = [link for link in some if link.apollo_id in moved.confirmed]
         if done:
             links.note_moves(done, place.mark)
@@ -250,14 +250,14 @@ class _Moved:
         return _Moved(self.confirmed | other.confirmed, self.gone | other.gone)
 
 
-def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]) -> _Moved:
+def _move(client: ApolloClient, object_type: ObjectType, place: Place, ids: list[str]) -> _Moved:
     if not ids:
         return _Moved()
     try:
         if place.lists:
-            return _put_on_lists(client, target, place.lists, ids)
+            return _put_on_lists(client, object_type, place.lists, ids)
         (field, stage_id) = next(iter(place.values.items()))
-        if target.kind is ObjectKind.CONTACTS:
+        if object_type.kind is ObjectKind.CONTACTS:
             answers = client.update_contact_stages(ids, stage_id or "")
         else:
             answers = client.bulk_update_accounts([{"id": one, field: stage_id} for one in ids])
@@ -268,12 +268,12 @@ def _move(client: ApolloClient, target: ObjectType, place: Place, ids: list[str]
         gone = frozenset(one for one in ids if _names_as_gone(refusal, one, alone=len(ids) == 1))
         if gone:
             left = [one for one in ids if one not in gone]
-            return _Moved(gone=gone) | _move(client, target, place, left)
+            return _Moved(gone=gone) | _move(client, object_type, place, left)
         if len(ids) == 1:
             return _Moved()
         middle = len(ids) // 2
-        return _move(client, target, place, ids[:middle]) | _move(
-            client, target, place, ids[middle:]
+        return _move(client, object_type, place, ids[:middle]) | _move(
+            client, object_type, place, ids[middle:]
         )
     return _Moved(frozenset(str(answer.get("id")) for answer in answers))
 
@@ -288,7 +288,7 @@ def _names_as_gone(refusal: RequestRefused, apollo_id: str, *, alone: bool) -> b
 
 
 def _put_on_lists(
-    client: ApolloClient, target: ObjectType, names: tuple[str, ...], ids: list[str]
+    client: ApolloClient, object_type: ObjectType, names: tuple[str, ...], ids: list[str]
 ) -> _Moved:
     """Adds records to lists; all count as moved, as soon as Apollo knows one of them.
 
@@ -298,17 +298,17 @@ def _put_on_lists(
     may be a lost answer as well; reading the records tells.
     """
     try:
-        client.add_to_lists(ids, names, target.kind.value)
+        client.add_to_lists(ids, names, object_type.kind.value)
     except AnswerLost:
-        if any(_may_be_there(client, target, one) for one in ids):
+        if any(_may_be_there(client, object_type, one) for one in ids):
             raise
         return _Moved(gone=frozenset(ids))
     return _Moved(frozenset(ids))
 
 
-def _may_be_there(client: ApolloClient, target: ObjectType, apollo_id: str) -> bool:
+def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str) -> bool:
     try:
-        (client.contact if target.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
+        (client.contact if object_type.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
     except RequestRefused as refusal:
         return not is_gone(apollo_id, refusal)
     except ApolloError:

@@ -20,12 +20,12 @@ from target_apollo.model.values import bare_host, normaliser_of
 from target_apollo.sync.match import match_keys
 
 
-def find_record(client: ApolloClient, target: ObjectType, match_key: str) -> Json | None:
+def find_record(client: ApolloClient, object_type: ObjectType, match_key: str) -> Json | None:
     """The record with an e-mail or a domain, normalised; as `find_records`."""
-    return next(iter(find_records(client, target, match_key)), None)
+    return next(iter(find_records(client, object_type, match_key)), None)
 
 
-def find_records(client: ApolloClient, target: ObjectType, match_key: str) -> list[Json]:
+def find_records(client: ApolloClient, object_type: ObjectType, match_key: str) -> list[Json]:
     """The records with an e-mail or a domain that one or two searches show.
 
     The searches are fuzzy (contacts) or by name only (accounts), so each hit is looked at.
@@ -33,12 +33,12 @@ def find_records(client: ApolloClient, target: ObjectType, match_key: str) -> li
     Raises:
         ApolloError: Apollo could not be asked.
     """
-    if target.kind is ObjectKind.CONTACTS:
+    if object_type.kind is ObjectKind.CONTACTS:
         hits = client.search_contacts(match_key)
-        return [hit for hit in hits if match_key in match_keys(target, hit)]
+        return [hit for hit in hits if match_key in match_keys(object_type, hit)]
     for words in (match_key, match_key.split(".", 1)[0]):
         hits = client.search_accounts(words)
-        found = [hit for hit in hits if match_key in match_keys(target, hit)]
+        found = [hit for hit in hits if match_key in match_keys(object_type, hit)]
         if found:
             return found
     return []
@@ -100,27 +100,27 @@ class Directory:
         return found.id
 
     def custom_value(
-        self, target: ObjectType, name: str
+        self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
         """Where and how a property is written that is no field of the object itself.
 
         A property belongs to a custom field whose label equals its name (or its entry in the
         setting `custom_fields`), case, blanks and underscores aside.
         """
-        found = self.custom_field(target, name)
+        found = self.custom_field(object_type, name)
         if found is None:
             return None
         normalise = normaliser_of(found)
         return None if normalise is None else (found.id, normalise)
 
-    def custom_field(self, target: ObjectType, name: str) -> CustomField | None:
+    def custom_field(self, object_type: ObjectType, name: str) -> CustomField | None:
         """The custom field that a property or a label stands for, if there is one."""
         label = self._labels.get(name, name)
-        return self._custom_fields.get((_MODALITY[target.kind], folded(label)))
+        return self._custom_fields.get((_MODALITY[object_type.kind], folded(label)))
 
-    def custom_field_by_name(self, target: ObjectType, name: str) -> tuple[str, str] | None:
+    def custom_field_by_name(self, object_type: ObjectType, name: str) -> tuple[str, str] | None:
         """Id and label of the custom field that a property or a label stands for."""
-        found = self.custom_field(target, name)
+        found = self.custom_field(object_type, name)
         return None if found is None else (found.id, found.label)
 
     def list_ids(self, kind: ObjectKind) -> dict[str, str]:

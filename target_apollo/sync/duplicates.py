@@ -30,15 +30,15 @@ class DuplicateAudit:
         self._report = report
         self._seen = seen
 
-    def note(self, stream: str, target: ObjectType, rows: Sequence[Row]) -> None:
+    def note(self, stream: str, object_type: ObjectType, rows: Sequence[Row]) -> None:
         """Looks at the rows of a flush."""
         if self._seen is None:
-            kind = _SHARED[target.kind]
+            kind = _SHARED[object_type.kind]
             self._report.count_duplicates(stream, duplicates(rows), kind)
         else:
             shared = [(row.match_key, key_text(row.key)) for row in rows if row.match_key]
-            self._seen.note(stream, target.kind, shared)
-        if target.kind is ObjectKind.ACCOUNTS:
+            self._seen.note(stream, object_type.kind, shared)
+        if object_type.kind is ObjectKind.ACCOUNTS:
             free = [(row.key,) for row in rows if row.match_key in FREE_MAIL]
             self._report.count_duplicates(stream, free, FREE_MAIL_DOMAIN)
 

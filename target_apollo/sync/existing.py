@@ -55,7 +55,7 @@ class Comparer:
     """
 
     client: ApolloClient
-    target: ObjectType
+    object_type: ObjectType
     parallel: Parallel
     directory: Directory
     policies: Callable[[], Policies]
@@ -76,7 +76,7 @@ class Comparer:
         to_read = [
             one
             for one in known
-            if needs_the_record(policies, self.target, one.row, one.answer)
+            if needs_the_record(policies, self.object_type, one.row, one.answer)
             or (one.answer is None and one.row.number in cut_off)
         ]
         read = dict(zip([one.row.number for one in to_read], self._read(to_read), strict=True))
@@ -107,14 +107,14 @@ class Comparer:
 
         What somebody mended in Apollo stays, and an account's other values fit a bulk request.
         """
-        values = {k: v for k, v in known.row.values.items() if k != self.target.match_field}
+        values = {k: v for k, v in known.row.values.items() if k != self.object_type.match_field}
         return replace(known, row=with_values(known.row, values=values))
 
     def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
-        guarded = guard(policies, self.target, known.row, known.answer, left_at)
+        guarded = guard(policies, self.object_type, known.row, known.answer, left_at)
         row = guarded.row
-        lists = self.directory.list_ids(self.target.kind) if row.lists and known.answer else {}
-        needed = changes(self.target, row, known.answer, lists)
+        lists = self.directory.list_ids(self.object_type.kind) if row.lists and known.answer else {}
+        needed = changes(self.object_type, row, known.answer, lists)
         outcome = Outcome.UPDATED
         if guarded.protected:
             self.note_protected(guarded.protected)
@@ -124,7 +124,7 @@ class Comparer:
         return Update(row, known.apollo_id, known.answer, needed, outcome, is_older=older)
 
     def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
-        contacts = self.target.kind is ObjectKind.CONTACTS
+        contacts = self.object_type.kind is ObjectKind.CONTACTS
         ask = self.client.contact if contacts else self.client.account
         return self.parallel.run([partial(ask, one.apollo_id) for one in known])
 
@@ -136,9 +136,9 @@ class LatestWords:
         answers: Records by Apollo id, and by match key where more than the id was answered.
     """
 
-    def __init__(self, target: ObjectType, directory: Directory) -> None:
+    def __init__(self, object_type: ObjectType, directory: Directory) -> None:
         """`directory` learns the accounts that are written."""
-        self._target = target
+        self._object_type = object_type
         self._directory = directory
         self.answers: dict[str, Json] = {}
 
@@ -162,7 +162,7 @@ class LatestWords:
 
     def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
         """Notes which records rows are, for the contacts that name an account's domain."""
-        if self._target.kind is not ObjectKind.ACCOUNTS:
+        if self._object_type.kind is not ObjectKind.ACCOUNTS:
             return
         for row, apollo_id in rows:
             if row.match_key and apollo_id:

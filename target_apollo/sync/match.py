@@ -43,22 +43,22 @@ class Matched(msgspec.Struct, frozen=True):
 
 
 def match_answers(
-    target: ObjectType, rows: Sequence[Row], created: Sequence[Json], existing: Sequence[Json]
+    object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json], existing: Sequence[Json]
 ) -> list[Matched]:
     """Pairs rows with answered records by what both say, never by position.
 
     Contacts: any e-mail of the answer, accounts: the normalised domain; then a CRM id that both
     carry. What is left over is compared by name, only to tell a conflict from a silence.
     """
-    if not existing and (all_created := _all_created(target, rows, created)):
+    if not existing and (all_created := _all_created(object_type, rows, created)):
         return all_created
     by_identity: dict[tuple[str, str], tuple[Match, Json]] = {}
-    ids = [(name, target.fields[name].read or "") for name in target.crm_ids]
+    ids = [(name, object_type.fields[name].read or "") for name in object_type.crm_ids]
     for match, answers in ((Match.EXISTING, existing), (Match.CREATED, created)):
         for answer in answers:
             found_here = (match, answer)
-            for address in match_keys(target, answer):
-                by_identity[target.match_field, address] = found_here
+            for address in match_keys(object_type, answer):
+                by_identity[object_type.match_field, address] = found_here
             for name, read in ids:
                 if answer.get(read):
                     by_identity[name, str(answer[read])] = found_here
@@ -67,10 +67,11 @@ def match_answers(
     silent: list[Row] = []
     for row in rows:
         # The first look is enough for nearly all.
-        hit = by_identity.get((target.match_field, row.match_key)) if row.match_key else None
+        hit = by_identity.get((object_type.match_field, row.match_key)) if row.match_key else None
         if hit is None:
             hit = next(
-                (by_identity[i] for i in _row_identities(target, row) if i in by_identity), None
+                (by_identity[i] for i in _row_identities(object_type, row) if i in by_identity),
+                None,
             )
         if hit is None:
             silent.append(row)
@@ -79,7 +80,7 @@ def match_answers(
             found.append(Matched(row, hit[0], hit[1]))
     if silent:
         namesakes = {
-            _name(target, answer): (match, answer)
+            _name(object_type, answer): (match, answer)
             for match, answers in ((Match.ALTERED, created), (Match.CONFLICT, existing))
             for answer in answers
             if answer.get("id") not in named
@@ -88,7 +89,7 @@ def match_answers(
         only = next(iter(namesakes.values()), None) if len(rows) == 1 else None
         namesakes.pop("", None)
         for row in silent:
-            namesake = namesakes.get(_name(target, row.values), only)
+            namesake = namesakes.get(_name(object_type, row.values), only)
             if namesake is None:
                 found.append(Matched(row, Match.UNCONFIRMED, None))
             else:
@@ -97,7 +98,7 @@ def match_answers(
 
 
 def _all_created(
-    target: ObjectType, rows: Sequence[Row], created: Sequence[Json]
+    object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json]
 ) -> list[Matched] | None:
     """Pairs rows with created records by first e-mail or domain alone, which is the rule.
 
@@ -106,7 +107,7 @@ def _all_created(
     by_address: dict[str | None, Json] = {
         address.strip().lower(): answer
         for answer in created
-        if isinstance(address := answer.get(target.match_field), str)
+        if isinstance(address := answer.get(object_type.match_field), str)
     }
     if len(by_address) != len(rows) or len(created) != len(rows):
         return None
@@ -116,27 +117,27 @@ def _all_created(
     return list(map(Matched, rows, repeat(Match.CREATED), found))
 
 
-def _row_identities(target: ObjectType, row: Row) -> Iterable[tuple[str, str]]:
-    for name in (target.match_field, *target.crm_ids):
+def _row_identities(object_type: ObjectType, row: Row) -> Iterable[tuple[str, str]]:
+    for name in (object_type.match_field, *object_type.crm_ids):
         value = row.values.get(name)
         if value:
             yield name, value
 
 
-def match_keys(target: ObjectType, answer: Json) -> list[str]:
+def match_keys(object_type: ObjectType, answer: Json) -> list[str]:
     """The match keys of an answered record: all its e-mails, or its domain, normalised."""
-    written = [answer.get(target.match_field)]
+    written = [answer.get(object_type.match_field)]
     more = answer.get("contact_emails")
     if isinstance(more, list):
         written += [entry.get("email") for entry in more if isinstance(entry, dict)]
     found = [value.strip().lower() for value in written if isinstance(value, str)]
-    if target.fields[target.match_field].compare is Compare.DOMAIN:
+    if object_type.fields[object_type.match_field].compare is Compare.DOMAIN:
         found = [host for host in map(normalising.bare_host, found) if host]
     return list(dict.fromkeys(found))
 
 
-def _name(target: ObjectType, answer: Mapping[str, object]) -> str:
-    if "name" in target.fields:
+def _name(object_type: ObjectType, answer: Mapping[str, object]) -> str:
+    if "name" in object_type.fields:
         return str(answer.get("name") or "").strip().casefold()
     parts = (answer.get("first_name"), answer.get("last_name"))
     return " ".join(str(part).strip() for part in parts if part).casefold()

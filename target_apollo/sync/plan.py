@@ -84,20 +84,20 @@ def _merged(before: Row, after: Row) -> Row:
     )
 
 
-def waves(target: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
+def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
     """Rows in groups in which no Apollo record can occur twice, to be written one after another.
 
     Rows with one match key, Apollo id or CRM id by which Apollo recognises records describe the
     same record: they are applied in the order in which they came, so that the last one wins.
     """
-    if _stand_apart(target, rows):
+    if _stand_apart(object_type, rows):
         return [list(rows)] if rows else []
     groups: list[list[Row]] = []
     next_wave: dict[object, int] = {}
     for row in rows:
         identities: list[object] = [row.key, *_identities(row)]
         values = row.values
-        identities += [(name, values[name]) for name in target.crm_ids if values.get(name)]
+        identities += [(name, values[name]) for name in object_type.crm_ids if values.get(name)]
         place = max([next_wave.get(identity, 0) for identity in identities])
         for identity in identities:
             next_wave[identity] = place + 1
@@ -107,7 +107,7 @@ def waves(target: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
     return groups
 
 
-def _stand_apart(target: ObjectType, rows: Sequence[Row]) -> bool:
+def _stand_apart(object_type: ObjectType, rows: Sequence[Row]) -> bool:
     """Whether no two rows share anything that may make them one record.
 
     That is so of most flushes; finding it takes a seventh of the time of sorting them into waves.
@@ -118,7 +118,7 @@ def _stand_apart(target: ObjectType, rows: Sequence[Row]) -> bool:
         [row.apollo_id for row in rows if row.apollo_id],
     ]
     shared_by_none += [
-        [value for row in rows if (value := row.values.get(name))] for name in target.crm_ids
+        [value for row in rows if (value := row.values.get(name))] for name in object_type.crm_ids
     ]
     return all(len(set(values)) == len(values) for values in shared_by_none)
 
@@ -150,7 +150,7 @@ class CreateRequest:
 
 
 def create_requests(
-    target: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
+    object_type: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
 ) -> list[CreateRequest]:
     """The fewest bulk_create requests that carry the rows' owners.
 
@@ -165,7 +165,7 @@ def create_requests(
             owner is assigned afterwards, to created rows only.
     """
     groups: dict[str | None, list[Row]] = defaultdict(list)
-    has_owners = target.fields["owner_id"].create_wide and not spare_existing
+    has_owners = object_type.fields["owner_id"].create_wide and not spare_existing
     for row in rows:
         groups[row.values.get("owner_id") if has_owners else None].append(row)
     grouped = [
@@ -208,9 +208,9 @@ def _weight(rows: Sequence[Row]) -> int:
     return sum(map(len, filter(None, chain(values, custom))))
 
 
-def create_item(target: ObjectType, row: Row) -> Json:
+def create_item(object_type: ObjectType, row: Row) -> Json:
     """A row as an item of a bulk_create request; fields that it does not take stay behind."""
-    names = target.item_names
+    names = object_type.item_names
     item: Json = {
         names[name]: value
         for name, value in row.values.items()
@@ -248,7 +248,7 @@ NOTHING = Changes()
 
 
 def changes(
-    target: ObjectType, row: Row, answer: Json | None, list_ids: Mapping[str, str]
+    object_type: ObjectType, row: Row, answer: Json | None, list_ids: Mapping[str, str]
 ) -> Changes:
     """Where a row differs from Apollo's record; everything it carries where that is unknown.
 
@@ -256,39 +256,39 @@ def changes(
         answer: The record as Apollo answered it, or None when only its id is known.
         list_ids: Ids of known lists by name, to see which of them the record is on.
     """
-    differing = _differing(target, to_update(row.values), answer)
+    differing = _differing(object_type, to_update(row.values), answer)
     custom = _different_custom(row.custom, answer)
     on_lists = answer.get("label_ids") if answer else None
     known = set(on_lists) if isinstance(on_lists, list) else set()
     lists = tuple(name for name in row.lists if list_ids.get(name) not in known)
-    return _by_endpoint(target, differing, custom, lists)
+    return _by_endpoint(object_type, differing, custom, lists)
 
 
-def left_to_write(target: ObjectType, request: CreateRequest, row: Row) -> Changes:
+def left_to_write(object_type: ObjectType, request: CreateRequest, row: Row) -> Changes:
     """What bulk_create could not carry of a row that it created."""
-    if not row.lists and row.values.keys() <= target.item_names.keys():
+    if not row.lists and row.values.keys() <= object_type.item_names.keys():
         # All of it stands in the row's item.
         return NOTHING
     behind: Values = {}
     for name, value in row.values.items():
-        place = target.fields[name]
+        place = object_type.fields[name]
         carried = value == request.owner_id if place.create_wide else place.create is not None
         if value is not None and not carried:
             behind[name] = value
-    return _by_endpoint(target, behind, {}, row.lists)
+    return _by_endpoint(object_type, behind, {}, row.lists)
 
 
-def single_update(target: ObjectType, row: Row, names: Collection[str]) -> Json:
+def single_update(object_type: ObjectType, row: Row, names: Collection[str]) -> Json:
     """The body of PATCH or PUT for some of a row's fields and custom fields."""
     values = {name: value for name, value in to_update(row.values).items() if name in names}
     custom = {field_id: value for field_id, value in row.custom.items() if field_id in names}
-    return _by_endpoint(target, values, custom, ()).update
+    return _by_endpoint(object_type, values, custom, ()).update
 
 
-def without_held(target: ObjectType, row: Row, body: Json, after: Json) -> Json:
+def without_held(object_type: ObjectType, row: Row, body: Json, after: Json) -> Json:
     """A body for PATCH or PUT without what Apollo's record shows already."""
-    differing = _differing(target, to_update(row.values), after)
-    needed = {target.fields[name].update for name in differing}
+    differing = _differing(object_type, to_update(row.values), after)
+    needed = {object_type.fields[name].update for name in differing}
     left = {key: value for key, value in body.items() if key in needed}
     written = body.get(CUSTOM_FIELDS)
     if isinstance(written, dict):
@@ -298,20 +298,20 @@ def without_held(target: ObjectType, row: Row, body: Json, after: Json) -> Json:
     return left
 
 
-def _differing(target: ObjectType, values: Values, answer: Json | None) -> Values:
+def _differing(object_type: ObjectType, values: Values, answer: Json | None) -> Values:
     """The values that a record does not show; all where nothing of it is known."""
     if answer is None:
         return values
     differing = {
         name: value
         for name, value in values.items()
-        if not holds(target.fields[name], answer, value)
+        if not holds(object_type.fields[name], answer, value)
     }
     plain = values.get(PLAIN_PHONE)
-    if plain is None or PLAIN_PHONE in differing or target.fields[PLAIN_PHONE].read:
+    if plain is None or PLAIN_PHONE in differing or object_type.fields[PLAIN_PHONE].read:
         return differing
     # A plain number may be held as one of a type that is about to get another number.
-    typed = {target.fields[name].phone_type: value for name, value in differing.items()}
+    typed = {object_type.fields[name].phone_type: value for name, value in differing.items()}
     digits = normalising.phone_digits(plain)
     stays = digits in held_numbers(answer, lambda kind: kind not in typed)
     comes = digits in {normalising.phone_digits(v) for kind, v in typed.items() if kind and v}
@@ -319,13 +319,13 @@ def _differing(target: ObjectType, values: Values, answer: Json | None) -> Value
 
 
 def _by_endpoint(
-    target: ObjectType, differing: Values, custom: Values, lists: tuple[str, ...]
+    object_type: ObjectType, differing: Values, custom: Values, lists: tuple[str, ...]
 ) -> Changes:
     update: Json = {}
     bulk: Json = {}
     unwritable: list[str] = []
     for name, value in differing.items():
-        place = target.fields[name]
+        place = object_type.fields[name]
         if value is None and place.normalise is not normalising.apollo_id:
             # An empty text clears a field; an id is cleared by null, "" being no id.
             value = ""

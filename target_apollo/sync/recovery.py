@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_strays(
-    client: ApolloClient, target: ObjectType, strayed: Mapping[int, Strayed]
+    client: ApolloClient, object_type: ObjectType, strayed: Mapping[int, Strayed]
 ) -> dict[int, Json]:
     """The records of rows, by their numbers, as far as there are any.
 
@@ -49,7 +49,7 @@ def find_strays(
     if not numbers:
         return {}
     since = min(stray.since for stray in strayed.values()) - CLOCKS_DIFFER_BY
-    contacts = target.kind is ObjectKind.CONTACTS
+    contacts = object_type.kind is ObjectKind.CONTACTS
     newest: Callable[[int], list[Json]] = (
         client.newest_contacts if contacts else client.newest_accounts
     )
@@ -59,7 +59,7 @@ def find_strays(
         records = newest(page)
         looked_through += len(records)
         for record in records:
-            for key in match_keys(target, record):
+            for key in match_keys(object_type, record):
                 first = numbers.get(match_hash(key))
                 if first is not None:
                     found[first] = record
@@ -73,7 +73,7 @@ def find_strays(
             "written as new. Look for second records of them under the former address in Apollo.",
             len(numbers) - len(found),
             looked_through,
-            target.kind.value,
+            object_type.kind.value,
             since.strftime("%Y-%m-%d %H:%M:%S"),
         )
     return found

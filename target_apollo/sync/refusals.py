@@ -26,7 +26,7 @@ class TakenApart(Generic[T]):
 
 
 def take_apart(
-    target: ObjectType, rows: Sequence[Row], send: Callable[[Sequence[Row]], T]
+    object_type: ObjectType, rows: Sequence[Row], send: Callable[[Sequence[Row]], T]
 ) -> TakenApart[T]:
     """Sends rows in one request; where it is refused, without the rows that are to blame.
 
@@ -46,7 +46,7 @@ def take_apart(
         except RequestRefused as refusal:
             if not is_about_records(refusal):
                 raise
-            bad = part if len(part) == 1 else named_rows(target, part, refusal)
+            bad = part if len(part) == 1 else named_rows(object_type, part, refusal)
             found.refused += [(row, refusal) for row in bad]
         rest = tuple(row for row in part if row not in bad)
         if not bad:
@@ -71,31 +71,35 @@ def is_about_record(refusal: RequestRefused) -> bool:
     return is_about_records(refusal) or (refusal.status == 404 and refusal.names_missing_record)
 
 
-def named_rows(target: ObjectType, rows: Sequence[Row], refusal: RequestRefused) -> tuple[Row, ...]:
+def named_rows(
+    object_type: ObjectType, rows: Sequence[Row], refusal: RequestRefused
+) -> tuple[Row, ...]:
     """The rows whose ids, e-mail or domain the refusal names."""
     words = _words(refusal.message)
     words |= {str(value).lower() for value in refusal.details.values()}
     words |= set(refusal.named_ids)
     words.discard("")
-    return tuple(row for row in rows if words & _telling_values(target, row))
+    return tuple(row for row in rows if words & _telling_values(object_type, row))
 
 
 def _words(message: str) -> set[str]:
     return {word.rstrip(".").lower() for word in _WORD.findall(message)}
 
 
-def _telling_values(target: ObjectType, row: Row) -> set[str]:
+def _telling_values(object_type: ObjectType, row: Row) -> set[str]:
     # Names and titles are left out, and ids of digits alone: an ordinary word of the error, a count
     # or a status would blame innocent rows.
     telling = {
         value.lower()
         for name, value in row.values.items()
-        if value and (name.endswith("_id") or name == target.match_field) and not value.isdecimal()
+        if value
+        and (name.endswith("_id") or name == object_type.match_field)
+        and not value.isdecimal()
     }
     return telling | ({row.apollo_id} if row.apollo_id else set())
 
 
-def rejection(target: ObjectType, row_id: str | None, refusal: RequestRefused) -> Rejection:
+def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefused) -> Rejection:
     """The rejects-file entry for a refused row.
 
     Args:
@@ -104,12 +108,12 @@ def rejection(target: ObjectType, row_id: str | None, refusal: RequestRefused) -
     if refusal.deleted_ids or "deleted" in _words(refusal.message):
         reason = Reason.DELETED
         detail = (
-            f"the {target.singular} {row_id or ''} was deleted in Apollo and can't be written; "
-            "take its id out of the record, or leave the row out"
+            f"the {object_type.singular} {row_id or ''} was deleted in Apollo and can't be "
+            "written; take its id out of the record, or leave the row out"
         ).replace("  ", " ")
     elif is_gone(row_id, refusal):
         reason = Reason.GONE
-        detail = f"Apollo knows no {target.singular} {row_id}; check the id in the record"
+        detail = f"Apollo knows no {object_type.singular} {row_id}; check the id in the record"
     else:
         reason = Reason.REFUSED
         detail = str(refusal)
@@ -132,7 +136,9 @@ def is_gone(row_id: str | None, refusal: RequestRefused) -> bool:
     )
 
 
-def custom_field_rejection(target: ObjectType, answer: Json, endpoint: str) -> Rejection | None:
+def custom_field_rejection(
+    object_type: ObjectType, answer: Json, endpoint: str
+) -> Rejection | None:
     """A rejection where Apollo answered 200 but could not store a custom field."""
     errors = answer.get("custom_field_errors")
     if not errors:
@@ -140,8 +146,8 @@ def custom_field_rejection(target: ObjectType, answer: Json, endpoint: str) -> R
     names = ", ".join(sorted(errors)) if isinstance(errors, dict) else "of unknown name"
     return Rejection(
         Reason.CUSTOM_FIELD_REFUSED,
-        f"Apollo stored {target.singular} {answer.get('id')} without its custom fields {names}; "
-        "mend their values",
+        f"Apollo stored {object_type.singular} {answer.get('id')} without its custom fields "
+        f"{names}; mend their values",
         status=200,
         endpoint=endpoint,
         attempts=1,

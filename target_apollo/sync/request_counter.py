@@ -69,7 +69,7 @@ class Reckoner:
 
 
 def update_requests(
-    target: ObjectType, parts: Sequence[Parts], *, list_size: int
+    object_type: ObjectType, parts: Sequence[Parts], *, list_size: int
 ) -> dict[str, int]:
     """Requests that updates take, by endpoint; PATCH or PUT also where it may prove needless.
 
@@ -77,8 +77,10 @@ def update_requests(
         list_size: Records that go onto a list with one request.
     """
     found = {
-        target.update_endpoint: sum(int(bool(one.single)) + int(bool(one.rest)) for one in parts),
-        target.bulk_endpoint: _requests([1 for one in parts if one.bulk], MAX_BULK),
+        object_type.update_endpoint: sum(
+            int(bool(one.single)) + int(bool(one.rest)) for one in parts
+        ),
+        object_type.bulk_endpoint: _requests([1 for one in parts if one.bulk], MAX_BULK),
         endpoints.UPDATE_CONTACT_STAGES: _requests((one.stage for one in parts), MAX_BULK),
         endpoints.UPDATE_CONTACT_OWNERS: _requests((one.owner for one in parts), MAX_BULK),
         endpoints.ADD_TO_LISTS: _requests((one.lists for one in parts), list_size),

@@ -164,10 +164,10 @@ class Run:
         for stream, number in Counter([one.stream for one in received]).items():
             self.report.count(stream, outcome, number)
 
-    def sample(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def sample(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
         if self._sampler is not None:
-            self._sampler.take(target, stream, updates)
+            self._sampler.take(object_type, stream, updates)
 
     def check_limits(self) -> None:
         """Stops a run in which most records are bad, before it goes through a whole table.

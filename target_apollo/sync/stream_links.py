@@ -146,7 +146,7 @@ class StreamLinks:
     def __init__(
         self,
         ledger: Ledger,
-        target: ObjectType,
+        object_type: ObjectType,
         stream: str,
         *,
         connection: str,
@@ -156,7 +156,7 @@ class StreamLinks:
         policies: Policies | None = None,
     ) -> None:
         self._ledger = ledger
-        self._place = (connection, target.singular, stream)
+        self._place = (connection, object_type.singular, stream)
         self._run_id = run_id
         self._policies = policies if policies and policies.protect else None
         self._sorter = Sorter(mode, full_resync, self._policies)

@@ -53,7 +53,7 @@ class Writer:
     """
 
     client: ApolloClient
-    target: ObjectType
+    object_type: ObjectType
     mode: Mode
     intend: Callable[[Sequence[Row]], None]
     comparer: Comparer
@@ -84,7 +84,7 @@ class Writer:
         self.latest.begin()
         self.own.begin(memory, strays)
         self._rows = {row.number: row for row in rows}
-        in_order = waves(self.target, rows)
+        in_order = waves(self.object_type, rows)
         self._meets_again = len(in_order) > 1
         for wave in in_order:
             yield from self._write_wave(wave)
@@ -145,7 +145,7 @@ class Writer:
             # Another row of the flush has just been written to it.
             record = None
         elif record is None and row.match_key and self.mode is Mode.UPSERT:
-            record = find_record(self.client, self.target, row.match_key)
+            record = find_record(self.client, self.object_type, row.match_key)
             if record is not None and self.own.is_anothers(row, str(record["id"])):
                 record = None
         if record is None or self.mode is Mode.INSERT:
@@ -203,7 +203,7 @@ class Writer:
 
 def stream_writer(
     run: Run,
-    target: ObjectType,
+    object_type: ObjectType,
     stream: str,
     own: StreamSettings,
     *,
@@ -222,22 +222,22 @@ def stream_writer(
         intend: See `Writer`.
         is_anothers: See `OwnRecords`.
     """
-    kind = target.kind.value
+    kind = object_type.kind.value
     comparer = Comparer(
         client=run.client,
-        target=target,
+        object_type=object_type,
         parallel=run.parallel,
         directory=run.directory,
         policies=policies,
         note_protected=partial(run.report.count_protected, kind),
     )
     settling = Settling(
-        target, own.mode, settle, settle_created, partial(run.saying.unwritable, kind)
+        object_type, own.mode, settle, settle_created, partial(run.saying.unwritable, kind)
     )
-    latest = LatestWords(target, run.directory)
+    latest = LatestWords(object_type, run.directory)
     records = OwnRecords(own.mode, run.report.started_at, is_anothers)
     answers = CreateAnswers(
-        target=target,
+        object_type=object_type,
         mode=own.mode,
         limits=run.limits,
         comparer=comparer,
@@ -247,7 +247,7 @@ def stream_writer(
     )
     return Writer(
         client=run.client,
-        target=target,
+        object_type=object_type,
         mode=own.mode,
         intend=intend,
         comparer=comparer,
@@ -257,7 +257,7 @@ def stream_writer(
         answers=answers,
         new_rows=NewRows(
             client=run.client,
-            target=target,
+            object_type=object_type,
             mode=own.mode,
             batch_size=run.settings.batch_size,
             parallel=run.parallel,
@@ -268,14 +268,14 @@ def stream_writer(
         rounds=UpdateRounds(
             updater=lambda: Updater(
                 run.client,
-                target,
+                object_type,
                 run.parallel,
                 own.update_method,
                 run.update_routes,
                 run.reckoner.reckon,
             ),
             limits=run.limits,
-            sample=partial(run.sample, target, stream),
+            sample=partial(run.sample, object_type, stream),
             settling=settling,
             latest=latest,
         ),
@@ -290,7 +290,7 @@ def updated_at_field(settings: Settings) -> str | None:
 
 def stream_policies(
     settings: Settings,
-    target: ObjectType,
+    object_type: ObjectType,
     directory: Directory,
     stream: str,
     properties: Container[str],
@@ -320,4 +320,4 @@ def stream_policies(
             "choose another policy.",
             exit_code=2,
         )
-    return policies_of(named, target, directory.custom_field_by_name)
+    return policies_of(named, object_type, directory.custom_field_by_name)

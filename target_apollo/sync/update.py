@@ -61,7 +61,7 @@ class Updater:
     """Carries out updates of different Apollo records and sorts them by what became of them."""
 
     client: ApolloClient
-    target: ObjectType
+    object_type: ObjectType
     parallel: Parallel
     method: UpdateMethod
     routes: UpdateRoutes
@@ -78,10 +78,10 @@ class Updater:
             come after it, are in none of the three lists.
         """
         singles = sum(bool(update.changes.update) for update in updates)
-        bulk = self.routes.in_bulk(self.target, self.method, singles)
+        bulk = self.routes.in_bulk(self.object_type, self.method, singles)
         pending = [Pending(update, self._parts(update, bulk=bulk)) for update in updates]
         all_parts = [one.parts for one in pending]
-        self.reckon(update_requests(self.target, all_parts, list_size=_LIST_SIZE))
+        self.reckon(update_requests(self.object_type, all_parts, list_size=_LIST_SIZE))
         failure: ApolloError | None = None
         for step in (
             self._send_single,
@@ -106,11 +106,11 @@ class Updater:
         return failure
 
     def _parts(self, update: Update, *, bulk: bool) -> Parts:
-        if not self.routes.is_open(self.target.bulk_endpoint):
-            return without_bulk(self.target, individually(update.changes))
+        if not self.routes.is_open(self.object_type.bulk_endpoint):
+            return without_bulk(self.object_type, individually(update.changes))
         if not bulk:
             return individually(update.changes)
-        parts = in_bulk(self.target, update.changes, update.answer)
+        parts = in_bulk(self.object_type, update.changes, update.answer)
         return parts if self.routes.is_open(_STAGES) else without_stages(parts)
 
     def _grouped(
@@ -119,7 +119,7 @@ class Updater:
         send: Callable[[K, Sequence[Pending]], Sequence[Json]],
         size: int = MAX_BULK,
     ) -> Grouped:
-        return send_grouped(self.target, self.parallel, in_requests(groups, send, size))
+        return send_grouped(self.object_type, self.parallel, in_requests(groups, send, size))
 
     # --- PATCH and PUT
 
@@ -150,22 +150,24 @@ class Updater:
         return failure
 
     def _send_one(self, one: Pending, body: Json) -> Json:
-        if self.target.kind is ObjectKind.CONTACTS:
+        if self.object_type.kind is ObjectKind.CONTACTS:
             return self.client.update_contact(one.update.apollo_id, body)
         return self.client.update_account(one.update.apollo_id, body)
 
     def _problem_of(self, update: Update, body: Json, answer: Json) -> Rejection | None:
-        endpoint = self.target.update_endpoint
-        missed = not_taken(self.target, update.row, body, answer, update.answer)
+        endpoint = self.object_type.update_endpoint
+        missed = not_taken(self.object_type, update.row, body, answer, update.answer)
         # A record may still show what an earlier row's custom fields came to.
         wrote_custom = CUSTOM_FIELDS in body
-        refused = custom_field_rejection(self.target, answer, endpoint) if wrote_custom else None
+        refused = (
+            custom_field_rejection(self.object_type, answer, endpoint) if wrote_custom else None
+        )
         return refused or (self._not_taken(update, missed, endpoint) if missed else None)
 
     # --- bulk_update, and what stands in for it where it is closed
 
     def _send_bulk(self, pending: Sequence[Pending]) -> ApolloError | None:
-        endpoint = self.target.bulk_endpoint
+        endpoint = self.object_type.bulk_endpoint
         members = [one for one in pending if one.parts.bulk]
         sent = self._grouped({endpoint: members}, lambda _, some: self._bulk_update(some))
         for one, answer in sent.answered:
@@ -178,31 +180,35 @@ class Updater:
             else:
                 self._refuse(one, refusal)
         if sent.closed_by is not None:
-            how = f"{self.target.kind.value} are updated one request a record"
+            how = f"{self.object_type.kind.value} are updated one request a record"
             self.routes.close(endpoint, sent.closed_by, how)
             for one in sent.shut_out:
-                one.parts = without_bulk(self.target, one.parts)
+                one.parts = without_bulk(self.object_type, one.parts)
         return sent.failure
 
     def _bulk_update(self, pending: Sequence[Pending]) -> Sequence[Json]:
         attributes = [{"id": one.update.apollo_id, **one.parts.bulk} for one in pending]
-        if self.target.kind is ObjectKind.CONTACTS:
+        if self.object_type.kind is ObjectKind.CONTACTS:
             return self.client.bulk_update_contacts(attributes)
         return self.client.bulk_update_accounts(attributes)
 
     def _take_bulk_answer(self, one: Pending, answer: Json) -> None:
-        update, endpoint = one.update, self.target.bulk_endpoint
+        update, endpoint = one.update, self.object_type.bulk_endpoint
         wrote_custom = CUSTOM_FIELDS in one.parts.bulk
         one.take(answer, one.parts.bulk)
-        one.parts, missed = after_bulk(self.target, update.row, one.parts, update.answer, answer)
-        refused = custom_field_rejection(self.target, answer, endpoint) if wrote_custom else None
+        one.parts, missed = after_bulk(
+            self.object_type, update.row, one.parts, update.answer, answer
+        )
+        refused = (
+            custom_field_rejection(self.object_type, answer, endpoint) if wrote_custom else None
+        )
         if missed:
             refused = refused or self._not_taken(update, missed, endpoint)
         one.problem = one.problem or refused
 
     def _turn_to_single(self, one: Pending, otherwise: Rejection | RequestRefused) -> None:
         """Has PATCH or PUT decide on an update, where that can carry the whole of it."""
-        parts = without_bulk(self.target, one.parts)
+        parts = without_bulk(self.object_type, one.parts)
         if not (parts.owner or parts.lost):
             one.parts = parts
         elif isinstance(otherwise, Rejection):
@@ -251,7 +257,7 @@ class Updater:
         def send(names: tuple[str, ...], some: Sequence[Pending]) -> Sequence[Json]:
             # PATCH with label_names would replace the record's lists; this endpoint only adds. Its
             # answer names lists, not records.
-            self.client.add_to_lists(_ids(some), names, self.target.kind.value)
+            self.client.add_to_lists(_ids(some), names, self.object_type.kind.value)
             return [{"id": apollo_id} for apollo_id in _ids(some)]
 
         groups = grouped_by(pending, lambda one: one.parts.lists)
@@ -283,19 +289,19 @@ class Updater:
 
     def _not_taken(self, update: Update, missed: Sequence[str], endpoint: str) -> Rejection:
         names = ", ".join(
-            name if name in self.target.fields else f"custom field {name}" for name in missed
+            name if name in self.object_type.fields else f"custom field {name}" for name in missed
         )
         return _unconfirmed(
-            f"not confirmed by Apollo: its answer for {self.target.singular} {update.apollo_id} "
-            f"shows that it did not take {names}",
+            f"not confirmed by Apollo: its answer for {self.object_type.singular} "
+            f"{update.apollo_id} shows that it did not take {names}",
             endpoint,
         )
 
     def _lost(self, one: Pending) -> Rejection:
-        endpoint = self.target.bulk_endpoint
+        endpoint = self.object_type.bulk_endpoint
         return Rejection(
             Reason.REFUSED,
-            f"{self.target.singular} {one.update.apollo_id} was written without "
+            f"{self.object_type.singular} {one.update.apollo_id} was written without "
             f"{', '.join(one.parts.lost)}, which only {endpoint} takes. "
             f"{self.routes.closed.get(endpoint, '')}".rstrip(),
             endpoint=endpoint,

@@ -52,7 +52,7 @@ def individually(changes: Changes) -> Parts:
     return Parts(single=changes.update, bulk=changes.bulk, lists=changes.lists)
 
 
-def in_bulk(target: ObjectType, changes: Changes, before: Json | None) -> Parts:
+def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> Parts:
     """bulk_update for all that it takes, update_stages for the stage.
 
     A record that needs a request of its own anyway gets everything in that. Whether it does may be
@@ -61,54 +61,58 @@ def in_bulk(target: ObjectType, changes: Changes, before: Json | None) -> Parts:
     """
     bulk, rest, stage = dict(changes.bulk), dict[str, object](), None
     for key, value in changes.update.items():
-        place = _place(target, key)
+        place = _place(object_type, key)
         if key == CUSTOM_FIELDS and isinstance(value, dict):
-            if target.bulk_shows or all(value.values()):
+            if object_type.bulk_shows or all(value.values()):
                 bulk[key] = value
             else:
                 rest[key] = value
         elif place is not None and place.grouped == _STAGES and isinstance(value, str):
             stage = value
-        elif place is not None and place.bulk and (value or (target.bulk_shows and value == "")):
+        elif (
+            place is not None and place.bulk and (value or (object_type.bulk_shows and value == ""))
+        ):
             # Only an answer that shows the field tells that it was emptied, and what null does in
             # bulk_update is not documented.
             bulk[place.bulk] = value
         else:
             rest[key] = value
-    if rest and (not bulk or any(_is_due(target, key, before) for key in rest)):
+    if rest and (not bulk or any(_is_due(object_type, key, before) for key in rest)):
         return individually(changes)
     return Parts(bulk=bulk, stage=stage, rest=rest, lists=changes.lists)
 
 
-def _place(target: ObjectType, key: str) -> Field | None:
-    return next((place for place in target.fields.values() if place.update == key), None)
+def _place(object_type: ObjectType, key: str) -> Field | None:
+    return next((place for place in object_type.fields.values() if place.update == key), None)
 
 
-def _is_due(target: ObjectType, key: str, before: Json | None) -> bool:
+def _is_due(object_type: ObjectType, key: str, before: Json | None) -> bool:
     """Whether a PATCH is due for a field whatever bulk_update answers."""
-    place = _place(target, key)
-    if place is None or not target.bulk_shows or place.compare is Compare.BLIND:
+    place = _place(object_type, key)
+    if place is None or not object_type.bulk_shows or place.compare is Compare.BLIND:
         return True
     # What is among the changes although the record was shown does differ.
     return before is not None and (place.read or "phone_numbers") in before
 
 
 def after_bulk(
-    target: ObjectType, row: Row, parts: Parts, before: Json | None, after: Json
+    object_type: ObjectType, row: Row, parts: Parts, before: Json | None, after: Json
 ) -> tuple[Parts, tuple[str, ...]]:
     """What is left of an update that bulk_update has answered, and what it did not take for good.
 
     A field that the answer shows not to be taken, or that it does not show to be emptied, goes
     once more with PATCH or PUT, whose answer decides, as far as they take it.
     """
-    refuted = not_taken(target, row, parts.bulk, after, before)
-    doubted = {*refuted, *emptied_unseen(target, row, parts.bulk, after)}
+    refuted = not_taken(object_type, row, parts.bulk, after, before)
+    doubted = {*refuted, *emptied_unseen(object_type, row, parts.bulk, after)}
     rest = {
-        **without_held(target, row, parts.rest, after),
-        **single_update(target, row, doubted),
+        **without_held(object_type, row, parts.rest, after),
+        **single_update(object_type, row, doubted),
     }
     missed = tuple(
-        name for name in refuted if name in target.fields and not target.fields[name].update
+        name
+        for name in refuted
+        if name in object_type.fields and not object_type.fields[name].update
     )
     stage = None if parts.stage == after.get("contact_stage_id") else parts.stage
     return replace(parts, bulk={}, stage=stage, rest=rest), missed
@@ -121,11 +125,11 @@ def empties(parts: Parts) -> bool:
     return "" in values or None in values
 
 
-def without_bulk(target: ObjectType, parts: Parts) -> Parts:
+def without_bulk(object_type: ObjectType, parts: Parts) -> Parts:
     """The same without bulk_update: PATCH or PUT, update_owners for a contact's owner."""
     rest, lost, owner = dict(parts.rest), list(parts.lost), parts.owner
     for key, value in parts.bulk.items():
-        place = next((one for one in target.fields.values() if one.bulk == key), None)
+        place = next((one for one in object_type.fields.values() if one.bulk == key), None)
         if place is None:
             rest[key] = value
         elif place.update:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class ApolloSink(BatchSink):
     """Writes one stream as contacts or accounts."""
 
-    target_object: ClassVar[ObjectType]
+    object_type: ClassVar[ObjectType]
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ApolloSink(BatchSink):
         #: The flush that is being written.
         self._flush = Flush({})
         self._reader = RowReader(
-            target=self.target_object,
+            object_type=self.object_type,
             mode=self._own.mode,
             key_properties=self._own.key or tuple(key_properties or ()),
             properties=frozenset(schema.get("properties", {})),
@@ -70,7 +70,7 @@ class ApolloSink(BatchSink):
         )
         self._writer = stream_writer(
             self._run,
-            self.target_object,
+            self.object_type,
             stream_name,
             self._own,
             policies=lambda: self._policies,
@@ -168,7 +168,7 @@ class ApolloSink(BatchSink):
                     # A replayed record says nothing of its row, which a later run may have written.
                     key = [record.get(name) for name in self._reader.key_properties]
                     flush.unreadable.append((key, problem.rejection))
-        self._run.audit.note(self.stream_name, self.target_object, rows)
+        self._run.audit.note(self.stream_name, self.object_type, rows)
         under_way.begin(self, self.oldest_pending, self._write_flush(flush, rows))
 
     def _write_flush(self, flush: Flush, rows: Sequence[Row]) -> Flow[None]:
@@ -224,9 +224,7 @@ class ApolloSink(BatchSink):
             # It leaves alone what exists.
             return
         links = None if self._links is None else self._links.gone
-        move_vanished(
-            self._run, self.target_object, self.stream_name, links, self._seen, self._place
-        )
+        move_vanished(self._run, self.object_type, self.stream_name, links, self._seen, self._place)
 
     def _write(self, rows: Sequence[Row]) -> Flow[None]:
         links = self._links
@@ -243,7 +241,7 @@ class ApolloSink(BatchSink):
                 self._flush.settle(row, outcome)
             self._writer.know_ids((row, apollo_id) for row, _, apollo_id in memory.settled)
             open_rows = self._with_ids(memory.open)
-            strays = find_strays(self._run.client, self.target_object, memory.strayed)
+            strays = find_strays(self._run.client, self.object_type, memory.strayed)
             yield from self._writer.write(open_rows, memory, strays)
         finally:
             # A rejected row must be in its file before the ledger says that it is settled.
@@ -267,7 +265,7 @@ class ApolloSink(BatchSink):
             return None
         return StreamLinks(
             ledger,
-            self.target_object,
+            self.object_type,
             self.stream_name,
             connection=self._run.connection,
             run_id=self._run.run_id,
@@ -280,7 +278,7 @@ class ApolloSink(BatchSink):
     def _policies(self) -> Policies:
         return stream_policies(
             self._run.settings,
-            self.target_object,
+            self.object_type,
             self._run.directory,
             self.stream_name,
             self.schema.get("properties", {}),
@@ -290,7 +288,7 @@ class ApolloSink(BatchSink):
     def _place(self) -> Place:
         """Where the records of deleted rows are moved."""
         directory = self._run.directory
-        return Place.of(self._run.settings.on_delete, self.target_object, directory)
+        return Place.of(self._run.settings.on_delete, self.object_type, directory)
 
     def _intend(self, rows: Sequence[Row]) -> None:
         if self._links is not None:
@@ -316,7 +314,7 @@ class ApolloSink(BatchSink):
             for name in self.schema.get("properties", {})
             if not self._reader.place(name) and name not in passive
         ]
-        self._run.saying.unknown_fields(self.stream_name, self.target_object.kind.value, unknown)
+        self._run.saying.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
 
     def _settle(
         self,
@@ -346,10 +344,10 @@ class ApolloSink(BatchSink):
 class ContactsSink(ApolloSink):
     """Writes a stream as contacts."""
 
-    target_object = CONTACT
+    object_type = CONTACT
 
 
 class AccountsSink(ApolloSink):
     """Writes a stream as accounts."""
 
-    target_object = ACCOUNT
+    object_type = ACCOUNT

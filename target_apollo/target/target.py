@@ -327,9 +327,9 @@ class TargetApollo(Target):
             ApolloError: The credentials are refused, or the accounts can't be written.
         """
         _ = self.run.connection
-        if sink.target_object.kind is ObjectKind.CONTACTS:
+        if sink.object_type.kind is ObjectKind.CONTACTS:
             for other in self._sinks():
-                if other.target_object.kind is ObjectKind.ACCOUNTS:
+                if other.object_type.kind is ObjectKind.ACCOUNTS:
                     self.drain_one(other)
 
     def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:

@@ -15,7 +15,7 @@ from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
 from target_apollo.model import values as normalising
 from target_apollo.model.outcomes import Reason, RecordError
-from tests.demo.databases import own_database
+from tests.helpers.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

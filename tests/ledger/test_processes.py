@@ -13,6 +13,7 @@ import pytest
 
 from target_apollo.ledger import AnotherRunActive, Ledger
 from target_apollo.ledger.tables import CREATION_LOCK
+from tests.helpers import child_process
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 Sql = Callable[[str], list[tuple[object, ...]]]
@@ -29,7 +30,7 @@ def start(ledger_url: str) -> Iterator[Start]:
             subprocess.Popen(
                 [
                     sys.executable,
-                    str(Path(__file__).with_name("child_process.py")),
+                    str(Path(child_process.__file__)),
                     what,
                     ledger_url,
                 ],

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..system.conftest import apollo, sync, target_config
+from tests.promises.conftest import apollo, sync, target_config
 
 __all__ = ["apollo", "sync", "target_config"]

@@ -16,8 +16,7 @@ from target_apollo.mapper.verdicts import Outcome, VerdictFile, earlier
 from target_apollo.reporting.funnel import Funnel, Period, Step, became, read_funnels
 from target_apollo.reporting.past_runs import merged
 from target_apollo.reporting.summaries import Stream
-
-from .samples import AT, past_run, row
+from tests.helpers.past_runs import AT, past_run, row
 
 ALWAYS = Period(datetime(2000, 1, 1, tzinfo=timezone.utc), None)
 Judged = tuple[str, Outcome, list[str]]

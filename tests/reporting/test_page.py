@@ -20,8 +20,7 @@ from target_apollo.reporting.html import LEAST, document, shares, tag
 from target_apollo.reporting.page import page, write_page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.sync.words import printable
-
-from .samples import AT, detail, past_run, row
+from tests.helpers.past_runs import AT, detail, past_run, row
 
 VOID = {"br", "meta", "link", "img", "input", "hr"}
 

@@ -18,10 +18,9 @@ import pytest
 
 from target_apollo.cli import report as command
 from target_apollo.ledger import Ledger
-
-from ..leads import support as leads
-from ..system.conftest import TargetRun, record, schema
-from .browser import FOUND, MISSING, WIDTHS, Browser
+from tests.helpers import leads
+from tests.helpers.browser import FOUND, MISSING, WIDTHS, Browser
+from tests.promises.conftest import TargetRun, record, schema
 
 pytestmark = pytest.mark.skipif(FOUND is None, reason=MISSING)
 

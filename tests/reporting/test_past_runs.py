@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from target_apollo.reporting.past_runs import merged
-
-from .samples import AT, row, summary
+from tests.helpers.past_runs import AT, row, summary
 
 
 def test_runs_of_both_are_shown_once_and_the_newest_first() -> None:

@@ -12,8 +12,7 @@ import pytest
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.reporting.summaries import Summary, latest
 from target_apollo.sync.counts import RunReport, write_summary
-
-from .samples import AT, leave, summary_json
+from tests.helpers.past_runs import AT, leave, summary_json
 
 
 def ids(path: Path, limit: int = 10, run_id: str | None = None) -> list[str]:

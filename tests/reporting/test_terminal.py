@@ -21,8 +21,7 @@ from target_apollo.reporting.terminal import (
     table,
     wrapped,
 )
-
-from .samples import AT, OUTCOMES, detail, past_run, row
+from tests.helpers.past_runs import AT, OUTCOMES, detail, past_run, row
 
 PLAIN, COLOUR = Paint(), Paint(on=True)
 CODES = re.compile(r"\x1b\[\d+m")

@@ -11,7 +11,7 @@ import requests
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
 from target_apollo.sandbox.windows import Plan
-from tests.lent_sandbox import apollo
+from tests.helpers.lent_sandbox import apollo
 
 __all__ = ["apollo"]  # fixture
 

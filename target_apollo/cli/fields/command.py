@@ -241,7 +241,7 @@ def _create(arguments: argparse.Namespace, settings: Settings, kinds: Sequence[O
     labels = settings.custom_fields
     missing = find_missing(
         written,
-        lambda target, name: (target.singular, folded(labels.get(name, name))) in known,
+        lambda object_type, name: (object_type.singular, folded(labels.get(name, name))) in known,
         labels,
         passive=[settings.updated_at_field],
     )

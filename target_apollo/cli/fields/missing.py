@@ -115,33 +115,33 @@ class StandardField:
         return tuple(Mode) if self.existing else (Mode.INSERT, Mode.UPSERT)
 
 
-def standard_fields(target: ObjectType) -> tuple[StandardField, ...]:
+def standard_fields(object_type: ObjectType) -> tuple[StandardField, ...]:
     """All of an object, a looked-up name beside the field that takes its id."""
     found = []
-    named = {field: name for name, field in NAMED_FIELDS[target.kind].items()}
-    for field in target.fields.values():
-        standard = _standard(target, field)
+    named = {field: name for name, field in NAMED_FIELDS[object_type.kind].items()}
+    for field in object_type.fields.values():
+        standard = _standard(object_type, field)
         if standard is None:
             continue
         found.append(standard)
         if field.name in named:
             name = named[field.name]
             found.append(StandardField(name, standard.new, standard.existing, names=field.name))
-    lists = StandardField(LABEL_NAMES, target.create_endpoint, (endpoints.ADD_TO_LISTS,))
+    lists = StandardField(LABEL_NAMES, object_type.create_endpoint, (endpoints.ADD_TO_LISTS,))
     return (*found, lists)
 
 
-def _standard(target: ObjectType, field: Field) -> StandardField | None:
+def _standard(object_type: ObjectType, field: Field) -> StandardField | None:
     existing = tuple(
         endpoint
         for name, endpoint in (
-            (field.update, target.update_endpoint),
-            (field.bulk, target.bulk_endpoint),
+            (field.update, object_type.update_endpoint),
+            (field.bulk, object_type.bulk_endpoint),
         )
         if name
     )
     if field.create or field.create_wide:
-        return StandardField(field.name, target.create_endpoint, existing)
+        return StandardField(field.name, object_type.create_endpoint, existing)
     # What a creation does not take is written right after it.
     return StandardField(field.name, existing[0], existing) if existing else None
 
@@ -195,10 +195,10 @@ def find_missing(
     left_out: dict[str, str] = {}
     never = {APOLLO_ID, *passive}
     for stream, kind in streams:
-        target = OBJECTS[kind]
-        known = {field.name for field in standard_fields(target)} | never | stream.passive
+        object_type = OBJECTS[kind]
+        known = {field.name for field in standard_fields(object_type)} | never | stream.passive
         for name, schema in stream.properties.items():
-            if name in known or name.startswith(_ABOUT_RECORDS) or exists(target, name):
+            if name in known or name.startswith(_ABOUT_RECORDS) or exists(object_type, name):
                 continue
             where = f"{stream.name}.{name}"
             label = labels.get(name) or label_of(name)
@@ -211,10 +211,10 @@ def find_missing(
                 place = (kind, folded(label))
                 before = found.get(place)
                 found[place] = (
-                    Proposal(target, label, made, (where,))
+                    Proposal(object_type, label, made, (where,))
                     if before is None
                     else Proposal(
-                        target,
+                        object_type,
                         before.label,
                         wider(before.kind, made),
                         (*before.properties, where),

@@ -67,13 +67,15 @@ class Rehearsal:
         self._records.close()
         self.seen.close()
 
-    def show(self, target: ObjectType, apollo_id: str) -> Json:
+    def show(self, object_type: ObjectType, apollo_id: str) -> Json:
         """A record as Apollo has it, or as the rehearsal has made it.
 
         Raises:
             RequestRefused: There is none.
         """
-        return self.team.known(target.kind, apollo_id) or self.lookups.read(target, apollo_id)
+        return self.team.known(object_type.kind, apollo_id) or self.lookups.read(
+            object_type, apollo_id
+        )
 
     def _trust(self, singular: str, apollo_ids: frozenset[str]) -> None:
         self.team.trust(ObjectKind(f"{singular}s"), apollo_ids)

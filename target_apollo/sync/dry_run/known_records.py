@@ -92,7 +92,7 @@ class Records:
         self._database.close()
 
 
-def identities(target: ObjectType, record: Json) -> list[str]:
+def identities(object_type: ObjectType, record: Json) -> list[str]:
     """What a record is recognised by, the strongest first.
 
     Args:
@@ -100,12 +100,12 @@ def identities(target: ObjectType, record: Json) -> list[str]:
     """
     found = [
         f"crm {value}"
-        for name in target.crm_ids
-        if (value := record.get(target.fields[name].read or ""))
+        for name in object_type.crm_ids
+        if (value := record.get(object_type.fields[name].read or ""))
     ]
-    keys = match_keys(target, record)
-    found += [f"{target.match_field} {key}" for key in keys]
-    if target.kind is ObjectKind.ACCOUNTS:
+    keys = match_keys(object_type, record)
+    found += [f"{object_type.match_field} {key}" for key in keys]
+    if object_type.kind is ObjectKind.ACCOUNTS:
         name = _folded(record.get("name"))
         return [*found, f"name {name}"] if name else found
     return found + _namesakes(record, keys)
@@ -180,25 +180,25 @@ class Lookups:
         """Whether all records of an object were read."""
         return kind in self._complete
 
-    def look_for(self, target: ObjectType, wanted: Sequence[Json]) -> None:
+    def look_for(self, object_type: ObjectType, wanted: Sequence[Json]) -> None:
         """Fetches those of the wanted records that exist.
 
         Args:
             wanted: Records as they would be after their creation.
         """
-        kind = target.kind
+        kind = object_type.kind
         if kind in self._complete:
             return
-        missing = [one for one in wanted if not self._is_known(target, one)]
+        missing = [one for one in wanted if not self._is_known(object_type, one)]
         if not missing:
             return
-        if self._reads_all(target, len(missing)):
+        if self._reads_all(object_type, len(missing)):
             return
         for one in missing:
-            if not self._search(target, one):
+            if not self._search(object_type, one):
                 self.not_looked_up[kind] += 1
 
-    def look_for_id(self, target: ObjectType, apollo_id: str, *, trusted: bool) -> None:
+    def look_for_id(self, object_type: ObjectType, apollo_id: str, *, trusted: bool) -> None:
         """Fetches the record with an Apollo id, if there is one.
 
         Args:
@@ -207,43 +207,45 @@ class Lookups:
         Raises:
             RequestRefused: There is none.
         """
-        if target.kind in self._complete or self._reads_all(target, 1) or trusted:
+        if object_type.kind in self._complete or self._reads_all(object_type, 1) or trusted:
             return
-        if not self._may_send(target.kind):
-            self.not_looked_up[target.kind] += 1
+        if not self._may_send(object_type.kind):
+            self.not_looked_up[object_type.kind] += 1
             return
-        self.read(target, apollo_id)
+        self.read(object_type, apollo_id)
 
-    def read(self, target: ObjectType, apollo_id: str) -> Json:
+    def read(self, object_type: ObjectType, apollo_id: str) -> Json:
         """The record with an Apollo id, fetched: GET /contacts/{id} or /accounts/{id}.
 
         Raises:
             RequestRefused: There is none.
         """
-        endpoint = _READS[target.kind]
-        self._sent[target.kind] += 1
-        answer = self._transport.send(Request("GET", f"/{target.kind.value}/{apollo_id}", endpoint))
-        record = Body(endpoint, answer).record(target.singular, apollo_id)
-        self._records.put(target.kind, record, identities(target, record))
+        endpoint = _READS[object_type.kind]
+        self._sent[object_type.kind] += 1
+        answer = self._transport.send(
+            Request("GET", f"/{object_type.kind.value}/{apollo_id}", endpoint)
+        )
+        record = Body(endpoint, answer).record(object_type.singular, apollo_id)
+        self._records.put(object_type.kind, record, identities(object_type, record))
         return record
 
-    def _is_known(self, target: ObjectType, record: Json) -> bool:
-        return self._records.first(target.kind, identities(target, record)) is not None
+    def _is_known(self, object_type: ObjectType, record: Json) -> bool:
+        return self._records.first(object_type.kind, identities(object_type, record)) is not None
 
     def _may_send(self, kind: ObjectKind) -> bool:
         if self._sent[kind] >= MOST_LOOKUPS:
             self._ended.setdefault(kind, f"A plan looks {kind.value} up {MOST_LOOKUPS} times.")
         return kind not in self._ended
 
-    def _reads_all(self, target: ObjectType, singles: int) -> bool:
+    def _reads_all(self, object_type: ObjectType, singles: int) -> bool:
         """Reads all records where that is as cheap as so many single questions, or has begun."""
-        kind = target.kind
+        kind = object_type.kind
         if kind not in self._pages and self._may_send(kind):
             # The first page tells how many there are, and is often the only one.
-            found = self._page(target, 1)
+            found = self._page(object_type, 1)
             if found is not None:
                 self._pages[kind] = found[1]
-                self._keep(target, found[0])
+                self._keep(object_type, found[0])
         pages = self._pages.get(kind)
         if pages is None or kind in self._ended:
             return False
@@ -252,40 +254,40 @@ class Lookups:
             self._asked[kind] += singles
             return False
         for page in range(2, pages + 1):
-            found = self._page(target, page)
+            found = self._page(object_type, page)
             if found is None:
                 return False
-            self._keep(target, found[0])
+            self._keep(object_type, found[0])
         self._complete.add(kind)
         return True
 
-    def _search(self, target: ObjectType, wanted: Json) -> bool:
+    def _search(self, object_type: ObjectType, wanted: Json) -> bool:
         """Asks for one record by its words; False where nobody asked."""
-        if target.match_field == "email":
+        if object_type.match_field == "email":
             questions = [str(wanted.get("email") or "")]
         else:
             questions = list(_words_of_account(wanted))
         for words in filter(None, questions):
-            if not self._may_send(target.kind):
+            if not self._may_send(object_type.kind):
                 return False
-            found = self._page(target, 1, words)
+            found = self._page(object_type, 1, words)
             if found is None:
                 return False
             # The search is fuzzy: what it finds counts by its own e-mail, domain or name.
-            self._keep(target, found[0])
-            if self._is_matched(target, wanted):
+            self._keep(object_type, found[0])
+            if self._is_matched(object_type, wanted):
                 break
         return True
 
-    def _is_matched(self, target: ObjectType, wanted: Json) -> bool:
+    def _is_matched(self, object_type: ObjectType, wanted: Json) -> bool:
         # Not by its name alone: there may be a better match under another one.
-        matches = [f"{target.match_field} {key}" for key in match_keys(target, wanted)]
-        return self._records.first(target.kind, matches) is not None
+        matches = [f"{object_type.match_field} {key}" for key in match_keys(object_type, wanted)]
+        return self._records.first(object_type.kind, matches) is not None
 
     def _page(
-        self, target: ObjectType, page: int, words: str = ""
+        self, object_type: ObjectType, page: int, words: str = ""
     ) -> tuple[list[Json], int] | None:
-        endpoint, keyword, sort = _SEARCHES[target.kind]
+        endpoint, keyword, sort = _SEARCHES[object_type.kind]
         # Oldest first: what others create meanwhile moves no record to another page.
         body: Json = {
             "page": page,
@@ -295,25 +297,25 @@ class Lookups:
         }
         if words:
             body[keyword] = words
-        self._sent[target.kind] += 1
+        self._sent[object_type.kind] += 1
         try:
             answer = Body(
                 endpoint,
                 self._transport.send(
-                    Request("POST", f"/{target.kind.value}/search", endpoint, body)
+                    Request("POST", f"/{object_type.kind.value}/search", endpoint, body)
                 ),
             )
         except (EndpointForbidden, QuotaExhausted) as refusal:
-            self._ended[target.kind] = str(refusal)
+            self._ended[object_type.kind] = str(refusal)
             return None
         pages = answer.number(answer.whole().get("pagination"), "total_pages")
-        return answer.records(target.kind.value), pages
+        return answer.records(object_type.kind.value), pages
 
-    def _keep(self, target: ObjectType, found: Sequence[Json]) -> None:
+    def _keep(self, object_type: ObjectType, found: Sequence[Json]) -> None:
         for record in found:
             # What the rehearsal made of a record is newer than what Apollo still shows.
-            if self._records.get(target.kind, str(record["id"])) is None:
-                self._records.put(target.kind, record, identities(target, record))
+            if self._records.get(object_type.kind, str(record["id"])) is None:
+                self._records.put(object_type.kind, record, identities(object_type, record))
 
 
 def _words_of_account(wanted: Json) -> Iterator[str]:

@@ -33,7 +33,7 @@ class Diff:
 
 
 def diffs_of(
-    target: ObjectType,
+    object_type: ObjectType,
     row: Row,
     answer: Json,
     lists: Sequence[str],
@@ -48,7 +48,7 @@ def diffs_of(
     """
     found = []
     for name, value in to_update(row.values).items():
-        place = target.fields[name]
+        place = object_type.fields[name]
         if (place.update or place.bulk) and not holds(place, answer, value):
             found.append(Diff(name, _held(place, answer), value))
     for field_id, value in row.custom.items():
@@ -97,20 +97,20 @@ class Sampler:
         self._reads = 0
         self.diffs: list[dict[str, Any]] = []
 
-    def take(self, target: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def take(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Looks at updates that are about to be carried out."""
         for update in updates:
             if len(self.diffs) >= self._most:
                 return
             if update.outcome is Outcome.UPDATED and not is_provisional(update.apollo_id):
-                self._sample(target, stream, update)
+                self._sample(object_type, stream, update)
 
-    def _sample(self, target: ObjectType, stream: str, update: Update) -> None:
-        answer = update.answer or self._read(target, update.apollo_id)
+    def _sample(self, object_type: ObjectType, stream: str, update: Update) -> None:
+        answer = update.answer or self._read(object_type, update.apollo_id)
         if answer is None:
             return
         labels = self._labels() if update.row.custom else {}
-        for diff in diffs_of(target, update.row, answer, update.changes.lists, labels):
+        for diff in diffs_of(object_type, update.row, answer, update.changes.lists, labels):
             if len(self.diffs) < self._most:
                 self.diffs.append(
                     {
@@ -123,12 +123,12 @@ class Sampler:
                     }
                 )
 
-    def _read(self, target: ObjectType, apollo_id: str) -> Json | None:
+    def _read(self, object_type: ObjectType, apollo_id: str) -> Json | None:
         # The row came by its id alone: nothing has shown the record yet.
         if self._reads >= self._most:
             return None
         self._reads += 1
         try:
-            return self._show(target, apollo_id)
+            return self._show(object_type, apollo_id)
         except RequestRefused:
             return None

@@ -35,7 +35,7 @@ _TYPES = {field.update: field.phone_type for field in CONTACT.fields.values() if
 
 
 def created(
-    target: ObjectType,
+    object_type: ObjectType,
     item: Json,
     apollo_id: str,
     now: datetime,
@@ -48,7 +48,7 @@ def created(
     Args:
         owner_id: The owner of the whole request, which contacts have.
     """
-    record: Json = {field.read: None for field in target.fields.values() if field.read}
+    record: Json = {field.read: None for field in object_type.fields.values() if field.read}
     record |= {
         "id": apollo_id,
         "created_at": _written(now),
@@ -59,7 +59,7 @@ def created(
         "typed_custom_fields": {},
         "custom_field_errors": {},
     }
-    for field in target.fields.values():
+    for field in object_type.fields.values():
         if field.create and field.create in item:
             _set(record, field, item[field.create], _PLAIN_TYPE)
     if owner_id:
@@ -68,7 +68,9 @@ def created(
     return record
 
 
-def changed(target: ObjectType, record: Json, body: Json, now: datetime, *, bulk: bool) -> Json:
+def changed(
+    object_type: ObjectType, record: Json, body: Json, now: datetime, *, bulk: bool
+) -> Json:
     """A record after an update.
 
     Args:
@@ -76,7 +78,7 @@ def changed(target: ObjectType, record: Json, body: Json, now: datetime, *, bulk
         body: The fields of PATCH or PUT, or with `bulk` those of an item of bulk_update.
     """
     after = {**record, "updated_at": _written(now)}
-    for field in target.fields.values():
+    for field in object_type.fields.values():
         name = field.bulk if bulk else field.update
         if name and name in body:
             _set(after, field, body[name], _TYPES.get(name))
@@ -188,36 +190,36 @@ class Team:
         with self._lock:
             return self._records.get(kind, apollo_id)
 
-    def _create(self, target: ObjectType, request: Request) -> Json:
+    def _create(self, object_type: ObjectType, request: Request) -> Json:
         body = request.body or {}
         owner_id = body.get("owner_id")
-        label_ids = self._label_ids(target.kind.value, body.get("append_label_names") or ())
+        label_ids = self._label_ids(object_type.kind.value, body.get("append_label_names") or ())
         new = [
             created(
-                target,
+                object_type,
                 item,
                 self._next_id(),
                 _now(),
                 owner_id=str(owner_id) if owner_id else None,
                 label_ids=label_ids,
             )
-            for item in _items(body[target.kind.value])
+            for item in _items(body[object_type.kind.value])
         ]
-        self._lookups.look_for(target, new)
+        self._lookups.look_for(object_type, new)
         created: dict[object, Json] = {}
         existing: dict[object, Json] = {}
-        if target.kind is ObjectKind.ACCOUNTS:
+        if object_type.kind is ObjectKind.ACCOUNTS:
             self._note_several(new)
         for record in new:
-            found = self._records.first(target.kind, identities(target, record))
+            found = self._records.first(object_type.kind, identities(object_type, record))
             if found is None:
-                self._put(target, record)
+                self._put(object_type, record)
                 created[record["id"]] = record
             elif found["id"] not in created:
                 existing[found["id"]] = found
         return {
-            f"created_{target.kind.value}": list(created.values()),
-            f"existing_{target.kind.value}": list(existing.values()),
+            f"created_{object_type.kind.value}": list(created.values()),
+            f"existing_{object_type.kind.value}": list(existing.values()),
         }
 
     def _note_several(self, accounts: Sequence[Json]) -> None:
@@ -227,30 +229,30 @@ class Team:
                 if len(ids) > 1:
                     self.several_accounts[domain] = ids
 
-    def _update(self, target: ObjectType, request: Request) -> Json:
-        before = self._record(target, _id_in(request), request.endpoint)
-        after = changed(target, before, request.body or {}, _now(), bulk=False)
-        return {target.singular: self._put(target, after)}
+    def _update(self, object_type: ObjectType, request: Request) -> Json:
+        before = self._record(object_type, _id_in(request), request.endpoint)
+        after = changed(object_type, before, request.body or {}, _now(), bulk=False)
+        return {object_type.singular: self._put(object_type, after)}
 
-    def _bulk_update(self, target: ObjectType, request: Request) -> Json:
-        items = _items((request.body or {})[f"{target.singular}_attributes"])
+    def _bulk_update(self, object_type: ObjectType, request: Request) -> Json:
+        items = _items((request.body or {})[f"{object_type.singular}_attributes"])
         # All or nothing: a record that is gone refuses the whole request before it changes one.
-        befores = [self._record(target, str(item["id"]), request.endpoint) for item in items]
+        befores = [self._record(object_type, str(item["id"]), request.endpoint) for item in items]
         afters = [
-            self._put(target, changed(target, before, item, _now(), bulk=True))
+            self._put(object_type, changed(object_type, before, item, _now(), bulk=True))
             for before, item in zip(befores, items, strict=True)
         ]
-        if not target.bulk_shows:
+        if not object_type.bulk_shows:
             afters = [{name: after.get(name) for name in _SHORT_FORM} for after in afters]
-        return {target.kind.value: afters}
+        return {object_type.kind.value: afters}
 
-    def _assign(self, target: ObjectType, request: Request) -> Json:
+    def _assign(self, object_type: ObjectType, request: Request) -> Json:
         body = dict(request.body or {})
-        ids = [str(apollo_id) for apollo_id in _listed(body.pop(f"{target.singular}_ids"))]
-        befores = [self._record(target, apollo_id, request.endpoint) for apollo_id in ids]
+        ids = [str(apollo_id) for apollo_id in _listed(body.pop(f"{object_type.singular}_ids"))]
+        befores = [self._record(object_type, apollo_id, request.endpoint) for apollo_id in ids]
         # Owner and stage are named in the answer as they are here.
-        afters = [self._put(target, {**before, **body}) for before in befores]
-        return {target.kind.value: afters}
+        afters = [self._put(object_type, {**before, **body}) for before in befores]
+        return {object_type.kind.value: afters}
 
     def _add_to_lists(self, request: Request) -> Json:
         body = request.body or {}
@@ -262,24 +264,24 @@ class Team:
                 self._put(OBJECTS[kind], on_lists(record, label_ids))
         return {"labels": [label for label in self._labels if label["id"] in label_ids]}
 
-    def _record(self, target: ObjectType, apollo_id: str, endpoint: str) -> Json:
-        kind = target.kind
+    def _record(self, object_type: ObjectType, apollo_id: str, endpoint: str) -> Json:
+        kind = object_type.kind
         found = self._records.get(kind, apollo_id)
         if found is None:
             trusted = apollo_id in self._trusted.get(kind, ())
             try:
-                self._lookups.look_for_id(target, apollo_id, trusted=trusted)
+                self._lookups.look_for_id(object_type, apollo_id, trusted=trusted)
             except RequestRefused as refusal:
                 if not refusal.names_missing_record:
                     raise
-                raise _gone(target, apollo_id, endpoint) from None
+                raise _gone(object_type, apollo_id, endpoint) from None
             found = self._records.get(kind, apollo_id)
         if found is None and self._lookups.knows_all(kind):
-            raise _gone(target, apollo_id, endpoint)
+            raise _gone(object_type, apollo_id, endpoint)
         return found or {"id": apollo_id}
 
-    def _put(self, target: ObjectType, record: Json) -> Json:
-        self._records.put(target.kind, record, identities(target, record))
+    def _put(self, object_type: ObjectType, record: Json) -> Json:
+        self._records.put(object_type.kind, record, identities(object_type, record))
         return record
 
     def _next_id(self) -> str:
@@ -311,9 +313,11 @@ class Team:
         return found
 
 
-def _gone(target: ObjectType, apollo_id: str, endpoint: str) -> RequestRefused:
+def _gone(object_type: ObjectType, apollo_id: str, endpoint: str) -> RequestRefused:
     return RequestRefused(
-        endpoint, status=422, message=f"The {target.singular} {apollo_id} does not exist in Apollo."
+        endpoint,
+        status=422,
+        message=f"The {object_type.singular} {apollo_id} does not exist in Apollo.",
     )
 
 

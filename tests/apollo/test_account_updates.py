@@ -1,0 +1,146 @@
+"""Accounts are updated by PUT or by PATCH, whichever Apollo takes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from target_apollo.apollo import ApolloClient, EndpointForbidden, RequestRefused
+from tests.helpers.client_calls import ID, OTHER, asked
+from tests.helpers.http_server import Received, Reply, Server
+
+
+class Accounts:
+    """Answers updates of accounts: the record exists or not, by the methods that are taken."""
+
+    def __init__(self, *taken: str, missing: tuple[str, ...] = (), no_route: int = 404) -> None:
+        self.taken = taken
+        self.missing = missing
+        self.no_route = no_route
+
+    def __call__(self, request: Received) -> Reply:
+        account_id = request.path.rpartition("/")[2]
+        if request.method not in self.taken:
+            return Reply(self.no_route, body={"error": "Not Found"})
+        if account_id in self.missing:
+            return Reply(404, body={"error": "Record not found."})
+        return Reply(body={"account": {"id": account_id}, "labels": []})
+
+
+def methods(server: Server) -> list[str]:
+    return [request.method for request in server.received]
+
+
+def test_an_account_is_updated_by_put_where_put_is_taken(
+    server: Server, client: ApolloClient
+) -> None:
+    server.default = Accounts("PUT", "PATCH")
+
+    assert client.update_account(ID, {"name": "A"}) == {"id": ID}
+    client.update_account(OTHER, {"name": "B"})
+
+    assert methods(server) == ["PUT", "PUT"]
+    assert asked(server) == ("PUT", f"/accounts/{OTHER}", {"name": "B"})
+
+
+@pytest.mark.parametrize("no_route", [404, 405])
+def test_where_put_is_not_taken_this_account_and_all_later_ones_go_by_patch(
+    server: Server, client: ApolloClient, no_route: int
+) -> None:
+    server.default = Accounts("PATCH", no_route=no_route)
+
+    assert client.update_account(ID, {"name": "A"}) == {"id": ID}
+    client.update_account(OTHER, {"name": "B"})
+    client.update_account(ID, {"name": "C"})
+
+    assert methods(server) == ["PUT", "PATCH", "PATCH", "PATCH"]
+    assert asked(server) == ("PATCH", f"/accounts/{ID}", {"name": "C"})
+
+
+@pytest.mark.parametrize("taken", [("PUT", "PATCH"), ("PATCH",)])
+def test_a_404_that_patch_answers_too_is_a_missing_record_and_decides_nothing(
+    server: Server, client: ApolloClient, taken: tuple[str, ...]
+) -> None:
+    server.default = Accounts(*taken, missing=(OTHER,))
+
+    with pytest.raises(RequestRefused) as caught:
+        client.update_account(OTHER, {})
+    assert caught.value.names_missing_record
+    client.update_account(ID, {})
+
+    assert methods(server)[:3] == ["PUT", "PATCH", "PUT"]
+
+
+def test_once_put_has_worked_a_404_is_a_missing_record_without_asking_patch(
+    server: Server, client: ApolloClient
+) -> None:
+    server.default = Accounts("PUT", "PATCH", missing=(OTHER,))
+
+    client.update_account(ID, {})
+    with pytest.raises(RequestRefused):
+        client.update_account(OTHER, {})
+
+    assert methods(server) == ["PUT", "PUT"]
+
+
+def test_a_405_turns_to_patch_even_after_put_has_worked(
+    server: Server, client: ApolloClient
+) -> None:
+    server.default = Accounts("PUT")
+    client.update_account(ID, {})
+    server.default = Accounts("PATCH", no_route=405)
+
+    client.update_account(ID, {})
+    client.update_account(ID, {})
+
+    assert methods(server) == ["PUT", "PUT", "PATCH", "PATCH"]
+
+
+def test_a_refusal_of_the_values_shows_that_the_route_is_there(
+    server: Server, client: ApolloClient
+) -> None:
+    server.answers(Reply(422, body={"error": "no"}), Reply(404, body={"error": "gone"}))
+
+    for _ in range(2):
+        with pytest.raises(RequestRefused):
+            client.update_account(ID, {})
+
+    assert methods(server) == ["PUT", "PUT"]
+
+
+def test_a_refusal_by_patch_shows_that_patch_is_the_method(
+    server: Server, client: ApolloClient
+) -> None:
+    server.answers(Reply(404, body={"error": "x"}), Reply(422, body={"error": "no"}))
+    with pytest.raises(RequestRefused):
+        client.update_account(ID, {})
+    server.default = Accounts("PATCH")
+
+    client.update_account(ID, {})
+
+    assert methods(server) == ["PUT", "PATCH", "PATCH"]
+
+
+def test_a_forbidden_update_is_not_tried_by_the_other_method(
+    server: Server, client: ApolloClient
+) -> None:
+    server.answers(Reply(403, body={"error": "no", "error_code": "API_INACCESSIBLE"}))
+
+    with pytest.raises(EndpointForbidden, match="api/v1/accounts/update"):
+        client.update_account(ID, {})
+
+    assert methods(server) == ["PUT"]
+
+
+def test_parallel_updates_agree_on_one_method(server: Server, client: ApolloClient) -> None:
+    server.default = Accounts("PATCH")
+
+    with ThreadPoolExecutor(4) as pool:
+        accounts = list(pool.map(lambda _: client.update_account(ID, {}), range(20)))
+    before = len(server.received)
+    client.update_account(ID, {})
+
+    assert accounts == [{"id": ID}] * 20
+    assert methods(server)[before:] == ["PATCH"]
+    assert methods(server).count("PUT") <= 4

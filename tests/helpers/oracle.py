@@ -1,0 +1,257 @@
+"""Compares Apollo with the warehouse row by row, and says of each row what became of it.
+
+It knows nothing of the target: it sees the warehouse, the sandbox's store and the rejects file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from target_apollo.sandbox.store import Store
+from tests.helpers.warehouse import Table, Values, Warehouse
+
+Key = tuple[str, int]
+
+#: Why a row may be rejected that is sound: Apollo left it out of its answers again and again.
+PASSING = frozenset({"not_confirmed"})
+_MATCH = {"accounts": "domain", "contacts": "email"}
+_NEVER_COMPARED = frozenset({"id", "updated_at", "apollo_id"})
+#: Shown empty by a record that never had it; an owner is never empty, lists only grow.
+_CLEARABLE = frozenset(
+    {"title", "mobile_phone", "linkedin_url", "lead_score", "account_domain", "raw_address"}
+)
+
+
+@dataclass
+class Expectations:
+    """What a run is to leave behind beyond "every row is there once, with its last values".
+
+    Attributes:
+        mode: Of the last run: `insert` keeps the first values of a row.
+        clears: A null is to have emptied its field.
+        reasons: Rows that must be rejected instead, and as what.
+        spared: Records that mode insert must leave as they were, by stream and match value.
+        may_conflict: Rows that may be rejected since Apollo takes them for somebody else.
+    """
+
+    mode: str = "upsert"
+    clears: bool = False
+    reasons: dict[Key, str] = field(default_factory=dict)
+    spared: dict[tuple[str, str], Values] = field(default_factory=dict)
+    may_conflict: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Findings:
+    """What is wrong, as sentences; `passing` are the sound rows to be sent again."""
+
+    rows: int = 0
+    lost: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    passing: list[Key] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        return [*self.lost, *self.duplicates, *self.wrong, *self.unexplained]
+
+    def counts(self) -> str:
+        return (
+            f"lost {len(self.lost)}, duplicates {len(self.duplicates)}, "
+            f"wrong {len(self.wrong)}, unexplained {len(self.unexplained)}"
+        )
+
+
+def judge(
+    warehouse: Warehouse,
+    store: Store,
+    rejects: Iterable[Mapping[str, Any]],
+    expected: Expectations,
+) -> Findings:
+    """Looks at every row of the warehouse and at every record of the sandbox.
+
+    Args:
+        rejects: The RECORD messages of the rejects file, oldest first.
+    """
+    found = Findings()
+    judged = _Judge(warehouse, store, expected, _reasons_of(rejects), found)
+    for table in warehouse.tables:
+        judged.table(table)
+    return found
+
+
+def _reasons_of(rejects: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int, int], str]:
+    """Why a row was rejected last, by stream, key and time of change."""
+    found: dict[tuple[str, int, int], str] = {}
+    for message in rejects:
+        record = message["record"]
+        if "_reject" in record:
+            place = (message["stream"], record["id"], record["updated_at"])
+            found[place] = record["_reject"]["reason"]
+    return found
+
+
+class _Judge:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        store: Store,
+        expected: Expectations,
+        reasons: Mapping[tuple[str, int, int], str],
+        found: Findings,
+    ) -> None:
+        self._warehouse = warehouse
+        self._expected = expected
+        self._reasons = reasons
+        self._found = found
+        self._records = {"accounts": store.accounts(), "contacts": store.contacts()}
+        self._owners = {user["id"]: str(user["email"]).lower() for user in store.users()}
+        self._stages = {stage["id"]: stage["name"] for stage in store.contact_stages}
+        self._lists = {label["id"]: label["name"] for label in store.labels()}
+        self._scores = [one["id"].split(".")[-1] for one in store.custom_fields()]
+        self._domains = {one["id"]: one.get("domain") for one in self._records["accounts"]}
+
+    def table(self, table: Table) -> None:
+        records: dict[str, list[Values]] = defaultdict(list)
+        for record in self._records[table.stream]:
+            records[str(record.get(_MATCH[table.stream])).lower()].append(record)
+        groups: dict[str, list[int]] = defaultdict(list)
+        for key, row in table.rows.items():
+            groups[self._match_of(table, key, row)].append(key)
+        for match, keys in groups.items():
+            self._found.rows += len(keys)
+            self._group(table, keys, records.get(match, []))
+        for match, there in records.items():
+            if len(there) > 1:
+                self._found.duplicates.append(f"{table.stream}: {len(there)} records are {match}")
+            if match not in groups and (table.stream, match) not in self._expected.spared:
+                self._found.duplicates.append(f"{table.stream}: no row (any more) is {match}")
+        self._same_person(table)
+
+    def _match_of(self, table: Table, key: int, row: Values) -> str:
+        # Insert leaves a record alone that it made, so the row's first address stays.
+        first = table.history[key][0] if self._expected.mode == "insert" else row
+        return str(first[_MATCH[table.stream]]).lower()
+
+    def _same_person(self, table: Table) -> None:
+        if table.stream == "accounts":
+            return
+        namesakes = {*self._warehouse.namesakes.values()}
+        people = Counter(str(one.get("first_name")) for one in self._records["contacts"])
+        excused = {self._warehouse.contacts.rows[key]["first_name"] for key in namesakes}
+        for person, times in people.items():
+            if times > 1 and person.startswith("F") and person not in excused:
+                self._found.duplicates.append(f"contacts: {person} is there {times} times")
+
+    def _group(self, table: Table, keys: list[int], records: list[Values]) -> None:
+        """Rows that describe one record: usually one row, else the last one wins."""
+        rejected = [key for key in keys if (table.stream, key) in self._expected.reasons]
+        for key in rejected:
+            self._must_be_rejected(table, key, self._expected.reasons[table.stream, key])
+        keys = [key for key in keys if key not in rejected]
+        if not keys:
+            return
+        rows = sorted(
+            (table.rows[key] for key in keys), key=lambda row: (row["updated_at"], row["id"])
+        )
+        last = rows[-1]
+        name = f"{table.stream} {last['id']} (v{len(table.history[last['id']])})"
+        if not records:
+            if self._is_excused(table, last):
+                return
+            self._found.lost.append(f"{name}: neither in Apollo nor rejected")
+            return
+        missed = self._missed(table, keys, last, records[0])
+        if missed and not self._is_excused(table, last):
+            self._found.wrong.append(f"{name}: {', '.join(missed)}")
+
+    def _must_be_rejected(self, table: Table, key: int, reason: str) -> None:
+        given = self._reasons.get((table.stream, key, table.rows[key]["updated_at"]))
+        if given is None:
+            self._found.lost.append(f"{table.stream} {key}: should be rejected as {reason}")
+        elif given != reason:
+            self._found.unexplained.append(f"{table.stream} {key}: {given}, not {reason}")
+
+    def _is_excused(self, table: Table, row: Values) -> bool:
+        reason = self._reasons.get((table.stream, row["id"], row["updated_at"]))
+        if reason is None:
+            return False
+        if reason in PASSING:
+            self._found.passing.append((table.stream, row["id"]))
+        elif not (
+            # What never got an id by a conflict can't be updated either.
+            reason in ("identity_conflict", "update_needs_id")
+            and table.stream == "contacts"
+            and row["id"] in self._expected.may_conflict
+        ) and not (reason == "update_needs_id" and self._was_passing(table, row["id"])):
+            self._found.unexplained.append(f"{table.stream} {row['id']}: rejected as {reason}")
+        return True
+
+    def _was_passing(self, table: Table, key: int) -> bool:
+        """Whether an earlier version was rejected for a fault: it has no id that is known."""
+        return any(
+            reason in PASSING
+            for (stream, rejected, _), reason in self._reasons.items()
+            if (stream, rejected) == (table.stream, key)
+        )
+
+    def _missed(self, table: Table, keys: list[int], last: Values, record: Values) -> list[str]:
+        """Names of the fields that are not as they should be."""
+        names = [name for name in last if name not in _NEVER_COMPARED]
+        spared = self._expected.spared.get((table.stream, str(last[_MATCH[table.stream]])))
+        if spared is not None:
+            return [name for name in spared if record.get(name) != spared[name]]
+        if self._expected.mode != "insert":
+            return [name for name in names if not self._holds(record, name, last[name])]
+        # Insert: the values of one of the keys, as they were at some time.
+        best = names
+        for key in keys:
+            versions = table.history[key]
+            missed = [
+                name
+                for name in names
+                if not any(self._shows(record, name, version[name]) for version in versions)
+            ]
+            best = min(best, missed, key=len)
+        return best
+
+    def _holds(self, record: Values, name: str, value: object) -> bool:
+        if value is None:
+            return not self._expected.clears or self._shows(record, name, None)
+        return self._shows(record, name, value)
+
+    def _shows(self, record: Values, name: str, value: object) -> bool:
+        if value is None and name not in _CLEARABLE:
+            return True
+        shown = self._value_of(record, name)
+        if name == "label_names":
+            return set(value or ()) <= shown  # type: ignore[call-overload]
+        if isinstance(shown, set):
+            return not shown if value is None else value in shown
+        if name == "lead_score" and value is not None:
+            return bool(shown) and float(shown) == float(str(value))
+        return (shown or None) == value
+
+    def _value_of(self, record: Values, name: str) -> Any:
+        phones = record.get("phone_numbers") or ()
+        if name == "phone_number":
+            numbers = {number["raw_number"] for number in phones}
+            return numbers | ({record["phone"]} if record.get("phone") else set())
+        if name == "mobile_phone":
+            return {number["raw_number"] for number in phones if number["type"] == "mobile"}
+        if name == "owner_email":
+            return self._owners.get(str(record.get("owner_id")))
+        if name == "contact_stage":
+            return self._stages.get(str(record.get("contact_stage_id")))
+        if name == "label_names":
+            return {self._lists[label_id] for label_id in record.get("label_ids") or ()}
+        if name == "account_domain":
+            return self._domains.get(str(record.get("account_id")))
+        if name == "lead_score":
+            held = record.get("typed_custom_fields") or {}
+            return next((held[one] for one in self._scores if held.get(one)), None)
+        return record.get(name)

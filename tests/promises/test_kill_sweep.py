@@ -1,0 +1,168 @@
+"""Killed at every request, transaction and STATE of a run of 300 rows, and started again.
+
+Each point is one run that dies there, a second one from the last STATE printed, and a look at every
+row: lost 0, duplicates 0, wrong 0.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
+from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox.store import Store
+from tests.helpers.killing import Death, Ended, Moment, Values, run_target
+from tests.helpers.oracle import Expectations, judge
+from tests.helpers.plot import LONG_AGO
+from tests.helpers.warehouse import OWNERS, Warehouse
+from tests.promises.conftest import read_rejects
+
+ROWS = 300
+_KNOWN_BY_LEDGER = range(120, 125)
+_KNOWN_BY_EMAIL = range(130, 135)
+_MOST_POINTS = 400
+
+
+@pytest.fixture(scope="module")
+def apollo() -> Iterator[Sandbox]:
+    options = SandboxOptions(strict=True, minute_limit=10**9, hour_limit=10**9, day_limit=10**9)
+    with running_sandbox(options) as sandbox:
+        yield sandbox
+
+
+def the_warehouse() -> Warehouse:
+    chance = random.Random(300)
+    warehouse = Warehouse(chance)
+    for _ in range(ROWS // 3):
+        warehouse.add_account()
+    for number in range(ROWS * 2 // 3):
+        odd = number % 50 == 0
+        warehouse.add_contact(
+            mobile_phone=f"+4915{number:08}" if odd else None,
+            email="not an address" if number % 50 == 49 else f"p{number}@mail.example",
+        )
+    return warehouse
+
+
+class Point:
+    """A new Apollo, a new ledger and the warehouse's 300 rows."""
+
+    def __init__(self, apollo: Sandbox, folder: Path, mode: str) -> None:
+        folder.mkdir()
+        apollo.store = Store()
+        self._store = apollo.store
+        self._folder = folder
+        self._warehouse = the_warehouse()
+        self._state: Values | None = None
+        self._expected = Expectations(mode=mode)
+        self._config = {
+            "api_key": apollo.api_key,
+            "api_url": apollo.url,
+            "mode": mode,
+            "batch_size": 50,
+            "parallel_requests": 2,
+            "state_interval_seconds": 0,
+            "ledger_url": f"sqlite:///{folder}/ledger.db",
+            "rejects_path": str(folder / "rejects.singer"),
+            "summary_path": str(folder / "summary.json"),
+            "max_rejected_percent": 100,
+            "abort_rejected_percent": 100,
+        }
+        for email in OWNERS:
+            self._store.add_user(email=email)
+        self._store.add_custom_field("contact", "Lead Score", "number")
+        for key, row in self._warehouse.contacts.rows.items():
+            if row["email"] == "not an address":
+                self._expected.reasons["contacts", key] = "malformed_email"
+        self._fill_apollo(mode)
+
+    def _fill_apollo(self, mode: str) -> None:
+        """Contacts of earlier days: some by their e-mail only, some by a link to their row."""
+        rows = self._warehouse.contacts.rows
+        for key in _KNOWN_BY_EMAIL:
+            made = self._store.add_contact(email=rows[key]["email"], created_at=LONG_AGO)
+            if mode == "insert":
+                kept = ("first_name", "title", "phone_numbers", "owner_id", "label_ids")
+                self._expected.spared["contacts", rows[key]["email"]] = {
+                    name: made.get(name) for name in kept
+                }
+        if mode == "insert":
+            return
+        with Ledger.open(str(self._config["ledger_url"])) as ledger:
+            ledger.record_outcomes(
+                self._store.team_id,
+                "contact",
+                "contacts",
+                "earlier",
+                [
+                    LinkOutcome(
+                        source_key((key,)),
+                        LinkStatus.CREATED,
+                        self._store.add_contact(email=f"old{key}@mail.example")["id"],
+                        payload_hash="of other values",
+                    )
+                    for key in _KNOWN_BY_LEDGER
+                ],
+            )
+
+    def run(self, death: Death | None) -> Ended:
+        messages = list(self._warehouse.messages(self._state, state_every=10))
+        ended = run_target(self._config, self._folder, messages, death)
+        if ended.states:
+            self._state = ended.states[-1]
+        return ended
+
+    def problems(self) -> list[str]:
+        rejects = read_rejects(self._folder / "rejects.singer")
+        findings = judge(self._warehouse, self._store, rejects, self._expected)
+        assert findings.rows == ROWS
+        return [*findings.problems, *(f"passing: {key}" for key in findings.passing)]
+
+
+# What insert does differently lies between its requests; ledger, rejects and STATE know no modes.
+_REQUESTS = (Moment.BEFORE_REQUEST, Moment.BEFORE_ANSWER, Moment.AFTER_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("moment", "mode"),
+    [(moment, "upsert") for moment in Moment] + [(moment, "insert") for moment in _REQUESTS],
+    ids=lambda value: value.name.lower() if isinstance(value, Moment) else value,
+)
+def test_a_run_killed_at_any_moment_is_made_whole_by_the_next(
+    apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
+) -> None:
+    broken: dict[int, list[str]] = {}
+    points = 0
+    for nth in range(1, _MOST_POINTS):
+        point = Point(apollo, tmp_path / str(nth), mode)
+        ended = point.run(Death(moment, nth))
+        if ended.killed:
+            points += 1
+            ended = point.run(None)
+        assert ended.exit_code == 0, f"{moment.value}, {nth}: {ended.log}"
+        problems = point.problems()
+        if problems:
+            broken[nth] = problems
+        if points < nth:
+            break
+    assert not broken
+    # As many as a run has: a sweep that met none would prove nothing.
+    assert points >= _LEAST_POINTS[moment]
+    print(f"{moment.value} ({mode}): {points} points")  # noqa: T201
+
+
+_LEAST_POINTS = {
+    Moment.BEFORE_REQUEST: 20,
+    Moment.BEFORE_ANSWER: 20,
+    Moment.AFTER_ANSWER: 20,
+    Moment.BEFORE_COMMIT: 10,
+    Moment.AFTER_COMMIT: 10,
+    Moment.BEFORE_SYNC: 3,
+    Moment.AFTER_SYNC: 3,
+    Moment.BEFORE_STATE: 3,
+    Moment.AFTER_STATE: 4,
+}

@@ -1,0 +1,171 @@
+"""The wheel holds what it should, and works where no source tree is."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.helpers.built_wheel import ROOT, Installed, build_wheel
+from tests.promises.conftest import lines_of, record, schema, state
+
+VERSION = version("target-apollo")
+PLUGINS = ["map-apollo-leads", "tap-apollo-sync", "target-apollo"]
+PROGRAMS = ["apollo-sync", *PLUGINS]
+PACKAGE = ROOT / "target_apollo"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def files(wheel: Path) -> set[PurePosixPath]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {PurePosixPath(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(f"target_apollo-{VERSION}.dist-info/METADATA").decode()
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(wheel, tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def sandbox_url(installed: Installed) -> Iterator[str]:
+    served = subprocess.Popen(
+        [installed.bin / "apollo-sync", "sandbox", "--port", "0", "--strict"],
+        cwd=installed.folder,
+        env=installed.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert served.stdout is not None
+        yield served.stdout.readline().split()[-1]
+    finally:
+        served.terminate()
+        served.communicate(timeout=60)
+
+
+# --- what it holds
+
+
+def test_it_holds_the_whole_package_and_nothing_beside_it(files: set[PurePosixPath]) -> None:
+    inside = {path for path in files if path.parts[0] == "target_apollo"}
+    sources = {path.relative_to(ROOT) for path in PACKAGE.rglob("*.py")}
+    assert {str(path) for path in inside} == {*map(str, sources), "target_apollo/py.typed"}
+    assert {path.parts[0] for path in files - inside} == {f"target_apollo-{VERSION}.dist-info"}
+
+
+def test_it_carries_its_licence(files: set[PurePosixPath], wheel: Path) -> None:
+    (licence,) = (path for path in files if path.name == "LICENSE")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(str(licence)) == (ROOT / "docs" / "LICENSE").read_bytes()
+
+
+def test_its_classifiers_name_the_oldest_python_that_it_takes(metadata: str) -> None:
+    (oldest,) = re.findall(r"^Requires-Python: >=(.+)$", metadata, re.MULTILINE)
+    named = re.findall(r"^Classifier: .* :: Python :: (3\..+)$", metadata, re.MULTILINE)
+    assert named[0] == oldest
+
+
+def test_every_package_that_the_code_imports_is_a_declared_dependency(metadata: str) -> None:
+    required = re.findall(r"^Requires-Dist: ([\w.-]+)(.*)$", metadata, re.MULTILINE)
+    declared = {normal(name) for name, rest in required if "extra == 'dev'" not in rest}
+    owners = packages_distributions()
+    undeclared = {
+        name
+        for name in imported()
+        # A package for an older Python may not be here, and can't be asked then.
+        if name in owners and not declared & {normal(owner) for owner in owners[name]}
+    }
+    assert undeclared == set()
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported() -> set[str]:
+    """The foreign packages that the code imports, also inside functions."""
+    names = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"target_apollo"}
+
+
+# --- what it does
+
+
+def test_it_runs_from_where_it_was_installed(installed: Installed) -> None:
+    said = installed.run("python", "-c", "import target_apollo; print(target_apollo.__file__)")
+    assert Path(said.stdout.strip()).is_relative_to(installed.folder / "venv")
+
+
+@pytest.mark.parametrize("command", PROGRAMS)
+def test_each_command_tells_its_version(installed: Installed, command: str) -> None:
+    said = installed.run(command, "--version")
+    assert said.returncode == 0, said.stderr
+    assert VERSION in said.stdout
+
+
+@pytest.mark.parametrize("command", PLUGINS)
+def test_each_plugin_tells_its_settings(installed: Installed, command: str) -> None:
+    said = installed.run(command, "--about", "--format=json")
+    assert said.returncode == 0, said.stderr
+    about = json.loads(said.stdout)
+    assert about["name"] == command
+    assert about["settings"]["properties"]
+
+
+def test_apollo_sync_has_a_help(installed: Installed) -> None:
+    said = installed.run("apollo-sync", "--help")
+    assert said.returncode == 0
+    assert "commands:" in said.stdout
+
+
+def test_it_syncs_into_its_own_sandbox(installed: Installed, sandbox_url: str) -> None:
+    config = installed.folder / "config.json"
+    config.write_text(json.dumps({"api_url": sandbox_url, "api_key": "sandbox"}))
+    messages = [
+        schema("contacts"),
+        record("contacts", id=1, email="ann@one.example", first_name="Ann", last_name="One"),
+        record("contacts", id=2, email="bob@two.example", first_name="Bob", last_name="Two"),
+        state({"bookmarks": {"contacts": 2}}),
+    ]
+    runs = [
+        installed.run("target-apollo", "--config", str(config), given=lines_of(messages).decode())
+        for _ in range(2)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    assert [json.loads(run.stdout) for run in runs] == [{"bookmarks": {"contacts": 2}}] * 2
+    written = [summary["records"] for summary in summaries(installed.folder)]
+    assert [records["created"] for records in written] == [2, 0]
+    assert [records["unchanged"] for records in written] == [0, 2]
+
+
+def summaries(folder: Path) -> list[dict[str, dict[str, int]]]:
+    """The summaries of the runs in a folder, the oldest first."""
+    paths = sorted(
+        (folder / ".target-apollo" / "runs").glob("*.json"), key=lambda p: p.stat().st_mtime_ns
+    )
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
