@@ -25,7 +25,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod
-from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.refusals import is_about_records, take_apart
 from target_apollo.sync.update_plan import Pending, goes_in_bulk, requests_left
 
@@ -127,7 +127,9 @@ class Grouped:
 
 
 def send_grouped(
-    object_type: ObjectType, parallel: Parallel, requests: Sequence[tuple[Sequence[Pending], Send]]
+    object_type: ObjectType,
+    parallel: RequestPool,
+    requests: Sequence[tuple[Sequence[Pending], Send]],
 ) -> Grouped:
     """Sends requests at the same time, takes refused ones apart, asks again for what is left out.
 

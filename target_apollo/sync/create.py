@@ -20,7 +20,7 @@ from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Made, Settling, updated_at
-from target_apollo.sync.concurrency import Flow, Parallel
+from target_apollo.sync.concurrency import RequestPool, Steps
 from target_apollo.sync.existing import Comparer, Known, LatestWords
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
@@ -238,7 +238,7 @@ class NewRows:
     object_type: ObjectType
     mode: Mode
     batch_size: int
-    parallel: Parallel
+    parallel: RequestPool
     limits: WriteLimits
     reckon: Reckon
     answers: CreateAnswers
@@ -250,7 +250,7 @@ class NewRows:
         compare: Compare,
         *,
         meets_again: bool,
-    ) -> Flow[ApolloError | RunError | None]:
+    ) -> Steps[ApolloError | RunError | None]:
         """Creates rows, no more than the limit allows; what then needs an update is added.
 
         Pauses while requests are under way.
@@ -283,7 +283,7 @@ class NewRows:
 
     def _create_some(
         self, rows: Sequence[Row], updates: list[Update], known: list[Known], *, meets_again: bool
-    ) -> Flow[ApolloError | None]:
+    ) -> Steps[ApolloError | None]:
         """Creates rows, and adds to `updates` and `known` as `CreateAnswers.take` does."""
         requests = [
             self._asking_for_little(request, meets_again=meets_again)
@@ -296,20 +296,18 @@ class NewRows:
         ]
         self.reckon({self.object_type.create_endpoint: len(requests)})
         failure: ApolloError | None = None
-
-        def take(place: int, result: Created | Exception) -> None:
-            nonlocal failure
-            if isinstance(result, ApolloError):
-                failure = failure or result
-            elif isinstance(result, Exception):
-                raise result
-            else:
-                self.answers.take(requests[place], result, updates, known)
-
-        # Rows are settled while Apollo is at work on those of the next requests.
-        yield from self.parallel.each(
-            [partial(create, self.client, self.object_type, request) for request in requests], take
-        )
+        sends = [partial(create, self.client, self.object_type, request) for request in requests]
+        with self.parallel.start(sends) as results:
+            if requests:
+                yield
+            # Rows are settled while Apollo is at work on those of the next requests.
+            for request, result in zip(requests, results, strict=True):
+                if isinstance(result, ApolloError):
+                    failure = failure or result
+                elif isinstance(result, Exception):
+                    raise result
+                else:
+                    self.answers.take(request, result, updates, known)
         return failure
 
     def _asking_for_little(self, request: CreateRequest, *, meets_again: bool) -> CreateRequest:

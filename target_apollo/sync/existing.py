@@ -16,7 +16,7 @@ from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import Policies, guard, needs_the_record
 from target_apollo.model.rows import Row
-from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.plan import changes
 from target_apollo.sync.recall import Memory
@@ -56,7 +56,7 @@ class Comparer:
 
     client: ApolloClient
     object_type: ObjectType
-    parallel: Parallel
+    parallel: RequestPool
     directory: Directory
     policies: Callable[[], Policies]
     note_protected: Callable[[Sequence[str]], None]

@@ -25,7 +25,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import Received
 from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.concurrency import Parallel, UnderWay
+from target_apollo.sync.concurrency import PendingFlush, RequestPool
 from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import Rehearsal
@@ -59,8 +59,8 @@ class Run:
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
         self.saying = Saying(settings, self.report, logger)
-        self.parallel = Parallel(settings.parallel_requests, self.stop)
-        self.under_way = UnderWay()
+        self.pool = RequestPool(settings.parallel_requests, self.stop)
+        self.pending_flush = PendingFlush()
         self.transport = Transport(
             api_url=settings.api_url,
             auth=auth_of(settings, self.stop),
@@ -85,7 +85,7 @@ class Run:
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
         # The parallel requests are as many as the settings allow; one more would be too many.
         self.directory = Directory(
-            self.client, settings.custom_fields, logger, before_asking=self.under_way.finish
+            self.client, settings.custom_fields, logger, before_asking=self.pending_flush.finish
         )
         self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
         self._sampler: Sampler | None = None
@@ -208,7 +208,7 @@ class Run:
 
     def close(self) -> None:
         """Ends threads and connections."""
-        self.parallel.close()
+        self.pool.close()
         several = self.rehearsal.team.several_accounts if self.rehearsal else {}
         self.audit.finish(self.directory.several_accounts, several)
         if self.rehearsal is not None:

@@ -29,7 +29,7 @@ from target_apollo.model.policies import (
 )
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Made, Settle, Settling
-from target_apollo.sync.concurrency import Flow, finish
+from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import CreateAnswers, NewRows
 from target_apollo.sync.directory import Directory, find_record
 from target_apollo.sync.existing import Comparer, Known, LatestWords
@@ -68,7 +68,7 @@ class Writer:
     #: Whether a row may be compared with a record that the same flush has created.
     _meets_again: bool = False
 
-    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> Flow[None]:
+    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> Steps[None]:
         """Writes the rows of a flush, collapsed; all are settled at its end.
 
         Pauses while records are being created.
@@ -89,7 +89,7 @@ class Writer:
         for wave in in_order:
             yield from self._write_wave(wave)
 
-    def _write_wave(self, wave: Sequence[Row]) -> Flow[None]:
+    def _write_wave(self, wave: Sequence[Row]) -> Steps[None]:
         new: list[Row] = []
         known: list[Known] = []
         updates: list[Update] = []
@@ -194,7 +194,7 @@ class Writer:
     def _create_anew(self, gone: Sequence[Row]) -> None:
         """Writes rows whose record is gone from Apollo, without its id."""
         rows = [with_values(self._rows[row.number], apollo_id=None) for row in gone]
-        finish(self._write_wave(rows))
+        run_to_end(self._write_wave(rows))
 
     def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
         """Notes which records rows are, for the contacts that name an account's domain."""
@@ -226,7 +226,7 @@ def stream_writer(
     comparer = Comparer(
         client=run.client,
         object_type=object_type,
-        parallel=run.parallel,
+        parallel=run.pool,
         directory=run.directory,
         policies=policies,
         note_protected=partial(run.report.count_protected, kind),
@@ -260,7 +260,7 @@ def stream_writer(
             object_type=object_type,
             mode=own.mode,
             batch_size=run.settings.batch_size,
-            parallel=run.parallel,
+            parallel=run.pool,
             limits=run.limits,
             reckon=run.reckoner.reckon,
             answers=answers,
@@ -269,7 +269,7 @@ def stream_writer(
             updater=lambda: Updater(
                 run.client,
                 object_type,
-                run.parallel,
+                run.pool,
                 own.update_method,
                 run.update_routes,
                 run.reckoner.reckon,

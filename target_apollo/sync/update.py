@@ -33,7 +33,7 @@ from target_apollo.sync.bulk_requests import (
     in_requests,
     send_grouped,
 )
-from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.existing import LatestWords
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
@@ -62,7 +62,7 @@ class Updater:
 
     client: ApolloClient
     object_type: ObjectType
-    parallel: Parallel
+    parallel: RequestPool
     method: UpdateMethod
     routes: UpdateRoutes
     reckon: Reckon = take_no_note

@@ -20,7 +20,7 @@ from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import UPDATE_NEEDS_ID, RowReader
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Flush, Made, Received, flush_size
-from target_apollo.sync.concurrency import Flow
+from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions import Place, SeenKeys, move_vanished
 from target_apollo.sync.plan import collapse
 from target_apollo.sync.recall import Memory
@@ -131,7 +131,7 @@ class ApolloSink(BatchSink):
             ApolloError, RunError: The run can't go on; records without an outcome hold STATE back.
         """
         self._begin(context)
-        self._run.under_way.finish()
+        self._run.pending_flush.finish()
 
     def flush_ahead(self) -> None:
         """Begins a flush, which ends while the records of the next one come in.
@@ -142,10 +142,10 @@ class ApolloSink(BatchSink):
         self.mark_drained()
 
     def _begin(self, context: dict[str, Any]) -> None:
-        under_way = self._run.under_way
-        if not under_way.is_of(self):
+        pending = self._run.pending_flush
+        if not pending.is_only_of(self):
             # Accounts must be known before the contacts that name them are read.
-            under_way.finish()
+            pending.finish()
         self._target.before_flush(self)
         records = context.get("records", [])
         flush = Flush({received.number: received for received, _ in records})
@@ -169,9 +169,9 @@ class ApolloSink(BatchSink):
                     key = [record.get(name) for name in self._reader.key_properties]
                     flush.unreadable.append((key, problem.rejection))
         self._run.audit.note(self.stream_name, self.object_type, rows)
-        under_way.begin(self, self.oldest_pending, self._write_flush(flush, rows))
+        pending.start(self, self.oldest_pending, self._write_flush(flush, rows))
 
-    def _write_flush(self, flush: Flush, rows: Sequence[Row]) -> Flow[None]:
+    def _write_flush(self, flush: Flush, rows: Sequence[Row]) -> Steps[None]:
         self._flush = flush
         try:
             yield from self._write(collapse(rows))
@@ -226,7 +226,7 @@ class ApolloSink(BatchSink):
         links = None if self._links is None else self._links.gone
         move_vanished(self._run, self.object_type, self.stream_name, links, self._seen, self._place)
 
-    def _write(self, rows: Sequence[Row]) -> Flow[None]:
+    def _write(self, rows: Sequence[Row]) -> Steps[None]:
         links = self._links
         if links is None:
             yield from self._writer.write(self._with_ids(rows), Memory(), {})

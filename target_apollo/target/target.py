@@ -229,7 +229,7 @@ class Finishing:
         self._finished = True
         with suppress(Exception):
             # What was confirmed of it counts; why the run ends is known already.
-            self._run.under_way.finish()
+            self._run.pending_flush.finish()
         try:
             self._state.pass_on(last=True)
             self._run.rejecting.keep()
@@ -334,7 +334,7 @@ class TargetApollo(Target):
 
     def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:
         super()._drain_all(sink_list, parallelism)
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self.pass_state()
 
     def _sinks(self) -> list[ApolloSink]:
@@ -366,7 +366,7 @@ class TargetApollo(Target):
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
         # values of the same rows.
         if self._sinks_to_clear:
-            self.run.under_way.finish()
+            self.run.pending_flush.finish()
         for sink in self._sinks_to_clear:
             self.drain_one(sink)
             sink.clean_up()
@@ -427,12 +427,12 @@ class TargetApollo(Target):
             name = sink.stream_name
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
                 self.drain_one(sink)
-                self.run.under_way.finish()
+                self.run.pending_flush.finish()
                 sink.move_vanished()
 
     def _use_silence(self) -> None:
         """Writes what is under way or has waited long, since no more may come for a while."""
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self._write_aged()
 
     def _process_state_message(self, message_dict: Message) -> None:
@@ -459,7 +459,7 @@ class TargetApollo(Target):
         if not self._stopping.signal_number:
             super().process_endofpipe()
             self._say_unmet_settings()
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         if self._reader.ended_early:
             self.run.saying.left_unread()
             self._reader.pass_over_rest()
