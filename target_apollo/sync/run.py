@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,6 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.sync.batch import Received
 from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.concurrency import PendingFlush, RequestPool
 from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
@@ -37,6 +35,7 @@ from target_apollo.sync.limits import WriteLimits
 from target_apollo.sync.notices import Saying
 from target_apollo.sync.rejects import Rejecting
 from target_apollo.sync.request_counter import Reckoner
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import Update
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -153,16 +152,10 @@ class Run:
         """Whether STATE passes: not where nothing is written, nor where only a part is read."""
         return not self.settings.dry_run and self.settings.max_records is None
 
-    def settle(self, received: Received, outcome: Outcome) -> None:
-        """Counts the outcome of a record that was not rejected."""
-        self.settle_all([received], outcome)
-
-    def settle_all(self, received: Sequence[Received], outcome: Outcome) -> None:
-        """Counts the outcome of records that were not rejected."""
-        for one in received:
-            self.rejecting.on_outcome(one)
-        for stream, number in Counter([one.stream for one in received]).items():
-            self.report.count(stream, outcome, number)
+    def skip(self, record: SourceRecord) -> None:
+        """Counts a record that comes to no sink and is not rejected."""
+        self.rejecting.on_outcome(record)
+        self.report.count(record.stream, Outcome.SKIPPED)
 
     def sample(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""

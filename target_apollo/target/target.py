@@ -44,13 +44,13 @@ from target_apollo import logs
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sync.batch import Received
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
 from target_apollo.sync.exit import RECORD_ERRORS, Ending, RunError, ending_of, verdict
 from target_apollo.sync.notices import unmet_settings
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM, Former, without_reject
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
 from target_apollo.sync.run import Run
+from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.target import process
 from target_apollo.target.intake import TurnedAway, rejection_of, too_wide
 from target_apollo.target.process import Stopping
@@ -272,7 +272,7 @@ class TargetApollo(Target):
         super().__init__(**arguments)
         self.run = Run(Settings.of(self.config), self.logger)
         #: The record that is being handed to its sinks.
-        self.receiving = Received(0, "", {}, None, ())
+        self.receiving = SourceRecord(0, "", {}, None, ())
         #: Whether a sink took it; a stream map may have left it out.
         self.taken = False
         #: Whether records come that were rejected before, which are of some streams only.
@@ -383,7 +383,7 @@ class TargetApollo(Target):
         deleted = is_deleted(record)
         former = Former.taken_from(record)
         self.taken = False
-        self.receiving = Received(
+        self.receiving = SourceRecord(
             self._checkpoint.next_record(),
             stream,
             # The SDK takes the mark of a deletion out of the record that goes on.
@@ -428,7 +428,7 @@ class TargetApollo(Target):
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
                 self.drain_one(sink)
                 self.run.pending_flush.finish()
-                sink.move_vanished()
+                sink.move_missing_rows()
 
     def _use_silence(self) -> None:
         """Writes what is under way or has waited long, since no more may come for a while."""
