@@ -1,8 +1,7 @@
 """Carries out updates of existing records, each part at the endpoint that takes it.
 
-Carries updates out in rounds in which no Apollo record occurs twice, so that the last row wins.
-
-The parts of a record go one after another within a round (`updating`); records go side by side.
+Updates go in rounds in which no Apollo record occurs twice, so that the last row wins. The parts of
+a record go one after another within a round; records go side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.refusals import custom_field_rejection, is_about_record, is_gone, rejection
 from target_apollo.sync.request_counter import Reckon, take_no_note, update_requests
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
     Parts,
     Pending,
@@ -331,7 +330,7 @@ def _leaves_open(one: Pending, refusal: RequestRefused) -> bool:
 class UpdateRounds:
     """Carries out the updates of one stream, and gives their rows an outcome."""
 
-    run: Run
+    run: SyncRun
     object_type: ObjectType
     stream: str
     own: StreamSettings
@@ -437,7 +436,7 @@ class UpdateRounds:
         if not update.changes and outcome is Outcome.UPDATED:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
-            self.run.saying.unwritable(self.object_type.kind.value, update.changes.unwritable)
+            self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
         # A row older than its record stays so: this write has not made their times the same.
         when = None if update.is_older else updated_at(answer)
         batch.finish(row, outcome, apollo_id, updated_at=when)
