@@ -5,20 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
-from target_apollo.apollo import MAX_BULK, Standing, endpoints
+from target_apollo.apollo import Standing
 from target_apollo.apollo.rate_windows import schedule
-from target_apollo.model.objects import ObjectType
-from target_apollo.sync.update_plan import Parts
 
 #: Told how many requests a round sends, by endpoint.
 Reckon = Callable[[Mapping[str, int]], None]
-
-
-def take_no_note(requests: Mapping[str, int]) -> None:
-    """For rounds that nobody reckons."""
 
 
 class Reckoner:
@@ -66,29 +60,3 @@ class Reckoner:
             found.seconds,
             extra={"endpoint": endpoint, "requests": count, "seconds": round(found.seconds, 1)},
         )
-
-
-def update_requests(
-    object_type: ObjectType, parts: Sequence[Parts], *, list_size: int
-) -> dict[str, int]:
-    """Requests that updates take, by endpoint; PATCH or PUT also where it may prove needless.
-
-    Args:
-        list_size: Records that go onto a list with one request.
-    """
-    found = {
-        object_type.update_endpoint: sum(
-            int(bool(one.single)) + int(bool(one.rest)) for one in parts
-        ),
-        object_type.bulk_endpoint: _requests([1 for one in parts if one.bulk], MAX_BULK),
-        endpoints.UPDATE_CONTACT_STAGES: _requests((one.stage for one in parts), MAX_BULK),
-        endpoints.UPDATE_CONTACT_OWNERS: _requests((one.owner for one in parts), MAX_BULK),
-        endpoints.ADD_TO_LISTS: _requests((one.lists for one in parts), list_size),
-    }
-    return {endpoint: count for endpoint, count in found.items() if count}
-
-
-def _requests(shared: Iterable[Hashable], size: int) -> int:
-    """Requests for records that are grouped by what they share."""
-    groups = Counter(one for one in shared if one)
-    return sum(math.ceil(count / size) for count in groups.values())

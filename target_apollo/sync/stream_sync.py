@@ -39,7 +39,7 @@ from target_apollo.sync.plan import waves
 from target_apollo.sync.recall import Memory
 from target_apollo.sync.recovery import OwnRecords
 from target_apollo.sync.run import Run
-from target_apollo.sync.update import Updater, UpdateRounds
+from target_apollo.sync.update import UpdateExecutor, UpdateRounds
 from target_apollo.sync.update_plan import Update
 
 
@@ -266,14 +266,7 @@ def stream_writer(
             answers=answers,
         ),
         rounds=UpdateRounds(
-            updater=lambda: Updater(
-                run.client,
-                object_type,
-                run.parallel,
-                own.update_method,
-                run.update_routes,
-                run.reckoner.reckon,
-            ),
+            executor=UpdateExecutor(run, object_type, own.update_method),
             limits=run.limits,
             sample=partial(run.sample, object_type, stream),
             settling=settling,
