@@ -14,8 +14,8 @@ from typing import BinaryIO
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.files import locked, open_private, sync_folder
-from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.stdin import LONGEST_LINE, LineReader
 
 _COPY_CHUNK = 1 << 20
@@ -102,7 +102,7 @@ class Settled:
         # One byte a record: a rejects file may hold a whole table.
         self._flags = bytearray()
 
-    def note(self, received: Received) -> None:
+    def note(self, received: SourceRecord) -> None:
         """Takes in that a record has its outcome."""
         missing = received.number + 1 - len(self._flags)
         if missing > 0:

@@ -24,7 +24,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod
-from target_apollo.sync.concurrency import Parallel
+from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.refusals import is_about_record, is_about_records, take_apart
 from target_apollo.sync.update_plan import UpdateInProgress, goes_in_bulk, requests_left
 
@@ -123,9 +123,9 @@ class BulkResult:
         )
 
 
-def send_alone(parallel: Parallel, updates: Sequence[UpdateInProgress], send: Send) -> BulkResult:
+def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Send) -> BulkResult:
     """Sends updates at the same time, each in a request of its own."""
-    results = parallel.run([partial(send, [update]) for update in updates])
+    results = pool.run([partial(send, [update]) for update in updates])
     found = BulkResult()
     for update, result in zip(updates, results, strict=True):
         if isinstance(result, RequestRefused) and is_about_record(result):
@@ -142,7 +142,7 @@ def send_alone(parallel: Parallel, updates: Sequence[UpdateInProgress], send: Se
 
 def send_grouped(
     object_type: ObjectType,
-    parallel: Parallel,
+    pool: RequestPool,
     requests: Sequence[Sequence[UpdateInProgress]],
     send: Send,
 ) -> BulkResult:
@@ -150,7 +150,7 @@ def send_grouped(
 
     Sending again is safe: an update is the same twice.
     """
-    results = parallel.run([partial(_send, object_type, updates, send) for updates in requests])
+    results = pool.run([partial(_send, object_type, updates, send) for updates in requests])
     found = BulkResult()
     for updates, result in zip(requests, results, strict=True):
         if isinstance(result, BulkResult):

@@ -1,9 +1,7 @@
 """Rows that are gone from their source: Apollo deletes no record by API, so theirs is moved.
 
 A tap tells in two ways. It marks a row (`_sdc_deleted_at`), or it sends a table whole and then
-ACTIVATE_VERSION (see `vanished`).
-
-Which rows a table no longer holds, when a tap has sent all of it (ACTIVATE_VERSION). Pure.
+ACTIVATE_VERSION: what did not come then is missing.
 
 A tap that was cut off goes on where it stopped, so that a run may see the end of a table only. It
 keeps the table's version then, and taps take the time at which they began to read a table for that
@@ -31,7 +29,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import deletion_mark
 from target_apollo.sync.refusals import is_about_record, is_gone
 from target_apollo.sync.run import Run
-from target_apollo.sync.stream_links import GoneLinks
+from target_apollo.sync.stream_links import StreamLinks
 
 #: A tap may begin its first table this long before the target is there. A pipe and Meltano start
 #: both at once, on one clock, and the target needs seconds; a cut-off run is begun again after
@@ -101,7 +99,7 @@ def began_earlier(version: object, started_at: datetime) -> datetime | None:
     return began if began < started_at - TAP_STARTS_WITHIN else None
 
 
-def vanished(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
+def missing_rows(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
     """Links of rows that the table no longer holds and whose record is to be moved.
 
     Args:
@@ -138,14 +136,16 @@ def is_deleted(record: Mapping[str, object]) -> bool:
 
 
 @dataclass(frozen=True)
-class Place:
+class DeletionTarget:
     """Where the records of deleted rows are moved: field values, or a list."""
 
     values: Values
     lists: tuple[str, ...]
 
     @classmethod
-    def of(cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory) -> Place:
+    def of(
+        cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory
+    ) -> DeletionTarget:
         """Looks the stage up.
 
         Raises:
@@ -193,13 +193,13 @@ def saw_whole_table(
     return began is None
 
 
-def move_vanished(
+def move_missing_rows(
     run: Run,
     object_type: ObjectType,
     stream: str,
-    links: GoneLinks | None,
+    links: StreamLinks | None,
     seen: SeenKeys,
-    place: Place,
+    target: DeletionTarget,
 ) -> None:
     """Moves the records of rows that a table sent as a whole no longer holds.
 
@@ -210,7 +210,7 @@ def move_vanished(
     if links is None or seen.unsure or not len(seen):
         run.saying.vanished_unknown(stream, has_ledger=links is not None)
         return
-    gone, known = vanished(links.all(), seen, place.mark)
+    gone, known = missing_rows(links.all_links(), seen, target.mark)
     held = links.held_by_others(gone)
     gone = [link for link in gone if link.source_key not in held]
     if run.settings.max_updates is None and are_too_many(len(gone), known):
@@ -224,10 +224,10 @@ def move_vanished(
     for start in range(0, allowed, _BATCH):
         some = gone[start : min(start + _BATCH, allowed)]
         links.intend_moves(some)
-        moved = _move(run.client, object_type, place, [link.apollo_id or "" for link in some])
+        moved = _move(run.client, object_type, target, [link.apollo_id or "" for link in some])
         done = [link for link in some if link.apollo_id in moved.confirmed]
         if done:
-            links.note_moves(done, place.mark)
+            links.record_moves(done, target.mark)
             run.report.count_deleted(stream, len(done))
         for apollo_id in moved.gone:
             # Or each run would ask for it again.
@@ -250,13 +250,15 @@ class _Moved:
         return _Moved(self.confirmed | other.confirmed, self.gone | other.gone)
 
 
-def _move(client: ApolloClient, object_type: ObjectType, place: Place, ids: list[str]) -> _Moved:
+def _move(
+    client: ApolloClient, object_type: ObjectType, target: DeletionTarget, ids: list[str]
+) -> _Moved:
     if not ids:
         return _Moved()
     try:
-        if place.lists:
-            return _put_on_lists(client, object_type, place.lists, ids)
-        (field, stage_id) = next(iter(place.values.items()))
+        if target.lists:
+            return _put_on_lists(client, object_type, target.lists, ids)
+        (field, stage_id) = next(iter(target.values.items()))
         if object_type.kind is ObjectKind.CONTACTS:
             answers = client.update_contact_stages(ids, stage_id or "")
         else:
@@ -268,12 +270,12 @@ def _move(client: ApolloClient, object_type: ObjectType, place: Place, ids: list
         gone = frozenset(one for one in ids if _names_as_gone(refusal, one, alone=len(ids) == 1))
         if gone:
             left = [one for one in ids if one not in gone]
-            return _Moved(gone=gone) | _move(client, object_type, place, left)
+            return _Moved(gone=gone) | _move(client, object_type, target, left)
         if len(ids) == 1:
             return _Moved()
         middle = len(ids) // 2
-        return _move(client, object_type, place, ids[:middle]) | _move(
-            client, object_type, place, ids[middle:]
+        return _move(client, object_type, target, ids[:middle]) | _move(
+            client, object_type, target, ids[middle:]
         )
     return _Moved(frozenset(str(answer.get("id")) for answer in answers))
 

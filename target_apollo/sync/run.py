@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,9 +22,8 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.sync.batch import Received
 from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.concurrency import Parallel, UnderWay
+from target_apollo.sync.concurrency import PendingFlush, RequestPool
 from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import Rehearsal
@@ -37,6 +35,7 @@ from target_apollo.sync.limits import WriteLimits
 from target_apollo.sync.notices import Saying
 from target_apollo.sync.rejects import Rejecting
 from target_apollo.sync.request_counter import Reckoner
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import Update
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -59,8 +58,8 @@ class Run:
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
         self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
         self.saying = Saying(settings, self.report, logger)
-        self.parallel = Parallel(settings.parallel_requests, self.stop)
-        self.under_way = UnderWay()
+        self.pool = RequestPool(settings.parallel_requests, self.stop)
+        self.pending_flush = PendingFlush()
         self.transport = Transport(
             api_url=settings.api_url,
             auth=auth_of(settings, self.stop),
@@ -85,7 +84,7 @@ class Run:
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
         # The parallel requests are as many as the settings allow; one more would be too many.
         self.directory = Directory(
-            self.client, settings.custom_fields, logger, before_asking=self.under_way.finish
+            self.client, settings.custom_fields, logger, before_asking=self.pending_flush.finish
         )
         self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
         self._sampler: Sampler | None = None
@@ -153,16 +152,10 @@ class Run:
         """Whether STATE passes: not where nothing is written, nor where only a part is read."""
         return not self.settings.dry_run and self.settings.max_records is None
 
-    def settle(self, received: Received, outcome: Outcome) -> None:
-        """Counts the outcome of a record that was not rejected."""
-        self.settle_all([received], outcome)
-
-    def settle_all(self, received: Sequence[Received], outcome: Outcome) -> None:
-        """Counts the outcome of records that were not rejected."""
-        for one in received:
-            self.rejecting.on_outcome(one)
-        for stream, number in Counter([one.stream for one in received]).items():
-            self.report.count(stream, outcome, number)
+    def skip(self, record: SourceRecord) -> None:
+        """Counts a record that comes to no sink and is not rejected."""
+        self.rejecting.on_outcome(record)
+        self.report.count(record.stream, Outcome.SKIPPED)
 
     def sample(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
@@ -208,7 +201,7 @@ class Run:
 
     def close(self) -> None:
         """Ends threads and connections."""
-        self.parallel.close()
+        self.pool.close()
         several = self.rehearsal.team.several_accounts if self.rehearsal else {}
         self.audit.finish(self.directory.several_accounts, several)
         if self.rehearsal is not None:

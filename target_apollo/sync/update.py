@@ -7,19 +7,20 @@ record one after another, step by step (`update_steps`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from target_apollo.apollo import ApolloError, JobStarted, RequestRefused
+from target_apollo.config.settings import StreamSettings
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Row, UpdateMethod
-from target_apollo.sync.batch import Settling
+from target_apollo.model.rows import Mode, Row, UpdateMethod
+from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
-from target_apollo.sync.existing import LatestWords
+from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.limits import WriteLimits
+from target_apollo.sync.refusals import is_gone, rejection
 from target_apollo.sync.run import Run
 from target_apollo.sync.update_plan import (
     Update,
@@ -124,12 +125,12 @@ class UpdateExecutor:
             return step.send(self.run.client, self.object_type, ids, values)
 
         if step.grouping is Grouping.NONE:
-            return send_alone(self.run.parallel, updates, send)
+            return send_alone(self.run.pool, updates, send)
         result = BulkResult(blocked=list(updates))
         for size in step.sizes:
             requests = step.requests(result.blocked, size)
             result = result.followed_by(
-                send_grouped(self.object_type, self.run.parallel, requests, send)
+                send_grouped(self.object_type, self.run.pool, requests, send)
             )
             if not isinstance(result.closed_by, JobStarted):
                 break
@@ -171,98 +172,130 @@ def _fall_back(
         one.ended_by = otherwise
 
 
-#: What updates come to after other rows of the same Apollo records have been written, and a failure
-#: that ends the run.
-SeeAgain = Callable[[Sequence[Update]], "tuple[list[Update], ApolloError | None]"]
-
-
 @dataclass(frozen=True)
 class UpdateRounds:
-    """Carries out the updates of one stream.
+    """Carries out the updates of one stream, and gives their rows an outcome."""
 
-    Attributes:
-        executor: Carries a single round out.
-        sample: Shown the updates of existing records before they are carried out.
-    """
+    run: Run
+    object_type: ObjectType
+    stream: str
+    own: StreamSettings
+    cache: RecordCache
 
-    executor: UpdateExecutor
-    limits: WriteLimits
-    sample: Callable[[Sequence[Update]], None]
-    settling: Settling
-    latest: LatestWords
+    def finish_idle(self, batch: Batch, updates: Sequence[Update]) -> list[Update]:
+        """Gives rows their outcome whose records need nothing; returns the others' updates."""
+        for update in updates:
+            if not update.changes:
+                self._finish(batch, update, update.answer)
+        return [update for update in updates if update.changes]
 
     def carry_out(
-        self,
-        updates: Sequence[Update],
-        failure: ApolloError | RunError | None,
-        see_again: SeeAgain,
-    ) -> list[Row]:
-        """Settles the rows of updates, as far as the run goes on.
+        self, batch: Batch, updates: Sequence[Update]
+    ) -> tuple[list[Row], ApolloError | RunError | None]:
+        """Carries a round out as far as the limit allows; new records are always completed.
 
         Args:
-            failure: What ends the run already; only rows that need no request are settled then.
-            see_again: Asked before each round but the first.
+            updates: Those of a round, of different Apollo records.
 
         Returns:
-            Rows whose record is gone from Apollo, to be created again.
-
-        Raises:
-            ApolloError, RunError: The failure, or the run can't go on.
+            Rows whose record is gone from Apollo, to be created again; and the failure that ends
+            the run, if there was one.
         """
-        gone: list[Row] = []
-        for number, members in enumerate(_rounds(updates)):
-            if number and failure is None:
-                members, failure = see_again(members)
-            idle = [update for update in members if not update.changes]
-            for update in idle:
-                self.settling.finish(update, update.answer)
-            if failure is None:
-                failure = self._update_allowed([u for u in members if u.changes], gone)
-        if failure is not None:
-            raise failure
-        return gone
-
-    def _update_allowed(
-        self, updates: Sequence[Update], gone: list[Row]
-    ) -> ApolloError | RunError | None:
-        """Carries a round out as far as the limit allows; new records are always completed."""
+        limits = self.run.limits
         changed = [update for update in updates if update.outcome is Outcome.UPDATED]
         completed = [update for update in updates if update.outcome is not Outcome.UPDATED]
         reached: RunError | None = None
         try:
-            allowed = self.limits.updates_allowed(len(changed))
+            allowed = limits.updates_allowed(len(changed))
         except RunError as problem:
             allowed, reached = 0, problem
-        self.limits.updated += allowed
-        failure = self._update_round([*completed, *changed[:allowed]], gone)
+        limits.updated += allowed
+        gone, failure = self._send(batch, [*completed, *changed[:allowed]])
         if failure is None and reached is None and allowed < len(changed):
             try:
-                self.limits.updates_allowed(1)
+                limits.updates_allowed(1)
             except RunError as problem:
                 reached = problem
-        return failure or reached
+        return gone, failure or reached
 
-    def _update_round(self, updates: Sequence[Update], gone: list[Row]) -> ApolloError | None:
-        self.sample(updates)
-        result = self.executor.carry_out(updates)
-        self.latest.forget({update.apollo_id for update, _ in (*result.refused, *result.rejected)})
+    def _send(
+        self, batch: Batch, updates: Sequence[Update]
+    ) -> tuple[list[Row], ApolloError | None]:
+        run = self.run
+        run.sample(self.object_type, self.stream, updates)
+        executor = UpdateExecutor(run, self.object_type, self.own.update_method)
+        result = executor.carry_out(updates)
+        self.cache.invalidate(
+            {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
+        )
+        gone: list[Row] = []
         for update, refusal in result.refused:
-            self.settling.take_refusal(update.row, update.apollo_id, refusal, gone)
+            gone += self.finish_refused(batch, update.row, update.apollo_id, refusal)
         for update, reason in result.rejected:
-            self.settling.reject_record(update.row, update.apollo_id, reason)
+            _reject(batch, update.row, update.apollo_id, reason)
         for update, answer in result.done:
-            self.latest.know(update.row, answer or update.answer or {"id": update.apollo_id})
-            self.settling.finish(update, answer)
-        return result.failure
+            self.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
+            self._finish(batch, update, answer)
+        return gone, result.failure
+
+    def finish_refused(
+        self, batch: Batch, row: Row, apollo_id: str, refusal: RequestRefused
+    ) -> list[Row]:
+        """Gives a row its outcome whose record Apollo refused.
+
+        Returns:
+            The row instead, if its record is gone and may be created again.
+        """
+        record_is_gone = is_gone(apollo_id, refusal)
+        if row.deleted and (refusal.deleted_ids or record_is_gone):
+            batch.finish(row, Outcome.SKIPPED)
+        elif (
+            self.own.mode is Mode.UPSERT
+            and row.match_key is not None
+            and row.apollo_id is not None
+            and not row.deleted
+            and not refusal.deleted_ids
+            and record_is_gone
+        ):
+            return [row]
+        else:
+            _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
+        return []
+
+    def _finish(self, batch: Batch, update: Update, answer: Json | None) -> None:
+        """Gives the row of an update its outcome, after all parts of it are carried out.
+
+        Args:
+            answer: What Apollo answered on the record, if something was sent.
+        """
+        row, apollo_id, outcome = update.row, update.apollo_id, update.outcome
+        if update.refused is not None:
+            _reject(batch, row, apollo_id, update.refused)
+            return
+        if not update.changes and outcome is Outcome.UPDATED:
+            outcome = Outcome.UNCHANGED
+        if update.changes.unwritable:
+            self.run.saying.unwritable(self.object_type.kind.value, update.changes.unwritable)
+        # A row older than its record stays so: this write has not made their times the same.
+        when = None if update.is_older else updated_at(answer)
+        batch.finish(row, outcome, apollo_id, updated_at=when)
 
 
-def _rounds(updates: Sequence[Update]) -> list[list[Update]]:
-    rounds: list[list[Update]] = []
+def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:
+    """Rejects a row that was to be written to a record."""
+    # The record stays the row's own, or a changed e-mail would make a second one.
+    is_there = why.reason not in (Reason.GONE, Reason.DELETED)
+    batch.finish(row, Outcome.REJECTED, apollo_id if is_there else None, rejection=why)
+
+
+def rounds(updates: Sequence[Update]) -> list[list[Update]]:
+    """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
+    found: list[list[Update]] = []
     next_round: dict[str, int] = defaultdict(int)
     for update in updates:
         place = next_round[update.apollo_id]
         next_round[update.apollo_id] += 1
-        if place == len(rounds):
-            rounds.append([])
-        rounds[place].append(update)
-    return rounds
+        if place == len(found):
+            found.append([])
+        found[place].append(update)
+    return found

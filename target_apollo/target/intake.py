@@ -18,10 +18,10 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.sync.batch import Received
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import Run
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
@@ -41,7 +41,7 @@ class TurnedAway:
         self._checkpoint = checkpoint
         self._sinks = sinks
 
-    def reject(self, received: Received, rejection: Rejection) -> None:
+    def reject(self, received: SourceRecord, rejection: Rejection) -> None:
         """Rejects a record that no sink has taken.
 
         Raises:
@@ -78,7 +78,7 @@ class TurnedAway:
         self._run.rejecting.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
-    def comes_back(self, received: Received) -> bool:
+    def comes_back(self, received: SourceRecord) -> bool:
         """Whether a record was rejected before and can't fare better now; it is left out then.
 
         That is so of lines that were no messages, and of what this very run has rejected.
@@ -89,17 +89,17 @@ class TurnedAway:
             self._run.saying.own_rejects()
         else:
             return False
-        self._run.settle(received, Outcome.SKIPPED)
+        self._run.skip(received)
         return True
 
-    def leave_out(self, received: Received, sinks: Iterable[ApolloSink]) -> None:
+    def leave_out(self, received: SourceRecord, sinks: Iterable[ApolloSink]) -> None:
         """Counts a record that a stream map leaves out; its table holds it all the same.
 
         Args:
             sinks: Those to which it would have come.
         """
         self._miss(sinks)
-        self._run.settle(received, Outcome.SKIPPED)
+        self._run.skip(received)
 
     @staticmethod
     def _miss(sinks: Iterable[ApolloSink]) -> None:

@@ -138,7 +138,7 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
 
 def leave_abandoned(run: Run, exit_code: int) -> None:
     """Ends the process after the run, if the thread of a request that was given up lives on."""
-    if run.parallel.abandoned:
+    if run.pool.abandoned:
         logging.shutdown()
         os._exit(exit_code)
 

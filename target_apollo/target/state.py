@@ -96,7 +96,7 @@ class PassingState:
         interval = self._run.settings.state_interval_seconds
         if not last and now - self._passed_at < interval:
             return
-        waiting = [self._run.under_way.oldest, *(sink.oldest_pending for sink in self._sinks())]
+        waiting = [self._run.pending_flush.oldest, *(sink.oldest_pending for sink in self._sinks())]
         covered = self._checkpoint.covered([number for number in waiting if number is not None])
         if covered is None or not covered[0]:
             return

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected, lines_of
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.batch import Received
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.target.stdin import LONGEST_LINE, Message
 
@@ -27,7 +27,7 @@ WHY = Rejection(Reason.REFUSED, "Apollo refused it.")
 def settled(*numbers: int) -> Settled:
     found = Settled()
     for number in numbers:
-        found.note(Received(number, "contacts", {}, None, ()))
+        found.note(SourceRecord(number, "contacts", {}, None, ()))
     return found
 
 
