@@ -25,10 +25,8 @@ from target_apollo.apollo import (
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.concurrency import RequestPool
-from target_apollo.sync.refusals import is_about_record, is_about_records, take_apart
+from target_apollo.sync.refusals import RefusalSubject, consequence_of, send_splitting, subject_of
 from target_apollo.sync.update_plan import UpdateInProgress, goes_in_bulk, requests_left
-
-_NO_ROUTE = {404, 405}
 
 
 class UpdateRoutes:
@@ -83,7 +81,7 @@ def closes(problem: Exception) -> bool:
     A 403; a 404 or 405 that names no record; a background job, which confirms nothing.
     """
     if isinstance(problem, RequestRefused):
-        return problem.status in _NO_ROUTE and not is_about_records(problem)
+        return subject_of(problem) is RefusalSubject.ENDPOINT
     return isinstance(problem, (EndpointForbidden, JobStarted))
 
 
@@ -128,7 +126,7 @@ def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Sen
     results = pool.run([partial(send, [update]) for update in updates])
     found = BulkResult()
     for update, result in zip(updates, results, strict=True):
-        if isinstance(result, RequestRefused) and is_about_record(result):
+        if isinstance(result, RequestRefused) and _is_about_row(result, update):
             found.refused.append((update, result))
         elif isinstance(result, ApolloError):
             found.failure = found.failure or result
@@ -138,6 +136,10 @@ def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Sen
             (answer,) = result
             found.answered.append((update, answer))
     return found
+
+
+def _is_about_row(refusal: RequestRefused, update: UpdateInProgress) -> bool:
+    return consequence_of(refusal, update.update.apollo_id).is_about_rows
 
 
 def send_grouped(
@@ -180,7 +182,7 @@ def _send(object_type: ObjectType, updates: Sequence[UpdateInProgress], send: Se
 
     # A refusal names Apollo's id, which the record itself need not carry.
     rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in updates]
-    split = take_apart(object_type, rows, send_rows)
+    split = send_splitting(object_type, rows, send_rows)
     found = BulkResult(refused=[(by_number[row.number], why) for row, why in split.refused])
     for answered, answers in split.answered:
         for one in (by_number[row.number] for row in answered):

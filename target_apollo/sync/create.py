@@ -28,7 +28,7 @@ from target_apollo.sync.plan import (
     left_to_write,
 )
 from target_apollo.sync.recovery import OwnRecordCheck
-from target_apollo.sync.refusals import custom_field_rejection, rejection, take_apart
+from target_apollo.sync.refusals import custom_field_rejection, rejection, send_splitting
 from target_apollo.sync.run import Run
 from target_apollo.sync.update_plan import Update
 
@@ -51,7 +51,7 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     def send(rows: Sequence[Row]) -> BulkCreated:
         return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = take_apart(object_type, request.rows, send)
+    parts = send_splitting(object_type, request.rows, send)
     result = CreateResult(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:

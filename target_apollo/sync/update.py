@@ -20,7 +20,7 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
 from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.refusals import is_gone, rejection
+from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import Run
 from target_apollo.sync.update_plan import (
     Update,
@@ -246,16 +246,15 @@ class UpdateRounds:
         Returns:
             The row instead, if its record is gone and may be created again.
         """
-        record_is_gone = is_gone(apollo_id, refusal)
-        if row.deleted and (refusal.deleted_ids or record_is_gone):
+        consequence = consequence_of(refusal, apollo_id)
+        if row.deleted and consequence.record_is_gone:
             batch.finish(row, Outcome.SKIPPED)
         elif (
             self.own.mode is Mode.UPSERT
             and row.match_key is not None
             and row.apollo_id is not None
             and not row.deleted
-            and not refusal.deleted_ids
-            and record_is_gone
+            and consequence.may_be_recreated
         ):
             return [row]
         else:
