@@ -42,7 +42,7 @@ class UpdateRoutes:
         self._logger = logger
         self.closed: dict[str, str] = {}
 
-    def in_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
+    def choose_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
         """Whether so many updates go a hundred a request, as far as an endpoint is open for it."""
         return goes_in_bulk(method, updates, self._requests_left(object_type.update_endpoint))
 

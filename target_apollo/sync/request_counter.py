@@ -1,4 +1,4 @@
-"""Reckons the requests of a run before each round, and says when they have to wait."""
+"""Counts the requests that a run plans, and says before a round where they have to wait."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from datetime import datetime, timedelta, timezone
 from target_apollo.apollo import Standing
 from target_apollo.apollo.rate_windows import schedule
 
-#: Told how many requests a round sends, by endpoint.
-Reckon = Callable[[Mapping[str, int]], None]
 
-
-class Reckoner:
-    """Sums what was reckoned in a run; for one thread.
+class RequestCounter:
+    """Sums the requests that the rounds of a run plan; for one thread.
 
     Args:
         standings: Tells how the windows of an endpoint stand, shortest first.
@@ -33,30 +30,30 @@ class Reckoner:
 
     @property
     def requests(self) -> dict[str, int]:
-        """Requests so far, by endpoint."""
+        """Requests planned so far, by endpoint."""
         return dict(self._requests)
 
-    def reckon(self, requests: Mapping[str, int]) -> None:
-        """Takes a round in that is about to be sent."""
+    def plan_requests(self, requests: Mapping[str, int]) -> None:
+        """Adds the requests of a round that is about to be sent, by endpoint."""
         for endpoint, count in requests.items():
             if count:
                 self._requests[endpoint] += count
-                self._say(endpoint, count)
+                self._announce_wait(endpoint, count)
 
-    def _say(self, endpoint: str, count: int) -> None:
+    def _announce_wait(self, endpoint: str, count: int) -> None:
         if self._logger is None:
             return
-        found = schedule(count, self._standings(endpoint))
-        if found.fits[0] or not math.isfinite(found.seconds):
+        planned = schedule(count, self._standings(endpoint))
+        if planned.fits[0] or not math.isfinite(planned.seconds):
             return
-        done_at = datetime.now(timezone.utc) + timedelta(seconds=found.seconds)
+        done_at = datetime.now(timezone.utc) + timedelta(seconds=planned.seconds)
         self._logger.info(
             "%d requests to %s are due and this minute takes %d more: they will be sent by "
             "%s UTC, in %.0f s",
             count,
             endpoint,
-            found.left[0],
+            planned.left[0],
             done_at.strftime("%Y-%m-%d %H:%M:%S"),
-            found.seconds,
-            extra={"endpoint": endpoint, "requests": count, "seconds": round(found.seconds, 1)},
+            planned.seconds,
+            extra={"endpoint": endpoint, "requests": count, "seconds": round(planned.seconds, 1)},
         )

@@ -23,7 +23,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import Run
 from target_apollo.sync.update_plan import (
-    Update,
+    PlannedUpdate,
     UpdateInProgress,
     UpdateParts,
     in_bulk,
@@ -48,9 +48,9 @@ class UpdateResult:
         failure: What ends the run; updates that it touched, or that come after it, are in no list.
     """
 
-    done: list[tuple[Update, Json | None]] = field(default_factory=list)
-    refused: list[tuple[Update, RequestRefused]] = field(default_factory=list)
-    rejected: list[tuple[Update, Rejection]] = field(default_factory=list)
+    done: list[tuple[PlannedUpdate, Json | None]] = field(default_factory=list)
+    refused: list[tuple[PlannedUpdate, RequestRefused]] = field(default_factory=list)
+    rejected: list[tuple[PlannedUpdate, Rejection]] = field(default_factory=list)
     failure: ApolloError | None = None
 
 
@@ -62,14 +62,15 @@ class UpdateExecutor:
     object_type: ObjectType
     method: UpdateMethod
 
-    def carry_out(self, updates: Sequence[Update]) -> UpdateResult:
+    def carry_out(self, updates: Sequence[PlannedUpdate]) -> UpdateResult:
         """Sends all parts of all updates, up to a failure that ends the run."""
         singles = sum(bool(update.changes.update) for update in updates)
-        bulk = self.run.update_routes.in_bulk(self.object_type, self.method, singles)
+        bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
         in_progress = [
             UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates
         ]
-        self.run.reckoner.reckon(planned_requests(self._steps, [one.parts for one in in_progress]))
+        planned = planned_requests(self._steps, [one.parts for one in in_progress])
+        self.run.request_counter.plan_requests(planned)
         result = UpdateResult()
         for step in self._steps:
             due = [one for one in in_progress if not one.ended_by and step.value(one.parts)]
@@ -84,7 +85,7 @@ class UpdateExecutor:
     def _steps(self) -> tuple[UpdateStep, ...]:
         return update_steps(self.object_type)
 
-    def _parts(self, update: Update, *, bulk: bool) -> UpdateParts:
+    def _parts(self, update: PlannedUpdate, *, bulk: bool) -> UpdateParts:
         routes = self.run.update_routes
         if bulk and routes.is_open(self.object_type.bulk_endpoint):
             parts = in_bulk(self.object_type, update.changes, update.answer)
@@ -182,7 +183,7 @@ class UpdateRounds:
     own: StreamSettings
     cache: RecordCache
 
-    def finish_idle(self, batch: Batch, updates: Sequence[Update]) -> list[Update]:
+    def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
         """Gives rows their outcome whose records need nothing; returns the others' updates."""
         for update in updates:
             if not update.changes:
@@ -190,7 +191,7 @@ class UpdateRounds:
         return [update for update in updates if update.changes]
 
     def carry_out(
-        self, batch: Batch, updates: Sequence[Update]
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
     ) -> tuple[list[Row], ApolloError | RunError | None]:
         """Carries a round out as far as the limit allows; new records are always completed.
 
@@ -219,7 +220,7 @@ class UpdateRounds:
         return gone, failure or reached
 
     def _send(
-        self, batch: Batch, updates: Sequence[Update]
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
     ) -> tuple[list[Row], ApolloError | None]:
         run = self.run
         run.sample(self.object_type, self.stream, updates)
@@ -261,7 +262,7 @@ class UpdateRounds:
             _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
         return []
 
-    def _finish(self, batch: Batch, update: Update, answer: Json | None) -> None:
+    def _finish(self, batch: Batch, update: PlannedUpdate, answer: Json | None) -> None:
         """Gives the row of an update its outcome, after all parts of it are carried out.
 
         Args:
@@ -287,9 +288,9 @@ def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:
     batch.finish(row, Outcome.REJECTED, apollo_id if is_there else None, rejection=why)
 
 
-def rounds(updates: Sequence[Update]) -> list[list[Update]]:
+def rounds(updates: Sequence[PlannedUpdate]) -> list[list[PlannedUpdate]]:
     """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
-    found: list[list[Update]] = []
+    found: list[list[PlannedUpdate]] = []
     next_round: dict[str, int] = defaultdict(int)
     for update in updates:
         place = next_round[update.apollo_id]

@@ -154,7 +154,7 @@ def fallback_from_stages(parts: UpdateParts) -> UpdateParts:
 
 
 @dataclass(frozen=True)
-class Update:
+class PlannedUpdate:
     """What one existing record is to get.
 
     Attributes:
@@ -184,7 +184,7 @@ class UpdateInProgress:
         ended_by: Why no other part is sent any more.
     """
 
-    update: Update
+    update: PlannedUpdate
     parts: UpdateParts
     answer: Json | None = None
     problem: Rejection | None = None
