@@ -28,9 +28,9 @@ from target_apollo.sync.plan import (
     left_to_write,
 )
 from target_apollo.sync.recovery import OwnRecordCheck
-from target_apollo.sync.refusals import custom_field_rejection, rejection, take_apart
+from target_apollo.sync.refusals import custom_field_rejection, rejection, send_splitting
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass
@@ -51,7 +51,7 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     def send(rows: Sequence[Row]) -> BulkCreated:
         return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = take_apart(object_type, request.rows, send)
+    parts = send_splitting(object_type, request.rows, send)
     result = CreateResult(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
@@ -135,7 +135,7 @@ class FollowUp:
         failure: What ends the run; the rows of its request have no outcome.
     """
 
-    updates: list[Update] = field(default_factory=list)
+    updates: list[PlannedUpdate] = field(default_factory=list)
     existing: list[MatchedRecord] = field(default_factory=list)
     failure: ApolloError | None = None
 
@@ -170,7 +170,7 @@ class RecordCreator:
                 spare_existing=self.mode is Mode.INSERT,
             )
         ]
-        self.run.reckoner.reckon({self.object_type.create_endpoint: len(requests)})
+        self.run.request_counter.plan_requests({self.object_type.create_endpoint: len(requests)})
         client, follow_up = self.run.client, FollowUp()
         sends = [partial(create, client, self.object_type, request) for request in requests]
         with self.run.pool.start(sends) as results:
@@ -217,7 +217,9 @@ class RecordCreator:
             why = rejection(self.object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
 
-    def leave_or_complete(self, batch: Batch, matched: Matched, answer: Json) -> list[Update]:
+    def leave_or_complete(
+        self, batch: Batch, matched: Matched, answer: Json
+    ) -> list[PlannedUpdate]:
         """Mode insert: what exists is left alone, unless the row itself has made it."""
         row = matched.row
         if row.number in batch.recovered or self._is_own(batch, matched, answer):
@@ -232,7 +234,7 @@ class RecordCreator:
 
     def _complete(
         self, batch: Batch, request: CreateRequest, row: Row, answer: Json
-    ) -> list[Update]:
+    ) -> list[PlannedUpdate]:
         """What bulk_create did not carry of a record that it made; the row is done if nothing."""
         self.run.limits.created += 1
         # For a request that needed no whole records that was asked already.
@@ -240,6 +242,6 @@ class RecordCreator:
         refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
-            return [Update(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
+            return [PlannedUpdate(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
         batch.finish(row, Outcome.CREATED, apollo_id, updated_at=updated_at(answer))
         return []

@@ -27,7 +27,7 @@ from target_apollo.model.rows import Values
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import deletion_mark
-from target_apollo.sync.refusals import is_about_record, is_gone
+from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 
@@ -264,10 +264,10 @@ def _move(
         else:
             answers = client.bulk_update_accounts([{"id": one, field: stage_id} for one in ids])
     except RequestRefused as refusal:
-        if not is_about_record(refusal):
+        if not consequence_of(refusal, ids[0]).is_about_rows:
             raise
         # One of them may be gone from Apollo too: the others are moved all the same.
-        gone = frozenset(one for one in ids if _names_as_gone(refusal, one, alone=len(ids) == 1))
+        gone = missing_ids(refusal, ids)
         if gone:
             left = [one for one in ids if one not in gone]
             return _Moved(gone=gone) | _move(client, object_type, target, left)
@@ -278,15 +278,6 @@ def _move(
             client, object_type, target, ids[middle:]
         )
     return _Moved(frozenset(str(answer.get("id")) for answer in answers))
-
-
-def _names_as_gone(refusal: RequestRefused, apollo_id: str, *, alone: bool) -> bool:
-    """Whether the refusal of a move says that Apollo does not have this very record.
-
-    A 404 that names no record may be about the endpoint.
-    """
-    unnamed = alone and refusal.status != 404 and not refusal.named_ids
-    return refusal.names_missing_record and (unnamed or apollo_id in refusal.named_ids)
 
 
 def _put_on_lists(
@@ -312,7 +303,7 @@ def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str)
     try:
         (client.contact if object_type.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
     except RequestRefused as refusal:
-        return not is_gone(apollo_id, refusal)
+        return not consequence_of(refusal, apollo_id).record_is_gone
     except ApolloError:
         return True
     return True

@@ -18,7 +18,7 @@ from target_apollo.sync.plan import changes
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Comparison:
         failure: What ends the run; its records are in neither list.
     """
 
-    updates: list[Update] = field(default_factory=list)
+    updates: list[PlannedUpdate] = field(default_factory=list)
     refused: list[tuple[Row, str, RequestRefused]] = field(default_factory=list)
     failure: ApolloError | None = None
 
@@ -79,11 +79,11 @@ class RecordComparer:
                 comparison.updates.append(self._compare_one(read, history))
         return comparison
 
-    def compare_whole(self, matched: MatchedRecord) -> Update:
+    def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
         """What a record needs that the row itself has made: no policy keeps anything from it."""
         return self._update(matched, Policies(), None)
 
-    def _compare_one(self, matched: MatchedRecord, history: RowHistory) -> Update:
+    def _compare_one(self, matched: MatchedRecord, history: RowHistory) -> PlannedUpdate:
         answer = matched.answer
         if answer and self._may_be_own(history) and self.own_records.made(answer, history):
             return self.compare_whole(matched)
@@ -107,7 +107,9 @@ class RecordComparer:
         values = {name: value for name, value in row.values.items() if name != match_field}
         return replace(matched, row=with_values(row, values=values))
 
-    def _update(self, matched: MatchedRecord, policies: Policies, left_at: str | None) -> Update:
+    def _update(
+        self, matched: MatchedRecord, policies: Policies, left_at: str | None
+    ) -> PlannedUpdate:
         """The update of one record.
 
         Args:
@@ -122,7 +124,7 @@ class RecordComparer:
             self.run.counts.count_protected(kind.value, guarded.protected)
             if not needed:
                 outcome = Outcome.SKIPPED
-        return Update(
+        return PlannedUpdate(
             row, matched.apollo_id, matched.answer, needed, outcome, is_older=guarded.is_older
         )
 

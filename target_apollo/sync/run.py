@@ -34,9 +34,9 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
 from target_apollo.sync.notices import Notices
 from target_apollo.sync.rejects import Rejects
-from target_apollo.sync.request_counter import Reckoner
+from target_apollo.sync.request_counter import RequestCounter
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Records that must have an outcome before their share of rejects can stop a run.
@@ -81,7 +81,7 @@ class SyncRun:
         self._team: str | None = None
         #: What the run came to; empty until it has ended.
         self.summary: Mapping[str, Any] = {}
-        self.reckoner = Reckoner(
+        self.request_counter = RequestCounter(
             self.transport.standings, None if settings.dry_run else self.logger
         )
         quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
@@ -160,7 +160,9 @@ class SyncRun:
         self.rejects.on_outcome(record)
         self.counts.count(record.stream, Outcome.SKIPPED)
 
-    def sample(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def sample(
+        self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
+    ) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
         if self._sampler is not None:
             self._sampler.take(object_type, stream, updates)
@@ -243,7 +245,7 @@ class SyncRun:
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
             "max_records": self.settings.max_records,
-            "estimate": self._estimate or {"requests": self.reckoner.requests},
+            "estimate": self._estimate or {"requests": self.request_counter.requests},
         }
         if self._sampler is not None:
             summary["diffs"] = self._sampler.diffs

@@ -38,7 +38,7 @@ from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.update import UpdateRounds, rounds
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 Failure = ApolloError | RunError
 
@@ -221,11 +221,11 @@ class StreamSync:
 
     def _match(
         self, batch: Batch, wave: Sequence[Row]
-    ) -> tuple[list[Row], list[MatchedRecord], list[Update]]:
+    ) -> tuple[list[Row], list[MatchedRecord], list[PlannedUpdate]]:
         """The rows without a record, those to be compared with theirs, and updates as they are."""
         new: list[Row] = []
         existing: list[MatchedRecord] = []
-        updates: list[Update] = []
+        updates: list[PlannedUpdate] = []
         for row in wave:
             recovered = batch.recovered.get(row.number)
             record = recovered or self._cache.find(row.match_key)
@@ -270,7 +270,7 @@ class StreamSync:
     # --- what it needs
 
     def _compare(
-        self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[Update]
+        self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[PlannedUpdate]
     ) -> ApolloError | None:
         """Adds what existing records need to `updates`; returns a failure that ends the run."""
         compared = self._comparer.compare(existing, batch.histories)
@@ -283,8 +283,8 @@ class StreamSync:
         return compared.failure
 
     def _compare_again(
-        self, batch: Batch, updates: Sequence[Update]
-    ) -> tuple[list[Update], ApolloError | None]:
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
+    ) -> tuple[list[PlannedUpdate], ApolloError | None]:
         """Updates after other rows of the same Apollo records have been written."""
         again = [
             MatchedRecord(
@@ -305,7 +305,7 @@ class StreamSync:
         if self.links is not None:
             self.links.intend(rows, batch.histories)
 
-    def _to_change(self, updates: Sequence[Update]) -> list[Row]:
+    def _to_change(self, updates: Sequence[PlannedUpdate]) -> list[Row]:
         """Rows of which the ledger is to note that they change the record of this id.
 
         None in mode insert, which completes what it made itself: that is found again by what it was
@@ -319,7 +319,9 @@ class StreamSync:
             if update.changes
         ]
 
-    def _update(self, batch: Batch, updates: Sequence[Update], failure: Failure | None) -> None:
+    def _update(
+        self, batch: Batch, updates: Sequence[PlannedUpdate], failure: Failure | None
+    ) -> None:
         """Carries updates out, as far as the run goes on.
 
         Args:
@@ -342,12 +344,12 @@ class StreamSync:
 
     def _create(
         self, batch: Batch, rows: Sequence[Row]
-    ) -> Steps[tuple[list[Update], Failure | None]]:
+    ) -> Steps[tuple[list[PlannedUpdate], Failure | None]]:
         """Creates rows, no more than the limit allows; returns what then needs an update.
 
         The failure is the one that ends the run, if there was one.
         """
-        updates: list[Update] = []
+        updates: list[PlannedUpdate] = []
         left = list(rows)
         while left:
             try:

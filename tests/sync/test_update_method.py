@@ -92,9 +92,9 @@ def routes(quota: Quota | None = None) -> UpdateRoutes:
 def test_put_and_patch_of_accounts_use_up_one_quota(label: str) -> None:
     quota = Quota()
     quota.note(label, windows(Window(400, 397, 3), Window(2000, 397, 1603)))
-    assert routes(quota).in_bulk(ACCOUNT, AUTO, 4)
-    assert not routes(quota).in_bulk(ACCOUNT, AUTO, 3)
-    assert not routes(quota).in_bulk(CONTACT, AUTO, 4)
+    assert routes(quota).choose_bulk(ACCOUNT, AUTO, 4)
+    assert not routes(quota).choose_bulk(ACCOUNT, AUTO, 3)
+    assert not routes(quota).choose_bulk(CONTACT, AUTO, 4)
 
 
 def test_an_endpoint_is_closed_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from target_apollo.model.objects import LABEL_NAMES, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Row, key_text
 from target_apollo.sync.dry_run.simulated_apollo import is_provisional
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Sampler:
         self._reads = 0
         self.diffs: list[dict[str, Any]] = []
 
-    def take(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def take(self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]) -> None:
         """Looks at updates that are about to be carried out."""
         for update in updates:
             if len(self.diffs) >= self._most:
@@ -105,7 +105,7 @@ class Sampler:
             if update.outcome is Outcome.UPDATED and not is_provisional(update.apollo_id):
                 self._sample(object_type, stream, update)
 
-    def _sample(self, object_type: ObjectType, stream: str, update: Update) -> None:
+    def _sample(self, object_type: ObjectType, stream: str, update: PlannedUpdate) -> None:
         answer = update.answer or self._read(object_type, update.apollo_id)
         if answer is None:
             return

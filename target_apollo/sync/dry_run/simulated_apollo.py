@@ -27,6 +27,7 @@ from target_apollo.model.objects import (
 )
 from target_apollo.sync.dry_run.known_records import Lookups, Records, identities
 from target_apollo.sync.match import match_keys
+from target_apollo.sync.refusals import consequence_of
 
 #: Under this type Apollo shows the number that bulk_create takes without one.
 _PLAIN_TYPE = "other"
@@ -272,7 +273,7 @@ class Team:
             try:
                 self._lookups.look_for_id(object_type, apollo_id, trusted=trusted)
             except RequestRefused as refusal:
-                if not refusal.names_missing_record:
+                if not consequence_of(refusal, apollo_id).record_is_gone:
                     raise
                 raise _gone(object_type, apollo_id, endpoint) from None
             found = self._records.get(kind, apollo_id)
