@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.values import instant
+from target_apollo.model.values import moment
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _LOG_KEYS = frozenset({"_sdc_lsn", "_sdc_scn", "_sdc_log_pos", "lsn", "scn", "log_pos"})
@@ -66,8 +66,8 @@ def position(value: object) -> Position | None:
     if isinstance(value, str):
         if _NUMBER.fullmatch(value.strip()):
             return Position(Scale.NUMBER, Decimal(value.strip()), value)
-        moment = instant(value)
-        return None if moment is None else Position(Scale.TIME, moment, value)
+        at = moment(value)
+        return None if at is None else Position(Scale.TIME, at, value)
     return None
 
 

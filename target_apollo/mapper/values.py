@@ -6,19 +6,12 @@ Which domains a company can own, by the public suffix list. Pure; nothing is fet
 from __future__ import annotations
 
 import re
-import sys
-from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from target_apollo.model.values import bare_host
-
-if sys.version_info < (3, 11):  # pragma: no cover - the SDK installs it where it is needed
-    from backports.datetime_fromisoformat import MonkeyPatch
-
-    MonkeyPatch.patch_fromisoformat()
 
 _LONGEST_NUMBER = 40
 
@@ -39,8 +32,11 @@ def blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def folded(value: str) -> str:
-    """A word as it is compared with another: trimmed, upper and lower case alike."""
+def caseless(value: str) -> str:
+    """A key or a host as it is compared: trimmed, upper and lower case alike.
+
+    Names of stages and the like are compared by `model.suggestions.folded`, as the target does.
+    """
     return value.strip().casefold()
 
 
@@ -62,20 +58,6 @@ def key_text(value: object) -> str | None:
         whole = value.to_integral_value()
         return str(int(whole)) if value == whole else str(value)
     return str(value)
-
-
-def instant(value: object) -> datetime | None:
-    """The moment that an ISO 8601 date or timestamp names, aware; None for anything else.
-
-    A timestamp without offset is taken for UTC, a date for its first moment.
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 def kind(value: object) -> str:

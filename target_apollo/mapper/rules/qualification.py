@@ -12,7 +12,8 @@ from msgspec import Meta
 from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, folded, kind, shown
+from target_apollo.mapper.values import blank, kind, shown
+from target_apollo.model.suggestions import folded
 
 NO_STAGE = "No stage"
 
