@@ -43,9 +43,8 @@ VARIABLE = "MAP_APOLLO_LEADS_NOW"
 """Environment variable with a timestamp at which the clock stands still. For tests only: without
 it, no test could move a lead from held to passed but by waiting."""
 
+#: Gives the current time, aware and in UTC.
 Clock = Callable[[], datetime]
-
-"""Gives the current time, aware and in UTC."""
 
 
 @dataclass(frozen=True)

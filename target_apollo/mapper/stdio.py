@@ -29,13 +29,11 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_apollo.mapper.rules import Lead
 
+#: Bytes read at once, at most: a pipe gives what it has.
 BLOCK = 1 << 20
 
-"""Bytes read at once, at most: a pipe gives what it has."""
-
+#: Takes lines without their ends and gives those that go on.
 Through = Callable[[list[bytes]], list[bytes]]
-
-"""Takes lines without their ends and gives those that go on."""
 
 
 class _Stopped(BaseException):

@@ -34,9 +34,8 @@ class Outcome(enum.Enum):
     DROPPED = "dropped"
 
 
+#: The rules that a lead fails, in the order of the rules, each with its reason.
 Failures = Sequence[tuple[str, str]]
-
-"""The rules that a lead fails, in the order of the rules, each with its reason."""
 
 
 @dataclass
@@ -113,9 +112,8 @@ class Judge:
         return Outcome.DROPPED, failures
 
 
+#: Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before.
 LARGEST = 256 * 1024 * 1024
-
-"""Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before."""
 
 
 class Failing(msgspec.Struct, frozen=True, gc=False):
