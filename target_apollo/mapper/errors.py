@@ -48,7 +48,7 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Standing:
+class FixedClock:
     """A clock that stands still."""
 
     at: datetime
@@ -73,7 +73,7 @@ def clock_from_environment() -> Clock:
             f"The environment variable {VARIABLE} must be a timestamp such as "
             "2026-01-31T12:00:00Z. It is for tests only: unset it to use the machine's clock."
         )
-    return Standing(at)
+    return FixedClock(at)
 
 
 def _machine_time() -> datetime:

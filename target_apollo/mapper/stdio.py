@@ -33,7 +33,7 @@ from target_apollo.mapper.rules import Lead
 BLOCK = 1 << 20
 
 #: Takes lines without their ends and gives those that go on.
-Through = Callable[[list[bytes]], list[bytes]]
+TransformLines = Callable[[list[bytes]], list[bytes]]
 
 
 class _Stopped(BaseException):
@@ -45,7 +45,7 @@ class BlockReader(GenericSingerReader[bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.through: Through = list
+        self.transform: TransformLines = list
         self.counts: Counter[str] = Counter()
         self.stopped_by = 0
         """Number of the signal that ended the run; 0 for none."""
@@ -113,7 +113,7 @@ class BlockReader(GenericSingerReader[bytes]):
             self._write(output, [b"".join(begun)])
 
     def _write(self, output: IO[bytes], lines: list[bytes]) -> None:
-        passed = self.through(lines)
+        passed = self.transform(lines)
         if not passed:
             return
         rest = memoryview(b"\n".join(passed) + b"\n")
