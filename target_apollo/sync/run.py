@@ -27,6 +27,7 @@ from target_apollo.sync.concurrency import PendingFlush, RequestPool
 from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import DryRun
+from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
@@ -123,7 +124,7 @@ class Run:
         return team
 
     @cached_property
-    def ledger(self) -> Ledger | None:
+    def ledger(self) -> RunLedger | None:
         """The ledger, opened with the first flush; None where `ledger_url` is empty.
 
         Raises:

@@ -6,11 +6,10 @@ from typing import Any
 
 from target_apollo.apollo import Transport
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Ledger
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.sync.dry_run.estimate import Terms, estimate
 from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
-from target_apollo.sync.dry_run.ledger import RehearsedLedger
+from target_apollo.sync.dry_run.ledger import LedgerOverlay
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
@@ -36,13 +35,13 @@ class DryRun:
         self.limits = DryRunLimits(transport)
         self.transport = DryRunTransport(transport, self.apollo, self.limits)
 
-    def ledger(self, ledger_url: str) -> Ledger:
+    def ledger(self, ledger_url: str) -> LedgerOverlay:
         """The ledger of the setting `ledger_url`, read only.
 
         Raises:
             LedgerError: It can't be opened.
         """
-        return RehearsedLedger.over(ledger_url, self._trust)
+        return LedgerOverlay(ledger_url, self.apollo)
 
     def estimate(self, settings: Settings) -> dict[str, Any]:
         """What the run would send and need, as the summary has it under ``estimate``."""
@@ -75,6 +74,3 @@ class DryRun:
         return self.apollo.known(object_type.kind, apollo_id) or self.lookups.read(
             object_type, apollo_id
         )
-
-    def _trust(self, singular: str, apollo_ids: frozenset[str]) -> None:
-        self.apollo.trust(ObjectKind(f"{singular}s"), apollo_ids)
