@@ -53,7 +53,7 @@ def replay(target: TargetApollo) -> int:
         AnotherReplay: It is being replayed already.
         CannotReplay: It can't be read, or not be replaced.
     """
-    path = target.run.rejecting.file.path
+    path = target.run.rejects.file.path
     with ExitStack() as held:
         try:
             if not path.exists() or not path.stat().st_size:
@@ -76,8 +76,8 @@ def replay(target: TargetApollo) -> int:
         lines = RejectedLines(rejects, size)
         settled = Settled()
         successor = _beside(path, ".replaying")
-        target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
-        target.run.rejecting.on_outcome = settled.note
+        target.run.rejects.file = RejectsFile(path, target.run.run_id, into=successor)
+        target.run.rejects.on_outcome = settled.note
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
@@ -96,11 +96,11 @@ def _rehearse(target: TargetApollo, rejects: BinaryIO) -> int:
 
 
 def _say(target: TargetApollo, settled: Settled, sent: int) -> None:
-    rejected = target.run.report.total(Outcome.REJECTED)
+    rejected = target.run.counts.total(Outcome.REJECTED)
     target.logger.info(
         "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
         len(settled) - rejected,
-        target.run.rejecting.file.path,
+        target.run.rejects.file.path,
         rejected,
         sent - len(settled),
     )

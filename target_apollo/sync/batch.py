@@ -9,15 +9,11 @@ from target_apollo.apollo import MAX_BULK
 from target_apollo.model.objects import Json
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
-from target_apollo.sync.counts import RunReport
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
-from target_apollo.sync.rejects import Rejecting
+from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
-
-
-class OutcomeError(RuntimeError):
-    """A defect of this program: a record would get two outcomes, or none."""
 
 
 class Batch:
@@ -36,8 +32,8 @@ class Batch:
         self,
         stream: str,
         records: Iterable[SourceRecord],
-        counts: RunReport,
-        rejects: Rejecting,
+        counts: RunCounts,
+        rejects: Rejects,
     ) -> None:
         self._stream = stream
         self._counts = counts
@@ -95,19 +91,23 @@ class Batch:
             updated_at: Apollo's time of the record's last change, where its answer told.
 
         Raises:
-            OutcomeError: The row has its outcome already.
+            LookupError: The row has its outcome already, which is a defect.
             InvalidRecord: The row is rejected, and `on_record_error` is ``fail``.
             RunError: The rejects file can't be written.
         """
+        record = self._open.pop(row.number)
+        earlier = [self._open.pop(number) for number in row.supersedes]
         if self._links is not None:
             history = self.history_of(row)
             self._links.add_outcome(row, history, outcome, apollo_id, rejection, updated_at)
         if row.deleted and outcome is Outcome.UPDATED:
             self._counts.count_deleted(self._stream)
-        for number in row.supersedes:
-            skipped = Outcome.SKIPPED if rejection is None else outcome
-            self._finish_record(number, skipped, rejection)
-        self._finish_record(row.number, outcome, rejection)
+        if rejection is None:
+            self._done[Outcome.SKIPPED] += earlier
+            self._done[outcome].append(record)
+        else:
+            for one in (*earlier, record):
+                self._rejects.reject(one, rejection)
 
     def finish_unread(
         self,
@@ -121,31 +121,24 @@ class Batch:
         Args:
             key: Values of its source key.
         """
-        self._finish_record(record.number, outcome, rejection)
-        if rejection is None:
-            self.count()
-        elif record.former is None:
-            # A replayed record says nothing of its row, which a later run may have written.
-            self._unreadable.append((key, rejection))
-
-    def _finish_record(self, number: int, outcome: Outcome, rejection: Rejection | None) -> None:
-        record = self._open.pop(number, None)
-        if record is None:
-            raise OutcomeError(f"Record {number} would get a second outcome ({outcome.value}).")
+        del self._open[record.number]
         if rejection is None:
             self._done[outcome].append(record)
-        else:
-            self._rejects.reject(record, rejection)
+            self.count()
+            return
+        self._rejects.reject(record, rejection)
+        if record.former is None:
+            # A replayed record says nothing of its row, which a later run may have written.
+            self._unreadable.append((key, rejection))
 
     def check_complete(self) -> None:
         """Makes sure that no record was forgotten.
 
         Raises:
-            OutcomeError: A record has no outcome.
+            LookupError: Some have no outcome, which is a defect; the first of their numbers.
         """
         if self._open:
-            numbers = ", ".join(map(str, list(self._open)[:5]))
-            raise OutcomeError(f"{len(self._open)} records have no outcome: {numbers}.")
+            raise LookupError(list(self._open)[:5])
 
     def count(self) -> None:
         """Counts the records that have their outcome; those that were rejected are counted."""

@@ -20,7 +20,7 @@ _LISTED_DUPLICATES = 100
 
 
 @dataclass
-class RunReport:
+class RunCounts:
     """What has happened so far, counted as it happens."""
 
     run_id: str

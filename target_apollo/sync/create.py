@@ -29,7 +29,7 @@ from target_apollo.sync.plan import (
 )
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.refusals import custom_field_rejection, rejection, send_splitting
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import PlannedUpdate
 
 
@@ -144,7 +144,7 @@ class FollowUp:
 class RecordCreator:
     """Creates the records of one stream."""
 
-    run: Run
+    run: SyncRun
     object_type: ObjectType
     mode: Mode
     comparer: RecordComparer

@@ -28,7 +28,7 @@ from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import deletion_mark
 from target_apollo.sync.refusals import consequence_of, missing_ids
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 
 #: A tap may begin its first table this long before the target is there. A pipe and Meltano start
@@ -171,7 +171,7 @@ class DeletionTarget:
 
 
 def saw_whole_table(
-    run: Run, stream: str, version: object, bookmark_properties: Sequence[str]
+    run: SyncRun, stream: str, version: object, bookmark_properties: Sequence[str]
 ) -> bool:
     """Whether rows that a table no longer holds are looked for, after its tap called it whole.
 
@@ -185,16 +185,16 @@ def saw_whole_table(
         return False
     if bookmark_properties:
         # The tap sends only what changed, whatever version it calls active.
-        run.saying.sends_changes_only(stream)
+        run.notices.sends_changes_only(stream)
         return False
-    began = began_earlier(version, run.report.started_at)
+    began = began_earlier(version, run.counts.started_at)
     if began is not None:
-        run.saying.begun_earlier(stream, began)
+        run.notices.begun_earlier(stream, began)
     return began is None
 
 
 def move_missing_rows(
-    run: Run,
+    run: SyncRun,
     object_type: ObjectType,
     stream: str,
     links: StreamLinks | None,
@@ -208,7 +208,7 @@ def move_missing_rows(
         ApolloError, LedgerError: The run can't go on.
     """
     if links is None or seen.unsure or not len(seen):
-        run.saying.vanished_unknown(stream, has_ledger=links is not None)
+        run.notices.missing_rows_unknown(stream, has_ledger=links is not None)
         return
     gone, known = missing_rows(links.all_links(), seen, target.mark)
     held = links.held_by_others(gone)
@@ -228,7 +228,7 @@ def move_missing_rows(
         done = [link for link in some if link.apollo_id in moved.confirmed]
         if done:
             links.record_moves(done, target.mark)
-            run.report.count_deleted(stream, len(done))
+            run.counts.count_deleted(stream, len(done))
         for apollo_id in moved.gone:
             # Or each run would ask for it again.
             links.drop(apollo_id)

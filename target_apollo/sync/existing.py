@@ -17,7 +17,7 @@ from target_apollo.sync.directory import Directory
 from target_apollo.sync.plan import changes
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.recovery import OwnRecordCheck
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import PlannedUpdate
 
 
@@ -51,7 +51,7 @@ class Comparison:
 class RecordComparer:
     """Compares the rows of one stream with their records, under its policies."""
 
-    run: Run
+    run: SyncRun
     object_type: ObjectType
     policies: Policies
     own_records: OwnRecordCheck
@@ -121,7 +121,7 @@ class RecordComparer:
         needed = changes(self.object_type, row, matched.answer, list_ids)
         outcome = Outcome.UPDATED
         if guarded.protected:
-            self.run.report.count_protected(kind.value, guarded.protected)
+            self.run.counts.count_protected(kind.value, guarded.protected)
             if not needed:
                 outcome = Outcome.SKIPPED
         return PlannedUpdate(

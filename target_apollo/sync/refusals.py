@@ -195,7 +195,7 @@ def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefus
         status=refusal.status,
         endpoint=refusal.endpoint,
         attempts=1,
-        said=refusal.message,
+        apollo_message=refusal.message,
     )
 
 

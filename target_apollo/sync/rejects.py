@@ -1,4 +1,4 @@
-"""Rejected records: kept in their file, counted, and some of them said."""
+"""Rejected records: kept in their file, counted, and some of them logged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.config.settings import Settings
 from target_apollo.model.outcomes import Rejection
-from target_apollo.sync.counts import RunReport
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
@@ -19,8 +19,8 @@ from target_apollo.sync.source_record import SourceRecord
 _LOGGED = 5
 
 
-class Rejecting:
-    """The rejects of one run.
+class Rejects:
+    """The rejected records of one run.
 
     Attributes:
         file: Where they are kept; a dry run keeps none.
@@ -28,13 +28,13 @@ class Rejecting:
     """
 
     def __init__(
-        self, settings: Settings, run_id: str, report: RunReport, logger: logging.Logger
+        self, settings: Settings, run_id: str, counts: RunCounts, logger: logging.Logger
     ) -> None:
         self._settings = settings
-        self._report = report
+        self._counts = counts
         self._logger = logger
         self.file = RejectsFile(Path(settings.rejects_path), run_id)
-        self.on_outcome: Callable[[SourceRecord], None] = _take_no_note
+        self.on_outcome: Callable[[SourceRecord], None] = _ignore
 
     def reject(self, record: SourceRecord, rejection: Rejection) -> None:
         """Keeps a rejected record in the rejects file.
@@ -95,13 +95,13 @@ class Rejecting:
             raise self._unwritable(problem) from problem
 
     @property
-    def place(self) -> str:
-        """Where it stands why records were rejected, for sentences."""
+    def location(self) -> str:
+        """Where one reads why records were rejected, for sentences."""
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:
-        self._report.count_rejected(stream, rejection.reason)
-        seen = self._report.rejected[stream][rejection.reason]
+        self._counts.count_rejected(stream, rejection.reason)
+        seen = self._counts.rejected[stream][rejection.reason]
         if seen <= _LOGGED:
             self._logger.warning(
                 "Rejected %s %s (%s): %s",
@@ -126,5 +126,5 @@ class Rejecting:
         )
 
 
-def _take_no_note(record: SourceRecord) -> None:
+def _ignore(record: SourceRecord) -> None:
     """For a run whose input nobody shortens by what was written."""

@@ -79,8 +79,8 @@ class RejectsFile:
             OSError: The file can't be written.
         """
         detail = rejection.detail
-        if rejection.said:
-            detail = f"{detail} Apollo's words: {rejection.said}"
+        if rejection.apollo_message:
+            detail = f"{detail} Apollo's words: {rejection.apollo_message}"
         attempts = rejection.attempts
         if former is not None:
             attempts = former.attempts + max(1, attempts)

@@ -1,4 +1,4 @@
-"""What the sinks of one run share: the client, the counts, the rejects, and the run's limits."""
+"""What all streams of a run share: client, ledger, counts, rejects, notices and limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.concurrency import PendingFlush, RequestPool
-from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
+from target_apollo.sync.counts import Position, RunCounts, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -33,8 +33,8 @@ from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
-from target_apollo.sync.notices import Saying
-from target_apollo.sync.rejects import Rejecting
+from target_apollo.sync.notices import Notices
+from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.request_counter import RequestCounter
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import PlannedUpdate
@@ -44,7 +44,7 @@ _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 _ABORT_AFTER = 100
 
 
-class Run:
+class SyncRun:
     """One run from its first message to its summary."""
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
@@ -55,10 +55,10 @@ class Run:
         self._wait: Wait | None = None
         #: The record up to which STATE has passed.
         self.state_at: int | None = None
-        self.report = RunReport(self.run_id)
+        self.counts = RunCounts(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
-        self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
-        self.saying = Saying(settings, self.report, logger)
+        self.rejects = Rejects(settings, self.run_id, self.counts, logger)
+        self.notices = Notices(settings, self.counts, logger)
         self.pool = RequestPool(settings.parallel_requests, self.stop)
         self.pending_flush = PendingFlush()
         self.transport = Transport(
@@ -76,6 +76,10 @@ class Run:
         self.dry_run = DryRun(self.transport) if settings.dry_run else None
         self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
         self._estimate: Mapping[str, Any] = {}
+        #: The ledger, once a batch has asked for it; None where there is none.
+        self._opened_ledger: RunLedger | None = None
+        #: The Apollo team, once it was asked for.
+        self._team: str | None = None
         #: What the run came to; empty until it has ended.
         self.summary: Mapping[str, Any] = {}
         self.request_counter = RequestCounter(
@@ -83,11 +87,8 @@ class Run:
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
-        # The parallel requests are as many as the settings allow; one more would be too many.
-        self.directory = Directory(
-            self.client, settings.custom_fields, logger, before_asking=self.pending_flush.finish
-        )
-        self.audit = DuplicateAudit(self.report, self.dry_run.seen if self.dry_run else None)
+        self.directory = Directory(self.client, settings.custom_fields, logger, self.pending_flush)
+        self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
         self._sample_diffs: SampleDiffs | None = None
         if self.dry_run is not None and settings.sample_diffs:
             self._sample_diffs = SampleDiffs(settings.sample_diffs, self.dry_run, self.directory)
@@ -121,6 +122,7 @@ class Run:
             self.settings.api_url,
             extra={"run_id": self.run_id, "team": team},
         )
+        self._team = team
         return team
 
     @cached_property
@@ -142,8 +144,9 @@ class Run:
             self.connection,
             [],
             self.settings.mode.value,
-            self.report.started_at,
+            self.counts.started_at,
         )
+        self._opened_ledger = ledger
         return ledger
 
     @property
@@ -153,8 +156,8 @@ class Run:
 
     def skip(self, record: SourceRecord) -> None:
         """Counts a record that comes to no sink and is not rejected."""
-        self.rejecting.on_outcome(record)
-        self.report.count(record.stream, Outcome.SKIPPED)
+        self.rejects.on_outcome(record)
+        self.counts.count(record.stream, Outcome.SKIPPED)
 
     def sample(
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
@@ -169,12 +172,12 @@ class Run:
         Raises:
             RunError: More than `abort_rejected_percent` of the records were rejected.
         """
-        percent = self.report.rejected_percent
-        if self.report.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
+        percent = self.counts.rejected_percent
+        if self.counts.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
             raise RunError(
-                f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
+                f"{percent:.1f} % of {self.counts.settled} records were rejected, more than "
                 f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
-                f"stopped. See {self.rejecting.place} for the reasons."
+                f"stopped. See {self.rejects.location} for the reasons."
             )
 
     def position(self, received: int, part: float | None) -> Position:
@@ -187,7 +190,7 @@ class Run:
         Raises:
             RuntimeError: A stream's first record was counted at this very moment.
         """
-        total = self.report.total
+        total = self.counts.total
         return Position(
             read=received,
             written=total(Outcome.CREATED) + total(Outcome.UPDATED),
@@ -211,7 +214,7 @@ class Run:
         self.transport.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
-        ledger = self.__dict__.get("ledger")
+        ledger = self._opened_ledger
         if ledger is None:
             return
         try:
@@ -229,11 +232,11 @@ class Run:
             "quota": self.transport.quota.snapshot(),
             "closed": self.update_routes.closed,
         }
-        summary = self.report.summary(
+        summary = self.counts.summary(
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
         summary |= {
-            "team": self.__dict__.get("connection"),
+            "team": self._team,
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
             "max_records": self.settings.max_records,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from target_apollo.model.rows import key_text
+from target_apollo.model.values import moment
 
 #: Property of a record that says why it was rejected.
 REJECT = "_reject"
@@ -43,7 +44,7 @@ class Former:
             attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
             run_id=run_id,
             first_run_id=str(written.get("first_run_id", run_id)),
-            first_at=_moment(written.get("first_at", written.get("at"))),
+            first_at=moment(written.get("first_at", written.get("at"))),
         )
 
     @property
@@ -51,16 +52,6 @@ class Former:
         """What stays in ``_reject`` when the record is rejected again."""
         at = None if self.first_at is None else self.first_at.isoformat(timespec="seconds")
         return {"first_run_id": self.first_run_id, "first_at": at}
-
-
-def _moment(written: object) -> datetime | None:
-    if not isinstance(written, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 class SourceRecord(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
 from target_apollo.sync.plan import collapse, waves
 from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.update import UpdateRounds, rounds
 from target_apollo.sync.update_plan import PlannedUpdate
@@ -53,7 +53,7 @@ class StreamSync:
 
     def __init__(
         self,
-        run: Run,
+        run: SyncRun,
         object_type: ObjectType,
         stream: str,
         own: StreamSettings,
@@ -123,7 +123,7 @@ class StreamSync:
 
     @cached_property
     def _own_records(self) -> OwnRecordCheck:
-        return OwnRecordCheck(self.mode, self.run.report.started_at, self.links)
+        return OwnRecordCheck(self.mode, self.run.counts.started_at, self.links)
 
     @cached_property
     def _comparer(self) -> RecordComparer:
@@ -165,7 +165,7 @@ class StreamSync:
             yield from self._write(batch, left)
         finally:
             # A rejected row must be in its file before the ledger says that it has its outcome.
-            self.run.rejecting.keep()
+            self.run.rejects.keep()
             self.links.commit()
 
     def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:

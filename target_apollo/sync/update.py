@@ -21,7 +21,7 @@ from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_groupe
 from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.refusals import consequence_of, rejection
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
     PlannedUpdate,
     UpdateInProgress,
@@ -58,7 +58,7 @@ class UpdateResult:
 class UpdateExecutor:
     """Sends updates of different Apollo records, step by step."""
 
-    run: Run
+    run: SyncRun
     object_type: ObjectType
     method: UpdateMethod
 
@@ -177,7 +177,7 @@ def _fall_back(
 class UpdateRounds:
     """Carries out the updates of one stream, and gives their rows an outcome."""
 
-    run: Run
+    run: SyncRun
     object_type: ObjectType
     stream: str
     own: StreamSettings
@@ -275,7 +275,7 @@ class UpdateRounds:
         if not update.changes and outcome is Outcome.UPDATED:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
-            self.run.saying.unwritable(self.object_type.kind.value, update.changes.unwritable)
+            self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
         # A row older than its record stays so: this write has not made their times the same.
         when = None if update.is_older else updated_at(answer)
         batch.finish(row, outcome, apollo_id, updated_at=when)

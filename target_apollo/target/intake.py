@@ -20,7 +20,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.state import Checkpoint
@@ -35,7 +35,7 @@ class TurnedAway:
     """
 
     def __init__(
-        self, run: Run, checkpoint: Checkpoint, sinks: Callable[[], Iterable[ApolloSink]]
+        self, run: SyncRun, checkpoint: Checkpoint, sinks: Callable[[], Iterable[ApolloSink]]
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
@@ -49,7 +49,7 @@ class TurnedAway:
             RunError: Too many are bad, or the rejects file can't be written.
         """
         self._miss(self._sinks())
-        self._run.rejecting.reject(received, rejection)
+        self._run.rejects.reject(received, rejection)
         self._run.check_limits()
 
     def reject_line(self, line: bytes, line_number: int, problem: str) -> None:
@@ -75,7 +75,7 @@ class TurnedAway:
             raise InvalidInputLine(f"{rejection.detail}.")
         self._checkpoint.next_record()
         self._miss(self._sinks())
-        self._run.rejecting.reject_line(line, line_number, rejection)
+        self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
     def comes_back(self, received: SourceRecord) -> bool:
@@ -84,9 +84,9 @@ class TurnedAway:
         That is so of lines that were no messages, and of what this very run has rejected.
         """
         if received.stream == UNREADABLE_STREAM:
-            self._run.saying.unreadable_again()
+            self._run.notices.unreadable_again()
         elif received.former is not None and received.former.run_id == self._run.run_id:
-            self._run.saying.own_rejects()
+            self._run.notices.own_rejects()
         else:
             return False
         self._run.skip(received)

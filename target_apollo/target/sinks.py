@@ -132,9 +132,7 @@ class ApolloSink(BatchSink):
         self._target.before_flush(self)
         self._check_fields()
         records = context.get("records", [])
-        batch = Batch(
-            self.stream_name, (source for source, _ in records), run.report, run.rejecting
-        )
+        batch = Batch(self.stream_name, (source for source, _ in records), run.counts, run.rejects)
         rows = [row for source, record in records if (row := self._read(batch, source, record))]
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
@@ -149,7 +147,7 @@ class ApolloSink(BatchSink):
             if not source.deleted:
                 row = reader.read(source.number, record)
                 if changed_at is not None and row.changed_at is None and record.get(changed_at):
-                    run.saying.no_time(self.stream_name, changed_at)
+                    run.notices.no_time(self.stream_name, changed_at)
                 return row
             if on_delete:
                 moved_to = self._deletion_target
@@ -159,7 +157,7 @@ class ApolloSink(BatchSink):
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None
         batch.finish_unread(source, Outcome.SKIPPED)
-        run.saying.deletions_ignored(self.stream_name)
+        run.notices.deletions_ignored(self.stream_name)
         return None
 
     def _note_seen(self, record: dict[str, Any]) -> None:
@@ -222,7 +220,7 @@ class ApolloSink(BatchSink):
             for name in self.schema.get("properties", {})
             if not self._reader.place(name) and name not in passive
         ]
-        self._run.saying.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
+        self._run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
 
 
 class ContactsSink(ApolloSink):

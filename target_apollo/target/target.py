@@ -46,10 +46,10 @@ from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
-from target_apollo.sync.exit import RECORD_ERRORS, Ending, RunError, ending_of, verdict
-from target_apollo.sync.notices import unmet_settings
+from target_apollo.sync.exit import RECORD_ERRORS, RunEnd, RunError, check_reject_limit, ending_of
+from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.target import process
 from target_apollo.target.intake import TurnedAway, rejection_of, too_wide
@@ -205,16 +205,16 @@ class Finishing:
     """
 
     def __init__(
-        self, run: Run, checkpoint: Checkpoint, state: PassingState, stopping: Stopping
+        self, run: SyncRun, checkpoint: Checkpoint, state: PassingState, stopping: Stopping
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
         self._state = state
         self._stopping = stopping
         self._finished = False
-        self.ending = Ending(1, "A defect of target-apollo ended the run.")
+        self.ending = RunEnd(1, "A defect of target-apollo ended the run.")
 
-    def finish(self, problem: BaseException | None) -> Ending | None:
+    def finish(self, problem: BaseException | None) -> RunEnd | None:
         """Passes the last STATE on and writes the summary; a second call does nothing.
 
         Args:
@@ -232,15 +232,15 @@ class Finishing:
             self._run.pending_flush.finish()
         try:
             self._state.pass_on(last=True)
-            self._run.rejecting.keep()
+            self._run.rejects.keep()
         except RunError as unwritable:
             ending = ending_of(unwritable, 0)
         self._run.close()
         if ending is not None and ending.exit_code == 0:
-            ending = verdict(
-                self._run.report.rejected_percent,
+            ending = check_reject_limit(
+                self._run.counts.rejected_percent,
                 self._run.settings.max_rejected_percent,
-                self._run.rejecting.place,
+                self._run.rejects.location,
             )
         self.ending = ending or self.ending
         received = self._checkpoint.received
@@ -270,7 +270,7 @@ class TargetApollo(Target):
         self._straight: dict[str, StraightWay | None] = {}
         logs.quieten(self.logger)
         super().__init__(**arguments)
-        self.run = Run(Settings.of(self.config), self.logger)
+        self.run = SyncRun(Settings.of(self.config), self.logger)
         #: The record that is being handed to its sinks.
         self.receiving = SourceRecord(0, "", {}, None, ())
         #: Whether a sink took it; a stream map may have left it out.
@@ -461,7 +461,7 @@ class TargetApollo(Target):
             self._say_unmet_settings()
         self.run.pending_flush.finish()
         if self._reader.ended_early:
-            self.run.saying.left_unread()
+            self.run.notices.left_unread()
             self._reader.pass_over_rest()
         self._finishing.finish(None)
 
@@ -471,7 +471,7 @@ class TargetApollo(Target):
         streams = {sink.stream_name for sink in self._sinks()}
         schemas = [sink.schema for sink in self._sinks()]
         properties = [schema.get("properties", {}) for schema in schemas]
-        for sentence in unmet_settings(self.run.settings, streams, properties):
+        for sentence in unused_settings(self.run.settings, streams, properties):
             self.logger.warning("%s", sentence)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected, lines_of
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.stdin import LONGEST_LINE, Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}

@@ -16,10 +16,10 @@ from target_apollo.ledger import Ledger, LinkStatus, source_key
 from target_apollo.model.objects import CONTACT
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Batch, OutcomeError, flush_size
-from target_apollo.sync.counts import RunReport
+from target_apollo.sync.batch import Batch, flush_size
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.recall import RowHistory
-from target_apollo.sync.rejects import Rejecting
+from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
 from tests.helpers.keys import settings_of
@@ -40,23 +40,23 @@ def row(number: int, supersedes: tuple[int, ...] = (), *, deleted: bool = False)
 
 
 @pytest.fixture
-def counts() -> RunReport:
-    return RunReport("run-1")
+def counts() -> RunCounts:
+    return RunCounts("run-1")
 
 
 @pytest.fixture
-def rejects(counts: RunReport, tmp_path: Path) -> Rejecting:
+def rejects(counts: RunCounts, tmp_path: Path) -> Rejects:
     return rejects_of(counts, tmp_path)
 
 
-def rejects_of(counts: RunReport, folder: Path, **own: object) -> Rejecting:
+def rejects_of(counts: RunCounts, folder: Path, **own: object) -> Rejects:
     path = str(folder / "rejects.jsonl")
     settings = settings_of("https://api.example/v1", rejects_path=path, **own)
-    return Rejecting(settings, "run-1", counts, logging.getLogger("test"))
+    return Rejects(settings, "run-1", counts, logging.getLogger("test"))
 
 
 @pytest.fixture
-def batch(counts: RunReport, rejects: Rejecting) -> Batch:
+def batch(counts: RunCounts, rejects: Rejects) -> Batch:
     return Batch("contacts", [source(number) for number in (1, 2, 3)], counts, rejects)
 
 
@@ -75,7 +75,7 @@ def links(tmp_path: Path) -> Iterator[StreamLinks]:
 
 
 def test_records_count_by_their_outcome_once_the_batch_is_over(
-    batch: Batch, counts: RunReport
+    batch: Batch, counts: RunCounts
 ) -> None:
     batch.finish(row(2), Outcome.CREATED)
     assert counts.settled == 0
@@ -84,7 +84,7 @@ def test_records_count_by_their_outcome_once_the_batch_is_over(
     assert counts.outcomes == {"people": {Outcome.CREATED: 1}}
 
 
-def test_earlier_records_of_a_row_were_skipped(batch: Batch, counts: RunReport) -> None:
+def test_earlier_records_of_a_row_were_skipped(batch: Batch, counts: RunCounts) -> None:
     batch.finish(row(3, supersedes=(1, 2)), Outcome.UPDATED)
     batch.check_complete()
     batch.count()
@@ -92,7 +92,7 @@ def test_earlier_records_of_a_row_were_skipped(batch: Batch, counts: RunReport) 
 
 
 def test_earlier_records_of_a_rejected_row_are_rejected_with_it(
-    batch: Batch, counts: RunReport, rejects: Rejecting
+    batch: Batch, counts: RunCounts, rejects: Rejects
 ) -> None:
     batch.finish(row(3, supersedes=(1, 2)), Outcome.REJECTED, rejection=REFUSED)
     rejects.keep()
@@ -107,25 +107,25 @@ def test_no_row_is_finished_twice(batch: Batch, first: Outcome, second: Outcome)
         return REFUSED if outcome is Outcome.REJECTED else None
 
     batch.finish(row(1), first, rejection=why(first))
-    with pytest.raises(OutcomeError, match="Record 1 would get a second outcome"):
+    with pytest.raises(LookupError, match="1"):
         batch.finish(row(1), second, rejection=why(second))
 
 
 def test_no_row_is_finished_with_a_record_that_has_its_outcome(batch: Batch) -> None:
     batch.finish_unread(source(1), Outcome.SKIPPED)
-    with pytest.raises(OutcomeError):
+    with pytest.raises(LookupError):
         batch.finish(row(2, supersedes=(1,)), Outcome.UPDATED)
 
 
 def test_no_row_is_forgotten(batch: Batch) -> None:
     batch.finish(row(2), Outcome.CREATED)
-    with pytest.raises(OutcomeError, match="2 records have no outcome: 1, 3"):
+    with pytest.raises(LookupError, match="1, 3"):
         batch.check_complete()
 
 
 @given(st.lists(st.sampled_from([o for o in Outcome if o is not Outcome.REJECTED]), max_size=9))
 def test_as_many_records_count_as_came(outcomes: list[Outcome]) -> None:
-    counts = RunReport("run-1")
+    counts = RunCounts("run-1")
     records = [source(number) for number, _ in enumerate(outcomes)]
     batch = Batch("contacts", records, counts, rejects_of(counts, Path()))
     for number, outcome in enumerate(outcomes):
@@ -135,14 +135,14 @@ def test_as_many_records_count_as_came(outcomes: list[Outcome]) -> None:
     assert counts.settled == len(outcomes)
 
 
-def test_a_deleted_row_counts_where_its_record_is_moved(batch: Batch, counts: RunReport) -> None:
+def test_a_deleted_row_counts_where_its_record_is_moved(batch: Batch, counts: RunCounts) -> None:
     batch.finish(row(1, deleted=True), Outcome.UPDATED)
     batch.finish(row(2, deleted=True), Outcome.SKIPPED)
     assert counts.deleted == {"contacts": 1}
 
 
 def test_whoever_wants_no_bad_record_is_told_of_the_first(
-    counts: RunReport, tmp_path: Path
+    counts: RunCounts, tmp_path: Path
 ) -> None:
     rejects = rejects_of(counts, tmp_path, on_record_error="fail")
     batch = Batch("contacts", [source(1)], counts, rejects)
@@ -174,7 +174,7 @@ def test_a_row_that_needs_no_request_leaves_its_link_as_it_is(
 
 @pytest.mark.parametrize("was_rejected_before", [False, True])
 def test_the_ledger_learns_of_a_record_that_could_not_be_read_when_it_first_came(
-    counts: RunReport, rejects: Rejecting, links: StreamLinks, was_rejected_before: bool
+    counts: RunCounts, rejects: Rejects, links: StreamLinks, was_rejected_before: bool
 ) -> None:
     former = Former(1, "run-0", "run-0", None) if was_rejected_before else None
     record = source(1, former=former)

@@ -13,6 +13,7 @@ from target_apollo.model.objects import CONTACT
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.sandbox import Sandbox, running_sandbox
 from target_apollo.sync import directory as directory_module
+from target_apollo.sync.concurrency import PendingFlush
 from target_apollo.sync.directory import Directory
 
 ROBIN = "robin.rep@sandbox.example"
@@ -35,7 +36,7 @@ def directory(apollo: Sandbox) -> Iterator[Directory]:
         parallel_requests=1,
         stop=threading.Event(),
     )
-    yield Directory(ApolloClient(transport), {}, logging.getLogger("test"))
+    yield Directory(ApolloClient(transport), {}, logging.getLogger("test"), PendingFlush())
     transport.close()
 
 

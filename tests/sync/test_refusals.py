@@ -336,7 +336,7 @@ def test_apollo_s_own_words_are_kept_apart_from_the_sentence(
     said = message.format("ada@example.com")
     found = rejection(CONTACT, row_id, refused(said, status, details={"email": "ada@example.com"}))
     assert "ada@example.com" not in found.detail
-    assert found.said == said
+    assert found.apollo_message == said
     assert (found.status, found.endpoint) == (status, ENDPOINT)
 
 
