@@ -54,7 +54,7 @@ class RunCounts:
         """Notes source keys that belong together, or stand for what no company owns.
 
         Args:
-            kind: Why; see `auditing`.
+            kind: Why; see `duplicates`.
             apollo_ids: The accounts of a domain that several have.
         """
         for keys in groups:

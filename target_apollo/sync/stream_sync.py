@@ -153,16 +153,20 @@ class StreamSync:
             batch.count()
         self.run.check_limits()
 
-    def _recall_and_write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
+    def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         if self.links is None:
             yield from self._write(batch, self._writable(batch, rows))
             return
         histories = self.links.recall(rows, batch.formers)
         batch.use_ledger(self.links, histories)
         try:
-            left = self._writable(batch, self._finish_known(batch, rows))
-            batch.recovered = find_interrupted_creates(self.run.client, self.object_type, histories)
-            yield from self._write(batch, left)
+            left = self._finish_known(batch, rows)
+            if left:
+                left = self._writable(batch, left)
+                batch.recovered = find_interrupted_creates(
+                    self.run.client, self.object_type, histories
+                )
+                yield from self._write(batch, left)
         finally:
             # A rejected row must be in its file before the ledger says that it has its outcome.
             self.run.rejects.keep()
@@ -186,7 +190,7 @@ class StreamSync:
                 left.append(with_values(row, apollo_id=apollo_id))
         return left
 
-    def _writable(self, batch: Batch, rows: Sequence[Row]) -> Sequence[Row]:
+    def _writable(self, batch: Batch, rows: list[Row]) -> list[Row]:
         """Rejects what mode update can't write, since nothing tells its Apollo id."""
         if self.mode is not Mode.UPDATE:
             return rows

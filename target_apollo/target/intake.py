@@ -119,7 +119,7 @@ _REASONS: Mapping[type[Exception], Reason] = {
 
 
 def rejection_of(problem: Exception, stream: str, key_properties: Sequence[str]) -> Rejection:
-    """The rejection for one of the SDK's exceptions about a record (`ending.RECORD_ERRORS`)."""
+    """The rejection for one of the SDK's exceptions about a record (`exit.RECORD_ERRORS`)."""
     reason = next(reason for kind, reason in _REASONS.items() if isinstance(problem, kind))
     detail = {
         Reason.MISSING_KEY_PROPERTY: f"it lacks a key property: {', '.join(key_properties)}",

@@ -1,7 +1,7 @@
 """The sinks: Singer records in, outcomes out.
 
-A sink collects the records of one stream until a flush, reads them into rows and hands them to the
-writer. Each record leaves with exactly one outcome.
+A sink collects the records of one stream until a flush, reads them into rows and hands them to its
+`StreamSync`. Each record leaves with exactly one outcome.
 """
 
 from __future__ import annotations

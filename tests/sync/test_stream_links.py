@@ -137,7 +137,7 @@ def left_behind(rows: list[Row], mode: Mode, *, beside: list[Row]) -> tuple[list
             links.add_outcome(one, histories[one.number], Outcome.CREATED, "c" * 24)
         links.commit()
         links.release()
-        # The next run takes over what was noted and never settled.
+        # The next run takes over what was sent and never confirmed.
         links_in(ledger, mode).release()
         known = {source_key(one.key) for one in beside}
         return open_rows, [link for link in links.all_links() if link.source_key not in known]
