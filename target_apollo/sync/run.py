@@ -26,9 +26,10 @@ from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.concurrency import PendingFlush, RequestPool
 from target_apollo.sync.counts import Position, RunCounts, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
-from target_apollo.sync.dry_run.dry_run import Rehearsal
+from target_apollo.sync.dry_run.dry_run import DryRun
+from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
-from target_apollo.sync.dry_run.sample_diffs import Sampler
+from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
@@ -72,11 +73,11 @@ class SyncRun:
             quota_share=settings.quota_share,
             learns_limits=True,
         )
-        self.rehearsal = Rehearsal(self.transport) if settings.dry_run else None
-        self.client = ApolloClient(self.rehearsal.transport if self.rehearsal else self.transport)
+        self.dry_run = DryRun(self.transport) if settings.dry_run else None
+        self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
         self._estimate: Mapping[str, Any] = {}
         #: The ledger, once a batch has asked for it; None where there is none.
-        self._opened_ledger: Ledger | None = None
+        self._opened_ledger: RunLedger | None = None
         #: The Apollo team, once it was asked for.
         self._team: str | None = None
         #: What the run came to; empty until it has ended.
@@ -84,15 +85,13 @@ class SyncRun:
         self.request_counter = RequestCounter(
             self.transport.standings, None if settings.dry_run else self.logger
         )
-        quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
+        quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
         self.directory = Directory(self.client, settings.custom_fields, logger, self.pending_flush)
-        self.audit = DuplicateAudit(self.counts, self.rehearsal.seen if self.rehearsal else None)
-        self._sampler: Sampler | None = None
-        if self.rehearsal is not None and settings.sample_diffs:
-            self._sampler = Sampler(
-                settings.sample_diffs, self.rehearsal.show, self.directory.custom_labels
-            )
+        self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
+        self._sample_diffs: SampleDiffs | None = None
+        if self.dry_run is not None and settings.sample_diffs:
+            self._sample_diffs = SampleDiffs(settings.sample_diffs, self.dry_run, self.directory)
 
     @cached_property
     def connection(self) -> str:
@@ -116,7 +115,7 @@ class SyncRun:
             ) from refusal
         self.logger.info(
             "Run %s writes to Apollo team %s at %s"
-            if self.rehearsal is None
+            if self.dry_run is None
             else "Dry run %s plans for Apollo team %s at %s and writes nothing",
             self.run_id,
             team,
@@ -127,7 +126,7 @@ class SyncRun:
         return team
 
     @cached_property
-    def ledger(self) -> Ledger | None:
+    def ledger(self) -> RunLedger | None:
         """The ledger, opened with the first flush; None where `ledger_url` is empty.
 
         Raises:
@@ -137,7 +136,7 @@ class SyncRun:
             return None
         url = self.settings.ledger_url
         try:
-            ledger = self.rehearsal.ledger(url) if self.rehearsal else Ledger.open(url)
+            ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
         except LedgerError as problem:
             raise RunError(str(problem), exit_code=2) from problem
         ledger.begin_run(
@@ -164,8 +163,8 @@ class SyncRun:
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
     ) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
-        if self._sampler is not None:
-            self._sampler.take(object_type, stream, updates)
+        if self._sample_diffs is not None:
+            self._sample_diffs.add(object_type, stream, updates)
 
     def check_limits(self) -> None:
         """Stops a run in which most records are bad, before it goes through a whole table.
@@ -207,15 +206,11 @@ class SyncRun:
     def close(self) -> None:
         """Ends threads and connections."""
         self.pool.close()
-        several = self.rehearsal.team.several_accounts if self.rehearsal else {}
+        several = self.dry_run.apollo.several_accounts if self.dry_run else {}
         self.audit.finish(self.directory.several_accounts, several)
-        if self.rehearsal is not None:
-            self._estimate = self.rehearsal.estimate(
-                quota_share=self.settings.quota_share,
-                max_wait_seconds=self.settings.max_wait_seconds,
-                parallel_requests=self.settings.parallel_requests,
-            )
-            self.rehearsal.close()
+        if self.dry_run is not None:
+            self._estimate = self.dry_run.estimate(self.settings)
+            self.dry_run.close()
         self.transport.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
@@ -247,8 +242,8 @@ class SyncRun:
             "max_records": self.settings.max_records,
             "estimate": self._estimate or {"requests": self.request_counter.requests},
         }
-        if self._sampler is not None:
-            summary["diffs"] = self._sampler.diffs
+        if self._sample_diffs is not None:
+            summary["diffs"] = self._sample_diffs.diffs
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)

@@ -16,7 +16,6 @@ from functools import cached_property
 from target_apollo.ledger import (
     HOLDING_VALUES,
     Intent,
-    Ledger,
     Link,
     LinkOutcome,
     LinkStatus,
@@ -27,6 +26,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.recall import (
     LinkSorter,
     RowHistory,
@@ -67,7 +67,7 @@ class StreamLinks:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: RunLedger,
         object_type: ObjectType,
         stream: str,
         *,

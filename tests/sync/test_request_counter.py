@@ -9,10 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from target_apollo.apollo import Standing
-from target_apollo.model.objects import CONTACT
 from target_apollo.sync.request_counter import RequestCounter
-from target_apollo.sync.update_plan import UpdateParts
-from target_apollo.sync.update_steps import planned_requests, update_steps
 
 MINUTE = Standing(seconds=60.6, allowed=200, used=150, ends_in=20.0)
 HOUR = Standing(seconds=3601.0, allowed=400, used=150, ends_in=3000.0)
@@ -53,24 +50,3 @@ def test_planned_requests_are_summed() -> None:
     counter.plan_requests({"PATCH /contacts/{id}": 2})
 
     assert counter.requests == {"PATCH /contacts/{id}": 5}
-
-
-def test_requests_of_updates_are_counted_by_the_endpoint_that_takes_each_part() -> None:
-    parts = [UpdateParts(single={"title": "CEO"}) for _ in range(3)]
-    parts += [UpdateParts(bulk={"title": "CEO"}) for _ in range(101)]
-    parts += [UpdateParts(bulk={"title": "CEO"}, rest={"direct_phone": "1"})]
-    parts += [UpdateParts(stage="a"), UpdateParts(stage="b"), UpdateParts(stage="a")]
-    parts += [
-        UpdateParts(lists=("Warm",)),
-        UpdateParts(lists=("Warm",)),
-        UpdateParts(lists=("Warm", "Cold")),
-    ]
-    parts += [UpdateParts(owner="o")]
-
-    assert planned_requests(update_steps(CONTACT), parts) == {
-        "PATCH /contacts/{id}": 4,
-        "POST /contacts/bulk_update": 2,
-        "POST /contacts/update_stages": 2,
-        "POST /contacts/update_owners": 1,
-        "POST /labels/add_entity_ids_to_label_names": 2,
-    }

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_apollo.apollo import Window, Windows
 from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.model.rows import Row, Values
+from target_apollo.model.rows import Row, UpdateMethod, Values
 from target_apollo.sandbox import records as shapes
 from target_apollo.sync.plan import changes
 from target_apollo.sync.update_plan import (
@@ -16,8 +17,10 @@ from target_apollo.sync.update_plan import (
     after_bulk,
     fallback_from_bulk,
     fallback_from_stages,
+    goes_in_bulk,
     in_bulk,
     one_request,
+    requests_left,
 )
 from tests.helpers.single_record import (
     CUSTOM,
@@ -305,3 +308,64 @@ def test_an_account_s_bulk_answer_is_taken_for_what_it_shows() -> None:
     assert after_bulk(ACCOUNT, row, parts, before, fine) == (UpdateParts(), ())
     other: Json = {"id": "f" * 24, "account_stage_id": "d" * 24}
     assert after_bulk(ACCOUNT, row, parts, before, other)[0].rest == {"account_stage_id": STAGE}
+
+
+# --- one by one, or a hundred a request
+
+AUTO, BULK, INDIVIDUAL = UpdateMethod.AUTO, UpdateMethod.BULK, UpdateMethod.INDIVIDUAL
+counts = st.integers(0, 2000)
+
+
+@given(counts, st.none() | counts)
+def test_individual_and_bulk_do_not_ask_how_many(updates: int, left: int | None) -> None:
+    assert not goes_in_bulk(INDIVIDUAL, updates, left)
+    assert goes_in_bulk(BULK, updates, left)
+
+
+@given(st.integers(0, 19), st.integers(0, 2000))
+def test_auto_sends_few_updates_one_by_one_as_far_as_the_quota_goes(
+    updates: int, left: int
+) -> None:
+    assert goes_in_bulk(AUTO, updates, left) is (updates > left)
+
+
+@given(st.integers(0, 19))
+def test_auto_takes_an_unknown_quota_for_enough(updates: int) -> None:
+    assert not goes_in_bulk(AUTO, updates, None)
+
+
+@given(st.integers(20, 2000), st.none() | counts)
+def test_auto_sends_many_updates_in_bulk(updates: int, left: int | None) -> None:
+    assert goes_in_bulk(AUTO, updates, left)
+
+
+# --- what is left of the quota
+
+
+def windows(hour: Window = Window(), day: Window = Window()) -> Windows:  # noqa: B008
+    return Windows(Window(limit=200, usage=200, left=0), hour, day)
+
+
+def test_nothing_is_known_of_the_quota_before_the_first_answer() -> None:
+    assert requests_left(Windows(), 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("hour", "day", "share", "left"),
+    [
+        (Window(400, 100, 300), Window(2000, 1995, 5), 1.0, 5),
+        (Window(400, 100, 300), Window(2000, 100, 1900), 1.0, 300),
+        (Window(400, 100, 300), Window(2000, 100, 1900), 0.5, 100),
+        (Window(400, 300, 100), Window(2000, 100, 1900), 0.5, 0),
+        (Window(left=7), Window(), 1.0, 7),
+        (Window(), Window(limit=10, usage=4), 1.0, 6),
+    ],
+)
+def test_the_scarcer_of_hour_and_day_counts_and_only_the_run_s_share(
+    hour: Window, day: Window, share: float, left: int
+) -> None:
+    assert requests_left(windows(hour, day), share) == left
+
+
+def test_the_minute_does_not_count_since_it_is_waited_for() -> None:
+    assert requests_left(windows(Window(400, 200, 200), Window(2000, 200, 1800)), 1.0) == 200
