@@ -28,11 +28,6 @@ from target_apollo.apollo.answers import (
     read_picklist_options,
     with_options,
 )
-from target_apollo.apollo.decoding import (
-    decode_body,
-    decode_created_accounts,
-    decode_created_contacts,
-)
 from target_apollo.apollo.errors import RequestRefused
 from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.apollo.quota import read_usage
@@ -213,18 +208,15 @@ class ApolloClient:
         *,
         owner_id: str | None = None,
         label_names: Sequence[str] = (),
-        whole: bool = True,
     ) -> BulkCreated:
         """Create at most 100 contacts, find those that exist: POST /contacts/bulk_create.
 
         Owner and list names are arguments of the whole request (`owner_id`, `append_label_names`).
-        Without `whole`, created records come back as `CreatedRecord`s.
         """
         body: JSON = {"contacts": _bulk(contacts), "run_dedupe": True}
         if owner_id is not None:
             body["owner_id"] = owner_id
-        decode = decode_body if whole else decode_created_contacts
-        return self._create("contacts", body, label_names, endpoints.CREATE_CONTACTS, decode)
+        return self._create("contacts", body, label_names, endpoints.CREATE_CONTACTS)
 
     def contact(self, contact_id: str) -> JSON:
         """Return a contact: GET /contacts/{id}. A missing one is RequestRefused with status 422."""
@@ -273,16 +265,14 @@ class ApolloClient:
     # Accounts
 
     def create_accounts(
-        self, accounts: Sequence[JSON], *, label_names: Sequence[str] = (), whole: bool = True
+        self, accounts: Sequence[JSON], *, label_names: Sequence[str] = ()
     ) -> BulkCreated:
         """Create at most 100 accounts, find those that exist: POST /accounts/bulk_create.
 
-        With `run_dedupe` a name alone is a match, too: check what came back as existing. Without
-        `whole`, created records come back as `CreatedRecord`s.
+        With `run_dedupe` a name alone is a match, too: check what came back as existing.
         """
         body: JSON = {"accounts": _bulk(accounts), "run_dedupe": True}
-        decode = decode_body if whole else decode_created_accounts
-        return self._create("accounts", body, label_names, endpoints.CREATE_ACCOUNTS, decode)
+        return self._create("accounts", body, label_names, endpoints.CREATE_ACCOUNTS)
 
     def account(self, account_id: str) -> JSON:
         """Return an account: GET /accounts/{id}."""
@@ -352,9 +342,8 @@ class ApolloClient:
         endpoint: str,
         body: JSON | None = None,
         params: Mapping[str, Any] | None = None,
-        decode: Callable[[bytes], Any] = decode_body,
     ) -> Body:
-        request = Request(method, path, endpoint, body, params, decode)
+        request = Request(method, path, endpoint, body, params)
         return Body(endpoint, self._transport.send(request))
 
     def _record(
@@ -370,18 +359,13 @@ class ApolloClient:
         return self._send("POST", f"/{name}/{action}", endpoint, body).records(name)
 
     def _create(
-        self,
-        name: str,
-        body: JSON,
-        label_names: Sequence[str],
-        endpoint: str,
-        decode: Callable[[bytes], Any],
+        self, name: str, body: JSON, label_names: Sequence[str], endpoint: str
     ) -> BulkCreated:
         # run_dedupe stands in every body: without it (Apollo's default) this makes duplicates, and
         # a request whose answer was lost could not be sent again.
         if label_names:
             body["append_label_names"] = list(label_names)
-        answer = self._send("POST", f"/{name}/bulk_create", endpoint, body, decode=decode)
+        answer = self._send("POST", f"/{name}/bulk_create", endpoint, body)
         return BulkCreated(
             answer.records(f"created_{name}"),
             answer.records(f"existing_{name}"),

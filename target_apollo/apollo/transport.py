@@ -126,18 +126,13 @@ _UNKNOWN_WINDOW_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Request:
-    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts.
-
-    `decode` gives the JSON value of the answer, or as much of it as is looked at; it raises
-    ValueError for what is no JSON.
-    """
+    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts."""
 
     method: str
     path: str
     endpoint: str
     body: JSON | None = field(default=None, repr=False)
     params: Mapping[str, Any] | None = field(default=None, repr=False)
-    decode: Callable[[bytes], Any] = field(default=decode_body, repr=False)
 
 
 @dataclass(frozen=True)
@@ -284,7 +279,7 @@ class Transport:
             self._after_loss(lost, course)
             return None
         if 200 <= reply.status < 300:
-            return self._after_success(request, reply, course)
+            return self._after_success(reply, course)
         if reply.status == 408 or reply.status >= 500:
             self._after_loss(Lost(f"answered {reply.status}", maybe_written=True), course)
             return None
@@ -307,11 +302,9 @@ class Transport:
             from_apollo=refusal.is_json,
         )
 
-    def _after_success(
-        self, request: Request, reply: Reply, course: Course
-    ) -> tuple[int, Any] | None:
+    def _after_success(self, reply: Reply, course: Course) -> tuple[int, Any] | None:
         try:
-            return reply.status, request.decode(reply.content)
+            return reply.status, decode_body(reply.content)
         except ValueError:
             what = "without a body" if not reply.content.strip() else "with a body that is no JSON"
         self._after_loss(Lost(f"answered {reply.status} {what}", maybe_written=True), course)

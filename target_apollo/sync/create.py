@@ -19,7 +19,7 @@ from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, Request
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Made, Settling, updated_at
+from target_apollo.sync.batch import Settling
 from target_apollo.sync.concurrency import Flow, Parallel
 from target_apollo.sync.existing import Comparer, Known, LatestWords
 from target_apollo.sync.exit import RunError
@@ -89,8 +89,8 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row) for row in request.rows]
     if object_type.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(items, owner_id=request.owner_id, whole=request.whole)
-    return client.create_accounts(items, whole=request.whole)
+        return client.create_contacts(items, owner_id=request.owner_id)
+    return client.create_accounts(items)
 
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
@@ -156,19 +156,7 @@ class CreateAnswers:
             updates: Gets what is to be written to records that their rows have made.
             known: Gets the rows that were found to have a record.
         """
-        left: list[Matched] = []
-        done: list[Made] = []
         for matched in created.matched:
-            answer = matched.answer
-            if answer is None or request.whole or not _is_done_with(matched, answer):
-                left.append(matched)
-            else:
-                done.append((matched.row, str(answer.get("id")), updated_at(answer)))
-        # Nothing is written to these again, so nobody will ask for what Apollo answered on them.
-        self.limits.created += len(done)
-        self.latest.know_ids((row, apollo_id) for row, apollo_id, _ in done)
-        self.settling.settle_created(done)
-        for matched in left:
             self._take_answer(request, matched, updates, known)
         for row, refusal in created.refused:
             self.settling.reject(row, rejection(self.object_type, None, refusal))
@@ -208,17 +196,12 @@ class CreateAnswers:
     ) -> None:
         """Adds what bulk_create did not carry of a record that it made."""
         self.limits.created += 1
-        # For a request that needed no whole records that was asked already.
-        behind = left_to_write(self.object_type, request, row) if request.whole else NOTHING
+        behind = left_to_write(self.object_type, request, row)
         refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
         if refused or behind is not NOTHING:
             updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
         else:
             self.settling.leave(row, Outcome.CREATED, answer)
-
-
-def _is_done_with(matched: Matched, answer: Json) -> bool:
-    return matched.match is Match.CREATED and not answer.get("custom_field_errors")
 
 
 #: Adds what existing records need to the updates; returns a failure that ends the run.
@@ -244,12 +227,7 @@ class NewRows:
     answers: CreateAnswers
 
     def create_all(
-        self,
-        rows: Sequence[Row],
-        updates: list[Update],
-        compare: Compare,
-        *,
-        meets_again: bool,
+        self, rows: Sequence[Row], updates: list[Update], compare: Compare
     ) -> Flow[ApolloError | RunError | None]:
         """Creates rows, no more than the limit allows; what then needs an update is added.
 
@@ -257,8 +235,6 @@ class NewRows:
 
         Args:
             compare: Asked what the records need that Apollo had already.
-            meets_again: Whether a row may be compared with a record that the same flush has
-                created.
 
         Returns:
             The failure that ends the run, if there was one, after the other requests' rows have
@@ -271,9 +247,7 @@ class NewRows:
             except RunError as reached:
                 return reached
             known: list[Known] = []
-            failure = yield from self._create_some(
-                left[:allowed], updates, known, meets_again=meets_again
-            )
+            failure = yield from self._create_some(left[:allowed], updates, known)
             failure = compare(known, updates) or failure
             if failure is not None:
                 return failure
@@ -282,18 +256,12 @@ class NewRows:
         return None
 
     def _create_some(
-        self, rows: Sequence[Row], updates: list[Update], known: list[Known], *, meets_again: bool
+        self, rows: Sequence[Row], updates: list[Update], known: list[Known]
     ) -> Flow[ApolloError | None]:
         """Creates rows, and adds to `updates` and `known` as `CreateAnswers.take` does."""
-        requests = [
-            self._asking_for_little(request, meets_again=meets_again)
-            for request in create_requests(
-                self.object_type,
-                rows,
-                self.batch_size,
-                spare_existing=self.mode is Mode.INSERT,
-            )
-        ]
+        requests = create_requests(
+            self.object_type, rows, self.batch_size, spare_existing=self.mode is Mode.INSERT
+        )
         self.reckon({self.object_type.create_endpoint: len(requests)})
         failure: ApolloError | None = None
 
@@ -311,10 +279,3 @@ class NewRows:
             [partial(create, self.client, self.object_type, request) for request in requests], take
         )
         return failure
-
-    def _asking_for_little(self, request: CreateRequest, *, meets_again: bool) -> CreateRequest:
-        """The request, for less than the whole records where nothing is written to them again."""
-        whole = meets_again or any(
-            left_to_write(self.object_type, request, row) for row in request.rows
-        )
-        return replace(request, whole=whole)

@@ -65,8 +65,6 @@ class Writer:
     rounds: UpdateRounds
     #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
     _rows: Mapping[int, Row] = field(default_factory=dict)
-    #: Whether a row may be compared with a record that the same flush has created.
-    _meets_again: bool = False
 
     def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> Flow[None]:
         """Writes the rows of a flush, collapsed; all are settled at its end.
@@ -84,9 +82,7 @@ class Writer:
         self.latest.begin()
         self.own.begin(memory, strays)
         self._rows = {row.number: row for row in rows}
-        in_order = waves(self.object_type, rows)
-        self._meets_again = len(in_order) > 1
-        for wave in in_order:
+        for wave in waves(self.object_type, rows):
             yield from self._write_wave(wave)
 
     def _write_wave(self, wave: Sequence[Row]) -> Flow[None]:
@@ -115,9 +111,7 @@ class Writer:
         # Updates first: one of them may give an address free that a new row carries.
         self._update_all(updates, unread)
         updates = []
-        failure = yield from self.new_rows.create_all(
-            new, updates, self._compare, meets_again=self._meets_again
-        )
+        failure = yield from self.new_rows.create_all(new, updates, self._compare)
         # Whose record it is must be known once it is written to: the row's address may change.
         self.intend(self._to_update(updates))
         self._update_all(updates, failure)
