@@ -135,6 +135,18 @@ class Request:
     params: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
+def request_to(
+    endpoint: str,
+    body: JSON | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    record_id: str = "",
+) -> Request:
+    """Return a request to an endpoint by its label, in which `record_id` stands for `{id}`."""
+    method, path = endpoint.split(" ", 1)
+    return Request(method, path.replace("{id}", record_id), endpoint, body, params)
+
+
 @dataclass(frozen=True)
 class Answer:
     """A 2xx with its JSON value. `seconds` counts from the first try on, waits included."""
@@ -244,7 +256,7 @@ class Transport:
         One try and no wait. Not every key may ask, and nothing depends on it: no answer is no
         error.
         """
-        request = Request("POST", "/usage_stats/api_usage_stats", endpoints.USAGE)
+        request = request_to(endpoints.USAGE)
         course = Course(request.endpoint, self._delays(), failures=self._max_retries)
         course.waited = self._max_wait
         asked_at = time.monotonic()

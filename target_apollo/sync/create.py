@@ -88,9 +88,7 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row) for row in request.rows]
-    if object_type.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(items, owner_id=request.owner_id)
-    return client.create_accounts(items)
+    return client.create(object_type.endpoints, items, owner_id=request.owner_id)
 
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
@@ -98,7 +96,7 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
     answer = matched.answer
     if answer is None or object_type.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
         return matched
-    whole = client.contact(str(answer["id"]))
+    whole = client.read(object_type.endpoints, str(answer["id"]))
     if matched.row.match_key in match_keys(object_type, whole):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched

@@ -124,9 +124,8 @@ class Comparer:
         return Update(row, known.apollo_id, known.answer, needed, outcome, is_older=older)
 
     def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
-        contacts = self.object_type.kind is ObjectKind.CONTACTS
-        ask = self.client.contact if contacts else self.client.account
-        return self.parallel.run([partial(ask, one.apollo_id) for one in known])
+        read = partial(self.client.read, self.object_type.endpoints)
+        return self.parallel.run([partial(read, one.apollo_id) for one in known])
 
 
 class LatestWords:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from target_apollo.apollo import ApolloClient
 from target_apollo.ledger import match_hash
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Mode, Row
 from target_apollo.model.values import moment
 from target_apollo.sync.match import Matched, match_keys
@@ -49,14 +49,10 @@ def find_strays(
     if not numbers:
         return {}
     since = min(stray.since for stray in strayed.values()) - CLOCKS_DIFFER_BY
-    contacts = object_type.kind is ObjectKind.CONTACTS
-    newest: Callable[[int], list[Json]] = (
-        client.newest_contacts if contacts else client.newest_accounts
-    )
     found: dict[int, Json] = {}
     looked_through = 0
     for page in range(1, _MOST_PAGES + 1):
-        records = newest(page)
+        records = client.newest(object_type.endpoints, page)
         looked_through += len(records)
         for record in records:
             for key in match_keys(object_type, record):

@@ -21,7 +21,7 @@ from target_apollo.apollo import (
     endpoints,
 )
 from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.batch import Settling
@@ -150,9 +150,7 @@ class Updater:
         return failure
 
     def _send_one(self, one: Pending, body: Json) -> Json:
-        if self.object_type.kind is ObjectKind.CONTACTS:
-            return self.client.update_contact(one.update.apollo_id, body)
-        return self.client.update_account(one.update.apollo_id, body)
+        return self.client.update(self.object_type.endpoints, one.update.apollo_id, body)
 
     def _problem_of(self, update: Update, body: Json, answer: Json) -> Rejection | None:
         endpoint = self.object_type.update_endpoint
@@ -188,9 +186,7 @@ class Updater:
 
     def _bulk_update(self, pending: Sequence[Pending]) -> Sequence[Json]:
         attributes = [{"id": one.update.apollo_id, **one.parts.bulk} for one in pending]
-        if self.object_type.kind is ObjectKind.CONTACTS:
-            return self.client.bulk_update_contacts(attributes)
-        return self.client.bulk_update_accounts(attributes)
+        return self.client.bulk_update(self.object_type.endpoints, attributes)
 
     def _take_bulk_answer(self, one: Pending, answer: Json) -> None:
         update, endpoint = one.update, self.object_type.bulk_endpoint
@@ -218,7 +214,7 @@ class Updater:
 
     def _send_owners(self, pending: Sequence[Pending]) -> ApolloError | None:
         def send(owner_id: str, some: Sequence[Pending]) -> Sequence[Json]:
-            return self.client.update_contact_owners(_ids(some), owner_id)
+            return self.client.update_owners(self.object_type.endpoints, _ids(some), owner_id)
 
         sent = self._grouped(grouped_by(pending, lambda one: one.parts.owner), send)
         for one, answer in sent.answered:
@@ -236,7 +232,7 @@ class Updater:
 
     def _send_stages(self, pending: Sequence[Pending]) -> ApolloError | None:
         def send(stage_id: str, some: Sequence[Pending]) -> Sequence[Json]:
-            return self.client.update_contact_stages(_ids(some), stage_id)
+            return self.client.update_stages(self.object_type.endpoints, _ids(some), stage_id)
 
         sent = self._grouped(grouped_by(pending, lambda one: one.parts.stage), send)
         for one, answer in sent.answered:
@@ -257,7 +253,7 @@ class Updater:
         def send(names: tuple[str, ...], some: Sequence[Pending]) -> Sequence[Json]:
             # PATCH with label_names would replace the record's lists; this endpoint only adds. Its
             # answer names lists, not records.
-            self.client.add_to_lists(_ids(some), names, self.object_type.kind.value)
+            self.client.add_to_lists(self.object_type.endpoints, _ids(some), names)
             return [{"id": apollo_id} for apollo_id in _ids(some)]
 
         groups = grouped_by(pending, lambda one: one.parts.lists)

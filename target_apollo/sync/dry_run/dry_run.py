@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from target_apollo.apollo import Request, Sends, Transport, endpoints
+from target_apollo.apollo import Sends, Transport, endpoints, request_to
 from target_apollo.apollo.answers import Body
 from target_apollo.ledger import Ledger
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
@@ -82,5 +82,5 @@ class Rehearsal:
 
 
 def _labels(transport: Sends) -> list[Json]:
-    request = Request("GET", "/labels", endpoints.LABELS)
-    return Body(endpoints.LABELS, transport.send(request)).bare_records()
+    answer = transport.send(request_to(endpoints.LABELS))
+    return Body(endpoints.LABELS, answer).bare_records()

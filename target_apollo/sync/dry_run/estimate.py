@@ -9,9 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from target_apollo.apollo import Quota, Standing, Windows, standings_of
+from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.quota import WINDOW_SECONDS
 from target_apollo.apollo.rate_windows import WINDOWS, forecast
-from target_apollo.sync.dry_run.transport import READING, RehearsedLimits
+from target_apollo.sync.dry_run.transport import RehearsedLimits
 
 #: Where the limits are known from; the value stands in the summary.
 STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "not asked"

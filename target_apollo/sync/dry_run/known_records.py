@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Request, Sends, endpoints
+from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Sends, request_to
 from target_apollo.apollo.answers import Body
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
@@ -137,16 +137,6 @@ _MOST_PAGES = 100
 #: as many as the pages, so that it is enough for both.
 MOST_LOOKUPS = 2 * _MOST_PAGES
 
-_SEARCHES = {
-    ObjectKind.CONTACTS: (endpoints.SEARCH_CONTACTS, "q_keywords", "contact_created_at"),
-    ObjectKind.ACCOUNTS: (endpoints.SEARCH_ACCOUNTS, "q_organization_name", "account_created_at"),
-}
-
-_READS = {
-    ObjectKind.CONTACTS: endpoints.READ_CONTACT,
-    ObjectKind.ACCOUNTS: endpoints.READ_ACCOUNT,
-}
-
 
 class Lookups:
     """Fetches into `records` what Apollo has. For one thread at a time.
@@ -220,11 +210,9 @@ class Lookups:
         Raises:
             RequestRefused: There is none.
         """
-        endpoint = _READS[object_type.kind]
+        endpoint = object_type.endpoints.read
         self._sent[object_type.kind] += 1
-        answer = self._transport.send(
-            Request("GET", f"/{object_type.kind.value}/{apollo_id}", endpoint)
-        )
+        answer = self._transport.send(request_to(endpoint, record_id=apollo_id))
         record = Body(endpoint, answer).record(object_type.singular, apollo_id)
         self._records.put(object_type.kind, record, identities(object_type, record))
         return record
@@ -287,24 +275,19 @@ class Lookups:
     def _page(
         self, object_type: ObjectType, page: int, words: str = ""
     ) -> tuple[list[Json], int] | None:
-        endpoint, keyword, sort = _SEARCHES[object_type.kind]
+        of = object_type.endpoints
         # Oldest first: what others create meanwhile moves no record to another page.
         body: Json = {
             "page": page,
             "per_page": _PER_PAGE,
-            "sort_by_field": sort,
+            "sort_by_field": of.created_key,
             "sort_ascending": True,
         }
         if words:
-            body[keyword] = words
+            body[of.search_key] = words
         self._sent[object_type.kind] += 1
         try:
-            answer = Body(
-                endpoint,
-                self._transport.send(
-                    Request("POST", f"/{object_type.kind.value}/search", endpoint, body)
-                ),
-            )
+            answer = Body(of.search, self._transport.send(request_to(of.search, body)))
         except (EndpointForbidden, QuotaExhausted) as refusal:
             self._ended[object_type.kind] = str(refusal)
             return None

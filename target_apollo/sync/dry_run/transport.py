@@ -19,8 +19,8 @@ from target_apollo.apollo import (
     Sends,
     Window,
     Windows,
-    endpoints,
 )
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.simulated_apollo import Team
 
 
@@ -63,26 +63,6 @@ def _spent(window: Window, requests: int) -> Window:
         return window
     used = (window.spent or 0) + requests
     return replace(window, usage=used, left=max(0, window.limit - used))
-
-
-#: The endpoints that change nothing; a request to any other is never sent.
-READING = frozenset(
-    {
-        endpoints.PROFILE,
-        endpoints.HEALTH,
-        endpoints.USERS,
-        endpoints.CONTACT_STAGES,
-        endpoints.ACCOUNT_STAGES,
-        endpoints.LABELS,
-        endpoints.FIELDS,
-        endpoints.TYPED_CUSTOM_FIELDS,
-        endpoints.USAGE,
-        endpoints.READ_CONTACT,
-        endpoints.READ_ACCOUNT,
-        endpoints.SEARCH_CONTACTS,
-        endpoints.SEARCH_ACCOUNTS,
-    }
-)
 
 
 class RehearsedTransport:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.apollo import ENDPOINTS, Answer, Request
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.known_records import Lookups, Records
 from target_apollo.sync.dry_run.simulated_apollo import Team
-from target_apollo.sync.dry_run.transport import READING, RehearsedLimits, RehearsedTransport
+from target_apollo.sync.dry_run.transport import RehearsedLimits, RehearsedTransport
 
 
 class Apollo:
