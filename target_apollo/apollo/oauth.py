@@ -27,7 +27,7 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import Exchange, Lost, Reply
+from target_apollo.apollo.http import HttpSession, NoAnswer, Response
 from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 from target_apollo.apollo.urls import check_api_url
@@ -111,7 +111,7 @@ class TokenEndpoint:
     def _ask(self, form: Mapping[str, str]) -> Grant:
         content = urlencode({**form, **self._client}).encode()
         # A connection of its own: there is one such request in a month.
-        exchange = Exchange(
+        exchange = HttpSession(
             api_url=self.token_url,
             auth=_InTheBody(),
             timeout_seconds=self._timeout,
@@ -122,7 +122,7 @@ class TokenEndpoint:
         finally:
             exchange.close()
 
-    def _try(self, exchange: Exchange, content: bytes) -> Grant:
+    def _try(self, exchange: HttpSession, content: bytes) -> Grant:
         """Ask, again where no answer came: had the token been spent, the answer would say so."""
         reason = ""
         for tries in range(_TRIES):
@@ -130,7 +130,7 @@ class TokenEndpoint:
                 raise RunStopped(TOKEN_ENDPOINT)
             try:
                 reply = exchange.send("POST", "", params=None, content=content, content_type=_FORM)
-            except Lost as lost:
+            except NoAnswer as lost:
                 reason = lost.reason
                 continue
             if 200 <= reply.status < 300:
@@ -156,7 +156,7 @@ class _InTheBody(AuthBase):
         return r
 
 
-def _refusal(reply: Reply) -> ApolloError:
+def _refusal(reply: Response) -> ApolloError:
     if reply.status == 429:
         now = datetime.now(timezone.utc)
         sent_at = parse_http_date(reply.headers.get("Date")) or now

@@ -39,7 +39,7 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RequestRefused,
 )
-from target_apollo.apollo.http import Exchange, Lost, Reply
+from target_apollo.apollo.http import HttpSession, NoAnswer, Response
 from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
 from target_apollo.apollo.throttle import (
     Counters,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from target_apollo.apollo.http import Exchange, Reply
+    from target_apollo.apollo.http import HttpSession, Response
     from target_apollo.apollo.rate_windows import Standing
     from target_apollo.apollo.throttle import Counters, Course, Pacer, Turns
 
@@ -68,7 +68,7 @@ class PacedExchange:
     """Single requests to one API, each counted and within the quota. Thread-safe; no retries."""
 
     def __init__(
-        self, exchange: Exchange, *, turns: Turns, pacer: Pacer, counters: Counters, quota: Quota
+        self, exchange: HttpSession, *, turns: Turns, pacer: Pacer, counters: Counters, quota: Quota
     ) -> None:
         self._exchange = exchange
         self._turns = turns
@@ -84,10 +84,10 @@ class PacedExchange:
         *,
         params: Mapping[str, Any] | None,
         content: bytes | None,
-    ) -> Reply:
+    ) -> Response:
         """Send when there is a slot for it, and read the whole answer, whatever its status.
 
-        Raises `Lost`; RunStopped and QuotaExhausted where the turn does not come.
+        Raises `NoAnswer`; RunStopped and QuotaExhausted where the turn does not come.
         """
         endpoint = course.endpoint
         slot = self._turns.take(course)
@@ -95,7 +95,7 @@ class PacedExchange:
         self._counters.sent(endpoint)
         try:
             reply = self._exchange.send(method, path, params=params, content=content)
-        except Lost as lost:
+        except NoAnswer as lost:
             if lost.maybe_written:
                 self._pacer.answered(endpoint, slot, Windows())
             else:
@@ -198,7 +198,7 @@ class Transport:
         self._on_wait = on_wait
         self._backoff_base = backoff_base_seconds
         self._gates = Gates()
-        exchange = Exchange(
+        exchange = HttpSession(
             api_url=check_api_url(api_url),
             auth=auth,
             timeout_seconds=request_timeout_seconds,
@@ -287,13 +287,13 @@ class Transport:
             reply = self._exchange.send(
                 course, request.method, request.path, params=request.params, content=content
             )
-        except Lost as lost:
+        except NoAnswer as lost:
             self._after_loss(lost, course)
             return None
         if 200 <= reply.status < 300:
             return self._after_success(reply, course)
         if reply.status == 408 or reply.status >= 500:
-            self._after_loss(Lost(f"answered {reply.status}", maybe_written=True), course)
+            self._after_loss(NoAnswer(f"answered {reply.status}", maybe_written=True), course)
             return None
         refusal = read_refusal(reply.headers.get("Content-Type", ""), reply.content)
         if reply.status == 429:
@@ -314,15 +314,15 @@ class Transport:
             from_apollo=refusal.is_json,
         )
 
-    def _after_success(self, reply: Reply, course: Course) -> tuple[int, Any] | None:
+    def _after_success(self, reply: Response, course: Course) -> tuple[int, Any] | None:
         try:
             return reply.status, decode_body(reply.content)
         except ValueError:
             what = "without a body" if not reply.content.strip() else "with a body that is no JSON"
-        self._after_loss(Lost(f"answered {reply.status} {what}", maybe_written=True), course)
+        self._after_loss(NoAnswer(f"answered {reply.status} {what}", maybe_written=True), course)
         return None
 
-    def _after_loss(self, lost: Lost, course: Course) -> None:
+    def _after_loss(self, lost: NoAnswer, course: Course) -> None:
         course.maybe_written |= lost.maybe_written
         if course.failures >= self._max_retries:
             raise AnswerLost(
@@ -335,7 +335,7 @@ class Transport:
         self._counters.retried()
         self._turns.pause(course, next(course.delays))
 
-    def _after_429(self, reply: Reply, refusal: Refusal, course: Course) -> None:
+    def _after_429(self, reply: Response, refusal: Refusal, course: Course) -> None:
         said = asked_wait(reply.headers)
         if said is not None:
             # At least one backoff step, so that fractions of a second cannot become a hot loop.
@@ -351,7 +351,7 @@ class Transport:
         course.failures += 1
         self._gates.close(course.endpoint, next(course.delays))
 
-    def _after_401(self, reply: Reply, course: Course) -> None:
+    def _after_401(self, reply: Response, course: Course) -> None:
         if not isinstance(self._auth, Refreshes):
             raise CredentialsRefused(course.endpoint, setting="api_key")
         if course.refreshed or not self._auth.refresh(reply.request):
