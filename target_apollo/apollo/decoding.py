@@ -7,44 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import simplejson
 
 JSON = dict[str, Any]
-
-
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-# What the fast writer makes of NaN, infinities and nothing.
-_DOUBTFUL = (b"null", b"NaN", b"Infinity")
 
 
 def encode_body(body: JSON | None) -> bytes | None:
     """Return a request's body as JSON.
 
-    Decimals become numbers with all their digits; lone surrogates, which no UTF-8 can hold, become
-    escapes, so that the one row that has them is refused and not the run. Raises ValueError for NaN
-    and infinities and TypeError for what JSON has no form for.
+    The values of a row are texts without lone surrogates, so that there is nothing in them that
+    JSON or UTF-8 has no form for.
     """
-    if body is None:
-        return None
-    return _encode_plain(body) or _encode_exactly(body)
-
-
-def _encode_plain(body: JSON) -> bytes | None:
-    """Write a body of texts and usual numbers, as most are; None where the exact way must decide.
-
-    The fast writer turns NaN into null without a word. A body that may have had one, or has one of
-    these words in its text, is written the exact way.
-    """
-    try:
-        content = _ENCODER.encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return None
-    return None if any(word in content for word in _DOUBTFUL) else content
-
-
-def _encode_exactly(body: JSON) -> bytes:
-    text: str = simplejson.dumps(body, use_decimal=True, allow_nan=False, separators=(",", ":"))
-    return text.encode("ascii")
+    return None if body is None else msgspec.json.encode(body)
 
 
 def decode_body(content: bytes) -> Any:
