@@ -30,10 +30,10 @@ from target_apollo.apollo.errors import (
 from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
-from target_apollo.apollo.rate_windows import Standing, standings_of
+from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
-from target_apollo.apollo.transport import Answer, Request, Sends, Transport, request_to
+from target_apollo.apollo.transport import Answer, Request, Transport, TransportProtocol, request_to
 from target_apollo.apollo.urls import check_api_url
 
 __all__ = [
@@ -67,21 +67,21 @@ __all__ = [
     "Request",
     "RequestRefused",
     "RunStopped",
-    "Sends",
     "Stage",
-    "Standing",
     "TokenEndpoint",
     "TokenFile",
     "Transport",
+    "TransportProtocol",
     "User",
     "Wait",
     "WaitReason",
     "Window",
+    "WindowState",
     "Windows",
     "access_to",
     "check_api_url",
     "endpoints_of",
     "parse_retry_after",
     "request_to",
-    "standings_of",
+    "window_states_of",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from target_apollo.apollo.transport import Answer
 
 
-class Body:
+class CheckedBody:
     """The body of one endpoint's answer, read by the names the endpoint promises.
 
     Every method raises AnswerLost, with a reason that starts with "not confirmed", where the body
@@ -109,7 +109,7 @@ _PICKLISTS = {"picklist", "multipicklist", "multi_select"}
 Options = dict[str, str]
 
 
-def read_custom_fields(answer: Body) -> list[CustomField]:
+def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
     """Read the answer of GET /fields?source=custom; picklists are still without options."""
     return [
         CustomField(
@@ -129,7 +129,7 @@ def has_picklist(fields: Sequence[CustomField]) -> bool:
     return any(field.type in _PICKLISTS for field in fields)
 
 
-def read_picklist_options(answer: Body) -> dict[str, Options]:
+def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
     """Read the answer of GET /typed_custom_fields: field id -> option name -> option id."""
     return {
         _bare(field): {

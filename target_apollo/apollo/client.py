@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import (
-    Body,
+    CheckedBody,
     has_picklist,
     read_custom_fields,
     read_picklist_options,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from target_apollo.apollo.decoding import JSON
     from target_apollo.apollo.endpoints import ObjectEndpoints
     from target_apollo.apollo.quota import Windows
-    from target_apollo.apollo.transport import Sends
+    from target_apollo.apollo.transport import TransportProtocol
 
 
 _NO_ROUTE = 405
@@ -53,7 +53,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class ApolloClient:
     """The endpoints that syncing needs. Thread-safe, as its transport is."""
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: TransportProtocol) -> None:
         self._transport = transport
         self._lock = threading.Lock()
         #: By object, which of its two update endpoints Apollo takes, once that is known.
@@ -266,9 +266,9 @@ class ApolloClient:
         *,
         params: Mapping[str, Any] | None = None,
         record_id: str = "",
-    ) -> Body:
+    ) -> CheckedBody:
         request = request_to(endpoint, body, params=params, record_id=record_id)
-        return Body(endpoint, self._transport.send(request))
+        return CheckedBody(endpoint, self._transport.send(request))
 
     def _record(
         self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON | None = None

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
-from target_apollo.apollo import MAX_BULK, Standing, endpoints
+from target_apollo.apollo import MAX_BULK, WindowState, endpoints
 from target_apollo.apollo.rate_windows import schedule
 from target_apollo.model.objects import ObjectType
 from target_apollo.sync.update_plan import Parts
@@ -25,15 +25,15 @@ class Reckoner:
     """Sums what was reckoned in a run; for one thread.
 
     Args:
-        standings: Tells how the windows of an endpoint stand, shortest first.
+        states: Tells how the windows of an endpoint stand, shortest first.
         logger: Gets a line where a round does not fit what is left of the minute; None in a dry
             run, which does not wait.
     """
 
     def __init__(
-        self, standings: Callable[[str], Sequence[Standing]], logger: logging.Logger | None
+        self, states: Callable[[str], Sequence[WindowState]], logger: logging.Logger | None
     ) -> None:
-        self._standings = standings
+        self._states = states
         self._logger = logger
         self._requests: Counter[str] = Counter()
 
@@ -52,7 +52,7 @@ class Reckoner:
     def _say(self, endpoint: str, count: int) -> None:
         if self._logger is None:
             return
-        found = schedule(count, self._standings(endpoint))
+        found = schedule(count, self._states(endpoint))
         if found.fits[0] or not math.isfinite(found.seconds):
             return
         done_at = datetime.now(timezone.utc) + timedelta(seconds=found.seconds)

@@ -79,7 +79,7 @@ class Run:
         #: What the run came to; empty until it has ended.
         self.summary: Mapping[str, Any] = {}
         self.reckoner = Reckoner(
-            self.transport.standings, None if settings.dry_run else self.logger
+            self.transport.window_states, None if settings.dry_run else self.logger
         )
         quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)

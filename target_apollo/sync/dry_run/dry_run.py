@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from target_apollo.apollo import Sends, Transport, endpoints, request_to
-from target_apollo.apollo.answers import Body
+from target_apollo.apollo import Transport, TransportProtocol, endpoints, request_to
+from target_apollo.apollo.answers import CheckedBody
 from target_apollo.ledger import Ledger
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.sync.dry_run.estimate import Terms, outlook
@@ -81,6 +81,6 @@ class Rehearsal:
         self.team.trust(ObjectKind(f"{singular}s"), apollo_ids)
 
 
-def _labels(transport: Sends) -> list[Json]:
+def _labels(transport: TransportProtocol) -> list[Json]:
     answer = transport.send(request_to(endpoints.LABELS))
-    return Body(endpoints.LABELS, answer).bare_records()
+    return CheckedBody(endpoints.LABELS, answer).bare_records()

@@ -26,8 +26,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Sends, request_to
-from target_apollo.apollo.answers import Body
+from target_apollo.apollo import EndpointForbidden, QuotaExhausted, TransportProtocol, request_to
+from target_apollo.apollo.answers import CheckedBody
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.match import match_keys
@@ -145,7 +145,7 @@ class Lookups:
         not_looked_up: Records of which nobody asked whether they exist, by object.
     """
 
-    def __init__(self, transport: Sends, records: Records) -> None:
+    def __init__(self, transport: TransportProtocol, records: Records) -> None:
         self._transport = transport
         self._records = records
         self._pages: dict[ObjectKind, int] = {}
@@ -213,7 +213,7 @@ class Lookups:
         endpoint = object_type.endpoints.read
         self._sent[object_type.kind] += 1
         answer = self._transport.send(request_to(endpoint, record_id=apollo_id))
-        record = Body(endpoint, answer).record(object_type.singular, apollo_id)
+        record = CheckedBody(endpoint, answer).record(object_type.singular, apollo_id)
         self._records.put(object_type.kind, record, identities(object_type, record))
         return record
 
@@ -287,7 +287,7 @@ class Lookups:
             body[of.search_key] = words
         self._sent[object_type.kind] += 1
         try:
-            answer = Body(of.search, self._transport.send(request_to(of.search, body)))
+            answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
         except (EndpointForbidden, QuotaExhausted) as refusal:
             self._ended[object_type.kind] = str(refusal)
             return None

@@ -16,7 +16,7 @@ from target_apollo.apollo import (
     ApolloError,
     Quota,
     Request,
-    Sends,
+    TransportProtocol,
     Window,
     Windows,
 )
@@ -31,7 +31,7 @@ class RehearsedLimits:
         quota: As a run would have learned it from the answers to its requests.
     """
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: TransportProtocol) -> None:
         self._client = ApolloClient(transport)
         self._lock = threading.Lock()
         self._said: Mapping[str, Windows] | None = None
@@ -68,7 +68,7 @@ def _spent(window: Window, requests: int) -> Window:
 class RehearsedTransport:
     """Stands in for `api.Transport` in front of the client. Thread-safe."""
 
-    def __init__(self, transport: Sends, team: Team, limits: RehearsedLimits) -> None:
+    def __init__(self, transport: TransportProtocol, team: Team, limits: RehearsedLimits) -> None:
         self._transport = transport
         self._team = team
         self._limits = limits
