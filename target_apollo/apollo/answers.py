@@ -1,13 +1,11 @@
-"""Answers checked against what their endpoint promises.
+"""Success bodies, checked against what their endpoint promises, and the custom fields in them.
 
 A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
 success.
 
-Custom fields, read off the two endpoints that describe them.
-
-GET /fields has all fields, with ids that carry the modality in front ("contact.<hex>"); a write
-with such an id is accepted and dropped, so they leave here bare. Only the older GET
-/typed_custom_fields has the options of picklists.
+Custom fields come from two endpoints. GET /fields has all of them, with ids that carry the modality
+in front ("contact.<hex>"); a write with such an id is accepted and dropped, so that they leave here
+bare. Only the older GET /typed_custom_fields has the options of picklists.
 """
 
 from __future__ import annotations

@@ -34,17 +34,12 @@ if TYPE_CHECKING:
     from target_apollo.apollo.quota import Windows
     from target_apollo.apollo.transport import TransportProtocol
 
-
-_NO_ROUTE = 405
-
-_NO_ROUTE_OR_RECORD = 404
-
 MAX_BULK: Final = 100  # records or ids in one request; bulk_create refuses more with 422
 
 _PER_PAGE = 100
-
 _MOST_PAGES = 500  # Apollo shows no more pages than this of anything
-
+_NO_ROUTE = 405
+_NO_ROUTE_OR_RECORD = 404
 _NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

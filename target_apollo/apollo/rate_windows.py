@@ -26,16 +26,14 @@ counts only where no window is full.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from target_apollo.apollo.quota import Window, Windows
-
 
 # Behind the latest end of a window, so that two clocks need not agree to the millisecond.
 _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS = 0.01, 1.0

@@ -23,15 +23,16 @@ from target_apollo.apollo.quota import SECONDS
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit, WindowState
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from target_apollo.apollo.quota import Windows
 
-
 # How long a thread looks away while it waits for others' answers; a stop is seen that late.
 _LOOK_EVERY_SECONDS = 0.1
+# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
+LONGEST = timedelta(days=7).total_seconds()
+_PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
 
 
 class Pacer:
@@ -132,7 +133,11 @@ class Wait:
 
 
 class Gates:
-    """One gate per endpoint, shared by all threads of a transport."""
+    """One gate per endpoint, shared by all threads of a transport.
+
+    A 429 closes the gate of its endpoint for every thread, so that parallel requests wait for the
+    same moment instead of each running into a 429 of its own.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -158,14 +163,6 @@ class Gates:
                 return False
             self._announced[endpoint] = moment
             return True
-
-
-# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
-LONGEST = timedelta(days=7).total_seconds()
-
-_PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
-
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:

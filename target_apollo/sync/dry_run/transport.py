@@ -66,7 +66,7 @@ def _spent(window: Window, requests: int) -> Window:
 
 
 class RehearsedTransport:
-    """Stands in for `api.Transport` in front of the client. Thread-safe."""
+    """Stands in for `apollo.Transport` in front of the client. Thread-safe."""
 
     def __init__(self, transport: TransportProtocol, team: Team, limits: RehearsedLimits) -> None:
         self._transport = transport
@@ -93,7 +93,7 @@ class RehearsedTransport:
         """The answer to a request, Apollo's own to one that reads.
 
         Raises:
-            ApolloError: As `api.Transport.send`.
+            ApolloError: As `apollo.Transport.send`.
             NotImplementedError: A writing request that nothing here answers; it was not sent.
         """
         with self._lock:
