@@ -1,0 +1,201 @@
+"""What a request of the API goes through: credentials, rate windows, form, faults, the endpoint.
+
+The order is Apollo's as far as it shows: 401 and 403 carry no rate headers, so they come before the
+windows; everything after them is counted, whatever comes of it.
+
+Who asks, and may they: API keys with their endpoints, access tokens with their scopes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+
+import msgspec
+
+from target_apollo.sandbox import errors, rate_windows, validation
+from target_apollo.sandbox.call import Call, Endpoint
+from target_apollo.sandbox.endpoints import ENDPOINTS
+from target_apollo.sandbox.faults import (
+    GARBAGE,
+    HTML_PAGE,
+    Fault,
+    FaultKind,
+    first_records,
+    without_records,
+)
+from target_apollo.sandbox.http import Answer, Request, answered, html, refused
+from target_apollo.sandbox.oauth import EVERYTHING
+from target_apollo.sandbox.options import RetryAfter
+from target_apollo.sandbox.records import timestamp
+from target_apollo.sandbox.state import Sandbox
+
+
+def admit(sandbox: Sandbox, request: Request, entry: str, scope: str) -> None:
+    """Raise Refusal: 401 without valid credentials, 403 where they do not reach this endpoint."""
+    bearer = _bearer(request)
+    if bearer:
+        held = sandbox.oauth.scopes(bearer, request.at)
+        if held is None:
+            raise errors.invalid_token()
+        if EVERYTHING not in held and scope not in held:
+            raise errors.token_not_allowed(entry)
+        return
+    # A key in the URL, which old clients sent, opens nothing.
+    key = request.headers.get("x-api-key", "")
+    keys = sandbox.options.api_keys
+    if key not in keys:
+        raise errors.invalid_key()
+    allowed = keys[key]
+    if allowed is not None and entry not in allowed:
+        raise errors.key_not_allowed(entry)
+
+
+def is_known(sandbox: Sandbox, request: Request) -> bool:
+    """Say whether the credentials are good, whatever they may do."""
+    bearer = _bearer(request)
+    if bearer:
+        return sandbox.oauth.scopes(bearer, request.at) is not None
+    return request.headers.get("x-api-key", "") in sandbox.options.api_keys
+
+
+def _bearer(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
+    """The answer of an endpoint of the table to a request."""
+    try:
+        admit(sandbox, request, endpoint.entry, endpoint.scope)
+    except errors.Refusal as refusal:
+        return refused(refusal)
+    schedule = sandbox.options.schedule()
+    counted = sandbox.windows_of(endpoint.entry)
+    exhausted = counted.take(schedule, request.at)
+    limits = rate_windows.headers(counted.usage(schedule, request.at))
+    if exhausted is not None:
+        return refused(
+            errors.too_many_calls(endpoint.controller, exhausted.limit, exhausted.window),
+            [*limits, *_retry_after(sandbox.options.retry_after, request, exhausted)],
+        )
+    fault: Fault | None = None
+    try:
+        call = _call(sandbox, endpoint, request)
+        fault = sandbox.faults.strikes(endpoint.label)
+        early = None if fault is None else before_write(sandbox, fault)
+        if early is not None:
+            return early
+        if fault is not None:
+            call.body = first_records(call.body, fault)
+        answer = _write(call, fault, limits)
+    except errors.Refusal as refusal:
+        answer = refused(refusal, limits)
+    return answer if fault is None else after_write(sandbox, fault, answer)
+
+
+def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Call:
+    options = sandbox.options
+    body = _body(endpoint.label, request, strict=options.strict)
+    query = request.parameters()
+    if options.strict:
+        known = sandbox.store.workspace.fields
+        validation.check(endpoint.label, body, query, known, options)
+    return Call(
+        endpoint=endpoint,
+        store=sandbox.store,
+        options=options,
+        chance=sandbox.chance,
+        windows=sandbox.windows,
+        endpoints=ENDPOINTS,
+        user_id=sandbox.store.admin_id,
+        record_id=request.record_id,
+        query=query,
+        body=body,
+        now=request.at,
+        stamp=timestamp(request.at),
+    )
+
+
+def _write(call: Call, fault: Fault | None, limits: list[tuple[str, str]]) -> Answer:
+    # Encoded under the lock, since answers share lists and dicts with the store.
+    with call.store.lock:
+        try:
+            value = call.endpoint.answer(call)
+        finally:
+            # A refused bulk request may have written its first records.
+            call.store.commit()
+        if fault is not None and fault.kind is FaultKind.RECORDS_LEFT_OUT:
+            value = without_records(value, fault.records or 1)
+        return answered(value, limits)
+
+
+def _body(label: str, request: Request, *, strict: bool) -> dict[str, Any]:
+    if not request.body:
+        return {}
+    try:
+        body = _decode(request.body)
+    except msgspec.DecodeError:
+        raise errors.Refusal(
+            400, {"error": "There was a problem in the JSON you submitted."}
+        ) from None
+    is_object = isinstance(body, dict)
+    if strict:
+        content_type = request.headers.get("content-type", "")
+        validation.check_body_type(label, content_type, is_object=is_object)
+    return body if is_object else {}
+
+
+def _retry_after(
+    form: RetryAfter, request: Request, exhausted: rate_windows.Exhausted
+) -> list[tuple[str, str]]:
+    if form is RetryAfter.MISSING:
+        return []
+    if form is RetryAfter.SECONDS:
+        return [("retry-after", str(exhausted.retry_after))]
+    # The date has whole seconds: one more keeps it behind the window's end.
+    return [("retry-after", formatdate(request.at + exhausted.retry_after + 1, usegmt=True))]
+
+
+def before_write(sandbox: Sandbox, fault: Fault) -> Answer | None:
+    """The answer of a fault that lets nothing be written; None for the other kinds."""
+    if fault.kind is FaultKind.RESET_BEFORE_WRITE:
+        return Answer(0, b"", fault=fault)
+    if fault.kind is FaultKind.HTML_PAGE:
+        return replace(html(fault.status, HTML_PAGE.format(status=fault.status)), fault=fault)
+    if fault.kind is FaultKind.RATE_LIMITED:
+        headers = [] if fault.retry_after is None else [("retry-after", str(fault.retry_after))]
+        body = fault.body or {"message": "The maximum number of api calls allowed is reached."}
+        return replace(refused(errors.Refusal(429, body), headers), fault=fault)
+    if fault.kind is FaultKind.ERROR_BEFORE_WRITE:
+        return replace(_error(sandbox, fault), fault=fault)
+    return None
+
+
+def after_write(sandbox: Sandbox, fault: Fault, answer: Answer) -> Answer:
+    """What becomes of the answer when the fault strikes after the write."""
+    if fault.kind is FaultKind.ERROR_AFTER_WRITE:
+        answer = _error(sandbox, fault)
+    elif fault.kind is FaultKind.GARBAGE_BODY:
+        answer = replace(answer, status=200, body=GARBAGE)
+    elif fault.kind is FaultKind.EMPTY_BODY:
+        answer = replace(answer, status=200, body=b"")
+    return replace(answer, fault=fault)
+
+
+def _error(sandbox: Sandbox, fault: Fault) -> Answer:
+    if fault.body is not None:
+        return refused(errors.Refusal(fault.status, fault.body))
+    if fault.status >= 500 and sandbox.options.server_error_html:
+        return html(fault.status, HTML_PAGE.format(status=fault.status))
+    if fault.status == 401:
+        return refused(errors.invalid_key())
+    if fault.status == 403:
+        return refused(errors.key_not_allowed(fault.endpoint))
+    if fault.status == 404:
+        return refused(errors.not_found())
+    return refused(errors.Refusal(fault.status, {"error": "An error occurred. Please try again."}))

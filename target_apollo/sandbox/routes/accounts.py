@@ -1,0 +1,369 @@
+"""The endpoints of accounts, one and many.
+
+How sent fields become an account's own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from target_apollo.sandbox import matching, records, validation
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.errors import Refusal, not_allowed, not_found, unprocessable
+from target_apollo.sandbox.options import (
+    AlikeInBatch,
+    BulkAnswers,
+    BulkFailure,
+    PutAccounts,
+    SandboxOptions,
+)
+from target_apollo.sandbox.records import (
+    CREATED_ACCOUNT,
+    DOCUMENTED_ACCOUNT,
+    FOUND_ACCOUNT,
+    SHOWN_ACCOUNT,
+    Account,
+    account_object,
+    picked,
+)
+from target_apollo.sandbox.routes.contacts import clears, set_labels
+from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.validation import (
+    ACCOUNT_SCALARS,
+    account_to_update,
+    check_ids,
+    envelope,
+    ids_of,
+    names_in,
+    page_of,
+    text_of,
+)
+
+_ADDRESS = ("raw_address", "street_address", "city", "state", "country", "postal_code")
+
+
+def write(store: Store, options: SandboxOptions, account: Account, sent: Mapping[str, Any]) -> None:
+    """Write the sent fields into the account; raises Refusal for a 422.
+
+    ``sent`` holds only fields that the endpoint takes.
+    """
+    own = account.own
+    for name, value in sent.items():
+        empty = value is None or value == ""
+        if empty and not clears(value, options):
+            continue
+        if name == "domain":
+            own["domain"] = None if empty else records.bare_domain(str(value))
+        elif name == "phone":
+            _write_phone(own, None if empty else str(value))
+        elif name == "raw_address":
+            _write_address(own, None if empty else str(value))
+        elif name == "phone_status_cd" and not empty:
+            own["phone_status"] = str(value)
+        elif name == "merged_crm_ids" and isinstance(value, list):
+            account.hidden = {**(account.hidden or {}), name: [str(part) for part in value]}
+        elif name in ACCOUNT_SCALARS:
+            if not empty:
+                own[name] = str(value)
+            elif name not in ("owner_id", "account_stage_id"):
+                own.pop(name, None)
+    if "typed_custom_fields" in sent:
+        records.written(
+            own, sent["typed_custom_fields"], store.workspace.fields, "account", options
+        )
+
+
+def _write_phone(own: dict[str, Any], raw: str | None) -> None:
+    # The key sanitized_phone is in an answer only when there is a number.
+    sanitized = None if raw is None else records.sanitized_phone(raw)
+    own["phone"] = raw
+    if sanitized is None:
+        own.pop("sanitized_phone", None)
+    else:
+        own["sanitized_phone"] = sanitized
+
+
+def _write_address(own: dict[str, Any], raw: str | None) -> None:
+    # The address keys are in an answer only when there is an address.
+    for key in _ADDRESS:
+        own.pop(key, None)
+    if raw is not None:
+        own.update(
+            {
+                "raw_address": raw,
+                "street_address": raw.partition(",")[0].strip(),
+                **records.place(raw),
+                "postal_code": None,
+            }
+        )
+
+
+_NO_ARRAY = 'Please provide an array of account attributes in the "accounts" parameter.'
+
+_NAMELESS = "Please specify at least a name or domain."
+
+_BAD_SEARCH = (
+    "Your search parameters are entered incorrectly. Did you try to edit the URL directly?"
+)
+
+SORT_FIELDS = {
+    "account_last_activity_date": "created_at",
+    "account_created_at": "created_at",
+    "account_updated_at": "",
+}
+
+
+def create(call: Call) -> Any:
+    """POST /accounts: always a new account, however alike."""
+    sent = _taken(call.body, validation.CREATE_ACCOUNT)
+    if not sent.get("name") and not sent.get("domain"):
+        raise unprocessable(_NAMELESS)
+    check_ids(call, sent)
+    account = _new_account(call)
+    write(call.store, call.options, account, sent)
+    call.store.insert_account(account)
+    return {"account": account_object(account)}
+
+
+def update(call: Call) -> Any:
+    """PATCH /accounts/{id}, and PUT where the options let it in."""
+    if call.endpoint.method == "PUT":
+        if call.options.put_accounts is PutAccounts.NOT_FOUND:
+            raise not_found()
+        if call.options.put_accounts is PutAccounts.NOT_ALLOWED:
+            raise not_allowed()
+    account = account_to_update(call, call.record_id)
+    sent = _taken(call.body, validation.UPDATE_ACCOUNT)
+    check_ids(call, sent)
+    if sent:
+        _overwrite(call, account, sent)
+    return {"account": account_object(account), "labels": []}
+
+
+def show(call: Call) -> Any:
+    """GET /accounts/{id}."""
+    account = call.store.account_by_id.get(call.record_id)
+    if account is None:
+        raise unprocessable("Parameters misconfigured. id is not a valid ID")
+    return {
+        "account": {
+            **account_object(account, SHOWN_ACCOUNT),
+            "num_contacts": call.store.contacts_per_account()[call.record_id],
+        }
+    }
+
+
+def search(call: Call) -> Any:
+    """POST /accounts/search: a part of the name; there is no filter for the domain."""
+    page, size = page_of(call)
+    part = str(call.body.get("q_organization_name") or "").strip().lower()
+    stages = names_in(call.body.get("account_stage_ids"))
+    labels = set(names_in(call.body.get("account_label_ids")))
+    if not call.store.workspace.account_stage_ids.issuperset(stages):
+        raise unprocessable(_BAD_SEARCH)
+    sort = str(call.body.get("sort_by_field") or "account_updated_at")
+    if sort not in SORT_FIELDS:
+        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
+    hits = [
+        account
+        for account in call.store.account_by_id.values()
+        if account.found_from <= call.now
+        and (not part or part in str(account.own.get("name") or "").lower())
+        and (not stages or account.own["account_stage_id"] in stages)
+        and (not labels or labels.intersection(account.own.get("label_ids", ())))
+    ]
+    key = SORT_FIELDS[sort]
+    hits.sort(
+        key=lambda account: (
+            account.own[key] if key else account.updated_at,
+            account.own["id"],
+        ),
+        reverse=call.body.get("sort_ascending") is not True,
+    )
+    counts = call.store.contacts_per_account()
+    shown = [
+        {**account_object(account, FOUND_ACCOUNT), "num_contacts": counts[account.own["id"]]}
+        for account in hits[(page - 1) * size : page * size]
+    ]
+    return envelope("accounts", shown, page, size, len(hits))
+
+
+def bulk_create(call: Call) -> Any:
+    """POST /accounts/bulk_create: at most 100; what exists comes back as it is."""
+    store, options = call.store, call.options
+    items = call.body.get("accounts")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise unprocessable(_NO_ARRAY)
+    if len(items) > 100:
+        raise unprocessable("Please limit your array to 100 accounts or fewer.")
+    dedupe = call.body.get("run_dedupe") is True
+    items, refusal = _writable(call, items)
+    created: dict[str, Account] = {}
+    existing: dict[str, Account] = {}
+    for item in items:
+        account = _new_account(call)
+        write(store, options, account, _taken(item, validation.BULK_CREATE_ACCOUNT))
+        match = store.account_index.first(
+            matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
+        )
+        if match is not None:
+            match_id = match.own["id"]
+            if match_id not in created:
+                existing[match_id] = match
+                continue
+            if options.alike_in_batch is AlikeInBatch.SECOND_DROPPED:
+                continue
+            if options.alike_in_batch is AlikeInBatch.SECOND_EXISTING:
+                existing[match_id] = match
+                continue
+        store.insert_account(account)
+        created[account.own["id"]] = account
+    if refusal is not None:
+        raise refusal
+    names = names_in(call.body.get("append_label_names"))
+    if names:
+        label_ids = [
+            store.workspace.label(call.stamp, "accounts", name, call.user_id)["id"]
+            for name in names
+        ]
+        touched = {**existing, **created} if options.labels_touch_existing else created
+        for account in touched.values():
+            set_labels(store, account.own, [*account.own.get("label_ids", ()), *label_ids])
+            store.changed_account(account, store.keys_of_account(account))
+    return {
+        "created_accounts": _answers(call, list(created.values())),
+        "existing_accounts": _answers(call, list(existing.values())),
+    }
+
+
+def _writable(
+    call: Call, items: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], Refusal | None]:
+    for place, item in enumerate(items):
+        try:
+            if not item.get("name") and not item.get("domain"):
+                raise unprocessable(_NAMELESS)
+            check_ids(call, item)
+            custom = item.get("typed_custom_fields")
+            if custom is not None and not isinstance(custom, dict):
+                raise unprocessable("There is something wrong with your request.")
+        except Refusal as refusal:
+            if call.options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
+                raise
+            return items[:place], refusal
+    return items, None
+
+
+def _answers(call: Call, accounts: list[Account]) -> list[dict[str, Any]]:
+    answers = [
+        {**account_object(account, CREATED_ACCOUNT), "updated_at": account.updated_at}
+        for account in accounts
+    ]
+    if call.options.shuffle_answers:
+        call.chance.shuffle(answers)
+    if call.options.bulk_answers is BulkAnswers.DOCUMENTED:
+        return [picked(answer, DOCUMENTED_ACCOUNT) for answer in answers]
+    return answers
+
+
+def bulk_update(call: Call) -> Any:
+    """POST /accounts/bulk_update: name, owner and stage, and custom fields per account."""
+    body, options = call.body, call.options
+    asynchronous = body.get("async") is True
+    same: dict[str, Any] = {}
+    if isinstance(body.get("account_attributes"), list):
+        if asynchronous:
+            raise unprocessable("Async processing is not permitted.")
+        items = body["account_attributes"]
+    elif isinstance(body.get("account_ids"), list):
+        # Custom fields can be written only per account.
+        same = _taken(body, validation.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
+        items = [{**same, "id": account_id} for account_id in body["account_ids"]]
+    else:
+        raise unprocessable("Please provide either account_ids or account_attributes")
+    if len(items) > options.bulk_update_limit:
+        raise unprocessable("Please limit your array to fewer than 1000.")
+    plans: list[tuple[Account, dict[str, Any]]] = []
+    refusal: Refusal | None = None
+    for item in items:
+        item = item if isinstance(item, dict) else {}
+        sent = _taken(item, validation.BULK_UPDATE_ACCOUNT - {"id"})
+        try:
+            account = account_to_update(call, item.get("id"))
+            check_ids(call, sent)
+            custom = sent.get("typed_custom_fields")
+            if custom is not None and not isinstance(custom, dict):
+                raise unprocessable("There is something wrong with your request.")
+        except Refusal as error:
+            if options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
+                raise
+            refusal = error
+            break
+        plans.append((account, sent))
+    for account, sent in plans:
+        _overwrite(call, account, sent)
+    if refusal is not None:
+        raise refusal
+    accounts = list({account.own["id"]: account for account, _ in plans}.values())
+    if asynchronous:
+        return {
+            "entity_progress_job": {
+                "id": call.store.new_id(),
+                "job_type": "account_bulk_update",
+                "status": "pending",
+                "entity_ids": [account.own["id"] for account in accounts],
+                "created_at": call.stamp,
+                "updated_at": call.stamp,
+            }
+        }
+    answers = [
+        {"id": account.own["id"], "account_stage_id": account.own["account_stage_id"]}
+        for account in accounts
+    ]
+    if options.shuffle_answers:
+        call.chance.shuffle(answers)
+    return {"accounts": answers}
+
+
+def update_owners(call: Call) -> Any:
+    """POST /accounts/update_owners: one owner for many, ids in the body or the query."""
+    account_ids = ids_of(call, "account_ids")
+    owner_id = text_of(call, "owner_id")
+    check_ids(call, {"owner_id": owner_id})
+    accounts = [account_to_update(call, account_id) for account_id in account_ids]
+    for account in accounts:
+        _overwrite(call, account, {"owner_id": owner_id})
+    return {
+        "accounts": [
+            {"id": account.own["id"], "owner_id": owner_id, "crm_owner_id": None}
+            for account in accounts
+        ]
+    }
+
+
+def _taken(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name in names}
+
+
+def _new_account(call: Call) -> Account:
+    store = call.store
+    return Account(
+        {
+            "id": store.new_id(),
+            "team_id": store.team_id,
+            "account_stage_id": store.account_stages[0]["id"],
+            "creator_id": call.user_id,
+            "owner_id": call.user_id,
+            "created_at": call.stamp,
+        },
+        call.stamp,
+        found_from=call.now + call.options.search_lag_seconds,
+    )
+
+
+def _overwrite(call: Call, account: Account, sent: dict[str, Any]) -> None:
+    keys = call.store.keys_of_account(account)
+    write(call.store, call.options, account, sent)
+    account.updated_at = call.stamp
+    call.store.changed_account(account, keys)
