@@ -83,9 +83,7 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row) for row in request.rows]
-    if object_type.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(items, owner_id=request.owner_id, whole=request.whole)
-    return client.create_accounts(items, whole=request.whole)
+    return client.create(object_type.endpoints, items, owner_id=request.owner_id)
 
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
@@ -93,7 +91,7 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
     answer = matched.answer
     if answer is None or object_type.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
         return matched
-    whole = client.contact(str(answer["id"]))
+    whole = client.read(object_type.endpoints, str(answer["id"]))
     if matched.row.match_key in match_keys(object_type, whole):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched
@@ -151,25 +149,18 @@ class RecordCreator:
     own_records: OwnRecordCheck
     cache: RecordCache
 
-    def create(self, batch: Batch, rows: Sequence[Row], *, meets_again: bool) -> Steps[FollowUp]:
+    def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; those that need nothing more get their outcome.
 
         Pauses while requests are under way. After a failure the other requests' rows have been
         taken care of.
-
-        Args:
-            meets_again: Whether a row may be compared with a record that the same batch has
-                created.
         """
-        requests = [
-            self._asking_for_little(request, meets_again=meets_again)
-            for request in create_requests(
-                self.object_type,
-                rows,
-                self.run.settings.batch_size,
-                spare_existing=self.mode is Mode.INSERT,
-            )
-        ]
+        requests = create_requests(
+            self.object_type,
+            rows,
+            self.run.settings.batch_size,
+            spare_existing=self.mode is Mode.INSERT,
+        )
         self.run.request_counter.plan_requests({self.object_type.create_endpoint: len(requests)})
         client, follow_up = self.run.client, FollowUp()
         sends = [partial(create, client, self.object_type, request) for request in requests]
@@ -185,13 +176,6 @@ class RecordCreator:
                 else:
                     self._take_result(batch, request, result, follow_up)
         return follow_up
-
-    def _asking_for_little(self, request: CreateRequest, *, meets_again: bool) -> CreateRequest:
-        """The request, for less than the whole records where nothing is written to them again."""
-        whole = meets_again or any(
-            left_to_write(self.object_type, request, row) for row in request.rows
-        )
-        return replace(request, whole=whole)
 
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
@@ -237,8 +221,7 @@ class RecordCreator:
     ) -> list[PlannedUpdate]:
         """What bulk_create did not carry of a record that it made; the row is done if nothing."""
         self.run.limits.created += 1
-        # For a request that needed no whole records that was asked already.
-        behind = left_to_write(self.object_type, request, row) if request.whole else NOTHING
+        behind = left_to_write(self.object_type, request, row)
         refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:

@@ -21,7 +21,7 @@ from decimal import Decimal
 from target_apollo.apollo import AnswerLost, ApolloClient, ApolloError, RequestRefused
 from target_apollo.config.settings import OnDelete
 from target_apollo.ledger import Link
-from target_apollo.model.objects import ObjectKind, ObjectType
+from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.rows import Values
 from target_apollo.sync.directory import Directory
@@ -154,7 +154,7 @@ class DeletionTarget:
         """
         if on_delete.list_name:
             return cls({}, (on_delete.list_name,))
-        name = f"{object_type.singular}_stage"
+        name = object_type.stage_name
         try:
             stage_id = directory.resolve(name, on_delete.stage or "")
         except RecordError as problem:
@@ -259,10 +259,11 @@ def _move(
         if target.lists:
             return _put_on_lists(client, object_type, target.lists, ids)
         (field, stage_id) = next(iter(target.values.items()))
-        if object_type.kind is ObjectKind.CONTACTS:
-            answers = client.update_contact_stages(ids, stage_id or "")
+        of = object_type.endpoints
+        if of.update_stages is not None:
+            answers = client.update_stages(of, ids, stage_id or "")
         else:
-            answers = client.bulk_update_accounts([{"id": one, field: stage_id} for one in ids])
+            answers = client.bulk_update(of, [{"id": one, field: stage_id} for one in ids])
     except RequestRefused as refusal:
         if not consequence_of(refusal, ids[0]).is_about_rows:
             raise
@@ -291,7 +292,7 @@ def _put_on_lists(
     may be a lost answer as well; reading the records tells.
     """
     try:
-        client.add_to_lists(ids, names, object_type.kind.value)
+        client.add_to_lists(object_type.endpoints, ids, names)
     except AnswerLost:
         if any(_may_be_there(client, object_type, one) for one in ids):
             raise
@@ -301,7 +302,7 @@ def _put_on_lists(
 
 def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str) -> bool:
     try:
-        (client.contact if object_type.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
+        client.read(object_type.endpoints, apollo_id)
     except RequestRefused as refusal:
         return not consequence_of(refusal, apollo_id).record_is_gone
     except ApolloError:

@@ -141,8 +141,7 @@ class RecordComparer:
                 and self._may_be_own(histories.get(record.row.number, NO_HISTORY))
             )
         ]
-        contacts = self.object_type.kind is ObjectKind.CONTACTS
-        ask = self.run.client.contact if contacts else self.run.client.account
+        ask = partial(self.run.client.read, self.object_type.endpoints)
         answers = self.run.pool.run([partial(ask, record.apollo_id) for record in to_read])
         read = dict(zip([record.row.number for record in to_read], answers, strict=True))
         return [read.get(record.row.number, record.answer) for record in matched]

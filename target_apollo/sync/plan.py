@@ -139,15 +139,10 @@ def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One bulk_create request: at most 100 rows that share its request-wide owner.
-
-    Attributes:
-        whole: Whether all of the created records is wanted, because they are written to again.
-    """
+    """One bulk_create request: at most 100 rows that share its request-wide owner."""
 
     rows: tuple[Row, ...]
     owner_id: str | None = None
-    whole: bool = True
 
 
 def create_requests(

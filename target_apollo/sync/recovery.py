@@ -8,13 +8,13 @@ Apollo has created since then are looked through for the hash.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from target_apollo.apollo import ApolloClient
 from target_apollo.ledger import match_hash
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Mode
 from target_apollo.model.values import moment
 from target_apollo.sync.match import match_keys
@@ -55,14 +55,10 @@ def find_interrupted_creates(
     if not numbers:
         return {}
     since = min(sent_at) - CLOCKS_DIFFER_BY
-    contacts = object_type.kind is ObjectKind.CONTACTS
-    newest: Callable[[int], list[Json]] = (
-        client.newest_contacts if contacts else client.newest_accounts
-    )
     found: dict[int, Json] = {}
     looked_through = 0
     for page in range(1, _MOST_PAGES + 1):
-        records = newest(page)
+        records = client.newest(object_type.endpoints, page)
         looked_through += len(records)
         for record in records:
             for key in match_keys(object_type, record):

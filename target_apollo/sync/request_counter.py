@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
-from target_apollo.apollo import Standing
+from target_apollo.apollo import WindowState
 from target_apollo.apollo.rate_windows import schedule
 
 
@@ -16,15 +16,15 @@ class RequestCounter:
     """Sums the requests that the rounds of a run plan; for one thread.
 
     Args:
-        standings: Tells how the windows of an endpoint stand, shortest first.
+        states: Tells how the windows of an endpoint stand, shortest first.
         logger: Gets a line where a round does not fit what is left of the minute; None in a dry
             run, which does not wait.
     """
 
     def __init__(
-        self, standings: Callable[[str], Sequence[Standing]], logger: logging.Logger | None
+        self, states: Callable[[str], Sequence[WindowState]], logger: logging.Logger | None
     ) -> None:
-        self._standings = standings
+        self._states = states
         self._logger = logger
         self._requests: Counter[str] = Counter()
 
@@ -43,7 +43,7 @@ class RequestCounter:
     def _announce_wait(self, endpoint: str, count: int) -> None:
         if self._logger is None:
             return
-        planned = schedule(count, self._standings(endpoint))
+        planned = schedule(count, self._states(endpoint))
         if planned.fits[0] or not math.isfinite(planned.seconds):
             return
         done_at = datetime.now(timezone.utc) + timedelta(seconds=planned.seconds)

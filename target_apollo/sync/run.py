@@ -83,7 +83,7 @@ class SyncRun:
         #: What the run came to; empty until it has ended.
         self.summary: Mapping[str, Any] = {}
         self.request_counter = RequestCounter(
-            self.transport.standings, None if settings.dry_run else self.logger
+            self.transport.window_states, None if settings.dry_run else self.logger
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)

@@ -68,8 +68,6 @@ class StreamSync:
         self._rounds = UpdateRounds(run, object_type, stream, own, self._cache)
         #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
         self._rows: Mapping[int, Row] = {}
-        #: Whether a row may be compared with a record that the same batch has created.
-        self._meets_again = False
 
     # --- what is asked for with the first batch, since it takes requests or the ledger
 
@@ -205,9 +203,7 @@ class StreamSync:
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         self._cache.clear()
         self._rows = {row.number: row for row in rows}
-        in_order = waves(self.object_type, rows)
-        self._meets_again = len(in_order) > 1
-        for wave in in_order:
+        for wave in waves(self.object_type, rows):
             yield from self._write_wave(batch, wave)
 
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
@@ -360,9 +356,7 @@ class StreamSync:
                 allowed = self.run.limits.creates_allowed(len(left))
             except RunError as reached:
                 return updates, reached
-            after = yield from self._creator.create(
-                batch, left[:allowed], meets_again=self._meets_again
-            )
+            after = yield from self._creator.create(batch, left[:allowed])
             updates += after.updates
             failure = self._compare(batch, after.existing, updates) or after.failure
             if failure is not None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from target_apollo.apollo import MAX_BULK, ApolloClient, RequestRefused, endpoints
 from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.refusals import custom_field_rejection
 from target_apollo.sync.update_plan import (
@@ -166,9 +166,7 @@ def _send_single(
     client: ApolloClient, object_type: ObjectType, ids: list[str], bodies: list[Json]
 ) -> Sequence[Json]:
     ((apollo_id, body),) = zip(ids, bodies, strict=True)
-    if object_type.kind is ObjectKind.CONTACTS:
-        return [client.update_contact(apollo_id, body)]
-    return [client.update_account(apollo_id, body)]
+    return [client.update(object_type.endpoints, apollo_id, body)]
 
 
 def _send_bulk(
@@ -177,21 +175,19 @@ def _send_bulk(
     attributes: list[Json] = [
         {"id": apollo_id, **body} for apollo_id, body in zip(ids, bodies, strict=True)
     ]
-    if object_type.kind is ObjectKind.CONTACTS:
-        return client.bulk_update_contacts(attributes)
-    return client.bulk_update_accounts(attributes)
+    return client.bulk_update(object_type.endpoints, attributes)
 
 
 def _send_stage(
-    client: ApolloClient, _: ObjectType, ids: list[str], stage_ids: list[str]
+    client: ApolloClient, object_type: ObjectType, ids: list[str], stage_ids: list[str]
 ) -> Sequence[Json]:
-    return client.update_contact_stages(ids, stage_ids[0])
+    return client.update_stages(object_type.endpoints, ids, stage_ids[0])
 
 
 def _send_owner(
-    client: ApolloClient, _: ObjectType, ids: list[str], owner_ids: list[str]
+    client: ApolloClient, object_type: ObjectType, ids: list[str], owner_ids: list[str]
 ) -> Sequence[Json]:
-    return client.update_contact_owners(ids, owner_ids[0])
+    return client.update_owners(object_type.endpoints, ids, owner_ids[0])
 
 
 def _send_lists(
@@ -199,7 +195,7 @@ def _send_lists(
 ) -> Sequence[Json]:
     # PATCH with label_names would replace the record's lists; this endpoint only adds. Its answer
     # names lists, not records.
-    client.add_to_lists(ids, names[0], object_type.kind.value)
+    client.add_to_lists(object_type.endpoints, ids, names[0])
     return [{"id": apollo_id} for apollo_id in ids]
 
 

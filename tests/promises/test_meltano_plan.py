@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from target_apollo.apollo.endpoints import READING
 from target_apollo.demo.meltano import Project
 from target_apollo.demo.sandbox import RunningSandbox
-from target_apollo.sync.dry_run.transport import READING
 from tests.promises.test_meltano_run import (  # noqa: F401 - fixtures
     Sync,
     folder,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from target_apollo.apollo import ApolloClient
+from target_apollo.apollo import ApolloClient, ObjectEndpoints
 from target_apollo.ledger import Ledger, match_hash, source_key
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json
 from target_apollo.model.outcomes import Outcome
@@ -35,7 +35,7 @@ class NewestRecords:
         self.pages = pages
         self.asked = 0
 
-    def newest_contacts(self, page: int) -> list[Json]:
+    def newest(self, _: ObjectEndpoints, page: int) -> list[Json]:
         self.asked += 1
         return self.pages[page - 1] if page <= len(self.pages) else []
 

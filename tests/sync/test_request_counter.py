@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from target_apollo.apollo import Standing
+from target_apollo.apollo import WindowState
 from target_apollo.sync.request_counter import RequestCounter
 
-MINUTE = Standing(seconds=60.6, allowed=200, used=150, ends_in=20.0)
-HOUR = Standing(seconds=3601.0, allowed=400, used=150, ends_in=3000.0)
+MINUTE = WindowState(seconds=60.6, allowed=200, used=150, ends_in=20.0)
+HOUR = WindowState(seconds=3601.0, allowed=400, used=150, ends_in=3000.0)
 
 
-def lines(standings: Sequence[Standing], count: int, caplog: pytest.LogCaptureFixture) -> list[str]:
+def lines(states: Sequence[WindowState], count: int, caplog: pytest.LogCaptureFixture) -> list[str]:
     caplog.set_level(logging.INFO)
-    counter = RequestCounter(lambda endpoint: standings, logging.getLogger("request-counter-test"))
+    counter = RequestCounter(lambda endpoint: states, logging.getLogger("request-counter-test"))
     counter.plan_requests({"PATCH /contacts/{id}": count})
     return [record.getMessage() for record in caplog.records]
 
@@ -39,7 +39,7 @@ def test_a_round_that_must_wait_is_announced_with_its_end(caplog: pytest.LogCapt
 def test_an_endpoint_of_which_nothing_is_known_needs_no_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    unknown = Standing(seconds=60.6, allowed=float("inf"))
+    unknown = WindowState(seconds=60.6, allowed=float("inf"))
     assert lines([unknown, unknown], 10_000, caplog) == []
 
 

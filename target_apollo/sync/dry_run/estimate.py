@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from target_apollo.apollo import Quota, Standing, Windows, standings_of
+from target_apollo.apollo import Quota, Windows, WindowState, window_states_of
+from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.quota import WINDOW_SECONDS
 from target_apollo.apollo.rate_windows import WINDOWS, forecast
-from target_apollo.sync.dry_run.transport import READING, DryRunLimits
+from target_apollo.sync.dry_run.transport import DryRunLimits
 
 #: Where the limits are known from; the value stands in the summary.
 STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "not asked"
@@ -40,13 +41,13 @@ def estimate(
         quota: What the answers to look-ups said.
     """
     said, source = _limits(requests, limits, quota)
-    standings: dict[str, tuple[Standing, ...]] = {
-        endpoint: standings_of(windows, WINDOW_SECONDS, terms.quota_share)
+    states: dict[str, tuple[WindowState, ...]] = {
+        endpoint: window_states_of(windows, WINDOW_SECONDS, terms.quota_share)
         for endpoint, windows in said.items()
     }
     found = forecast(
         requests,
-        standings,
+        states,
         max_wait_seconds=terms.max_wait_seconds,
         seconds_per_request=terms.seconds_per_request,
         parallel_requests=terms.parallel_requests,

@@ -18,8 +18,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Request, Sends, endpoints
-from target_apollo.apollo.answers import Body
+from target_apollo.apollo import (
+    EndpointForbidden,
+    QuotaExhausted,
+    TransportProtocol,
+    endpoints,
+    request_to,
+)
+from target_apollo.apollo.answers import CheckedBody
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.match import match_keys
@@ -138,16 +144,6 @@ _MOST_PAGES = 100
 #: as many as the pages, so that it is enough for both.
 MOST_LOOKUPS = 2 * _MOST_PAGES
 
-_SEARCHES = {
-    ObjectKind.CONTACTS: (endpoints.SEARCH_CONTACTS, "q_keywords", "contact_created_at"),
-    ObjectKind.ACCOUNTS: (endpoints.SEARCH_ACCOUNTS, "q_organization_name", "account_created_at"),
-}
-
-_READS = {
-    ObjectKind.CONTACTS: endpoints.READ_CONTACT,
-    ObjectKind.ACCOUNTS: endpoints.READ_ACCOUNT,
-}
-
 
 class RecordLookups:
     """Fetches into `records` what Apollo has. For one thread at a time.
@@ -156,7 +152,7 @@ class RecordLookups:
         not_looked_up: Records of which nobody asked whether they exist, by object.
     """
 
-    def __init__(self, transport: Sends, records: KnownRecords) -> None:
+    def __init__(self, transport: TransportProtocol, records: KnownRecords) -> None:
         self._transport = transport
         self._records = records
         self._pages: dict[ObjectKind, int] = {}
@@ -221,19 +217,17 @@ class RecordLookups:
         Raises:
             RequestRefused: There is none.
         """
-        endpoint = _READS[object_type.kind]
+        endpoint = object_type.endpoints.read
         self._sent[object_type.kind] += 1
-        answer = self._transport.send(
-            Request("GET", f"/{object_type.kind.value}/{apollo_id}", endpoint)
-        )
-        record = Body(endpoint, answer).record(object_type.singular, apollo_id)
+        answer = self._transport.send(request_to(endpoint, record_id=apollo_id))
+        record = CheckedBody(endpoint, answer).record(object_type.singular, apollo_id)
         self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
         return record
 
     def labels(self) -> list[Json]:
         """The lists of the team: GET /labels."""
-        request = Request("GET", "/labels", endpoints.LABELS)
-        return Body(endpoints.LABELS, self._transport.send(request)).bare_records()
+        answer = self._transport.send(request_to(endpoints.LABELS))
+        return CheckedBody(endpoints.LABELS, answer).bare_records()
 
     def _is_known(self, object_type: ObjectType, record: Json) -> bool:
         return self._records.first(object_type.kind, dedupe_keys(object_type, record)) is not None
@@ -293,24 +287,19 @@ class RecordLookups:
     def _page(
         self, object_type: ObjectType, page: int, words: str = ""
     ) -> tuple[list[Json], int] | None:
-        endpoint, keyword, sort = _SEARCHES[object_type.kind]
+        of = object_type.endpoints
         # Oldest first: what others create meanwhile moves no record to another page.
         body: Json = {
             "page": page,
             "per_page": _PER_PAGE,
-            "sort_by_field": sort,
+            "sort_by_field": of.created_key,
             "sort_ascending": True,
         }
         if words:
-            body[keyword] = words
+            body[of.search_key] = words
         self._sent[object_type.kind] += 1
         try:
-            answer = Body(
-                endpoint,
-                self._transport.send(
-                    Request("POST", f"/{object_type.kind.value}/search", endpoint, body)
-                ),
-            )
+            answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
         except (EndpointForbidden, QuotaExhausted) as refusal:
             self._ended[object_type.kind] = str(refusal)
             return None

@@ -7,8 +7,9 @@ which starts with eight times ``d``. Later requests find what earlier ones made 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from target_apollo.apollo import Request, RequestRefused, endpoints
@@ -141,20 +142,25 @@ class SimulatedApollo:
         self._trusted: dict[ObjectKind, frozenset[str]] = {}
         #: Domains of rows that belong to several accounts, with their Apollo ids.
         self.several_accounts: dict[str, list[str]] = {}
-        self._answers: Mapping[str, Callable[[Request], Any]] = {
-            endpoints.CREATE_CONTACTS: lambda request: self._create(CONTACT, request),
-            endpoints.CREATE_ACCOUNTS: lambda request: self._create(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT: lambda request: self._update(CONTACT, request),
-            endpoints.PUT_ACCOUNT: lambda request: self._update(ACCOUNT, request),
-            endpoints.PATCH_ACCOUNT: lambda request: self._update(ACCOUNT, request),
-            endpoints.BULK_UPDATE_CONTACTS: lambda request: self._bulk_update(CONTACT, request),
-            endpoints.BULK_UPDATE_ACCOUNTS: lambda request: self._bulk_update(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT_OWNERS: lambda request: self._assign(CONTACT, request),
-            endpoints.UPDATE_ACCOUNT_OWNERS: lambda request: self._assign(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT_STAGES: lambda request: self._assign(CONTACT, request),
+        self._answers: dict[str, Callable[[Request], Any]] = {
             endpoints.ADD_TO_LISTS: self._add_to_lists,
             endpoints.LABELS: lambda _: self._labels,
         }
+        for object_type in OBJECTS.values():
+            self._answers |= self._answers_of(object_type)
+
+    def _answers_of(self, object_type: ObjectType) -> dict[str, Callable[[Request], Any]]:
+        of = object_type.endpoints
+        answers: dict[str | None, Callable[[Request], Any]] = {
+            of.create: partial(self._create, object_type),
+            of.read: partial(self._read, object_type),
+            of.update: partial(self._update, object_type),
+            of.update_instead: partial(self._update, object_type),
+            of.bulk_update: partial(self._bulk_update, object_type),
+            of.update_owners: partial(self._assign, object_type),
+            of.update_stages: partial(self._assign, object_type),
+        }
+        return {endpoint: answer for endpoint, answer in answers.items() if endpoint is not None}
 
     def answer(self, request: Request) -> Any | None:
         """The body of Apollo's answer; None where the request is one that Apollo must answer.
@@ -163,13 +169,8 @@ class SimulatedApollo:
             RequestRefused: As Apollo would refuse it, for a record that does not exist.
         """
         with self._lock:
-            if request.endpoint in self._answers:
-                return self._answers[request.endpoint](request)
-            if request.endpoint in (endpoints.READ_CONTACT, endpoints.READ_ACCOUNT):
-                kind = ObjectKind(request.path.split("/")[1])
-                record = self._records.get(kind, _id_in(request))
-                return None if record is None else {OBJECTS[kind].singular: record}
-            return None
+            answer = self._answers.get(request.endpoint)
+            return None if answer is None else answer(request)
 
     def trust(self, kind: ObjectKind, apollo_ids: frozenset[str]) -> None:
         """Takes the records with these ids for existing, in place of those of an earlier call."""
@@ -220,13 +221,17 @@ class SimulatedApollo:
                 if len(ids) > 1:
                     self.several_accounts[domain] = ids
 
+    def _read(self, object_type: ObjectType, request: Request) -> Json | None:
+        record = self._records.get(object_type.kind, _id_in(request))
+        return None if record is None else {object_type.singular: record}
+
     def _update(self, object_type: ObjectType, request: Request) -> Json:
         before = self._record(object_type, _id_in(request), request.endpoint)
         after = changed_record(object_type, before, request.body or {}, _now(), bulk=False)
         return {object_type.singular: self._put(object_type, after)}
 
     def _bulk_update(self, object_type: ObjectType, request: Request) -> Json:
-        items = _items((request.body or {})[f"{object_type.singular}_attributes"])
+        items = _items((request.body or {})[object_type.endpoints.attributes_key])
         # All or nothing: a record that is gone refuses the whole request before it changes one.
         befores = [self._record(object_type, str(item["id"]), request.endpoint) for item in items]
         afters = [
@@ -239,7 +244,7 @@ class SimulatedApollo:
 
     def _assign(self, object_type: ObjectType, request: Request) -> Json:
         body = dict(request.body or {})
-        ids = [str(apollo_id) for apollo_id in _listed(body.pop(f"{object_type.singular}_ids"))]
+        ids = [str(apollo_id) for apollo_id in _listed(body.pop(object_type.endpoints.ids_key))]
         befores = [self._record(object_type, apollo_id, request.endpoint) for apollo_id in ids]
         # Owner and stage are named in the answer as they are here.
         afters = [self._put(object_type, {**before, **body}) for before in befores]

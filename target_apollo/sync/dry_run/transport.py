@@ -13,11 +13,11 @@ from target_apollo.apollo import (
     ApolloError,
     Quota,
     Request,
-    Sends,
+    TransportProtocol,
     Window,
     Windows,
-    endpoints,
 )
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 
@@ -28,7 +28,7 @@ class DryRunLimits:
         quota: As a run would have learned it from the answers to its requests.
     """
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: TransportProtocol) -> None:
         self._client = ApolloClient(transport)
         self._lock = threading.Lock()
         self._said: Mapping[str, Windows] | None = None
@@ -62,30 +62,12 @@ def _spent(window: Window, requests: int) -> Window:
     return replace(window, usage=used, left=max(0, window.limit - used))
 
 
-#: The endpoints that change nothing; a request to any other is never sent.
-READING = frozenset(
-    {
-        endpoints.PROFILE,
-        endpoints.HEALTH,
-        endpoints.USERS,
-        endpoints.CONTACT_STAGES,
-        endpoints.ACCOUNT_STAGES,
-        endpoints.LABELS,
-        endpoints.FIELDS,
-        endpoints.TYPED_CUSTOM_FIELDS,
-        endpoints.USAGE,
-        endpoints.READ_CONTACT,
-        endpoints.READ_ACCOUNT,
-        endpoints.SEARCH_CONTACTS,
-        endpoints.SEARCH_ACCOUNTS,
-    }
-)
-
-
 class DryRunTransport:
     """Stands in for `apollo.Transport` in front of the client. Thread-safe."""
 
-    def __init__(self, transport: Sends, simulated: SimulatedApollo, limits: DryRunLimits) -> None:
+    def __init__(
+        self, transport: TransportProtocol, simulated: SimulatedApollo, limits: DryRunLimits
+    ) -> None:
         self._transport = transport
         self._simulated = simulated
         self._limits = limits

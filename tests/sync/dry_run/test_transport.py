@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.apollo import ENDPOINTS, Answer, Request
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
-from target_apollo.sync.dry_run.transport import READING, DryRunLimits, DryRunTransport
+from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
 
 
 class Apollo:
