@@ -10,10 +10,9 @@ from types import TracebackType
 from sqlalchemy import Connection, Engine
 
 from target_apollo.ledger import queries
-from target_apollo.ledger import queries as link_rows
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.links import Intent, Link, LinkOutcome
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.queries import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
@@ -37,8 +36,6 @@ class Ledger:
         self._locks = Locks(engine)
         self._run_starts: dict[str, datetime] = {}
         self._connections: dict[str, list[str]] = {}
-        #: By connection, object and stream, then by run: creates that were noted, and are no links.
-        self._creations: dict[tuple[str, str, str], dict[str, list[Intent]]] = {}
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -120,7 +117,7 @@ class Ledger:
     ) -> dict[str, Link]:
         """Look source keys up; those without a link are left out."""
         with self._reading("Reading") as database:
-            return link_rows.find_links(database, connection, object, stream, keys)
+            return queries.find_links(database, connection, object, stream, keys)
 
     def links_of_stream(
         self,
@@ -130,7 +127,7 @@ class Ledger:
     ) -> Iterator[Link]:
         """Give all links of a stream; nothing may be written until the last was taken."""
         with self._reading("Reading") as database:
-            yield from link_rows.stream_links(database, connection, object, stream)
+            yield from queries.stream_links(database, connection, object, stream)
 
     def links_by_apollo_id(
         self,
@@ -140,7 +137,7 @@ class Ledger:
     ) -> dict[str, list[Link]]:
         """Find the links, of any stream, to Apollo records; more than one where rows share one."""
         with self._reading("Reading") as database:
-            return link_rows.find_links_by_apollo_id(database, connection, object, apollo_ids)
+            return queries.find_links_by_apollo_id(database, connection, object, apollo_ids)
 
     def synced_at(
         self, stream: str, keys: Collection[str], *, connection: str | None = None
@@ -156,9 +153,9 @@ class Ledger:
                 known = [connection]
             else:
                 if stream not in self._connections:
-                    self._connections[stream] = link_rows.connections_of(database, stream)
+                    self._connections[stream] = queries.connections_of(database, stream)
                 known = self._connections[stream]
-            return link_rows.find_synced_at(database, stream, keys, known)
+            return queries.find_synced_at(database, stream, keys, known)
 
     def record_intents(
         self,
@@ -170,34 +167,7 @@ class Ledger:
     ) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
         with self._changing(connection, stream) as database:
-            link_rows.save_intents(database, connection, object, stream, run_id, intents)
-
-    def record_creations(
-        self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
-        run_id: str,
-        intents: Sequence[Intent],
-    ) -> None:
-        """Note before their requests go out that keys without a link are about to get one.
-
-        Most of them have an outcome a moment later, so they cost the ledger one row together. What
-        is left of it becomes pending links with the stream's next outcomes, or, after a run that
-        was killed, with the next lock of the stream. Raises ``LockLost`` too.
-        """
-        with self._changing(connection, stream) as database:
-            queries.save(database, connection, object, stream, run_id, intents)
-        noted = self._creations.setdefault((connection, object, stream), {})
-        noted[run_id] = [*noted.get(run_id, ()), *intents]
-
-    def creations_left(self, connection: str, stream: str) -> list[tuple[str, str, list[Intent]]]:
-        """Give the creates of a stream that are no links yet: object, run id and intents."""
-        with self._reading("Reading") as database:
-            return [
-                (row.object, row.run_id, queries.intents_of(row))
-                for row in queries.left_behind(database, connection, stream)
-            ]
+            queries.save_intents(database, connection, object, stream, run_id, intents)
 
     def record_outcomes(
         self,
@@ -210,15 +180,7 @@ class Ledger:
         """Write what became of a flush's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(connection, stream) as database:
-            # What was rejected may be in Apollo all the same: its link goes on saying under which
-            # e-mail or domain.
-            error = LinkStatus.ERROR
-            place = (connection, object, stream)
-            if noted := self._creations.get(place):
-                there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
-                queries.settle(database, *place, noted, there)
-            link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
-        self._creations.pop(place, None)
+            queries.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
 
     def drop_links(
         self,
@@ -228,7 +190,7 @@ class Ledger:
     ) -> int:
         """Forget the links, of any stream, to Apollo records that are gone; give their number."""
         with self._writing("Writing") as database:
-            return link_rows.delete_links(database, connection, object, apollo_ids)
+            return queries.delete_links(database, connection, object, apollo_ids)
 
     def begin_run(
         self,
@@ -275,7 +237,6 @@ class Ledger:
 
         with self._writing("Writing") as database:
             self._locks.acquire(database, connection, stream, run_id)
-            queries.take_over(database, connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
         self._locks.hold(lock)
         return lock

@@ -9,12 +9,6 @@ way costs several times what SQLite needs to find or write a row.
 
 The statements for the table ``apollo_links`` that run for thousands of rows.
 
-The table ``apollo_creations``: creates that are under way, all of a flush in one row.
-
-A row of the warehouse that is new to the ledger gets its link when Apollo has answered. Until then
-it is enough that the next run can tell what was sent: to write a link that says so, and to write
-it again a moment later, would double what a new row costs the ledger.
-
 The ledger's links in pages, each a transaction of its own: a slow loader holds none open.
 """
 
@@ -28,7 +22,6 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     Connection,
     Dialect,
@@ -46,7 +39,7 @@ from sqlalchemy import (
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.links import CONFIRMED, DELETED, Intent, Link, LinkOutcome, LinkStatus
-from target_apollo.ledger.tables import UtcTime, apollo_creations, apollo_links, apollo_runs
+from target_apollo.ledger.tables import UtcTime, apollo_links, apollo_runs
 
 
 @dataclass(frozen=True)
@@ -330,8 +323,6 @@ _INTENT_COLUMNS = [
 
 INTENT = ManyRows(_INTENT_COLUMNS, _intent)
 
-NEW_INTENT = ManyRows(_INTENT_COLUMNS, lambda dialect: _insert(dialect).on_conflict_do_nothing())
-
 CONFIRMED_OUTCOME = ManyRows(
     [
         "stream",
@@ -462,19 +453,6 @@ def save_intents(
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
     INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
-
-
-def save_new_intents(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    intents: Sequence[Intent],
-) -> None:
-    """Add pending links for keys that have none; those that have got one since keep it."""
-    rows = _intent_rows(database, connection, object_, stream, run_id, intents)
-    NEW_INTENT.execute(database, rows)
 
 
 def _intent_rows(
@@ -617,80 +595,6 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
     ]
 
 
-_creations = apollo_creations.c
-
-_PLACE = (
-    _creations.connection == bindparam("connection"),
-    _creations.object == bindparam("object"),
-    _creations.stream == bindparam("stream"),
-)
-# Made once: SQLAlchemy takes longer to put a statement together than to run it.
-_LATEST = select(func.max(_creations.number)).where(*_PLACE)
-
-_NOTE = insert(apollo_creations)
-
-_FORGET = delete(apollo_creations).where(*_PLACE)
-
-_DECODER = msgspec.json.Decoder(list[tuple[str, str | None]])
-
-
-def save(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    run_id: str,
-    intents: Sequence[Intent],
-) -> None:
-    """Note creates of source keys that have no link, in one row."""
-    place = {"connection": connection, "object": object_, "stream": stream}
-    number = (database.scalar(_LATEST, place) or 0) + 1
-    noted = {"intents": _spelled(intents), "changed_at": datetime.now(timezone.utc)}
-    database.execute(_NOTE, {**place, "run_id": run_id, "number": number, **noted})
-
-
-def settle(
-    database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
-    noted: Mapping[str, Sequence[Intent]],
-    settled: Collection[str],
-) -> None:
-    """Forget the creates of a stream; those whose source keys are not settled become pending links.
-
-    To be called before outcomes are written, which may follow on a pending link. ``noted`` are the
-    creates by their run.
-    """
-    for run_id, intents in noted.items():
-        left = [intent for intent in intents if intent.source_key not in settled]
-        save_new_intents(database, connection, object_, stream, run_id, left)
-    place = {"connection": connection, "object": object_, "stream": stream}
-    database.execute(_FORGET, place)
-
-
-def take_over(database: Connection, connection: str, stream: str) -> None:
-    """Make pending links of what a run left behind that was killed."""
-    for row in left_behind(database, connection, stream):
-        noted = {row.run_id: intents_of(row)}
-        settle(database, row.connection, row.object, row.stream, noted, ())
-
-
-def left_behind(database: Connection, connection: str, stream: str) -> Sequence[Any]:
-    """Give the rows of creates under way: each has object, run_id and, by `intents_of`, intents."""
-    place = (_creations.connection == connection, _creations.stream == stream)
-    return database.execute(select(apollo_creations).where(*place)).all()
-
-
-def intents_of(row: Any) -> list[Intent]:
-    """Give the creates that a row of the table notes."""
-    return [Intent(key, None, found_under) for key, found_under in _DECODER.decode(row.intents)]
-
-
-def _spelled(intents: Sequence[Intent]) -> str:
-    return msgspec.json.encode([(one.source_key, one.match_hash) for one in intents]).decode()
-
-
 #: Links in memory at a time.
 PAGE = 5_000
 
@@ -730,16 +634,3 @@ def read_links(address: Address, database: Connection, since: datetime | None) -
         if len(rows) < PAGE:
             return
         page = wanted.where(tuple_(*_KEY) > tuple(rows[-1][: len(_KEY)]))
-
-
-def read_creations(address: Address, database: Connection, since: datetime | None) -> Sequence[Any]:
-    """Give the rows of creates that are no links yet: under way, or left by a killed run.
-
-    Raises:
-        LedgerError: The ledger can't be read.
-    """
-    wanted = select(apollo_creations)
-    if since is not None:
-        wanted = wanted.where(apollo_creations.c.changed_at >= since)
-    with address.errors_as_sentences("Reading"), database.begin():
-        return database.execute(wanted).all()

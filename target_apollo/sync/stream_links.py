@@ -142,22 +142,16 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
-        creations: list[Intent] = []
         by_run: dict[str, dict[str, Intent]] = {}
         for row in rows:
             history = histories[row.number]
             key = history.source_key
             found_under = match_hash(row.match_key) if row.match_key else None
-            if row.apollo_id is None and history.is_new:
-                creations.append(Intent(key, None, found_under))
-                continue
             # Cut off again, the row is still one that its first run may have created.
             run_id = history.sent_by or self._run_id
             by_run.setdefault(run_id, {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
             )
-        if creations:
-            self._ledger.record_creations(*self._place, self._run_id, creations)
         for run_id, intents in by_run.items():
             self._ledger.record_intents(*self._place, run_id, list(intents.values()))
 

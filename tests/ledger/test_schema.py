@@ -28,7 +28,7 @@ def version_0(run_sql: Sql) -> None:
 
 
 def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(3,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
 
 
 @pytest.mark.usefixtures("version_0")
@@ -42,7 +42,37 @@ def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sq
         assert ledger.links(TEAM, "contact", "contacts", ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(3,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
+
+
+@pytest.fixture
+def version_3(run_sql: Sql, version_0: None) -> None:
+    """A ledger with the creates under way that a killed run left; key 1 has got a link since."""
+    run_sql("CREATE TABLE apollo_ledger_version (version INTEGER PRIMARY KEY)")
+    run_sql("INSERT INTO apollo_ledger_version (version) VALUES (3)")
+    run_sql(
+        "CREATE TABLE apollo_creations (stream TEXT, connection TEXT, object TEXT, run_id TEXT, "
+        "number INTEGER, intents TEXT NOT NULL, changed_at TIMESTAMP NOT NULL, "
+        "PRIMARY KEY (stream, connection, object, run_id, number))"
+    )
+    for number, intents in enumerate(('[["1", null], ["2", "sha256:22"]]', '[["3", null]]')):
+        run_sql(
+            "INSERT INTO apollo_creations VALUES "
+            f"('contacts', '{TEAM}', 'contact', 'killed', {number}, '{intents}', "
+            "'2026-11-01 12:00:00')"
+        )
+
+
+@pytest.mark.usefixtures("version_3")
+def test_creates_that_a_killed_run_left_become_pending_links(ledger_url: str, run_sql: Sql) -> None:
+    with Ledger.open(ledger_url) as ledger:
+        found = ledger.links(TEAM, "contact", "contacts", ["1", "2", "3"])
+    assert {key: link.status for key, link in found.items()} == {
+        "1": LinkStatus.CREATED, "2": LinkStatus.PENDING, "3": LinkStatus.PENDING,
+    }  # fmt: skip
+    assert (found["2"].run_id, found["2"].match_hash) == ("killed", "sha256:22")
+    with pytest.raises(Exception, match="apollo_creations"):
+        run_sql("SELECT * FROM apollo_creations")
 
 
 @pytest.mark.usefixtures("ledger")
@@ -73,6 +103,6 @@ def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
 ) -> None:
     run_sql("UPDATE apollo_ledger_version SET version = 7")
     for opening in (Ledger.open, Ledger.open_existing):
-        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 3"):
+        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 4"):
             opening(ledger_url)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]

@@ -33,8 +33,7 @@ def test_each_link_is_a_record_with_its_outcome(ledger: Ledger, load: Load) -> N
         LinkOutcome("4", LinkStatus.EXISTING, apollo_id="d" * 24),
         LinkOutcome("5", LinkStatus.ERROR, error="unknown_name"),
     )
-    ledger.record_intents(TEAM, "contact", "crm-contacts", "run-1", [Intent("6")])
-    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("7")])
+    ledger.record_intents(TEAM, "contact", "crm-contacts", "run-1", [Intent("6"), Intent("7")])
 
     results = load(Loaded()).results
 
@@ -71,7 +70,7 @@ def test_the_second_run_gives_what_changed_since(ledger: Ledger, load: Load, run
 def test_a_create_under_way_is_pending_until_it_is_told_how_it_ended(
     ledger: Ledger, load: Load
 ) -> None:
-    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("1"), Intent("2")])
+    ledger.record_intents(TEAM, "contact", "crm-contacts", "run-1", [Intent("1"), Intent("2")])
     loaded = load(Loaded())
     assert {key: one["outcome"] for key, one in loaded.results.items()} == {
         "1": "pending", "2": "pending",

@@ -98,12 +98,8 @@ class LedgerOverlay:
     # --- what is written beside the run's ledger
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
-        """As in `Ledger`; what a killed run left is taken over beside its ledger."""
-        lock = self._own.lock(connection, stream, run_id)
-        if self._below is not None:
-            for singular, left_by, intents in self._below.creations_left(connection, stream):
-                self._own.record_intents(connection, singular, stream, left_by, intents)
-        return lock
+        """As in `Ledger`, beside it."""
+        return self._own.lock(connection, stream, run_id)
 
     def record_intents(
         self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
@@ -114,12 +110,6 @@ class LedgerOverlay:
         moved = [one.apollo_id for one in intents if one.source_key not in self._asked]
         if any(moved):
             self._trust(singular, moved)
-
-    def record_creations(
-        self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
-    ) -> None:
-        """As in `Ledger`, beside it."""
-        self._own.record_creations(connection, singular, stream, run_id, intents)
 
     def record_outcomes(
         self,

@@ -7,12 +7,11 @@ from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, LinkStatus
 TEAM = "5f5e100c0d4ae7000181a2b3"
 ID_1 = "6095a710bd01d100a506d4ae"
 FOUND_UNDER = "sha256:" + "0" * 64
-Sql = Callable[[str], list[tuple[object, ...]]]
 
 
 def announce(ledger: Ledger, *keys: str, run: str = "run-1") -> None:
     intents = [Intent(key, None, FOUND_UNDER) for key in keys]
-    ledger.record_creations(TEAM, "contact", "contacts", run, intents)
+    ledger.record_intents(TEAM, "contact", "contacts", run, intents)
 
 
 def settle(ledger: Ledger, *keys: str, run: str = "run-1") -> None:
@@ -25,22 +24,19 @@ def statuses(ledger: Ledger, *keys: str) -> dict[str, LinkStatus]:
     return {key: link.status for key, link in found.items()}
 
 
-def test_creates_under_way_are_no_links(ledger: Ledger) -> None:
+def test_creates_under_way_are_pending_links(ledger: Ledger) -> None:
     announce(ledger, "1", "2")
-    assert statuses(ledger, "1", "2") == {}
+    assert statuses(ledger, "1", "2") == dict.fromkeys(("1", "2"), LinkStatus.PENDING)
 
 
-def test_creates_of_which_all_have_an_outcome_leave_nothing_behind(
-    ledger: Ledger, run_sql: Sql
-) -> None:
+def test_creates_that_have_an_outcome_are_pending_no_more(ledger: Ledger) -> None:
     announce(ledger, "1")
     announce(ledger, "2")
     settle(ledger, "1", "2")
     assert statuses(ledger, "1", "2") == dict.fromkeys(("1", "2"), LinkStatus.CREATED)
-    assert run_sql("SELECT * FROM apollo_creations") == []
 
 
-def test_a_create_without_an_outcome_is_a_pending_link_after_those_of_others(
+def test_a_create_without_an_outcome_stays_pending_after_those_of_others(
     ledger: Ledger,
 ) -> None:
     announce(ledger, "1", "2")
@@ -56,9 +52,7 @@ def test_a_rejected_create_keeps_what_it_may_be_found_under(ledger: Ledger) -> N
     assert (link.status, link.match_hash) == (LinkStatus.ERROR, FOUND_UNDER)
 
 
-def test_what_a_killed_run_left_is_pending_for_the_next_that_locks_the_stream(
-    opened: Callable[[], Ledger], run_sql: Sql
-) -> None:
+def test_what_a_killed_run_left_is_pending_for_the_next(opened: Callable[[], Ledger]) -> None:
     with opened() as killed:
         announce(killed, "1", run="killed")
     with opened() as following:
@@ -66,16 +60,6 @@ def test_what_a_killed_run_left_is_pending_for_the_next_that_locks_the_stream(
         assert following.links(TEAM, "contact", "contacts", ["1"]) == {
             "1": Link("1", None, None, LinkStatus.PENDING, None, None, None, "killed", FOUND_UNDER)
         }
-    assert run_sql("SELECT * FROM apollo_creations") == []
-
-
-def test_a_lock_leaves_the_creates_of_other_streams_and_teams_alone(
-    ledger: Ledger, run_sql: Sql
-) -> None:
-    announce(ledger, "1")
-    ledger.lock(TEAM, "people", "run-2")
-    ledger.lock("5f5e100c0d4ae7000181ffff", "contacts", "run-2")
-    assert run_sql("SELECT count(*) FROM apollo_creations") == [(1,)]
 
 
 def test_a_create_that_found_its_record_keeps_the_id_when_the_run_is_killed(
