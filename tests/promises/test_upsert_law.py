@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.windows import Plan
+from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
 
 _WORLD = itertools.count()

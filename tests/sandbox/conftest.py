@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.windows import Plan
+from target_apollo.sandbox.rate_windows import Plan
 from tests.helpers.lent_sandbox import apollo
 
 __all__ = ["apollo"]  # fixture

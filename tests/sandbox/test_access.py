@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.windows import Plan
+from target_apollo.sandbox.rate_windows import Plan
 
 INVALID_KEY = (
     "Invalid API key. See https://docs.apollo.io/reference/authentication for how to authenticate."
