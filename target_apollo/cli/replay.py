@@ -17,7 +17,7 @@ import click
 
 from target_apollo import logs
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected
+from target_apollo.cli.replay_file import RecordsWithOutcome, RejectedLines, leave_only_rejected
 from target_apollo.config.sources import read_config
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Outcome
@@ -108,17 +108,17 @@ def replay(target: TargetApollo) -> int:
         except OSError as problem:
             raise CannotReplay(path, problem) from problem
         lines = RejectedLines(rejects, size)
-        settled = Settled()
+        with_outcome = RecordsWithOutcome()
         successor = _beside(path, ".replaying")
         target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
-        target.run.rejecting.on_outcome = settled.note
+        target.run.rejecting.on_outcome = with_outcome.add
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
             try:
-                if settled:
-                    leave_only_rejected(path, rejects, size, settled, successor)
-                    _log_result(target, settled, lines.records)
+                if with_outcome:
+                    leave_only_rejected(path, rejects, size, with_outcome, successor)
+                    _log_result(target, with_outcome, lines.records)
                 successor.unlink(missing_ok=True)
             except OSError as problem:
                 raise CannotReplay(path, problem) from problem
@@ -129,14 +129,14 @@ def _dry_run(target: TargetApollo, rejects: BinaryIO) -> int:
     return target.sync(cast("IO[bytes]", RejectedLines(rejects, size)))
 
 
-def _log_result(target: TargetApollo, settled: Settled, sent: int) -> None:
+def _log_result(target: TargetApollo, with_outcome: RecordsWithOutcome, sent: int) -> None:
     rejected = target.run.report.total(Outcome.REJECTED)
     target.logger.info(
         "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
-        len(settled) - rejected,
+        len(with_outcome) - rejected,
         target.run.rejecting.file.path,
         rejected,
-        sent - len(settled),
+        sent - len(with_outcome),
     )
 
 
