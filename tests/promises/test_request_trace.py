@@ -1,9 +1,10 @@
 """Which requests the target sends to Apollo, with their bodies: a golden file a scenario.
 
+The files are in ``request_traces``; `tests.helpers.request_recorder` says what they hold. Whoever
+means to change a request writes them anew and commits the difference, which says what the change
+is::
 
-
-
-
+    REWRITE_TRACES=1 pytest tests/promises/test_request_trace.py
 """
 
 from __future__ import annotations
