@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import SandboxOptions, running_sandbox
+from target_apollo.sandbox import SandboxOptions
 from target_apollo.sandbox.options import (
     AlikeInBatch,
     BulkAnswers,
@@ -19,6 +19,7 @@ from target_apollo.sandbox.options import (
     PutAccounts,
     UnknownId,
 )
+from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import TargetRun, record, schema
 
 Run = Callable[..., TargetRun]
@@ -51,7 +52,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda name: name.replace(" ", "_"))
 def test_upsert_ends_with_the_rows_values(answer: str, sync: Run, tmp_path: Path) -> None:
-    with running_sandbox(SandboxOptions(strict=True, **ANSWERS[answer])) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, **ANSWERS[answer])) as apollo:
         store = apollo.store
         rep = store.add_user(email="rep@team.com")["id"]
         score = store.add_custom_field("contact", "Score", "number")["id"].split(".")[-1]
@@ -131,7 +132,7 @@ def test_insert_spares_existing_records_whatever_request_wide_arguments_reach(
         owner_touches_existing=owner_touches_existing,
         labels_touch_existing=labels_touch_existing,
     )
-    with running_sandbox(options) as apollo:
+    with new_sandbox(options) as apollo:
         rep = apollo.store.add_user(email="rep@team.com")["id"]
         before = apollo.store.add_contact(email="p0@a.com")
 
@@ -161,7 +162,7 @@ def test_an_address_that_only_apollo_finds_malformed_is_never_counted_as_written
 ) -> None:
     # Apollo is the stricter judge here: the sandbox wants a letter before the closing domain.
     odd = "p1@a.c0m"
-    with running_sandbox(SandboxOptions(strict=True, invalid_email=handling)) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, invalid_email=handling)) as apollo:
         rows = [record("contacts", id=n, email=f"p{n}@a.com", first_name=f"F{n}") for n in (2, 3)]
 
         done = sync(
@@ -177,7 +178,7 @@ def test_an_address_that_only_apollo_finds_malformed_is_never_counted_as_written
 
 @pytest.mark.parametrize("cleared_by", list(ClearedBy))
 def test_clearing_a_text_field(sync: Run, cleared_by: ClearedBy) -> None:
-    with running_sandbox(SandboxOptions(strict=True, cleared_by=cleared_by)) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, cleared_by=cleared_by)) as apollo:
         apollo.store.add_contact(email="p1@a.com", title="old")
 
         done = sync(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.sandbox import SandboxOptions, running_sandbox
+from target_apollo.sandbox import SandboxOptions
 from target_apollo.sandbox.options import BulkAnswers, ClearedBy, CustomFieldErrors
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import BULK, PATCH, STAGES, by_email, stream, there
 from tests.promises.conftest import Run, contact, schema
 from tests.promises.test_open_questions import ANSWERS
@@ -18,7 +19,7 @@ from tests.promises.test_open_questions import ANSWERS
 def test_bulk_updates_end_with_the_rows_values(
     answer: str, known: bool, sync: Run, tmp_path: Path
 ) -> None:
-    with running_sandbox(SandboxOptions(strict=True, **ANSWERS[answer])) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, **ANSWERS[answer])) as apollo:
         store = apollo.store
         rep = store.add_user(email="rep@team.com")["id"]
         stage = store.contact_stages[1]
@@ -72,7 +73,7 @@ def test_a_field_counts_as_cleared_only_where_an_answer_shows_it(
     sync: Run, cleared_by: ClearedBy, bulk_answers: BulkAnswers
 ) -> None:
     options = SandboxOptions(strict=True, cleared_by=cleared_by, bulk_answers=bulk_answers)
-    with running_sandbox(options) as apollo:
+    with new_sandbox(options) as apollo:
         field = apollo.store.add_custom_field("contact", "Score", "number")["id"].split(".")[-1]
         rows = [contact(n, title="old", score=1) for n in range(30)]
         sync([schema("contacts", stream(score="number")), *rows], sandbox=apollo)
@@ -101,7 +102,7 @@ def test_a_field_counts_as_cleared_only_where_an_answer_shows_it(
 def test_clearing_takes_few_requests_where_the_answer_shows_it(
     sync: Run, bulk_answers: BulkAnswers
 ) -> None:
-    with running_sandbox(SandboxOptions(strict=True, bulk_answers=bulk_answers)) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, bulk_answers=bulk_answers)) as apollo:
         there(apollo, 30)
 
         sync(
@@ -123,7 +124,7 @@ def test_a_custom_value_that_bulk_update_could_not_store_is_not_counted_as_writt
     sync: Run, shape: CustomFieldErrors, bulk_answers: BulkAnswers
 ) -> None:
     options = SandboxOptions(strict=True, custom_field_errors=shape, bulk_answers=bulk_answers)
-    with running_sandbox(options) as apollo:
+    with new_sandbox(options) as apollo:
         note = apollo.store.add_custom_field("contact", "Note", "string")
         apollo.store.workspace.fields[note["id"]]["text_field_max_length"] = 5
         there(apollo, 3)
@@ -147,7 +148,7 @@ def test_a_custom_value_that_bulk_update_could_not_store_is_not_counted_as_writt
 def test_a_stage_is_never_left_to_a_bulk_update_that_ignores_it(sync: Run) -> None:
     for takes_stage in (False, True):
         options = SandboxOptions(strict=True, bulk_update_takes_stage=takes_stage)
-        with running_sandbox(options) as apollo:
+        with new_sandbox(options) as apollo:
             there(apollo, 2)
             stage = apollo.store.contact_stages[1]
 
