@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from target_apollo.apollo.errors import NoAccessToken, RunStopped
+from target_apollo.files import private_descriptor, sync_folder
 
 if TYPE_CHECKING:
     import threading
@@ -116,10 +117,7 @@ class TokenFile:
         Raises RunStopped where `stop` is set before the lock is free.
         """
         with self._failures("written"):
-            self._real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(
-                self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
+            descriptor = private_descriptor(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
             self._acquire(descriptor, stop)
             with self._failures("written"):
@@ -136,9 +134,7 @@ class TokenFile:
         """
         contents = self._read(self._real)
         with self._failures("written"):
-            descriptor = os.open(
-                self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
+            descriptor = private_descriptor(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(descriptor, "wb") as file:
             try:
                 with self._failures("written"):
@@ -159,11 +155,7 @@ class TokenFile:
 
     def _move_into_place(self) -> None:
         self._new_path.replace(self._real)
-        folder = os.open(self._real.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._real.parent)
 
     def _finish_what_was_interrupted(self) -> None:
         try:

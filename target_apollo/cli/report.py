@@ -12,11 +12,12 @@ from pathlib import Path
 
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import add_config_argument, read_settings
+from target_apollo.files import replace_private
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Period, read_funnels
-from target_apollo.reporting.page import page, write_page
+from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
@@ -191,7 +192,7 @@ def _print(runs: Sequence[PastRun], detail: Detail, settings: Settings) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_page(path, text)
+        replace_private(path, text.encode())
     except OSError as problem:
         raise CannotReport(
             f"The page can't be written to {path}: {problem.strerror}. Give another place with "

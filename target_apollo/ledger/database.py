@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from target_apollo.files import private_descriptor
 from target_apollo.ledger.errors import LedgerError
 
 WRITES = "ledger_writes"
@@ -114,13 +115,8 @@ class Address:
         """
         if self.file is None:
             return
-        missing = [folder for folder in self.file.parents if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
         # SQLite gives the -wal and -shm files beside it the same mode.
-        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
-        if self.file.stat().st_mode & 0o077:
-            self.file.chmod(0o600)
+        os.close(private_descriptor(self.file, os.O_RDWR | os.O_CREAT))
 
 
 def _sqlite_file(url: URL) -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from target_apollo.files import private_descriptor
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet
 
@@ -155,11 +156,9 @@ class VerdictFile:
         self._path = Path(path)
         self._lines: list[bytes] = []
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._path.exists() and self._path.stat().st_size > LARGEST:
                 self._path.replace(earlier(self._path))
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            os.fchmod(self._file, 0o600)
+            self._file = private_descriptor(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 # The line on which a run was killed.

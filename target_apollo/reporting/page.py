@@ -2,8 +2,6 @@
 
 Its policy lets nothing in but its own style sheet, whose hash it names.
 
-Puts the page on disk: whole or not at all, and for its owner alone, since it names records.
-
 The page's lists: rejects, requests, protected values, duplicates, differences, fields. Pure.
 """
 
@@ -11,15 +9,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from xml.etree.ElementTree import Element  # nosec B405
 
-from target_apollo.files import sync_folder
 from target_apollo.reporting.chart import heading_of, hint_of, outcomes_over_time, way_into_apollo
 from target_apollo.reporting.detail import Detail, ProtectedRow, RejectRow, RequestRow
 from target_apollo.reporting.html import Child, Field, bar, card_table, document, tag
@@ -35,29 +28,6 @@ from target_apollo.reporting.words import (
     story_of,
 )
 from target_apollo.sync.words import duration, number, plural, printable
-
-
-def write_page(path: Path, text: str) -> None:
-    """Writes a file in one step over the one that may be there, with mode 0600.
-
-    Raises:
-        OSError: It can't be written; a file that was there is as it was.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Made with mode 0600.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
-    sync_folder(path.parent)
-
 
 _KEYS = 50
 

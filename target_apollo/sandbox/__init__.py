@@ -4,10 +4,9 @@
 """
 
 from target_apollo.sandbox.faults import Fault, FaultKind
-from target_apollo.sandbox.log import RequestSeen
 from target_apollo.sandbox.options import SandboxOptions
 from target_apollo.sandbox.server import running_sandbox
-from target_apollo.sandbox.state import Sandbox
+from target_apollo.sandbox.state import RequestSeen, Sandbox
 from target_apollo.sandbox.store import Store
 
 __all__ = [

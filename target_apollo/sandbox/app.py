@@ -12,13 +12,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from target_apollo.sandbox import control, errors
-from target_apollo.sandbox.access import is_known
 from target_apollo.sandbox.call import Endpoint
 from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.http import Answer, Request, answered, deliver, read, refused
-from target_apollo.sandbox.log import RequestSeen
-from target_apollo.sandbox.serving import after_write, before_write, serve
-from target_apollo.sandbox.state import Sandbox
+from target_apollo.sandbox.pipeline import after_write, before_write, is_known, serve
+from target_apollo.sandbox.state import RequestSeen, Sandbox
 
 PREFIX = "/api/v1"
 _log = logging.getLogger(__name__)

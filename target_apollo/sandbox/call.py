@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from target_apollo.sandbox.options import SandboxOptions
+from target_apollo.sandbox.rate_windows import EndpointWindows
 from target_apollo.sandbox.store import Store
-from target_apollo.sandbox.windows import EndpointWindows
 
 
 @dataclass

@@ -15,9 +15,9 @@ from target_apollo.sandbox.options import (
     PutAccounts,
     SandboxOptions,
 )
+from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.server import bound, serve_until_stopped, url_of
 from target_apollo.sandbox.state import Sandbox
-from target_apollo.sandbox.windows import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.sandbox.objects import Contact, contact_object, email_object
-from target_apollo.sandbox.values import FREE_DOMAINS
+from target_apollo.sandbox.records import FREE_DOMAINS, Contact, contact_object, email_object
 
 _encode = msgspec.json.Encoder().encode
 _EMAILS = "contact_emails"

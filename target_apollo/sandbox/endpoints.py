@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from target_apollo.sandbox import (
-    account_routes as accounts,
-)
-from target_apollo.sandbox import (
-    contact_bulk_routes as contact_bulk,
-)
-from target_apollo.sandbox import (
-    contact_routes as contacts,
-)
-from target_apollo.sandbox import (
-    label_routes as labels,
-)
-from target_apollo.sandbox import (
-    lookup_routes as lookups,
-)
 from target_apollo.sandbox.call import Call, Endpoint
+from target_apollo.sandbox.routes import accounts, contacts, lookups
+from target_apollo.sandbox.routes import contacts as contact_bulk
+from target_apollo.sandbox.routes import lookups as labels
 
 # (method, path, controller, action of a key's list, OAuth scope, what answers it)
 _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from target_apollo.sandbox.values import FREE_DOMAINS
+from target_apollo.sandbox.records import FREE_DOMAINS
 
 CONTACT_CRM_FIELDS = (
     "salesforce_lead_id",

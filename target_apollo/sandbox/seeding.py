@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.objects import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL
-from target_apollo.sandbox.values import bare_domain
+from target_apollo.sandbox.records import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL, bare_domain
 from target_apollo.sandbox.workspace import Workspace
 
 _ACCOUNT_KEYS = FOUND_ACCOUNT.keys() | {

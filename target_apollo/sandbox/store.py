@@ -3,29 +3,166 @@
 Indexes by id and by every key of ``matching`` (e-mails, CRM ids, name with company, domain) make a
 create with deduplication cost the same in a full store as in an empty one. One lock guards it all:
 a test's thread may use it while the server answers.
+
+An index from match keys to records: almost every key has one record, a few have several.
+
+The SQLite file behind a store: every record as JSON, written in one transaction a request.
+
+Written through before the answer goes out, so that a sandbox ended in any way loses nothing it
+confirmed.
 """
 
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from target_apollo.sandbox import matching, seeding
-from target_apollo.sandbox.index import KeyIndex
-from target_apollo.sandbox.journal import Journal
-from target_apollo.sandbox.objects import (
+from target_apollo.sandbox.records import (
     FOUND_ACCOUNT,
     Account,
     Contact,
     account_object,
     contact_object,
+    id_source,
+    timestamp,
 )
-from target_apollo.sandbox.values import id_source, timestamp
 from target_apollo.sandbox.workspace import Workspace
+
+Indexed = TypeVar("Indexed")
+
+
+class KeyIndex(Generic[Indexed]):
+    """Key -> the records that carry it, oldest first.
+
+    A key is kept as its 64-bit hash, which takes a third of its text's memory. That two of the four
+    million keys of a million contacts have one hash has a chance of less than one in a million.
+    """
+
+    __slots__ = ("_only", "_several")
+
+    def __init__(self) -> None:
+        self._only: dict[int, Indexed] = {}
+        self._several: dict[int, list[Indexed]] = {}
+
+    def first(self, keys: Iterable[str]) -> Indexed | None:
+        """The oldest record of the first key that has one."""
+        only = self._only
+        for key in keys:
+            record = only.get(hash(key))
+            if record is not None:
+                return record
+        return None
+
+    def every(self, key: str) -> list[Indexed]:
+        """All records of a key, oldest first."""
+        code = hash(key)
+        only = self._only.get(code)
+        if only is None:
+            return []
+        return [only, *self._several.get(code, ())]
+
+    def add(self, keys: Iterable[str], record: Indexed) -> None:
+        """Enter a record under its keys."""
+        only = self._only
+        for key in keys:
+            code = hash(key)
+            present = only.setdefault(code, record)
+            if present is not record:
+                self._several.setdefault(code, []).append(record)
+
+    def remove(self, keys: Iterable[str], record: Indexed) -> None:
+        """Take a record out of its keys."""
+        for code in map(hash, keys):
+            others = self._several.get(code)
+            if self._only.get(code) is record:
+                if others:
+                    self._only[code] = others.pop(0)
+                else:
+                    del self._only[code]
+            elif others and record in others:
+                others.remove(record)
+            if others is not None and not others:
+                del self._several[code]
+
+
+_TABLES = ("facts", "contacts", "accounts", "labels", "fields", "users", "tokens")
+
+
+class Journal:
+    """Rows of named tables: id -> JSON. Not safe for threads: the store holds its lock."""
+
+    def __init__(self, path: str) -> None:
+        file = Path(path).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=True)
+        self._connection = sqlite3.connect(
+            file, check_same_thread=False, isolation_level=None, timeout=30
+        )
+        execute = self._connection.execute
+        # WAL with NORMAL survives the end of the process at any point, which is what matters here.
+        execute("pragma journal_mode = wal")
+        execute("pragma synchronous = normal")
+        for table in _TABLES:
+            execute(f"create table if not exists {table} (id text primary key, body blob not null)")
+
+    def rows(self, table: str) -> Iterator[tuple[str, Any]]:
+        """Every row of a table in the order of first writing, decoded."""
+        decode = msgspec.json.decode
+        for record_id, body in self._connection.execute(
+            f"select id, body from {_known(table)} order by rowid"  # noqa: S608  # nosec B608
+        ):
+            yield record_id, decode(body)
+
+    def write(self, changes: Iterable[tuple[str, str, Any]]) -> None:
+        """Write ``(table, id, value)`` in one transaction; a value of None deletes the row."""
+        encode = msgspec.json.Encoder().encode
+        upserts: dict[str, list[tuple[str, bytes]]] = {}
+        deletes: list[tuple[str, str]] = []
+        for table, record_id, value in changes:
+            if value is None:
+                deletes.append((table, record_id))
+            else:
+                upserts.setdefault(_known(table), []).append((record_id, encode(value)))
+        execute = self._connection.execute
+        execute("begin")
+        try:
+            for table, rows in upserts.items():
+                self._connection.executemany(
+                    f"insert into {table} values (?, ?) "  # noqa: S608  # nosec B608
+                    "on conflict (id) do update set body = excluded.body",
+                    rows,
+                )
+            for table, record_id in deletes:
+                execute(f"delete from {_known(table)} where id = ?", (record_id,))  # noqa: S608  # nosec B608
+        except BaseException:
+            execute("rollback")
+            raise
+        execute("commit")
+
+    def clear(self) -> None:
+        """Empty every table."""
+        for table in _TABLES:
+            self._connection.execute(f"delete from {table}")  # noqa: S608  # nosec B608
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _known(table: str) -> str:
+    if table not in _TABLES:
+        raise ValueError(f"no table {table}")
+    return table
+
 
 Record = TypeVar("Record")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.apollo import Wait
+from target_apollo.files import write_private
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 
@@ -163,12 +163,8 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     Raises:
         OSError: The file can't be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.fchmod(descriptor, 0o600)  # The file of an earlier run keeps its own mode.
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(summary, file, indent=2, ensure_ascii=False, default=str)
-        file.write("\n")
+    text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
+    write_private(path, f"{text}\n".encode())
 
 
 @dataclass(frozen=True)

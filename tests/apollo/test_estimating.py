@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from target_apollo.apollo import Standing, Window, Windows, standings_of
 from target_apollo.apollo.rate_windows import EndpointPace, forecast, schedule
-from target_apollo.sandbox.windows import Limits
+from target_apollo.sandbox.rate_windows import Limits
 from tests.helpers import simulated_apollo
 from tests.helpers.simulated_apollo import SimulatedApollo, Trip
 

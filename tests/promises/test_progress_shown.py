@@ -19,7 +19,7 @@ from tests.promises.conftest import Message, lines_of, record, schema
 CREATE = "POST /contacts/bulk_create"
 #: The target with a line in the log every 0.3 s, so that no test takes half a minute.
 IMPATIENT = (
-    "import sys; from target_apollo import progress, target; "
+    "import sys; from target_apollo.target import progress, target; "
     "progress.LOG_EVERY_SECONDS = 0.3; target.main()"
 )
 

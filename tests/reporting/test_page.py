@@ -3,11 +3,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import stat
 from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.html import LEAST, document, shares, tag
-from target_apollo.reporting.page import page, write_page
+from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.sync.words import printable
 from tests.helpers.past_runs import AT, detail, past_run, row
@@ -309,45 +307,6 @@ def test_the_language_and_the_width_of_a_phone_are_told() -> None:
     shown = read(full())
     assert shown.named("html") == [{"lang": "en"}]
     assert "width=device-width, initial-scale=1" in [m.get("content") for m in shown.named("meta")]
-
-
-# --- the file
-
-
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "reports" / "page.html"
-    write_page(path, "größe")
-    assert path.read_text("utf-8") == "größe"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-
-
-def test_an_earlier_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text("x" * 10_000)
-    path.chmod(0o644)
-    with path.open() as reader:
-        write_page(path, "new")
-        assert reader.read() == "x" * 10_000
-    assert path.read_text() == "new"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_page_that_can_t_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        write_page(path, "\udcff")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_place_that_is_a_folder_is_an_os_error(tmp_path: Path) -> None:
-    (tmp_path / "page.html").mkdir()
-    with pytest.raises(OSError, match="irectory"):
-        write_page(tmp_path / "page.html", "new")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_a_tree_is_written_with_its_texts_in_place() -> None:

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.validation import TAKEN
-from target_apollo.sandbox.windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client, fresh
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sandbox import objects as shapes
+from target_apollo.sandbox import records as shapes
 from target_apollo.sync.plan import changes
 from target_apollo.sync.update_plan import (
     Parts,

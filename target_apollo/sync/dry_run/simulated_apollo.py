@@ -34,7 +34,7 @@ _PLAIN_TYPE = "other"
 _TYPES = {field.update: field.phone_type for field in CONTACT.fields.values() if field.phone_type}
 
 
-def created(
+def created_record(
     object_type: ObjectType,
     item: Json,
     apollo_id: str,
@@ -68,7 +68,7 @@ def created(
     return record
 
 
-def changed(
+def changed_record(
     object_type: ObjectType, record: Json, body: Json, now: datetime, *, bulk: bool
 ) -> Json:
     """A record after an update.
@@ -195,7 +195,7 @@ class Team:
         owner_id = body.get("owner_id")
         label_ids = self._label_ids(object_type.kind.value, body.get("append_label_names") or ())
         new = [
-            created(
+            created_record(
                 object_type,
                 item,
                 self._next_id(),
@@ -231,7 +231,7 @@ class Team:
 
     def _update(self, object_type: ObjectType, request: Request) -> Json:
         before = self._record(object_type, _id_in(request), request.endpoint)
-        after = changed(object_type, before, request.body or {}, _now(), bulk=False)
+        after = changed_record(object_type, before, request.body or {}, _now(), bulk=False)
         return {object_type.singular: self._put(object_type, after)}
 
     def _bulk_update(self, object_type: ObjectType, request: Request) -> Json:
@@ -239,7 +239,7 @@ class Team:
         # All or nothing: a record that is gone refuses the whole request before it changes one.
         befores = [self._record(object_type, str(item["id"]), request.endpoint) for item in items]
         afters = [
-            self._put(object_type, changed(object_type, before, item, _now(), bulk=True))
+            self._put(object_type, changed_record(object_type, before, item, _now(), bulk=True))
             for before, item in zip(befores, items, strict=True)
         ]
         if not object_type.bulk_shows:

@@ -19,14 +19,16 @@ def contact_row(**values: str | None) -> Row:
 def test_a_created_record_needs_only_what_bulk_create_does_not_carry() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
 
-    record = simulated_apollo.created(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_apollo.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
 
     assert changes(CONTACT, row, record, {}).update == {"mobile_phone": "+1 555 0101"}
     assert changes(CONTACT, row, record, {}).bulk == {}
 
 
 def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
-    record = simulated_apollo.created(CONTACT, {}, ID, NOW, owner_id="o" * 24, label_ids=["l1"])
+    record = simulated_apollo.created_record(
+        CONTACT, {}, ID, NOW, owner_id="o" * 24, label_ids=["l1"]
+    )
 
     assert record["owner_id"] == "o" * 24
     assert record["label_ids"] == ["l1"]
@@ -34,19 +36,21 @@ def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
 
 def test_a_record_holds_what_it_was_last_given() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
-    record = simulated_apollo.created(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_apollo.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
     left = left_to_write(CONTACT, CreateRequest((row,)), row)
 
-    record = simulated_apollo.changed(CONTACT, record, left.update, NOW, bulk=False)
+    record = simulated_apollo.changed_record(CONTACT, record, left.update, NOW, bulk=False)
 
     assert not changes(CONTACT, row, record, {})
 
 
 def test_an_account_holds_what_it_was_last_given() -> None:
     row = Row(1, (1,), "firm.com", {"domain": "firm.com", "name": "Firm", "phone_number": "1"})
-    record = simulated_apollo.created(ACCOUNT, {"domain": "firm.com", "name": "Former"}, ID, NOW)
+    record = simulated_apollo.created_record(
+        ACCOUNT, {"domain": "firm.com", "name": "Former"}, ID, NOW
+    )
 
-    record = simulated_apollo.changed(
+    record = simulated_apollo.changed_record(
         ACCOUNT, record, {"name": "Firm", "phone": "1"}, NOW, bulk=False
     )
 
@@ -54,11 +58,11 @@ def test_an_account_holds_what_it_was_last_given() -> None:
 
 
 def test_an_empty_value_empties_a_field() -> None:
-    record = simulated_apollo.created(
+    record = simulated_apollo.created_record(
         CONTACT, {"title": "CEO", "typed_custom_fields": {CUSTOM: "7"}}, ID, NOW
     )
 
-    record = simulated_apollo.changed(
+    record = simulated_apollo.changed_record(
         CONTACT, record, {"title": "", "typed_custom_fields": {CUSTOM: ""}}, NOW, bulk=False
     )
 
@@ -67,7 +71,7 @@ def test_an_empty_value_empties_a_field() -> None:
 
 
 def test_of_a_record_that_was_not_read_nothing_more_is_known() -> None:
-    record = simulated_apollo.changed(
+    record = simulated_apollo.changed_record(
         CONTACT,
         {"id": ID},
         {"title": "CEO", "mobile_phone": "1", "typed_custom_fields": {CUSTOM: "7"}},

@@ -2,6 +2,8 @@
 
 The order is Apollo's as far as it shows: 401 and 403 carry no rate headers, so they come before the
 windows; everything after them is counted, whatever comes of it.
+
+Who asks, and may they: API keys with their endpoints, access tokens with their scopes.
 """
 
 from __future__ import annotations
@@ -12,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.sandbox import errors, validation, windows
-from target_apollo.sandbox.access import admit
+from target_apollo.sandbox import errors, rate_windows, validation
 from target_apollo.sandbox.call import Call, Endpoint
 from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.faults import (
@@ -25,9 +26,44 @@ from target_apollo.sandbox.faults import (
     without_records,
 )
 from target_apollo.sandbox.http import Answer, Request, answered, html, refused
+from target_apollo.sandbox.oauth import EVERYTHING
 from target_apollo.sandbox.options import RetryAfter
+from target_apollo.sandbox.records import timestamp
 from target_apollo.sandbox.state import Sandbox
-from target_apollo.sandbox.values import timestamp
+
+
+def admit(sandbox: Sandbox, request: Request, entry: str, scope: str) -> None:
+    """Raise Refusal: 401 without valid credentials, 403 where they do not reach this endpoint."""
+    bearer = _bearer(request)
+    if bearer:
+        held = sandbox.oauth.scopes(bearer, request.at)
+        if held is None:
+            raise errors.invalid_token()
+        if EVERYTHING not in held and scope not in held:
+            raise errors.token_not_allowed(entry)
+        return
+    # A key in the URL, which old clients sent, opens nothing.
+    key = request.headers.get("x-api-key", "")
+    keys = sandbox.options.api_keys
+    if key not in keys:
+        raise errors.invalid_key()
+    allowed = keys[key]
+    if allowed is not None and entry not in allowed:
+        raise errors.key_not_allowed(entry)
+
+
+def is_known(sandbox: Sandbox, request: Request) -> bool:
+    """Say whether the credentials are good, whatever they may do."""
+    bearer = _bearer(request)
+    if bearer:
+        return sandbox.oauth.scopes(bearer, request.at) is not None
+    return request.headers.get("x-api-key", "") in sandbox.options.api_keys
+
+
+def _bearer(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
 
 _decode = msgspec.json.Decoder().decode
 
@@ -41,7 +77,7 @@ def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
     schedule = sandbox.options.schedule()
     counted = sandbox.windows_of(endpoint.entry)
     exhausted = counted.take(schedule, request.at)
-    limits = windows.headers(counted.usage(schedule, request.at))
+    limits = rate_windows.headers(counted.usage(schedule, request.at))
     if exhausted is not None:
         return refused(
             errors.too_many_calls(endpoint.controller, exhausted.limit, exhausted.window),
@@ -115,7 +151,7 @@ def _body(label: str, request: Request, *, strict: bool) -> dict[str, Any]:
 
 
 def _retry_after(
-    form: RetryAfter, request: Request, exhausted: windows.Exhausted
+    form: RetryAfter, request: Request, exhausted: rate_windows.Exhausted
 ) -> list[tuple[str, str]]:
     if form is RetryAfter.MISSING:
         return []

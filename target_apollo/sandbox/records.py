@@ -3,14 +3,117 @@
 A stored record holds only what differs from the template (``own``); an answer is the template with
 that laid over it, which keeps 200,000 contacts small and makes a whole object in two dict
 operations.
+
+How Apollo writes ids, times, phone numbers, domains and places.
+
+Values of custom fields: what is stored, dropped in silence or reported as an error. Pure.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timezone
+from functools import lru_cache
 from typing import Any
 
-from target_apollo.sandbox.values import FREE_DOMAINS
+from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.options import CustomFieldErrors, SandboxOptions
+
+_NO_DIGIT = re.compile(r"\D+")
+
+_NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
+
+_ID = re.compile(r"[0-9a-f]{24}\Z")
+
+_EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
+
+FREE_DOMAINS = frozenset(
+    [
+        "aol.com",
+        "gmail.com",
+        "gmx.com",
+        "gmx.de",
+        "googlemail.com",
+        "hotmail.com",
+        "icloud.com",
+        "live.com",
+        "mail.com",
+        "msn.com",
+        "outlook.com",
+        "proton.me",
+        "protonmail.com",
+        "web.de",
+        "yahoo.com",
+        "yandex.com",
+        "zoho.com",
+    ]
+)
+
+
+def id_source() -> Callable[[], str]:
+    """Return a maker of ids: 24 hex digits of time, randomness and a counter, as MongoDB does."""
+    machine = secrets.token_hex(5)
+    counter = itertools.count(secrets.randbelow(1 << 22))
+
+    def new_id() -> str:
+        return f"{int(time.time()):08x}{machine}{next(counter) & 0xFFFFFF:06x}"
+
+    return new_id
+
+
+def is_id(value: object) -> bool:
+    """Say whether this is an Apollo id: 24 hex digits."""
+    return isinstance(value, str) and _ID.match(value) is not None
+
+
+def is_email(value: str) -> bool:
+    """Say whether this has the form of an e-mail address."""
+    return _EMAIL.match(value) is not None
+
+
+def timestamp(now: float) -> str:
+    """``2026-05-18T11:16:41.359Z``, from seconds since the epoch."""
+    moment = datetime.fromtimestamp(now, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def bare_domain(value: str) -> str:
+    """The domain in lower case without scheme, ``www.``, port and path."""
+    host = value.strip().lower().partition("://")[2] or value.strip().lower()
+    host = host.partition("/")[0].partition(":")[0]
+    return host.removeprefix("www.")
+
+
+def sanitized_phone(raw: str) -> str | None:
+    """A number in E.164 form; one without a country is taken for American. None without digits."""
+    if raw.isascii():
+        digits = raw.encode().translate(None, _NO_ASCII_DIGITS).decode()
+    else:
+        digits = _NO_DIGIT.sub("", raw)
+    if not digits:
+        return None
+    if raw.lstrip().startswith("+"):
+        return f"+{digits}"
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    return f"+1{digits}" if len(digits) == 10 else f"+{digits}"
+
+
+@lru_cache(maxsize=4096)
+def place(raw: str) -> Mapping[str, str | None]:
+    """City, state and country of an address, read off its commas."""
+    parts = [part.strip() for part in raw.split(",") if part.strip()]
+    return {
+        "city": parts[-3] if len(parts) > 2 else (parts[0] if len(parts) > 1 else None),
+        "state": parts[-2] if len(parts) > 2 else None,
+        "country": parts[-1] if parts else None,
+    }
+
 
 _CONTACT_KEYS_NULL_OR_EMPTY = """
 contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id
@@ -71,6 +174,7 @@ CREATED_CONTACT: dict[str, Any] = {
     "email_true_status": "User Managed",
     "updated_email_true_status": True,
 }
+
 """A contact as POST /contacts answers it."""
 
 
@@ -79,9 +183,13 @@ def _without(shape: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 _LATER = {**CREATED_CONTACT, "queued_for_crm_push": None}
+
 UPDATED_CONTACT = _without(_LATER, "contact_campaign_statuses")
+
 SHOWN_CONTACT = {"disable_flag": True, **_LATER, "engagement_graph": None}
+
 FOUND_CONTACT = {**_without(_LATER, "next_contact_id"), "contact_job_change_event": None}
+
 STAGED_CONTACT = {**FOUND_CONTACT, "custom_field_errors": None}
 
 CREATED_ACCOUNT: dict[str, Any] = {
@@ -94,13 +202,16 @@ CREATED_ACCOUNT: dict[str, Any] = {
     "source_display_name": "Created from API",
     "show_intent": False,
 }
+
 """An account as POST and PATCH /accounts answer it; phone and address add keys of their own."""
+
 FOUND_ACCOUNT = {
     **CREATED_ACCOUNT,
     "contact_emailer_campaign_ids": [],
     "contact_campaign_status_tally": {},
     "num_contacts": 0,
 }
+
 SHOWN_ACCOUNT = {
     **FOUND_ACCOUNT,
     "engagement_graph": None,
@@ -115,6 +226,7 @@ WITHOUT_EMAIL: dict[str, Any] = {
     "email_true_status": None,
     "updated_email_true_status": None,
 }
+
 """What a contact without an address has instead of the template's values."""
 
 DOCUMENTED_CONTACT = (
@@ -131,6 +243,7 @@ DOCUMENTED_CONTACT = (
     "created_at",
     "updated_at",
 )
+
 DOCUMENTED_UPDATED_CONTACT = (
     "id",
     "first_name",
@@ -144,6 +257,7 @@ DOCUMENTED_UPDATED_CONTACT = (
     "linkedin_url",
     "updated_at",
 )
+
 DOCUMENTED_ACCOUNT = (
     "id",
     "name",
@@ -270,3 +384,87 @@ def label_object(label: dict[str, Any]) -> dict[str, Any]:
             "id", "modality", "cached_count", "name", "created_at", "updated_at", "user_id",
         )
     }  # fmt: skip
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+
+
+def written(
+    own: dict[str, Any],
+    sent: Any,
+    known: Mapping[str, Mapping[str, Any]],
+    modality: str,
+    options: SandboxOptions,
+) -> None:
+    """Write ``typed_custom_fields`` into a record's own keys.
+
+    Keys are bare field ids; a prefixed, unknown or other modality's id is dropped silently, as
+    Apollo does. An empty value takes the field out. Raises Refusal (422) for anything but an
+    object.
+    """
+    if sent is None:
+        return
+    if not isinstance(sent, dict):
+        raise unprocessable("There is something wrong with your request.")
+    values = dict(own.get("typed_custom_fields", ()))
+    errors: dict[str, str] = {}
+    for field_id, value in sent.items():
+        field = known.get(field_id)
+        if field is None or field["modality"] != modality:
+            continue
+        if value is None or value == "":
+            values.pop(field_id, None)
+            continue
+        if not isinstance(value, str):
+            if options.custom_values_must_be_strings:
+                raise unprocessable("There is something wrong with your request.")
+            value = _text(value)
+        problem = _problem(field, value)
+        if problem is None:
+            values[field_id] = value
+        else:
+            errors[field_id] = problem
+    if values or "typed_custom_fields" in own:
+        own["typed_custom_fields"] = values
+    own.pop("custom_field_errors", None)
+    if errors and options.custom_field_errors is CustomFieldErrors.MAPPING:
+        own["custom_field_errors"] = errors
+    elif errors and options.custom_field_errors is CustomFieldErrors.LIST:
+        own["custom_field_errors"] = [
+            {"field_id": field_id, "message": message} for field_id, message in errors.items()
+        ]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_text(part) for part in value)
+    return str(value)
+
+
+def _problem(field: Mapping[str, Any], value: str) -> str | None:
+    kind = field["type"]
+    if kind == "number":
+        return None if _NUMBER.match(value) else "is not a number"
+    if kind == "boolean":
+        return None if value.lower() in ("true", "false") else "is not true or false"
+    if kind == "date":
+        return None if _parses(date.fromisoformat, value) else "is not a date"
+    if kind == "datetime":
+        stamp = value[:-1] + "+00:00" if value.endswith("Z") else value
+        return None if _parses(datetime.fromisoformat, stamp) else "is not a time"
+    if kind in ("picklist", "multipicklist"):
+        options = {option["id"] for option in field["picklist_values"]}
+        chosen = [value] if kind == "picklist" else value.split(",")
+        return None if all(part.strip() in options for part in chosen) else "is not an option"
+    longest = field.get("text_field_max_length")
+    return "is too long" if longest and len(value) > longest else None
+
+
+def _parses(parse: Any, value: str) -> bool:
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True

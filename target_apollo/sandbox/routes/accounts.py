@@ -1,24 +1,24 @@
-"""The endpoints of accounts, one and many."""
+"""The endpoints of accounts, one and many.
+
+How sent fields become an account's own keys.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox import fields, matching
-from target_apollo.sandbox.account_writing import write
+from target_apollo.sandbox import matching, records, validation
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.checks import (
-    account_to_update,
-    check_ids,
-    envelope,
-    ids_of,
-    names_in,
-    page_of,
-    text_of,
-)
-from target_apollo.sandbox.contact_writing import set_labels
 from target_apollo.sandbox.errors import Refusal, not_allowed, not_found, unprocessable
-from target_apollo.sandbox.objects import (
+from target_apollo.sandbox.options import (
+    AlikeInBatch,
+    BulkAnswers,
+    BulkFailure,
+    PutAccounts,
+    SandboxOptions,
+)
+from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
     DOCUMENTED_ACCOUNT,
     FOUND_ACCOUNT,
@@ -27,13 +27,86 @@ from target_apollo.sandbox.objects import (
     account_object,
     picked,
 )
-from target_apollo.sandbox.options import AlikeInBatch, BulkAnswers, BulkFailure, PutAccounts
+from target_apollo.sandbox.routes.contacts import clears, set_labels
+from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.validation import (
+    ACCOUNT_SCALARS,
+    account_to_update,
+    check_ids,
+    envelope,
+    ids_of,
+    names_in,
+    page_of,
+    text_of,
+)
+
+_ADDRESS = ("raw_address", "street_address", "city", "state", "country", "postal_code")
+
+
+def write(store: Store, options: SandboxOptions, account: Account, sent: Mapping[str, Any]) -> None:
+    """Write the sent fields into the account; raises Refusal for a 422.
+
+    ``sent`` holds only fields that the endpoint takes.
+    """
+    own = account.own
+    for name, value in sent.items():
+        empty = value is None or value == ""
+        if empty and not clears(value, options):
+            continue
+        if name == "domain":
+            own["domain"] = None if empty else records.bare_domain(str(value))
+        elif name == "phone":
+            _write_phone(own, None if empty else str(value))
+        elif name == "raw_address":
+            _write_address(own, None if empty else str(value))
+        elif name == "phone_status_cd" and not empty:
+            own["phone_status"] = str(value)
+        elif name == "merged_crm_ids" and isinstance(value, list):
+            account.hidden = {**(account.hidden or {}), name: [str(part) for part in value]}
+        elif name in ACCOUNT_SCALARS:
+            if not empty:
+                own[name] = str(value)
+            elif name not in ("owner_id", "account_stage_id"):
+                own.pop(name, None)
+    if "typed_custom_fields" in sent:
+        records.written(
+            own, sent["typed_custom_fields"], store.workspace.fields, "account", options
+        )
+
+
+def _write_phone(own: dict[str, Any], raw: str | None) -> None:
+    # The key sanitized_phone is in an answer only when there is a number.
+    sanitized = None if raw is None else records.sanitized_phone(raw)
+    own["phone"] = raw
+    if sanitized is None:
+        own.pop("sanitized_phone", None)
+    else:
+        own["sanitized_phone"] = sanitized
+
+
+def _write_address(own: dict[str, Any], raw: str | None) -> None:
+    # The address keys are in an answer only when there is an address.
+    for key in _ADDRESS:
+        own.pop(key, None)
+    if raw is not None:
+        own.update(
+            {
+                "raw_address": raw,
+                "street_address": raw.partition(",")[0].strip(),
+                **records.place(raw),
+                "postal_code": None,
+            }
+        )
+
 
 _NO_ARRAY = 'Please provide an array of account attributes in the "accounts" parameter.'
+
 _NAMELESS = "Please specify at least a name or domain."
+
 _BAD_SEARCH = (
     "Your search parameters are entered incorrectly. Did you try to edit the URL directly?"
 )
+
 SORT_FIELDS = {
     "account_last_activity_date": "created_at",
     "account_created_at": "created_at",
@@ -43,7 +116,7 @@ SORT_FIELDS = {
 
 def create(call: Call) -> Any:
     """POST /accounts: always a new account, however alike."""
-    sent = _taken(call.body, fields.CREATE_ACCOUNT)
+    sent = _taken(call.body, validation.CREATE_ACCOUNT)
     if not sent.get("name") and not sent.get("domain"):
         raise unprocessable(_NAMELESS)
     check_ids(call, sent)
@@ -61,7 +134,7 @@ def update(call: Call) -> Any:
         if call.options.put_accounts is PutAccounts.NOT_ALLOWED:
             raise not_allowed()
     account = account_to_update(call, call.record_id)
-    sent = _taken(call.body, fields.UPDATE_ACCOUNT)
+    sent = _taken(call.body, validation.UPDATE_ACCOUNT)
     check_ids(call, sent)
     if sent:
         _overwrite(call, account, sent)
@@ -130,7 +203,7 @@ def bulk_create(call: Call) -> Any:
     existing: dict[str, Account] = {}
     for item in items:
         account = _new_account(call)
-        write(store, options, account, _taken(item, fields.BULK_CREATE_ACCOUNT))
+        write(store, options, account, _taken(item, validation.BULK_CREATE_ACCOUNT))
         match = store.account_index.first(
             matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
         )
@@ -205,7 +278,7 @@ def bulk_update(call: Call) -> Any:
         items = body["account_attributes"]
     elif isinstance(body.get("account_ids"), list):
         # Custom fields can be written only per account.
-        same = _taken(body, fields.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
+        same = _taken(body, validation.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
         items = [{**same, "id": account_id} for account_id in body["account_ids"]]
     else:
         raise unprocessable("Please provide either account_ids or account_attributes")
@@ -215,7 +288,7 @@ def bulk_update(call: Call) -> Any:
     refusal: Refusal | None = None
     for item in items:
         item = item if isinstance(item, dict) else {}
-        sent = _taken(item, fields.BULK_UPDATE_ACCOUNT - {"id"})
+        sent = _taken(item, validation.BULK_UPDATE_ACCOUNT - {"id"})
         try:
             account = account_to_update(call, item.get("id"))
             check_ids(call, sent)

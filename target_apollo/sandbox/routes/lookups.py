@@ -1,0 +1,425 @@
+"""The endpoints that a client reads names and limits from: stages, fields, users, usage.
+
+The endpoints of lists, which Apollo calls labels.
+
+The shape of Apollo's users: every key that the live API answers for one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.errors import record_not_found, unprocessable
+from target_apollo.sandbox.rate_windows import EndpointWindows
+from target_apollo.sandbox.records import Account, Contact, label_object
+from target_apollo.sandbox.routes.contacts import set_labels
+from target_apollo.sandbox.validation import first, names_in, page_of
+from target_apollo.sandbox.workspace import FIELD_MODALITIES, FIELD_TYPES, MODALITIES
+
+
+def index(call: Call) -> Any:
+    """GET /labels: a bare array of every list, not paged."""
+    return list(call.store.workspace.labels.values())
+
+
+def create(call: Call) -> Any:
+    """POST /labels: a new list; names are unique per modality."""
+    name = _name(call)
+    modality = call.body.get("modality")
+    if not modality:
+        raise unprocessable("Please enter a non-empty modality!")
+    if modality not in MODALITIES:
+        raise unprocessable("Please enter a valid modality!")
+    workspace = call.store.workspace
+    if workspace.label_named(modality, name) is not None:
+        raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
+    label = workspace.label(call.stamp, modality, name, call.user_id)
+    _set_book(call, label)
+    return {"label": _single(label)}
+
+
+def update(call: Call) -> Any:
+    """PATCH /labels/{id}: another name."""
+    workspace = call.store.workspace
+    label = workspace.labels.get(call.record_id)
+    if label is None:
+        raise record_not_found("label", call.record_id)
+    name = _name(call)
+    other = workspace.label_named(label["modality"], name)
+    if other is not None and other is not label:
+        raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
+    workspace.rename_label(call.stamp, label, name)
+    _set_book(call, label)
+    return {"label": _single(label)}
+
+
+def add_records(call: Call) -> Any:
+    """POST /labels/add_entity_ids_to_label_names: lists are made, unknown record ids ignored."""
+    return _change_membership(call, adding=True)
+
+
+def remove_records(call: Call) -> Any:
+    """POST /labels/remove_entity_ids_from_label_names: unknown lists and record ids are ignored."""
+    return _change_membership(call, adding=False)
+
+
+def _change_membership(call: Call, *, adding: bool) -> Any:
+    store, workspace = call.store, call.store.workspace
+    modality = call.body.get("modality")
+    if modality not in MODALITIES:
+        raise unprocessable(f"Invalid modality: {modality}.")
+    names = names_in(call.body.get("label_names"))
+    known = store.contact_by_id if modality == "contacts" else store.account_by_id
+    records: list[Contact | Account] = [
+        known[record_id]
+        for record_id in names_in(call.body.get("entity_ids"))
+        if record_id in known
+    ]
+    if not names or not records:
+        return {"message": "No Models or Lists provided"}
+    labels = [
+        label
+        for name in names
+        if (
+            label := workspace.label(call.stamp, modality, name, call.user_id)
+            if adding
+            else workspace.label_named(modality, name)
+        )
+        is not None
+    ]
+    ids = [label["id"] for label in labels]
+    for record in records:
+        present = record.own.get("label_ids", ())
+        wanted = [*present, *ids] if adding else [one for one in present if one not in ids]
+        set_labels(store, record.own, wanted)
+        if isinstance(record, Contact):
+            store.changed_contact(record, store.keys_of(record))
+        else:
+            store.changed_account(record, store.keys_of_account(record))
+    if call.body.get("async") is True:
+        kind = "add_entities_to_labels" if adding else "remove_entities_from_labels"
+        return {
+            "entity_progress_job": {
+                "id": store.new_id(),
+                "user_id": call.user_id,
+                "job_type": kind,
+                "entity_ids": [record.own["id"] for record in records],
+                "params": {"modality": modality, "label_names": names},
+                "progress": -1,
+                "batch_size": None,
+            }
+        }
+    return {"labels": [_single(label) for label in labels]}
+
+
+def _name(call: Call) -> str:
+    name = str(call.body.get("name") or "").strip()
+    if not name:
+        raise unprocessable("Please enter a non-empty name!")
+    return name
+
+
+def _set_book(call: Call, label: dict[str, Any]) -> None:
+    if "book_of_business" in call.body:
+        label["book_of_business"] = call.body["book_of_business"]
+        call.store.keep("labels", label["id"], label)
+
+
+def _single(label: dict[str, Any]) -> dict[str, Any]:
+    return {**label_object(label), "book_of_business": label.get("book_of_business")}
+
+
+# A name is null, unless marked: + true, - false, [] and {} empty.
+_USER = """
+id team_id first_name last_name title email cookie_consent_data created_at credit_limit
+direct_dial_credit_limit export_credit_limit ai_credit_limit salesforce_account deleted-
+opt_out_html_template name apple_user_id referral_code password_needs_reset- salesforce_id
+default_account_overview_layout_id default_contact_overview_layout_id
+default_person_overview_layout_id default_organization_overview_layout_id
+default_opportunity_overview_layout_id default_home_overview_layout_id
+default_gen_pipe_home_overview_layout_id default_win_close_home_overview_layout_id
+default_crm_home_overview_layout_id bridge_calls- bridge_phone_number bridge_incoming_calls-
+bridge_incoming_phone_number current_email_verified+ record_calls+ salesforce_instance_url
+permission_set_id default_use_local_numbers- disable_email_linking sync_salesforce_id sync_crm_id
+zp_contact_id chrome_extension_downloaded- zp_is_super_analytics_user email_oauth_signin_only+
+notification_last_created_at crm_requested_to_integrate has_invited_user- has_used_enrichment-
+has_uploaded_csv- has_hidden_onboarding- notification_last_read_at daily_data_request_email-
+data_request_emails+ daily_task_email+ free_data_credits_email+ dismiss_new_team_suggestion+
+request_email_change_to self_identified_persona territory_is_active- conversation_is_private
+show_deals_detail_page_updates_modal+ parent_user_id parent_user_source fields_fully_loaded+
+typed_custom_fields connected_to_slack- crm_email added_contact_to_sequence-
+has_approved_emailer_campaign- main_emailer_campaign_id emailer_campaign_created-
+sequence_launch_promo_shown- push_sequences_in_app_notification_shown-
+show_recommendation_feed_closing_banner+ current_onboarding_step onboarding_use_cases{}
+onboarding_survey has_visited_enrichment- has_visited_recommendations skip_use_case_selection-
+skip_onboarding_with_ai_workflow- has_seen_crm_stage_mapping_reminders
+has_seen_crm_mapping_toasters excluded_csv_columns{} has_seen_persona_onboarding
+has_completed_news_onboarding has_hidden_feed_call_to_action has_hidden_persona_creation_dialog
+has_seen_intent_data_topic_save_limit_dialog show_link_google_mailbox_page-
+has_seen_intent_data_settings_page_banner has_hidden_rules_engine_templates_library
+has_hidden_rules_engine_template_widget has_hidden_rules_engine_transition_banner
+has_seen_rules_engine_template_promo- has_hidden_template_library_permission_banner
+rendered_invite_banner_on_the_search_page_at dismissed_invite_banner_on_the_search_page_at
+dismissed_invite_banner_on_the_manage_users_page_at in_app_marketing_shown_plays- show_plays_tour+
+prefer_top_nav- preferred_side_nav_state has_seen_sequences_unresponsive_contacts_nudge-
+has_tried_plays- has_created_rule_config credits_awarded_for{} subteam_ids[]
+prospect_territory_ids[] toggled_on_territory_ids[] linked_salesforce
+linked_zoom_conference_account- linked_bot_conference_account-
+linked_bot_conference_account_platforms[] has_conference_account- linked_hubspot-
+linked_salesloft- linked_crm_name chrome_extension_enabled_features[]
+chrome_extension_exclude_from_websites[] chrome_extension_everywhere_icon_horizontal_position
+chrome_extension_everywhere_icon_vertical_position_in_vh
+default_chrome_extension_log_email_send_to_salesforce+
+default_chrome_extension_log_email_send_to_hubspot+
+chrome_extension_auto_match_salesforce_opportunity+ chrome_extension_gmail_enable_email_tools+
+enable_desktop_notifications- enable_gmail_desktop_notifications
+default_chrome_extension_enable_reminders- chrome_extension_gmail_enable_crm_sidebar+
+show_chrome_extension_buying_intent_promo+ apollo_everywhere_search_count chrome_extension_used_at
+"""
+
+_ASSISTANT_SETTING = """
+_id deal_size_metric inactive_account_stage_ids[] inactive_contact_stage_ids[]
+insight_deal_size_signals{} insight_sale_cycle_signals{} insight_win_rate_signals{}
+is_persona_recommendation_requested- job_posting_locations[] job_posting_titles[]
+latest_funding_days max_num_active_accounts max_people_in_sequence_per_account
+num_inactive_days_to_re_engage persona_ids[] should_show_persona_banner+
+success_case_account_stage_ids[] team_id technology_uids[] territory_company_size_ranges[]
+territory_location_override- territory_locations[] territory_person_locations[] user_id id key
+"""
+
+
+def _blank(names: str) -> dict[str, Any]:
+    marks: dict[str, Any] = {"+": True, "-": False}
+    shape: dict[str, Any] = {}
+    for name in names.split():
+        if name[-1] in marks:
+            shape[name[:-1]] = marks[name[-1]]
+        elif name.endswith(("[]", "{}")):
+            shape[name[:-2]] = [] if name.endswith("[]") else {}
+        else:
+            shape[name] = None
+    return shape
+
+
+_BLANK_USER = {
+    **_blank(_USER),
+    "opt_out_html_template": "",
+    "referral_code": "sandbox",
+    "chrome_extension_everywhere_icon_horizontal_position": "right",
+    "chrome_extension_everywhere_icon_vertical_position_in_vh": 10,
+    "apollo_everywhere_search_count": 0,
+}
+
+_BLANK_SETTING = {
+    **_blank(_ASSISTANT_SETTING),
+    "deal_size_metric": "amount",
+    "latest_funding_days": 90,
+    "max_num_active_accounts": 100,
+    "max_people_in_sequence_per_account": 5,
+    "num_inactive_days_to_re_engage": 180,
+}
+
+
+def user_object(user: dict[str, Any]) -> dict[str, Any]:
+    """A user as GET /users/search answers it."""
+    return {
+        **_BLANK_USER,
+        **user,
+        "permission_set_id": user["team_id"],
+        "assistant_setting": {
+            **_BLANK_SETTING,
+            **dict.fromkeys(("_id", "id", "key", "user_id"), user["id"]),
+            "team_id": user["team_id"],
+        },
+    }
+
+
+# (modality, name, label): a few of the fields that every team has.
+_SYSTEM_FIELDS = (
+    ("contact", "first_name", "First name"),
+    ("contact", "last_name", "Last name"),
+    ("contact", "title", "Title"),
+    ("contact", "email", "Email"),
+    ("account", "name", "Company name"),
+    ("account", "domain", "Domain"),
+)
+
+_POSTABLE_TYPES = frozenset(FIELD_TYPES) - {"picklist", "multipicklist"}
+
+
+def contact_stages(call: Call) -> Any:
+    """GET /contact_stages."""
+    return {"contact_stages": call.store.contact_stages}
+
+
+def account_stages(call: Call) -> Any:
+    """GET /account_stages."""
+    return {"account_stages": call.store.account_stages}
+
+
+def fields(call: Call) -> Any:
+    """GET /fields: ids carry the modality as a prefix, unlike in everything that is written."""
+    source = first(call.query, "source")
+    shown: list[dict[str, Any]] = []
+    if source in (None, "system"):
+        shown.extend(
+            _field(f"{modality}.{name}", modality, label, "string", "system")
+            for modality, name, label in _SYSTEM_FIELDS
+        )
+    if source in (None, "custom"):
+        shown.extend(
+            {
+                **_field(
+                    f"{field['modality']}.{field['id']}",
+                    field["modality"],
+                    field["name"],
+                    field["type"],
+                    "custom",
+                ),
+                "created_at": field["created_at"],
+            }
+            for field in call.store.workspace.fields.values()
+        )
+    return {"fields": shown}
+
+
+def _field(field_id: str, modality: str, label: str, kind: str, source: str) -> dict[str, Any]:
+    return {
+        "id": field_id,
+        "category": "person" if modality == "contact" else "company",
+        "description": None,
+        "editable": False,
+        "example": None,
+        "field_name": label,
+        "group": None,
+        "icon_class": None,
+        "label": label,
+        "modality": modality,
+        "parent": None,
+        "source": source,
+        "type": kind,
+        "finder_view_ids": [],
+        "project_workspace_id": None,
+        "finder_views": [],
+        "is_local": False,
+    }
+
+
+def create_field(call: Call) -> Any:
+    """POST /fields: a custom field, but no picklist."""
+    body = call.body
+    label, modality, kind = (str(body.get(name) or "") for name in ("label", "modality", "type"))
+    if not label or modality not in FIELD_MODALITIES or kind not in _POSTABLE_TYPES:
+        raise unprocessable("There is something wrong with your request.")
+    meta = body.get("meta")
+    longest = meta.get("max_length") if isinstance(meta, dict) else None
+    field = call.store.workspace.add_field(call.stamp, modality, label, kind, (), longest)
+    return {
+        "typed_custom_fields": [
+            {
+                "id": field["id"],
+                "name": label,
+                "modality": modality,
+                "text_field_max_length": longest,
+            }
+        ]
+    }
+
+
+def typed_custom_fields(call: Call) -> Any:
+    """GET /typed_custom_fields: bare ids, and the options of picklists."""
+    shown = []
+    for field in call.store.workspace.fields.values():
+        answer = {
+            "id": field["id"],
+            "modality": field["modality"],
+            "name": field["name"],
+            "type": field["type"],
+            "picklist_options": [],
+            "mapped_crm_field": None,
+            "additional_mapped_crm_field": None,
+            "is_readonly_mapped_crm_field": None,
+            "picklist_options_last_synced_at": field["created_at"],
+            "picklist_value_set_id": None,
+            "mirrored": False,
+            "system_name": None,
+            "text_field_max_length": field["text_field_max_length"],
+            "finder_view_ids": [],
+            "is_local": False,
+        }
+        if field["picklist_values"]:
+            answer["picklist_values"] = [
+                {
+                    "_id": option["id"],
+                    "mapped_crm_values": {},
+                    "name": option["name"],
+                    "id": option["id"],
+                    "key": option["id"],
+                }
+                for option in field["picklist_values"]
+            ]
+        shown.append(answer)
+    return {"typed_custom_fields": shown}
+
+
+def users(call: Call) -> Any:
+    """GET /users/search: the page comes back as text."""
+    page, size = page_of(call)
+    every = list(call.store.workspace.users.values())
+    return {
+        "pagination": {
+            "page": str(page),
+            "per_page": size,
+            "total_entries": len(every),
+            "total_pages": -(-len(every) // size),
+        },
+        "users": [user_object(user) for user in every[(page - 1) * size : page * size]],
+        "num_fetch_result": None,
+    }
+
+
+_CREDITS = [
+    "num_credits_remaining",
+    "effective_num_lead_credits",
+    "num_lead_credits_used",
+    "effective_num_direct_dial_credits",
+    "num_direct_dial_credits_used",
+    "effective_num_export_credits",
+    "num_export_credits_used",
+    "effective_num_ai_credits",
+    "num_ai_credits_used",
+    "effective_num_power_up_credits",
+    "num_power_up_credits_used",
+    "total_unified_credits_used",
+]
+
+
+def profile(call: Call) -> Any:
+    """GET /users/api_profile: the acting user, flat."""
+    user = call.store.workspace.users[call.user_id]
+    shown: dict[str, Any] = {
+        key: user[key] for key in ("id", "team_id", "first_name", "last_name", "title", "email")
+    }
+    if first(call.query, "include_credit_usage") == "true":
+        shown.update(dict.fromkeys(_CREDITS, 0))
+    return shown
+
+
+def usage_stats(call: Call) -> Any:
+    """POST /usage_stats/api_usage_stats: per endpoint, under a key that is itself a JSON array."""
+    schedule = call.options.schedule()
+    stats: dict[str, Any] = {}
+    for endpoint in call.endpoints:
+        windows = call.windows.get(endpoint.entry) or EndpointWindows()
+        usage = windows.usage(schedule, call.now)
+        stats[json.dumps([endpoint.controller, endpoint.action])] = {
+            window.window: {
+                "limit": window.limit,
+                "consumed": window.used,
+                "left_over": None if window.limit is None else max(0, window.limit - window.used),
+            }
+            for window in reversed(usage)
+        }
+    return stats
