@@ -157,6 +157,7 @@ def test_half_a_last_line_is_rejected_and_what_came_before_it_is_written(
     check_alone(done, apollo, "unreadable_line")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "head",
     [b'{"type":"RECORD","stream":"contacts","record":{"id":9,"title":"', b"no message at all "],
@@ -178,6 +179,7 @@ def test_a_line_of_64_mb_is_skipped_and_only_its_length_is_kept(
     assert f"Line 3 ({length} bytes) is longer than 8 MB" in done.run.log
 
 
+@pytest.mark.full
 def test_a_line_of_64_mb_without_an_end_is_skipped_too(apollo: Sandbox, feed: Feed) -> None:
     hostile = repeated(b'{"type":"RECORD"', b" " * 1000, 64 * MEGABYTE // 1000, b"")
 
@@ -196,6 +198,7 @@ def test_the_longest_line_that_is_read_takes_bounded_memory(
     check_alone(done, apollo, "schema_mismatch")
 
 
+@pytest.mark.full
 def test_many_long_records_are_not_all_held_at_once(apollo: Sandbox, feed: Feed) -> None:
     long = b'"x":"' + b"y" * (6 * MEGABYTE) + b'"'
 
@@ -205,6 +208,7 @@ def test_many_long_records_are_not_all_held_at_once(apollo: Sandbox, feed: Feed)
     assert done.memory < MOST_MEMORY, f"{done.memory / MEGABYTE:.0f} MB"
 
 
+@pytest.mark.full
 def test_many_long_rejects_are_not_all_held_at_once(apollo: Sandbox, feed: Feed) -> None:
     long = b'"title":5,"x":"' + b"y" * (2 * MEGABYTE) + b'"'
 
@@ -214,6 +218,7 @@ def test_many_long_rejects_are_not_all_held_at_once(apollo: Sandbox, feed: Feed)
     assert done.memory < MOST_MEMORY, f"{done.memory / MEGABYTE:.0f} MB"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("count", "reason"), [(400_000, "too_many_properties"), (1_000_000, "line_too_long")]
 )
@@ -227,6 +232,7 @@ def test_a_record_of_a_million_properties_is_rejected(
     check_alone(done, apollo, reason)
 
 
+@pytest.mark.full
 def test_records_that_are_ever_differently_wide_take_bounded_memory(
     apollo: Sandbox, feed: Feed
 ) -> None:
