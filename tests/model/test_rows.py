@@ -1,4 +1,4 @@
-"""Keys as log lines show them."""
+"""A key as log lines show it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ FIELDS = ("title", "present_raw_address", "phone_number", "mobile_phone")
 
 values = st.one_of(st.none(), st.sampled_from(["A", "B", "C"]))
 phones = st.one_of(st.none(), st.sampled_from(["+49 30 111", "(030) 222-33", "+4930444"]))
-# A plain number that is a mobile one already counts as held: tests/model/test_phone_changes.py.
+# A plain number that is a mobile one already counts as held: tests/model/test_compare.py.
 mobiles = st.one_of(st.none(), st.sampled_from(["+49 171 111", "(0171) 222-33", "+49171444"]))
 contents = st.fixed_dictionaries(
     {},
