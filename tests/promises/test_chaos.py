@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_a_second_target_on_the_same_stream_ends_with_a_sentence(
     first = start(messages)
     while apollo.count("POST /accounts/bulk_create") == 0:
         assert first.poll() is None
+        time.sleep(0.01)
 
     second = start(messages)
     out, said = second.communicate(timeout=60)

@@ -186,7 +186,7 @@ def test_a_line_of_64_mb_without_an_end_is_skipped_too(apollo: Sandbox, feed: Fe
     check_alone(feed([OPEN, contact(1), contact(2), END, *hostile]), apollo, "line_too_long")
 
 
-@pytest.mark.parametrize("piece", [b"[],", b"1.5,"])
+@pytest.mark.parametrize("piece", [b"[],", pytest.param(b"1.5,", marks=pytest.mark.full)])
 def test_the_longest_line_that_is_read_takes_bounded_memory(
     apollo: Sandbox, feed: Feed, piece: bytes
 ) -> None:
@@ -286,7 +286,9 @@ def test_of_a_property_that_stands_twice_the_last_value_counts(apollo: Sandbox, 
     [b"9" * 4_000, b"-" + b"9" * 30, b"1e400", b"1E+999999", b"1e-999999", b"0." + b"1" * 5_000],
     ids=lambda number: number[:12].decode() + "…",
 )
-@pytest.mark.parametrize("place", ["x", "phone_number", "id"])
+@pytest.mark.parametrize(
+    "place", [*(pytest.param(name, marks=pytest.mark.full) for name in ("x", "phone_number")), "id"]
+)
 def test_a_huge_number_is_text_or_a_reject_and_never_the_end(
     apollo: Sandbox, feed: Feed, number: bytes, place: str
 ) -> None:
@@ -305,7 +307,16 @@ def test_a_huge_number_is_text_or_a_reject_and_never_the_end(
     assert done.memory < MOST_MEMORY
 
 
-@pytest.mark.parametrize("levels", range(DEEPEST_LEVEL - 6, DEEPEST_LEVEL + 3))
+@pytest.mark.parametrize(
+    "levels",
+    [
+        *range(DEEPEST_LEVEL - 1, DEEPEST_LEVEL + 2),
+        *(
+            pytest.param(levels, marks=pytest.mark.full)
+            for levels in (*range(DEEPEST_LEVEL - 6, DEEPEST_LEVEL - 1), DEEPEST_LEVEL + 2)
+        ),
+    ],
+)
 def test_whatever_is_read_can_be_rejected(apollo: Sandbox, feed: Feed, levels: int) -> None:
     nested = b'"title":' + b"[" * levels + b"]" * levels
 

@@ -194,3 +194,13 @@ def test_two_versions_of_a_row_never_overtake_each_other(apollo: Sandbox, sync: 
 
     held = by_email(apollo)
     assert all(held[f"p{n % 10}@a.com"]["title"] == f"T{n}" for n in range(30, 40))
+
+
+def test_an_update_that_a_bulk_answer_leaves_out_is_sent_again(apollo: Sandbox, sync: Run) -> None:
+    owner = apollo.store.add_user(email="rep@team.com")["id"]
+    apollo.store.add_contact(email="p1@a.com")
+    apollo.inject(Fault(endpoint="POST /contacts/bulk_update", kind=FaultKind.RECORDS_LEFT_OUT))
+
+    done = sync([schema("contacts"), contact(1, owner_id=owner)])
+
+    assert done.records == {"received": 1, "updated": 1}
