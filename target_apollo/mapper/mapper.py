@@ -14,12 +14,12 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
 from target_apollo.mapper.errors import (
     VARIABLE,
+    FixedClock,
     LeadsError,
     SettingsError,
-    Standing,
     clock_from_environment,
 )
-from target_apollo.mapper.pipeline import Passage
+from target_apollo.mapper.pipeline import Pipeline
 from target_apollo.mapper.settings import Settings, read_settings, settings_schema
 from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
@@ -42,11 +42,11 @@ class MapApolloLeads(InlineMapper):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         clock = clock_from_environment()
-        if isinstance(clock, Standing):
+        if isinstance(clock, FixedClock):
             self.logger.warning("The clock stands at %s (%s).", clock(), VARIABLE)
-        self._passage = Passage(self._settings, clock, self.logger)
-        self.message_reader.through = self._passage.through
-        self.message_reader.counts = self._passage.counts
+        self._pipeline = Pipeline(self._settings, clock, self.logger)
+        self.message_reader.transform = self._pipeline.process_lines
+        self.message_reader.counts = self._pipeline.counts
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
         """Check the settings as this package states them: in sentences, unknown ones included."""
@@ -64,7 +64,7 @@ class MapApolloLeads(InlineMapper):
 
     def process_endofpipe(self) -> None:
         """Say what became of the leads, and how the run ended."""
-        self._passage.finish()
+        self._pipeline.finish()
         code = log_end(self.message_reader, self.logger)
         if code:
             sys.exit(code)
@@ -95,7 +95,7 @@ class MapApolloLeads(InlineMapper):
         return self._map(message_dict)
 
     def _map(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        for line in self._passage.through([write_message(message_dict)]):
+        for line in self._pipeline.process_lines([write_message(message_dict)]):
             message = read_message(line)
             yield _MESSAGES[message["type"]].from_dict(message)
 

@@ -13,7 +13,7 @@ from target_apollo.mapper import verdicts
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.explain import NoVerdict, explain
 from target_apollo.mapper.verdicts import VerdictFile
-from tests.helpers.leads import GOOD, config, encode, passage, record, schema, through
+from tests.helpers.leads import GOOD, config, encode, pipeline, process, record, schema
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def judge(path: Path, *messages: object, key_properties: tuple[str, ...] = ("id",)) -> None:
-    mapper = passage(config(verdicts_path=str(path)))
-    through(mapper, schema(key_properties=key_properties), *messages)  # type: ignore[arg-type]
+    mapper = pipeline(config(verdicts_path=str(path)))
+    process(mapper, schema(key_properties=key_properties), *messages)  # type: ignore[arg-type]
     mapper.finish()
 
 
@@ -137,8 +137,8 @@ def test_explain_says_where_it_looked_for_a_lead_that_it_does_not_know(path: Pat
 
 
 def test_a_verdict_is_on_disk_before_its_lead_goes_on(path: Path) -> None:
-    mapper = passage(config(verdicts_path=str(path)))
-    through(mapper, schema(), record(id=5))
+    mapper = pipeline(config(verdicts_path=str(path)))
+    process(mapper, schema(), record(id=5))
     assert json.loads(path.read_text())["key"] == "5"
 
 

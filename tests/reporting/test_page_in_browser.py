@@ -57,12 +57,12 @@ def shown(sync: Callable[..., TargetRun], tmp_path: Path) -> Shown:
     verdicts = tmp_path / "verdicts.jsonl"
     rules = {**leads.RULES, "owner_mapped": False}
     settings = leads.config(rules, verdicts_path=str(verdicts), output_stream="accounts")
-    judging = leads.Passage(
+    judging = leads.Pipeline(
         leads.read_settings(settings),
         leads.Standing(datetime.now(timezone.utc)),
         leads.logging.getLogger("leads"),
     )
-    qualified = leads.through(
+    qualified = leads.process(
         judging,
         leads.schema(),
         *(leads.record(id=n, domain=f"firm{n}.com", name=f"Firm {n}") for n in range(8)),
