@@ -42,6 +42,6 @@ def test_the_way_of_a_record_is_drawn_with_at_most_ten_files() -> None:
 
 def test_a_dozen_questions_have_their_file() -> None:
     rows = re.findall(
-        r"^\| (?!question|---)(.+?) \| (`.+`.*) \|$", section("Where do I look"), re.M
+        r"^\| (?!question|---)(.+?) \| (`.+`.*) \|$", section("Where do I look"), re.MULTILINE
     )
     assert len(rows) >= 12
