@@ -2,8 +2,7 @@
 
 Everything is read from Apollo at most once a run, and only when a record asks for it: one bad id
 fails a whole request, so a name that Apollo does not know rejects its row before anything is sent.
-
-Finds a record by its e-mail or domain, since Apollo has no search by either.
+`find_record` finds one record by its e-mail or domain, which Apollo has no search for.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, Obje
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
 from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.sync.concurrency import PendingFlush
 from target_apollo.sync.match import match_keys
 
 
@@ -52,7 +52,8 @@ class Directory:
 
     Args:
         labels: Property of a stream -> label of the custom field, where they differ.
-        before_asking: Called before each request, whose answer is waited for.
+        pending_flush: Finished before each request, so that no more than the settings allow are
+            under way.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class Directory:
         client: ApolloClient,
         labels: Mapping[str, str],
         logger: logging.Logger,
-        before_asking: Callable[[], None] = lambda: None,
+        pending_flush: PendingFlush,
     ) -> None:
         self._asked = client
-        self._before_asking = before_asking
+        self._pending_flush = pending_flush
         self._labels = labels
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
@@ -75,7 +76,7 @@ class Directory:
 
     @property
     def _client(self) -> ApolloClient:
-        self._before_asking()
+        self._pending_flush.finish()
         return self._asked
 
     def resolve(self, name: str, value: str) -> str | None:

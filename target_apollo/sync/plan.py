@@ -1,6 +1,7 @@
-"""From rows to bulk_create requests: which rows, in which order, how grouped. Pure.
+"""Plans what is sent: rows in waves and bulk_create requests, and what an existing record needs.
 
-What an existing record still needs to hold a row's values, and which endpoint takes it. Pure.
+Pure. `collapse` and `waves` order the rows of a batch, `create_requests` groups those without a
+record, `changes` tells what an existing record still needs to hold a row's values.
 """
 
 from __future__ import annotations

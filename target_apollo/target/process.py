@@ -3,7 +3,7 @@
 A signal is a wish to end: requests under way are waited for, but not for long.
 
 ``running -> asked to stop -> ended``: a second signal within two seconds is the same wish, a later
-one ends the process at once, and so does the tenth second. Ending at once writes no STATE, so that
+one ends the process at once, and so does the tenth second. RunEnd at once writes no STATE, so that
 nothing is lost: what was not confirmed is sent again by the next run.
 
 How often Python looks for garbage that refers to itself.
@@ -27,7 +27,7 @@ from target_apollo import logs
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_environment
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 
 if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
@@ -147,9 +147,9 @@ def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
         return sources
 
 
-def leave_abandoned(run: Run, exit_code: int) -> None:
+def leave_abandoned(run: SyncRun, exit_code: int) -> None:
     """Ends the process after the run, if the thread of a request that was given up lives on."""
-    if run.parallel.abandoned:
+    if run.pool.abandoned:
         logging.shutdown()
         os._exit(exit_code)
 

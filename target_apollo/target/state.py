@@ -16,7 +16,7 @@ from typing import Any
 
 from singer_sdk.singerlib.json import serialize_json
 
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.target.sinks import ApolloSink
 
 
@@ -70,7 +70,7 @@ class PassingState:
 
     def __init__(
         self,
-        run: Run,
+        run: SyncRun,
         checkpoint: Checkpoint,
         sinks: Callable[[], Iterable[ApolloSink]],
         make_way: Callable[[], None],
@@ -96,11 +96,11 @@ class PassingState:
         interval = self._run.settings.state_interval_seconds
         if not last and now - self._passed_at < interval:
             return
-        waiting = [self._run.under_way.oldest, *(sink.oldest_pending for sink in self._sinks())]
+        waiting = [self._run.pending_flush.oldest, *(sink.oldest_pending for sink in self._sinks())]
         covered = self._checkpoint.covered([number for number in waiting if number is not None])
         if covered is None or not covered[0]:
             return
-        self._run.rejecting.keep()
+        self._run.rejects.keep()
         self._passed_at = now
         self._make_way()
         sys.stdout.write(serialize_json(covered[0]) + "\n")

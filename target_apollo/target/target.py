@@ -44,13 +44,13 @@ from target_apollo import logs
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sync.batch import Received
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
-from target_apollo.sync.exit import RECORD_ERRORS, Ending, RunError, ending_of, verdict
-from target_apollo.sync.notices import unmet_settings
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM, Former, without_reject
-from target_apollo.sync.run import Run
+from target_apollo.sync.exit import RECORD_ERRORS, RunEnd, RunError, check_reject_limit, ending_of
+from target_apollo.sync.notices import unused_settings
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.target import process
 from target_apollo.target.intake import TurnedAway, rejection_of, too_wide
 from target_apollo.target.process import Stopping
@@ -205,16 +205,16 @@ class Finishing:
     """
 
     def __init__(
-        self, run: Run, checkpoint: Checkpoint, state: PassingState, stopping: Stopping
+        self, run: SyncRun, checkpoint: Checkpoint, state: PassingState, stopping: Stopping
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
         self._state = state
         self._stopping = stopping
         self._finished = False
-        self.ending = Ending(1, "A defect of target-apollo ended the run.")
+        self.ending = RunEnd(1, "A defect of target-apollo ended the run.")
 
-    def finish(self, problem: BaseException | None) -> Ending | None:
+    def finish(self, problem: BaseException | None) -> RunEnd | None:
         """Passes the last STATE on and writes the summary; a second call does nothing.
 
         Args:
@@ -229,18 +229,18 @@ class Finishing:
         self._finished = True
         with suppress(Exception):
             # What was confirmed of it counts; why the run ends is known already.
-            self._run.under_way.finish()
+            self._run.pending_flush.finish()
         try:
             self._state.pass_on(last=True)
-            self._run.rejecting.keep()
+            self._run.rejects.keep()
         except RunError as unwritable:
             ending = ending_of(unwritable, 0)
         self._run.close()
         if ending is not None and ending.exit_code == 0:
-            ending = verdict(
-                self._run.report.rejected_percent,
+            ending = check_reject_limit(
+                self._run.counts.rejected_percent,
                 self._run.settings.max_rejected_percent,
-                self._run.rejecting.place,
+                self._run.rejects.location,
             )
         self.ending = ending or self.ending
         received = self._checkpoint.received
@@ -270,9 +270,9 @@ class TargetApollo(Target):
         self._straight: dict[str, StraightWay | None] = {}
         logs.quieten(self.logger)
         super().__init__(**arguments)
-        self.run = Run(Settings.of(self.config), self.logger)
+        self.run = SyncRun(Settings.of(self.config), self.logger)
         #: The record that is being handed to its sinks.
-        self.receiving = Received(0, "", {}, None, ())
+        self.receiving = SourceRecord(0, "", {}, None, ())
         #: Whether a sink took it; a stream map may have left it out.
         self.taken = False
         #: Whether records come that were rejected before, which are of some streams only.
@@ -334,7 +334,7 @@ class TargetApollo(Target):
 
     def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:
         super()._drain_all(sink_list, parallelism)
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self.pass_state()
 
     def _sinks(self) -> list[ApolloSink]:
@@ -366,7 +366,7 @@ class TargetApollo(Target):
         # The SDK keeps a replaced sink's records until the end, where they would overwrite newer
         # values of the same rows.
         if self._sinks_to_clear:
-            self.run.under_way.finish()
+            self.run.pending_flush.finish()
         for sink in self._sinks_to_clear:
             self.drain_one(sink)
             sink.clean_up()
@@ -383,7 +383,7 @@ class TargetApollo(Target):
         deleted = is_deleted(record)
         former = Former.taken_from(record)
         self.taken = False
-        self.receiving = Received(
+        self.receiving = SourceRecord(
             self._checkpoint.next_record(),
             stream,
             # The SDK takes the mark of a deletion out of the record that goes on.
@@ -427,12 +427,12 @@ class TargetApollo(Target):
             name = sink.stream_name
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
                 self.drain_one(sink)
-                self.run.under_way.finish()
-                sink.move_vanished()
+                self.run.pending_flush.finish()
+                sink.move_missing_rows()
 
     def _use_silence(self) -> None:
         """Writes what is under way or has waited long, since no more may come for a while."""
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self._write_aged()
 
     def _process_state_message(self, message_dict: Message) -> None:
@@ -459,9 +459,9 @@ class TargetApollo(Target):
         if not self._stopping.signal_number:
             super().process_endofpipe()
             self._say_unmet_settings()
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         if self._reader.ended_early:
-            self.run.saying.left_unread()
+            self.run.notices.left_unread()
             self._reader.pass_over_rest()
         self._finishing.finish(None)
 
@@ -471,7 +471,7 @@ class TargetApollo(Target):
         streams = {sink.stream_name for sink in self._sinks()}
         schemas = [sink.schema for sink in self._sinks()]
         properties = [schema.get("properties", {}) for schema in schemas]
-        for sentence in unmet_settings(self.run.settings, streams, properties):
+        for sentence in unused_settings(self.run.settings, streams, properties):
             self.logger.warning("%s", sentence)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:

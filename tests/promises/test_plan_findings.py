@@ -232,17 +232,17 @@ def test_where_statistics_are_forbidden_the_look_ups_tell_the_limits(sync: Sync)
     assert "each is taken to have the limits that the look-ups showed" in run.log
 
 
-def test_a_run_notes_what_it_reckoned_beside_what_it_sent(apollo: Sandbox, sync: Sync) -> None:
+def test_a_run_notes_what_it_planned_beside_what_it_sent(apollo: Sandbox, sync: Sync) -> None:
     for number in range(30):
         apollo.store.add_contact(email=f"p{number}@firm{number}.com", title="CTO")
     rows = [schema("contacts"), *[contact(number, title="CEO") for number in range(150)]]
 
     run = sync(rows)
 
-    reckoned = run.summary["estimate"]["requests"]
+    planned = run.summary["estimate"]["requests"]
     sent = run.summary["api"]["requests"]
-    assert reckoned == {endpoint: sent[endpoint] for endpoint in reckoned}
-    assert set(reckoned) == {"POST /contacts/bulk_create", "POST /contacts/bulk_update"}
+    assert planned == {endpoint: sent[endpoint] for endpoint in planned}
+    assert set(planned) == {"POST /contacts/bulk_create", "POST /contacts/bulk_update"}
 
 
 def test_a_plan_foresees_when_updates_turn_to_bulk_for_want_of_quota(sync: Sync) -> None:

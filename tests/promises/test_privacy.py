@@ -268,7 +268,7 @@ def test_commands_say_nothing_private(start: Start, command: list[str]) -> None:
 
 DEFECTS = {
     "while a record is read": "model.row_parser.RowReader.read",
-    "while rows are written": "sync.stream_sync.Writer.write",
+    "while rows are written": "sync.stream_sync.StreamSync.write",
     "while the ledger is asked": "sync.stream_links.StreamLinks.recall",
     "while a reject is kept": "sync.rejects_file.RejectsFile.append",
     "at the start": "config.settings.Settings.of",

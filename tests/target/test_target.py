@@ -82,7 +82,7 @@ def hand_over(target: TargetApollo, found: list[dict[str, Any]]) -> None:
 
 def state_of(target: TargetApollo) -> dict[str, Any]:
     """All that a record leaves behind in a target before it is written."""
-    report = target.run.report
+    report = target.run.counts
     return {
         "outcomes": {name: dict(counts) for name, counts in report.outcomes.items()},
         "rejected": {name: dict(counts) for name, counts in report.rejected.items()},
@@ -153,7 +153,7 @@ def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     def note(sink: ApolloSink, context: dict[str, Any]) -> None:
         written.append(len(context["records"]))
 
-    monkeypatch.setattr(ApolloSink, "_begin", note)
+    monkeypatch.setattr(ApolloSink, "_start_flush", note)
     target = target_of({"batch_size": 2, "parallel_requests": 1}, SCHEMA, ["id"])
     size = target._sinks_active["contacts"].max_size
     hand_over(target, [{"id": number} for number in range(2 * size + 1)])

@@ -1,4 +1,4 @@
-"""What the requests of a rehearsed run need of Apollo's rate limits, and how long they take."""
+"""What the requests of a dry run need of Apollo's rate limits, and how long they take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from target_apollo.apollo import Quota, Windows, WindowState, window_states_of
 from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.quota import WINDOW_SECONDS
 from target_apollo.apollo.rate_windows import WINDOWS, forecast
-from target_apollo.sync.dry_run.transport import RehearsedLimits
+from target_apollo.sync.dry_run.transport import DryRunLimits
 
 #: Where the limits are known from; the value stands in the summary.
 STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "not asked"
@@ -20,7 +20,11 @@ STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "
 
 @dataclass(frozen=True)
 class Terms:
-    """The settings on which the time depends, and how long an answer takes, in seconds."""
+    """What the time depends on.
+
+    Attributes:
+        seconds_per_request: From a request to its answer.
+    """
 
     quota_share: float
     max_wait_seconds: float
@@ -28,8 +32,8 @@ class Terms:
     seconds_per_request: float
 
 
-def outlook(
-    requests: Mapping[str, int], limits: RehearsedLimits, quota: Quota, terms: Terms
+def estimate(
+    requests: Mapping[str, int], limits: DryRunLimits, quota: Quota, terms: Terms
 ) -> dict[str, Any]:
     """What the summary of a dry run says under ``estimate``.
 
@@ -71,7 +75,7 @@ def outlook(
 
 
 def _limits(
-    requests: Mapping[str, int], limits: RehearsedLimits, quota: Quota
+    requests: Mapping[str, int], limits: DryRunLimits, quota: Quota
 ) -> tuple[Mapping[str, Windows], str]:
     if READING.issuperset(requests):
         # Nothing is to be written, or the run came to no request that writes.

@@ -1,10 +1,7 @@
-"""Apollo as it would be by now: answers the requests that write, and writes nothing.
+"""Apollo as the requests of a dry run would have made it: answers those that write, sends none.
 
-A record that Apollo has comes from the look-ups, one that would be created gets an id of its own
-making, which starts with eight times ``d``; what rehearsed requests made of a record is what later
-ones find.
-
-What a record would look like in Apollo's answer once a request is carried out. Pure.
+A record that Apollo has comes from the look-ups. One that would be created gets an id made up here,
+which starts with eight times ``d``. Later requests find what earlier ones made of a record.
 """
 
 from __future__ import annotations
@@ -26,8 +23,9 @@ from target_apollo.model.objects import (
     ObjectKind,
     ObjectType,
 )
-from target_apollo.sync.dry_run.known_records import Lookups, Records, identities
+from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups, dedupe_keys
 from target_apollo.sync.match import match_keys
+from target_apollo.sync.refusals import consequence_of
 
 #: Under this type Apollo shows the number that bulk_create takes without one.
 _PLAIN_TYPE = "other"
@@ -132,19 +130,12 @@ def is_provisional(apollo_id: str) -> bool:
     return apollo_id.startswith(_PROVISIONAL)
 
 
-class Team:
-    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe.
+class SimulatedApollo:
+    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe."""
 
-    Args:
-        read_labels: Answers GET /labels, which is asked at most once.
-    """
-
-    def __init__(
-        self, records: Records, lookups: Lookups, read_labels: Callable[[], list[Json]]
-    ) -> None:
+    def __init__(self, records: KnownRecords, lookups: RecordLookups) -> None:
         self._records = records
         self._lookups = lookups
-        self._read_labels = read_labels
         self._known_labels: list[Json] | None = None
         self._lock = threading.RLock()
         self._made = 0
@@ -182,7 +173,7 @@ class Team:
             return None if answer is None else answer(request)
 
     def trust(self, kind: ObjectKind, apollo_ids: frozenset[str]) -> None:
-        """Takes records for there, whose ids come from the ledger; in place of earlier ones."""
+        """Takes the records with these ids for existing, in place of those of an earlier call."""
         with self._lock:
             self._trusted[kind] = apollo_ids
 
@@ -212,7 +203,7 @@ class Team:
         if object_type.kind is ObjectKind.ACCOUNTS:
             self._note_several(new)
         for record in new:
-            found = self._records.first(object_type.kind, identities(object_type, record))
+            found = self._records.first(object_type.kind, dedupe_keys(object_type, record))
             if found is None:
                 self._put(object_type, record)
                 created[record["id"]] = record
@@ -277,7 +268,7 @@ class Team:
             try:
                 self._lookups.look_for_id(object_type, apollo_id, trusted=trusted)
             except RequestRefused as refusal:
-                if not refusal.names_missing_record:
+                if not consequence_of(refusal, apollo_id).record_is_gone:
                     raise
                 raise _gone(object_type, apollo_id, endpoint) from None
             found = self._records.get(kind, apollo_id)
@@ -286,7 +277,7 @@ class Team:
         return found or {"id": apollo_id}
 
     def _put(self, object_type: ObjectType, record: Json) -> Json:
-        self._records.put(object_type.kind, record, identities(object_type, record))
+        self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
         return record
 
     def _next_id(self) -> str:
@@ -296,7 +287,7 @@ class Team:
     @property
     def _labels(self) -> list[Json]:
         if self._known_labels is None:
-            self._known_labels = list(self._read_labels())
+            self._known_labels = list(self._lookups.labels())
         return self._known_labels
 
     def _label_ids(self, modality: str, names: object) -> list[str]:

@@ -1,7 +1,4 @@
-"""Where a rehearsal and a run part: what reads is sent, what writes is answered here.
-
-Apollo's rate limits as they stood when a rehearsal began to write.
-"""
+"""The transport of a dry run: requests that read go to Apollo, those that write are simulated."""
 
 from __future__ import annotations
 
@@ -21,11 +18,11 @@ from target_apollo.apollo import (
     Windows,
 )
 from target_apollo.apollo.endpoints import READING
-from target_apollo.sync.dry_run.simulated_apollo import Team
+from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 
-class RehearsedLimits:
-    """What Apollo's statistics say, and what is left after the rehearsed requests. Thread-safe.
+class DryRunLimits:
+    """Apollo's rate limits as they stand, and what the dry run's requests leave. Thread-safe.
 
     Attributes:
         quota: As a run would have learned it from the answers to its requests.
@@ -52,7 +49,7 @@ class RehearsedLimits:
             return self._said
 
     def spend(self, endpoint: str, requests: int) -> None:
-        """Takes in that so many requests to an endpoint would have been sent by now."""
+        """Notes that a run would have sent so many requests to an endpoint by now."""
         windows = self.said.get(endpoint)
         if windows is not None:
             self.quota.note(endpoint, Windows(*[_spent(one, requests) for one in windows.each()]))
@@ -65,12 +62,14 @@ def _spent(window: Window, requests: int) -> Window:
     return replace(window, usage=used, left=max(0, window.limit - used))
 
 
-class RehearsedTransport:
+class DryRunTransport:
     """Stands in for `apollo.Transport` in front of the client. Thread-safe."""
 
-    def __init__(self, transport: TransportProtocol, team: Team, limits: RehearsedLimits) -> None:
+    def __init__(
+        self, transport: TransportProtocol, simulated: SimulatedApollo, limits: DryRunLimits
+    ) -> None:
         self._transport = transport
-        self._team = team
+        self._simulated = simulated
         self._limits = limits
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
@@ -101,7 +100,7 @@ class RehearsedTransport:
             count = self._requests[request.endpoint]
         if request.endpoint not in READING:
             self._limits.spend(request.endpoint, count)
-        body = self._team.answer(request)
+        body = self._simulated.answer(request)
         if body is not None:
             return Answer(200, body, attempts=1, seconds=0.0)
         if request.endpoint not in READING:
