@@ -17,9 +17,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+import click
 from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo import logs
@@ -130,10 +131,20 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
     # It imports the target.
     from target_apollo.config.sources import unusable_files
 
-    unusable = unusable_files(sys.argv[1:])
+    unusable = unusable_files(_config_sources(sys.argv[1:]))
     for sentence in unusable or [logs.defect_text(defect)]:
         logging.getLogger(name).error("%s", sentence)
     sys.exit(MISCONFIGURED if unusable else FAILED)
+
+
+def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
+    """What `--config` names in a command line that the SDK could not carry out."""
+    config = click.Option(["--config"], multiple=True)
+    lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
+    command = click.Command("", params=[config], context_settings=lenient, add_help_option=False)
+    with command.make_context("", [*arguments], resilient_parsing=True) as parsed:
+        sources: Sequence[str] = parsed.params["config"]
+        return sources
 
 
 def leave_abandoned(run: SyncRun, exit_code: int) -> None:

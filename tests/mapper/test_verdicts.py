@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
-from target_apollo.cli import explain as explain_command
+from target_apollo.cli import main
 from target_apollo.mapper import verdicts
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.explain import NoVerdict, explain
@@ -146,9 +145,15 @@ def test_the_command_tells_and_its_exit_code_says_whether_it_could(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judge(path, record(id=42, stage="Cold"))
-    parser = argparse.ArgumentParser()
-    explain_command.add_arguments(parser)
-    assert explain_command.run(parser.parse_args(["42", "--verdicts", str(path)])) == 0
+    assert main(["explain", "42", "--verdicts", str(path)]) == 0
     assert capsys.readouterr().out == explain(path, "42") + "\n"
-    assert explain_command.run(parser.parse_args(["43", "--verdicts", str(path)])) == 1
+    assert main(["explain", "43", "--verdicts", str(path)]) == 1
     assert "There is no verdict on lead 43" in capsys.readouterr().err
+
+
+def test_the_command_takes_a_key_that_is_a_negative_number(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(path, record(id=-42, stage="Cold"))
+    assert main(["explain", "-42", "--verdicts", str(path)]) == 0
+    assert capsys.readouterr().out == explain(path, "-42") + "\n"

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import CONTACT_SCHEMA, Message, lines_of, record, schema, state
 
 MARK = "pl4nted"
@@ -44,7 +45,7 @@ STREAM = {
 
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True, api_keys={KEY: None})) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys={KEY: None})) as sandbox:
         sandbox.store.add_custom_field("contact", "Height", "number")
         sandbox.store.add_custom_field("contact", "Born", "date")
         sandbox.store.add_custom_field("contact", "Colour", "picklist", ["red", "green"])

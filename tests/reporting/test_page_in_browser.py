@@ -6,7 +6,6 @@ Leads go through the real mapper, rows through the real target into the sandbox;
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli import report as command
+from target_apollo.cli import main
 from target_apollo.ledger import Ledger
 from tests.helpers import leads
 from tests.helpers.browser import FOUND, MISSING, WIDTHS, Browser
 from tests.promises.conftest import TargetRun, record, schema
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason=MISSING)
+pytestmark = [pytest.mark.full, pytest.mark.skipif(FOUND is None, reason=MISSING)]
 
 HOSTILE = "<script>document.body.textContent = 'taken'</script>"
 LIGHT, DARK = (0xF4, 0xF5, 0xF8), (0x0F, 0x12, 0x18)
@@ -84,11 +83,9 @@ def shown(sync: Callable[..., TargetRun], tmp_path: Path) -> Shown:
             }
         )
     )
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
     path = tmp_path / "page.html"
     arguments = ["--config", str(config), "--html", str(path), "--verdicts", str(verdicts)]
-    assert command.run(parser.parse_args(arguments)) == 0
+    assert main(["report", *arguments]) == 0
     return Shown(path, last.summary, Browser(tmp_path))
 
 
