@@ -33,7 +33,7 @@ from target_apollo.ledger.links import (
     LinkStatus,
 )
 from target_apollo.ledger.locks import StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger.runs import Run
 
 __all__ = [
     "CONFIRMED",

@@ -9,12 +9,12 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import queries
+from target_apollo.ledger import queries, runs
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
 
 
@@ -203,7 +203,7 @@ class Ledger:
         """Write the row of a run that begins; call again when it meets more streams."""
         run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
         with self._writing("Writing") as database:
-            queries.save_start(database, run)
+            runs.save_start(database, run)
         self._run_starts[run_id] = started_at
 
     def finish_run(
@@ -211,14 +211,12 @@ class Ledger:
     ) -> None:
         """Write a run's counts and why it ended into its row."""
         with self._writing("Writing") as database:
-            queries.save_end(
-                database, run_id, counts, exit_code, reason, datetime.now(timezone.utc)
-            )
+            runs.save_end(database, run_id, counts, exit_code, reason, datetime.now(timezone.utc))
 
     def runs(self, limit: int) -> list[Run]:
         """Give the latest runs, the newest first."""
         with self._reading("Reading") as database:
-            return list(queries.latest(database, limit))
+            return list(runs.latest(database, limit))
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
         """Make sure that no other run writes this stream to this connection.

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger.runs import Run
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
