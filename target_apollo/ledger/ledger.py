@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from target_apollo.ledger import queries, runs
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome
+from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
@@ -25,8 +25,7 @@ class Ledger:
     method that writes is one transaction, on disk when the method returns. Every method raises
     ``LedgerError`` when the database fails.
 
-    ``connection`` is the Apollo team id, ``object`` is ``contact`` or ``account``, ``stream`` the
-    Singer stream's name, and keys are texts made by ``source_key``.
+    Keys are texts made by ``source_key``.
     """
 
     def __init__(self, address: Address, engine: Engine, database: Connection) -> None:
@@ -110,34 +109,32 @@ class Ledger:
 
     def links(
         self,
-        connection: str,
-        object: str,  # noqa: A002 - the column's name
-        stream: str,
+        place: Place,
         keys: Collection[str],
     ) -> dict[str, Link]:
         """Look source keys up; those without a link are left out."""
         with self._reading("Reading") as database:
-            return queries.find_links(database, connection, object, stream, keys)
+            return queries.find_links(database, place, keys)
 
     def links_of_stream(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
     ) -> Iterator[Link]:
         """Give all links of a stream; nothing may be written until the last was taken."""
         with self._reading("Reading") as database:
-            yield from queries.stream_links(database, connection, object, stream)
+            yield from queries.stream_links(database, place)
 
     def links_by_apollo_id(
         self,
-        connection: str,
-        object: str,  # noqa: A002
+        place: Place,
         apollo_ids: Collection[str],
     ) -> dict[str, list[Link]]:
-        """Find the links, of any stream, to Apollo records; more than one where rows share one."""
+        """Find the links, of any stream, to Apollo records of a place's team and kind.
+
+        More than one where rows share a record.
+        """
         with self._reading("Reading") as database:
-            return queries.find_links_by_apollo_id(database, connection, object, apollo_ids)
+            return queries.find_links_by_apollo_id(database, place, apollo_ids)
 
     def synced_at(
         self, stream: str, keys: Collection[str], *, connection: str | None = None
@@ -159,38 +156,36 @@ class Ledger:
 
     def record_intents(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
         run_id: str,
         intents: Sequence[Intent],
     ) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
-        with self._changing(connection, stream) as database:
-            queries.save_intents(database, connection, object, stream, run_id, intents)
+        with self._changing(place) as database:
+            queries.save_intents(database, place, run_id, intents)
 
     def record_outcomes(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
         run_id: str,
         outcomes: Sequence[LinkOutcome],
     ) -> None:
         """Write what became of a flush's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
-        with self._changing(connection, stream) as database:
-            queries.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
+        with self._changing(place) as database:
+            queries.save_outcomes(database, place, run_id, outcomes, started)
 
     def drop_links(
         self,
-        connection: str,
-        object: str,  # noqa: A002
+        place: Place,
         apollo_ids: Collection[str],
     ) -> int:
-        """Forget the links, of any stream, to Apollo records that are gone; give their number."""
+        """Forget the links, of any stream, to Apollo records that are gone; give their number.
+
+        The stream of ``place`` does not matter.
+        """
         with self._writing("Writing") as database:
-            return queries.delete_links(database, connection, object, apollo_ids)
+            return queries.delete_links(database, place, apollo_ids)
 
     def begin_run(
         self,
@@ -250,9 +245,9 @@ class Ledger:
             yield database
 
     @contextmanager
-    def _changing(self, connection: str, stream: str) -> Iterator[Connection]:
+    def _changing(self, place: Place) -> Iterator[Connection]:
         with self._writing("Writing") as database:
-            self._locks.make_sure(database, connection, stream)
+            self._locks.make_sure(database, place.connection, place.stream)
             yield database
 
 

@@ -17,7 +17,15 @@ from sqlalchemy import (
 
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.keys import without_addresses
-from target_apollo.ledger.links import CONFIRMED, DELETED, Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.links import (
+    CONFIRMED,
+    DELETED,
+    Intent,
+    Link,
+    LinkOutcome,
+    LinkStatus,
+    Place,
+)
 from target_apollo.ledger.statements import (
     CONFIRMED_OUTCOME,
     FIND,
@@ -40,11 +48,8 @@ _links = apollo_links.c
 CHUNK = 500
 
 
-def find_links(
-    database: Connection, connection: str, object_: str, stream: str, keys: Collection[str]
-) -> dict[str, Link]:
+def find_links(database: Connection, place: Place, keys: Collection[str]) -> dict[str, Link]:
     """Find the links of a stream's source keys; keys without a link are left out."""
-    place = (stream, connection, object_)
     _, read = moments(database.dialect)
     return {
         link.source_key: link
@@ -53,14 +58,16 @@ def find_links(
     }
 
 
-def stream_links(
-    database: Connection, connection: str, object_: str, stream: str
-) -> Iterator[Link]:
+def stream_links(database: Connection, place: Place) -> Iterator[Link]:
     """Give all links of a stream in the order of their keys, some at a time."""
     links = apollo_links.c
     wanted = (
         select(*LINK_COLUMNS)
-        .where(links.stream == stream, links.connection == connection, links.object == object_)
+        .where(
+            links.stream == place.stream,
+            links.connection == place.connection,
+            links.object == place.object,
+        )
         .order_by(links.source_key)
         .limit(PAGE)
     )
@@ -75,14 +82,13 @@ def stream_links(
 
 
 def find_links_by_apollo_id(
-    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
+    database: Connection, place: Place, apollo_ids: Collection[str]
 ) -> dict[str, list[Link]]:
     """Find the links to Apollo records, of any stream; several rows may be one record."""
-    place = (connection, object_)
     _, read = moments(database.dialect)
     found: dict[str, list[Link]] = {}
     for some in chunks(apollo_ids):
-        for link in _links_of(FIND_BY_APOLLO_ID.find(database, place, some), read):
+        for link in _links_of(FIND_BY_APOLLO_ID.find(database, place[:2], some), read):
             found.setdefault(link.apollo_id or "", []).append(link)
     return found
 
@@ -121,21 +127,17 @@ def connections_of(database: Connection, stream: str) -> list[str]:
 
 def save_intents(
     database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
+    place: Place,
     run_id: str,
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
-    INTENT.execute(database, _intent_rows(database, connection, object_, stream, run_id, intents))
+    INTENT.execute(database, _intent_rows(database, place, run_id, intents))
 
 
 def _intent_rows(
     database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
+    place: Place,
     run_id: str,
     intents: Sequence[Intent],
 ) -> list[tuple[Any, ...]]:
@@ -144,10 +146,10 @@ def _intent_rows(
     status = LinkStatus.PENDING.value
     return [
         (
-            stream,
+            place.stream,
             intent.source_key,
-            connection,
-            object_,
+            place.connection,
+            place.object,
             intent.apollo_id,
             status,
             run_id,
@@ -160,9 +162,7 @@ def _intent_rows(
 
 def save_outcomes(
     database: Connection,
-    connection: str,
-    object_: str,
-    stream: str,
+    place: Place,
     run_id: str,
     outcomes: Sequence[LinkOutcome],
     synced_at: datetime,
@@ -177,10 +177,10 @@ def save_outcomes(
     now = write(datetime.now(timezone.utc))
     confirmed = [
         (
-            stream,
+            place.stream,
             outcome.source_key,
-            connection,
-            object_,
+            place.connection,
+            place.object,
             outcome.apollo_id,
             outcome.payload_hash,
             outcome.status.value,
@@ -198,10 +198,10 @@ def save_outcomes(
     latest = {outcome.source_key: outcome for outcome in outcomes}
     rejected = [
         (
-            stream,
+            place.stream,
             outcome.source_key,
-            connection,
-            object_,
+            place.connection,
+            place.object,
             outcome.apollo_id,
             LinkStatus.ERROR.value,
             without_addresses(outcome.error or ""),
@@ -216,15 +216,17 @@ def save_outcomes(
     updated = LinkStatus.UPDATED
     changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
     for some in chunks(changed):
-        FORGET_HASHES.change(database, (connection, object_, run_id, f"{DELETED}%"), some)
+        FORGET_HASHES.change(
+            database, (place.connection, place.object, run_id, f"{DELETED}%"), some
+        )
 
 
-def delete_links(
-    database: Connection, connection: str, object_: str, apollo_ids: Collection[str]
-) -> int:
+def delete_links(database: Connection, place: Place, apollo_ids: Collection[str]) -> int:
     """Delete the links to Apollo records that are gone, of any stream; give their number."""
     links = apollo_links.c
-    gone = delete(apollo_links).where(links.connection == connection, links.object == object_)
+    gone = delete(apollo_links).where(
+        links.connection == place.connection, links.object == place.object
+    )
     return sum(
         database.execute(gone.where(links.apollo_id.in_(some))).rowcount
         for some in chunks(apollo_ids)

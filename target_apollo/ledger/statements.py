@@ -113,11 +113,11 @@ LINK_COLUMNS = [
 ]
 
 FIND = ManyRows(
-    ["stream", "connection", "object"],
+    ["connection", "object", "stream"],
     lambda _: select(*LINK_COLUMNS).where(
-        _links.stream == bindparam("stream"),
         _links.connection == bindparam("connection"),
         _links.object == bindparam("object"),
+        _links.stream == bindparam("stream"),
         _links.source_key.in_([literal_column(KEYS)]),
     ),
 )

@@ -21,6 +21,7 @@ from target_apollo.ledger import (
     LinkOutcome,
     LinkStatus,
     LockLost,
+    Place,
     locks,
 )
 from target_apollo.ledger.locks import STALE_AFTER, Holder, Process, left_behind
@@ -141,7 +142,7 @@ def test_a_refused_run_takes_nothing_from_the_one_that_holds_the_lock(
     second.close()
     with pytest.raises(AnotherRunActive):
         opened().lock(TEAM, "contacts", "run-3")
-    first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+    first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
 
 
 # A lock that is lost
@@ -172,13 +173,13 @@ def test_a_run_whose_lock_was_taken_over_writes_no_more(
     second.lock(TEAM, "contacts", "run-2")
     outcome = LinkOutcome("1", LinkStatus.ERROR)
     with pytest.raises(LockLost, match=r"'contacts'.*ledger_url"):
-        first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+        first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
     with pytest.raises(LockLost):
-        first.record_outcomes(TEAM, "contact", "contacts", "run-1", [outcome])
+        first.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
     first.close()
     assert run_sql("SELECT run_id FROM apollo_locks") == [("run-2",)]
     assert run_sql("SELECT * FROM apollo_links") == []
-    second.record_intents(TEAM, "contact", "contacts", "run-2", [Intent("1")])
+    second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
 
 
 def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None:
@@ -195,13 +196,13 @@ def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None
         assert cut == [(True,)]
         second.lock(TEAM, "contacts", "run-2")
         with pytest.raises(LedgerError, match="run again"):
-            first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
         with pytest.raises(LockLost):
-            first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
         first.finish_run("run-1", {}, 1, "lost the ledger")
         first.close()
-        assert second.links(TEAM, "contact", "contacts", ["1"]) == {}
-        second.record_intents(TEAM, "contact", "contacts", "run-2", [Intent("1")])
+        assert second.links(Place(TEAM, "contact", "contacts"), ["1"]) == {}
+        second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
 
 
 def test_two_ledgers_in_one_postgresql_database_have_locks_of_their_own(

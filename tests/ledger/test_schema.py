@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus, Place
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 ID_1 = "6095a710bd01d100a506d4ae"
@@ -34,12 +34,12 @@ def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> N
 @pytest.mark.usefixtures("version_0")
 def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sql: Sql) -> None:
     with Ledger.open(ledger_url) as ledger:
-        assert ledger.links(TEAM, "contact", "contacts", ["1"]) == {
+        assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"]) == {
             "1": Link("1", ID_1, None, LinkStatus.CREATED, None, None, None, None)
         }
         outcome = LinkOutcome("1", LinkStatus.ERROR, error="unknown stage")
-        ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [outcome])
-        assert ledger.links(TEAM, "contact", "contacts", ["1"])["1"].error == "unknown stage"
+        ledger.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
+        assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
@@ -66,7 +66,7 @@ def version_3(run_sql: Sql, version_0: None) -> None:
 @pytest.mark.usefixtures("version_3")
 def test_creates_that_a_killed_run_left_become_pending_links(ledger_url: str, run_sql: Sql) -> None:
     with Ledger.open(ledger_url) as ledger:
-        found = ledger.links(TEAM, "contact", "contacts", ["1", "2", "3"])
+        found = ledger.links(Place(TEAM, "contact", "contacts"), ["1", "2", "3"])
     assert {key: link.status for key, link in found.items()} == {
         "1": LinkStatus.CREATED, "2": LinkStatus.PENDING, "3": LinkStatus.PENDING,
     }  # fmt: skip
@@ -95,7 +95,7 @@ def test_an_older_ledger_can_be_read_after_its_upgrade(ledger_url: str) -> None:
     reader = Ledger.open_existing(ledger_url)
     assert reader is not None
     with reader:
-        assert reader.links(TEAM, "contact", "contacts", ["1"])["1"].apollo_id == ID_1
+        assert reader.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].apollo_id == ID_1
 
 
 def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
