@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import ipaddress
 import signal
 import sqlite3
@@ -95,10 +94,6 @@ def run(args: argparse.Namespace) -> int:
             "Everyone who reaches this address can read and change the sandbox: it has no secrets.",
             file=sys.stderr,
         )
-    # Records live as long as the process: looking for garbage among them costs more than it finds.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
     serve_until_stopped(
         sandbox,
         listener,

@@ -5,13 +5,10 @@ A signal is a wish to end: requests under way are waited for, but not for long.
 ``running -> asked to stop -> ended``: a second signal within two seconds is the same wish, a later
 one ends the process at once, and so does the tenth second. Ending at once writes no STATE, so that
 nothing is lost: what was not confirmed is sent again by the next run.
-
-How often Python looks for garbage that refers to itself.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -69,28 +66,6 @@ def _end_at_once(signal_number: int) -> None:
     os._exit(128 + signal_number)
 
 
-#: New objects after which the youngest are looked through. A flush holds some ten thousand, and
-#: each request leaves a few behind that only the collector frees.
-_NEW_OBJECTS = 100_000
-
-
-def collect_rarely() -> None:
-    """Lets the collector of a whole process look seldom, and never at what is loaded already.
-
-    Records, rows and answers hold no references in circles: they go as soon as a flush is through
-    with them. By default the collector walks over what a flush holds every few records, which took
-    a tenth of a run's time.
-    """
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 10, 10)
-    gc.enable()
-
-
-#: A thread that has an answer to read or a request to send waits as long for the one that reads
-#: records. By default that is five times as long, while Apollo has nothing to do.
-_HAND_OVER_SECONDS = 0.001
-
-
 def run_process(
     kind: type[TargetApollo], given: _ConfigInput, file_input: IO[Any] | None
 ) -> NoReturn:
@@ -100,8 +75,6 @@ def run_process(
         given: Settings of the command line; those of variables go above them, if it says so.
         file_input: Singer messages; standard input where it is None.
     """
-    collect_rarely()
-    sys.setswitchinterval(_HAND_OVER_SECONDS)
     try:
         settings = dict(given.config)
         if given.parse_env:
