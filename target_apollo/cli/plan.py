@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             exit_code = FAILED
         else:
             _show(target)
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     return exit_code
 
 

@@ -148,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
         target.logger.error("%s", logs.defect_text(defect))
         exit_code = FAILED
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     return exit_code
 
 

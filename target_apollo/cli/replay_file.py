@@ -16,7 +16,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
-from target_apollo.target.stdin import LONGEST_LINE, LineReader
+from target_apollo.target.stdin import LONGEST_LINE, SingerInput
 
 _COPY_CHUNK = 1 << 20
 
@@ -45,7 +45,7 @@ class Line:
 
 def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
     """The lines of a file's first `size` bytes; blank ones are left out."""
-    reader = LineReader()
+    reader = SingerInput()
     start = 0
     while start < size:
         # Others may move the file's position between two lines.
@@ -62,7 +62,7 @@ def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
         start = end
 
 
-def _read(reader: LineReader, start: int, end: int, text: bytes) -> Line:
+def _read(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
     try:
         message = reader.deserialize_json(text)
     except InvalidInputLine:

@@ -1,10 +1,9 @@
-"""The process around a run: from wrong settings or the first message to the exit code.
+"""The process of a run: it starts with settings, may get signals, and ends with an exit code.
 
-A signal is a wish to end: requests under way are waited for, but not for long.
-
-``running -> asked to stop -> ended``: a second signal within two seconds is the same wish, a later
-one ends the process at once, and so does the tenth second. Ending at once writes no STATE, so that
-nothing is lost: what was not confirmed is sent again by the next run.
+``running -> stopping -> ended``: upon the first signal the run stops, and waits for requests under
+way. A second signal within two seconds changes nothing; a later one ends the process at once, and
+so does the tenth second. A process that ends at once writes no STATE, so that nothing is lost: the
+next run sends again what was not confirmed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from singer_sdk.exceptions import ConfigValidationError
@@ -26,19 +25,17 @@ from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import Run
 
 if TYPE_CHECKING:
-    from singer_sdk.plugin_base import _ConfigInput
-
     from target_apollo.target.target import TargetApollo
 
 
-#: Ctrl-C under Meltano sends SIGINT and SIGTERM.
-_ONE_WISH_SECONDS = 2.0
+#: Ctrl-C under Meltano sends SIGINT and SIGTERM: both are one request to stop.
+_ONE_REQUEST_SECONDS = 2.0
 #: A signalled run is over within ten seconds, whatever hangs.
 _LAST_RESORT_SECONDS = 9.5
 
 
-class Stopping:
-    """Keeps the first signal of a run and sees to it that the run ends.
+class SignalHandler:
+    """Remembers the first signal of a run and ends the process if the run does not end.
 
     Attributes:
         signal_number: The signal that came first; 0 while none has come.
@@ -48,10 +45,10 @@ class Stopping:
         self.signal_number = 0
         self._since = 0.0
 
-    def take(self, signal_number: int) -> bool:
-        """Takes a signal in; True for the first one, upon which the run is to stop."""
+    def handle(self, signal_number: int) -> bool:
+        """Handles a signal; True for the first one, upon which the run is to stop."""
         if self.signal_number:
-            if time.monotonic() - self._since > _ONE_WISH_SECONDS:
+            if time.monotonic() - self._since > _ONE_REQUEST_SECONDS:
                 _end_at_once(signal_number)
             return False
         self.signal_number = signal_number
@@ -67,17 +64,22 @@ def _end_at_once(signal_number: int) -> None:
 
 
 def run_process(
-    kind: type[TargetApollo], given: _ConfigInput, file_input: IO[Any] | None
+    kind: type[TargetApollo],
+    given: Mapping[str, Any],
+    file_input: IO[Any] | None,
+    *,
+    reads_environment: bool,
 ) -> NoReturn:
     """Makes a target, lets it run and ends the process with the exit code of the run.
 
     Args:
-        given: Settings of the command line; those of variables go above them, if it says so.
+        given: Settings of the command line.
         file_input: Singer messages; standard input where it is None.
+        reads_environment: Whether settings in environment variables go above those.
     """
     try:
-        settings = dict(given.config)
-        if given.parse_env:
+        settings = dict(given)
+        if reads_environment:
             kind.append_builtin_config(kind.config_jsonschema)
             settings |= read_environment(kind.config_jsonschema)
         target = kind(config=settings)
@@ -90,7 +92,7 @@ def run_process(
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
         kind.logger.error("%s", logs.defect_text(defect))
         exit_code = FAILED
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     sys.exit(exit_code)
 
 
@@ -109,8 +111,11 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
     sys.exit(MISCONFIGURED if unusable else FAILED)
 
 
-def leave_abandoned(run: Run, exit_code: int) -> None:
-    """Ends the process after the run, if the thread of a request that was given up lives on."""
+def exit_without_threads(run: Run, exit_code: int) -> None:
+    """Ends the process after the run, if a request that was given up still has a thread.
+
+    Python would wait for the thread, which waits for its answer.
+    """
     if run.parallel.abandoned:
         logging.shutdown()
         os._exit(exit_code)
