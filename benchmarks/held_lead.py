@@ -105,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peer = [given.peer or peer_environment(folder)]
-        ours = [sys.executable, "-m", "target_apollo.mapper"]
+        ours = [str(Path(sys.executable).with_name("map-apollo-leads"))]
         for way, command, config in (
             ("map-apollo-leads", ours, our_config),
             ("meltano-map-transform", peer, peer_config),

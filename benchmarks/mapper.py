@@ -202,7 +202,7 @@ def main() -> None:
             file.writelines(line + "\n" for line in lines(given.leads))
         fill_ledger(folder / "ledger.db", 100_000)
         peer = given.peer or peer_environment(folder)
-        ours = [sys.executable, "-m", "target_apollo.mapper"]
+        ours = [str(Path(sys.executable).with_name("map-apollo-leads"))]
         ways = {
             "meltano-map-transform": ([peer], PEER_CONFIG),
             "same rules": (ours, SAME_RULES),

@@ -1,273 +1,156 @@
-"""`apollo-sync`: the commands around the target.
+"""`apollo-sync`: the commands around the target, as one click group.
 
-A command is a module with two functions: `add_arguments(parser)`, and `run(arguments)`, which
-returns the exit code and says on stderr what went wrong. It is loaded when it is called, so that no
-command waits for what only another one needs.
-
-`apollo-sync completion`: a script that completes commands and options in a shell.
-
-The script is made from the parsers of the commands, so it knows what they know.
+A command is a module in `COMMANDS` with a click command that is called `command` and returns the
+exit code. The module is imported when its command is called: no command waits for what only another
+one needs, and `--help` and the completion of a command's name import none of them.
 """
 
 from __future__ import annotations
 
-import argparse
-import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Protocol
 
-import shtab
+import click
 
-SHELLS = ("bash", "fish", "zsh")
+NAME = "apollo-sync"
 
-#: An argument that is called so is a file; shells have no other way to know.
-_FILE = re.compile(r"FILE|PATH", re.IGNORECASE)
-
-_HOW = """Load it for the shell that runs now:
-  bash:  source <(%(prog)s bash)
-  zsh:   eval "$(%(prog)s zsh)"        (after compinit)
-  fish:  %(prog)s fish | source
-For every shell, write it to a file that the shell reads at its start:
-  bash:  %(prog)s bash > ~/.local/share/bash-completion/completions/apollo-sync
-  zsh:   %(prog)s zsh > _apollo-sync, in a folder of $fpath
-  fish:  %(prog)s fish > ~/.config/fish/completions/apollo-sync.fish"""
-
-
-class _HasArguments(Protocol):
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-
-
-class _Command(Protocol):
-    """What is needed of a command: its line in the help, and its arguments."""
-
-    @property
-    def summary(self) -> str: ...
-
-    @property
-    def load(self) -> Callable[[], _HasArguments]: ...
-
-    @property
-    def needs(self) -> tuple[str, ...]: ...
-
-
-class Completion:
-    """The command, for the commands that it completes."""
-
-    def __init__(self, program: str, commands: Mapping[str, _Command]) -> None:
-        self._program = program
-        self._commands = commands
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's arguments to a parser."""
-        parser.description = "Prints a script that completes commands and options in a shell."
-        parser.epilog = _HOW
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Print the script of a shell; returns 0."""
-        sys.stdout.write(completion_script(self._program, self._commands, args.shell))
-        return 0
-
-
-def completion_script(program: str, commands: Mapping[str, _Command], shell: str) -> str:
-    """The script that makes a shell, one of `SHELLS`, complete the program's commands.
-
-    A command whose extra is not installed is completed without its options.
-    """
-    parser = argparse.ArgumentParser(prog=program)
-    parser.add_argument("--version", action="version", version="", help="print the version")
-    below = parser.add_subparsers()
-    for name, command in commands.items():
-        own = below.add_parser(name, help=command.summary)
-        try:
-            module = command.load()
-        except ModuleNotFoundError as missing:
-            if (missing.name or "").partition(".")[0] not in command.needs:
-                raise
-        else:
-            module.add_arguments(own)
-            own.description = command.summary
-            _mark_files(own)
-    return f"{shtab.complete(parser, shell)}\n"
-
-
-def _mark_files(parser: argparse.ArgumentParser) -> None:
-    for action in parser._actions:  # argparse has no public way to list arguments
-        if action.nargs != 0 and action.choices is None and _FILE.search(str(action.metavar)):
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
-
-
-_NAME = "apollo-sync"
-
-_FAULTY, _INTERRUPTED = 2, 130
-
-
-class _Module(Protocol):
-    """A command's module."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-
-    def run(self, args: argparse.Namespace) -> int: ...
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Command:
-    """A command: its line in the help, and what loads its module.
+class Entry:
+    """A command before it is imported.
 
     Attributes:
-        extra: The extra of this package whose packages the module needs.
-        needs: The packages that tell that the extra is missing.
+        summary: Its line in the help of the group.
+        module: The module that has it under the name `command`.
+        extra: The extra of this package that brings what the module imports.
+        needs: The packages of that extra; one of them is missing where the extra is.
     """
 
     summary: str
-    load: Callable[[], _Module]
+    module: str
     extra: str = ""
     needs: tuple[str, ...] = ()
 
+    def load(self) -> click.Command:
+        """The command itself.
 
-def _check() -> _Module:
-    from target_apollo.cli.check import command
+        Raises:
+            ModuleNotFoundError: A package is missing, perhaps for want of the extra.
+        """
+        command: click.Command = importlib.import_module(self.module).command
+        return command
 
-    return command
-
-
-def _completion() -> _Module:
-    from target_apollo.cli import Completion
-
-    return Completion(_NAME, COMMANDS)
-
-
-def _explain() -> _Module:
-    from target_apollo.cli import explain as explain_command
-
-    return explain_command
+    def lacks_extra(self, missing: ModuleNotFoundError) -> bool:
+        """Whether a module is missing because the extra is not installed."""
+        return (missing.name or "").partition(".")[0] in self.needs
 
 
-def _fields() -> _Module:
-    from target_apollo.cli.fields import command
-
-    return command
-
-
-def _login() -> _Module:
-    from target_apollo.cli import login as command
-
-    return command
-
-
-def _plan() -> _Module:
-    from target_apollo.cli import plan as plan_command
-
-    return plan_command
-
-
-def _replay() -> _Module:
-    from target_apollo.cli import replay
-
-    return replay
-
-
-def _report() -> _Module:
-    from target_apollo.cli import report as command
-
-    return command
-
-
-def _results() -> _Module:
-    from target_apollo.tap import command
-
-    return command
-
-
-def _sandbox() -> _Module:
-    from target_apollo.sandbox import command
-
-    return command
-
-
-COMMANDS: Mapping[str, Command] = {
-    "check": Command("say whether a sync can work: key, team, endpoints, quota", _check),
-    "completion": Command("print a script that completes commands in a shell", _completion),
-    "explain": Command("say why map-apollo-leads did not send a lead", _explain),
-    "fields": Command("list what can be mapped; make custom fields that are missing", _fields),
-    "login": Command("log in with OAuth 2.0 in a browser, instead of an API key", _login),
-    "plan": Command("say what a run would do with Singer messages, and write nothing", _plan),
-    "replay": Command("send rejected records again; what succeeds leaves their file", _replay),
-    "report": Command("show the last runs, one of them in detail, also as a page", _report),
-    "results": Command(
-        "print what became of each row, as a Singer tap for the warehouse", _results
+COMMANDS: Mapping[str, Entry] = {
+    "check": Entry(
+        "say whether a sync can work: key, team, endpoints, quota",
+        "target_apollo.cli.check.command",
     ),
-    "sandbox": Command(
+    "completion": Entry(
+        "print a script that completes commands in a shell", "target_apollo.cli.completion"
+    ),
+    "explain": Entry("say why map-apollo-leads did not send a lead", "target_apollo.cli.explain"),
+    "fields": Entry(
+        "list what can be mapped; make custom fields that are missing",
+        "target_apollo.cli.fields.command",
+    ),
+    "login": Entry(
+        "log in with OAuth 2.0 in a browser, instead of an API key",
+        "target_apollo.cli.login.command",
+    ),
+    "plan": Entry(
+        "say what a run would do with Singer messages, and write nothing", "target_apollo.cli.plan"
+    ),
+    "replay": Entry(
+        "send rejected records again; what succeeds leaves their file", "target_apollo.cli.replay"
+    ),
+    "report": Entry(
+        "show the last runs, one of them in detail, also as a page", "target_apollo.cli.report"
+    ),
+    "results": Entry(
+        "print what became of each row, as a Singer tap for the warehouse",
+        "target_apollo.tap.command",
+    ),
+    "sandbox": Entry(
         "start a local Apollo to try, test and measure with",
-        _sandbox,
+        "target_apollo.sandbox.command",
         extra="sandbox",
         needs=("httptools", "starlette", "uvicorn"),
     ),
 }
 
 
+class _LazyGroup(click.Group):
+    """The commands in `COMMANDS`, each imported once it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        try:
+            return entry.load()
+        except ModuleNotFoundError as missing:
+            if not entry.lacks_extra(missing):
+                raise
+            if ctx.resilient_parsing:
+                # A shell completes: the command is there, only its options are not known.
+                return click.Command(cmd_name)
+            ctx.fail(
+                f"{NAME} {cmd_name} needs the extra '{entry.extra}': "
+                f"pip install 'target-apollo[{entry.extra}]'"
+            )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        # The base class of the group would import every command for its help.
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(
+    cls=_LazyGroup,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"{NAME} COMMAND --help says what a command takes.",
+)
+@click.version_option(
+    package_name="target-apollo", message="%(prog)s %(version)s", help="print the version"
+)
+def apollo_sync() -> None:
+    """Commands around target-apollo, which syncs a warehouse into Apollo.io."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of `apollo-sync`; returns the exit code.
+    """Entry point of `apollo-sync`; returns the exit code, which is 2 for wrong usage.
 
     Args:
         arguments: What follows the program's name; None takes the process's own.
-
-    Raises:
-        SystemExit: After `--help`, `--version` and wrong usage, which has exit code 2.
     """
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
-    if parsed.command is None:
-        parser.error("name a command")
-    command = COMMANDS.get(parsed.command)
-    if command is None:
-        parser.error(f"there is no command '{parsed.command}'; see {_NAME} --help")
-    return _run(parsed.command, command, parsed.arguments)
-
-
-def _run(name: str, command: Command, arguments: Sequence[str]) -> int:
     try:
-        module = command.load()
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in command.needs:
-            raise
-        return _refuse(
-            f"{_NAME} {name} needs the extra '{command.extra}': "
-            f"pip install 'target-apollo[{command.extra}]'"
-        )
-    parser = argparse.ArgumentParser(prog=f"{_NAME} {name}", description=command.summary)
-    module.add_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    try:
-        return module.run(parsed)
-    except KeyboardInterrupt:
+        return int(apollo_sync.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except click.Abort:
         return _INTERRUPTED
-
-
-def _parser() -> argparse.ArgumentParser:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    parser = argparse.ArgumentParser(
-        prog=_NAME,
-        usage=f"{_NAME} [--help] [--version] COMMAND …",
-        description="Commands around target-apollo, which syncs a warehouse into Apollo.io.",
-        epilog="\n".join(
-            ["commands:", *lines, "", f"{_NAME} COMMAND --help says what a command takes."]
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"{_NAME} {version('target-apollo')}"
-    )
-    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser
-
-
-def _refuse(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return _FAULTY

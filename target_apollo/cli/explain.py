@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 
+import click
+
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed
 from target_apollo.mapper.explain import NoVerdict, explain
 from target_apollo.mapper.settings import VERDICTS_PATH
 
-_VARIABLE = "MAP_APOLLO_LEADS_VERDICTS_PATH"
-_UNKNOWN = 1
+#: The environment variable with the mapper's setting `verdicts_path`.
+VERDICTS_VARIABLE = "MAP_APOLLO_LEADS_VERDICTS_PATH"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `explain` to a parser."""
-    parser.description = (
-        "Says what map-apollo-leads decided last about one lead, by which rules, and which values "
-        "it saw. Exit codes: 0 told; 1 there is no verdict on that lead."
-    )
-    parser.add_argument(
-        "key", help="the lead's key; values of several key properties with commas between"
-    )
-    parser.add_argument(
-        "--verdicts",
-        metavar="PATH",
-        default=os.environ.get(_VARIABLE) or VERDICTS_PATH,
-        help=f"the mapper's verdicts_path (default: ${_VARIABLE}, else {VERDICTS_PATH})",
-    )
+# A key may be a negative number, which is no option.
+@click.command(cls=ApolloCommand, context_settings={"ignore_unknown_options": True})
+@click.argument("key")
+@click.option(
+    "--verdicts",
+    type=FILE,
+    metavar="PATH",
+    envvar=VERDICTS_VARIABLE,
+    default=VERDICTS_PATH,
+    help=f"the mapper's verdicts_path (default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH})",
+)
+def command(key: str, verdicts: str) -> int:
+    """Says what map-apollo-leads decided last about the lead with this KEY.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Tells, and returns the exit code."""
+    It names the rules that decided, and the values that they saw. A key of several properties is
+    written with commas between its values. Exit codes: 0 told; 1 there is no verdict on that lead.
+    """
     try:
-        told = explain(arguments.verdicts, arguments.key)
+        told = explain(verdicts, key)
     except NoVerdict as unknown:
-        sys.stderr.write(f"{unknown}\n")
-        return _UNKNOWN
+        raise CommandFailed(str(unknown)) from None
     sys.stdout.write(f"{told}\n")
     return 0

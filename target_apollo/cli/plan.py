@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from singer_sdk.exceptions import ConfigValidationError
+import click
 
 from target_apollo import logs
-from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import add_config_argument, read_config
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.config.sources import read_config
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
@@ -22,50 +22,42 @@ from target_apollo.target.target import TargetApollo
 _MOST_DIFFS = 20
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `plan` to a parser."""
-    parser.description = (
-        "Does all that a run would do with these Singer messages, except for the requests that "
-        "write, and shows what would come of it: outcomes, rejects, duplicates, requests, and the "
-        "time that Apollo's limits leave for them. Neither Apollo nor the ledger nor the rejects "
-        "file is changed, and no STATE is printed."
-    )
-    parser.epilog = "Exit codes as those of target-apollo: the one that the run would have."
-    add_config_argument(parser)
-    parser.add_argument(
-        "--diffs",
-        type=_number_of_diffs,
-        metavar="N",
-        help=f"show up to N changed fields of existing records, with their values (0 to "
-        f"{_MOST_DIFFS}; default: the setting sample_diffs)",
-    )
-    parser.add_argument(
-        "input",
-        nargs="?",
-        metavar="INPUT",
-        type=Path,
-        help="file with Singer messages (default: standard input)",
-    )
+@click.command(
+    cls=ApolloCommand,
+    epilog="Exit codes as those of target-apollo: the one that the run would have.",
+)
+@config_option
+@click.option(
+    "--diffs",
+    type=click.IntRange(0, _MOST_DIFFS),
+    metavar="N",
+    help=f"show up to N changed fields of existing records, with their values (0 to "
+    f"{_MOST_DIFFS}; default: the setting sample_diffs)",
+)
+@click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> int:
+    """Says what a run would do with the Singer messages of INPUT, and writes nothing.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Plans and returns the exit code; what went wrong is said on stderr."""
+    Does all that a run would do, except for the requests that write, and shows what would come of
+    it: outcomes, rejects, duplicates, requests, and the time that Apollo's limits leave for them.
+    Neither Apollo nor the ledger nor the rejects file is changed, and no STATE is printed. Without
+    INPUT, the messages are read from standard input.
+    """
     logs.to_stderr(TargetApollo.name)
     with ExitStack() as opened:
-        try:
-            config = {**read_config(arguments.config), "dry_run": True}
-            if arguments.diffs is not None:
-                config["sample_diffs"] = arguments.diffs
-            source = None
-            if arguments.input is not None:
-                source = opened.enter_context(arguments.input.open("rb"))
-            target = TargetApollo(config=config)
-        except SettingsError as wrong:
-            return _refuse(*wrong.problems)
-        except ConfigValidationError as wrong:
-            return _refuse(*wrong.errors)
-        except OSError as problem:
-            return _refuse(f"The input {arguments.input} can't be read: {problem.strerror}.")
+        config = {**read_config(sources), "dry_run": True}
+        if diffs is not None:
+            config["sample_diffs"] = diffs
+        source = None
+        if messages is not None:
+            try:
+                source = opened.enter_context(Path(messages).open("rb"))
+            except OSError as problem:
+                raise CommandFailed(
+                    f"The input {messages} can't be read: {problem.strerror}.",
+                    exit_code=MISCONFIGURED,
+                ) from None
+        target = TargetApollo(config=config)
         try:
             exit_code = target.sync(source)
         except Exception as defect:  # noqa: BLE001 - its own words may show a record
@@ -82,14 +74,3 @@ def _show(target: TargetApollo) -> None:
     paint = Paint.for_output(sys.stdout, os.environ)
     sys.stdout.write("\n".join(plan_lines(target.run.summary, width, paint)) + "\n")
     sys.stdout.flush()
-
-
-def _number_of_diffs(written: str) -> int:
-    if not written.isascii() or not written.isdigit() or int(written) > _MOST_DIFFS:
-        raise argparse.ArgumentTypeError(f"N must be a whole number from 0 to {_MOST_DIFFS}")
-    return int(written)
-
-
-def _refuse(*sentences: str) -> int:
-    sys.stderr.write("\n".join(sentences) + "\n")
-    return MISCONFIGURED

@@ -1,23 +1,24 @@
-"""A replay: the target reads the rejects file, and what succeeded leaves the file.
+"""The command `apollo-sync replay`: sends the records of the rejects file again.
 
-The command `apollo-sync replay`: arguments in, the run's log on stderr, its exit code out.
+The target reads the rejects file as its input. What succeeds leaves the file; what is rejected
+again stands in it with its new reason. While a replay runs, the records that it rejects go to a
+second file, ``<rejects file>.replaying``, so that no reject is lost wherever the replay is killed.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from singer_sdk.exceptions import ConfigValidationError
+import click
 
 from target_apollo import logs
-from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected
-from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import add_config_argument, read_config
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.cli.replay_file import RecordsWithOutcome, RejectedLines, leave_only_rejected
+from target_apollo.config.sources import read_config
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
@@ -25,16 +26,17 @@ from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.target.target import TargetApollo
 
 
-class AnotherReplay(Exception):
-    """A replay of the same file is under way; the text is a sentence."""
+class AnotherReplay(CommandFailed):
+    """A replay of the same file is under way."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"Another replay of {path} is under way: wait for its end, then start again."
+            f"Another replay of {path} is under way: wait for its end, then start again.",
+            exit_code=MISCONFIGURED,
         )
 
 
-class CannotReplay(Exception):
+class CannotReplay(CommandFailed):
     """The rejects file can't be read, or not be replaced; it holds all its lines then."""
 
     def __init__(self, path: Path, problem: OSError) -> None:
@@ -42,6 +44,38 @@ class CannotReplay(Exception):
             f"The rejects file {path} could not be replayed, or not be shortened after it: "
             f"{problem.strerror}. No reject is lost. Mend that and start again."
         )
+
+
+@click.command(
+    cls=ApolloCommand, epilog="Exit codes as those of target-apollo. No STATE is printed."
+)
+@config_option
+@click.option(
+    "--rejects",
+    type=FILE,
+    metavar="FILE",
+    help="the rejects file, where it is not the one of the setting rejects_path",
+)
+def command(sources: Sequence[str], rejects: str | None) -> int:
+    """Sends the records of the rejects file again, as the target would.
+
+    What succeeds leaves the file; what fails again stays with its new reason and one more attempt;
+    lines that were no Singer messages stay as they are.
+    """
+    logs.to_stderr(TargetApollo.name)
+    config = read_config(sources)
+    if rejects is not None:
+        config["rejects_path"] = rejects
+    target = TargetApollo(config=config)
+    try:
+        exit_code = replay(target)
+    except CommandFailed:
+        raise
+    except Exception as defect:  # noqa: BLE001 - its own words may show a record
+        target.logger.error("%s", logs.defect_text(defect))
+        exit_code = FAILED
+    target.exit_without_threads(exit_code)
+    return exit_code
 
 
 def replay(target: TargetApollo) -> int:
@@ -60,7 +94,7 @@ def replay(target: TargetApollo) -> int:
                 target.logger.info("There are no rejected records in %s.", path)
                 return 0
             if target.run.settings.dry_run:
-                return _rehearse(target, held.enter_context(path.open("rb")))
+                return _dry_run(target, held.enter_context(path.open("rb")))
             lock = _beside(path, ".lock")
             held.enter_context(locked(lock, wait=False))
             held.callback(lock.unlink, missing_ok=True)
@@ -74,84 +108,37 @@ def replay(target: TargetApollo) -> int:
         except OSError as problem:
             raise CannotReplay(path, problem) from problem
         lines = RejectedLines(rejects, size)
-        settled = Settled()
+        with_outcome = RecordsWithOutcome()
         successor = _beside(path, ".replaying")
         target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
-        target.run.rejecting.on_outcome = settled.note
+        target.run.rejecting.on_outcome = with_outcome.add
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
             try:
-                if settled:
-                    leave_only_rejected(path, rejects, size, settled, successor)
-                    _say(target, settled, lines.records)
+                if with_outcome:
+                    leave_only_rejected(path, rejects, size, with_outcome, successor)
+                    _log_result(target, with_outcome, lines.records)
                 successor.unlink(missing_ok=True)
             except OSError as problem:
                 raise CannotReplay(path, problem) from problem
 
 
-def _rehearse(target: TargetApollo, rejects: BinaryIO) -> int:
+def _dry_run(target: TargetApollo, rejects: BinaryIO) -> int:
     size = os.fstat(rejects.fileno()).st_size
     return target.sync(cast("IO[bytes]", RejectedLines(rejects, size)))
 
 
-def _say(target: TargetApollo, settled: Settled, sent: int) -> None:
+def _log_result(target: TargetApollo, with_outcome: RecordsWithOutcome, sent: int) -> None:
     rejected = target.run.report.total(Outcome.REJECTED)
     target.logger.info(
         "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
-        len(settled) - rejected,
+        len(with_outcome) - rejected,
         target.run.rejecting.file.path,
         rejected,
-        sent - len(settled),
+        sent - len(with_outcome),
     )
 
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `replay` to a parser."""
-    parser.description = (
-        "Sends the records of the rejects file again, as the target would. What succeeds leaves "
-        "the file; what fails again stays with its new reason and one more attempt; lines that "
-        "were no Singer messages stay as they are."
-    )
-    parser.epilog = "Exit codes as those of target-apollo. No STATE is printed."
-    add_config_argument(parser)
-    parser.add_argument(
-        "--rejects",
-        metavar="FILE",
-        help="the rejects file, where it is not the one of the setting rejects_path",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Replays and returns the exit code; what went wrong is said on stderr."""
-    logs.to_stderr(TargetApollo.name)
-    try:
-        config = read_config(arguments.config)
-        if arguments.rejects is not None:
-            config["rejects_path"] = arguments.rejects
-        target = TargetApollo(config=config)
-    except SettingsError as wrong:
-        return _refuse(*wrong.problems)
-    except ConfigValidationError as wrong:
-        return _refuse(*wrong.errors)
-    try:
-        exit_code = replay(target)
-    except AnotherReplay as active:
-        return _refuse(str(active))
-    except CannotReplay as problem:
-        sys.stderr.write(f"{problem}\n")
-        return FAILED
-    except Exception as defect:  # noqa: BLE001 - its own words may show a record
-        target.logger.error("%s", logs.defect_text(defect))
-        exit_code = FAILED
-    target.exit_without_threads(exit_code)
-    return exit_code
-
-
-def _refuse(*sentences: str) -> int:
-    sys.stderr.write("\n".join(sentences) + "\n")
-    return MISCONFIGURED

@@ -1,6 +1,7 @@
-"""Puts in place of a rejects file what is still rejected after a replay.
+"""The rejects file of a replay: which of its lines are sent again, and which stay in the end.
 
-The lines of a rejects file: which are sent again, and which stay as they are.
+The file is read in place, by offsets: it may hold a whole table, so no list of its lines is kept.
+After the run a successor takes its place at once, with what is still rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.target.stdin import LONGEST_LINE, SingerInput
 
-_COPY_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,15 @@ def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
         end = start + len(text)
         if len(text) > LONGEST_LINE:
             while end < size and not text.endswith(b"\n"):
-                text = file.readline(min(_COPY_CHUNK, size - end))
+                text = file.readline(min(_CHUNK_BYTES, size - end))
                 end += len(text)
             yield Line(start, end)
         elif not text.isspace():
-            yield _read(reader, start, end, text)
+            yield _parsed(reader, start, end, text)
         start = end
 
 
-def _read(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
+def _parsed(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
     try:
         message = reader.deserialize_json(text)
     except InvalidInputLine:
@@ -92,18 +93,15 @@ class RejectedLines:
         return b""
 
 
-_CHUNK = 1 << 20
-
-
-class Settled:
-    """The records of a replay that have their outcome, by number: written, or rejected again."""
+class RecordsWithOutcome:
+    """The numbers of a replay's records that were written, or were rejected again."""
 
     def __init__(self) -> None:
         # One byte a record: a rejects file may hold a whole table.
         self._flags = bytearray()
 
-    def note(self, received: Received) -> None:
-        """Takes in that a record has its outcome."""
+    def add(self, received: Received) -> None:
+        """Notes that a record has its outcome."""
         missing = received.number + 1 - len(self._flags)
         if missing > 0:
             self._flags.extend(bytes(missing))
@@ -125,17 +123,17 @@ class _Copy:
         self._schemas: dict[str, Line] = {}
         self._written: dict[str, Line] = {}
 
-    def know(self, schema: Line) -> None:
-        """Takes in the SCHEMA of the records that follow."""
+    def begin_schema(self, schema: Line) -> None:
+        """The records that follow are described by this SCHEMA."""
         self._schemas[schema.stream] = schema
 
-    def keep(self, line: Line) -> None:
+    def add_line(self, line: Line) -> None:
         """Copies a line as it stands, after the SCHEMA of its stream where that is not there."""
         if line.stream:
             self._write_schema(line.stream)
         self._copy(line.start, line.end)
 
-    def keep_rest(self, start: int, end: int) -> None:
+    def add_rest(self, start: int, end: int) -> None:
         """Copies what other runs appended; it may count on SCHEMAs that stood before it."""
         for stream in self._schemas:
             self._write_schema(stream)
@@ -150,7 +148,7 @@ class _Copy:
     def _copy(self, start: int, end: int) -> None:
         self._source.seek(start)
         last = b"\n"
-        while start < end and (piece := self._source.read(min(_CHUNK, end - start))):
+        while start < end and (piece := self._source.read(min(_CHUNK_BYTES, end - start))):
             self._successor.write(piece)
             start += len(piece)
             last = piece[-1:]
@@ -159,7 +157,7 @@ class _Copy:
 
 
 def leave_only_rejected(
-    path: Path, rejects: BinaryIO, size: int, settled: Settled, successor_path: Path
+    path: Path, rejects: BinaryIO, size: int, with_outcome: RecordsWithOutcome, successor_path: Path
 ) -> None:
     """Replaces a rejects file by its successor, at once and on disk.
 
@@ -168,6 +166,8 @@ def leave_only_rejected(
 
     Args:
         rejects: The file as it was opened when the replay began; `size` bytes long then.
+        with_outcome: The records that leave it.
+        successor_path: The file that takes its place.
 
     Raises:
         OSError: The successor can't be written; the rejects file is as it was.
@@ -177,18 +177,18 @@ def leave_only_rejected(
         number = 0
         for line in lines_of(rejects, size):
             if line.kind == "SCHEMA":
-                copy.know(line)
+                copy.begin_schema(line)
                 continue
             if line.is_sent:
                 number += 1
-                if number in settled:
+                if number in with_outcome:
                     continue
-            copy.keep(line)
+            copy.add_line(line)
         with locked(path) as current:
             if os.path.samestat(os.fstat(rejects.fileno()), os.fstat(current.fileno())):
                 end = os.fstat(current.fileno()).st_size
                 if end > size:
-                    copy.keep_rest(size, end)
+                    copy.add_rest(size, end)
                 _replace(path, successor_path, successor)
             else:
                 # Somebody took the file away meanwhile; what is there now is none of ours.
@@ -209,7 +209,7 @@ def _replace(path: Path, successor_path: Path, successor: BinaryIO) -> None:
 
 def _append(successor: BinaryIO, current: BinaryIO) -> None:
     successor.seek(0)
-    while piece := successor.read(_CHUNK):
+    while piece := successor.read(_CHUNK_BYTES):
         current.write(piece)
     current.flush()
     os.fsync(current.fileno())

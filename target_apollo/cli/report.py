@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -10,8 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from target_apollo.config.settings import Settings, SettingsError
-from target_apollo.config.sources import add_config_argument, read_settings
+import click
+
+from target_apollo.cli.explain import VERDICTS_VARIABLE
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.config.settings import Settings
+from target_apollo.config.sources import read_settings
 from target_apollo.files import replace_private
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
@@ -21,81 +24,58 @@ from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
-from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK
+from target_apollo.sync.exit import OK
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
-_VERDICTS = "MAP_APOLLO_LEADS_VERDICTS_PATH"
 #: Files left out that get a line of their own.
 _NAMED = 5
 
 
-class CannotReport(Exception):
-    """There is no such run, or a file can't be used; the message says which and what to do."""
+@click.command(
+    cls=ApolloCommand,
+    epilog="Exit codes: 0 told; 1 there is no run to tell of, or a file can't be read or written; "
+    "2 wrong settings.",
+)
+@config_option
+@click.option(
+    "--runs",
+    type=click.IntRange(1, _MOST_RUNS),
+    default=_RUNS,
+    metavar="N",
+    help=f"how many runs, the latest (default: {_RUNS}, at most {_MOST_RUNS})",
+)
+@click.option("--run", "run_id", metavar="RUN_ID", help="the run to detail (default: the latest)")
+@click.option(
+    "--html",
+    type=FILE,
+    metavar="FILE",
+    help="write the report as one page too, with mode 0600: it holds keys of records",
+)
+@click.option(
+    "--verdicts",
+    type=FILE,
+    metavar="FILE",
+    help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
+    f"(default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH} if it is there)",
+)
+def command(
+    sources: Sequence[str], runs: int, run_id: str | None, html: str | None, verdicts: str | None
+) -> int:
+    """Shows the last runs, and one of them in detail.
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `report` to a parser."""
-    parser.description = (
-        "Shows the last runs, from their summaries and the ledger, and one of them in detail: "
-        "streams, rejected records by reason with their keys, requests and what Apollo's limits "
-        "leave, protected values, duplicates. It asks nothing of Apollo and changes nothing."
-    )
-    parser.epilog = (
-        "Exit codes: 0 told; 1 there is no run to tell of, or a file can't be read or written; "
-        "2 wrong settings."
-    )
-    add_config_argument(parser)
-    parser.add_argument(
-        "--runs",
-        type=_number_of_runs,
-        default=_RUNS,
-        metavar="N",
-        help=f"how many runs, the latest (default: {_RUNS}, at most {_MOST_RUNS})",
-    )
-    parser.add_argument("--run", metavar="RUN_ID", help="the run to detail (default: the latest)")
-    parser.add_argument(
-        "--html",
-        metavar="FILE",
-        type=Path,
-        help="write the report as one page too, with mode 0600: it holds keys of records",
-    )
-    parser.add_argument(
-        "--verdicts",
-        metavar="FILE",
-        type=Path,
-        help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
-        f"(default: ${_VERDICTS}, else {VERDICTS_PATH} if it is there)",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Reports, and returns the exit code; what went wrong is said on stderr."""
-    try:
-        settings = read_settings(arguments.config, asks_apollo=False)
-    except SettingsError as wrong:
-        sys.stderr.write("\n".join(wrong.problems) + "\n")
-        return MISCONFIGURED
-    try:
-        runs, chosen, before = _runs(settings, arguments.runs, arguments.run)
-        detail = detail_of(
-            chosen,
-            _rejects(settings, chosen),
-            _funnels(arguments.verdicts, Period.of(chosen, before)),
-        )
-        _print(runs, detail, settings)
-        if arguments.html is not None:
-            _write(arguments.html, page(runs, detail, datetime.now(timezone.utc)))
-    except CannotReport as problem:
-        sys.stderr.write(f"{problem}\n")
-        return FAILED
+    It reads their summaries and the ledger, and shows streams, rejected records by reason with
+    their keys, requests and what Apollo's limits leave, protected values, duplicates. It asks
+    nothing of Apollo and changes nothing.
+    """
+    settings = read_settings(sources, asks_apollo=False)
+    shown, chosen, before = _runs(settings, runs, run_id)
+    funnels = _funnels(verdicts, Period.of(chosen, before))
+    detail = detail_of(chosen, _rejects(settings, chosen), funnels)
+    _print(shown, detail, settings)
+    if html is not None:
+        _write(Path(html), page(shown, detail, datetime.now(timezone.utc)))
     return OK
-
-
-def _number_of_runs(written: str) -> int:
-    if not (written.isascii() and written.isdigit() and 1 <= int(written) <= _MOST_RUNS):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {_MOST_RUNS} is needed")
-    return int(written)
 
 
 def _runs(
@@ -113,7 +93,7 @@ def _runs(
         runs = merged(found.summaries, [*rows, *(row for row in every if row.run_id == wanted)])
     folder = Path(path).parent if path else DEFAULT_FOLDER
     if not runs:
-        raise CannotReport(
+        raise CommandFailed(
             f"There is no run to tell of, neither in {folder} nor in the ledger. Give the settings "
             "of the runs with --config, and start this where they were started: paths are taken "
             "from there."
@@ -122,7 +102,7 @@ def _runs(
     if wanted is not None:
         places = [place for place, run in enumerate(runs) if run.run_id == wanted]
         if not places:
-            raise CannotReport(
+            raise CommandFailed(
                 f"There is no run {wanted}, neither in {folder} nor in the ledger. Without --run "
                 "the last runs are listed with their ids."
             )
@@ -161,21 +141,20 @@ def _rejects(settings: Settings, chosen: PastRun) -> ByReason:
     try:
         return rejected_keys(Path(settings.rejects_path), chosen.run_id)
     except OSError as problem:
-        raise CannotReport(
+        raise CommandFailed(
             f"The rejects file {settings.rejects_path} (setting rejects_path) can't be read: "
             f"{problem.strerror}."
         ) from None
 
 
-def _funnels(named: Path | None, period: Period) -> list[Funnel]:
-    usual = os.environ.get(_VERDICTS) or VERDICTS_PATH
-    path = named or Path(usual)
+def _funnels(named: str | None, period: Period) -> list[Funnel]:
+    path = Path(named or os.environ.get(VERDICTS_VARIABLE) or VERDICTS_PATH)
     if named is None and not path.exists():
         return []
     try:
         return read_funnels(path, period)
     except OSError as problem:
-        raise CannotReport(
+        raise CommandFailed(
             f"The verdicts in {path} can't be read: {problem.strerror}. Give the file that the "
             "mapper's setting verdicts_path names with --verdicts."
         ) from None
@@ -194,7 +173,7 @@ def _write(path: Path, text: str) -> None:
     try:
         replace_private(path, text.encode())
     except OSError as problem:
-        raise CannotReport(
+        raise CommandFailed(
             f"The page can't be written to {path}: {problem.strerror}. Give another place with "
             "--html."
         ) from None

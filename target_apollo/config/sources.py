@@ -1,11 +1,10 @@
-"""Where commands take the target's settings from: the files and variables that it reads itself.
+"""Where the target's settings come from: JSON files and environment variables.
 
-Settings from environment variables, by the SDK's rules but with sentences for what is wrong.
+They are read by the SDK's rules, but what is wrong with them is said in sentences.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from target_apollo.config.sdk import parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 
 PREFIX = "TARGET_APOLLO_"
+_ENVIRONMENT = "ENV"
 
 
 def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,21 +39,6 @@ def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
                 [f"The environment variable {variable} holds no value of its setting's type."]
             ) from None
     return found
-
-
-_ENVIRONMENT = "ENV"
-
-
-def add_config_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds `--config`, which means what it means for the target."""
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="JSON file with the target's settings, a later one wins; ENV for the environment "
-        f"variables {PREFIX}… (the default without any --config)",
-    )
 
 
 def read_settings(sources: Sequence[str], *, asks_apollo: bool = True) -> Settings:
@@ -94,12 +79,10 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
     return config
 
 
-def unusable_files(arguments: Sequence[str]) -> list[str]:
-    """A sentence for each file that `--config` names and that holds no settings."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_config_argument(parser)
+def unusable_files(sources: Sequence[str]) -> list[str]:
+    """A sentence for each file among the sources of settings that holds none."""
     found: list[str] = []
-    for source in parser.parse_known_args(arguments)[0].config:
+    for source in sources:
         try:
             if source != _ENVIRONMENT:
                 _read_file(source)

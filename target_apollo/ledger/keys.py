@@ -19,18 +19,16 @@ from math import isfinite
 
 import msgspec
 
+#: Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
 LONGEST_PLAIN_KEY = 500
-
-"""Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB."""
 
 _PLAIN_INTEGERS_BELOW = 10**18
 
 """Whole numbers below this are spelled as integers, others as digits and exponent, so that
 ``Decimal("1E+999999")`` stays short and every integer fits 64 bits."""
 
+#: Rows of a flush, each of which is asked for its hash before its request and after it.
 _MATCHES_REMEMBERED = 10_000
-
-"""Rows of a flush, each of which is asked for its hash before its request and after it."""
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
 
@@ -185,9 +183,8 @@ def _ascii_json(payload: Mapping[str, object]) -> bytes:
     return json.dumps(spelled, sort_keys=True, default=bare).encode("ascii")
 
 
+#: Characters.
 LONGEST_REASON = 500
-
-"""Characters."""
 
 _ADDRESS = re.compile(r"[^\s\"'<>(),;:]+[@＠][^\s\"'<>(),;:]+")
 

@@ -107,9 +107,8 @@ _log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 
+#: Age of a heartbeat from which a holder that can't be asked counts as gone.
 STALE_AFTER = timedelta(seconds=60)
-
-"""Age of a heartbeat from which a holder that can't be asked counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -302,9 +301,8 @@ class _Heart:
 
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
 
+#: Advisory locks count per database; the schema keeps two ledgers in one database apart.
 _UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
-
-"""Advisory locks count per database; the schema keeps two ledgers in one database apart."""
 
 
 # Asked in every transaction, and so made once.

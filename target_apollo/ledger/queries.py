@@ -127,9 +127,8 @@ def latest(database: Connection, limit: int) -> Sequence[Run]:
     ]
 
 
+#: Stands in a statement, as a bare column, for a list of values.
 KEYS = "KEYS"
-
-"""Stands in a statement, as a bare column, for a list of values."""
 
 _MOMENTS_REMEMBERED = 1000
 
@@ -370,9 +369,8 @@ REJECTED_OUTCOME = ManyRows(
 
 _PAGE = 5_000
 
+#: Keys per statement: SQLite before 3.32 takes 999 variables at most.
 CHUNK = 500
-
-"""Keys per statement: SQLite before 3.32 takes 999 variables at most."""
 
 
 def find_links(

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from target_apollo.mapper.values import instant
+from target_apollo.model.values import moment
 
 
 class LeadsError(Exception):
@@ -43,13 +43,12 @@ VARIABLE = "MAP_APOLLO_LEADS_NOW"
 """Environment variable with a timestamp at which the clock stands still. For tests only: without
 it, no test could move a lead from held to passed but by waiting."""
 
+#: Gives the current time, aware and in UTC.
 Clock = Callable[[], datetime]
-
-"""Gives the current time, aware and in UTC."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class FixedClock:
     """A clock that stands still."""
 
     at: datetime
@@ -68,13 +67,13 @@ def clock_from_environment() -> Clock:
     written = os.environ.get(VARIABLE)
     if not written:
         return _machine_time
-    moment = instant(written)
-    if moment is None:
+    at = moment(written)
+    if at is None:
         raise SettingsError(
             f"The environment variable {VARIABLE} must be a timestamp such as "
             "2026-01-31T12:00:00Z. It is for tests only: unset it to use the machine's clock."
         )
-    return Standing(moment)
+    return FixedClock(at)
 
 
 def _machine_time() -> datetime:

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.values import instant
+from target_apollo.model.values import moment
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _LOG_KEYS = frozenset({"_sdc_lsn", "_sdc_scn", "_sdc_log_pos", "lsn", "scn", "log_pos"})
@@ -43,31 +43,31 @@ class Scale(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Position:
+class Bookmark:
     """A place in a stream, and how the tap writes it."""
 
     scale: Scale
     at: Decimal | datetime
     written: Any
 
-    def after(self, other: Position) -> bool:
+    def after(self, other: Bookmark) -> bool:
         """Whether it lies behind another place of the same scale."""
         return self.at > other.at  # type: ignore[operator]
 
 
-def position(value: object) -> Position | None:
+def bookmark_of(value: object) -> Bookmark | None:
     """The place that a replication value names; None if it is no number, date or timestamp."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, Decimal)):
-        return Position(Scale.NUMBER, Decimal(value), value)
+        return Bookmark(Scale.NUMBER, Decimal(value), value)
     if isinstance(value, float):
-        return Position(Scale.NUMBER, Decimal(repr(value)), value)
+        return Bookmark(Scale.NUMBER, Decimal(repr(value)), value)
     if isinstance(value, str):
         if _NUMBER.fullmatch(value.strip()):
-            return Position(Scale.NUMBER, Decimal(value.strip()), value)
-        moment = instant(value)
-        return None if moment is None else Position(Scale.TIME, moment, value)
+            return Bookmark(Scale.NUMBER, Decimal(value.strip()), value)
+        at = moment(value)
+        return None if at is None else Bookmark(Scale.TIME, at, value)
     return None
 
 
@@ -81,7 +81,7 @@ class Passing(enum.Enum):
     WITHHELD = enum.auto()
 
 
-class Hold:
+class HeldState:
     """The oldest held lead of one stream, and what it means for STATE.
 
     Raises `SettingsError` from each method as soon as it shows that the stream's bookmark can't be
@@ -92,7 +92,7 @@ class Hold:
         self.stream = stream
         self.key: str | None = None
         self._remedy = remedy
-        self._oldest: Position | None = None
+        self._oldest: Bookmark | None = None
         self._from_start = False
         self._scale: Scale | None = None
 
@@ -118,7 +118,7 @@ class Hold:
         """Check a replication value of the stream; False for null, which shows nothing."""
         if value is None:
             return False
-        place = position(value)
+        place = bookmark_of(value)
         if place is None:
             raise self._refusal(
                 f"its replication key '{self.key}' is neither a number nor an ISO date or timestamp"
@@ -131,7 +131,7 @@ class Hold:
 
         Without a value that has a place, only the start of the stream is surely before the lead.
         """
-        place = position(value)
+        place = bookmark_of(value)
         if place is None or (self._scale is not None and place.scale is not self._scale):
             self._from_start = True
         elif self._oldest is None or self._oldest.after(place):
@@ -198,7 +198,7 @@ class Hold:
             raise self._refusal(
                 "STATE has a bookmark for it, but its SCHEMA names no replication key"
             )
-        bookmark = position(container[name])
+        bookmark = bookmark_of(container[name])
         if bookmark is None:
             raise self._refusal("its bookmark is neither a number nor an ISO date or timestamp")
         if self._scale is not None and bookmark.scale is not self._scale:

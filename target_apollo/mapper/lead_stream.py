@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from target_apollo.mapper.errors import Clock, InputError, SettingsError
-from target_apollo.mapper.held_state import Hold
+from target_apollo.mapper.held_state import HeldState
 from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
 from target_apollo.mapper.rules import Check, Lead, OwnerMapped, Rule, StreamFacts
 from target_apollo.mapper.settings import OnMissingField, Settings
 from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.values import key_text
-from target_apollo.mapper.verdicts import Failures, Judge, Outcome, Tally
+from target_apollo.mapper.verdicts import Failures, Judge, Outcome, RuleCounts
 
 _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)
 
@@ -33,9 +33,9 @@ class LeadStream:
     ) -> None:
         self.name = name
         self.output = settings.output_stream or name
-        self.hold: Hold | None = None
+        self.hold: HeldState | None = None
         self.key_properties: tuple[str, ...] = ()
-        self.tally = Tally([rule.rule for rule in settings.rules])
+        self.tally = RuleCounts([rule.rule for rule in settings.rules])
         self._settings = settings
         self._clock = clock
         self._log = log
@@ -48,7 +48,7 @@ class LeadStream:
         self._user: str | None = None
         self._writer = RecordWriter(name, self.output)
         if any(rule.may_hold() for rule in settings.rules):
-            self.hold = Hold(name, _remedy(settings.rules))
+            self.hold = HeldState(name, _remedy(settings.rules))
 
     def announce(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Take a SCHEMA message and give the one that the target gets.

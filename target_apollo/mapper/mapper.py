@@ -15,12 +15,12 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.mapper.errors import (
     VARIABLE,
+    FixedClock,
     LeadsError,
     SettingsError,
-    Standing,
     clock_from_environment,
 )
-from target_apollo.mapper.pipeline import Passage
+from target_apollo.mapper.pipeline import Pipeline
 from target_apollo.mapper.settings import Settings, read_settings, settings_schema
 from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
@@ -43,11 +43,11 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         clock = clock_from_environment()
-        if isinstance(clock, Standing):
+        if isinstance(clock, FixedClock):
             self.logger.warning("The clock stands at %s (%s).", clock(), VARIABLE)
-        self._passage = Passage(self._settings, clock, self.logger)
-        self.message_reader.through = self._passage.through
-        self.message_reader.counts = self._passage.counts
+        self._pipeline = Pipeline(self._settings, clock, self.logger)
+        self.message_reader.transform = self._pipeline.process_lines
+        self.message_reader.counts = self._pipeline.counts
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Check the settings as this package states them: in sentences, unknown ones included."""
@@ -63,7 +63,7 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
 
     def process_endofpipe(self) -> None:
         """Say what became of the leads, and how the run ended."""
-        self._passage.finish()
+        self._pipeline.finish()
         code = log_end(self.message_reader, self.logger)
         if code:
             sys.exit(code)
@@ -94,7 +94,7 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         return self._map(message_dict)
 
     def _map(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        for line in self._passage.through([write_message(message_dict)]):
+        for line in self._pipeline.process_lines([write_message(message_dict)]):
             message = read_message(line)
             yield _MESSAGES[message["type"]].from_dict(message)
 

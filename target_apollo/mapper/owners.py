@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.values import folded, key_text
+from target_apollo.mapper.values import caseless, key_text
 from target_apollo.model.values import is_apollo_id
 
 OWNER_ID = "owner_id"
@@ -28,7 +28,7 @@ class Owners:
     """Apollo's user for each user of the warehouse; ids are compared as text, case aside."""
 
     def __init__(self, owners: Mapping[str, Owner]) -> None:
-        self._owners = {folded(user): owner for user, owner in owners.items()}
+        self._owners = {caseless(user): owner for user, owner in owners.items()}
         self.fields = frozenset(owner.field for owner in owners.values())
         """Which of `OWNER_ID` and `OWNER_EMAIL` the mapping gives."""
         # Few users own many leads. Typed, since 1, 1.0 and true are one key otherwise.
@@ -48,7 +48,7 @@ class Owners:
 
     def _find(self, user: object) -> Owner | None:
         written = key_text(user)
-        return None if written is None else self._owners.get(folded(written))
+        return None if written is None else self._owners.get(caseless(written))
 
 
 def read_owners(inline: Mapping[str, str], path: str | None) -> Owners:

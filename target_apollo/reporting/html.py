@@ -73,9 +73,8 @@ class Field:
     label: str = ""
 
 
+#: What a row is about, its cells, and its class.
 Row = tuple[Element, Sequence[Field], str]
-
-"""What a row is about, its cells, and its class."""
 
 
 def card_table(
@@ -143,9 +142,8 @@ def _cell(field: Field) -> Element:
 #: Part of a bar below which nothing would be seen, in percent.
 LEAST = 1.5
 
+#: What a part of a bar is called, which is its class too, and its count.
 Part = tuple[str, int]
-
-"""What a part of a bar is called, which is its class too, and its count."""
 
 
 def bar(parts: Sequence[Part], whole: int, *, tall: bool = False) -> Element:

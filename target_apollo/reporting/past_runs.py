@@ -145,9 +145,8 @@ class _Line(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_Line)
 
+#: Stream and reason -> records.
 ByReason = Mapping[tuple[str, str], RejectedKeys]
-
-"""Stream and reason -> records."""
 
 
 def rejected_keys(path: Path, run_id: str) -> ByReason:

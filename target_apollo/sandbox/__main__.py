@@ -1,9 +1,7 @@
-"""``python -m target_apollo.sandbox``."""
+"""``python -m target_apollo.sandbox`` is ``apollo-sync sandbox``."""
 
 from __future__ import annotations
 
-import sys
+from target_apollo.sandbox.command import command
 
-from target_apollo.sandbox.command import main
-
-sys.exit(main())
+command(prog_name="python -m target_apollo.sandbox")

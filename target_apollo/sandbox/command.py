@@ -1,13 +1,16 @@
-"""The command: ``python -m target_apollo.sandbox``, mounted as ``apollo-sync sandbox``."""
+"""The command ``apollo-sync sandbox``, which is also ``python -m target_apollo.sandbox``."""
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
+import math
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import IO, Any, TypeVar
+
+import click
 
 from target_apollo.sandbox.options import (
     DEFAULT_KEY,
@@ -18,76 +21,121 @@ from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.server import bound, serve_until_stopped, url_of
 from target_apollo.sandbox.state import Sandbox
 
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sandbox's arguments to a parser."""
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", type=int, default=8700, help="port, 0 for a free one (default: %(default)s)")
-    add("--strict", action="store_true", help="refuse what Apollo ignores silently")
-    add("--store", metavar="FILE.db", help="SQLite file for the state (default: in memory)")
-    add(
-        "--api-key",
-        action="append",
-        default=[],
-        metavar="KEY[=ENDPOINT,…]",
-        help=f"one more API key beside `{DEFAULT_KEY}`; with endpoints such as "
-        "api/v1/contacts/create it may call only these",
-    )
-    add(
-        "--plan",
-        choices=[plan.value for plan in Plan],
-        default=Plan.BASIC.value,
-        help="whose rate limits apply (default: %(default)s)",
-    )
-    for window, default in (("minute", 60), ("hour", 3600), ("day", 86400)):
-        add(
+
+class _Refused(click.ClickException):
+    """The sandbox can't start as it is asked to; the text is a sentence."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Prints the sentence as it is."""
+        click.echo(self.message, file=file, err=True)
+
+
+def _finite(
+    context: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    seconds: float,
+) -> float:
+    # A range of click's lets "nan" and "inf" through.
+    if not 0 < seconds < math.inf:
+        raise click.BadParameter("must be above 0")
+    return seconds
+
+
+def _window_options(decorated: _Decorated) -> _Decorated:
+    """The options of the rate windows: how many requests in how many seconds."""
+    # What is added last stands first in the help.
+    for window, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        decorated = click.option(
+            f"--{window}-seconds",
+            type=float,
+            callback=_finite,
+            default=float(seconds),
+            metavar="S",
+            help=f"length of the {window} window (default: {seconds})",
+        )(decorated)
+        decorated = click.option(
             f"--{window}-limit",
-            type=_whole,
+            type=click.IntRange(min=0),
             metavar="N",
             help=f"requests a {window} and endpoint, instead of the plan's",
-        )
-        add(
-            f"--{window}-seconds",
-            type=_positive,
-            default=float(default),
-            metavar="S",
-            help=f"length of the {window} window (default: {default})",
-        )
-    add("--put-accounts", action="store_true", help="accept PUT /accounts/{id} beside PATCH")
-    add("--seed", type=int, default=0, help="seed of random choices (default: %(default)s)")
-    add(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other option, such as shuffle_answers=true (see /_sandbox/options)",
-    )
+        )(decorated)
+    return decorated
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; prints one line with the URL when it listens.
+@click.command()
+@click.option("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+@click.option("--port", type=int, default=8700, help="port, 0 for a free one (default: 8700)")
+@click.option("--strict", is_flag=True, help="refuse what Apollo ignores silently")
+@click.option(
+    "--store",
+    type=click.Path(readable=False),
+    metavar="FILE.db",
+    help="SQLite file for the state (default: in memory)",
+)
+@click.option(
+    "--api-key",
+    "keys",
+    multiple=True,
+    metavar="KEY[=ENDPOINT,…]",
+    help=f"one more API key beside `{DEFAULT_KEY}`; with endpoints such as "
+    "api/v1/contacts/create it may call only these",
+)
+@click.option(
+    "--plan",
+    type=click.Choice([plan.value for plan in Plan]),
+    default=Plan.BASIC.value,
+    help=f"whose rate limits apply (default: {Plan.BASIC.value})",
+)
+@_window_options
+@click.option("--put-accounts", is_flag=True, help="accept PUT /accounts/{id} beside PATCH")
+@click.option("--seed", type=int, default=0, help="seed of random choices (default: 0)")
+@click.option(
+    "--option",
+    "others",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="any other option, such as shuffle_answers=true (see /_sandbox/options)",
+)
+def command(
+    host: str,
+    port: int,
+    keys: Sequence[str],
+    plan: str,
+    put_accounts: bool,
+    others: Sequence[str],
+    **fields: Any,
+) -> int:
+    """A local Apollo with the documented behaviour of the API.
 
-    Returns 0 after a stop, 2 for a setting that can't be (said on stderr).
+    It serves until SIGTERM or SIGINT, and prints one line with its URL when it listens.
     """
     try:
-        options = _options(args)
+        options = SandboxOptions(
+            api_keys=dict([(DEFAULT_KEY, None), *map(_key, keys)]),
+            plan=Plan(plan),
+            put_accounts=PutAccounts.ACCEPTED if put_accounts else PutAccounts.NOT_FOUND,
+            **fields,
+        ).replaced(dict(map(_named, others)))
     except ValueError as error:
-        return _refuse(str(error))
+        raise _Refused(str(error)) from None
     try:
-        listener = bound(args.host, args.port)
+        listener = bound(host, port)
     except (OSError, OverflowError) as error:
         # The socket's own words for a port above 65535.
         why = getattr(error, "strerror", None) or error
-        return _refuse(
-            f"The sandbox can't listen on {args.host}:{args.port}: {why}. "
+        raise _Refused(
+            f"The sandbox can't listen on {host}:{port}: {why}. "
             "Choose another --port; 0 takes a free one."
-        )
+        ) from None
     try:
         sandbox = Sandbox(options)
     except (OSError, sqlite3.Error) as error:
         listener.close()
-        return _refuse(f"The file given with --store can't be used: {error}.")
+        raise _Refused(f"The file given with --store can't be used: {error}.") from None
     sandbox.url = url_of(listener)
     if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         print(  # noqa: T201
@@ -103,41 +151,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m target_apollo.sandbox",
-        description="A local Apollo with the documented behaviour of the API.",
-    )
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
+def _key(given: str) -> tuple[str, tuple[str, ...] | None]:
+    """An API key, and the endpoints that it may call; None: all of them.
 
-
-def _options(args: argparse.Namespace) -> SandboxOptions:
-    keys: dict[str, tuple[str, ...] | None] = {DEFAULT_KEY: None}
-    for given in args.api_key:
-        key, has_list, endpoints = given.partition("=")
-        if not key:
-            raise ValueError("--api-key needs a key, with = and endpoints if it may not call all.")
-        keys[key] = tuple(filter(None, endpoints.split(","))) if has_list else None
-    options = SandboxOptions(
-        strict=args.strict,
-        api_keys=keys,
-        store=args.store,
-        seed=args.seed,
-        plan=Plan(args.plan),
-        minute_limit=args.minute_limit,
-        hour_limit=args.hour_limit,
-        day_limit=args.day_limit,
-        minute_seconds=args.minute_seconds,
-        hour_seconds=args.hour_seconds,
-        day_seconds=args.day_seconds,
-        put_accounts=PutAccounts.ACCEPTED if args.put_accounts else PutAccounts.NOT_FOUND,
-    )
-    return options.replaced(dict(map(_named, args.option)))
+    Raises:
+        ValueError: There is no key.
+    """
+    key, has_list, endpoints = given.partition("=")
+    if not key:
+        raise ValueError("--api-key needs a key, with = and endpoints if it may not call all.")
+    return key, tuple(filter(None, endpoints.split(","))) if has_list else None
 
 
 def _named(given: str) -> tuple[str, object]:
+    """The name and the value of any other option.
+
+    Raises:
+        ValueError: There is no value.
+    """
     name, sign, text = given.partition("=")
     if not sign:
         raise ValueError(f"--option {given}: write it as NAME=VALUE.")
@@ -149,22 +180,3 @@ def _named(given: str) -> tuple[str, object]:
         except ValueError:
             continue
     return name, text
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
-    return value
-
-
-def _refuse(sentence: str) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201
-    return 2

@@ -6,22 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from target_apollo.sandbox.call import Call, Endpoint
-from target_apollo.sandbox.routes import accounts, contacts, lookups
-from target_apollo.sandbox.routes import contacts as contact_bulk
-from target_apollo.sandbox.routes import lookups as labels
+from target_apollo.sandbox.routes import accounts, contacts, contacts_bulk, labels, lookups
 
 # (method, path, controller, action of a key's list, OAuth scope, what answers it)
 _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
     ("POST", "/contacts", "contacts", "create", "contact_write", contacts.create),
     ("POST", "/contacts/search", "contacts", "search", "contacts_search", contacts.search),
     ("POST", "/contacts/bulk_create", "contacts", "bulk_create", "contacts_bulk_create",
-     contact_bulk.bulk_create),
+     contacts_bulk.bulk_create),
     ("POST", "/contacts/bulk_update", "contacts", "bulk_update", "contacts_bulk_update",
-     contact_bulk.bulk_update),
+     contacts_bulk.bulk_update),
     ("POST", "/contacts/update_stages", "contacts", "update_stages", "contact_stages_update",
-     contact_bulk.update_stages),
+     contacts_bulk.update_stages),
     ("POST", "/contacts/update_owners", "contacts", "update_owners", "contact_owners_update",
-     contact_bulk.update_owners),
+     contacts_bulk.update_owners),
     ("PATCH", "/contacts/{id}", "contacts", "update", "contact_update", contacts.update),
     ("GET", "/contacts/{id}", "contacts", "show", "contact_read", contacts.show),
     ("POST", "/accounts", "accounts", "create", "account_write", accounts.create),

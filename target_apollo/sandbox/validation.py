@@ -278,9 +278,8 @@ BOOLEANS = _names("run_dedupe async sort_ascending book_of_business")
 
 NUMBERS = _names("page per_page position")
 
+#: How fields are typed; every other one is text.
 OBJECTS = _names("typed_custom_fields meta")
-
-"""How fields are typed; every other one is text."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import msgspec
 
 from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.model.outcomes import Rejection
+from target_apollo.model.values import moment
 
 #: Stream under which lines stand that could not be read as a Singer message.
 UNREADABLE_STREAM = "_unreadable"
@@ -63,7 +64,7 @@ class Former:
             attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
             run_id=run_id,
             first_run_id=str(said.get("first_run_id", run_id)),
-            first_at=_moment(said.get("first_at", said.get("at"))),
+            first_at=moment(said.get("first_at", said.get("at"))),
         )
 
     @property
@@ -254,13 +255,3 @@ def _signature(descriptor: int) -> tuple[int, int, int]:
 def _ends_in_half_a_line(file: BinaryIO) -> bool:
     size = os.fstat(file.fileno()).st_size
     return size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-
-
-def _moment(written: object) -> datetime | None:
-    if not isinstance(written, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None

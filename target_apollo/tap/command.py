@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import Any
 
+import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
@@ -18,53 +18,74 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config, read_object
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of a Singer tap to a parser."""
-    parser.description = (
-        "Prints, as Singer messages, what became of each row that was synced, and Apollo's users, "
-        "stages and custom fields: for any Singer target to load into the warehouse."
-    )
-    parser.epilog = (
-        "Exit codes: 0 all streams are complete; 2 wrong settings or key; 3 out of quota; 1 "
-        "anything else. After each of them the next run goes on from the last STATE."
-    )
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="JSON file with settings, a later one wins; the target's own will do. ENV for the "
-        f"environment variables {PREFIX}… and TARGET_APOLLO_… (the default without any --config)",
-    )
-    parser.add_argument("--discover", action="store_true", help="print the catalog")
-    parser.add_argument(
-        "--catalog",
-        "--properties",
-        metavar="FILE",
-        help="catalog that says which streams and properties are wanted; all without one",
-    )
-    parser.add_argument("--state", metavar="FILE", help="the last STATE of the run before")
-    parser.add_argument("--about", action="store_true", help="print settings and capabilities")
-    parser.add_argument(
-        "--format", choices=["json", "markdown"], help="the form of --about; plain text else"
-    )
+_INTERRUPTED = 130
+#: A path that shells complete; whoever opens the file says what is wrong with it.
+_FILE = click.Path(readable=False)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Prints what was asked for and returns the exit code; what went wrong is in the log."""
-    if arguments.about:
-        TapApolloSync.print_about(arguments.format)
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all streams are complete; 2 wrong settings or key; 3 out of quota; 1 "
+    "anything else. After each of them the next run goes on from the last STATE.",
+)
+@click.option(
+    "--config",
+    "sources",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="JSON file with settings, a later one wins; the target's own will do. ENV for the "
+    f"environment variables {PREFIX}… and TARGET_APOLLO_… (the default without any --config)",
+)
+@click.option("--discover", is_flag=True, help="print the catalog")
+@click.option(
+    "--catalog",
+    "--properties",
+    type=_FILE,
+    metavar="FILE",
+    help="catalog that says which streams and properties are wanted; all without one",
+)
+@click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the run before")
+@click.option("--about", is_flag=True, help="print settings and capabilities")
+@click.option(
+    "--format",
+    "about_format",
+    type=click.Choice(["json", "markdown"]),
+    help="the form of --about; plain text else",
+)
+@click.version_option(
+    package_name="target-apollo",
+    prog_name=NAME,
+    message="%(prog)s %(version)s",
+    help="print the version",
+)
+def command(
+    sources: Sequence[str],
+    discover: bool,
+    catalog: str | None,
+    state: str | None,
+    about: bool,
+    about_format: str | None,
+) -> int:
+    """Prints what became of each row that was synced, as Singer messages.
+
+    They are for any Singer target to load into the warehouse, and so are Apollo's users, stages and
+    custom fields.
+    """
+    if about:
+        TapApolloSync.print_about(about_format)
         return OK
     set_up_log(TapApolloSync)
     logger = logging.getLogger(NAME)
     try:
-        tap = _tap(arguments)
+        # The streams are the same with all settings, so discovery asks for none.
+        config = {} if discover and not sources else read_config(sources)
+        tap = _tap(config, None if discover else catalog, state)
     except SettingsError as wrong:
         return _refuse(logger, wrong.problems)
     except ConfigValidationError as wrong:
         return _refuse(logger, wrong.errors)
-    if arguments.discover:
+    if discover:
         sys.stdout.write(tap.catalog_json_text + "\n")
         return OK
     try:
@@ -85,37 +106,36 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``tap-apollo-sync``; returns the exit code."""
-    parser = argparse.ArgumentParser(prog=NAME)
-    add_arguments(parser)
-    parser.add_argument("--version", action="version", version=f"{NAME} {version('target-apollo')}")
+    """Entry point of ``tap-apollo-sync``; returns the exit code, which is 2 for wrong usage."""
     try:
-        return run(parser.parse_args(arguments))
-    except KeyboardInterrupt:
-        return 130
+        return int(command.main(arguments, prog_name=NAME, standalone_mode=False) or 0)
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.Abort:
+        return _INTERRUPTED
 
 
-def _tap(arguments: argparse.Namespace) -> TapApolloSync:
-    """The tap as it is asked for.
+def _tap(config: dict[str, Any], catalog_path: str | None, state_path: str | None) -> TapApolloSync:
+    """The tap for the streams of a catalog, from a state on.
 
     Raises:
         SettingsError: A file can't be read, or the catalog is none.
         ConfigValidationError: A setting is wrong.
     """
-    config = {} if arguments.discover and not arguments.config else read_config(arguments.config)
     catalog: Catalog | None = None
-    if arguments.catalog is not None and not arguments.discover:
-        content = read_object(arguments.catalog, "catalog")
+    if catalog_path is not None:
+        content = read_object(catalog_path, "catalog")
         try:
             catalog = Catalog.from_dict({"streams": content["streams"]})
         except (AttributeError, KeyError, TypeError, ValueError):
             raise SettingsError(
                 [
-                    f"The catalog file {arguments.catalog} is none of a Singer tap: make one with "
+                    f"The catalog file {catalog_path} is none of a Singer tap: make one with "
                     "--discover."
                 ]
             ) from None
-    state = {} if arguments.state is None else read_object(arguments.state, "state")
+    state = {} if state_path is None else read_object(state_path, "state")
     return TapApolloSync(config=config, catalog=catalog, state=state)
 
 

@@ -13,14 +13,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+import click
 from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo import logs
 from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import read_environment
+from target_apollo.config.sources import read_environment, unusable_files
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import Run
 
@@ -102,13 +103,20 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
     Args:
         defect: A settings file that can't be used raises what is no sentence, or shows its values.
     """
-    # It imports the target.
-    from target_apollo.config.sources import unusable_files
-
-    unusable = unusable_files(sys.argv[1:])
+    unusable = unusable_files(_config_sources(sys.argv[1:]))
     for sentence in unusable or [logs.defect_text(defect)]:
         logging.getLogger(name).error("%s", sentence)
     sys.exit(MISCONFIGURED if unusable else FAILED)
+
+
+def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
+    """What `--config` names in a command line that the SDK could not carry out."""
+    config = click.Option(["--config"], multiple=True)
+    lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
+    command = click.Command("", params=[config], context_settings=lenient, add_help_option=False)
+    with command.make_context("", [*arguments], resilient_parsing=True) as parsed:
+        sources: Sequence[str] = parsed.params["config"]
+        return sources
 
 
 def exit_without_threads(run: Run, exit_code: int) -> None:

@@ -52,9 +52,7 @@ def served() -> Iterator[Sandbox]:
 
 
 def test_the_help_has_one_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["--help"])
-    assert end.value.code == 0
+    assert main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, command in COMMANDS.items():
         assert [line.split(maxsplit=1) for line in lines if line.strip().startswith(name)] == [
@@ -63,9 +61,7 @@ def test_the_help_has_one_line_for_each_command(capsys: pytest.CaptureFixture[st
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["--version"])
-    assert end.value.code == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out.split() == ["apollo-sync", version("target-apollo")]
 
 
@@ -73,20 +69,40 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 def test_wrong_usage_shows_the_usage_and_exits_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: apollo-sync")
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("Usage: apollo-sync")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_of_its_own(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main([command, "--help"])
-    assert end.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: apollo-sync {command}")
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: apollo-sync {command}")
+
+
+def test_the_help_imports_no_command() -> None:
+    source = (
+        "import sys; from target_apollo.cli import main; main(['--help']); "
+        "print(*sorted(name for name in sys.modules if name.startswith('target_apollo')))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "target_apollo target_apollo.cli"
+
+
+def test_an_interrupt_ends_a_command_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(path: str, key: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("target_apollo.cli.explain.explain", interrupted)
+    assert main(["explain", "1"]) == 130
+    assert capsys.readouterr().err.strip() == ""
 
 
 def test_the_sandbox_says_which_extra_is_missing() -> None:

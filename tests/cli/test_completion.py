@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-import argparse
+import os
+import pty
+import re
+import select
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NoReturn
 
+import click
 import pytest
+from click.shell_completion import BashComplete
 
-from target_apollo.cli import COMMANDS, SHELLS, Completion, completion_script
+from target_apollo import cli
+from target_apollo.cli import COMMANDS, Entry, apollo_sync, main
+from target_apollo.cli.completion import SHELLS
 
 PROGRAM = "apollo-sync"
+BIN = Path(sys.executable).parent
 IN_BASH = """
 source ./script
+# Only bash itself may call it, while it completes.
+compopt() { printf 'complete by %s\\n' "$2"; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-_shtab_apollo_sync
+_apollo_sync_completion "$1"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
+@pytest.fixture(autouse=True)
+def _the_program_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+
+
+def script_of(shell: str) -> str:
+    done = subprocess.run(
+        [BIN / PROGRAM, "completion", shell], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
 def options_of(command: str) -> set[str]:
-    parser = argparse.ArgumentParser()
-    COMMANDS[command].load().add_arguments(parser)
-    return {text for action in parser._actions for text in action.option_strings}
+    loaded = COMMANDS[command].load()
+    with click.Context(loaded, help_option_names=["-h", "--help"]) as context:
+        parameters = loaded.get_params(context)
+    return {
+        option
+        for parameter in parameters
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("completion")
-    (folder / "script").write_text(completion_script(PROGRAM, COMMANDS, "bash"), encoding="utf-8")
+    (folder / "script").write_text(script_of("bash"), encoding="utf-8")
     (folder / "config.json").touch()
     return folder
 
@@ -47,7 +75,41 @@ def in_bash(folder: Path, *words: str) -> set[str]:
         check=True,
     )
     assert done.stderr == ""
-    return set(done.stdout.split())
+    return {line for line in done.stdout.splitlines() if line}
+
+
+def offered(*words: str) -> set[str]:
+    """What the program answers to the script of bash; "file" where bash itself is to complete."""
+    asked = BashComplete(apollo_sync, {}, PROGRAM, "_APOLLO_SYNC_COMPLETE")
+    answered = asked.get_completions([*words[:-1]], words[-1])
+    return {item.value if item.type == "plain" else item.type for item in answered}
+
+
+def typed_in_bash(folder: Path, typed: str, awaited: str) -> str:
+    """What a terminal shows of a bash in which somebody types, until it shows what is awaited."""
+    control, terminal = pty.openpty()
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        cwd=folder,
+        env={**os.environ, "PS1": "$ ", "TERM": "dumb"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    shown = ""
+    try:
+        os.write(control, f"source ./script\n{typed}".encode())
+        end = time.monotonic() + 60
+        while awaited not in shown and time.monotonic() < end:
+            if select.select([control], [], [], 0.2)[0]:
+                shown += os.read(control, 4096).decode(errors="replace")
+    finally:
+        shell.kill()
+        shell.wait(20)
+        os.close(control)
+    return shown
 
 
 def test_bash_offers_every_command(folder: Path) -> None:
@@ -59,31 +121,98 @@ def test_bash_offers_the_commands_that_begin_with_what_is_typed(folder: Path) ->
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_bash_offers_all_options_of_each_command_and_no_other(folder: Path, command: str) -> None:
+def test_all_options_of_each_command_are_offered_and_no_other(command: str) -> None:
+    assert offered(command, "-") == options_of(command)
+
+
+@pytest.mark.parametrize("command", ["check", "sandbox"])
+def test_bash_offers_the_options_of_a_command(folder: Path, command: str) -> None:
     assert in_bash(folder, command, "-") == options_of(command)
 
 
 def test_bash_offers_the_values_that_an_option_takes(folder: Path) -> None:
     assert in_bash(folder, "check", "--object", "") == {"contacts", "accounts"}
+    assert in_bash(folder, "completion", "") == set(SHELLS)
 
 
-def test_bash_offers_files_where_a_file_is_asked_for(folder: Path) -> None:
-    assert in_bash(folder, "check", "--config", "con") == {"config.json"}
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "--config"),
+        ("explain", "7", "--verdicts"),
+        ("fields", "--catalog"),
+        ("fields", "--schema"),
+        ("plan",),
+        ("replay", "--rejects"),
+        ("report", "--html"),
+        ("report", "--verdicts"),
+        ("results", "--catalog"),
+        ("results", "--state"),
+        ("sandbox", "--store"),
+    ],
+)
+def test_files_are_offered_where_a_file_is_asked_for(words: tuple[str, ...]) -> None:
+    assert offered(*words, "con") == {"file"}
+
+
+def test_bash_completes_files_itself_where_a_file_is_asked_for(folder: Path) -> None:
+    assert in_bash(folder, "check", "--config", "con") == {"complete by default"}
 
 
 def test_bash_offers_no_file_where_none_is_asked_for(folder: Path) -> None:
     assert in_bash(folder, "sandbox", "--port", "con") == set()
 
 
+@pytest.mark.parametrize(
+    ("typed", "awaited"),
+    [
+        ("apollo-sync expl\t", "apollo-sync explain "),
+        ("apollo-sync check --config con\t", "--config config.json"),
+        ("apollo-sync check --object acc\t", "--object accounts"),
+    ],
+)
+def test_a_tab_in_bash_completes_what_is_typed(folder: Path, typed: str, awaited: str) -> None:
+    assert awaited in typed_in_bash(folder, typed, awaited)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_has_a_script_of_its_own(
     shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = argparse.ArgumentParser()
-    command = Completion(PROGRAM, COMMANDS)
-    command.add_arguments(parser)
-    assert command.run(parser.parse_args([shell])) == 0
-    assert capsys.readouterr().out == completion_script(PROGRAM, COMMANDS, shell)
+    assert main(["completion", shell]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert f"{shell}_complete" in said.out
+    assert PROGRAM in said.out
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [("", set(COMMANDS)), ("check --object", {"contacts", "accounts"})],
+)
+def test_the_program_answers_the_script_of_every_shell(
+    shell: str, words: str, wanted: set[str]
+) -> None:
+    typed = f"{PROGRAM} {words} ".replace("  ", " ")
+    asked = {
+        "_APOLLO_SYNC_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": typed,
+        # fish hands over the word itself, the others its number.
+        "COMP_CWORD": "" if shell == "fish" else str(len(typed.split())),
+    }
+    done = subprocess.run(
+        [BIN / PROGRAM],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # zsh gets the parts of an answer on lines of their own, fish a description behind a tab.
+    answered = set(re.split(r"[,\t\n]", done.stdout))
+    assert wanted <= answered
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -91,43 +220,55 @@ def test_the_shell_itself_finds_no_fault_in_its_script(shell: str, tmp_path: Pat
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     script = tmp_path / "script"
-    script.write_text(completion_script(PROGRAM, COMMANDS, shell), encoding="utf-8")
+    script.write_text(script_of(shell), encoding="utf-8")
     subprocess.run([shell, "-n", str(script)], timeout=60, check=True)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_offers_commands_and_options(tmp_path: Path) -> None:
     script = tmp_path / "script.fish"
-    script.write_text(completion_script(PROGRAM, COMMANDS, "fish"), encoding="utf-8")
-    offered = {}
+    script.write_text(script_of("fish"), encoding="utf-8")
+    shown = {}
     for typed in ("", "check --"):
         done = subprocess.run(
             ["fish", "--no-config", "-c", f"source {script}; complete -C '{PROGRAM} {typed}'"],
-            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
             timeout=60,
             check=True,
         )
-        offered[typed] = {line.split("\t")[0] for line in done.stdout.splitlines()}
-    assert offered[""] == set(COMMANDS)
-    assert offered["check --"] >= {text for text in options_of("check") if text.startswith("--")}
-
-
-def without_its_extra() -> NoReturn:
-    raise ModuleNotFoundError("No module named 'starlette'", name="starlette.routing")
-
-
-def command(**values: Any) -> Any:
-    return SimpleNamespace(**{"summary": "serve", "load": without_its_extra, "needs": (), **values})
+        shown[typed] = {line.split("\t")[0] for line in done.stdout.splitlines()}
+    assert shown[""] == set(COMMANDS)
+    assert shown["check --"] >= {text for text in options_of("check") if text.startswith("--")}
 
 
 def test_a_command_whose_extra_is_missing_is_offered_without_options() -> None:
-    script = completion_script(PROGRAM, {"sandbox": command(needs=("starlette",))}, "bash")
-    assert "_shtab_apollo_sync_subparsers=(sandbox)" in script
-    assert "--port" not in script
+    blocked = (
+        "import sys; sys.modules['starlette'] = None; "
+        "from target_apollo.cli import main; sys.exit(main())"
+    )
+    for words, wanted in (("sand", ["sandbox"]), ("sandbox -", ["-h", "--help"])):
+        typed = f"{PROGRAM} {words}"
+        asked = {
+            "_APOLLO_SYNC_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split()) - 1),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", blocked],
+            env={**os.environ, **asked},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.split(",")[1] for line in done.stdout.splitlines()] == wanted
 
 
-def test_a_module_that_no_extra_brings_is_not_passed_over() -> None:
+def test_a_module_that_no_extra_brings_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Entry("serve", "target_apollo.no_such_module", extra="sandbox", needs=("starlette",))
+    monkeypatch.setattr(cli, "COMMANDS", {"sandbox": lost})
     with pytest.raises(ModuleNotFoundError):
-        completion_script(PROGRAM, {"sandbox": command()}, "bash")
+        apollo_sync.get_command(click.Context(apollo_sync, resilient_parsing=True), "sandbox")

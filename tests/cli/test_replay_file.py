@@ -13,7 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.cli.replay_file import RejectedLines, Settled, leave_only_rejected, lines_of
+from target_apollo.cli.replay_file import (
+    RecordsWithOutcome,
+    RejectedLines,
+    leave_only_rejected,
+    lines_of,
+)
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.batch import Received
@@ -24,10 +29,10 @@ SCHEMA = {"properties": {"id": {"type": "integer"}}}
 WHY = Rejection(Reason.REFUSED, "Apollo refused it.")
 
 
-def settled(*numbers: int) -> Settled:
-    found = Settled()
+def with_outcome(*numbers: int) -> RecordsWithOutcome:
+    found = RecordsWithOutcome()
     for number in numbers:
-        found.note(Received(number, "contacts", {}, None, ()))
+        found.add(Received(number, "contacts", {}, None, ()))
     return found
 
 
@@ -46,7 +51,7 @@ def replayed(path: Path, *numbers: int, meanwhile: Any = None) -> None:
         size = os.fstat(file.fileno()).st_size
         if meanwhile is not None:
             meanwhile()
-        leave_only_rejected(path, file, size, settled(*numbers), path.with_name("successor"))
+        leave_only_rejected(path, file, size, with_outcome(*numbers), path.with_name("successor"))
 
 
 def messages(path: Path) -> list[Message]:

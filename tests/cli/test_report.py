@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import stat
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli import report as command
+from target_apollo.cli import main
 from target_apollo.ledger import Ledger
 from tests.helpers.past_runs import AT, leave, summary_json
 from tests.promises.conftest import TargetRun, record, schema
@@ -33,10 +32,8 @@ def report(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, 
     def report(*arguments: str, **settings: Any) -> tuple[int, str, str]:
         path = Path("report.config")
         path.write_text(json.dumps({"api_key": "k3y", **settings}))
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
         capsys.readouterr()
-        exit_code = command.run(parser.parse_args([*arguments, "--config", str(path)]))
+        exit_code = main(["report", *arguments, "--config", str(path)])
         said = capsys.readouterr()
         return exit_code, said.out, said.err
 
@@ -231,12 +228,10 @@ def test_a_page_that_can_t_be_written_is_said(report: Report) -> None:
 
 @pytest.mark.parametrize("number", ["0", "-1", "501", "ten", "1.5", "²"])
 def test_the_number_of_runs_has_bounds(number: str, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    with pytest.raises(SystemExit) as end:
-        parser.parse_args([f"--runs={number}"])
-    assert end.value.code == 2
-    assert "a whole number from 1 to 500" in capsys.readouterr().err
+    assert main(["report", f"--runs={number}"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Invalid value for '--runs'" in said.err
 
 
 # --- how it is shown

@@ -41,7 +41,7 @@ _GIVE_UP = 60
 
 
 @dataclass
-class Tally:
+class RuleCounts:
     """What was done, and what came of it."""
 
     seeds: int = 0
@@ -53,7 +53,7 @@ class Tally:
     rejected: int = 0
     findings: Findings = field(default_factory=Findings)
 
-    def __iadd__(self, other: Tally) -> Tally:
+    def __iadd__(self, other: RuleCounts) -> RuleCounts:
         for one in ("seeds", "rows", "lives", "kills", "requests", "faults", "rejected"):
             setattr(self, one, getattr(self, one) + getattr(other, one))
         for one in ("lost", "duplicates", "wrong", "unexplained"):
@@ -89,9 +89,9 @@ class Chaos:
             "null_policy": "clear" if self._plot.clears else "ignore",
             "lists": self._chance.choice([[], ["Synced"]]),
         }
-        self.tally = Tally(seeds=1)
+        self.tally = RuleCounts(seeds=1)
 
-    def play(self) -> Tally:
+    def play(self) -> RuleCounts:
         """All phases, then without faults the rows that faults got rejected, then the verdict."""
         self._plot.begin()
         mode = self._scenario.mode
@@ -210,7 +210,7 @@ class Chaos:
         )
 
 
-def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> Tally:
+def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> RuleCounts:
     """Plays one scenario in an empty folder.
 
     Args:
@@ -234,7 +234,7 @@ def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> Tally:
 # --- the long form
 
 
-def _play_seed(seed: int, server_url: str) -> tuple[int, Tally]:
+def _play_seed(seed: int, server_url: str) -> tuple[int, RuleCounts]:
     scenario = Scenario.of(seed)
     with (
         tempfile.TemporaryDirectory(prefix=f"chaos-{seed}-") as folder,
@@ -244,7 +244,7 @@ def _play_seed(seed: int, server_url: str) -> tuple[int, Tally]:
         try:
             return seed, play(scenario, Path(folder), postgresql=url)
         except ChaosError as broken:
-            tally = Tally(seeds=1)
+            tally = RuleCounts(seeds=1)
             tally.findings.unexplained.append(f"{scenario}: {broken}")
             return seed, tally
 
@@ -257,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=60, help="start no seed after that")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
-    total, until = Tally(), time.monotonic() + options.minutes * 60
+    total, until = RuleCounts(), time.monotonic() + options.minutes * 60
     seeds = iter(range(options.first, options.first + options.seeds))
     with (
         tempfile.TemporaryDirectory(prefix="chaos-postgres-") as folder,

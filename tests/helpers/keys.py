@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.cli.check.connection import Check, Standing
+from target_apollo.cli.check.connection import Access, Check
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects import ObjectKind
@@ -35,5 +35,5 @@ def settings_of(url: str, key: str = "sandbox", **more: Any) -> Settings:
     return Settings.of({**defaults, "api_url": url, "api_key": key, **more})
 
 
-def standing(check: Check) -> dict[str, Standing]:
-    return {found.endpoint: found.standing for found in check.findings}
+def access_of(check: Check) -> dict[str, Access]:
+    return {found.endpoint: found.access for found in check.findings}

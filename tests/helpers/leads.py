@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.mapper.errors import Standing
-from target_apollo.mapper.pipeline import Passage
+from target_apollo.mapper.errors import FixedClock
+from target_apollo.mapper.pipeline import Pipeline
 from target_apollo.mapper.rules import Lead, StreamFacts
 from target_apollo.mapper.settings import read_settings
 
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 STAGES = ["Cold", "Interested", "Qualified"]
 APOLLO_USER = "64f00000000000000000000a"
-FACTS = StreamFacts("leads", "leads", ("id",), Standing(NOW))
+FACTS = StreamFacts("leads", "leads", ("id",), FixedClock(NOW))
 
 #: A lead that every rule lets pass.
 GOOD: Lead = {
@@ -50,9 +50,9 @@ def config(rules: Message | None = None, **settings: Any) -> Message:
     return {"streams": ["leads"], "verdicts_path": "", "rules": rules or RULES, **settings}
 
 
-def passage(settings: Message | None = None, log: logging.Logger | None = None) -> Passage:
-    return Passage(
-        read_settings(settings or config()), Standing(NOW), log or logging.getLogger("leads")
+def pipeline(settings: Message | None = None, log: logging.Logger | None = None) -> Pipeline:
+    return Pipeline(
+        read_settings(settings or config()), FixedClock(NOW), log or logging.getLogger("leads")
     )
 
 
@@ -89,9 +89,9 @@ def encode(message: Message | bytes) -> bytes:
     return message if isinstance(message, bytes) else json.dumps(message).encode()
 
 
-def through(passing: Passage, *messages: Message | bytes) -> list[Message]:
+def process(mapper: Pipeline, *messages: Message | bytes) -> list[Message]:
     """What goes on for these messages, which come in one set."""
-    return [json.loads(line) for line in passing.through([encode(one) for one in messages])]
+    return [json.loads(line) for line in mapper.process_lines([encode(one) for one in messages])]
 
 
 def keys(messages: Iterable[Message]) -> list[Any]:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers.leads import NOW, Message, bookmark, config, encode, record, schema
 
-COMMAND = [sys.executable, "-m", "target_apollo.mapper"]
+COMMAND = [str(Path(sys.executable).with_name("map-apollo-leads"))]
 SECONDS = 60
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules import RULES, Check, NotYet, StreamFacts
 from target_apollo.mapper.settings import read_settings
+from target_apollo.model.values import email, moment
 from tests.helpers.leads import APOLLO_USER, FACTS, GOOD, NOW, STAGES, lead
 
 NEEDED = {
@@ -160,6 +161,26 @@ def test_settled_takes_a_time_without_offset_for_utc() -> None:
     assert settled(lead(updated_at="2026-11-20 10:59:59")) is None
     assert isinstance(settled(lead(updated_at="2026-11-20 11:00:01")), NotYet)
     assert settled(lead(updated_at="2026-11-20T12:30:00+02:00")) is None
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-01-01 12:00:00 UTC", "2026-01-01 12:00:00+00", "2026-01-01T12:00:00z"]
+)
+def test_settled_reads_every_time_that_the_target_reads(written: str) -> None:
+    assert moment(written) is not None
+    assert check("settled")(lead(updated_at=written)) is None
+
+
+def test_a_stage_is_written_as_the_target_takes_it() -> None:
+    stage = check("stage", order=["New", "Sales Qualified"], minimum="Sales Qualified")
+    assert stage(lead(stage="sales-qualified")) is None
+    assert stage(lead(stage="SALES_QUALIFIED ")) is None
+
+
+@given(st.emails())
+def test_an_address_that_passes_is_one_that_the_target_takes(address: str) -> None:
+    if check("valid_email")({"email": address}) is None:
+        assert email("email", address) == address.strip().lower()
 
 
 def test_settled_passes_a_lead_that_was_never_modified() -> None:

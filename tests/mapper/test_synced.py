@@ -9,7 +9,7 @@ import pytest
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
 from target_apollo.mapper.errors import SettingsError
-from tests.helpers.leads import NOW, RULES, Message, config, keys, passage, record, schema, through
+from tests.helpers.leads import NOW, RULES, Message, config, keys, pipeline, process, record, schema
 
 SYNCED = NOW - timedelta(days=1)
 
@@ -32,8 +32,8 @@ def sync(url: str, *values: object, stream: str = "accounts", when: datetime = S
 
 def passed(url: str, *rows: Message, **options: object) -> list[object]:
     rules = {**RULES, "not_synced": {"ledger_url": url, **options}}
-    mapper = passage(config(rules, output_stream="accounts"))
-    return keys(through(mapper, schema(), *rows))
+    mapper = pipeline(config(rules, output_stream="accounts"))
+    return keys(process(mapper, schema(), *rows))
 
 
 def row(key: object, updated_at: datetime | None) -> Message:
@@ -80,9 +80,9 @@ def test_many_leads_in_one_set_are_all_looked_up(url: str) -> None:
 
 
 def test_a_stream_without_key_properties_is_refused(url: str) -> None:
-    mapper = passage(config({**RULES, "not_synced": {"ledger_url": url}}))
+    mapper = pipeline(config({**RULES, "not_synced": {"ledger_url": url}}))
     with pytest.raises(SettingsError, match="its SCHEMA names no key properties"):
-        through(mapper, schema(key_properties=[]))
+        process(mapper, schema(key_properties=[]))
 
 
 def test_a_ledger_that_can_not_be_opened_is_said_by_its_setting(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_the_ledger_is_the_target_s_where_its_environment_names_one(
 ) -> None:
     sync(url, 1)
     monkeypatch.setenv("TARGET_APOLLO_LEDGER_URL", url)
-    mapper = passage(config({**RULES, "not_synced": True}, output_stream="accounts"))
+    mapper = pipeline(config({**RULES, "not_synced": True}, output_stream="accounts"))
     rows = [row(key, SYNCED - timedelta(hours=1)) for key in (1, 2)]
-    assert keys(through(mapper, schema(), *rows)) == [2]
+    assert keys(process(mapper, schema(), *rows)) == [2]
 
 
 def test_without_a_ledger_no_lead_is_known() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
-from target_apollo.cli import explain as explain_command
+from target_apollo.cli import main
 from target_apollo.mapper import verdicts
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.explain import NoVerdict, explain
 from target_apollo.mapper.verdicts import VerdictFile
-from tests.helpers.leads import GOOD, config, encode, passage, record, schema, through
+from tests.helpers.leads import GOOD, config, encode, pipeline, process, record, schema
 
 
 @pytest.fixture
@@ -22,8 +21,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def judge(path: Path, *messages: object, key_properties: tuple[str, ...] = ("id",)) -> None:
-    mapper = passage(config(verdicts_path=str(path)))
-    through(mapper, schema(key_properties=key_properties), *messages)  # type: ignore[arg-type]
+    mapper = pipeline(config(verdicts_path=str(path)))
+    process(mapper, schema(key_properties=key_properties), *messages)  # type: ignore[arg-type]
     mapper.finish()
 
 
@@ -137,8 +136,8 @@ def test_explain_says_where_it_looked_for_a_lead_that_it_does_not_know(path: Pat
 
 
 def test_a_verdict_is_on_disk_before_its_lead_goes_on(path: Path) -> None:
-    mapper = passage(config(verdicts_path=str(path)))
-    through(mapper, schema(), record(id=5))
+    mapper = pipeline(config(verdicts_path=str(path)))
+    process(mapper, schema(), record(id=5))
     assert json.loads(path.read_text())["key"] == "5"
 
 
@@ -146,9 +145,15 @@ def test_the_command_tells_and_its_exit_code_says_whether_it_could(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judge(path, record(id=42, stage="Cold"))
-    parser = argparse.ArgumentParser()
-    explain_command.add_arguments(parser)
-    assert explain_command.run(parser.parse_args(["42", "--verdicts", str(path)])) == 0
+    assert main(["explain", "42", "--verdicts", str(path)]) == 0
     assert capsys.readouterr().out == explain(path, "42") + "\n"
-    assert explain_command.run(parser.parse_args(["43", "--verdicts", str(path)])) == 1
+    assert main(["explain", "43", "--verdicts", str(path)]) == 1
     assert "There is no verdict on lead 43" in capsys.readouterr().err
+
+
+def test_the_command_takes_a_key_that_is_a_negative_number(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(path, record(id=-42, stage="Cold"))
+    assert main(["explain", "-42", "--verdicts", str(path)]) == 0
+    assert capsys.readouterr().out == explain(path, "-42") + "\n"

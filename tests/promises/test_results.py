@@ -78,7 +78,7 @@ def results(tmp_path: Path) -> Callable[[Loaded], Loaded]:
     """Runs the tap as a process, with the settings file that the target had."""
 
     def run(into: Loaded) -> Loaded:
-        command = [sys.executable, "-m", "target_apollo.tap"]
+        command = [str(Path(sys.executable).with_name("tap-apollo-sync"))]
         command += ["--config", str(tmp_path / "config.json")]
         if into.state is not None:
             (tmp_path / "state.json").write_text(json.dumps(into.state))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, command
+from target_apollo.cli import main
+from target_apollo.sandbox import Sandbox
 from tests.promises.conftest import Message, Run, contact, record, schema
 
 
@@ -60,10 +60,7 @@ def test_a_settings_file_that_is_none_is_a_sentence(tmp_path: Path, content: str
 
 
 def test_a_port_that_there_is_not_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-
-    assert command.run(parser.parse_args(["--port", "99999"])) == 2
+    assert main(["sandbox", "--port", "99999"]) == 2
     assert "Choose another --port" in capsys.readouterr().err
 
 

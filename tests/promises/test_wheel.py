@@ -140,7 +140,7 @@ def test_each_plugin_tells_its_settings(installed: Installed, command: str) -> N
 def test_apollo_sync_has_a_help(installed: Installed) -> None:
     said = installed.run("apollo-sync", "--help")
     assert said.returncode == 0
-    assert "commands:" in said.stdout
+    assert "Commands:" in said.stdout
 
 
 def test_it_syncs_into_its_own_sandbox(installed: Installed, sandbox_url: str) -> None:

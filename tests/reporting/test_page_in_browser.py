@@ -6,7 +6,6 @@ Leads go through the real mapper, rows through the real target into the sandbox;
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli import report as command
+from target_apollo.cli import main
 from target_apollo.ledger import Ledger
 from tests.helpers import leads
 from tests.helpers.browser import FOUND, MISSING, WIDTHS, Browser
@@ -57,12 +56,12 @@ def shown(sync: Callable[..., TargetRun], tmp_path: Path) -> Shown:
     verdicts = tmp_path / "verdicts.jsonl"
     rules = {**leads.RULES, "owner_mapped": False}
     settings = leads.config(rules, verdicts_path=str(verdicts), output_stream="accounts")
-    judging = leads.Passage(
+    judging = leads.Pipeline(
         leads.read_settings(settings),
         leads.Standing(datetime.now(timezone.utc)),
         leads.logging.getLogger("leads"),
     )
-    qualified = leads.through(
+    qualified = leads.process(
         judging,
         leads.schema(),
         *(leads.record(id=n, domain=f"firm{n}.com", name=f"Firm {n}") for n in range(8)),
@@ -84,11 +83,9 @@ def shown(sync: Callable[..., TargetRun], tmp_path: Path) -> Shown:
             }
         )
     )
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
     path = tmp_path / "page.html"
     arguments = ["--config", str(config), "--html", str(path), "--verdicts", str(verdicts)]
-    assert command.run(parser.parse_args(arguments)) == 0
+    assert main(["report", *arguments]) == 0
     return Shown(path, last.summary, Browser(tmp_path))
 
 

@@ -20,7 +20,7 @@ from tests.helpers.loading import Loaded
 from tests.tap.conftest import FIELDS, RESULTS, STAGES, USERS, created, save
 
 Write = Callable[[str, Any], str]
-TAP = [sys.executable, "-m", "target_apollo.tap"]
+TAP = [str(Path(sys.executable).with_name("tap-apollo-sync"))]
 
 
 def test_discovery_needs_no_settings(capfd: pytest.CaptureFixture[str]) -> None:

@@ -129,8 +129,9 @@ def test_the_log_shows_no_address_at_any_level(
 ) -> None:
     apollo.inject(Fault(endpoint="GET /users/search", kind=FaultKind.GARBAGE_BODY))
     config = {"api_key": "whole", "api_url": apollo.url, "ledger_url": sqlite_url}
+    tap = Path(sys.executable).with_name("tap-apollo-sync")
     done = subprocess.run(
-        [sys.executable, "-m", "target_apollo.tap", "--config", write_json("c.json", config)],
+        [tap, "--config", write_json("c.json", config)],
         capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path,
         env={**os.environ, "LOGLEVEL": "DEBUG"},
     )  # fmt: skip

@@ -1,26 +1,60 @@
-"""The command `apollo-sync check`: arguments in, report on stdout, the verdict's exit code out.
+"""The command `apollo-sync check`: can a sync with these settings work?
 
-A check as lines for a person and as JSON for a program. Pure.
-
-Neither holds the key or an e-mail address.
+The report goes to standard output, as lines for a person or as JSON for a program; neither holds
+the key or an e-mail address.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import click
+
 from target_apollo.apollo import Window, Windows, access_to, endpoints
-from target_apollo.cli.check.connection import Check, Finding, Standing, check_connection
-from target_apollo.cli.options import add_object_argument, chosen_objects
-from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import add_config_argument, read_settings
-from target_apollo.sync.exit import MISCONFIGURED
+from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
+from target_apollo.cli.options import (
+    ApolloCommand,
+    CommandFailed,
+    config_option,
+    json_option,
+    object_option,
+)
+from target_apollo.config.sources import read_settings
+from target_apollo.model.objects import ObjectKind
 
 _KEY = {True: "valid", False: "not valid", None: "not checked"}
+
+
+@click.command(
+    cls=ApolloCommand,
+    epilog="Exit codes: 0 usable; 2 wrong settings or key, or an endpoint that every run needs is "
+    "forbidden; 3 out of quota for longer than max_wait_seconds; 1 anything else, such as no "
+    "connection.",
+)
+@config_option
+@object_option("what will be synced, where that is not both: the key needs no more than that")
+@json_option
+def command(sources: Sequence[str], kinds: list[ObjectKind], wants_json: bool) -> int:
+    """Says whether a sync with these settings can work.
+
+    It looks at the address, the key, the team, every endpoint that the mode uses and the quota
+    left. Nothing is written; each endpoint is asked once.
+    """
+    check = check_connection(read_settings(sources), kinds)
+    exit_code, because = check.verdict
+    if wants_json:
+        sys.stdout.write(json.dumps(as_json(check), indent=2, ensure_ascii=False) + "\n")
+    else:
+        verdict = [] if exit_code else ["", because]
+        sys.stdout.write("\n".join([*as_lines(check), *verdict]) + "\n")
+    sys.stdout.flush()
+    if exit_code:
+        raise CommandFailed(because, exit_code=exit_code)
+    return exit_code
 
 
 def as_lines(check: Check) -> list[str]:
@@ -44,9 +78,9 @@ def as_lines(check: Check) -> list[str]:
 
 
 def _line(found: Finding, width: int) -> str:
-    words = [f"  {found.standing.value:<12}", f"{found.endpoint:<{width}}"]
+    words = [f"  {found.access.value:<12}", f"{found.endpoint:<{width}}"]
     notes = [f"for {found.need.only_for}"] if found.need.only_for else []
-    if found.standing is Standing.FORBIDDEN:
+    if found.access is Access.FORBIDDEN:
         notes.append(found.remedy)
     if found.retry_at is not None:
         notes.append(f"again after {found.retry_at:%Y-%m-%d %H:%M:%S} UTC")
@@ -90,7 +124,7 @@ def _endpoint(found: Finding) -> dict[str, Any]:
     access = access_to(found.endpoint)
     return {
         "endpoint": found.endpoint,
-        "standing": found.standing.value,
+        "standing": found.access.value,
         "objects": [kind.value for kind in found.need.kinds],
         "required": found.need.required,
         "only_for": found.need.only_for or None,
@@ -109,42 +143,3 @@ def _each(windows: Windows) -> list[tuple[str, Window]]:
 
 def _window(window: Window) -> dict[str, int | None] | None:
     return asdict(window) if window.known else None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `check` to a parser."""
-    parser.description = (
-        "Says whether a sync with these settings can work: the address, the key, the team, every "
-        "endpoint that the mode uses and the quota left. Nothing is written; each endpoint "
-        "is asked once."
-    )
-    parser.epilog = (
-        "Exit codes: 0 usable; 2 wrong settings or key, or an endpoint that every run needs is "
-        "forbidden; 3 out of quota for longer than max_wait_seconds; 1 anything else, such as no "
-        "connection."
-    )
-    add_config_argument(parser)
-    add_object_argument(
-        parser, "what will be synced, where that is not both: the key needs no more than that"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Checks, reports, and returns the exit code; wrong settings are said on stderr."""
-    kinds = chosen_objects(arguments)
-    try:
-        check = check_connection(read_settings(arguments.config), kinds)
-    except SettingsError as wrong:
-        sys.stderr.write("\n".join(wrong.problems) + "\n")
-        return MISCONFIGURED
-    exit_code, because = check.verdict
-    if arguments.json:
-        sys.stdout.write(json.dumps(as_json(check), indent=2, ensure_ascii=False) + "\n")
-    else:
-        verdict = [] if exit_code else ["", because]
-        sys.stdout.write("\n".join([*as_lines(check), *verdict]) + "\n")
-    if exit_code:
-        sys.stdout.flush()
-        sys.stderr.write(f"{because}\n")
-    return exit_code

@@ -1,6 +1,6 @@
-"""Asks Apollo what a sync with these settings may do. Writes nothing.
+"""What a sync with these settings may do, found out by asking Apollo. Nothing is written.
 
-What a check found, and the verdict that follows from it: exit code and sentence. Pure.
+What a check finds says by itself what its exit code is, and the sentence that goes with it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from target_apollo.model.rows import Mode
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
 
 
-class Standing(enum.Enum):
-    """How the credentials stand with an endpoint."""
+class Access(enum.Enum):
+    """Whether the credentials may use an endpoint."""
 
     ALLOWED = "allowed"
     FORBIDDEN = "forbidden"
@@ -63,7 +63,7 @@ class Finding:
 
     need: Need
     endpoint: str
-    standing: Standing
+    access: Access
     forbidden_by: ForbiddenBy | None = None
     windows: Windows = field(default_factory=Windows)
     wait_seconds: float = 0.0
@@ -117,13 +117,13 @@ class Check:
         if self.problem is not None:
             return self.problem
         required = [found for found in self.findings if found.need.required]
-        forbidden = [found for found in required if found.standing is Standing.FORBIDDEN]
+        forbidden = [found for found in required if found.access is Access.FORBIDDEN]
         if forbidden:
             return MISCONFIGURED, _not_usable(forbidden)
         exhausted = [found for found in required if found.wait_seconds > self.max_wait_seconds]
         if exhausted:
             return OUT_OF_QUOTA, _out_of_quota(exhausted)
-        unclear = [found for found in required if found.standing is Standing.UNCLEAR]
+        unclear = [found for found in required if found.access is Access.UNCLEAR]
         if unclear:
             return FAILED, f"Not clear: {unclear[0].detail}"
         wait = max((found.wait_seconds for found in required), default=0.0)
@@ -198,7 +198,7 @@ _LOST_IN_A_ROW = 3
 def check_connection(settings: Settings, kinds: Collection[ObjectKind]) -> Check:
     """What a sync of these objects may do with the settings' key.
 
-    About 15 requests one after another, each of which changes nothing (`probes`).
+    About 15 requests one after another, each of which changes nothing (`PROBES`).
 
     Raises:
         SettingsError: The key is none that could be sent, or there is no OAuth token.
@@ -247,7 +247,7 @@ def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
         return _Identity(
             key_valid=True,
             profile=client.profile(),
-            findings=(Finding(need, endpoint, Standing.ALLOWED),),
+            findings=(Finding(need, endpoint, Access.ALLOWED),),
         )
     except CredentialsRefused as refusal:
         return _Identity(key_valid=False, problem=(MISCONFIGURED, str(refusal)))
@@ -258,7 +258,7 @@ def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
             # Apollo says something with each 403 of its own; a firewall's is about no key.
             return _by_health(client, refusal)
         need = Need(endpoint, kinds, required=False, only_for="the team's id")
-        found = Finding(need, endpoint, Standing.FORBIDDEN, refusal.by)
+        found = Finding(need, endpoint, Access.FORBIDDEN, refusal.by)
         return _Identity(key_valid=True, findings=(found,))
     except QuotaExhausted as exhausted:
         # Apollo counts behind the key's check: a wrong key never gets as far as a 429.
@@ -304,7 +304,7 @@ def _with_findings(check: Check, transport: Transport, needs: tuple[Need, ...]) 
             lost = 0
         except AnswerLost as error:
             lost += 1
-            found.append(Finding(need, need.endpoint, Standing.UNCLEAR, detail=str(error)))
+            found.append(Finding(need, need.endpoint, Access.UNCLEAR, detail=str(error)))
             if lost == _LOST_IN_A_ROW or not error.maybe_written:
                 problem = (FAILED, str(error))
                 break
@@ -339,7 +339,7 @@ def _probe(transport: Transport, need: Need, endpoint: str) -> Finding:
     try:
         transport.send(probe.request)
     except EndpointForbidden as refusal:
-        return Finding(need, endpoint, Standing.FORBIDDEN, refusal.by)
+        return Finding(need, endpoint, Access.FORBIDDEN, refusal.by)
     except QuotaExhausted as exhausted:
         return _exhausted(need, endpoint, exhausted)
     except RequestRefused as refusal:
@@ -350,8 +350,8 @@ def _probe(transport: Transport, need: Need, endpoint: str) -> Finding:
                 f"{endpoint} was answered with {refusal.status}, which Apollo does not do: check "
                 "the setting api_url and any proxy on the way."
             )
-            return Finding(need, endpoint, Standing.UNCLEAR, detail=detail)
-    return Finding(need, endpoint, Standing.ALLOWED)
+            return Finding(need, endpoint, Access.UNCLEAR, detail=detail)
+    return Finding(need, endpoint, Access.ALLOWED)
 
 
 def _exhausted(need: Need, endpoint: str, exhausted: QuotaExhausted) -> Finding:
@@ -359,7 +359,7 @@ def _exhausted(need: Need, endpoint: str, exhausted: QuotaExhausted) -> Finding:
     return Finding(
         need,
         endpoint,
-        Standing.EXHAUSTED,
+        Access.EXHAUSTED,
         wait_seconds=max(wait, 1.0),
         retry_at=exhausted.retry_at,
     )
@@ -374,7 +374,7 @@ def _usage(transport: Transport) -> Mapping[str, Windows]:
 
 
 def _with_quota(found: Finding, windows: Windows) -> Finding:
-    if found.standing is Standing.FORBIDDEN:
+    if found.access is Access.FORBIDDEN:
         return found
     wait = found.wait_seconds or windows.longest_exhausted or 0.0
     return replace(found, windows=windows, wait_seconds=wait)

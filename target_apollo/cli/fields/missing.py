@@ -1,10 +1,7 @@
-"""Which custom fields a stream's properties lack. Pure.
+"""Which custom fields a stream's properties lack, and of which type each would be. Pure.
 
-From a property's JSON schema to the type of a custom field. Pure.
-
-Apollo's API makes fields of six types; a picklist can only be made in Apollo itself.
-
-The fields that every contact and account has, and what writes each. Pure.
+A property lacks one if it is neither a field that every contact or account has, nor a custom field
+of the team. Apollo's API makes fields of six types; a picklist can only be made in Apollo itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a team has that can be named in a stream: custom fields, owners, stages, lists.
+"""What a team has that a stream can name: custom fields, owners, stages, lists.
 
-Makes custom fields in Apollo, one by one, each a request that is sent once.
+Custom fields are made here too, one after another, each by a request that is sent once.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, folded, kind, registrable, shown
-from target_apollo.model.suggestions import FREE_MAIL
-from target_apollo.model.values import bare_host
+from target_apollo.mapper.values import blank, caseless, kind, registrable, shown
+from target_apollo.model.suggestions import FREE_MAIL, folded
+from target_apollo.model.values import bare_host, is_email
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class ValidEmail(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The `email-validator` package takes it."""
+        """The target takes it, and so does the `email-validator` package, which knows more."""
         # Importing it costs 0.1 s, which runs without this rule need not pay.
         from email_validator import EmailNotValidError, validate_email
 
@@ -45,8 +45,12 @@ class ValidEmail(Rule, frozen=True, kw_only=True):
                 return "has no e-mail address"
             if not isinstance(value, str):
                 return f"the e-mail address is {kind(value)}, not text"
+            address = value.strip()
+            # What the target refuses must not pass, whatever the package thinks of it.
+            if not is_email(address.lower()):
+                return f"{shown(value)} is not a valid e-mail address"
             try:
-                validate_email(value.strip(), check_deliverability=False)
+                validate_email(address, check_deliverability=False)
             except EmailNotValidError:
                 return f"{shown(value)} is not a valid e-mail address"
             return None
@@ -160,7 +164,7 @@ def _domains(written: tuple[str, ...]) -> frozenset[str]:
 def _host(written: str) -> str:
     """The host of an e-mail address, a URL or a domain; bare words such as ``test`` stay."""
     host = written.rpartition("@")[2]
-    return bare_host(host) or folded(host)
+    return bare_host(host) or caseless(host)
 
 
 def _is_under(host: str, domains: frozenset[str]) -> bool:
@@ -189,7 +193,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
     def check(self, stream: StreamFacts) -> Check:
         """Both are there and the domain can be a company's own."""
         name_field, domain_field = self.name, self.domain
-        allowed = {folded(domain) for domain in self.allow_domains}
+        allowed = {caseless(domain) for domain in self.allow_domains}
 
         def check(lead: Lead) -> str | None:
             name, domain = lead.get(name_field), lead.get(domain_field)
@@ -200,7 +204,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
             if not isinstance(domain, str):
                 return "has no domain" if domain is None else _not_text(domain)
             fault = domain_fault(domain)
-            if fault is not None and folded(domain) in allowed:
+            if fault is not None and caseless(domain) in allowed:
                 return None
             return fault
 

@@ -12,11 +12,11 @@ from msgspec import Meta
 from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, folded, kind, shown
+from target_apollo.mapper.values import blank, kind, shown
+from target_apollo.model.suggestions import folded
 
+#: How Apollo's own filters call the stage of a record that has none.
 NO_STAGE = "No stage"
-
-"""How Apollo's own filters call the stage of a record that has none."""
 
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 

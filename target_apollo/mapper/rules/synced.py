@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
-from target_apollo.mapper.values import instant
+from target_apollo.model.values import moment
 
 MARGIN = timedelta(minutes=5)
 """The ledger knows a lead up to the start of the run that wrote it. The tap may have read the row
@@ -100,7 +100,7 @@ class ChangedSinceSync(LookupCheck):
         synced = None if key is None else self._synced.get(key)
         if synced is None:
             return None
-        changed = instant(lead.get(self._updated_at))
+        changed = moment(lead.get(self._updated_at))
         if changed is not None and changed > synced - MARGIN:
             return None
         return f"was synced on {synced:%Y-%m-%d %H:%M} UTC and has not changed since"

@@ -10,7 +10,8 @@ from msgspec import Meta
 from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts
-from target_apollo.mapper.values import blank, instant, kind, shown
+from target_apollo.mapper.values import blank, kind, shown
+from target_apollo.model.values import moment
 
 
 class Settled(Rule, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class Settled(Rule, frozen=True, kw_only=True):
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
-            changed = instant(value)
+            changed = moment(value)
             if changed is not None:
                 return None if changed <= clock() - rest else unsettled
             return None if blank(value) else _no_time("time of the last change", value)
@@ -68,7 +69,7 @@ class ActiveSince(Rule, frozen=True, kw_only=True):
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
-            active = instant(value)
+            active = moment(value)
             if active is not None:
                 return None if active >= earliest else f"no activity in the last {months} months"
             return "no activity is known" if blank(value) else _no_time("last activity", value)

@@ -1,20 +1,16 @@
-"""The endpoints of accounts, one and many.
-
-How sent fields become an account's own keys.
-"""
+"""The endpoints of accounts, one and many, and how sent fields become an account's own keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from target_apollo.sandbox import matching, records, validation
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, not_allowed, not_found, unprocessable
+from target_apollo.sandbox.errors import not_allowed, not_found, unprocessable
 from target_apollo.sandbox.options import (
-    AlikeInBatch,
     BulkAnswers,
-    BulkFailure,
     PutAccounts,
     SandboxOptions,
 )
@@ -27,6 +23,7 @@ from target_apollo.sandbox.records import (
     account_object,
     picked,
 )
+from target_apollo.sandbox.routes import bulk
 from target_apollo.sandbox.routes.contacts import clears, set_labels
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
@@ -34,10 +31,8 @@ from target_apollo.sandbox.validation import (
     account_to_update,
     check_ids,
     envelope,
-    ids_of,
     names_in,
     page_of,
-    text_of,
 )
 
 _ADDRESS = ("raw_address", "street_address", "city", "state", "country", "postal_code")
@@ -116,7 +111,7 @@ SORT_FIELDS = {
 
 def create(call: Call) -> Any:
     """POST /accounts: always a new account, however alike."""
-    sent = _taken(call.body, validation.CREATE_ACCOUNT)
+    sent = bulk.taken(call.body, validation.CREATE_ACCOUNT)
     if not sent.get("name") and not sent.get("domain"):
         raise unprocessable(_NAMELESS)
     check_ids(call, sent)
@@ -134,7 +129,7 @@ def update(call: Call) -> Any:
         if call.options.put_accounts is PutAccounts.NOT_ALLOWED:
             raise not_allowed()
     account = account_to_update(call, call.record_id)
-    sent = _taken(call.body, validation.UPDATE_ACCOUNT)
+    sent = bulk.taken(call.body, validation.UPDATE_ACCOUNT)
     check_ids(call, sent)
     if sent:
         _overwrite(call, account, sent)
@@ -192,41 +187,25 @@ def search(call: Call) -> Any:
 def bulk_create(call: Call) -> Any:
     """POST /accounts/bulk_create: at most 100; what exists comes back as it is."""
     store, options = call.store, call.options
-    items = call.body.get("accounts")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise unprocessable(_NO_ARRAY)
-    if len(items) > 100:
-        raise unprocessable("Please limit your array to 100 accounts or fewer.")
+    items = bulk.created_items(call, "accounts", _NO_ARRAY)
     dedupe = call.body.get("run_dedupe") is True
-    items, refusal = _writable(call, items)
+    items, refusal = bulk.until_refused(call, items, partial(_check_new, call))
     created: dict[str, Account] = {}
     existing: dict[str, Account] = {}
     for item in items:
         account = _new_account(call)
-        write(store, options, account, _taken(item, validation.BULK_CREATE_ACCOUNT))
+        write(store, options, account, bulk.taken(item, validation.BULK_CREATE_ACCOUNT))
         match = store.account_index.first(
             matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
         )
-        if match is not None:
-            match_id = match.own["id"]
-            if match_id not in created:
-                existing[match_id] = match
-                continue
-            if options.alike_in_batch is AlikeInBatch.SECOND_DROPPED:
-                continue
-            if options.alike_in_batch is AlikeInBatch.SECOND_EXISTING:
-                existing[match_id] = match
-                continue
+        if match is not None and bulk.is_left_out(call, match, created, existing):
+            continue
         store.insert_account(account)
         created[account.own["id"]] = account
     if refusal is not None:
         raise refusal
-    names = names_in(call.body.get("append_label_names"))
-    if names:
-        label_ids = [
-            store.workspace.label(call.stamp, "accounts", name, call.user_id)["id"]
-            for name in names
-        ]
+    label_ids = bulk.label_ids(call, "accounts")
+    if label_ids:
         touched = {**existing, **created} if options.labels_touch_existing else created
         for account in touched.values():
             set_labels(store, account.own, [*account.own.get("label_ids", ()), *label_ids])
@@ -237,22 +216,11 @@ def bulk_create(call: Call) -> Any:
     }
 
 
-def _writable(
-    call: Call, items: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], Refusal | None]:
-    for place, item in enumerate(items):
-        try:
-            if not item.get("name") and not item.get("domain"):
-                raise unprocessable(_NAMELESS)
-            check_ids(call, item)
-            custom = item.get("typed_custom_fields")
-            if custom is not None and not isinstance(custom, dict):
-                raise unprocessable("There is something wrong with your request.")
-        except Refusal as refusal:
-            if call.options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
-                raise
-            return items[:place], refusal
-    return items, None
+def _check_new(call: Call, item: dict[str, Any]) -> None:
+    if not item.get("name") and not item.get("domain"):
+        raise unprocessable(_NAMELESS)
+    check_ids(call, item)
+    bulk.check_custom(item)
 
 
 def _answers(call: Call, accounts: list[Account]) -> list[dict[str, Any]]:
@@ -278,45 +246,23 @@ def bulk_update(call: Call) -> Any:
         items = body["account_attributes"]
     elif isinstance(body.get("account_ids"), list):
         # Custom fields can be written only per account.
-        same = _taken(body, validation.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
+        same = bulk.taken(body, validation.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
         items = [{**same, "id": account_id} for account_id in body["account_ids"]]
     else:
         raise unprocessable("Please provide either account_ids or account_attributes")
-    if len(items) > options.bulk_update_limit:
-        raise unprocessable("Please limit your array to fewer than 1000.")
-    plans: list[tuple[Account, dict[str, Any]]] = []
-    refusal: Refusal | None = None
-    for item in items:
-        item = item if isinstance(item, dict) else {}
-        sent = _taken(item, validation.BULK_UPDATE_ACCOUNT - {"id"})
-        try:
-            account = account_to_update(call, item.get("id"))
-            check_ids(call, sent)
-            custom = sent.get("typed_custom_fields")
-            if custom is not None and not isinstance(custom, dict):
-                raise unprocessable("There is something wrong with your request.")
-        except Refusal as error:
-            if options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
-                raise
-            refusal = error
-            break
-        plans.append((account, sent))
+    plans, refusal = bulk.planned_updates(
+        call,
+        items,
+        validation.BULK_UPDATE_ACCOUNT - {"id"},
+        account_to_update,
+    )
     for account, sent in plans:
         _overwrite(call, account, sent)
     if refusal is not None:
         raise refusal
     accounts = list({account.own["id"]: account for account, _ in plans}.values())
     if asynchronous:
-        return {
-            "entity_progress_job": {
-                "id": call.store.new_id(),
-                "job_type": "account_bulk_update",
-                "status": "pending",
-                "entity_ids": [account.own["id"] for account in accounts],
-                "created_at": call.stamp,
-                "updated_at": call.stamp,
-            }
-        }
+        return bulk.progress_job(call, "account_bulk_update", accounts)
     answers = [
         {"id": account.own["id"], "account_stage_id": account.own["account_stage_id"]}
         for account in accounts
@@ -328,22 +274,7 @@ def bulk_update(call: Call) -> Any:
 
 def update_owners(call: Call) -> Any:
     """POST /accounts/update_owners: one owner for many, ids in the body or the query."""
-    account_ids = ids_of(call, "account_ids")
-    owner_id = text_of(call, "owner_id")
-    check_ids(call, {"owner_id": owner_id})
-    accounts = [account_to_update(call, account_id) for account_id in account_ids]
-    for account in accounts:
-        _overwrite(call, account, {"owner_id": owner_id})
-    return {
-        "accounts": [
-            {"id": account.own["id"], "owner_id": owner_id, "crm_owner_id": None}
-            for account in accounts
-        ]
-    }
-
-
-def _taken(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name in names}
+    return bulk.update_owners(call, "accounts", account_to_update, _overwrite)
 
 
 def _new_account(call: Call) -> Account:

@@ -1,9 +1,4 @@
-"""The endpoints of one contact, and the search.
-
-How sent fields become a contact's own keys, on its creation and on an update.
-
-The endpoints of many contacts: bulk_create, bulk_update, update_stages, update_owners.
-"""
+"""The endpoints of one contact and the search, and how sent fields become a contact's own keys."""
 
 from __future__ import annotations
 
@@ -15,12 +10,8 @@ from typing import Any
 
 from target_apollo.sandbox import records, validation
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.encoding import ContactTemplate
-from target_apollo.sandbox.errors import Refusal, unprocessable
+from target_apollo.sandbox.errors import unprocessable
 from target_apollo.sandbox.options import (
-    AlikeInBatch,
-    BulkAnswers,
-    BulkFailure,
     ClearedBy,
     InvalidEmail,
     SandboxOptions,
@@ -28,20 +19,15 @@ from target_apollo.sandbox.options import (
 from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
     CREATED_CONTACT,
-    DOCUMENTED_CONTACT,
-    DOCUMENTED_UPDATED_CONTACT,
     FOUND_CONTACT,
     SHOWN_CONTACT,
-    STAGED_CONTACT,
     UPDATED_CONTACT,
     WITHOUT_EMAIL,
     Contact,
     account_object,
     contact_object,
-    is_email,
     is_id,
     label_object,
-    picked,
 )
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
@@ -52,11 +38,9 @@ from target_apollo.sandbox.validation import (
     check_ids,
     contact_to_update,
     envelope,
-    ids_of,
     names_in,
     page_of,
     refuse_id,
-    text_of,
 )
 
 # Once set they stay, says the reference of run_dedupe.
@@ -425,227 +409,3 @@ def check_room(call: Call, more: int) -> None:
         raise unprocessable(
             f"You have reached the limit of {most} contacts of your plan. Please upgrade your plan."
         )
-
-
-_NO_ARRAY = 'Please provide an array of contact attributes in the "contact_attributes" parameter.'
-
-_UPDATED = ContactTemplate(UPDATED_CONTACT)
-
-
-@lru_cache(maxsize=16)
-def _created(team_id: str) -> ContactTemplate:
-    return ContactTemplate({**CREATED_CONTACT, "team_id": team_id})
-
-
-def bulk_create(call: Call) -> Any:
-    """POST /contacts/bulk_create: at most 100; never overwrites what exists, placeholders aside."""
-    store, options, body = call.store, call.options, call.body
-    items = body.get("contacts")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise unprocessable(_NO_ARRAY)
-    if len(items) > 100:
-        raise unprocessable("Please limit your array to 100 contacts or fewer.")
-    owner_id = str(body.get("owner_id") or "")
-    check_ids(call, {"owner_id": owner_id})
-    items, refusal = writable(call, items)
-    created: dict[str, Contact] = {}
-    existing: dict[str, Contact] = {}
-    dedupe = body.get("run_dedupe") is True
-    taken = validation.BULK_CREATE_CONTACT
-    blank = new_contact(call, owner_id)
-    for item in items:
-        sent = item if item.keys() <= taken else {k: v for k, v in item.items() if k in taken}
-        contact = Contact({**blank.own, "id": store.new_id()}, found_from=blank.found_from)
-        try:
-            write(store, options, contact, sent, fresh=True)
-        except BadEmail:
-            continue
-        keys = store.keys_of(contact)
-        match = store.contact_by_id.get(str(sent["id"])) if dedupe and "id" in sent else None
-        match = match or store.contact_index.first(keys)
-        if match is not None and match.own.get("source") == "email_import":
-            overwrite(call, match, sent)
-            existing[match.own["id"]] = match
-            continue
-        if match is not None and dedupe:
-            match_id = match.own["id"]
-            if match_id not in created:
-                existing[match_id] = match
-                continue
-            if options.alike_in_batch is AlikeInBatch.SECOND_DROPPED:
-                continue
-            if options.alike_in_batch is AlikeInBatch.SECOND_EXISTING:
-                existing[match_id] = match
-                continue
-        if options.max_contacts is not None:
-            check_room(call, 1)
-        store.insert_contact(contact, keys)
-        created[contact.own["id"]] = contact
-    if refusal is not None:
-        raise refusal
-    _append_labels(call, created, existing)
-    if owner_id and options.owner_touches_existing:
-        for contact_id, contact in existing.items():
-            if contact_id not in created:
-                contact.own.update(owner_id=owner_id, updated_at=call.stamp)
-                store.changed_contact(contact, store.keys_of(contact))
-    return {
-        "created_contacts": _answers(call, list(created.values())),
-        "existing_contacts": _answers(call, list(existing.values())),
-    }
-
-
-def writable(
-    call: Call, items: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], Refusal | None]:
-    """The records of a bulk_create that are written, and the refusal that a bad one causes.
-
-    A bad record refuses the whole request; what stood before it is written only if the options say
-    so.
-    """
-    refuses_email = call.options.invalid_email is InvalidEmail.REFUSED
-    for place, item in enumerate(items):
-        try:
-            # One owner a request: an item's own owner_id is ignored, so it can't be wrong either.
-            if "owner_id" in item:
-                check_ids(call, {k: v for k, v in item.items() if k != "owner_id"})
-            else:
-                check_ids(call, item)
-            custom = item.get("typed_custom_fields")
-            if custom is not None and not isinstance(custom, dict):
-                raise unprocessable("There is something wrong with your request.")
-            email = item.get("email")
-            if refuses_email and email and not is_email(str(email).strip()):
-                raise unprocessable("Email is invalid.")
-        except Refusal as refusal:
-            if call.options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
-                raise
-            return items[:place], refusal
-    return items, None
-
-
-def _append_labels(call: Call, created: dict[str, Contact], existing: dict[str, Contact]) -> None:
-    names = names_in(call.body.get("append_label_names"))
-    if not names:
-        return
-    store = call.store
-    label_ids = [
-        store.workspace.label(call.stamp, "contacts", name, call.user_id)["id"] for name in names
-    ]
-    touched = {**existing, **created} if call.options.labels_touch_existing else created
-    for contact in touched.values():
-        set_labels(store, contact.own, [*contact.own.get("label_ids", ()), *label_ids])
-        store.changed_contact(contact, store.keys_of(contact))
-
-
-def _answers(call: Call, contacts: list[Contact]) -> list[Any]:
-    template = _created(call.store.team_id)
-    return _in_answer_order(call, contacts, template, DOCUMENTED_CONTACT)
-
-
-def _in_answer_order(
-    call: Call, contacts: list[Contact], template: ContactTemplate, documented: tuple[str, ...]
-) -> list[Any]:
-    if call.options.shuffle_answers:
-        call.chance.shuffle(contacts)
-    if call.options.bulk_answers is BulkAnswers.DOCUMENTED:
-        return [picked({**template.shape, **contact.own}, documented) for contact in contacts]
-    return [template.encoded(contact) for contact in contacts]
-
-
-def bulk_update(call: Call) -> Any:
-    """POST /contacts/bulk_update: up to 100 at once, more (or ``async``) as a job."""
-    body, options = call.body, call.options
-    taken = set(validation.BULK_UPDATE_CONTACT - {"id"})
-    if options.bulk_update_takes_stage:
-        taken.add("contact_stage_id")
-    if isinstance(body.get("contact_attributes"), list):
-        items = body["contact_attributes"]
-    elif isinstance(body.get("contact_ids"), list):
-        same = {name: value for name, value in body.items() if name in taken}
-        items = [{**same, "id": contact_id} for contact_id in body["contact_ids"]]
-    else:
-        raise unprocessable("Please provide either contact_ids or contact_attributes")
-    if len(items) > options.bulk_update_limit:
-        raise unprocessable("Please limit your array to fewer than 1000.")
-    plans: list[tuple[Contact, dict[str, Any]]] = []
-    refusal: Refusal | None = None
-    for item in items:
-        item = item if isinstance(item, dict) else {}
-        sent = {name: value for name, value in item.items() if name in taken}
-        try:
-            contact = contact_to_update(call, item.get("id"))
-            check_ids(call, sent)
-            _check_email(contact, sent)
-            _check_custom(sent)
-        except Refusal as error:
-            if options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
-                raise
-            refusal = error
-            break
-        plans.append((contact, sent))
-    for contact, sent in plans:
-        overwrite(call, contact, sent)
-    if refusal is not None:
-        raise refusal
-    contacts = list({contact.own["id"]: contact for contact, _ in plans}.values())
-    if len(items) > 100 or body.get("async") is True:
-        return {
-            "entity_progress_job": {
-                "id": call.store.new_id(),
-                "job_type": "contact_bulk_update",
-                "status": "pending",
-                "entity_ids": [contact.own["id"] for contact in contacts],
-                "created_at": call.stamp,
-                "updated_at": call.stamp,
-            }
-        }
-    visible = set(names_in(body.get("visible_entity_ids")))
-    shown = [contact for contact in contacts if not visible or contact.own["id"] in visible]
-    return {"contacts": _in_answer_order(call, shown, _UPDATED, DOCUMENTED_UPDATED_CONTACT)}
-
-
-def _check_email(contact: Contact, sent: dict[str, Any]) -> None:
-    email = sent.get("email")
-    if email and not is_email(str(email).strip()):
-        raise unprocessable(
-            "Validation failed",
-            error_details={
-                "contact_id": contact.own["id"],
-                "field": "email",
-                "message": "Invalid email format",
-            },
-        )
-
-
-def _check_custom(sent: dict[str, Any]) -> None:
-    custom = sent.get("typed_custom_fields")
-    if custom is not None and not isinstance(custom, dict):
-        raise unprocessable("There is something wrong with your request.")
-
-
-def update_stages(call: Call) -> Any:
-    """POST /contacts/update_stages: one stage for many, ids in the body or the query."""
-    contact_ids = ids_of(call, "contact_ids")
-    stage_id = text_of(call, "contact_stage_id")
-    check_ids(call, {"contact_stage_id": stage_id})
-    contacts = [contact_to_update(call, contact_id) for contact_id in contact_ids]
-    for contact in contacts:
-        overwrite(call, contact, {"contact_stage_id": stage_id})
-    return {"contacts": [contact_object(contact, STAGED_CONTACT) for contact in contacts]}
-
-
-def update_owners(call: Call) -> Any:
-    """POST /contacts/update_owners: one owner for many, ids in the body or the query."""
-    contact_ids = ids_of(call, "contact_ids")
-    owner_id = text_of(call, "owner_id")
-    check_ids(call, {"owner_id": owner_id})
-    contacts = [contact_to_update(call, contact_id) for contact_id in contact_ids]
-    for contact in contacts:
-        overwrite(call, contact, {"owner_id": owner_id})
-    return {
-        "contacts": [
-            {"id": contact.own["id"], "owner_id": owner_id, "crm_owner_id": None}
-            for contact in contacts
-        ]
-    }

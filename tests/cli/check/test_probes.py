@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import Check, Standing, check_connection
+from target_apollo.cli.check.connection import Access, Check, check_connection
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
 from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.helpers.keys import BOTH, settings_of, standing
+from tests.helpers.keys import BOTH, access_of, settings_of
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_check_changes_nothing_and_finds_everything_allowed(
             settings_of(sandbox.url, mode=mode, lists=["New"], custom_fields={"a": "b"}), BOTH
         )
         assert json.dumps(held()) == before
-        assert set(standing(found).values()) == {Standing.ALLOWED}
+        assert set(access_of(found).values()) == {Access.ALLOWED}
 
 
 def test_each_endpoint_is_asked_once(sandbox: Sandbox, check: Callable[..., Check]) -> None:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from target_apollo.apollo import ForbiddenBy, endpoints
 from target_apollo.cli.check.command import as_json, as_lines
-from target_apollo.cli.check.connection import Check, Finding, Standing
+from target_apollo.cli.check.connection import Access, Check, Finding
 from target_apollo.cli.check.needs import Need
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from tests.helpers.keys import CONTACTS, CONTACTS_UPDATE, CREATE, standing
+from tests.helpers.keys import CONTACTS, CONTACTS_UPDATE, CREATE, access_of
 
 
 def test_a_master_key_may_use_everything(check: Callable[..., Check]) -> None:
     found = check()
-    assert set(standing(found).values()) == {Standing.ALLOWED}
+    assert set(access_of(found).values()) == {Access.ALLOWED}
     assert found.verdict == (0, "Usable.")
 
 
@@ -74,7 +74,7 @@ def test_the_json_says_the_same_as_the_lines(check: Callable[..., Check]) -> Non
 
 def test_under_oauth_scopes_are_asked_for_and_no_entries_of_a_key() -> None:
     need = Need(endpoints.UPDATE_CONTACT, (ObjectKind.CONTACTS,), required=True)
-    found = Finding(need, need.endpoint, Standing.FORBIDDEN, ForbiddenBy.SCOPE, oauth=True)
+    found = Finding(need, need.endpoint, Access.FORBIDDEN, ForbiddenBy.SCOPE, oauth=True)
     check = Check("https://x.example", {}, 900, oauth=True, key_valid=True, findings=(found,))
 
     said = "\n".join([*as_lines(check), check.verdict[1]])

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import ForbiddenBy, Window, Windows, endpoints
-from target_apollo.cli.check.connection import Check, Finding, Standing, check_connection, lower_of
+from target_apollo.cli.check.connection import Access, Check, Finding, check_connection, lower_of
 from target_apollo.cli.check.needs import Need
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from tests.helpers.keys import BOTH, CONTACTS, CREATE, settings_of, standing
+from tests.helpers.keys import BOTH, CONTACTS, CREATE, access_of, settings_of
 
 # --- what a check finds
 
@@ -35,7 +35,7 @@ def test_an_endpoint_that_the_plan_lacks_is_no_matter_of_the_key(
     assert exit_code == 2
     assert "plan of this team does not include POST /contacts/bulk_create" in because
     assert "key's list" not in because
-    one = next(one for one in found.findings if one.standing is Standing.FORBIDDEN)
+    one = next(one for one in found.findings if one.access is Access.FORBIDDEN)
     assert one.forbidden_by is ForbiddenBy.PLAN
 
 
@@ -90,7 +90,7 @@ def test_a_wait_that_a_run_sleeps_through_is_usable(
 def test_an_endpoint_that_fails_is_unclear(sandbox: Sandbox, check: Callable[..., Check]) -> None:
     sandbox.inject(Fault("GET /users/search", FaultKind.HTML_PAGE, times=None, status=502))
     optional = check()
-    assert standing(optional)["GET /users/search"] is Standing.UNCLEAR
+    assert access_of(optional)["GET /users/search"] is Access.UNCLEAR
     assert optional.verdict[0] == 0
     sandbox.inject(Fault("PATCH /contacts/{id}", FaultKind.HTML_PAGE, times=None, status=502))
     assert check().verdict[0] == 1
@@ -112,13 +112,13 @@ def test_a_check_gives_up_where_nothing_answers_any_more(
 
 def _finding(**changes: Any) -> Finding:
     need = Need(endpoints.CREATE_CONTACTS, CONTACTS, required=True)
-    return replace(Finding(need, need.endpoint, Standing.ALLOWED), **changes)
+    return replace(Finding(need, need.endpoint, Access.ALLOWED), **changes)
 
 
 def test_what_somebody_must_mend_counts_before_what_time_mends() -> None:
-    exhausted = _finding(standing=Standing.EXHAUSTED, wait_seconds=3600.0)
-    forbidden = _finding(standing=Standing.FORBIDDEN, forbidden_by=ForbiddenBy.SCOPE)
-    unclear = _finding(standing=Standing.UNCLEAR, detail="It did not answer.")
+    exhausted = _finding(access=Access.EXHAUSTED, wait_seconds=3600.0)
+    forbidden = _finding(access=Access.FORBIDDEN, forbidden_by=ForbiddenBy.SCOPE)
+    unclear = _finding(access=Access.UNCLEAR, detail="It did not answer.")
     made = Check("https://example.com", {}, 900.0, key_valid=True)
     assert replace(made, findings=(unclear, exhausted, forbidden)).verdict[0] == 2
     assert replace(made, findings=(unclear, exhausted)).verdict[0] == 3

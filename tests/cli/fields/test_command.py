@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.fields.command import add_arguments, run
+from target_apollo.cli import main
 from target_apollo.model.objects import CONTACT
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
 from target_apollo.target.target import TargetApollo
@@ -51,9 +50,7 @@ def fields(apollo: Sandbox, tmp_path: Path) -> Fields:
         config = tmp_path / "config.json"
         own = {"api_key": "whole", "api_url": apollo.url, "max_retries": 0, **settings}
         config.write_text(json.dumps(own))
-        parser = argparse.ArgumentParser()
-        add_arguments(parser)
-        return run(parser.parse_args(["--config", str(config), *arguments]))
+        return main(["fields", "--config", str(config), *arguments])
 
     return call
 
@@ -245,6 +242,7 @@ def test_a_lost_answer_makes_no_second_field(
         (["--create-missing-fields"], "needs a tap's --catalog or --schema"),
         (["--catalog", "x.json"], "give that too"),
         (["--yes"], "give that too"),
+        (["--create-missing-fields", "--catalog", "a", "--schema", "b"], "--catalog or --schema"),
         (["--create-missing-fields", "--json", "--catalog", "x.json"], "makes no fields"),
         (["--create-missing-fields", "--catalog", "/no/such.json"], "can't be read"),
     ],

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.cli.login import Authorization, NotGranted, NotThisLogin, challenge_of
+from target_apollo.cli.login.authorization import (
+    Authorization,
+    NotGranted,
+    NotThisLogin,
+    challenge_of,
+)
 from tests.helpers.started_login import AUTHORIZE
 
 

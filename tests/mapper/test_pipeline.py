@@ -23,11 +23,11 @@ from tests.helpers.leads import (
     config,
     encode,
     keys,
-    passage,
+    pipeline,
+    process,
     record,
     schema,
     state,
-    through,
 )
 
 UNSETTLED = (NOW - timedelta(minutes=1)).isoformat()
@@ -35,19 +35,19 @@ BARE = config({**BARE_RULES})
 
 
 def test_a_lead_goes_through_when_all_rules_hold() -> None:
-    out = through(passage(), schema(), record(id=1), record(id=2, stage="Cold"), record(id=3))
+    out = process(pipeline(), schema(), record(id=1), record(id=2, stage="Cold"), record(id=3))
     assert keys(out) == [1, 3]
 
 
 def test_a_record_that_passes_unchanged_keeps_its_bytes() -> None:
     line = encode(record()).replace(b'"id": 1', b'"id":  1, "price": 1.10, "big": 1e400')
-    assert passage(BARE).through([encode(schema()), line])[1] is line
+    assert pipeline(BARE).process_lines([encode(schema()), line])[1] is line
 
 
 def test_a_schema_that_nothing_changes_keeps_its_bytes() -> None:
     line = b' {"schema": {"properties": ' + encode(schema()["schema"]["properties"])
     line += b'}, "type":"SCHEMA", "stream":"leads", "key_properties":["id"]}'
-    assert passage(BARE).through([line]) == [line]
+    assert pipeline(BARE).process_lines([line]) == [line]
 
 
 def test_messages_of_other_streams_pass_in_the_same_bytes_and_in_order() -> None:
@@ -63,12 +63,12 @@ def test_messages_of_other_streams_pass_in_the_same_bytes_and_in_order() -> None
         b'{"type":"SOMETHING_NEW","of":1}',
         b"this is no JSON",
     ]
-    assert passage(BARE).through(lines) == lines
+    assert pipeline(BARE).process_lines(lines) == lines
 
 
 def test_the_output_stream_has_a_new_name_in_each_of_its_messages() -> None:
-    out = through(
-        passage(config({**BARE_RULES}, output_stream="accounts")),
+    out = process(
+        pipeline(config({**BARE_RULES}, output_stream="accounts")),
         *(schema(), record()),
         bookmark("2026-11-20T09:00:00Z"),
     )
@@ -78,14 +78,17 @@ def test_the_output_stream_has_a_new_name_in_each_of_its_messages() -> None:
 
 
 def test_what_says_that_a_table_came_whole_does_not_pass_since_not_all_its_leads_do() -> None:
-    out = through(
-        passage(), schema(), record(), {"type": "ACTIVATE_VERSION", "stream": "leads", "version": 1}
+    out = process(
+        pipeline(),
+        schema(),
+        record(),
+        {"type": "ACTIVATE_VERSION", "stream": "leads", "version": 1},
     )
     assert [message["type"] for message in out] == ["SCHEMA", "RECORD"]
 
 
 def test_the_owner_is_in_the_record_and_in_the_schema() -> None:
-    out = through(passage(), schema(), record())
+    out = process(pipeline(), schema(), record())
     assert out[0]["schema"]["properties"]["owner_id"] == {"type": ["string", "null"]}
     assert out[1]["record"]["owner_id"] == APOLLO_USER
     assert "owner_email" not in out[0]["schema"]["properties"]
@@ -93,14 +96,14 @@ def test_the_owner_is_in_the_record_and_in_the_schema() -> None:
 
 def test_an_owner_by_email_goes_into_owner_email() -> None:
     rules = {**BARE_RULES, "owner_mapped": {"map": {"7": "Ann@Corp.de"}}}
-    out = through(passage(config(rules)), schema(), record())
+    out = process(pipeline(config(rules)), schema(), record())
     assert out[1]["record"]["owner_email"] == "ann@corp.de"
 
 
 def test_the_source_s_own_owner_properties_make_way() -> None:
     given_schema = schema("leads", "owner_id", "owner_email")
     given_schema["schema"]["required"] = ["id", "owner_email"]
-    out = through(passage(), given_schema, record(owner_id=5, owner_email="x@y.de", last=1))
+    out = process(pipeline(), given_schema, record(owner_id=5, owner_email="x@y.de", last=1))
     assert out[0]["schema"]["required"] == ["id"]
     assert out[1]["record"] == {**record(last=1)["record"], "owner_id": APOLLO_USER}
 
@@ -112,7 +115,7 @@ def test_a_changed_record_keeps_the_text_of_its_values(spacing: tuple[str, str])
     line = line.replace(
         b'"Acme GmbH"', b'"Acme \\u0047mbH","exact":1.10,"big":12345678901234567890'
     )
-    (_, out) = passage(config(output_stream="accounts")).through([encode(schema()), line])
+    (_, out) = pipeline(config(output_stream="accounts")).process_lines([encode(schema()), line])
     assert b"Acme \\u0047mbH" in out
     assert b"1.10" in out
     assert b"12345678901234567890" in out
@@ -125,7 +128,7 @@ def test_a_changed_record_keeps_the_text_of_its_values(spacing: tuple[str, str])
 
 def test_members_in_another_order_are_no_hindrance() -> None:
     line = json.dumps(dict(reversed(record().items()))).encode()
-    out = passage(config(output_stream="accounts")).through([encode(schema()), line])
+    out = pipeline(config(output_stream="accounts")).process_lines([encode(schema()), line])
     assert json.loads(out[1])["record"]["owner_id"] == APOLLO_USER
     assert json.loads(out[1])["stream"] == "accounts"
 
@@ -133,70 +136,70 @@ def test_members_in_another_order_are_no_hindrance() -> None:
 def test_a_lead_that_only_lenient_readers_take_is_judged_all_the_same() -> None:
     good = encode(record(id=1)).replace(b'"id": 1', b'"id": 1, "score": NaN')
     bad = encode(record(id=2, stage="Cold")).replace(b'"id": 2', b'"id": 2, "x": "\\ud800"')
-    out = through(passage(), schema(), good, bad)
+    out = process(pipeline(), schema(), good, bad)
     assert keys(out) == [1]
     assert out[1]["record"]["owner_id"] == APOLLO_USER
 
 
 def test_a_rule_on_a_property_that_the_schema_lacks_ends_the_run() -> None:
     with pytest.raises(SettingsError, match=r"The rule icp_fit names the property 'icp_fit'"):
-        through(passage(), schema(without=["icp_fit"]))
+        process(pipeline(), schema(without=["icp_fit"]))
 
 
 def test_such_a_rule_is_skipped_with_a_warning_where_the_settings_say_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    mapper = passage(config(on_missing_field="skip"))
+    mapper = pipeline(config(on_missing_field="skip"))
     sent = schema(without=["icp_fit"])
-    assert keys(through(mapper, sent, sent, record(icp_fit="weak"))) == [1]
+    assert keys(process(mapper, sent, sent, record(icp_fit="weak"))) == [1]
     assert [entry.levelname for entry in caplog.records] == ["WARNING"]
     assert "icp_fit" in caplog.text
 
 
 def test_a_skipped_owner_rule_writes_no_owner() -> None:
-    mapper = passage(config(on_missing_field="skip"))
-    out = through(mapper, schema(without=["user_id"]), record())
+    mapper = pipeline(config(on_missing_field="skip"))
+    out = process(mapper, schema(without=["user_id"]), record())
     assert "owner_id" not in out[0]["schema"]["properties"]
     assert "owner_id" not in out[1]["record"]
 
 
 def test_a_mapping_that_can_not_be_read_ends_the_run_before_anything_passes() -> None:
     with pytest.raises(SettingsError, match="map_path"):
-        passage(config({**RULES, "owner_mapped": {"map_path": "/nonexistent/users.csv"}}))
+        pipeline(config({**RULES, "owner_mapped": {"map_path": "/nonexistent/users.csv"}}))
 
 
 def test_batch_files_of_a_lead_stream_are_refused() -> None:
     with pytest.raises(SettingsError, match="batch_config"):
-        through(passage(), schema(), {"type": "BATCH", "stream": "leads", "manifest": []})
+        process(pipeline(), schema(), {"type": "BATCH", "stream": "leads", "manifest": []})
 
 
 def test_a_record_before_its_schema_is_refused() -> None:
     with pytest.raises(InputError, match="before its SCHEMA"):
-        through(passage(), record())
+        process(pipeline(), record())
 
 
 def test_a_record_that_is_no_object_is_refused() -> None:
     with pytest.raises(InputError, match="holds no record"):
-        through(passage(), schema(), {"type": "RECORD", "stream": "leads", "record": [1]})
+        process(pipeline(), schema(), {"type": "RECORD", "stream": "leads", "record": [1]})
 
 
 def test_two_streams_can_not_go_on_under_one_name() -> None:
-    mapper = passage(config(streams=["*leads"], output_stream="accounts"))
+    mapper = pipeline(config(streams=["*leads"], output_stream="accounts"))
     with pytest.raises(SettingsError, match="under the name of another stream"):
-        through(mapper, schema("eu-leads"), schema("us-leads"))
+        process(mapper, schema("eu-leads"), schema("us-leads"))
 
 
 def test_a_setting_that_matches_no_stream_ends_the_run_with_an_error() -> None:
-    mapper = passage(config(streams=["laeds"]))
-    through(mapper, schema("leads"))
+    mapper = pipeline(config(streams=["laeds"]))
+    process(mapper, schema("leads"))
     with pytest.raises(SettingsError, match=r"matches no stream of this run \(leads came\)"):
         mapper.finish()
 
 
 def test_only_a_lead_that_fails_nothing_else_is_held(tmp_path: Path) -> None:
-    mapper = passage(config(verdicts_path=str(tmp_path / "verdicts")))
+    mapper = pipeline(config(verdicts_path=str(tmp_path / "verdicts")))
     rows = [record(id=1, updated_at=UNSETTLED), record(id=2, updated_at=UNSETTLED, stage="Cold")]
-    through(mapper, schema(), *rows)
+    process(mapper, schema(), *rows)
     lines = (tmp_path / "verdicts").read_text().splitlines()
     assert [json.loads(line)["verdict"] for line in lines] == ["held", "dropped"]
 
@@ -204,18 +207,18 @@ def test_only_a_lead_that_fails_nothing_else_is_held(tmp_path: Path) -> None:
 def test_a_held_lead_keeps_state_at_its_place_and_not_a_dropped_one() -> None:
     held = (NOW - timedelta(minutes=2)).isoformat()
     dropped = record(updated_at=(NOW - timedelta(minutes=3)).isoformat(), stage="Cold")
-    out = through(passage(), schema(), dropped, record(updated_at=held), bookmark(NOW.isoformat()))
+    out = process(pipeline(), schema(), dropped, record(updated_at=held), bookmark(NOW.isoformat()))
     assert out[-1] == bookmark(held)
 
 
 def test_state_passes_in_the_same_bytes_where_nothing_is_held() -> None:
     line = b'{"type":"STATE","value":{"bookmarks":{"leads":{"updated_at": "2026-11-20"}},"x":1.0}}'
-    assert passage().through([encode(schema()), line])[-1] is line
+    assert pipeline().process_lines([encode(schema()), line])[-1] is line
 
 
 def test_numbers_of_a_state_that_is_set_back_stay_exact() -> None:
     line = b'{"type":"STATE","value":{"bookmarks":{"leads":{"replication_key_value":9},"x":1.10}}}'
-    out = passage().through(
+    out = pipeline().process_lines(
         [encode(schema(key="id")), encode(record(updated_at=UNSETTLED, id=4)), line]
     )
     assert b'"replication_key_value":4' in out[-1]
@@ -225,8 +228,8 @@ def test_numbers_of_a_state_that_is_set_back_stay_exact() -> None:
 def test_unmapped_leads_are_held_by_their_own_place() -> None:
     rules = {**BARE_RULES, "owner_mapped": {"map": {"7": APOLLO_USER}, "hold_unmapped": True}}
     old = "2026-03-01T00:00:00+00:00"
-    out = through(
-        passage(config(rules)), schema(), record(user_id=8, updated_at=old), bookmark("2026-11-20")
+    out = process(
+        pipeline(config(rules)), schema(), record(user_id=8, updated_at=old), bookmark("2026-11-20")
     )
     assert out[-1] == bookmark(old)
 
@@ -234,21 +237,21 @@ def test_unmapped_leads_are_held_by_their_own_place() -> None:
 def test_without_a_rule_that_holds_any_replication_will_do() -> None:
     rules = {**BARE_RULES, "settled": False}
     sent = [schema(key="_sdc_lsn"), record(), state({"bookmarks": {"leads": {"lsn": 5}}})]
-    assert through(passage(config(rules)), *sent)[1:] == sent[1:]
+    assert process(pipeline(config(rules)), *sent)[1:] == sent[1:]
 
 
 def test_the_end_of_a_run_says_how_many_leads_failed_each_rule(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    mapper = passage()
+    mapper = pipeline()
     rows = [
         record(id=1),
         record(id=2, stage="Cold"),
         record(id=3, icp_fit="weak", stage="Cold"),
         record(id=4, updated_at=UNSETTLED),
     ]
-    through(mapper, schema(), *rows)
+    process(mapper, schema(), *rows)
     mapper.finish()
     said = "\n".join(entry.getMessage() for entry in caplog.records)
     assert "4 leads: 1 passed, 1 held, 2 dropped" in said
@@ -293,7 +296,7 @@ def test_the_leads_that_pass_are_those_of_a_plain_restatement(messages: list[Mes
     for number, message in enumerate(messages):
         message["record"]["id"] = number
     wanted = [one["record"]["id"] for one in messages if restated(one["record"])]
-    assert keys(through(passage(), schema(), *messages)) == wanted
+    assert keys(process(pipeline(), schema(), *messages)) == wanted
 
 
 def sdk_state(value: object) -> Any:
@@ -337,11 +340,11 @@ def test_whatever_the_interleaving_a_replay_from_the_emitted_state_reads_every_h
             ages.append(entry)
         elif ages:
             messages.append(state(shape((NOW - timedelta(seconds=min(ages))).isoformat())))
-    mapper = passage()
+    mapper = pipeline()
     held: list[str] = []
     for start in range(0, len(messages), in_sets_of):
         part = messages[start : start + in_sets_of]
-        out = through(mapper, *part)
+        out = process(mapper, *part)
         states = iter([message for message in out if message["type"] == "STATE"])
         for message in part:
             if message["type"] == "RECORD":

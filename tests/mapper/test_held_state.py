@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.held_state import Hold, Passing
+from target_apollo.mapper.held_state import HeldState, Passing
 
 EARLY, HELD, LATE = "2026-11-20T08:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"
 
 
-def hold(*held: object, key: str | None = "updated_at", seen: object = HELD) -> Hold:
-    holding = Hold("leads", "set rules.settled to false")
+def hold(*held: object, key: str | None = "updated_at", seen: object = HELD) -> HeldState:
+    holding = HeldState("leads", "set rules.settled to false")
     holding.announce([key] if key else [])
     holding.look_at(seen)
     for value in held:
@@ -26,7 +26,7 @@ def sdk(value: object, **more: object) -> dict[str, Any]:
     return {"replication_key": "updated_at", "replication_key_value": value, **more}
 
 
-def after(holding: Hold, entry: Any, passing: Passing = Passing.SET_BACK) -> Any:
+def after(holding: HeldState, entry: Any, passing: Passing = Passing.SET_BACK) -> Any:
     value = {"bookmarks": {"leads": entry, "contacts": sdk(LATE)}}
     assert holding.set_back(value) is passing
     assert value["bookmarks"]["contacts"] == sdk(LATE)
@@ -167,4 +167,4 @@ def test_a_replication_key_of_words_is_refused_at_the_first_record() -> None:
 
 def test_several_replication_keys_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"several replication keys \(updated_at, id\)"):
-        Hold("leads", "x").announce(["updated_at", "id"])
+        HeldState("leads", "x").announce(["updated_at", "id"])

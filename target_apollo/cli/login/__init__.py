@@ -1,0 +1,1 @@
+"""`apollo-sync login`: consent in a browser, tokens in the token file."""

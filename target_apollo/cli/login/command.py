@@ -1,0 +1,260 @@
+"""The command `apollo-sync login`: consent in a browser, tokens in the token file."""
+
+from __future__ import annotations
+
+import select
+import sys
+import threading
+from collections.abc import Sequence
+
+import click
+
+from target_apollo.apollo import ApolloClient, ApolloError, Transport, access_to
+from target_apollo.apollo.oauth import pair_of
+from target_apollo.apollo.urls import is_web_address
+from target_apollo.cli.check.needs import needs_of
+from target_apollo.cli.login.authorization import Authorization, NotGranted, NotThisLogin
+from target_apollo.cli.login.listener import PATH, Listener
+from target_apollo.cli.options import ApolloCommand, CommandFailed, config_option
+from target_apollo.config.credentials import OAuthApp, auth_of
+from target_apollo.config.settings import Settings, SettingsError
+from target_apollo.config.sources import read_settings
+from target_apollo.model.objects import ObjectKind
+from target_apollo.sync.exit import OK
+
+_AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
+_LONGEST_WAIT_SECONDS = 86_400
+#: The port of a redirect address on which nobody listens.
+_PASTE_PORT = 8400
+
+
+def _web_address(
+    context: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    url: str | None,
+) -> str | None:
+    if url is not None and not is_web_address(url):
+        raise click.BadParameter("must start with https:// (http:// on this machine only)")
+    return url
+
+
+def _seconds(
+    context: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    seconds: float,
+) -> float:
+    # A range of click's lets "nan" through.
+    if not 0 < seconds <= _LONGEST_WAIT_SECONDS:
+        raise click.BadParameter(f"must be above 0 and at most {_LONGEST_WAIT_SECONDS}")
+    return seconds
+
+
+@click.command(
+    cls=ApolloCommand,
+    epilog="The redirect address must be one that is registered with the OAuth app in Apollo. Exit "
+    "codes: 0 logged in; 2 wrong settings or client; 1 anything else, such as no consent.",
+)
+@config_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help=f"listen on http://127.0.0.1:N{PATH} for the answer (default: a free port)",
+)
+@click.option(
+    "--paste",
+    is_flag=True,
+    help="do not listen: read the address at which the browser ended from standard input, for a "
+    "browser on another machine",
+)
+@click.option(
+    "--redirect-uri",
+    callback=_web_address,
+    metavar="URL",
+    help="a registered redirect address of another kind; implies --paste",
+)
+@click.option(
+    "--scope",
+    metavar="SCOPES",
+    help="scopes to ask for, with blanks between (default: what a sync with these settings uses)",
+)
+@click.option(
+    "--wait",
+    type=float,
+    callback=_seconds,
+    default=300.0,
+    metavar="SECONDS",
+    help="how long to wait for the answer (default: 300)",
+)
+@click.option(
+    "--authorize-url",
+    callback=_web_address,
+    default=_AUTHORIZE_URL,
+    metavar="URL",
+    help=f"page that asks for consent (default: {_AUTHORIZE_URL})",
+)
+def command(
+    sources: Sequence[str],
+    port: int,
+    paste: bool,
+    redirect_uri: str | None,
+    scope: str | None,
+    wait: float,
+    authorize_url: str,
+) -> int:
+    """Logs in to Apollo with OAuth 2.0.
+
+    Prints the page on which a user allows access, waits for the answer, and writes the tokens to
+    token_path, where the target finds and renews them. Needs the settings client_id and
+    client_secret.
+    """
+    settings = read_settings(sources)
+    if settings.api_key:
+        raise SettingsError(
+            [
+                "The setting api_key needs no login: for OAuth 2.0 give client_id and "
+                "client_secret in its place."
+            ]
+        )
+    stop = threading.Event()
+    app = OAuthApp.of(settings, stop)
+    # A file that can't be replaced shows now, and not when the code is spent.
+    with app.token_file.locked(stop), app.token_file.successor():
+        pass
+    listener = None if paste or redirect_uri else _listener(port)
+    asked = Authorization(
+        authorize_url,
+        (settings.client_id or "").strip(),
+        listener.redirect_uri
+        if listener is not None
+        else redirect_uri or f"http://127.0.0.1:{port or _PASTE_PORT}{PATH}",
+        scope.split() if scope else _scopes_of(settings),
+    )
+    address = _pasted(asked, wait) if listener is None else _brought(listener, asked, wait)
+    code = _code_in(asked, address)
+    with app.token_file.locked(stop), app.token_file.successor() as successor:
+        grant = app.endpoint.exchange_code(
+            code, redirect_uri=asked.redirect_uri, verifier=asked.verifier
+        )
+        successor.keep(app.login, pair_of(grant, ""))
+    team = _team(settings, stop)
+    _say(
+        f"Logged in: target-apollo now writes to Apollo team {team} with the tokens in "
+        f"{settings.token_path}, and renews them itself."
+    )
+    return OK
+
+
+def _listener(port: int) -> Listener:
+    """The address that a browser on this machine can be sent to.
+
+    Raises:
+        CommandFailed: The port can't be listened on.
+    """
+    try:
+        return Listener(port)
+    except OSError as problem:
+        raise CommandFailed(
+            f"Port {port} can't be listened on: {problem.strerror}. Give another --port whose "
+            "redirect address is registered with the app, or use --paste."
+        ) from None
+
+
+def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
+    """The address to which Apollo sends the browser, as the browser asks the listener for it.
+
+    Raises:
+        CommandFailed: It did not come within so many seconds.
+    """
+    with listener.listening(asked):
+        _say(_invitation(asked))
+        _say(f"Waiting up to {wait:g} seconds for the answer at {asked.redirect_uri} …")
+        address = listener.wait(wait)
+    if address is None:
+        raise _too_late(wait)
+    return address
+
+
+def _pasted(asked: Authorization, wait: float) -> str:
+    """The address to which Apollo sends the browser, as somebody pastes it.
+
+    Raises:
+        CommandFailed: It did not come within so many seconds.
+    """
+    _say(_invitation(asked))
+    _say(
+        "Then the browser goes to an address that begins with "
+        f"{asked.redirect_uri}, even if nothing is shown there. Paste that whole address here:"
+    )
+    if not select.select([sys.stdin], [], [], wait)[0]:
+        raise _too_late(wait)
+    return sys.stdin.readline().strip()
+
+
+def _invitation(asked: Authorization) -> str:
+    return f"Open this page in a browser, log in to Apollo and allow the access:\n\n  {asked.url}\n"
+
+
+def _code_in(asked: Authorization, address: str) -> str:
+    """The code that the token endpoint takes.
+
+    Raises:
+        CommandFailed: The address is another login's, or says that consent was refused.
+    """
+    try:
+        return asked.code_in(address)
+    except NotThisLogin:
+        raise CommandFailed(
+            "This address does not belong to the login that was started (its state or its code is "
+            "missing or another): run `apollo-sync login` again and use the page that it prints."
+        ) from None
+    except NotGranted as refusal:
+        why = f" ({refusal.reason})" if refusal.reason else ""
+        raise CommandFailed(
+            f"Access was not granted{why}: run `apollo-sync login` again, as a user of Apollo who "
+            "may allow it, and with scopes that the app has (--scope)."
+        ) from None
+
+
+def _too_late(wait: float) -> CommandFailed:
+    return CommandFailed(
+        f"No answer came within {wait:g} seconds: run `apollo-sync login` again. If the browser is "
+        "on another machine, use --paste."
+    )
+
+
+def _scopes_of(settings: Settings) -> list[str]:
+    """The scopes of all endpoints that a sync with these settings may use."""
+    scopes = {access_to(need.endpoint).scope for need in needs_of(settings, list(ObjectKind))}
+    return sorted(scope for scope in scopes if scope)
+
+
+def _team(settings: Settings, stop: threading.Event) -> str:
+    """The id of the team that the new tokens write to, which proves that they work.
+
+    Raises:
+        CommandFailed: Apollo does not take the tokens.
+    """
+    transport = Transport(
+        api_url=settings.api_url,
+        auth=auth_of(settings, stop),
+        max_retries=settings.max_retries,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        max_wait_seconds=settings.max_wait_seconds,
+        parallel_requests=1,
+        stop=stop,
+    )
+    try:
+        return ApolloClient(transport).profile().team_id
+    except ApolloError as problem:
+        raise CommandFailed(
+            f"The new tokens are in {settings.token_path}, but could not be tried out: {problem}"
+        ) from None
+    finally:
+        transport.close()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,187 @@
+"""The endpoints of many contacts: bulk_create, bulk_update, update_stages, update_owners."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+from target_apollo.sandbox import validation
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.encoding import ContactTemplate
+from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.options import (
+    BulkAnswers,
+    InvalidEmail,
+)
+from target_apollo.sandbox.records import (
+    CREATED_CONTACT,
+    DOCUMENTED_CONTACT,
+    DOCUMENTED_UPDATED_CONTACT,
+    STAGED_CONTACT,
+    UPDATED_CONTACT,
+    Contact,
+    contact_object,
+    is_email,
+    picked,
+)
+from target_apollo.sandbox.routes import bulk
+from target_apollo.sandbox.routes.contacts import (
+    BadEmail,
+    check_room,
+    new_contact,
+    overwrite,
+    set_labels,
+    write,
+)
+from target_apollo.sandbox.validation import (
+    check_ids,
+    contact_to_update,
+    ids_of,
+    names_in,
+    text_of,
+)
+
+_NO_ARRAY = 'Please provide an array of contact attributes in the "contact_attributes" parameter.'
+
+_UPDATED = ContactTemplate(UPDATED_CONTACT)
+
+
+@lru_cache(maxsize=16)
+def _created(team_id: str) -> ContactTemplate:
+    return ContactTemplate({**CREATED_CONTACT, "team_id": team_id})
+
+
+def bulk_create(call: Call) -> Any:
+    """POST /contacts/bulk_create: at most 100; never overwrites what exists, placeholders aside."""
+    store, options, body = call.store, call.options, call.body
+    items = bulk.created_items(call, "contacts", _NO_ARRAY)
+    owner_id = str(body.get("owner_id") or "")
+    check_ids(call, {"owner_id": owner_id})
+    items, refusal = bulk.until_refused(call, items, partial(_check_new, call))
+    created: dict[str, Contact] = {}
+    existing: dict[str, Contact] = {}
+    dedupe = body.get("run_dedupe") is True
+    blank = new_contact(call, owner_id)
+    for item in items:
+        sent = bulk.taken(item, validation.BULK_CREATE_CONTACT)
+        contact = Contact({**blank.own, "id": store.new_id()}, found_from=blank.found_from)
+        try:
+            write(store, options, contact, sent, fresh=True)
+        except BadEmail:
+            continue
+        keys = store.keys_of(contact)
+        match = store.contact_by_id.get(str(sent["id"])) if dedupe and "id" in sent else None
+        match = match or store.contact_index.first(keys)
+        if match is not None and match.own.get("source") == "email_import":
+            overwrite(call, match, sent)
+            existing[match.own["id"]] = match
+            continue
+        if match is not None and dedupe and bulk.is_left_out(call, match, created, existing):
+            continue
+        if options.max_contacts is not None:
+            check_room(call, 1)
+        store.insert_contact(contact, keys)
+        created[contact.own["id"]] = contact
+    if refusal is not None:
+        raise refusal
+    _append_labels(call, created, existing)
+    if owner_id and options.owner_touches_existing:
+        for contact_id, contact in existing.items():
+            if contact_id not in created:
+                contact.own.update(owner_id=owner_id, updated_at=call.stamp)
+                store.changed_contact(contact, store.keys_of(contact))
+    return {
+        "created_contacts": _answers(call, list(created.values())),
+        "existing_contacts": _answers(call, list(existing.values())),
+    }
+
+
+def _check_new(call: Call, item: dict[str, Any]) -> None:
+    # One owner a request: an item's own owner_id is ignored, so it can't be wrong either.
+    check_ids(call, {name: value for name, value in item.items() if name != "owner_id"})
+    bulk.check_custom(item)
+    email = item.get("email")
+    refuses_email = call.options.invalid_email is InvalidEmail.REFUSED
+    if refuses_email and email and not is_email(str(email).strip()):
+        raise unprocessable("Email is invalid.")
+
+
+def _append_labels(call: Call, created: dict[str, Contact], existing: dict[str, Contact]) -> None:
+    label_ids = bulk.label_ids(call, "contacts")
+    if not label_ids:
+        return
+    store = call.store
+    touched = {**existing, **created} if call.options.labels_touch_existing else created
+    for contact in touched.values():
+        set_labels(store, contact.own, [*contact.own.get("label_ids", ()), *label_ids])
+        store.changed_contact(contact, store.keys_of(contact))
+
+
+def _answers(call: Call, contacts: list[Contact]) -> list[Any]:
+    template = _created(call.store.team_id)
+    return _in_answer_order(call, contacts, template, DOCUMENTED_CONTACT)
+
+
+def _in_answer_order(
+    call: Call, contacts: list[Contact], template: ContactTemplate, documented: tuple[str, ...]
+) -> list[Any]:
+    if call.options.shuffle_answers:
+        call.chance.shuffle(contacts)
+    if call.options.bulk_answers is BulkAnswers.DOCUMENTED:
+        return [picked({**template.shape, **contact.own}, documented) for contact in contacts]
+    return [template.encoded(contact) for contact in contacts]
+
+
+def bulk_update(call: Call) -> Any:
+    """POST /contacts/bulk_update: up to 100 at once, more (or ``async``) as a job."""
+    body, options = call.body, call.options
+    taken = set(validation.BULK_UPDATE_CONTACT - {"id"})
+    if options.bulk_update_takes_stage:
+        taken.add("contact_stage_id")
+    if isinstance(body.get("contact_attributes"), list):
+        items = body["contact_attributes"]
+    elif isinstance(body.get("contact_ids"), list):
+        same = {name: value for name, value in body.items() if name in taken}
+        items = [{**same, "id": contact_id} for contact_id in body["contact_ids"]]
+    else:
+        raise unprocessable("Please provide either contact_ids or contact_attributes")
+    plans, refusal = bulk.planned_updates(call, items, taken, contact_to_update, _check_email)
+    for contact, sent in plans:
+        overwrite(call, contact, sent)
+    if refusal is not None:
+        raise refusal
+    contacts = list({contact.own["id"]: contact for contact, _ in plans}.values())
+    if len(items) > 100 or body.get("async") is True:
+        return bulk.progress_job(call, "contact_bulk_update", contacts)
+    visible = set(names_in(body.get("visible_entity_ids")))
+    shown = [contact for contact in contacts if not visible or contact.own["id"] in visible]
+    return {"contacts": _in_answer_order(call, shown, _UPDATED, DOCUMENTED_UPDATED_CONTACT)}
+
+
+def _check_email(contact: Contact, sent: dict[str, Any]) -> None:
+    email = sent.get("email")
+    if email and not is_email(str(email).strip()):
+        raise unprocessable(
+            "Validation failed",
+            error_details={
+                "contact_id": contact.own["id"],
+                "field": "email",
+                "message": "Invalid email format",
+            },
+        )
+
+
+def update_stages(call: Call) -> Any:
+    """POST /contacts/update_stages: one stage for many, ids in the body or the query."""
+    contact_ids = ids_of(call, "contact_ids")
+    stage_id = text_of(call, "contact_stage_id")
+    check_ids(call, {"contact_stage_id": stage_id})
+    contacts = [contact_to_update(call, contact_id) for contact_id in contact_ids]
+    for contact in contacts:
+        overwrite(call, contact, {"contact_stage_id": stage_id})
+    return {"contacts": [contact_object(contact, STAGED_CONTACT) for contact in contacts]}
+
+
+def update_owners(call: Call) -> Any:
+    """POST /contacts/update_owners: one owner for many, ids in the body or the query."""
+    return bulk.update_owners(call, "contacts", contact_to_update, overwrite)

@@ -1,0 +1,124 @@
+"""The endpoints of lists, which Apollo calls labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.errors import record_not_found, unprocessable
+from target_apollo.sandbox.records import Account, Contact, label_object
+from target_apollo.sandbox.routes.contacts import set_labels
+from target_apollo.sandbox.validation import names_in
+from target_apollo.sandbox.workspace import MODALITIES
+
+
+def index(call: Call) -> Any:
+    """GET /labels: a bare array of every list, not paged."""
+    return list(call.store.workspace.labels.values())
+
+
+def create(call: Call) -> Any:
+    """POST /labels: a new list; names are unique per modality."""
+    name = _name(call)
+    modality = call.body.get("modality")
+    if not modality:
+        raise unprocessable("Please enter a non-empty modality!")
+    if modality not in MODALITIES:
+        raise unprocessable("Please enter a valid modality!")
+    workspace = call.store.workspace
+    if workspace.label_named(modality, name) is not None:
+        raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
+    label = workspace.label(call.stamp, modality, name, call.user_id)
+    _set_book(call, label)
+    return {"label": _single(label)}
+
+
+def update(call: Call) -> Any:
+    """PATCH /labels/{id}: another name."""
+    workspace = call.store.workspace
+    label = workspace.labels.get(call.record_id)
+    if label is None:
+        raise record_not_found("label", call.record_id)
+    name = _name(call)
+    other = workspace.label_named(label["modality"], name)
+    if other is not None and other is not label:
+        raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
+    workspace.rename_label(call.stamp, label, name)
+    _set_book(call, label)
+    return {"label": _single(label)}
+
+
+def add_records(call: Call) -> Any:
+    """POST /labels/add_entity_ids_to_label_names: lists are made, unknown record ids ignored."""
+    return _change_membership(call, adding=True)
+
+
+def remove_records(call: Call) -> Any:
+    """POST /labels/remove_entity_ids_from_label_names: unknown lists and record ids are ignored."""
+    return _change_membership(call, adding=False)
+
+
+def _change_membership(call: Call, *, adding: bool) -> Any:
+    store, workspace = call.store, call.store.workspace
+    modality = call.body.get("modality")
+    if modality not in MODALITIES:
+        raise unprocessable(f"Invalid modality: {modality}.")
+    names = names_in(call.body.get("label_names"))
+    known = store.contact_by_id if modality == "contacts" else store.account_by_id
+    records: list[Contact | Account] = [
+        known[record_id]
+        for record_id in names_in(call.body.get("entity_ids"))
+        if record_id in known
+    ]
+    if not names or not records:
+        return {"message": "No Models or Lists provided"}
+    labels = [
+        label
+        for name in names
+        if (
+            label := workspace.label(call.stamp, modality, name, call.user_id)
+            if adding
+            else workspace.label_named(modality, name)
+        )
+        is not None
+    ]
+    ids = [label["id"] for label in labels]
+    for record in records:
+        present = record.own.get("label_ids", ())
+        wanted = [*present, *ids] if adding else [one for one in present if one not in ids]
+        set_labels(store, record.own, wanted)
+        if isinstance(record, Contact):
+            store.changed_contact(record, store.keys_of(record))
+        else:
+            store.changed_account(record, store.keys_of_account(record))
+    if call.body.get("async") is True:
+        kind = "add_entities_to_labels" if adding else "remove_entities_from_labels"
+        return {
+            "entity_progress_job": {
+                "id": store.new_id(),
+                "user_id": call.user_id,
+                "job_type": kind,
+                "entity_ids": [record.own["id"] for record in records],
+                "params": {"modality": modality, "label_names": names},
+                "progress": -1,
+                "batch_size": None,
+            }
+        }
+    return {"labels": [_single(label) for label in labels]}
+
+
+def _name(call: Call) -> str:
+    name = str(call.body.get("name") or "").strip()
+    if not name:
+        raise unprocessable("Please enter a non-empty name!")
+    return name
+
+
+def _set_book(call: Call, label: dict[str, Any]) -> None:
+    if "book_of_business" in call.body:
+        label["book_of_business"] = call.body["book_of_business"]
+        call.store.keep("labels", label["id"], label)
+
+
+def _single(label: dict[str, Any]) -> dict[str, Any]:
+    return {**label_object(label), "book_of_business": label.get("book_of_business")}
