@@ -1,4 +1,4 @@
-# `make demo` shows the whole way from PostgreSQL to Apollo, `make test` proves it.
+# `make demo` shows the whole way from PostgreSQL to Apollo, `make test` and `make test-all` prove it.
 # Everything is set up inside this folder; Python 3.10 or newer is needed (make PYTHON=python3.12 …).
 
 PYTHON ?= python3
@@ -16,12 +16,13 @@ MELTANO := meltano>=4.4,<5
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat chaos bench lint audit clean
+.PHONY: help demo test test-all compat chaos bench lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
-	@echo 'make test    the whole test suite, with real PostgreSQL, Meltano and sandbox'
-	@echo 'make compat  the fast tests with the oldest and with the newest dependencies'
+	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (under four minutes)'
+	@echo 'make test-all  the whole test suite: also each moment of a kill, chaos, how-tos, demo, wheel'
+	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
 	@echo 'make chaos   an hour of faults and kills, with an oracle that looks for lost rows'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
 	@echo 'make lint    formatting, style, types, security and, where the network lets it, known vulnerabilities'
@@ -31,10 +32,15 @@ help:
 demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	@$(VENV)/bin/python -m target_apollo.demo
 
-# By file: the tests of one file share servers, and two demos in one folder are one too many.
-# Files stay whole (they share a Meltano or a server), and the slow ones are not left for the end.
+# Files stay whole, since their tests share a Meltano or a server and two demos in one folder are one
+# too many; the slow ones are not left for the end.
+PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PYTEST) -m 'not full' --hypothesis-profile=fast $(PYTEST_ARGS)
+
+test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready
+	$(PYTEST) --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
 # then the newest on the newest.

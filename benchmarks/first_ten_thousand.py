@@ -4,8 +4,8 @@
 
 Real: the requests of `auto` and `bulk`, as the sandbox saw them from a target process that
 synchronised 10,000 contacts with another title each, without a ledger; the pacing, which is the
-client's own (`EndpointPace`); the windows, which are the sandbox's own, with 200 requests a minute,
-400 an hour and 2,000 a day for each endpoint.
+client's own (`EndpointPacer`); the windows, which are the sandbox's own, with 200 requests a
+minute, 400 an hour and 2,000 a day for each endpoint.
 
 Simulated: the clock, on which these requests are sent once more by `--workers` threads in the order
 in which they were seen; the time that Apollo takes for an answer, which is always `--latency`

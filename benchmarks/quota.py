@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from bars import Bar
 
-from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
+from target_apollo.apollo import CONTACT_ENDPOINTS, ApiKeyAuth, ApolloClient, Transport
 
 CREATE = "POST /contacts/bulk_create"
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 3.0, 10.0, 86_400.0
@@ -89,7 +89,9 @@ def send(url: str, requests: int, threads: int) -> tuple[float, int]:
     client = ApolloClient(transport)
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda batch: client.create_contacts(contacts(batch)), range(requests)):
+        for _ in pool.map(
+            lambda batch: client.create(CONTACT_ENDPOINTS, contacts(batch)), range(requests)
+        ):
             pass
     seconds = time.perf_counter() - began
     transport.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from target_apollo.apollo.quota import WINDOW_SECONDS, Window, Windows
-from target_apollo.apollo.rate_windows import EndpointPace, Slot, Until
+from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
 from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
 
 
@@ -51,7 +51,9 @@ class _Simulation:
         self._left = iter(requests)
         self._latency = latency
         self._schedule = Schedule(limits, WINDOW_SECONDS)
-        self._paces: dict[str, EndpointPace] = defaultdict(lambda: EndpointPace(WINDOW_SECONDS, 1))
+        self._pacers: dict[str, EndpointPacer] = defaultdict(
+            lambda: EndpointPacer(WINDOW_SECONDS, 1)
+        )
         self._windows: dict[str, EndpointWindows] = defaultdict(EndpointWindows)
         self._waiting: dict[str, list[Sent]] = defaultdict(list)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -78,28 +80,28 @@ class _Simulation:
             self._try(request)
 
     def _try(self, request: Sent) -> None:
-        turn = self._paces[request.endpoint].take(self._now)
-        if isinstance(turn, Slot):
-            slot = turn
-            self._in(self._latency / 2, lambda: self._arrive(request, slot))
-        elif isinstance(turn, Until):
+        turn = self._pacers[request.endpoint].acquire(self._now)
+        if isinstance(turn, Permit):
+            permit = turn
+            self._in(self._latency / 2, lambda: self._arrive(request, permit))
+        elif isinstance(turn, FullUntil):
             self._in(max(0.0, turn.moment - self._now), lambda: self._try(request))
         else:
             self._waiting[request.endpoint].append(request)
 
-    def _arrive(self, request: Sent, slot: Slot) -> None:
+    def _arrive(self, request: Sent, permit: Permit) -> None:
         windows = self._windows[request.endpoint]
         full = windows.take(self._schedule, self._now)
         said = _said(windows.usage(self._schedule, self._now))
-        self._in(self._latency / 2, lambda: self._answer(request, slot, said, full))
+        self._in(self._latency / 2, lambda: self._answer(request, permit, said, full))
 
-    def _answer(self, request: Sent, slot: Slot, said: Windows, full: Exhausted | None) -> None:
-        pace = self._paces[request.endpoint]
+    def _answer(self, request: Sent, permit: Permit, said: Windows, full: Exhausted | None) -> None:
+        pace = self._pacers[request.endpoint]
         if full is None:
-            pace.answered(slot, self._now, said)
+            pace.answered(permit, self._now, said)
             self._course.changed.append((self._now, request.changed))
         else:
-            pace.refused(slot, self._now, said, full.retry_after)
+            pace.refused(permit, self._now, said, full.retry_after)
             self._course.refused += 1
             self._try(request)
         for waiting in self._waiting.pop(request.endpoint, []):

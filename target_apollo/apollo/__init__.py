@@ -6,7 +6,15 @@ Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 from target_apollo.apollo.auth import ApiKeyAuth, Refreshes
 from target_apollo.apollo.client import MAX_BULK, ApolloClient
 from target_apollo.apollo.decoding import JSON
-from target_apollo.apollo.endpoints import ENDPOINTS, Access, access_to, endpoints_of
+from target_apollo.apollo.endpoints import (
+    ACCOUNT_ENDPOINTS,
+    CONTACT_ENDPOINTS,
+    ENDPOINTS,
+    Endpoint,
+    ObjectEndpoints,
+    access_to,
+    endpoints_of,
+)
 from target_apollo.apollo.errors import (
     AnswerLost,
     ApolloError,
@@ -22,17 +30,18 @@ from target_apollo.apollo.errors import (
 from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
-from target_apollo.apollo.rate_windows import Standing, standings_of
+from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
-from target_apollo.apollo.transport import Answer, Request, Sends, Transport
+from target_apollo.apollo.transport import Answer, Request, Transport, TransportProtocol, request_to
 from target_apollo.apollo.urls import check_api_url
 
 __all__ = [
+    "ACCOUNT_ENDPOINTS",
+    "CONTACT_ENDPOINTS",
     "ENDPOINTS",
     "JSON",
     "MAX_BULK",
-    "Access",
     "Answer",
     "AnswerLost",
     "ApiKeyAuth",
@@ -42,6 +51,7 @@ __all__ = [
     "Counters",
     "CredentialsRefused",
     "CustomField",
+    "Endpoint",
     "EndpointForbidden",
     "ForbiddenBy",
     "JobStarted",
@@ -49,6 +59,7 @@ __all__ = [
     "Login",
     "NoAccessToken",
     "OAuth",
+    "ObjectEndpoints",
     "Profile",
     "Quota",
     "QuotaExhausted",
@@ -56,20 +67,21 @@ __all__ = [
     "Request",
     "RequestRefused",
     "RunStopped",
-    "Sends",
     "Stage",
-    "Standing",
     "TokenEndpoint",
     "TokenFile",
     "Transport",
+    "TransportProtocol",
     "User",
     "Wait",
     "WaitReason",
     "Window",
+    "WindowState",
     "Windows",
     "access_to",
     "check_api_url",
     "endpoints_of",
     "parse_retry_after",
-    "standings_of",
+    "request_to",
+    "window_states_of",
 ]

@@ -1,13 +1,11 @@
-"""Answers checked against what their endpoint promises.
+"""Success bodies, checked against what their endpoint promises, and the custom fields in them.
 
 A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
 success.
 
-Custom fields, read off the two endpoints that describe them.
-
-GET /fields has all fields, with ids that carry the modality in front ("contact.<hex>"); a write
-with such an id is accepted and dropped, so they leave here bare. Only the older GET
-/typed_custom_fields has the options of picklists.
+Custom fields come from two endpoints. GET /fields has all of them, with ids that carry the modality
+in front ("contact.<hex>"); a write with such an id is accepted and dropped, so that they leave here
+bare. Only the older GET /typed_custom_fields has the options of picklists.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from target_apollo.apollo.transport import Answer
 
 
-class Body:
+class CheckedBody:
     """The body of one endpoint's answer, read by the names the endpoint promises.
 
     Every method raises AnswerLost, with a reason that starts with "not confirmed", where the body
@@ -109,7 +107,7 @@ _PICKLISTS = {"picklist", "multipicklist", "multi_select"}
 Options = dict[str, str]
 
 
-def read_custom_fields(answer: Body) -> list[CustomField]:
+def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
     """Read the answer of GET /fields?source=custom; picklists are still without options."""
     return [
         CustomField(
@@ -129,7 +127,7 @@ def has_picklist(fields: Sequence[CustomField]) -> bool:
     return any(field.type in _PICKLISTS for field in fields)
 
 
-def read_picklist_options(answer: Body) -> dict[str, Options]:
+def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
     """Read the answer of GET /typed_custom_fields: field id -> option name -> option id."""
     return {
         _bare(field): {

@@ -3,15 +3,8 @@
 Source: Apollo's OpenAPI document (server https://api.apollo.io/api/v1), below which every path
 stands. Every method raises the `ApolloError` family, and ValueError for arguments that fit none.
 
-Which method updates an account: PUT or PATCH.
-
-Apollo's reference had PUT /accounts/{id} before and has PATCH now. PUT is tried first; the answers
-tell which one is taken, and a 404 can mean the route or the record:
-
-    unknown --PUT: any answer of Apollo's but 404 and 405--> PUT
-    unknown --PUT: 404 or 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
-    unknown --PUT: 404, PATCH: 404--> unknown (the record is missing)
-    PUT     --PUT: 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
+What an object's endpoints are called stands in an `ObjectEndpoints`, which all methods for contacts
+and accounts take first.
 """
 
 from __future__ import annotations
@@ -22,90 +15,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import (
-    Body,
+    CheckedBody,
     has_picklist,
     read_custom_fields,
     read_picklist_options,
     with_options,
 )
-from target_apollo.apollo.decoding import (
-    decode_body,
-    decode_created_accounts,
-    decode_created_contacts,
-)
 from target_apollo.apollo.errors import RequestRefused
 from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.apollo.quota import read_usage
-from target_apollo.apollo.transport import Request
+from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping, Sequence
 
     from target_apollo.apollo.decoding import JSON
-
-    _Update = Callable[[str, JSON], JSON]
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
+    from target_apollo.apollo.endpoints import ObjectEndpoints
     from target_apollo.apollo.quota import Windows
-    from target_apollo.apollo.transport import Sends
-
-
-_NO_ROUTE = 405
-
-_NO_ROUTE_OR_RECORD = 404
-
-
-class AccountUpdate:
-    """Carries updates of accounts out by the method that Apollo takes. Shared by all threads."""
-
-    def __init__(self, *, put: _Update, patch: _Update) -> None:
-        self._put = put
-        self._patch = patch
-        self._lock = threading.Lock()
-        self._method: str | None = None
-
-    def __call__(self, account_id: str, fields: JSON) -> JSON:
-        """Update an account and return it."""
-        if self._method == "PATCH":
-            return self._patch(account_id, fields)
-        try:
-            account = self._put(account_id, fields)
-        except RequestRefused as refusal:
-            if refusal.status == _NO_ROUTE:
-                return self._patch_instead(account_id, fields)
-            if refusal.status == _NO_ROUTE_OR_RECORD:
-                if self._method != "PUT":
-                    return self._patch_instead(account_id, fields)
-            elif refusal.from_apollo:
-                self._decide("PUT")
-            raise
-        self._decide("PUT")
-        return account
-
-    def _patch_instead(self, account_id: str, fields: JSON) -> JSON:
-        try:
-            account = self._patch(account_id, fields)
-        except RequestRefused as refusal:
-            if refusal.from_apollo and refusal.status not in (_NO_ROUTE, _NO_ROUTE_OR_RECORD):
-                self._decide("PATCH")
-            raise
-        self._decide("PATCH")
-        return account
-
-    def _decide(self, method: str) -> None:
-        # PATCH overrules: it is decided only after a PUT was turned away, whereas PUT may be
-        # decided by an answer that was under way meanwhile.
-        with self._lock:
-            if self._method is None or method == "PATCH":
-                self._method = method
-
+    from target_apollo.apollo.transport import TransportProtocol
 
 MAX_BULK: Final = 100  # records or ids in one request; bulk_create refuses more with 422
 
 _PER_PAGE = 100
-
 _MOST_PAGES = 500  # Apollo shows no more pages than this of anything
-
+_NO_ROUTE = 405
+_NO_ROUTE_OR_RECORD = 404
 _NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -114,15 +48,17 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class ApolloClient:
     """The endpoints that syncing needs. Thread-safe, as its transport is."""
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: TransportProtocol) -> None:
         self._transport = transport
-        self._account_update = AccountUpdate(put=self._put_account, patch=self._patch_account)
+        self._lock = threading.Lock()
+        #: By object, which of its two update endpoints Apollo takes, once that is known.
+        self._taken: dict[str, str] = {}
 
     # Who is asking, and what there is
 
     def profile(self) -> Profile:
         """Return the user behind the credentials, their best probe: GET /users/api_profile."""
-        body = self._send("GET", "/users/api_profile", endpoints.PROFILE)
+        body = self._send(endpoints.PROFILE)
         whole = body.whole()
         return Profile(body.text(whole, "id"), body.text(whole, "team_id"), _full_name(whole))
 
@@ -131,16 +67,14 @@ class ApolloClient:
 
         It answers 200 to a wrong key too; only `is_logged_in` tells.
         """
-        return (
-            self._send("GET", "/auth/health", endpoints.HEALTH).whole().get("is_logged_in") is True
-        )
+        return self._send(endpoints.HEALTH).whole().get("is_logged_in") is True
 
     def users(self) -> Iterator[User]:
         """Yield all users of the team: GET /users/search, 100 a page, deleted users included."""
         page, pages = 1, 1
         while page <= min(pages, _MOST_PAGES):
             params = {"page": page, "per_page": _PER_PAGE}
-            body = self._send("GET", "/users/search", endpoints.USERS, params=params)
+            body = self._send(endpoints.USERS, params=params)
             found = body.records("users")
             pagination = body.whole().get("pagination")
             if body.number(pagination, "page") != page:
@@ -152,17 +86,9 @@ class ApolloClient:
                 )
             page += 1
 
-    def contact_stages(self) -> list[Stage]:
-        """Return the stages a contact can be in: GET /contact_stages."""
-        return self._stages("contact_stages", endpoints.CONTACT_STAGES)
-
-    def account_stages(self) -> list[Stage]:
-        """Return the stages an account can be in: GET /account_stages."""
-        return self._stages("account_stages", endpoints.ACCOUNT_STAGES)
-
     def labels(self) -> list[Label]:
         """Return all lists of the team: GET /labels, which answers a bare array."""
-        body = self._send("GET", "/labels", endpoints.LABELS)
+        body = self._send(endpoints.LABELS)
         return [
             Label(label["id"], body.text(label, "name"), body.text(label, "modality"))
             for label in body.bare_records()
@@ -173,12 +99,10 @@ class ApolloClient:
 
         When there is a picklist, GET /typed_custom_fields is asked for the options.
         """
-        fields = read_custom_fields(
-            self._send("GET", "/fields", endpoints.FIELDS, params={"source": "custom"})
-        )
+        fields = read_custom_fields(self._send(endpoints.FIELDS, params={"source": "custom"}))
         if not has_picklist(fields):
             return fields
-        typed = self._send("GET", "/typed_custom_fields", endpoints.TYPED_CUSTOM_FIELDS)
+        typed = self._send(endpoints.TYPED_CUSTOM_FIELDS)
         return with_options(fields, read_picklist_options(typed))
 
     def create_custom_field(self, label: str, modality: str, kind: str) -> None:
@@ -189,7 +113,7 @@ class ApolloClient:
         answers in another form than those it uses, so the fields are read again for it.
         """
         body = {"label": label, "modality": modality, "type": kind}
-        answer = self._send("POST", "/fields", endpoints.CREATE_FIELD, body)
+        answer = self._send(endpoints.CREATE_FIELD, body)
         if not any(
             made.get("name") == label and made.get("modality") == modality
             for made in answer.records("typed_custom_fields")
@@ -201,145 +125,130 @@ class ApolloClient:
 
         Keys are endpoint labels where the endpoint is one of ours, else "controller/action".
         """
-        return read_usage(
-            self._send("POST", "/usage_stats/api_usage_stats", endpoints.USAGE).whole()
-        )
+        return read_usage(self._send(endpoints.USAGE).whole())
 
-    # Contacts
+    # Contacts and accounts
 
-    def create_contacts(
+    def stages(self, of: ObjectEndpoints) -> list[Stage]:
+        """Return the stages that records can be in: GET /contact_stages, /account_stages."""
+        body = self._send(of.stages)
+        return [
+            Stage(stage["id"], body.text(stage, "name"), _text(stage, "display_name"))
+            for stage in body.records(of.stages_key)
+        ]
+
+    def create(
         self,
-        contacts: Sequence[JSON],
+        of: ObjectEndpoints,
+        records: Sequence[JSON],
         *,
         owner_id: str | None = None,
         label_names: Sequence[str] = (),
-        whole: bool = True,
     ) -> BulkCreated:
-        """Create at most 100 contacts, find those that exist: POST /contacts/bulk_create.
+        """Create at most 100 records, find those that exist: POST /contacts/bulk_create.
 
-        Owner and list names are arguments of the whole request (`owner_id`, `append_label_names`).
-        Without `whole`, created records come back as `CreatedRecord`s.
+        Owner (contacts only) and list names are arguments of the whole request (`owner_id`,
+        `append_label_names`). For accounts a name alone is a match, too: check what came back as
+        existing.
         """
-        body: JSON = {"contacts": _bulk(contacts), "run_dedupe": True}
+        # run_dedupe stands in every body: without it (Apollo's default) this makes duplicates, and
+        # a request whose answer was lost could not be sent again.
+        body: JSON = {of.plural: _bulk(records), "run_dedupe": True}
         if owner_id is not None:
             body["owner_id"] = owner_id
-        decode = decode_body if whole else decode_created_contacts
-        return self._create("contacts", body, label_names, endpoints.CREATE_CONTACTS, decode)
+        if label_names:
+            body["append_label_names"] = list(label_names)
+        answer = self._send(of.create, body)
+        return BulkCreated(
+            answer.records(f"created_{of.plural}"),
+            answer.records(f"existing_{of.plural}"),
+            repeated=answer.attempts > 1,
+        )
 
-    def contact(self, contact_id: str) -> JSON:
-        """Return a contact: GET /contacts/{id}. A missing one is RequestRefused with status 422."""
-        return self._record("GET", "contact", contact_id, endpoints.READ_CONTACT)
+    def read(self, of: ObjectEndpoints, record_id: str) -> JSON:
+        """Return a record: GET /contacts/{id}. A missing contact is refused with status 422."""
+        return self._record(of, of.read, record_id)
 
-    def update_contact(self, contact_id: str, fields: JSON) -> JSON:
-        """Update a contact and return it: PATCH /contacts/{id}. `label_names` replaces lists."""
-        return self._record("PATCH", "contact", contact_id, endpoints.UPDATE_CONTACT, fields)
+    def update(self, of: ObjectEndpoints, record_id: str, fields: JSON) -> JSON:
+        """Update a record and return it: PATCH /contacts/{id}. `label_names` replaces lists.
 
-    def bulk_update_contacts(self, attributes: Sequence[JSON]) -> list[JSON]:
-        """Update at most 100 contacts, each with its `id`: POST /contacts/bulk_update.
+        Where there is an `update_instead`, the answers tell which of the two endpoints is taken; a
+        404 can mean the route or the record:
 
-        Up to 100 are done before the answer; above, Apollo starts a job that nobody can ask about.
+            unknown --PUT: any answer of Apollo's but 404 and 405--> PUT
+            unknown --PUT: 404 or 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
+            unknown --PUT: 404, PATCH: 404--> unknown (the record is missing)
+            PUT     --PUT: 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
         """
-        body = {"contact_attributes": _bulk(attributes), "async": False}
-        return self._changed("contacts", "bulk_update", body, endpoints.BULK_UPDATE_CONTACTS)
+        taken = self._taken.get(of.plural)
+        if of.update_instead is None or taken == of.update_instead:
+            return self._record(of, taken or of.update, record_id, fields)
+        try:
+            return self._update_by(of, of.update, record_id, fields)
+        except RequestRefused as refusal:
+            is_open = self._taken.get(of.plural) != of.update
+            if refusal.status != _NO_ROUTE and not (
+                is_open and refusal.status == _NO_ROUTE_OR_RECORD
+            ):
+                raise
+        return self._update_by(of, of.update_instead, record_id, fields)
 
-    def update_contact_owners(self, contact_ids: Sequence[str], owner_id: str) -> list[JSON]:
-        """Give at most 100 contacts an owner: POST /contacts/update_owners.
+    def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
+        """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.
+
+        For accounts it writes name, owner, stage and custom fields only.
+        """
+        body = {of.attributes_key: _bulk(records), **of.bulk_update_arguments}
+        return self._send(of.bulk_update, body).records(of.plural)
+
+    def update_owners(self, of: ObjectEndpoints, ids: Sequence[str], owner_id: str) -> list[JSON]:
+        """Give at most 100 records an owner: POST /contacts/update_owners.
 
         Documented with query parameters; taken as a JSON body too, which no length limit cuts off.
         """
-        body = {"contact_ids": _bulk(contact_ids), "owner_id": owner_id}
-        return self._changed("contacts", "update_owners", body, endpoints.UPDATE_CONTACT_OWNERS)
+        body = {of.ids_key: _bulk(ids), "owner_id": owner_id}
+        return self._send(of.update_owners, body).records(of.plural)
 
-    def update_contact_stages(self, contact_ids: Sequence[str], stage_id: str) -> list[JSON]:
-        """Put at most 100 contacts into a stage: POST /contacts/update_stages, body as above."""
-        body = {"contact_ids": _bulk(contact_ids), "contact_stage_id": stage_id}
-        return self._changed("contacts", "update_stages", body, endpoints.UPDATE_CONTACT_STAGES)
+    def update_stages(self, of: ObjectEndpoints, ids: Sequence[str], stage_id: str) -> list[JSON]:
+        """Put at most 100 records into a stage: POST /contacts/update_stages, body as above."""
+        if of.update_stages is None:
+            raise ValueError(f"Apollo has no endpoint for the stages of many {of.plural}.")
+        body = {of.ids_key: _bulk(ids), of.stage_key: stage_id}
+        return self._send(of.update_stages, body).records(of.plural)
 
-    def search_contacts(
-        self, q_keywords: str, page: int = 1, per_page: int = _PER_PAGE
+    def search(
+        self, of: ObjectEndpoints, words: str, page: int = 1, per_page: int = _PER_PAGE
     ) -> list[JSON]:
-        """Return one page of contacts by name, title, company or e-mail: POST /contacts/search.
+        """Return one page of records: POST /contacts/search.
 
-        The search is fuzzy and ignores filters that it does not know: check every hit.
+        Contacts are found by name, title, company or e-mail, accounts by a part of their name (not
+        by domain). The search is fuzzy and ignores filters that it does not know: check every hit.
         """
-        body = {"q_keywords": q_keywords, "page": page, "per_page": per_page}
-        return self._changed("contacts", "search", body, endpoints.SEARCH_CONTACTS)
+        body = {of.search_key: words, "page": page, "per_page": per_page}
+        return self._send(of.search, body).records(of.plural)
 
-    def newest_contacts(self, page: int = 1) -> list[JSON]:
-        """Return 100 contacts, those created last first: POST /contacts/search."""
-        body = {**_NEWEST_FIRST, "sort_by_field": "contact_created_at", "page": page}
-        return self._changed("contacts", "search", body, endpoints.SEARCH_CONTACTS)
-
-    # Accounts
-
-    def create_accounts(
-        self, accounts: Sequence[JSON], *, label_names: Sequence[str] = (), whole: bool = True
-    ) -> BulkCreated:
-        """Create at most 100 accounts, find those that exist: POST /accounts/bulk_create.
-
-        With `run_dedupe` a name alone is a match, too: check what came back as existing. Without
-        `whole`, created records come back as `CreatedRecord`s.
-        """
-        body: JSON = {"accounts": _bulk(accounts), "run_dedupe": True}
-        decode = decode_body if whole else decode_created_accounts
-        return self._create("accounts", body, label_names, endpoints.CREATE_ACCOUNTS, decode)
-
-    def account(self, account_id: str) -> JSON:
-        """Return an account: GET /accounts/{id}."""
-        return self._record("GET", "account", account_id, endpoints.READ_ACCOUNT)
-
-    def update_account(self, account_id: str, fields: JSON) -> JSON:
-        """Update an account and return it: PUT /accounts/{id}, or PATCH where PUT is not taken."""
-        return self._account_update(account_id, fields)
-
-    def bulk_update_accounts(self, attributes: Sequence[JSON]) -> list[JSON]:
-        """Update at most 100 accounts, each with its `id`: POST /accounts/bulk_update.
-
-        It writes name, owner, stage and custom fields only, and refuses `async` in this form.
-        """
-        body = {"account_attributes": _bulk(attributes)}
-        return self._changed("accounts", "bulk_update", body, endpoints.BULK_UPDATE_ACCOUNTS)
-
-    def update_account_owners(self, account_ids: Sequence[str], owner_id: str) -> list[JSON]:
-        """Give at most 100 accounts an owner: POST /accounts/update_owners, as for contacts."""
-        body = {"account_ids": _bulk(account_ids), "owner_id": owner_id}
-        return self._changed("accounts", "update_owners", body, endpoints.UPDATE_ACCOUNT_OWNERS)
-
-    def search_accounts(
-        self, q_organization_name: str, page: int = 1, per_page: int = _PER_PAGE
-    ) -> list[JSON]:
-        """Return one page of accounts by a part of their name: POST /accounts/search.
-
-        There is no search by domain: compare the domains of what comes back.
-        """
-        body = {"q_organization_name": q_organization_name, "page": page, "per_page": per_page}
-        return self._changed("accounts", "search", body, endpoints.SEARCH_ACCOUNTS)
-
-    def newest_accounts(self, page: int = 1) -> list[JSON]:
-        """Return 100 accounts, those created last first: POST /accounts/search."""
-        body = {**_NEWEST_FIRST, "sort_by_field": "account_created_at", "page": page}
-        return self._changed("accounts", "search", body, endpoints.SEARCH_ACCOUNTS)
-
-    # Lists
+    def newest(self, of: ObjectEndpoints, page: int = 1) -> list[JSON]:
+        """Return 100 records, those created last first: POST /contacts/search."""
+        body = {**_NEWEST_FIRST, "sort_by_field": of.created_key, "page": page}
+        return self._send(of.search, body).records(of.plural)
 
     def add_to_lists(
-        self, entity_ids: Sequence[str], label_names: Sequence[str], modality: str
+        self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
     ) -> None:
         """Add records to lists, leaving their other lists alone; lists that are missing are made.
 
-        POST /labels/add_entity_ids_to_label_names; `modality`: "contacts" or "accounts". Ids that
-        Apollo does not know are ignored without a word.
+        POST /labels/add_entity_ids_to_label_names. Ids that Apollo does not know are ignored
+        without a word.
         """
-        if not entity_ids or not label_names:
+        if not ids or not label_names:
             raise ValueError("There must be at least one record and one list.")
         body = {
-            "entity_ids": list(entity_ids),
+            "entity_ids": list(ids),
             "label_names": list(label_names),
-            "modality": modality,
+            "modality": of.plural,
             "async": False,
         }
-        path = "/labels/add_entity_ids_to_label_names"
-        answer = self._send("POST", path, endpoints.ADD_TO_LISTS, body)
+        answer = self._send(endpoints.ADD_TO_LISTS, body)
         if not answer.records("labels"):
             raise answer.lost("the answer names no list")
 
@@ -347,59 +256,41 @@ class ApolloClient:
 
     def _send(
         self,
-        method: str,
-        path: str,
         endpoint: str,
         body: JSON | None = None,
+        *,
         params: Mapping[str, Any] | None = None,
-        decode: Callable[[bytes], Any] = decode_body,
-    ) -> Body:
-        request = Request(method, path, endpoint, body, params, decode)
-        return Body(endpoint, self._transport.send(request))
+        record_id: str = "",
+    ) -> CheckedBody:
+        request = request_to(endpoint, body, params=params, record_id=record_id)
+        return CheckedBody(endpoint, self._transport.send(request))
 
     def _record(
-        self, method: str, name: str, record_id: str, endpoint: str, fields: JSON | None = None
+        self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON | None = None
     ) -> JSON:
         # An empty or odd id would address another endpoint: PATCH /contacts/, /contacts/../labels.
         if not _ID.fullmatch(record_id):
-            raise ValueError(f"This is no id of an Apollo {name}.")
-        answer = self._send(method, f"/{name}s/{record_id}", endpoint, fields)
-        return answer.record(name, record_id)
+            raise ValueError(f"This is no id of an Apollo {of.singular}.")
+        answer = self._send(endpoint, fields, record_id=record_id)
+        return answer.record(of.singular, record_id)
 
-    def _changed(self, name: str, action: str, body: JSON, endpoint: str) -> list[JSON]:
-        return self._send("POST", f"/{name}/{action}", endpoint, body).records(name)
+    def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
+        """Update by one of two endpoints, and note it as the one that is taken if it is."""
+        try:
+            record = self._record(of, endpoint, record_id, fields)
+        except RequestRefused as refusal:
+            if refusal.from_apollo and refusal.status not in (_NO_ROUTE, _NO_ROUTE_OR_RECORD):
+                self._note_taken(of, endpoint)
+            raise
+        self._note_taken(of, endpoint)
+        return record
 
-    def _create(
-        self,
-        name: str,
-        body: JSON,
-        label_names: Sequence[str],
-        endpoint: str,
-        decode: Callable[[bytes], Any],
-    ) -> BulkCreated:
-        # run_dedupe stands in every body: without it (Apollo's default) this makes duplicates, and
-        # a request whose answer was lost could not be sent again.
-        if label_names:
-            body["append_label_names"] = list(label_names)
-        answer = self._send("POST", f"/{name}/bulk_create", endpoint, body, decode=decode)
-        return BulkCreated(
-            answer.records(f"created_{name}"),
-            answer.records(f"existing_{name}"),
-            repeated=answer.attempts > 1,
-        )
-
-    def _stages(self, name: str, endpoint: str) -> list[Stage]:
-        body = self._send("GET", f"/{name}", endpoint)
-        return [
-            Stage(stage["id"], body.text(stage, "name"), _text(stage, "display_name"))
-            for stage in body.records(name)
-        ]
-
-    def _put_account(self, account_id: str, fields: JSON) -> JSON:
-        return self._record("PUT", "account", account_id, endpoints.PUT_ACCOUNT, fields)
-
-    def _patch_account(self, account_id: str, fields: JSON) -> JSON:
-        return self._record("PATCH", "account", account_id, endpoints.PATCH_ACCOUNT, fields)
+    def _note_taken(self, of: ObjectEndpoints, endpoint: str) -> None:
+        # The other one overrules: it is tried only after the first was turned away, whereas the
+        # first may be noted by an answer that was under way meanwhile.
+        with self._lock:
+            if of.plural not in self._taken or endpoint == of.update_instead:
+                self._taken[of.plural] = endpoint
 
 
 def _bulk(records: Sequence[Any]) -> list[Any]:

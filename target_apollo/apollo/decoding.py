@@ -1,14 +1,4 @@
-"""What a refusal says: Apollo's error bodies, of which there are several shapes.
-
-Bodies: what is sent as JSON, and what of an answer is JSON.
-
-The answer of bulk_create, decoded as far as it is looked at.
-
-A created record is answered with some eighty properties, and most are what was sent a moment ago.
-Of it only those are kept by which its row is recognised and confirmed; skipping the others takes
-half the time of decoding, and of a run that creates records that is a tenth. Records that were
-there before are compared with their rows, and so kept whole.
-"""
+"""JSON out and in: the bodies of requests and answers, and what a refusal's body says."""
 
 from __future__ import annotations
 
@@ -17,45 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import simplejson
-from typing_extensions import TypedDict
 
 JSON = dict[str, Any]
-
-
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-# What the fast writer makes of NaN, infinities and nothing.
-_DOUBTFUL = (b"null", b"NaN", b"Infinity")
 
 
 def encode_body(body: JSON | None) -> bytes | None:
     """Return a request's body as JSON.
 
-    Decimals become numbers with all their digits; lone surrogates, which no UTF-8 can hold, become
-    escapes, so that the one row that has them is refused and not the run. Raises ValueError for NaN
-    and infinities and TypeError for what JSON has no form for.
+    The values of a row are texts without lone surrogates, so that there is nothing in them that
+    JSON or UTF-8 has no form for.
     """
-    if body is None:
-        return None
-    return _encode_plain(body) or _encode_exactly(body)
-
-
-def _encode_plain(body: JSON) -> bytes | None:
-    """Write a body of texts and usual numbers, as most are; None where the exact way must decide.
-
-    The fast writer turns NaN into null without a word. A body that may have had one, or has one of
-    these words in its text, is written the exact way.
-    """
-    try:
-        content = _ENCODER.encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return None
-    return None if any(word in content for word in _DOUBTFUL) else content
-
-
-def _encode_exactly(body: JSON) -> bytes:
-    text: str = simplejson.dumps(body, use_decimal=True, allow_nan=False, separators=(",", ":"))
-    return text.encode("ascii")
+    return None if body is None else msgspec.json.encode(body)
 
 
 def decode_body(content: bytes) -> Any:
@@ -119,64 +81,3 @@ def _part(value: object, name: str) -> object:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-class _Address(TypedDict, total=False):
-    email: Any
-
-
-class CreatedRecord(TypedDict, total=False):
-    """What is kept of a contact or an account that bulk_create has made."""
-
-    id: Any
-    email: Any
-    contact_emails: list[_Address] | None
-    first_name: Any
-    last_name: Any
-    domain: Any
-    name: Any
-    salesforce_id: Any
-    salesforce_lead_id: Any
-    salesforce_contact_id: Any
-    hubspot_id: Any
-    hubspot_vid: Any
-    custom_field_errors: Any
-    created_at: Any
-    updated_at: Any
-
-
-class _CreatedContacts(TypedDict):
-    created_contacts: list[CreatedRecord]
-    existing_contacts: list[JSON]
-
-
-class _CreatedAccounts(TypedDict):
-    created_accounts: list[CreatedRecord]
-    existing_accounts: list[JSON]
-
-
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    "contacts": msgspec.json.Decoder(_CreatedContacts),
-    "accounts": msgspec.json.Decoder(_CreatedAccounts),
-}
-
-
-def decode_created_contacts(content: bytes) -> Any:
-    """Return the answer of POST /contacts/bulk_create; see `_decode`."""
-    return _decode("contacts", content)
-
-
-def decode_created_accounts(content: bytes) -> Any:
-    """Return the answer of POST /accounts/bulk_create; see `_decode`."""
-    return _decode("accounts", content)
-
-
-def _decode(name: str, content: bytes) -> Any:
-    """Decode created records in part; an answer of any other form whole, for `Body` to judge it.
-
-    Raises ValueError where it is no JSON.
-    """
-    try:
-        return _DECODERS[name].decode(content)
-    except (ValueError, RecursionError):
-        return decode_body(content)

@@ -1,26 +1,44 @@
-"""The endpoints in use, and what a key or a token needs to reach each.
+"""Apollo's endpoints in use: what each needs, whether it writes, and how the objects name things.
 
-Source: the "Endpoint essentials" of every operation in Apollo's API reference. An API key is either
-a master key or carries a list of entries like `api/v1/contacts/bulk_create`; an OAuth token carries
-scopes.
+An endpoint goes by its label, its method and path ("PATCH /contacts/{id}"). Source: the "Endpoint
+essentials" of every operation in Apollo's API reference. An API key is either a master key or
+carries a list of entries like `api/v1/contacts/bulk_create`; an OAuth token carries scopes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
-class Access:
-    """What an endpoint asks for: an entry in a key's list, an OAuth scope; None: not known."""
+class ProbeArguments:
+    """What to send to an endpoint to learn whether it may be used, without any change.
+
+    Apollo checks the key before it reads a request: 403 where the key may not, and where it may,
+    an answer, or the refusal of a request that asks for nothing.
+    """
+
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    params: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is to be known of an endpoint.
+
+    `key_entry`: its entry in a key's list, `scope`: its OAuth scope; None: not known. `reads`: a
+    request to it changes nothing in Apollo. `probe`: None where nothing asks for it beforehand.
+    """
 
     key_entry: str | None
     scope: str | None
+    reads: bool = False
+    probe: ProbeArguments | None = None
 
 
 PROFILE: Final = "GET /users/api_profile"
@@ -51,43 +69,200 @@ BULK_UPDATE_ACCOUNTS: Final = "POST /accounts/bulk_update"
 UPDATE_ACCOUNT_OWNERS: Final = "POST /accounts/update_owners"
 SEARCH_ACCOUNTS: Final = "POST /accounts/search"
 
-ENDPOINTS: Final[Mapping[str, Access]] = MappingProxyType(
+#: Nothing is asked for but whether the key is let in.
+_ASKS_FOR_NOTHING: Final = ProbeArguments(body={})
+
+ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
     {
-        PROFILE: Access("api/v1/users/api_profile", "read_user_profile"),
-        HEALTH: Access(None, None),  # answers without credentials too
-        USERS: Access("api/v1/users/search", "users_list"),
-        CONTACT_STAGES: Access("api/v1/contact_stages/index", "contact_stages_list"),
-        ACCOUNT_STAGES: Access("api/v1/account_stages/index", "account_stages_list"),
-        LABELS: Access("api/v1/labels/index", "tags_list"),
-        ADD_TO_LISTS: Access("api/v1/labels/add_entity_ids_to_label_names", "lists_add_entities"),
-        FIELDS: Access("api/v1/fields/index", "custom_fields_list"),
-        CREATE_FIELD: Access("api/v1/fields/create", "custom_field_write"),
-        TYPED_CUSTOM_FIELDS: Access("api/v1/typed_custom_fields/index", "custom_fields_list"),
-        USAGE: Access("api/v1/usage_stats/api_usage_stats", "api_usage_stats_read"),
-        CREATE_CONTACTS: Access("api/v1/contacts/bulk_create", "contacts_bulk_create"),
-        READ_CONTACT: Access("api/v1/contacts/show", "contact_read"),
-        UPDATE_CONTACT: Access("api/v1/contacts/update", "contact_update"),
-        BULK_UPDATE_CONTACTS: Access("api/v1/contacts/bulk_update", "contacts_bulk_update"),
-        UPDATE_CONTACT_OWNERS: Access("api/v1/contacts/update_owners", "contact_owners_update"),
-        UPDATE_CONTACT_STAGES: Access("api/v1/contacts/update_stages", "contact_stages_update"),
-        SEARCH_CONTACTS: Access("api/v1/contacts/search", "contacts_search"),
-        CREATE_ACCOUNTS: Access("api/v1/accounts/bulk_create", "account_bulk_create"),
-        READ_ACCOUNT: Access("api/v1/accounts/show", "account_read"),
-        PUT_ACCOUNT: Access("api/v1/accounts/update", "account_update"),
-        PATCH_ACCOUNT: Access("api/v1/accounts/update", "account_update"),
+        PROFILE: Endpoint("api/v1/users/api_profile", "read_user_profile", reads=True),
+        HEALTH: Endpoint(None, None, reads=True),  # answers without credentials too
+        USERS: Endpoint(
+            "api/v1/users/search",
+            "users_list",
+            reads=True,
+            probe=ProbeArguments(params={"page": 1, "per_page": 1}),
+        ),
+        CONTACT_STAGES: Endpoint(
+            "api/v1/contact_stages/index", "contact_stages_list", reads=True, probe=ProbeArguments()
+        ),
+        ACCOUNT_STAGES: Endpoint(
+            "api/v1/account_stages/index", "account_stages_list", reads=True, probe=ProbeArguments()
+        ),
+        LABELS: Endpoint("api/v1/labels/index", "tags_list", reads=True, probe=ProbeArguments()),
+        ADD_TO_LISTS: Endpoint(
+            "api/v1/labels/add_entity_ids_to_label_names",
+            "lists_add_entities",
+            # Names neither a record nor a list, so that no list is made either: documented as 200
+            # with the message that nothing was provided.
+            probe=ProbeArguments(
+                {"entity_ids": [], "label_names": [], "modality": "contacts", "async": False}
+            ),
+        ),
+        FIELDS: Endpoint(
+            "api/v1/fields/index",
+            "custom_fields_list",
+            reads=True,
+            probe=ProbeArguments(params={"source": "custom"}),
+        ),
+        CREATE_FIELD: Endpoint("api/v1/fields/create", "custom_field_write"),
+        TYPED_CUSTOM_FIELDS: Endpoint(
+            "api/v1/typed_custom_fields/index",
+            "custom_fields_list",
+            reads=True,
+            probe=ProbeArguments(),
+        ),
+        USAGE: Endpoint("api/v1/usage_stats/api_usage_stats", "api_usage_stats_read", reads=True),
+        # Without an array of records there is nothing to create: documented as 422. run_dedupe
+        # stands here as in every bulk_create that is ever sent.
+        CREATE_CONTACTS: Endpoint(
+            "api/v1/contacts/bulk_create",
+            "contacts_bulk_create",
+            probe=ProbeArguments({"run_dedupe": True}),
+        ),
+        READ_CONTACT: Endpoint(
+            "api/v1/contacts/show", "contact_read", reads=True, probe=ProbeArguments()
+        ),
+        # An empty body holds no field to change.
+        UPDATE_CONTACT: Endpoint(
+            "api/v1/contacts/update", "contact_update", probe=_ASKS_FOR_NOTHING
+        ),
+        # Names neither a contact nor a value: documented as 422, like those below.
+        BULK_UPDATE_CONTACTS: Endpoint(
+            "api/v1/contacts/bulk_update",
+            "contacts_bulk_update",
+            probe=ProbeArguments({"async": False}),
+        ),
+        UPDATE_CONTACT_OWNERS: Endpoint(
+            "api/v1/contacts/update_owners", "contact_owners_update", probe=_ASKS_FOR_NOTHING
+        ),
+        UPDATE_CONTACT_STAGES: Endpoint(
+            "api/v1/contacts/update_stages", "contact_stages_update", probe=_ASKS_FOR_NOTHING
+        ),
+        # A search is a POST that only reads.
+        SEARCH_CONTACTS: Endpoint(
+            "api/v1/contacts/search",
+            "contacts_search",
+            reads=True,
+            probe=ProbeArguments({"q_keywords": "example", "page": 1, "per_page": 1}),
+        ),
+        CREATE_ACCOUNTS: Endpoint(
+            "api/v1/accounts/bulk_create",
+            "account_bulk_create",
+            probe=ProbeArguments({"run_dedupe": True}),
+        ),
+        READ_ACCOUNT: Endpoint(
+            "api/v1/accounts/show", "account_read", reads=True, probe=ProbeArguments()
+        ),
+        PUT_ACCOUNT: Endpoint("api/v1/accounts/update", "account_update", probe=_ASKS_FOR_NOTHING),
+        PATCH_ACCOUNT: Endpoint(
+            "api/v1/accounts/update", "account_update", probe=_ASKS_FOR_NOTHING
+        ),
         # The scope is named after stages although the endpoint writes names, owners and fields too.
-        BULK_UPDATE_ACCOUNTS: Access("api/v1/accounts/bulk_update", "account_stages_update"),
-        UPDATE_ACCOUNT_OWNERS: Access("api/v1/accounts/update_owners", "account_owners_update"),
-        SEARCH_ACCOUNTS: Access("api/v1/accounts/search", "accounts_search"),
+        BULK_UPDATE_ACCOUNTS: Endpoint(
+            "api/v1/accounts/bulk_update", "account_stages_update", probe=_ASKS_FOR_NOTHING
+        ),
+        UPDATE_ACCOUNT_OWNERS: Endpoint("api/v1/accounts/update_owners", "account_owners_update"),
+        SEARCH_ACCOUNTS: Endpoint(
+            "api/v1/accounts/search",
+            "accounts_search",
+            reads=True,
+            probe=ProbeArguments({"q_organization_name": "example", "page": 1, "per_page": 1}),
+        ),
     }
 )
 
 
-def access_to(endpoint: str) -> Access:
-    """Return what an endpoint (a label such as "PATCH /contacts/{id}") asks for."""
-    return ENDPOINTS.get(endpoint, Access(None, None))
+#: The endpoints that change nothing, by their labels.
+READING: Final = frozenset(label for label, one in ENDPOINTS.items() if one.reads)
+
+
+def access_to(label: str) -> Endpoint:
+    """Return what is known of an endpoint by its label: nothing where it is none of ours."""
+    return ENDPOINTS.get(label, Endpoint(None, None))
 
 
 def endpoints_of(key_entry: str) -> tuple[str, ...]:
     """Return the labels that share a key's list entry; Apollo counts their requests together."""
-    return tuple(label for label, access in ENDPOINTS.items() if access.key_entry == key_entry)
+    return tuple(label for label, one in ENDPOINTS.items() if one.key_entry == key_entry)
+
+
+@dataclass(frozen=True)
+class ObjectEndpoints:
+    """The endpoints of one kind of object, and the words that their requests and answers use.
+
+    Attributes:
+        singular, plural: "contact" and "contacts", as in paths and bodies.
+        update: Changes one record. Where Apollo may not take it, `update_instead` does the same.
+        update_stages: Puts many records into one stage; None where there is no such endpoint.
+        search_key: The argument of a search that takes words.
+        created_key: What a search sorts by to show the records in the order of their creation.
+        bulk_update_arguments: Arguments of a bulk_update request beside its records.
+    """
+
+    singular: str
+    plural: str
+    create: str
+    read: str
+    update: str
+    bulk_update: str
+    update_owners: str
+    search: str
+    stages: str
+    search_key: str
+    created_key: str
+    update_instead: str | None = None
+    update_stages: str | None = None
+    bulk_update_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def attributes_key(self) -> str:
+        """Holds the records of a bulk_update request."""
+        return f"{self.singular}_attributes"
+
+    @property
+    def ids_key(self) -> str:
+        """Holds the ids of the records that get one owner or stage."""
+        return f"{self.singular}_ids"
+
+    @property
+    def stage_key(self) -> str:
+        """Holds a record's stage."""
+        return f"{self.singular}_stage_id"
+
+    @property
+    def stages_key(self) -> str:
+        """Holds the stages in an answer that lists them."""
+        return f"{self.singular}_stages"
+
+
+CONTACT_ENDPOINTS: Final = ObjectEndpoints(
+    singular="contact",
+    plural="contacts",
+    create=CREATE_CONTACTS,
+    read=READ_CONTACT,
+    update=UPDATE_CONTACT,
+    bulk_update=BULK_UPDATE_CONTACTS,
+    update_owners=UPDATE_CONTACT_OWNERS,
+    update_stages=UPDATE_CONTACT_STAGES,
+    search=SEARCH_CONTACTS,
+    stages=CONTACT_STAGES,
+    search_key="q_keywords",
+    created_key="contact_created_at",
+    # Up to 100 are done before the answer; above, Apollo starts a job that nobody can ask about.
+    bulk_update_arguments={"async": False},
+)
+# Apollo's reference had PUT before and has PATCH now. It refuses `async` in this bulk_update.
+ACCOUNT_ENDPOINTS: Final = ObjectEndpoints(
+    singular="account",
+    plural="accounts",
+    create=CREATE_ACCOUNTS,
+    read=READ_ACCOUNT,
+    update=PUT_ACCOUNT,
+    update_instead=PATCH_ACCOUNT,
+    bulk_update=BULK_UPDATE_ACCOUNTS,
+    update_owners=UPDATE_ACCOUNT_OWNERS,
+    search=SEARCH_ACCOUNTS,
+    stages=ACCOUNT_STAGES,
+    search_key="q_organization_name",
+    created_key="account_created_at",
+)

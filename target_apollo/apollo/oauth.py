@@ -1,9 +1,8 @@
-"""Apollo's OAuth 2.0 token endpoint: a code or a refresh token goes in, a pair of tokens comes out.
+"""OAuth 2.0 instead of a key: a bearer token that renews itself before it ends and after a 401.
 
-Form-encoded, with the client's credentials in the body, as Apollo's page for partners shows. How it
+Apollo's token endpoint takes a code or a refresh token and gives a pair of tokens. Its requests are
+form-encoded, with the client's credentials in the body, as Apollo's page for partners shows. How it
 refuses is not documented; the error codes understood here are those of RFC 6749, section 5.2.
-
-OAuth 2.0 instead of a key: a bearer token that renews itself before it ends and after a 401.
 """
 
 from __future__ import annotations
@@ -27,29 +26,26 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import Exchange, Lost, Reply
+from target_apollo.apollo.http import HttpSession, NoAnswer, Response
 from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
 
     from requests import PreparedRequest
 
     from target_apollo.apollo.token_store import TokenFile
 
+_log = logging.getLogger(__name__)
 
 _TRIES = 3
-
 _BACKOFF_SECONDS = 0.5
-
 _RATE_LIMIT_SECONDS = 60.0
-
 _LONGEST_LIFE_SECONDS = 1e9
-
 _FORM = "application/x-www-form-urlencoded"
+_HEADER, _SCHEME = "Authorization", "Bearer "
 # OAuth's error code -> the setting to mend.
 _TO_MEND = {
     "invalid_grant": "refresh_token",
@@ -111,37 +107,39 @@ class TokenEndpoint:
     def _ask(self, form: Mapping[str, str]) -> Grant:
         content = urlencode({**form, **self._client}).encode()
         # A connection of its own: there is one such request in a month.
-        exchange = Exchange(
+        session = HttpSession(
             api_url=self.token_url,
             auth=_InTheBody(),
             timeout_seconds=self._timeout,
             connections=1,
         )
         try:
-            return self._try(exchange, content)
+            return self._try(session, content)
         finally:
-            exchange.close()
+            session.close()
 
-    def _try(self, exchange: Exchange, content: bytes) -> Grant:
+    def _try(self, session: HttpSession, content: bytes) -> Grant:
         """Ask, again where no answer came: had the token been spent, the answer would say so."""
         reason = ""
         for tries in range(_TRIES):
             if tries and self._stop.wait(backoff.full_jitter(_BACKOFF_SECONDS * 2**tries)):
                 raise RunStopped(TOKEN_ENDPOINT)
             try:
-                reply = exchange.send("POST", "", params=None, content=content, content_type=_FORM)
-            except Lost as lost:
-                reason = lost.reason
+                response = session.send(
+                    "POST", "", params=None, content=content, content_type=_FORM
+                )
+            except NoAnswer as failure:
+                reason = failure.reason
                 continue
-            if 200 <= reply.status < 300:
-                grant = _read_grant(reply.content)
+            if 200 <= response.status < 300:
+                grant = _read_grant(response.content)
                 if grant is not None:
                     return grant
-                reason = f"answered {reply.status} without a token"
-            elif reply.status == 408 or reply.status >= 500:
-                reason = f"answered {reply.status}"
+                reason = f"answered {response.status} without a token"
+            elif response.status == 408 or response.status >= 500:
+                reason = f"answered {response.status}"
             else:
-                raise _refusal(reply)
+                raise _refusal(response)
         raise NoAccessToken(
             f"No usable answer from Apollo's token endpoint after {_TRIES} tries ({reason}): check "
             "the network, any proxy and the setting oauth_token_url, then run again.",
@@ -156,18 +154,20 @@ class _InTheBody(AuthBase):
         return r
 
 
-def _refusal(reply: Reply) -> ApolloError:
-    if reply.status == 429:
+def _refusal(response: Response) -> ApolloError:
+    if response.status == 429:
         now = datetime.now(timezone.utc)
-        sent_at = parse_http_date(reply.headers.get("Date")) or now
-        wait = parse_retry_after(reply.headers.get("Retry-After"), sent_at) or _RATE_LIMIT_SECONDS
+        sent_at = parse_http_date(response.headers.get("Date")) or now
+        wait = (
+            parse_retry_after(response.headers.get("Retry-After"), sent_at) or _RATE_LIMIT_SECONDS
+        )
         return QuotaExhausted(TOKEN_ENDPOINT, retry_at=now + timedelta(seconds=wait))
-    body = _object(reply.content)
+    body = _object(response.content)
     code = body.get("error")
     setting = _TO_MEND.get(code) if isinstance(code, str) else None
     if setting is not None:
-        return CredentialsRefused(TOKEN_ENDPOINT, setting=setting, status=reply.status)
-    if 300 <= reply.status < 400:
+        return CredentialsRefused(TOKEN_ENDPOINT, setting=setting, status=response.status)
+    if 300 <= response.status < 400:
         what = (
             "answers with a redirect, which is not followed, since it would carry the secrets "
             "elsewhere: check the setting oauth_token_url"
@@ -183,7 +183,7 @@ def _refusal(reply: Reply) -> ApolloError:
             "way"
         )
     return NoAccessToken(
-        f"The token endpoint {what} (status {reply.status}).", endpoint=TOKEN_ENDPOINT
+        f"The token endpoint {what} (status {response.status}).", endpoint=TOKEN_ENDPOINT
     )
 
 
@@ -214,11 +214,6 @@ def _object(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-_log = logging.getLogger(__name__)
-
-_HEADER, _SCHEME = "Authorization", "Bearer "
 
 
 class OAuth(AuthBase):

@@ -1,14 +1,12 @@
-"""What Apollo says is left of each endpoint's rate limits.
+"""What Apollo says is left of each endpoint's rate limits, in headers and in its statistics.
 
 Apollo counts per team and endpoint in three fixed windows at once and tells the state of each in
 the headers of every answer after authentication (`x-rate-limit-minute`, `x-minute-usage`,
 `x-minute-requests-left`, likewise `hourly` and `24-hour`). An unlimited window has an empty limit.
 
-The usage statistics of POST /usage_stats/api_usage_stats, by endpoint.
-
-Its keys are JSON arrays written as text, `["api/v1/contacts", "search"]`: controller and action,
-which together are the entry of a key's list. The numbers of one window need not add up; each is
-kept as said.
+The statistics of POST /usage_stats/api_usage_stats have keys that are JSON arrays written as text,
+`["api/v1/contacts", "search"]`: controller and action, which together are the entry of a key's
+list. The numbers of one window need not add up; each is kept as said.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How many requests may go out now: Apollo's rate windows, reckoned from what its answers say.
+"""How many requests may go out now within Apollo's rate windows, and when the rest can. Pure.
 
 Apollo counts the requests of a team to one endpoint in three fixed windows at once. A window opens
 with the first request after the last one ended, not on the clock; an answer tells the count in the
-window, its own request included, and never when the window ends. Pure: the time is an argument, in
+window, its own request included, and never when the window ends. The time is an argument, in
 seconds of a clock that only goes forward.
 
 The count of a window is never taken for lower than it can be, as long as nobody else calls:
@@ -17,27 +17,23 @@ the time is up: what was counted by the moment `t` of the period's first answer 
 is over at `t` + length. That window can have been opened earlier, by somebody else, and then it
 ends earlier; it never ends later.
 
-How long so many requests take within Apollo's rate windows. Pure.
-
-It reckons as the pacing of `api` sends: as much as all windows of an endpoint leave, then nothing
-until the fullest has surely ended. Windows open with the first request in them. A paced run can be
-earlier, where an answer tells that a window is over before that is sure. What requests take to be
-answered is left out: it counts only where no window is full.
+`schedule` and `forecast` tell how long so many requests take: as much goes out as all windows of an
+endpoint leave, then nothing until the fullest has surely ended. A run can be earlier, where an
+answer tells that a window is over before that is sure. The time until an answer is left out: it
+counts only where no window is full.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from target_apollo.apollo.quota import Window, Windows
-
 
 # Behind the latest end of a window, so that two clocks need not agree to the millisecond.
 _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS = 0.01, 1.0
@@ -48,10 +44,11 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class Permit:
     """A request that may go out.
 
-    `after` is how many requests were over when it was taken, `seen` each window's period and count.
+    `after` is how many requests were over when the permit was given, `seen` each window's period
+    and count then.
     """
 
     taken_at: float
@@ -60,8 +57,8 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a window stands at a moment.
+class WindowState:
+    """The state of a window at a moment.
 
     `seconds` is its length, up to when it has surely ended; `allowed` the requests that may go out
     in it, infinite where Apollo told no limit; `used` those that count already; `ends_in` the
@@ -74,12 +71,16 @@ class Standing:
     ends_in: float | None = None
 
 
-def standings_of(said: Windows, seconds: Sequence[float], share: float) -> tuple[Standing, ...]:
-    """Read how windows stand from what Apollo said of them; nobody knows when they were opened."""
+def window_states_of(
+    said: Windows, seconds: Sequence[float], share: float
+) -> tuple[WindowState, ...]:
+    """Return the states of windows by what Apollo said; nobody knows when they were opened."""
     found = []
     for length, window in zip(seconds, said.each(), strict=True):
         whole, used = length + _margin(length), window.spent or 0
-        found.append(Standing(whole, _allowed(window.limit, share), used, whole if used else None))
+        found.append(
+            WindowState(whole, _allowed(window.limit, share), used, whole if used else None)
+        )
     return tuple(found)
 
 
@@ -95,7 +96,7 @@ def _allowed(limit: int | None, share: float) -> float:
 
 
 @dataclass(frozen=True)
-class Until:
+class FullUntil:
     """There is no room before this moment, whatever the outstanding answers say."""
 
     moment: float
@@ -118,7 +119,7 @@ class _Ends:
     latest: float
 
 
-class EndpointPace:
+class EndpointPacer:
     """The three windows of one endpoint and the requests to it that are under way.
 
     `seconds` are the lengths of minute, hour and day; `share` (above 0, to 1) is the part of each
@@ -126,17 +127,17 @@ class EndpointPace:
     """
 
     def __init__(self, seconds: Sequence[float], share: float) -> None:
-        self._windows = tuple(_WindowPace(length, share) for length in seconds)
-        self._under_way: set[Slot] = set()
+        self._windows = tuple(RateWindow(length, share) for length in seconds)
+        self._under_way: set[Permit] = set()
         self._over = 0
         # Answers that a window may have to take for unsure later on, oldest first.
         self._recent: deque[_Over] = deque()
 
-    def take(self, now: float) -> Slot | Until | None:
-        """Take a slot for a request that goes out now.
+    def acquire(self, now: float) -> Permit | FullUntil | None:
+        """Return a permit for a request that goes out now.
 
-        Return until when every slot is taken, or None where the answers that are outstanding decide
-        whether there is one. Of a new window, the first answer is waited for before a second
+        Where there is no room, return until when, or None where the answers that are outstanding
+        decide whether there is any. Of a new window, the first answer is waited for before a second
         request goes out: it tells when the window opened, and what others have used.
         """
         for window in self._windows:
@@ -145,40 +146,42 @@ class EndpointPace:
         full = [window for window in self._windows if not window.has_room(under_way)]
         certain = [window for window in full if not under_way or window.used_up]
         if certain:
-            return Until(max(window.full_until(now) for window in certain))
+            return FullUntil(max(window.full_until(now) for window in certain))
         if full or any(window.awaits_first_answer for window in self._windows):
             return None
-        slot = Slot(now, self._over, tuple(window.enter() for window in self._windows))
-        self._under_way.add(slot)
-        return slot
+        permit = Permit(now, self._over, tuple(window.enter() for window in self._windows))
+        self._under_way.add(permit)
+        return permit
 
-    def answered(self, slot: Slot, now: float, said: Windows) -> None:
+    def answered(self, permit: Permit, now: float, said: Windows) -> None:
         """Note an answer or the loss of one (`said` is empty then): it counts as a request."""
-        self._under_way.remove(slot)
+        self._under_way.remove(permit)
         self._over += 1
-        over = _Over(self._over, slot.taken_at, now)
-        meanwhile = list(takewhile(lambda other: other.number > slot.after, reversed(self._recent)))
+        over = _Over(self._over, permit.taken_at, now)
+        meanwhile = list(
+            takewhile(lambda other: other.number > permit.after, reversed(self._recent))
+        )
         oldest = min((other.taken_at for other in self._under_way), default=now)
-        for window, seen, one in self._each(slot, said):
-            window.answered(over, slot, seen, one, meanwhile, oldest)
+        for window, seen, one in self._each(permit, said):
+            window.answered(over, permit, seen, one, meanwhile, oldest)
         self._recent.append(over)
         self._forget()
 
-    def refused(self, slot: Slot, now: float, said: Windows, retry_after: float | None) -> None:
+    def refused(self, permit: Permit, now: float, said: Windows, retry_after: float | None) -> None:
         """Note a 429, which Apollo does not count; full windows end after `retry_after` seconds."""
-        self._under_way.remove(slot)
-        for window, seen, one in self._each(slot, said):
+        self._under_way.remove(permit)
+        for window, seen, one in self._each(permit, said):
             window.refused(now, seen, one, retry_after)
 
-    def not_sent(self, slot: Slot) -> None:
-        """Give a slot back: its request never reached Apollo."""
-        self._under_way.remove(slot)
-        for window, seen in zip(self._windows, slot.seen, strict=True):
+    def not_sent(self, permit: Permit) -> None:
+        """Take a permit back whose request never reached Apollo."""
+        self._under_way.remove(permit)
+        for window, seen in zip(self._windows, permit.seen, strict=True):
             window.leave(seen)
 
-    def standings(self, now: float) -> tuple[Standing, ...]:
-        """Tell how the windows stand, shortest first."""
-        return tuple(window.standing(now, len(self._under_way)) for window in self._windows)
+    def states(self, now: float) -> tuple[WindowState, ...]:
+        """Return the states of the windows, shortest first."""
+        return tuple(window.state(now, len(self._under_way)) for window in self._windows)
 
     def learn(self, said: Windows, asked_at: float, now: float) -> None:
         """Take over what Apollo's statistics say, before the first request to the endpoint."""
@@ -187,20 +190,23 @@ class EndpointPace:
                 window.learn(one, asked_at, now)
 
     def _each(
-        self, slot: Slot, said: Windows
-    ) -> Iterable[tuple[_WindowPace, tuple[int, int], Window]]:
-        return zip(self._windows, slot.seen, said.each(), strict=True)
+        self, permit: Permit, said: Windows
+    ) -> Iterable[tuple[RateWindow, tuple[int, int], Window]]:
+        return zip(self._windows, permit.seen, said.each(), strict=True)
 
     def _forget(self) -> None:
-        needed = min((slot.after for slot in self._under_way), default=self._over)
+        needed = min((permit.after for permit in self._under_way), default=self._over)
         late = min(window.earliest_end for window in self._windows)
         recent = self._recent
         while recent and recent[0].number <= needed and recent[0].at < late:
             recent.popleft()
 
 
-class _WindowPace:
-    """One window. A period is what is taken for one window; it is a guess that answers correct."""
+class RateWindow:
+    """One of an endpoint's windows, over and over: each time is a period.
+
+    When a period begins is a guess, which answers correct.
+    """
 
     def __init__(self, seconds: float, share: float) -> None:
         self._seconds = seconds
@@ -237,13 +243,13 @@ class _WindowPace:
         """Whether one more request fits, with so many under way."""
         return self._counted + len(self._unsure) + under_way < self._allowed
 
-    def standing(self, now: float, under_way: int) -> Standing:
-        """Tell how the window stands, with so many requests under way."""
+    def state(self, now: float, under_way: int) -> WindowState:
+        """Return the state of the window, with so many requests under way."""
         length = self._seconds + self._margin
         if self._ends is None or now >= self._ends.latest:
-            return Standing(length, self._allowed, under_way)
+            return WindowState(length, self._allowed, under_way)
         used = self._counted + len(self._unsure) + under_way
-        return Standing(length, self._allowed, used, self._ends.latest - now)
+        return WindowState(length, self._allowed, used, self._ends.latest - now)
 
     def full_until(self, now: float) -> float:
         """The moment at which a full window has surely ended."""
@@ -272,7 +278,7 @@ class _WindowPace:
     def answered(
         self,
         over: _Over,
-        slot: Slot,
+        permit: Permit,
         seen: tuple[int, int],
         said: Window,
         meanwhile: list[_Over],
@@ -294,7 +300,7 @@ class _WindowPace:
         if self._ends is None:
             self._ends = self._ends_of(over, said.spent, oldest)
         self._counted = max(self._counted, said.spent)
-        self._unsure = [other for other in self._unsure if other.number > slot.after]
+        self._unsure = [other for other in self._unsure if other.number > permit.after]
 
     def refused(
         self, now: float, seen: tuple[int, int], said: Window, retry_after: float | None
@@ -371,10 +377,10 @@ class _Window:
     ends_at: float | None
 
 
-def schedule(requests: int, standings: Sequence[Standing]) -> Schedule:
+def schedule(requests: int, states: Sequence[WindowState]) -> Schedule:
     """When so many requests can go out, one after another, to an endpoint with these windows."""
-    left = [max(0.0, one.allowed - one.used) for one in standings]
-    seconds, longest_wait = _simulate(requests, standings)
+    left = [max(0.0, one.allowed - one.used) for one in states]
+    seconds, longest_wait = _simulate(requests, states)
     return Schedule(
         requests=requests,
         left=tuple(None if count == float("inf") else int(count) for count in left),
@@ -384,7 +390,7 @@ def schedule(requests: int, standings: Sequence[Standing]) -> Schedule:
     )
 
 
-def _simulate(requests: int, standings: Sequence[Standing]) -> tuple[float, float]:
+def _simulate(requests: int, states: Sequence[WindowState]) -> tuple[float, float]:
     windows = [
         _Window(
             one.seconds,
@@ -393,7 +399,7 @@ def _simulate(requests: int, standings: Sequence[Standing]) -> tuple[float, floa
             # What is used up was so in a window that is open; at the latest it opened just now.
             (one.seconds if one.ends_in is None else one.ends_in) if one.used else None,
         )
-        for one in standings
+        for one in states
     ]
     if requests and any(window.allowed < 1 for window in windows):
         return float("inf"), float("inf")
@@ -437,7 +443,7 @@ class Forecast:
 
 def forecast(
     requests: Mapping[str, int],
-    standings: Mapping[str, Sequence[Standing]],
+    states: Mapping[str, Sequence[WindowState]],
     *,
     max_wait_seconds: float,
     seconds_per_request: float,
@@ -448,13 +454,12 @@ def forecast(
     Endpoints are counted apart, so that their windows pass at the same time.
 
     Args:
-        standings: By endpoint; one that is missing takes any number of requests.
+        states: By endpoint; one that is missing takes any number of requests.
         max_wait_seconds: The longest wait of a run.
         seconds_per_request: From a request to its answer.
     """
     schedules = {
-        endpoint: schedule(count, standings.get(endpoint, ()))
-        for endpoint, count in requests.items()
+        endpoint: schedule(count, states.get(endpoint, ())) for endpoint, count in requests.items()
     }
     sending = sum(requests.values()) * seconds_per_request / parallel_requests
     waiting = max((one.seconds for one in schedules.values()), default=0.0)

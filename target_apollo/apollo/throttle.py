@@ -1,15 +1,7 @@
 """When a request may go out: after a 429's wait, within the quota, and never after a stop.
 
-The paces of all endpoints, shared by the threads of a transport.
-
-Waiting: why, how long, and together.
-
-A 429 closes the gate of its endpoint for every thread, so that parallel requests wait for the same
-moment instead of each running into a 429 of its own.
-
-How long a 429 asks to wait.
-
-What a run's requests came to.
+`Throttle` holds each request back until it may go. `Pacer` knows the rate windows of all endpoints,
+`Gates` the waits that a 429 asked for, `Counters` what the requests came to.
 """
 
 from __future__ import annotations
@@ -28,61 +20,65 @@ from typing import TYPE_CHECKING, Any
 from target_apollo.apollo.endpoints import access_to
 from target_apollo.apollo.errors import QuotaExhausted, RunStopped
 from target_apollo.apollo.quota import SECONDS
-from target_apollo.apollo.rate_windows import EndpointPace, Slot, Standing, Until
+from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit, WindowState
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from target_apollo.apollo.quota import Windows
 
-
 # How long a thread looks away while it waits for others' answers; a stop is seen that late.
 _LOOK_EVERY_SECONDS = 0.1
+# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
+LONGEST = timedelta(days=7).total_seconds()
+_PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
 
 
 class Pacer:
-    """Hands out slots for requests; each comes back as `answered`, `refused` or `not_sent`.
+    """Gives requests to all endpoints their permits. Shared by the threads of a transport.
 
-    `share` and `window_seconds` are those of `EndpointPace`. Labels that Apollo counts together
-    (PUT and PATCH of one thing) share a pace.
+    Each permit comes back as `answered`, `refused` or `not_sent`. `share` and `window_seconds` are
+    those of `EndpointPacer`. Labels that Apollo counts together (PUT and PATCH of one thing) share
+    one.
     """
 
     def __init__(self, share: float, window_seconds: Sequence[float]) -> None:
         self._share = share
         self._window_seconds = tuple(window_seconds)
         self._changed = threading.Condition()
-        self._paces: dict[str, EndpointPace] = {}
+        self._pacers: dict[str, EndpointPacer] = {}
         self._told: dict[str, float] = {}
 
-    def take(self, endpoint: str) -> Slot | Until | None:
-        """Take a slot, or return until when (`time.monotonic`) there is none.
+    def acquire(self, endpoint: str) -> Permit | FullUntil | None:
+        """Take a permit, or return until when (`time.monotonic`) there is none.
 
         None: it depends on answers that are outstanding. Look again, a moment was spent waiting.
         """
         with self._changed:
-            taken = self._pace(endpoint).take(time.monotonic())
-            if taken is None:
+            permit = self._pacer_of(endpoint).acquire(time.monotonic())
+            if permit is None:
                 self._changed.wait(_LOOK_EVERY_SECONDS)
-            return taken
+            return permit
 
-    def answered(self, endpoint: str, slot: Slot, said: Windows) -> None:
-        """Bring back the slot of a request that Apollo may have counted, and what it said."""
+    def answered(self, endpoint: str, permit: Permit, said: Windows) -> None:
+        """Bring back the permit of a request that Apollo may have counted, and what it said."""
         with self._changed:
-            self._pace(endpoint).answered(slot, time.monotonic(), said)
+            self._pacer_of(endpoint).answered(permit, time.monotonic(), said)
             self._changed.notify_all()
 
-    def refused(self, endpoint: str, slot: Slot, said: Windows, retry_after: float | None) -> None:
-        """Bring back the slot of a request that was answered with 429."""
+    def refused(
+        self, endpoint: str, permit: Permit, said: Windows, retry_after: float | None
+    ) -> None:
+        """Bring back the permit of a request that was answered with 429."""
         with self._changed:
-            self._pace(endpoint).refused(slot, time.monotonic(), said, retry_after)
+            self._pacer_of(endpoint).refused(permit, time.monotonic(), said, retry_after)
             self._changed.notify_all()
 
-    def not_sent(self, endpoint: str, slot: Slot) -> None:
-        """Bring back the slot of a request that did not reach Apollo."""
+    def not_sent(self, endpoint: str, permit: Permit) -> None:
+        """Bring back the permit of a request that did not reach Apollo."""
         with self._changed:
-            self._pace(endpoint).not_sent(slot)
+            self._pacer_of(endpoint).not_sent(permit)
             self._changed.notify_all()
 
     def learn(self, usage: Mapping[str, Windows], asked_at: float) -> None:
@@ -90,14 +86,14 @@ class Pacer:
         with self._changed:
             now = time.monotonic()
             for endpoint, said in usage.items():
-                self._pace(endpoint).learn(said, asked_at, now)
+                self._pacer_of(endpoint).learn(said, asked_at, now)
 
-    def standings(self, endpoint: str) -> tuple[Standing, ...]:
-        """Tell how the windows of an endpoint stand, shortest first."""
+    def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
+        """Return the states of an endpoint's windows, shortest first."""
         with self._changed:
-            return self._pace(endpoint).standings(time.monotonic())
+            return self._pacer_of(endpoint).states(time.monotonic())
 
-    def first_to_wait(self, endpoint: str, until: Until) -> bool:
+    def first_to_wait(self, endpoint: str, until: FullUntil) -> bool:
         """Return True to the first caller per moment: it tells of the wait, the others wait."""
         counted_as = _counted_as(endpoint)
         with self._changed:
@@ -106,12 +102,12 @@ class Pacer:
             self._told[counted_as] = until.moment
             return True
 
-    def _pace(self, endpoint: str) -> EndpointPace:
+    def _pacer_of(self, endpoint: str) -> EndpointPacer:
         counted_as = _counted_as(endpoint)
-        pace = self._paces.get(counted_as)
-        if pace is None:
-            pace = self._paces[counted_as] = EndpointPace(self._window_seconds, self._share)
-        return pace
+        pacer = self._pacers.get(counted_as)
+        if pacer is None:
+            pacer = self._pacers[counted_as] = EndpointPacer(self._window_seconds, self._share)
+        return pacer
 
 
 def _counted_as(endpoint: str) -> str:
@@ -137,7 +133,11 @@ class Wait:
 
 
 class Gates:
-    """One gate per endpoint, shared by all threads of a transport."""
+    """One gate per endpoint, shared by all threads of a transport.
+
+    A 429 closes the gate of its endpoint for every thread, so that parallel requests wait for the
+    same moment instead of each running into a 429 of its own.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -163,14 +163,6 @@ class Gates:
                 return False
             self._announced[endpoint] = moment
             return True
-
-
-# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
-LONGEST = timedelta(days=7).total_seconds()
-
-_PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
-
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
@@ -264,8 +256,11 @@ class Counters:
 
 
 @dataclass
-class Course:
-    """What one request has been through so far. `waited` is in seconds, for rate limits only."""
+class Attempt:
+    """What one request has been through so far, over all its tries.
+
+    `delays` gives the seconds before each retry; `waited` is in seconds, for rate limits only.
+    """
 
     endpoint: str
     delays: Iterator[float]
@@ -276,8 +271,8 @@ class Course:
     maybe_written: bool = False
 
 
-class Turns:
-    """Makes requests wait for their turn. Shared by all threads of a transport.
+class Throttle:
+    """Makes requests wait until they may go out. Shared by all threads of a transport.
 
     `max_wait_seconds` bounds all waits of one request for rate limits together. `on_wait` is told
     of each wait, by the thread that waits; threads that wait for the same moment count as one.
@@ -290,7 +285,7 @@ class Turns:
         gates: Gates,
         max_wait_seconds: float,
         stop: threading.Event,
-        on_wait: Callable[[Wait], None],
+        on_wait: Callable[[Wait], None] | None,
         counters: Counters,
     ) -> None:
         self._pacer = pacer
@@ -300,47 +295,47 @@ class Turns:
         self._on_wait = on_wait
         self._counters = counters
 
-    def take(self, course: Course) -> Slot:
-        """Wait for the turn of a request's next try; every try passes here.
+    def acquire(self, attempt: Attempt) -> Permit:
+        """Wait until a request's next try may go out; every try passes here.
 
         Raises RunStopped, and QuotaExhausted before a wait that is too long.
         """
-        endpoint = course.endpoint
+        endpoint = attempt.endpoint
         while True:
-            self._check_stop(course)
+            self._check_stop(attempt)
             if seconds := self._gates.closed_for(endpoint):
-                self._check_patience(course, seconds)
+                self._check_patience(attempt, seconds)
                 told = self._gates.first_to_wait(endpoint)
-                self._wait(course, WaitReason.RATE_LIMIT, seconds, told=told)
+                self._wait(attempt, WaitReason.RATE_LIMIT, seconds, told=told)
                 continue
-            turn = self._pacer.take(endpoint)
-            if isinstance(turn, Slot):
-                return turn
-            if turn is not None and (seconds := turn.moment - time.monotonic()) > 0:
-                self._check_patience(course, seconds)
-                told = self._pacer.first_to_wait(endpoint, turn)
-                self._wait(course, WaitReason.QUOTA, seconds, told=told)
+            permit = self._pacer.acquire(endpoint)
+            if isinstance(permit, Permit):
+                return permit
+            if permit is not None and (seconds := permit.moment - time.monotonic()) > 0:
+                self._check_patience(attempt, seconds)
+                told = self._pacer.first_to_wait(endpoint, permit)
+                self._wait(attempt, WaitReason.QUOTA, seconds, told=told)
 
-    def pause(self, course: Course, seconds: float) -> None:
+    def pause(self, attempt: Attempt, seconds: float) -> None:
         """Wait before another try after a lost answer. Raises RunStopped."""
-        self._wait(course, WaitReason.RETRY, seconds, told=True)
+        self._wait(attempt, WaitReason.RETRY, seconds, told=True)
 
-    def _check_patience(self, course: Course, seconds: float) -> None:
-        if course.waited + seconds > self._max_wait:
-            raise QuotaExhausted(course.endpoint, retry_at=_in(seconds))
-        course.waited += seconds
+    def _check_patience(self, attempt: Attempt, seconds: float) -> None:
+        if attempt.waited + seconds > self._max_wait:
+            raise QuotaExhausted(attempt.endpoint, retry_at=_in(seconds))
+        attempt.waited += seconds
 
-    def _wait(self, course: Course, reason: WaitReason, seconds: float, *, told: bool) -> None:
-        if told:
-            self._on_wait(Wait(course.endpoint, reason, seconds, _in(seconds)))
+    def _wait(self, attempt: Attempt, reason: WaitReason, seconds: float, *, told: bool) -> None:
+        if told and self._on_wait is not None:
+            self._on_wait(Wait(attempt.endpoint, reason, seconds, _in(seconds)))
         began = time.monotonic()
         self._stop.wait(seconds)
         self._counters.waited(time.monotonic() - began)
-        self._check_stop(course)
+        self._check_stop(attempt)
 
-    def _check_stop(self, course: Course) -> None:
+    def _check_stop(self, attempt: Attempt) -> None:
         if self._stop.is_set():
-            raise RunStopped(course.endpoint, maybe_written=course.maybe_written)
+            raise RunStopped(attempt.endpoint, maybe_written=attempt.maybe_written)
 
 
 def _in(seconds: float) -> datetime:

@@ -1,30 +1,19 @@
-"""The one seam to Apollo: a request goes in, an answer or a typed error comes out.
+"""The one way to Apollo: a request goes in, an answer or a typed error comes out.
 
-What becomes of a status:
-
-    2xx               the answer, if its body is JSON; else as good as lost
-    408, 5xx, no or half an answer   tried again with backoff, up to max_retries; then AnswerLost
-    429               waits as told, together with all threads on that endpoint; then QuotaExhausted
-                      (the run's own requests are paced so that it does not come to that)
-    401               CredentialsRefused, after the credentials had one chance to renew themselves
-    403               EndpointForbidden
-    other 3xx, 4xx    RequestRefused
-
-Everything may be sent again after a lost answer: updates are idempotent, lists are sets, and
-records are only ever created with `run_dedupe: true`, which returns what the first try created as
-existing.
-
-Requests go out in their turn, and what comes of each corrects the pace of the next.
+What is done after each status is an `After`. Everything may be sent again after a lost answer:
+updates are idempotent, lists are sets, and records are only ever created with `run_dedupe: true`,
+which returns what the first try created as existing.
 """
 
 from __future__ import annotations
 
+import enum
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import backoff
 
@@ -39,14 +28,14 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RequestRefused,
 )
-from target_apollo.apollo.http import Exchange, Lost, Reply
+from target_apollo.apollo.http import HttpSession, NoAnswer
 from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
 from target_apollo.apollo.throttle import (
+    Attempt,
     Counters,
-    Course,
     Gates,
     Pacer,
-    Turns,
+    Throttle,
     Wait,
     asked_wait,
     window_named_in,
@@ -55,89 +44,74 @@ from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
 
     from requests.auth import AuthBase
 
-    from target_apollo.apollo.http import Exchange, Reply
-    from target_apollo.apollo.rate_windows import Standing
-    from target_apollo.apollo.throttle import Counters, Course, Pacer, Turns
-
-
-class PacedExchange:
-    """Single requests to one API, each counted and within the quota. Thread-safe; no retries."""
-
-    def __init__(
-        self, exchange: Exchange, *, turns: Turns, pacer: Pacer, counters: Counters, quota: Quota
-    ) -> None:
-        self._exchange = exchange
-        self._turns = turns
-        self._pacer = pacer
-        self._counters = counters
-        self._quota = quota
-
-    def send(
-        self,
-        course: Course,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None,
-        content: bytes | None,
-    ) -> Reply:
-        """Send when there is a slot for it, and read the whole answer, whatever its status.
-
-        Raises `Lost`; RunStopped and QuotaExhausted where the turn does not come.
-        """
-        endpoint = course.endpoint
-        slot = self._turns.take(course)
-        course.tries += 1
-        self._counters.sent(endpoint)
-        try:
-            reply = self._exchange.send(method, path, params=params, content=content)
-        except Lost as lost:
-            if lost.maybe_written:
-                self._pacer.answered(endpoint, slot, Windows())
-            else:
-                self._pacer.not_sent(endpoint, slot)
-            raise
-        except BaseException:
-            # Before it was on its way: there is no token, or it is no request that can be sent.
-            self._pacer.not_sent(endpoint, slot)
-            raise
-        said = read_windows(reply.headers)
-        self._counters.answered(reply.status)
-        self._quota.note(endpoint, said)
-        if reply.status == 429:
-            self._pacer.refused(endpoint, slot, said, asked_wait(reply.headers))
-        else:
-            self._pacer.answered(endpoint, slot, said)
-        return reply
-
-    def close(self) -> None:
-        """Close the connections that are kept open between requests."""
-        self._exchange.close()
-
+    from target_apollo.apollo.http import Response
+    from target_apollo.apollo.rate_windows import WindowState
 
 _LONGEST_BACKOFF_SECONDS = 30.0
 # When nothing tells which window is used up: the shortest, since a run too early costs one request.
 _UNKNOWN_WINDOW_SECONDS = 60.0
 
 
+class After(enum.Enum):
+    """What is done after a status."""
+
+    #: The answer; a body that is no JSON is as good as no answer.
+    RETURN = "return"
+    #: Sent again with backoff, up to max_retries times; then AnswerLost. So is what got no answer.
+    RETRY = "retry"
+    #: Sent again once the rate limit allows, together with all threads on that endpoint; then
+    #: QuotaExhausted. A run's own requests are paced so that it does not come to that.
+    WAIT = "wait"
+    #: Sent again once with credentials that have renewed themselves; else CredentialsRefused.
+    RENEW = "renew"
+    #: EndpointForbidden.
+    FORBID = "forbid"
+    #: RequestRefused.
+    REFUSE = "refuse"
+
+
+#: Statuses beside those that answer (2xx), call for a retry (5xx) or refuse (all others).
+AFTER_STATUS: Final[Mapping[int, After]] = {
+    401: After.RENEW,
+    403: After.FORBID,
+    408: After.RETRY,
+    429: After.WAIT,
+}
+
+
+def after_status(status: int) -> After:
+    """Return what is done after a status."""
+    if 200 <= status < 300:
+        return After.RETURN
+    if status >= 500:
+        return After.RETRY
+    return AFTER_STATUS.get(status, After.REFUSE)
+
+
 @dataclass(frozen=True)
 class Request:
-    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts.
-
-    `decode` gives the JSON value of the answer, or as much of it as is looked at; it raises
-    ValueError for what is no JSON.
-    """
+    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts."""
 
     method: str
     path: str
     endpoint: str
     body: JSON | None = field(default=None, repr=False)
     params: Mapping[str, Any] | None = field(default=None, repr=False)
-    decode: Callable[[bytes], Any] = field(default=decode_body, repr=False)
+
+
+def request_to(
+    endpoint: str,
+    body: JSON | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    record_id: str = "",
+) -> Request:
+    """Return a request to an endpoint by its label, in which `record_id` stands for `{id}`."""
+    method, path = endpoint.split(" ", 1)
+    return Request(method, path.replace("{id}", record_id), endpoint, body, params)
 
 
 @dataclass(frozen=True)
@@ -150,7 +124,7 @@ class Answer:
     seconds: float
 
 
-class Sends(Protocol):
+class TransportProtocol(Protocol):
     """What the client asks of a transport. Thread-safe."""
 
     def send(self, request: Request) -> Answer:
@@ -167,6 +141,9 @@ class Transport:
     1) is the part of each rate limit after which nothing is sent, whoever used it; with
     `learns_limits`, Apollo is asked what is left before the first request that is no GET.
     `window_seconds` are the lengths of Apollo's windows, shortest first.
+
+    `counters` counts requests, statuses, retries and waits so far; `quota` is what Apollo last said
+    of its rate limits.
     """
 
     def __init__(
@@ -188,48 +165,35 @@ class Transport:
         self._auth = auth
         self._max_retries = max_retries
         self._max_wait = max_wait_seconds
-        self._on_wait = on_wait
         self._backoff_base = backoff_base_seconds
-        self._gates = Gates()
-        exchange = Exchange(
+        self.counters = Counters()
+        self.quota = Quota()
+        self._session = HttpSession(
             api_url=check_api_url(api_url),
             auth=auth,
             timeout_seconds=request_timeout_seconds,
             connections=parallel_requests,
         )
-        self.quota = Quota()
-        self._counters = Counters()
         self._pacer = Pacer(quota_share, window_seconds)
-        self._turns = Turns(
+        self._gates = Gates()
+        self._throttle = Throttle(
             pacer=self._pacer,
             gates=self._gates,
             max_wait_seconds=max_wait_seconds,
             stop=stop,
-            on_wait=self._tell,
-            counters=self._counters,
-        )
-        self._exchange = PacedExchange(
-            exchange,
-            turns=self._turns,
-            pacer=self._pacer,
-            counters=self._counters,
-            quota=self.quota,
+            on_wait=on_wait,
+            counters=self.counters,
         )
         self._limits_to_learn = learns_limits
         self._learning = threading.Lock()
 
-    @property
-    def counters(self) -> Counters:
-        """Requests, statuses, retries and waits of this transport so far."""
-        return self._counters
-
-    def standings(self, endpoint: str) -> tuple[Standing, ...]:
-        """Tell how the rate windows of an endpoint stand, shortest first."""
-        return self._pacer.standings(endpoint)
+    def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
+        """Return the state of an endpoint's rate windows, shortest first."""
+        return self._pacer.window_states(endpoint)
 
     def close(self) -> None:
         """Close the connections that are kept open between requests."""
-        self._exchange.close()
+        self._session.close()
 
     def send(self, request: Request) -> Answer:
         """Send a request, again where that can help, and return Apollo's answer.
@@ -241,7 +205,7 @@ class Transport:
                 if self._limits_to_learn:
                     self._learn_limits()
                     self._limits_to_learn = False
-        return self._send(request, Course(request.endpoint, self._delays()))
+        return self._send(request, Attempt(request.endpoint, self._delays()))
 
     def _learn_limits(self) -> None:
         """Ask what is left of all rate limits: POST /usage_stats/api_usage_stats.
@@ -249,57 +213,55 @@ class Transport:
         One try and no wait. Not every key may ask, and nothing depends on it: no answer is no
         error.
         """
-        request = Request("POST", "/usage_stats/api_usage_stats", endpoints.USAGE)
-        course = Course(request.endpoint, self._delays(), failures=self._max_retries)
-        course.waited = self._max_wait
+        request = request_to(endpoints.USAGE)
+        attempt = Attempt(request.endpoint, self._delays(), failures=self._max_retries)
+        attempt.waited = self._max_wait
         asked_at = time.monotonic()
         try:
-            said = self._send(request, course).body
+            usage = self._send(request, attempt).body
         except ApolloError:
             return
-        if isinstance(said, dict):
-            self._pacer.learn(read_usage(said), asked_at)
+        if isinstance(usage, dict):
+            self._pacer.learn(read_usage(usage), asked_at)
 
-    def _send(self, request: Request, course: Course) -> Answer:
+    def _send(self, request: Request, attempt: Attempt) -> Answer:
         content = encode_body(request.body)
         started = time.monotonic()
         try:
             while True:
-                answer = self._try(request, content, course)
+                answer = self._try(request, content, attempt)
                 if answer is not None:
-                    return Answer(*answer, course.tries, time.monotonic() - started)
+                    return Answer(*answer, attempt.tries, time.monotonic() - started)
         except ApolloError as error:
-            error.maybe_written |= course.maybe_written
+            error.maybe_written |= attempt.maybe_written
             raise
 
     def _try(
-        self, request: Request, content: bytes | None, course: Course
+        self, request: Request, content: bytes | None, attempt: Attempt
     ) -> tuple[int, Any] | None:
         """Send once. Return status and value, or None when it is to be sent again."""
         try:
-            reply = self._exchange.send(
-                course, request.method, request.path, params=request.params, content=content
-            )
-        except Lost as lost:
-            self._after_loss(lost, course)
+            response = self._exchange(request, content, attempt)
+            after = after_status(response.status)
+            if after is After.RETURN:
+                return response.status, _value_of(response)
+            if after is After.RETRY:
+                raise NoAnswer(f"answered {response.status}", maybe_written=True)
+        except NoAnswer as failure:
+            self._retry_later(failure, attempt)
             return None
-        if 200 <= reply.status < 300:
-            return self._after_success(request, reply, course)
-        if reply.status == 408 or reply.status >= 500:
-            self._after_loss(Lost(f"answered {reply.status}", maybe_written=True), course)
+        refusal = read_refusal(response.headers.get("Content-Type", ""), response.content)
+        if after is After.WAIT:
+            self._wait_as_told(response, refusal, attempt)
             return None
-        refusal = read_refusal(reply.headers.get("Content-Type", ""), reply.content)
-        if reply.status == 429:
-            self._after_429(reply, refusal, course)
+        if after is After.RENEW:
+            self._renew_credentials(response, attempt)
             return None
-        if reply.status == 401:
-            self._after_401(reply, course)
-            return None
-        if reply.status == 403:
-            raise EndpointForbidden(course.endpoint, message=refusal.message, code=refusal.code)
+        if after is After.FORBID:
+            raise EndpointForbidden(attempt.endpoint, message=refusal.message, code=refusal.code)
         raise RequestRefused(
-            course.endpoint,
-            status=reply.status,
+            attempt.endpoint,
+            status=response.status,
             message=refusal.message,
             code=refusal.code,
             details=refusal.details,
@@ -307,60 +269,91 @@ class Transport:
             from_apollo=refusal.is_json,
         )
 
-    def _after_success(
-        self, request: Request, reply: Reply, course: Course
-    ) -> tuple[int, Any] | None:
+    def _exchange(self, request: Request, content: bytes | None, attempt: Attempt) -> Response:
+        """Send when the rate windows have room, and read the whole response, whatever its status.
+
+        What comes of the request corrects the pace of the next ones. Raises `NoAnswer`; RunStopped
+        and QuotaExhausted where there is no room in time.
+        """
+        endpoint = attempt.endpoint
+        permit = self._throttle.acquire(attempt)
+        attempt.tries += 1
+        self.counters.sent(endpoint)
         try:
-            return reply.status, request.decode(reply.content)
-        except ValueError:
-            what = "without a body" if not reply.content.strip() else "with a body that is no JSON"
-        self._after_loss(Lost(f"answered {reply.status} {what}", maybe_written=True), course)
-        return None
+            response = self._session.send(
+                request.method, request.path, params=request.params, content=content
+            )
+        except NoAnswer as failure:
+            if failure.maybe_written:
+                self._pacer.answered(endpoint, permit, Windows())
+            else:
+                self._pacer.not_sent(endpoint, permit)
+            raise
+        except BaseException:
+            # Before it was on its way: there is no token, or it is no request that can be sent.
+            self._pacer.not_sent(endpoint, permit)
+            raise
+        windows = read_windows(response.headers)
+        self.counters.answered(response.status)
+        self.quota.note(endpoint, windows)
+        if response.status == 429:
+            self._pacer.refused(endpoint, permit, windows, asked_wait(response.headers))
+        else:
+            self._pacer.answered(endpoint, permit, windows)
+        return response
 
-    def _after_loss(self, lost: Lost, course: Course) -> None:
-        course.maybe_written |= lost.maybe_written
-        if course.failures >= self._max_retries:
+    def _retry_later(self, failure: NoAnswer, attempt: Attempt) -> None:
+        attempt.maybe_written |= failure.maybe_written
+        if attempt.failures >= self._max_retries:
             raise AnswerLost(
-                course.endpoint,
-                reason=lost.reason,
-                attempts=course.tries,
-                maybe_written=course.maybe_written,
+                attempt.endpoint,
+                reason=failure.reason,
+                attempts=attempt.tries,
+                maybe_written=attempt.maybe_written,
             ) from None
-        course.failures += 1
-        self._counters.retried()
-        self._turns.pause(course, next(course.delays))
+        attempt.failures += 1
+        self.counters.retried()
+        self._throttle.pause(attempt, next(attempt.delays))
 
-    def _after_429(self, reply: Reply, refusal: Refusal, course: Course) -> None:
-        said = asked_wait(reply.headers)
-        if said is not None:
+    def _wait_as_told(self, response: Response, refusal: Refusal, attempt: Attempt) -> None:
+        seconds = asked_wait(response.headers)
+        if seconds is not None:
             # At least one backoff step, so that fractions of a second cannot become a hot loop.
-            self._gates.close(course.endpoint, max(said, self._backoff_base))
+            self._gates.close(attempt.endpoint, max(seconds, self._backoff_base))
             return
-        if course.failures >= self._max_retries:
+        if attempt.failures >= self._max_retries:
             window = (
                 window_named_in(refusal.message)
-                or read_windows(reply.headers).longest_exhausted
+                or read_windows(response.headers).longest_exhausted
                 or _UNKNOWN_WINDOW_SECONDS
             )
-            raise QuotaExhausted(course.endpoint, retry_at=_now() + timedelta(seconds=window))
-        course.failures += 1
-        self._gates.close(course.endpoint, next(course.delays))
+            raise QuotaExhausted(attempt.endpoint, retry_at=_now() + timedelta(seconds=window))
+        attempt.failures += 1
+        self._gates.close(attempt.endpoint, next(attempt.delays))
 
-    def _after_401(self, reply: Reply, course: Course) -> None:
+    def _renew_credentials(self, response: Response, attempt: Attempt) -> None:
         if not isinstance(self._auth, Refreshes):
-            raise CredentialsRefused(course.endpoint, setting="api_key")
-        if course.refreshed or not self._auth.refresh(reply.request):
-            raise CredentialsRefused(course.endpoint, setting="refresh_token")
-        course.refreshed = True
-
-    def _tell(self, wait: Wait) -> None:
-        if self._on_wait is not None:
-            self._on_wait(wait)
+            raise CredentialsRefused(attempt.endpoint, setting="api_key")
+        if attempt.refreshed or not self._auth.refresh(response.request):
+            raise CredentialsRefused(attempt.endpoint, setting="refresh_token")
+        attempt.refreshed = True
 
     def _delays(self) -> Iterator[float]:
+        """Yield the seconds before each retry: a random part of a time that doubles.
+
+        The waits themselves are the throttle's, which a stop ends at once.
+        """
         steps = backoff.expo(factor=self._backoff_base, max_value=_LONGEST_BACKOFF_SECONDS)
         next(steps)  # the generator's first value only starts it
         return (backoff.full_jitter(step) for step in steps)
+
+
+def _value_of(response: Response) -> Any:
+    try:
+        return decode_body(response.content)
+    except ValueError:
+        what = "with a body that is no JSON" if response.content.strip() else "without a body"
+    raise NoAnswer(f"answered {response.status} {what}", maybe_written=True)
 
 
 def _now() -> datetime:

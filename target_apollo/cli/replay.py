@@ -87,7 +87,7 @@ def replay(target: TargetApollo) -> int:
         AnotherReplay: It is being replayed already.
         CannotReplay: It can't be read, or not be replaced.
     """
-    path = target.run.rejecting.file.path
+    path = target.run.rejects.file.path
     with ExitStack() as held:
         try:
             if not path.exists() or not path.stat().st_size:
@@ -110,8 +110,8 @@ def replay(target: TargetApollo) -> int:
         lines = RejectedLines(rejects, size)
         with_outcome = RecordsWithOutcome()
         successor = _beside(path, ".replaying")
-        target.run.rejecting.file = RejectsFile(path, target.run.run_id, into=successor)
-        target.run.rejecting.on_outcome = with_outcome.add
+        target.run.rejects.file = RejectsFile(path, target.run.run_id, into=successor)
+        target.run.rejects.on_outcome = with_outcome.add
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
@@ -130,11 +130,11 @@ def _dry_run(target: TargetApollo, rejects: BinaryIO) -> int:
 
 
 def _log_result(target: TargetApollo, with_outcome: RecordsWithOutcome, sent: int) -> None:
-    rejected = target.run.report.total(Outcome.REJECTED)
+    rejected = target.run.counts.total(Outcome.REJECTED)
     target.logger.info(
         "%d rejected records are taken out of %s; %d were rejected again, and %d had no outcome.",
         len(with_outcome) - rejected,
-        target.run.rejecting.file.path,
+        target.run.rejects.file.path,
         rejected,
         sent - len(with_outcome),
     )

@@ -15,8 +15,8 @@ from typing import BinaryIO
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.files import locked, open_private, sync_folder
-from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.stdin import LONGEST_LINE, SingerInput
 
 _CHUNK_BYTES = 1 << 20
@@ -100,7 +100,7 @@ class RecordsWithOutcome:
         # One byte a record: a rejects file may hold a whole table.
         self._flags = bytearray()
 
-    def add(self, received: Received) -> None:
+    def add(self, received: SourceRecord) -> None:
         """Notes that a record has its outcome."""
         missing = received.number + 1 - len(self._flags)
         if missing > 0:

@@ -58,8 +58,8 @@ class Rejection:
     """Why one record was not written, in the terms of the rejects file.
 
     ``detail`` is a sentence for the person who mends the record. It stays free of values, except
-    for ids, so that it can be logged. ``said`` is Apollo's own text, which can quote the record: it
-    goes into the rejects file only.
+    for ids, so that it can be logged. ``apollo_message`` is Apollo's own text, which can quote the
+    record: it goes into the rejects file only.
     """
 
     reason: Reason
@@ -67,7 +67,7 @@ class Rejection:
     status: int | None = None
     endpoint: str | None = None
     attempts: int = 0
-    said: str = ""
+    apollo_message: str = ""
 
 
 class RecordError(Exception):

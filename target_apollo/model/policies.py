@@ -12,11 +12,9 @@ from msgspec.structs import replace as with_values
 from target_apollo.model.compare import holds, holds_custom, shows, shows_custom
 from target_apollo.model.objects import (
     LABEL_NAMES,
-    NAMED_FIELDS,
     OBJECTS,
     Compare,
     Json,
-    ObjectKind,
     ObjectType,
 )
 from target_apollo.model.rows import Row
@@ -118,7 +116,7 @@ def policies_of(
     custom: dict[str, FieldPolicy] = {}
     labels: dict[str, str] = {}
     for name, policy in named.items():
-        field_name = NAMED_FIELDS[object_type.kind].get(name, name)
+        field_name = object_type.named_fields.get(name, name)
         found = None
         if field_name in object_type.fields or field_name == LABEL_NAMES:
             fields[field_name] = policy
@@ -142,7 +140,7 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
         if name not in (ALL_OTHERS, LABEL_NAMES)
         and not any(
             name in object_type.fields
-            or name in NAMED_FIELDS[object_type.kind]
+            or name in object_type.named_fields
             or custom_field(object_type, name) is not None
             for object_type in OBJECTS.values()
         )
@@ -219,7 +217,7 @@ def needs_the_record(
     No reading shows what Apollo never shows, as the time of an account's last change.
     """
     known: Json = answer or {}
-    is_timed = "updated_at" in known or object_type.kind is ObjectKind.ACCOUNTS
+    is_timed = "updated_at" in known or not object_type.shows_updated_at
     asked = [
         (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
         for name, place in ((name, object_type.fields[name]) for name in row.values)
@@ -246,7 +244,7 @@ def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> lis
         first: dict[str, str] = {}
         for name in named:
             custom = custom_field(object_type, name) if name not in object_type.fields else None
-            place = custom[0] if custom else NAMED_FIELDS[object_type.kind].get(name, name)
+            place = custom[0] if custom else object_type.named_fields.get(name, name)
             other = first.setdefault(place, name)
             if named[other] is not named[name]:
                 found.append(

@@ -17,7 +17,6 @@ from target_apollo.model import values as normalising
 from target_apollo.model.objects import (
     APOLLO_ID,
     LABEL_NAMES,
-    NAMED_FIELDS,
     Field,
     ObjectType,
 )
@@ -237,7 +236,7 @@ class RowReader:
             return self._set_apollo_id
         if name == LABEL_NAMES:
             return _leave_out if self.kept_out(name) else _set_lists
-        named = NAMED_FIELDS[self.object_type.kind].get(name)
+        named = self.object_type.named_fields.get(name)
         if named is not None:
             return _leave_out if self.kept_out(named) else self._named_setter(name, named)
         field = self.object_type.fields.get(name)

@@ -17,7 +17,8 @@ from target_apollo.ledger import Run
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import key_text
 from target_apollo.reporting.summaries import Summary
-from target_apollo.sync.rejects_file import REJECT, UNREADABLE_STREAM
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.source_record import REJECT
 
 RECEIVED, OPEN = "received", "without_outcome"
 #: The outcomes in the order in which they are shown.

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from target_apollo.sandbox.app import PREFIX, build
@@ -66,11 +68,12 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
 
 
-def server(sandbox: Sandbox, listening: Callable[[], None]) -> uvicorn.Server:
-    """A server of this sandbox; ``listening`` is called when it takes connections."""
+def server(app: ASGIApp, listening: Callable[[], None]) -> uvicorn.Server:
+    """A server of this application; ``listening`` is called when it takes connections."""
     return _Server(
         uvicorn.Config(
-            build(sandbox),
+            app,
+            interface="asgi3",
             http=SandboxProtocol,
             loop="auto",
             lifespan="off",
@@ -86,39 +89,88 @@ def server(sandbox: Sandbox, listening: Callable[[], None]) -> uvicorn.Server:
     )
 
 
+class LoopbackServer:
+    """A server on a free loopback port in a thread, which serves one sandbox at a time.
+
+    A server takes a fifth of a second to stop, so that many short-lived sandboxes share one.
+    """
+
+    def __init__(self) -> None:
+        self._served: Starlette | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener = bound("127.0.0.1", 0)
+        self._listens = threading.Event()
+        self._server = server(self._answer, self._begun)
+        self._thread = threading.Thread(target=self._serve, name="apollo-sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen; raises RuntimeError if it can't."""
+        self._thread.start()
+        if not self._listens.wait(30) or self._loop is None:
+            raise RuntimeError("The sandbox did not start.")
+
+    @contextlib.contextmanager
+    def serving(self, sandbox: Sandbox) -> Iterator[None]:
+        """Serve this sandbox; at the end its idle connections and its store are closed."""
+        sandbox.url = url_of(self._listener)
+        self._served = build(sandbox)
+        try:
+            yield
+        finally:
+            self._served = None
+            self._hang_up()
+            sandbox.close()
+
+    def stop(self) -> None:
+        """Stop for good: the port is free then."""
+        self._server.should_exit = True
+        self._thread.join(30)
+        self._listener.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._served is not None:
+            await self._served(scope, receive, send)
+
+    def _begun(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listens.set()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            self._loop = None
+            self._listens.set()
+
+    def _hang_up(self) -> None:
+        """Close the connections on which no request is under way, and the others after theirs."""
+
+        async def hang_up() -> None:
+            for connection in list(self._server.server_state.connections):
+                connection.shutdown()
+
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(hang_up(), self._loop).result(30)
+
+
 @contextlib.contextmanager
 def running_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
     """Serve a sandbox on a free loopback port in a thread; it is really stopped at the end."""
     sandbox = Sandbox(options)
-    listener = bound("127.0.0.1", 0)
-    sandbox.url = url_of(listener)
-    listens = threading.Event()
-    running = server(sandbox, listens.set)
-
-    def serve() -> None:
-        try:
-            running.run(sockets=[listener])
-        finally:
-            listens.set()
-
-    thread = threading.Thread(target=serve, name="apollo-sandbox", daemon=True)
-    thread.start()
+    loopback = LoopbackServer()
     try:
-        if not listens.wait(30) or not thread.is_alive():
-            raise RuntimeError("The sandbox did not start.")
-        yield sandbox
+        loopback.start()
+        with loopback.serving(sandbox):
+            yield sandbox
     finally:
-        running.should_exit = True
-        thread.join(30)
-        listener.close()
-        sandbox.close()
+        loopback.stop()
 
 
 def serve_until_stopped(
     sandbox: Sandbox, listener: socket.socket, listening: Callable[[], None], stop_signals: Any
 ) -> None:
     """Serve in this thread until one of the signals arrives."""
-    running = server(sandbox, listening)
+    running = server(build(sandbox), listening)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

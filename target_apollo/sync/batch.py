@@ -1,160 +1,153 @@
-"""Gives each row its outcome, by what Apollo answered on its record or why it refused it.
-
-A record as it came in.
-
-The records that a sink writes at once, until each of them has its outcome. Pure.
-"""
+"""The records of one stream that are written together, until each of them has its outcome."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
-from target_apollo.apollo import MAX_BULK, RequestRefused
-from target_apollo.model.objects import Json, ObjectType
-from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Mode, Row, key_text
-from target_apollo.sync.refusals import is_gone, rejection
-from target_apollo.sync.rejects_file import Former
-from target_apollo.sync.update_plan import Update
-
-Settle = Callable[[Row, Outcome, "str | None", "Rejection | None", "str | None"], None]
-#: A row that made a record, the record's Apollo id, and Apollo's `updated_at` of it.
-Made = tuple[Row, str, "str | None"]
+from target_apollo.apollo import MAX_BULK
+from target_apollo.model.objects import Json
+from target_apollo.model.outcomes import Outcome, Rejection
+from target_apollo.model.rows import Row
+from target_apollo.sync.counts import RunCounts
+from target_apollo.sync.recall import NO_HISTORY, RowHistory
+from target_apollo.sync.rejects import Rejects
+from target_apollo.sync.source_record import Former, SourceRecord
+from target_apollo.sync.stream_links import StreamLinks
 
 
-@dataclass(frozen=True)
-class Settling:
-    """Gives the rows of one stream their outcomes.
+class Batch:
+    """Gives every record exactly one outcome, and tells ledger, counts and rejects file of it.
+
+    Args:
+        stream: The stream of the sink, after stream maps.
+        records: Those of the batch. They may come from several streams of the tap.
 
     Attributes:
-        settle: Called once for each row with outcome, Apollo id, why where it is rejected, and
-            Apollo's `updated_at` of the record where its answer told.
-        settle_created: Called instead for rows that made a record, with those of a request.
-        note_unwritable: Told the names of fields that can't be written to an existing record.
+        recovered: By number, records that interrupted runs made of rows which have another e-mail
+            or domain now.
     """
 
-    object_type: ObjectType
-    mode: Mode
-    settle: Settle
-    settle_created: Callable[[Sequence[Made]], None]
-    note_unwritable: Callable[[Sequence[str]], None]
-
-    def finish(self, update: Update, answer: Json | None) -> None:
-        """Settles the row of an update whose parts are all carried out.
-
-        Args:
-            answer: What Apollo answered on the record, if something was sent.
-        """
-        if update.refused is not None:
-            self.reject_record(update.row, update.apollo_id, update.refused)
-            return
-        outcome = update.outcome
-        if not update.changes and outcome is Outcome.UPDATED:
-            outcome = Outcome.UNCHANGED
-        if update.changes.unwritable:
-            self.note_unwritable(update.changes.unwritable)
-        # A row older than its record stays so: this write has not made their times the same.
-        when = None if update.is_older else updated_at(answer)
-        self.settle(update.row, outcome, update.apollo_id, None, when)
-
-    def leave(self, row: Row, outcome: Outcome, answer: Json) -> None:
-        """Settles a row whose record, as Apollo answered it, needs nothing more."""
-        self.settle(row, outcome, str(answer.get("id")), None, updated_at(answer))
-
-    def skip(self, row: Row) -> None:
-        """Settles a deleted row that there is no record to be moved of."""
-        self.settle(row, Outcome.SKIPPED, None, None, None)
-
-    def reject(self, row: Row, why: Rejection) -> None:
-        """Rejects a row of which no record is known."""
-        self.settle(row, Outcome.REJECTED, None, why, None)
-
-    def reject_record(self, row: Row, apollo_id: str, why: Rejection) -> None:
-        """Rejects a row that was to be written to a record."""
-        # The record stays the row's own, or a changed e-mail would make a second one.
-        is_there = why.reason not in (Reason.GONE, Reason.DELETED)
-        self.settle(row, Outcome.REJECTED, apollo_id if is_there else None, why, None)
-
-    def take_refusal(
-        self, row: Row, apollo_id: str, refusal: RequestRefused, gone: list[Row]
+    def __init__(
+        self,
+        stream: str,
+        records: Iterable[SourceRecord],
+        counts: RunCounts,
+        rejects: Rejects,
     ) -> None:
-        """Settles a row whose record Apollo refused.
-
-        Args:
-            gone: Gets the row instead if the record is gone and may be created again.
-        """
-        can_recreate = (
-            self.mode is Mode.UPSERT
-            and row.match_key is not None
-            and row.apollo_id is not None
-            and not row.deleted
-            and not refusal.deleted_ids
-            and is_gone(apollo_id, refusal)
-        )
-        if row.deleted and (refusal.deleted_ids or is_gone(apollo_id, refusal)):
-            self.skip(row)
-        elif can_recreate:
-            gone.append(row)
-        else:
-            self.reject_record(row, apollo_id, rejection(self.object_type, apollo_id, refusal))
-
-
-def updated_at(answer: Json | None) -> str | None:
-    """Apollo's time of a record's last change, where its answer tells."""
-    told = (answer or {}).get("updated_at")
-    return told if isinstance(told, str) else None
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A record as it came in, kept until it has its outcome.
-
-    Attributes:
-        stream: The stream as the tap calls it, before stream maps.
-        record: The record before stream maps; what the rejects file holds.
-        former: What an earlier run said of it, where it was rejected before.
-        length: Bytes of its line, of which what it takes in memory is a multiple.
-        deleted: Whether the tap marks its row as deleted.
-    """
-
-    number: int
-    stream: str
-    record: Mapping[str, Any]
-    schema: Mapping[str, Any] | None
-    key_properties: tuple[str, ...]
-    former: Former | None = None
-    length: int = 0
-    deleted: bool = False
+        self._stream = stream
+        self._counts = counts
+        self._rejects = rejects
+        self._open = {record.number: record for record in records}
+        #: Records that were not rejected, by outcome. They count once the ledger has them.
+        self._done: defaultdict[Outcome, list[SourceRecord]] = defaultdict(list)
+        self._unreadable: list[tuple[Sequence[object], Rejection]] = []
+        self._links: StreamLinks | None = None
+        self._histories: Mapping[int, RowHistory] = {}
+        self.recovered: Mapping[int, Json] = {}
 
     @property
-    def key(self) -> str:
-        """The source key as it may be logged."""
-        return key_text([self.record.get(name) for name in self.key_properties]) or "(no key)"
+    def formers(self) -> dict[int, Former]:
+        """By number, what earlier runs said of records that they rejected."""
+        return {
+            number: record.former
+            for number, record in self._open.items()
+            if record.former is not None
+        }
 
+    @property
+    def histories(self) -> Mapping[int, RowHistory]:
+        """What the ledger remembers of the rows, by number; empty without a ledger."""
+        return self._histories
 
-@dataclass
-class Flush:
-    """The records of a flush.
+    def history_of(self, row: Row) -> RowHistory:
+        """What the ledger remembers of a row."""
+        return self._histories.get(row.number, NO_HISTORY)
 
-    Attributes:
-        open: Those that have no outcome yet, by number.
-        done: Those that were not rejected, by outcome; counted at its end.
-        unreadable: Keys of those that were rejected as they were read.
-    """
+    def use_ledger(self, links: StreamLinks, histories: Mapping[int, RowHistory]) -> None:
+        """Has the ledger told of all outcomes.
 
-    open: dict[int, Received]
-    done: dict[Outcome, list[Received]] = field(default_factory=lambda: defaultdict(list))
-    unreadable: list[tuple[list[object], Rejection]] = field(default_factory=list)
+        Args:
+            histories: What it remembers of the rows, by number.
+        """
+        self._links = links
+        self._histories = histories
+        for key, rejection in self._unreadable:
+            links.add_unreadable(key, rejection)
 
-    def settle(self, row: Row, outcome: Outcome) -> None:
-        """Gives a row's records their outcome: earlier ones of its source key were skipped."""
-        for number in row.supersedes:
-            self.done[Outcome.SKIPPED].append(self.open.pop(number))
-        self.done[outcome].append(self.open.pop(row.number))
+    def finish(
+        self,
+        row: Row,
+        outcome: Outcome,
+        apollo_id: str | None = None,
+        rejection: Rejection | None = None,
+        updated_at: str | None = None,
+    ) -> None:
+        """Gives a row its outcome; earlier records of its source key were skipped or share it.
+
+        Args:
+            apollo_id: The row's record, as far as it is known.
+            rejection: Why the row is rejected, with the outcome `REJECTED` alone.
+            updated_at: Apollo's time of the record's last change, where its answer told.
+
+        Raises:
+            LookupError: The row has its outcome already, which is a defect.
+            InvalidRecord: The row is rejected, and `on_record_error` is ``fail``.
+            RunError: The rejects file can't be written.
+        """
+        record = self._open.pop(row.number)
+        earlier = [self._open.pop(number) for number in row.supersedes]
+        if self._links is not None:
+            history = self.history_of(row)
+            self._links.add_outcome(row, history, outcome, apollo_id, rejection, updated_at)
+        if row.deleted and outcome is Outcome.UPDATED:
+            self._counts.count_deleted(self._stream)
+        if rejection is None:
+            self._done[Outcome.SKIPPED] += earlier
+            self._done[outcome].append(record)
+        else:
+            for one in (*earlier, record):
+                self._rejects.reject(one, rejection)
+
+    def finish_unread(
+        self,
+        record: SourceRecord,
+        outcome: Outcome,
+        rejection: Rejection | None = None,
+        key: Sequence[object] = (),
+    ) -> None:
+        """Gives its outcome to a record that no row was read from; raises as `finish`.
+
+        Args:
+            key: Values of its source key.
+        """
+        del self._open[record.number]
+        if rejection is None:
+            self._done[outcome].append(record)
+            self.count()
+            return
+        self._rejects.reject(record, rejection)
+        if record.former is None:
+            # A replayed record says nothing of its row, which a later run may have written.
+            self._unreadable.append((key, rejection))
+
+    def check_complete(self) -> None:
+        """Makes sure that no record was forgotten.
+
+        Raises:
+            LookupError: Some have no outcome, which is a defect; the first of their numbers.
+        """
+        if self._open:
+            raise LookupError(list(self._open)[:5])
+
+    def count(self) -> None:
+        """Counts the records that have their outcome; those that were rejected are counted."""
+        for outcome, records in self._done.items():
+            for record in records:
+                self._rejects.on_outcome(record)
+            for stream, number in Counter([record.stream for record in records]).items():
+                self._counts.count(stream, outcome, number)
+        self._done.clear()
 
 
 def flush_size(batch_size: int, parallel_requests: int) -> int:

@@ -20,7 +20,7 @@ _LISTED_DUPLICATES = 100
 
 
 @dataclass
-class RunReport:
+class RunCounts:
     """What has happened so far, counted as it happens."""
 
     run_id: str
@@ -54,7 +54,7 @@ class RunReport:
         """Notes source keys that belong together, or stand for what no company owns.
 
         Args:
-            kind: Why; see `auditing`.
+            kind: Why; see `duplicates`.
             apollo_ids: The accounts of a domain that several have.
         """
         for keys in groups:

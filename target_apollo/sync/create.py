@@ -1,15 +1,12 @@
-"""Creates the rows that no record is known of, as many requests at a time as may go out.
+"""bulk_create: one request from sending to confirmation, and what the answers come to.
 
-One bulk_create request from sending to confirmation: every row of it comes back with an answer.
-
-Runs in the pool: it shares nothing but the API client.
-
-What the answers to created rows come to: settled, to be completed, to be compared, rejected.
+`create` runs in the pool: it shares nothing but the API client. `RecordCreator` sends the requests
+of a batch side by side and takes their answers in the order of the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,11 +16,9 @@ from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, Request
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Made, Settling, updated_at
-from target_apollo.sync.concurrency import Flow, Parallel
-from target_apollo.sync.existing import Comparer, Known, LatestWords
-from target_apollo.sync.exit import RunError
-from target_apollo.sync.limits import WriteLimits
+from target_apollo.sync.batch import Batch
+from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer, updated_at
 from target_apollo.sync.match import Match, Matched, match_answers, match_keys
 from target_apollo.sync.plan import (
     NOTHING,
@@ -32,21 +27,21 @@ from target_apollo.sync.plan import (
     create_requests,
     left_to_write,
 )
-from target_apollo.sync.recovery import OwnRecords
-from target_apollo.sync.refusals import custom_field_rejection, rejection, take_apart
-from target_apollo.sync.request_counter import Reckon
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.recovery import OwnRecordCheck
+from target_apollo.sync.refusals import custom_field_rejection, rejection, send_splitting
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass
-class Created:
-    """What became of a request's rows: matched (or known to have no answer), or refused."""
+class CreateResult:
+    """What became of a request's rows: matched (or told by no answer), or refused."""
 
     matched: list[Matched] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
-def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> Created:
+def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> CreateResult:
     """Sends a request, and parts of it again where Apollo refused it or left rows out.
 
     Raises:
@@ -56,8 +51,8 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     def send(rows: Sequence[Row]) -> BulkCreated:
         return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = take_apart(object_type, request.rows, send)
-    created = Created(refused=parts.refused)
+    parts = send_splitting(object_type, request.rows, send)
+    result = CreateResult(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
         found = match_answers(object_type, rows, answer.created, answer.existing)
@@ -73,7 +68,7 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
             silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
         elif unconfirmed:
             silent.append(unconfirmed)
-        created.matched += [
+        result.matched += [
             _look_closer(client, object_type, m) if m.match is Match.CONFLICT else m
             for m in found
             if m.match is not Match.UNCONFIRMED or len(rows) == 1
@@ -81,16 +76,14 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     for rows in silent:
         # Safe to send again: run_dedupe answers with what the first request created.
         again = create(client, object_type, replace(request, rows=rows))
-        created.matched += [with_values(m, sent_before=True) for m in again.matched]
-        created.refused += again.refused
-    return created
+        result.matched += [with_values(m, sent_before=True) for m in again.matched]
+        result.refused += again.refused
+    return result
 
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row) for row in request.rows]
-    if object_type.kind is ObjectKind.CONTACTS:
-        return client.create_contacts(items, owner_id=request.owner_id, whole=request.whole)
-    return client.create_accounts(items, whole=request.whole)
+    return client.create(object_type.endpoints, items, owner_id=request.owner_id)
 
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
@@ -98,7 +91,7 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
     answer = matched.answer
     if answer is None or object_type.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
         return matched
-    whole = client.contact(str(answer["id"]))
+    whole = client.read(object_type.endpoints, str(answer["id"]))
     if matched.row.match_key in match_keys(object_type, whole):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched
@@ -130,191 +123,108 @@ def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
     )
 
 
-@dataclass(frozen=True)
-class CreateAnswers:
-    """Takes the answers to the created rows of one stream.
+@dataclass
+class FollowUp:
+    """What is left to do about rows after their requests.
 
     Attributes:
-        limits: Counts what was created.
-        comparer: Says what a record needs that the row has made itself.
+        updates: What is to be written to records that their rows have made.
+        existing: Rows that were found to have a record.
+        failure: What ends the run; the rows of its request have no outcome.
     """
 
+    updates: list[PlannedUpdate] = field(default_factory=list)
+    existing: list[MatchedRecord] = field(default_factory=list)
+    failure: ApolloError | None = None
+
+
+@dataclass(frozen=True)
+class RecordCreator:
+    """Creates the records of one stream."""
+
+    run: SyncRun
     object_type: ObjectType
     mode: Mode
-    limits: WriteLimits
-    comparer: Comparer
-    settling: Settling
-    latest: LatestWords
-    own: OwnRecords
+    comparer: RecordComparer
+    own_records: OwnRecordCheck
+    cache: RecordCache
 
-    def take(
-        self, request: CreateRequest, created: Created, updates: list[Update], known: list[Known]
-    ) -> None:
-        """Takes what became of a request.
+    def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
+        """Sends rows to be created; those that need nothing more get their outcome.
 
-        Args:
-            updates: Gets what is to be written to records that their rows have made.
-            known: Gets the rows that were found to have a record.
+        Pauses while requests are under way. After a failure the other requests' rows have been
+        taken care of.
         """
-        left: list[Matched] = []
-        done: list[Made] = []
-        for matched in created.matched:
-            answer = matched.answer
-            if answer is None or request.whole or not _is_done_with(matched, answer):
-                left.append(matched)
-            else:
-                done.append((matched.row, str(answer.get("id")), updated_at(answer)))
-        # Nothing is written to these again, so nobody will ask for what Apollo answered on them.
-        self.limits.created += len(done)
-        self.latest.know_ids((row, apollo_id) for row, apollo_id, _ in done)
-        self.settling.settle_created(done)
-        for matched in left:
-            self._take_answer(request, matched, updates, known)
-        for row, refusal in created.refused:
-            self.settling.reject(row, rejection(self.object_type, None, refusal))
+        requests = create_requests(
+            self.object_type,
+            rows,
+            self.run.settings.batch_size,
+            spare_existing=self.mode is Mode.INSERT,
+        )
+        self.run.request_counter.plan_requests({self.object_type.create_endpoint: len(requests)})
+        client, follow_up = self.run.client, FollowUp()
+        sends = [partial(create, client, self.object_type, request) for request in requests]
+        with self.run.pool.start(sends) as results:
+            if requests:
+                yield
+            # Rows get their outcome while Apollo is at work on those of the next requests.
+            for request, result in zip(requests, results, strict=True):
+                if isinstance(result, ApolloError):
+                    follow_up.failure = follow_up.failure or result
+                elif isinstance(result, Exception):
+                    raise result
+                else:
+                    self._take_result(batch, request, result, follow_up)
+        return follow_up
 
-    def leave_or_complete(self, matched: Matched, answer: Json, updates: list[Update]) -> None:
+    def _take_result(
+        self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
+    ) -> None:
+        for matched in result.matched:
+            row, answer = matched.row, matched.answer
+            if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
+                why = why_unmatched(self.object_type, matched)
+                batch.finish(row, Outcome.REJECTED, rejection=why)
+                continue
+            self.cache.remember(row, answer)
+            if matched.match is Match.CREATED:
+                follow_up.updates += self._complete(batch, request, row, answer)
+            elif self.mode is Mode.INSERT:
+                follow_up.updates += self.leave_or_complete(batch, matched, answer)
+            else:
+                record = MatchedRecord(row, str(answer["id"]), answer)
+                if self._is_own(batch, matched, answer):
+                    follow_up.updates.append(self.comparer.compare_whole(record))
+                else:
+                    follow_up.existing.append(record)
+        for row, refusal in result.refused:
+            why = rejection(self.object_type, None, refusal)
+            batch.finish(row, Outcome.REJECTED, rejection=why)
+
+    def leave_or_complete(
+        self, batch: Batch, matched: Matched, answer: Json
+    ) -> list[PlannedUpdate]:
         """Mode insert: what exists is left alone, unless the row itself has made it."""
         row = matched.row
-        if row.number in self.own.strays or self.own.was_made_by(matched, answer):
-            self.latest.know(row, answer)
-            self._complete(CreateRequest((row,)), row, answer, updates)
-        else:
-            self.settling.leave(row, Outcome.EXISTING, answer)
+        if row.number in batch.recovered or self._is_own(batch, matched, answer):
+            self.cache.remember(row, answer)
+            return self._complete(batch, CreateRequest((row,)), row, answer)
+        batch.finish(row, Outcome.EXISTING, str(answer["id"]), updated_at=updated_at(answer))
+        return []
 
-    def _take_answer(
-        self,
-        request: CreateRequest,
-        matched: Matched,
-        updates: list[Update],
-        known: list[Known],
-    ) -> None:
-        row, answer = matched.row, matched.answer
-        if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
-            self.settling.reject(row, why_unmatched(self.object_type, matched))
-            return
-        self.latest.know(row, answer)
-        if matched.match is Match.CREATED:
-            self._complete(request, row, answer, updates)
-        elif self.mode is Mode.INSERT:
-            self.leave_or_complete(matched, answer, updates)
-        elif self.own.was_made_by(matched, answer):
-            updates.append(self.comparer.compare_whole(Known(row, str(answer["id"]), answer)))
-        else:
-            known.append(Known(row, str(answer["id"]), answer))
+    def _is_own(self, batch: Batch, matched: Matched, answer: Json) -> bool:
+        history = batch.history_of(matched.row)
+        return self.own_records.made(answer, history, sent_before=matched.sent_before)
 
     def _complete(
-        self, request: CreateRequest, row: Row, answer: Json, updates: list[Update]
-    ) -> None:
-        """Adds what bulk_create did not carry of a record that it made."""
-        self.limits.created += 1
-        # For a request that needed no whole records that was asked already.
-        behind = left_to_write(self.object_type, request, row) if request.whole else NOTHING
+        self, batch: Batch, request: CreateRequest, row: Row, answer: Json
+    ) -> list[PlannedUpdate]:
+        """What bulk_create did not carry of a record that it made; the row is done if nothing."""
+        self.run.limits.created += 1
+        behind = left_to_write(self.object_type, request, row)
         refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
+        apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
-            updates.append(Update(row, str(answer["id"]), answer, behind, Outcome.CREATED, refused))
-        else:
-            self.settling.leave(row, Outcome.CREATED, answer)
-
-
-def _is_done_with(matched: Matched, answer: Json) -> bool:
-    return matched.match is Match.CREATED and not answer.get("custom_field_errors")
-
-
-#: Adds what existing records need to the updates; returns a failure that ends the run.
-Compare = Callable[[Sequence[Known], list[Update]], "ApolloError | None"]
-
-
-@dataclass(frozen=True)
-class NewRows:
-    """Creates rows of one stream.
-
-    Attributes:
-        reckon: Told how many requests are about to be sent.
-        answers: Takes what became of each request.
-    """
-
-    client: ApolloClient
-    object_type: ObjectType
-    mode: Mode
-    batch_size: int
-    parallel: Parallel
-    limits: WriteLimits
-    reckon: Reckon
-    answers: CreateAnswers
-
-    def create_all(
-        self,
-        rows: Sequence[Row],
-        updates: list[Update],
-        compare: Compare,
-        *,
-        meets_again: bool,
-    ) -> Flow[ApolloError | RunError | None]:
-        """Creates rows, no more than the limit allows; what then needs an update is added.
-
-        Pauses while requests are under way.
-
-        Args:
-            compare: Asked what the records need that Apollo had already.
-            meets_again: Whether a row may be compared with a record that the same flush has
-                created.
-
-        Returns:
-            The failure that ends the run, if there was one, after the other requests' rows have
-            been taken care of.
-        """
-        left = list(rows)
-        while left:
-            try:
-                allowed = self.limits.creates_allowed(len(left))
-            except RunError as reached:
-                return reached
-            known: list[Known] = []
-            failure = yield from self._create_some(
-                left[:allowed], updates, known, meets_again=meets_again
-            )
-            failure = compare(known, updates) or failure
-            if failure is not None:
-                return failure
-            # Rows that Apollo had already did not use the limit up.
-            left = left[allowed:]
-        return None
-
-    def _create_some(
-        self, rows: Sequence[Row], updates: list[Update], known: list[Known], *, meets_again: bool
-    ) -> Flow[ApolloError | None]:
-        """Creates rows, and adds to `updates` and `known` as `CreateAnswers.take` does."""
-        requests = [
-            self._asking_for_little(request, meets_again=meets_again)
-            for request in create_requests(
-                self.object_type,
-                rows,
-                self.batch_size,
-                spare_existing=self.mode is Mode.INSERT,
-            )
-        ]
-        self.reckon({self.object_type.create_endpoint: len(requests)})
-        failure: ApolloError | None = None
-
-        def take(place: int, result: Created | Exception) -> None:
-            nonlocal failure
-            if isinstance(result, ApolloError):
-                failure = failure or result
-            elif isinstance(result, Exception):
-                raise result
-            else:
-                self.answers.take(requests[place], result, updates, known)
-
-        # Rows are settled while Apollo is at work on those of the next requests.
-        yield from self.parallel.each(
-            [partial(create, self.client, self.object_type, request) for request in requests], take
-        )
-        return failure
-
-    def _asking_for_little(self, request: CreateRequest, *, meets_again: bool) -> CreateRequest:
-        """The request, for less than the whole records where nothing is written to them again."""
-        whole = meets_again or any(
-            left_to_write(self.object_type, request, row) for row in request.rows
-        )
-        return replace(request, whole=whole)
+            return [PlannedUpdate(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
+        batch.finish(row, Outcome.CREATED, apollo_id, updated_at=updated_at(answer))
+        return []

@@ -1,9 +1,7 @@
 """Rows that are gone from their source: Apollo deletes no record by API, so theirs is moved.
 
 A tap tells in two ways. It marks a row (`_sdc_deleted_at`), or it sends a table whole and then
-ACTIVATE_VERSION (see `vanished`).
-
-Which rows a table no longer holds, when a tap has sent all of it (ACTIVATE_VERSION). Pure.
+ACTIVATE_VERSION: what did not come then is missing.
 
 A tap that was cut off goes on where it stopped, so that a run may see the end of a table only. It
 keeps the table's version then, and taps take the time at which they began to read a table for that
@@ -23,15 +21,15 @@ from decimal import Decimal
 from target_apollo.apollo import AnswerLost, ApolloClient, ApolloError, RequestRefused
 from target_apollo.config.settings import OnDelete
 from target_apollo.ledger import Link
-from target_apollo.model.objects import ObjectKind, ObjectType
+from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.rows import Values
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import deletion_mark
-from target_apollo.sync.refusals import is_about_record, is_gone
-from target_apollo.sync.run import Run
-from target_apollo.sync.stream_links import GoneLinks
+from target_apollo.sync.refusals import consequence_of, missing_ids
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.stream_links import StreamLinks
 
 #: A tap may begin its first table this long before the target is there. A pipe and Meltano start
 #: both at once, on one clock, and the target needs seconds; a cut-off run is begun again after
@@ -101,7 +99,7 @@ def began_earlier(version: object, started_at: datetime) -> datetime | None:
     return began if began < started_at - TAP_STARTS_WITHIN else None
 
 
-def vanished(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
+def missing_rows(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
     """Links of rows that the table no longer holds and whose record is to be moved.
 
     Args:
@@ -138,14 +136,16 @@ def is_deleted(record: Mapping[str, object]) -> bool:
 
 
 @dataclass(frozen=True)
-class Place:
+class DeletionTarget:
     """Where the records of deleted rows are moved: field values, or a list."""
 
     values: Values
     lists: tuple[str, ...]
 
     @classmethod
-    def of(cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory) -> Place:
+    def of(
+        cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory
+    ) -> DeletionTarget:
         """Looks the stage up.
 
         Raises:
@@ -154,7 +154,7 @@ class Place:
         """
         if on_delete.list_name:
             return cls({}, (on_delete.list_name,))
-        name = f"{object_type.singular}_stage"
+        name = object_type.stage_name
         try:
             stage_id = directory.resolve(name, on_delete.stage or "")
         except RecordError as problem:
@@ -171,7 +171,7 @@ class Place:
 
 
 def saw_whole_table(
-    run: Run, stream: str, version: object, bookmark_properties: Sequence[str]
+    run: SyncRun, stream: str, version: object, bookmark_properties: Sequence[str]
 ) -> bool:
     """Whether rows that a table no longer holds are looked for, after its tap called it whole.
 
@@ -185,21 +185,21 @@ def saw_whole_table(
         return False
     if bookmark_properties:
         # The tap sends only what changed, whatever version it calls active.
-        run.saying.sends_changes_only(stream)
+        run.notices.sends_changes_only(stream)
         return False
-    began = began_earlier(version, run.report.started_at)
+    began = began_earlier(version, run.counts.started_at)
     if began is not None:
-        run.saying.begun_earlier(stream, began)
+        run.notices.begun_earlier(stream, began)
     return began is None
 
 
-def move_vanished(
-    run: Run,
+def move_missing_rows(
+    run: SyncRun,
     object_type: ObjectType,
     stream: str,
-    links: GoneLinks | None,
+    links: StreamLinks | None,
     seen: SeenKeys,
-    place: Place,
+    target: DeletionTarget,
 ) -> None:
     """Moves the records of rows that a table sent as a whole no longer holds.
 
@@ -208,9 +208,9 @@ def move_vanished(
         ApolloError, LedgerError: The run can't go on.
     """
     if links is None or seen.unsure or not len(seen):
-        run.saying.vanished_unknown(stream, has_ledger=links is not None)
+        run.notices.missing_rows_unknown(stream, has_ledger=links is not None)
         return
-    gone, known = vanished(links.all(), seen, place.mark)
+    gone, known = missing_rows(links.all_links(), seen, target.mark)
     held = links.held_by_others(gone)
     gone = [link for link in gone if link.source_key not in held]
     if run.settings.max_updates is None and are_too_many(len(gone), known):
@@ -224,11 +224,11 @@ def move_vanished(
     for start in range(0, allowed, _BATCH):
         some = gone[start : min(start + _BATCH, allowed)]
         links.intend_moves(some)
-        moved = _move(run.client, object_type, place, [link.apollo_id or "" for link in some])
+        moved = _move(run.client, object_type, target, [link.apollo_id or "" for link in some])
         done = [link for link in some if link.apollo_id in moved.confirmed]
         if done:
-            links.note_moves(done, place.mark)
-            run.report.count_deleted(stream, len(done))
+            links.record_moves(done, target.mark)
+            run.counts.count_deleted(stream, len(done))
         for apollo_id in moved.gone:
             # Or each run would ask for it again.
             links.drop(apollo_id)
@@ -250,41 +250,35 @@ class _Moved:
         return _Moved(self.confirmed | other.confirmed, self.gone | other.gone)
 
 
-def _move(client: ApolloClient, object_type: ObjectType, place: Place, ids: list[str]) -> _Moved:
+def _move(
+    client: ApolloClient, object_type: ObjectType, target: DeletionTarget, ids: list[str]
+) -> _Moved:
     if not ids:
         return _Moved()
     try:
-        if place.lists:
-            return _put_on_lists(client, object_type, place.lists, ids)
-        (field, stage_id) = next(iter(place.values.items()))
-        if object_type.kind is ObjectKind.CONTACTS:
-            answers = client.update_contact_stages(ids, stage_id or "")
+        if target.lists:
+            return _put_on_lists(client, object_type, target.lists, ids)
+        (field, stage_id) = next(iter(target.values.items()))
+        of = object_type.endpoints
+        if of.update_stages is not None:
+            answers = client.update_stages(of, ids, stage_id or "")
         else:
-            answers = client.bulk_update_accounts([{"id": one, field: stage_id} for one in ids])
+            answers = client.bulk_update(of, [{"id": one, field: stage_id} for one in ids])
     except RequestRefused as refusal:
-        if not is_about_record(refusal):
+        if not consequence_of(refusal, ids[0]).is_about_rows:
             raise
         # One of them may be gone from Apollo too: the others are moved all the same.
-        gone = frozenset(one for one in ids if _names_as_gone(refusal, one, alone=len(ids) == 1))
+        gone = missing_ids(refusal, ids)
         if gone:
             left = [one for one in ids if one not in gone]
-            return _Moved(gone=gone) | _move(client, object_type, place, left)
+            return _Moved(gone=gone) | _move(client, object_type, target, left)
         if len(ids) == 1:
             return _Moved()
         middle = len(ids) // 2
-        return _move(client, object_type, place, ids[:middle]) | _move(
-            client, object_type, place, ids[middle:]
+        return _move(client, object_type, target, ids[:middle]) | _move(
+            client, object_type, target, ids[middle:]
         )
     return _Moved(frozenset(str(answer.get("id")) for answer in answers))
-
-
-def _names_as_gone(refusal: RequestRefused, apollo_id: str, *, alone: bool) -> bool:
-    """Whether the refusal of a move says that Apollo does not have this very record.
-
-    A 404 that names no record may be about the endpoint.
-    """
-    unnamed = alone and refusal.status != 404 and not refusal.named_ids
-    return refusal.names_missing_record and (unnamed or apollo_id in refusal.named_ids)
 
 
 def _put_on_lists(
@@ -298,7 +292,7 @@ def _put_on_lists(
     may be a lost answer as well; reading the records tells.
     """
     try:
-        client.add_to_lists(ids, names, object_type.kind.value)
+        client.add_to_lists(object_type.endpoints, ids, names)
     except AnswerLost:
         if any(_may_be_there(client, object_type, one) for one in ids):
             raise
@@ -308,9 +302,9 @@ def _put_on_lists(
 
 def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str) -> bool:
     try:
-        (client.contact if object_type.kind is ObjectKind.CONTACTS else client.account)(apollo_id)
+        client.read(object_type.endpoints, apollo_id)
     except RequestRefused as refusal:
-        return not is_gone(apollo_id, refusal)
+        return not consequence_of(refusal, apollo_id).record_is_gone
     except ApolloError:
         return True
     return True

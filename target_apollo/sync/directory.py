@@ -2,8 +2,7 @@
 
 Everything is read from Apollo at most once a run, and only when a record asks for it: one bad id
 fails a whole request, so a name that Apollo does not know rejects its row before anything is sent.
-
-Finds a record by its e-mail or domain, since Apollo has no search by either.
+`find_record` finds one record by its e-mail or domain, which Apollo has no search for.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
-from target_apollo.model.objects import ACCOUNT, Json, ObjectKind, ObjectType
+from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
 from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.sync.concurrency import PendingFlush
 from target_apollo.sync.match import match_keys
 
 
@@ -33,18 +33,15 @@ def find_records(client: ApolloClient, object_type: ObjectType, match_key: str) 
     Raises:
         ApolloError: Apollo could not be asked.
     """
-    if object_type.kind is ObjectKind.CONTACTS:
-        hits = client.search_contacts(match_key)
-        return [hit for hit in hits if match_key in match_keys(object_type, hit)]
-    for words in (match_key, match_key.split(".", 1)[0]):
-        hits = client.search_accounts(words)
+    for words in object_type.search_words(match_key):
+        hits = client.search(object_type.endpoints, words)
         found = [hit for hit in hits if match_key in match_keys(object_type, hit)]
         if found:
             return found
     return []
 
 
-_MODALITY = {ObjectKind.CONTACTS: "contact", ObjectKind.ACCOUNTS: "account"}
+_OBJECT_OF_STAGE = {one.stage_name: one for one in OBJECTS.values()}
 #: Unknown addresses in a run for which the nearest known one is looked for, which takes a while in
 #: a large team.
 _MOST_SUGGESTIONS = 100
@@ -55,7 +52,8 @@ class Directory:
 
     Args:
         labels: Property of a stream -> label of the custom field, where they differ.
-        before_asking: Called before each request, whose answer is waited for.
+        pending_flush: Finished before each request, so that no more than the settings allow are
+            under way.
     """
 
     def __init__(
@@ -63,21 +61,22 @@ class Directory:
         client: ApolloClient,
         labels: Mapping[str, str],
         logger: logging.Logger,
-        before_asking: Callable[[], None] = lambda: None,
+        pending_flush: PendingFlush,
     ) -> None:
         self._asked = client
-        self._before_asking = before_asking
+        self._pending_flush = pending_flush
         self._labels = labels
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
         #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
         self.several_accounts: dict[str, list[str]] = {}
         self._lists: dict[str, dict[str, str]] | None = None
+        self._stages: dict[ObjectKind, dict[str, Stage]] = {}
         self._unknown_owners: dict[str, str | None] = {}
 
     @property
     def _client(self) -> ApolloClient:
-        self._before_asking()
+        self._pending_flush.finish()
         return self._asked
 
     def resolve(self, name: str, value: str) -> str | None:
@@ -91,7 +90,7 @@ class Directory:
             return self._owner(name, value)
         if name == "account_domain":
             return self._account(name, value)
-        stages = self._contact_stages if name == "contact_stage" else self._account_stages
+        stages = self._stages_of(_OBJECT_OF_STAGE[name])
         found = stages.get(folded(value))
         if found is None:
             what = name.replace("_", " ")
@@ -116,7 +115,7 @@ class Directory:
     def custom_field(self, object_type: ObjectType, name: str) -> CustomField | None:
         """The custom field that a property or a label stands for, if there is one."""
         label = self._labels.get(name, name)
-        return self._custom_fields.get((_MODALITY[object_type.kind], folded(label)))
+        return self._custom_fields.get((object_type.singular, folded(label)))
 
     def custom_field_by_name(self, object_type: ObjectType, name: str) -> tuple[str, str] | None:
         """Id and label of the custom field that a property or a label stands for."""
@@ -193,13 +192,12 @@ class Directory:
             if user.email and not user.deleted
         }
 
-    @cached_property
-    def _contact_stages(self) -> dict[str, Stage]:
-        return _by_name(self._client.contact_stages())
-
-    @cached_property
-    def _account_stages(self) -> dict[str, Stage]:
-        return _by_name(self._client.account_stages())
+    def _stages_of(self, object_type: ObjectType) -> dict[str, Stage]:
+        found = self._stages.get(object_type.kind)
+        if found is None:
+            found = _by_name(self._client.stages(object_type.endpoints))
+            self._stages[object_type.kind] = found
+        return found
 
     @cached_property
     def _custom_fields(self) -> dict[tuple[str, str], CustomField]:

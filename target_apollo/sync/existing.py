@@ -1,30 +1,28 @@
-"""What each existing record needs: its row under the policies, against what Apollo holds.
-
-Apollo's latest words on records, for later rows of the same flush and for contacts to come.
-"""
+"""Existing records: what each of them needs, and how Apollo last answered them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloClient, ApolloError, RequestRefused
+from target_apollo.apollo import ApolloError, RequestRefused
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import Policies, guard, needs_the_record
 from target_apollo.model.rows import Row
-from target_apollo.sync.concurrency import Parallel
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.plan import changes
-from target_apollo.sync.recall import Memory
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.recall import NO_HISTORY, RowHistory
+from target_apollo.sync.recovery import OwnRecordCheck
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass(frozen=True)
-class Known:
+class MatchedRecord:
     """A row and the existing record that it is to be written to.
 
     Attributes:
@@ -37,100 +35,120 @@ class Known:
 
 
 @dataclass
-class Compared:
-    """What the records need; and those that can't be read, with why."""
+class Comparison:
+    """What the records need; and those that can't be read, with why.
 
-    updates: list[Update] = field(default_factory=list)
+    Attributes:
+        failure: What ends the run; its records are in neither list.
+    """
+
+    updates: list[PlannedUpdate] = field(default_factory=list)
     refused: list[tuple[Row, str, RequestRefused]] = field(default_factory=list)
     failure: ApolloError | None = None
 
 
 @dataclass(frozen=True)
-class Comparer:
-    """Compares the rows of one stream with their records.
+class RecordComparer:
+    """Compares the rows of one stream with their records, under its policies."""
 
-    Attributes:
-        policies: Asked for when the first row is compared, since names have to be looked up.
-        note_protected: Told the names of fields whose value in Apollo stays.
-    """
-
-    client: ApolloClient
+    run: SyncRun
     object_type: ObjectType
-    parallel: Parallel
-    directory: Directory
-    policies: Callable[[], Policies]
-    note_protected: Callable[[Sequence[str]], None]
+    policies: Policies
+    own_records: OwnRecordCheck
 
     def compare(
-        self, known: Sequence[Known], memory: Memory, made_it: Callable[[Row, Json], bool]
-    ) -> Compared:
+        self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
+    ) -> Comparison:
         """What each record needs; records are read where a policy has to see more of them.
 
         Args:
-            made_it: Whether a row has itself made a record, in a run that was cut off. No policy
-                keeps anything from that one.
+            histories: What the ledger remembers of rows, by number.
         """
-        policies = self.policies()
-        compared = Compared()
-        cut_off = memory.unfinished if policies.protect else {}
-        to_read = [
-            one
-            for one in known
-            if needs_the_record(policies, self.object_type, one.row, one.answer)
-            or (one.answer is None and one.row.number in cut_off)
-        ]
-        read = dict(zip([one.row.number for one in to_read], self._read(to_read), strict=True))
-        for one in known:
-            answer = read.get(one.row.number, one.answer)
+        comparison = Comparison()
+        answers = self._answers(matched, histories)
+        for record, answer in zip(matched, answers, strict=True):
+            history = histories.get(record.row.number, NO_HISTORY)
             if isinstance(answer, RequestRefused):
-                compared.refused.append((one.row, one.apollo_id, answer))
+                comparison.refused.append((record.row, record.apollo_id, answer))
             elif isinstance(answer, ApolloError):
-                compared.failure = compared.failure or answer
+                comparison.failure = comparison.failure or answer
             elif isinstance(answer, Exception):
                 raise answer
             else:
-                if answer and one.row.number in cut_off and made_it(one.row, answer):
-                    compared.updates.append(self.compare_whole(replace(one, answer=answer)))
-                    continue
-                if answer is None and one.row.number in memory.same_match:
-                    one = self._without_match(one)
-                left = memory.left_at.get(one.row.number)
-                compared.updates.append(self._update(replace(one, answer=answer), policies, left))
-        return compared
+                read = replace(record, answer=answer)
+                comparison.updates.append(self._compare_one(read, history))
+        return comparison
 
-    def compare_whole(self, known: Known) -> Update:
+    def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
         """What a record needs that the row itself has made: no policy keeps anything from it."""
-        return self._update(known, Policies(), None)
+        return self._update(matched, Policies(), None)
 
-    def _without_match(self, known: Known) -> Known:
+    def _compare_one(self, matched: MatchedRecord, history: RowHistory) -> PlannedUpdate:
+        answer = matched.answer
+        if answer and self._may_be_own(history) and self.own_records.made(answer, history):
+            return self.compare_whole(matched)
+        if answer is None and history.keeps_match:
+            matched = self._without_match(matched)
+        return self._update(matched, self.policies, history.updated_at)
+
+    def _may_be_own(self, history: RowHistory) -> bool:
+        """Whether it counts that an interrupted run may have made the record.
+
+        No policy keeps anything from that one.
+        """
+        return bool(self.policies.protect) and history.sent_at is not None
+
+    def _without_match(self, matched: MatchedRecord) -> MatchedRecord:
         """The same without e-mail or domain, which no update need carry as long as it stands.
 
         What somebody mended in Apollo stays, and an account's other values fit a bulk request.
         """
-        values = {k: v for k, v in known.row.values.items() if k != self.object_type.match_field}
-        return replace(known, row=with_values(known.row, values=values))
+        row, match_field = matched.row, self.object_type.match_field
+        values = {name: value for name, value in row.values.items() if name != match_field}
+        return replace(matched, row=with_values(row, values=values))
 
-    def _update(self, known: Known, policies: Policies, left_at: str | None) -> Update:
-        guarded = guard(policies, self.object_type, known.row, known.answer, left_at)
-        row = guarded.row
-        lists = self.directory.list_ids(self.object_type.kind) if row.lists and known.answer else {}
-        needed = changes(self.object_type, row, known.answer, lists)
+    def _update(
+        self, matched: MatchedRecord, policies: Policies, left_at: str | None
+    ) -> PlannedUpdate:
+        """The update of one record.
+
+        Args:
+            left_at: Apollo's `updated_at` of the record as the last write left it.
+        """
+        guarded = guard(policies, self.object_type, matched.row, matched.answer, left_at)
+        row, kind = guarded.row, self.object_type.kind
+        list_ids = self.run.directory.list_ids(kind) if row.lists and matched.answer else {}
+        needed = changes(self.object_type, row, matched.answer, list_ids)
         outcome = Outcome.UPDATED
         if guarded.protected:
-            self.note_protected(guarded.protected)
+            self.run.counts.count_protected(kind.value, guarded.protected)
             if not needed:
                 outcome = Outcome.SKIPPED
-        older = guarded.is_older
-        return Update(row, known.apollo_id, known.answer, needed, outcome, is_older=older)
+        return PlannedUpdate(
+            row, matched.apollo_id, matched.answer, needed, outcome, is_older=guarded.is_older
+        )
 
-    def _read(self, known: Sequence[Known]) -> list[Json | Exception]:
-        contacts = self.object_type.kind is ObjectKind.CONTACTS
-        ask = self.client.contact if contacts else self.client.account
-        return self.parallel.run([partial(ask, one.apollo_id) for one in known])
+    def _answers(
+        self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
+    ) -> list[Json | Exception | None]:
+        """The records, read where that is needed; None where only the id has to be known."""
+        to_read = [
+            record
+            for record in matched
+            if needs_the_record(self.policies, self.object_type, record.row, record.answer)
+            or (
+                record.answer is None
+                and self._may_be_own(histories.get(record.row.number, NO_HISTORY))
+            )
+        ]
+        ask = partial(self.run.client.read, self.object_type.endpoints)
+        answers = self.run.pool.run([partial(ask, record.apollo_id) for record in to_read])
+        read = dict(zip([record.row.number for record in to_read], answers, strict=True))
+        return [read.get(record.row.number, record.answer) for record in matched]
 
 
-class LatestWords:
-    """What Apollo has answered on the records of one stream since the flush began.
+class RecordCache:
+    """The records of one stream as Apollo last answered them, since the batch began.
 
     Attributes:
         answers: Records by Apollo id, and by match key where more than the id was answered.
@@ -142,28 +160,38 @@ class LatestWords:
         self._directory = directory
         self.answers: dict[str, Json] = {}
 
-    def begin(self) -> None:
-        """Forgets the flush before: its records may have changed since."""
+    def clear(self) -> None:
+        """Forgets the batch before: its records may have changed since."""
         self.answers = {}
 
-    def know(self, row: Row, answer: Json) -> None:
-        """Remembers what Apollo answered on the record of a row."""
+    def find(self, key: str | None) -> Json | None:
+        """The record with an Apollo id or a match key."""
+        return self.answers.get(key or "")
+
+    def remember(self, row: Row, answer: Json) -> None:
+        """Remembers how Apollo answered the record of a row."""
         apollo_id = str(answer.get("id"))
         self.answers[apollo_id] = answer
-        self.know_ids([(row, apollo_id)])
+        self.remember_id(row, apollo_id)
         if row.match_key and len(answer) > 1:
             self.answers[row.match_key] = answer
 
-    def forget(self, apollo_ids: set[str]) -> None:
-        """Takes nothing for known of records to which a part of an update may have been written."""
-        if apollo_ids:
-            kept = self.answers.items()
-            self.answers = {key: one for key, one in kept if str(one.get("id")) not in apollo_ids}
+    def remember_id(self, row: Row, apollo_id: str | None) -> None:
+        """Remembers which account a row is, for the contacts that name its domain."""
+        if self._object_type.kind is ObjectKind.ACCOUNTS and row.match_key and apollo_id:
+            self._directory.learn_account(row.match_key, apollo_id)
 
-    def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
-        """Notes which records rows are, for the contacts that name an account's domain."""
-        if self._object_type.kind is not ObjectKind.ACCOUNTS:
-            return
-        for row, apollo_id in rows:
-            if row.match_key and apollo_id:
-                self._directory.learn_account(row.match_key, apollo_id)
+    def invalidate(self, apollo_ids: set[str]) -> None:
+        """Forgets records to which a part of an update may have been written."""
+        if apollo_ids:
+            self.answers = {
+                key: answer
+                for key, answer in self.answers.items()
+                if str(answer.get("id")) not in apollo_ids
+            }
+
+
+def updated_at(answer: Json | None) -> str | None:
+    """Apollo's time of a record's last change, where its answer tells."""
+    told = (answer or {}).get("updated_at")
+    return told if isinstance(told, str) else None

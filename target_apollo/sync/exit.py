@@ -53,14 +53,14 @@ class RunError(Exception):
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnd:
     """Exit code and, where it is not 0, the sentence that says why."""
 
     exit_code: int
     because: str = ""
 
 
-def ending_of(problem: BaseException | None, signal_number: int) -> Ending | None:
+def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | None:
     """How a run ends that was ended by an exception or a signal; None for a defect of this program.
 
     Args:
@@ -68,31 +68,31 @@ def ending_of(problem: BaseException | None, signal_number: int) -> Ending | Non
         signal_number: The signal that came in, or 0.
     """
     if signal_number:
-        return Ending(_SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
+        return RunEnd(_SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
     if problem is None:
-        return Ending(OK)
+        return RunEnd(OK)
     if isinstance(problem, QuotaExhausted):
-        return Ending(OUT_OF_QUOTA, str(problem))
+        return RunEnd(OUT_OF_QUOTA, str(problem))
     if isinstance(problem, _MISCONFIGURED):
-        return Ending(MISCONFIGURED, str(problem))
+        return RunEnd(MISCONFIGURED, str(problem))
     if isinstance(problem, ConfigValidationError):
-        return Ending(MISCONFIGURED, " ".join(problem.errors))
+        return RunEnd(MISCONFIGURED, " ".join(problem.errors))
     if isinstance(problem, RECORD_ERRORS):
-        said = str(problem.args[0] if problem.args else problem)
-        return Ending(FAILED, f"{said} (on_record_error is 'fail', so the run ended)")
+        why = str(problem.args[0] if problem.args else problem)
+        return RunEnd(FAILED, f"{why} (on_record_error is 'fail', so the run ended)")
     if isinstance(problem, RunError):
-        return Ending(problem.exit_code, str(problem))
+        return RunEnd(problem.exit_code, str(problem))
     if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine, InvalidJSONSchema)):
-        return Ending(FAILED, str(problem))
+        return RunEnd(FAILED, str(problem))
     return None
 
 
-def verdict(rejected_percent: float, limit: float, rejects_path: object) -> Ending:
+def check_reject_limit(rejected_percent: float, limit: float, rejects_path: object) -> RunEnd:
     """How a run ends whose input came to its end."""
     if rejected_percent > limit:
-        return Ending(
+        return RunEnd(
             FAILED,
             f"{rejected_percent:.1f} % of the records were rejected, more than "
             f"max_rejected_percent ({limit:g}); see {rejects_path}.",
         )
-    return Ending(OK)
+    return RunEnd(OK)

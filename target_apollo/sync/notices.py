@@ -1,9 +1,6 @@
-"""What a run says once and not for each record that gives rise to it.
+"""What a run logs once and not for each record that gives rise to it.
 
-Settings that name a stream or a property of which none came: most often a misspelled name. Pure.
-
-A run goes on without such an entry, and so otherwise than was meant: in another mode, or with nulls
-that clear what they should not.
+At its end that is also which settings were used for nothing, most often for a misspelled name.
 """
 
 from __future__ import annotations
@@ -13,58 +10,60 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from target_apollo.config.settings import Settings
-from target_apollo.sync.counts import RunReport
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 
 
-class Saying:
-    """The remarks of one run."""
+class Notices:
+    """The notices of one run."""
 
-    def __init__(self, settings: Settings, report: RunReport, logger: logging.Logger) -> None:
+    def __init__(self, settings: Settings, counts: RunCounts, logger: logging.Logger) -> None:
         self._settings = settings
-        self._report = report
+        self._counts = counts
         self._logger = logger
-        #: What was said of which stream.
-        self._said: set[tuple[object, str]] = set()
+        #: Which notices were given, and of which stream.
+        self._given: set[tuple[str, str]] = set()
 
     def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
-        """Says once per stream which properties have no place in Apollo.
+        """Logs once per stream which properties have no place in Apollo.
 
         Raises:
             RunError: The setting `unknown_fields` is ``fail``.
         """
-        known = self._report.unknown_fields.setdefault(stream, [])
+        known = self._counts.unknown_fields.setdefault(stream, [])
         new = [name for name in names if name not in known]
         if not new:
             return
         known += new
         shown = ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
-        said = f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
+        sentence = (
+            f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
+        )
         if self._settings.unknown_fields == "fail":
             raise RunError(
-                f"{said}. The setting unknown_fields is 'fail', so nothing of this batch was "
+                f"{sentence}. The setting unknown_fields is 'fail', so nothing of this batch was "
                 "written: leave them out in the catalog or a stream map, map them in "
                 "custom_fields, or create the custom fields in Apollo.",
                 exit_code=2,
             )
         if self._settings.unknown_fields == "warn":
-            self._logger.warning("%s; they are not sent (unknown_fields).", said)
+            self._logger.warning("%s; they are not sent (unknown_fields).", sentence)
 
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
-        """Says once per field that Apollo changes it on no existing record."""
+        """Logs once per field that Apollo changes it on no existing record."""
         for name in names:
-            if not self._report.not_writable[kind][name]:
+            if not self._counts.not_writable[kind][name]:
                 self._logger.warning(
                     "Apollo has no endpoint that changes '%s' on existing %s; it is written when "
                     "they are created.",
                     name,
                     kind,
                 )
-            self._report.not_writable[kind][name] += 1
+            self._counts.not_writable[kind][name] += 1
 
     def left_unread(self) -> None:
-        """Says that `max_records` ended the reading."""
+        """Logs that `max_records` ended the reading."""
         self._logger.info(
             "max_records: the first %d records are read and have their outcome; the rest of the "
             "input is passed over, and STATE is not advanced.",
@@ -72,8 +71,8 @@ class Saying:
         )
 
     def unreadable_again(self) -> None:
-        """Says once that lines come which were rejected because they are no messages."""
-        if self._is_new(Saying.unreadable_again):
+        """Logs once that lines come which were rejected because they are no messages."""
+        if self._is_first("unreadable_again"):
             self._logger.warning(
                 "Lines of the stream '%s' are left out: they were no Singer messages when they "
                 "came and are none now. Mend them where they come from.",
@@ -81,8 +80,8 @@ class Saying:
             )
 
     def own_rejects(self) -> None:
-        """Says once that the run reads the file into which it rejects."""
-        if self._is_new(Saying.own_rejects):
+        """Logs once that the run reads the file into which it rejects."""
+        if self._is_first("own_rejects"):
             self._logger.warning(
                 "Records that this very run rejected come back on its input and are left out: it "
                 "reads the file that it appends to. 'apollo-sync replay' does that and takes out "
@@ -90,8 +89,8 @@ class Saying:
             )
 
     def deletions_ignored(self, stream: str) -> None:
-        """Says once per stream that deletions at the source change nothing in Apollo."""
-        if self._is_new(Saying.deletions_ignored, stream):
+        """Logs once per stream that deletions at the source change nothing in Apollo."""
+        if self._is_first("deletions_ignored", stream):
             self._logger.info(
                 "Stream '%s': rows are marked as deleted; their records stay as they are "
                 "(on_delete).",
@@ -99,8 +98,8 @@ class Saying:
             )
 
     def no_time(self, stream: str, name: str) -> None:
-        """Says once per stream that rows do not tell when they changed."""
-        if self._is_new(Saying.no_time, stream):
+        """Logs once per stream that rows do not tell when they changed."""
+        if self._is_first("no_time", stream):
             self._logger.warning(
                 "Stream '%s': what stands in '%s' (setting updated_at_field) is no date and time "
                 "in ISO 8601; the policy 'newest' writes nothing of such rows to existing records.",
@@ -109,8 +108,8 @@ class Saying:
             )
 
     def sends_changes_only(self, stream: str) -> None:
-        """Says once per stream that a tap's ACTIVATE_VERSION tells nothing of the rows left out."""
-        if self._is_new(Saying.sends_changes_only, stream):
+        """Logs once per stream that a tap's ACTIVATE_VERSION tells nothing of the rows left out."""
+        if self._is_first("sends_changes_only", stream):
             self._logger.warning(
                 "Stream '%s' has bookmark_properties, so that rows which did not come are not "
                 "gone: no record was moved (on_delete). A table has to be sent whole for that.",
@@ -118,12 +117,12 @@ class Saying:
             )
 
     def begun_earlier(self, stream: str, began: datetime) -> None:
-        """Says once per stream that its table was begun before this run, which saw its end only.
+        """Logs once per stream that its table was begun before this run, which saw its end only.
 
         Args:
             began: When the tap began to read the table; UTC.
         """
-        if self._is_new(Saying.begun_earlier, stream):
+        if self._is_first("begun_earlier", stream):
             self._logger.warning(
                 "Stream '%s': its table was begun at %s UTC, before this run, so that an earlier "
                 "run may have read rows that did not come again: no record was moved (on_delete). "
@@ -132,8 +131,8 @@ class Saying:
                 began.strftime("%Y-%m-%d %H:%M:%S"),
             )
 
-    def vanished_unknown(self, stream: str, *, has_ledger: bool) -> None:
-        """Says why rows that a table no longer holds are not looked for."""
+    def missing_rows_unknown(self, stream: str, *, has_ledger: bool) -> None:
+        """Logs why rows that a table no longer holds are not looked for."""
         why = (
             "a record was left out or can't be told from others, or none came at all"
             if has_ledger
@@ -146,36 +145,39 @@ class Saying:
             why,
         )
 
-    def _is_new(self, remark: object, stream: str = "") -> bool:
-        """Whether this was not said before, of the stream; it counts as said from now on."""
-        known = (remark, stream) in self._said
-        self._said.add((remark, stream))
-        return not known
+    def _is_first(self, notice: str, stream: str = "") -> bool:
+        """Whether a notice was not given before, of the stream; it counts as given from now on."""
+        is_first = (notice, stream) not in self._given
+        self._given.add((notice, stream))
+        return is_first
 
 
-def unmet_settings(
+def unused_settings(
     settings: Settings, streams: Collection[str], properties: Iterable[Mapping[str, object]]
 ) -> list[str]:
-    """A sentence for each entry that no stream or property of the run has met.
+    """A sentence for each entry that names a stream or a property of which none came.
+
+    A run goes on without such an entry, and so otherwise than was meant: in another mode, or with
+    nulls that clear what they should not.
 
     Args:
         streams: Names of the streams that came.
         properties: Those of their schemas.
     """
-    met = {settings.pattern_of(stream) for stream in streams}
-    there = {name for of_stream in properties for name in of_stream}
+    used = {settings.pattern_of(stream) for stream in streams}
+    existing = {name for of_stream in properties for name in of_stream}
     return [
         *(
             f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
             f"({', '.join(sorted(streams))}): its name is misspelled, the stream is not selected, "
             "or an earlier entry fits it too. Rows went on as if it were not there."
             for pattern in settings.streams
-            if pattern not in met
+            if pattern not in used
         ),
         *(
             f"The entry '{name}' of the setting 'null_policy_per_field' names a property that no "
             "stream of this run has: mend its name, or leave it out."
             for name in settings.null_policy_per_field
-            if name not in there
+            if name not in existing
         ),
     ]

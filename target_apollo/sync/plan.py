@@ -1,6 +1,7 @@
-"""From rows to bulk_create requests: which rows, in which order, how grouped. Pure.
+"""Plans what is sent: rows in waves and bulk_create requests, and what an existing record needs.
 
-What an existing record still needs to hold a row's values, and which endpoint takes it. Pure.
+Pure. `collapse` and `waves` order the rows of a batch, `create_requests` groups those without a
+record, `changes` tells what an existing record still needs to hold a row's values.
 """
 
 from __future__ import annotations
@@ -138,15 +139,10 @@ def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One bulk_create request: at most 100 rows that share its request-wide owner.
-
-    Attributes:
-        whole: Whether all of the created records is wanted, because they are written to again.
-    """
+    """One bulk_create request: at most 100 rows that share its request-wide owner."""
 
     rows: tuple[Row, ...]
     owner_id: str | None = None
-    whole: bool = True
 
 
 def create_requests(

@@ -1,20 +1,16 @@
-"""What is left to do about the rows of a flush, by what the ledger knows of them. Pure.
+"""What the ledger remembers of the rows of a batch, one `RowHistory` a row. Pure.
 
 Rows whose values Apollo is known to hold need no request; rows whose Apollo id is known go straight
-to an update. `linking` asks the ledger, and decides by these in between.
-
-What earlier runs left to say about the rows of a flush.
-
-How the ledger spells a row: its key, and a hash of what it would write. Pure.
+to an update. `StreamLinks.recall` asks the ledger and decides by what stands here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timezone
 
+import msgspec
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import (
@@ -30,45 +26,50 @@ from target_apollo.ledger import (
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row, Values
-from target_apollo.sync.rejects_file import Former
+from target_apollo.sync.source_record import Former
+
+#: Stands for a moment that is not known, and is before all changes of a row.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-@dataclass(frozen=True)
-class Strayed:
-    """A create that was sent under another e-mail or domain than the row has now.
-
-    Attributes:
-        match_hash: Hash of what it was sent under.
-        since: When the run began that sent it.
-    """
-
-    match_hash: str
-    since: datetime
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Rows of a flush, sorted by what the ledger knows of them; all by the rows' numbers.
+class RowHistory(msgspec.Struct, frozen=True):
+    """What the ledger remembers of one row.
 
     Attributes:
-        open: Rows to be written, with their Apollo id where it is known.
-        settled: Rows that need no request, with outcome and Apollo id. Their links stay as they
-            are.
-        unfinished: Rows whose last write was sent and never confirmed, and when the run that sent
-            them began.
-        strayed: Those of them whose record may stand in Apollo under a former e-mail or domain.
-        own: Rows that were rejected after they had made a record, which is to be completed.
-        left_at: Apollo's `updated_at` of the row's record as the last write left it.
-        same_match: Rows whose record was last given the e-mail or domain that they still have.
+        source_key: The row's key as the ledger spells it.
+        payload_hash: Stands for all that the row would write.
+        is_new: Whether the ledger has no link for the row.
+        apollo_id: Its record, as far as no other row may have that.
+        outcome: The outcome of a row that needs no request. Its link stays as it is.
+        is_held: Whether the row is deleted and its record is that of another row too.
+        sent_at: When the run began that sent the row's last write, if that was never confirmed.
+        sent_by: That run, if no run has finished the row since it was first sent.
+        sent_under: Hash of the e-mail or domain under which that run may have created the record,
+            where the row has another one now.
+        made_record: Whether the row was rejected after it had made a record, which is to be
+            completed.
+        updated_at: Apollo's `updated_at` of the record as the last write left it.
+        keeps_match: Whether the record was last given the e-mail or domain that the row still has.
+        read_at: When the row came from its source, if that was before this run.
     """
 
-    open: list[Row] = field(default_factory=list)
-    settled: list[tuple[Row, Outcome, str | None]] = field(default_factory=list)
-    unfinished: Mapping[int, datetime] = field(default_factory=dict)
-    strayed: Mapping[int, Strayed] = field(default_factory=dict)
-    own: AbstractSet[int] = frozenset()
-    left_at: Mapping[int, str] = field(default_factory=dict)
-    same_match: AbstractSet[int] = frozenset()
+    source_key: str = ""
+    payload_hash: str | None = None
+    is_new: bool = True
+    apollo_id: str | None = None
+    outcome: Outcome | None = None
+    is_held: bool = False
+    sent_at: datetime | None = None
+    sent_by: str | None = None
+    sent_under: str | None = None
+    made_record: bool = False
+    updated_at: str | None = None
+    keeps_match: bool = False
+    read_at: datetime | None = None
+
+
+#: Of a row that nothing is remembered of.
+NO_HISTORY = RowHistory()
 
 
 def key_of(row: Row) -> str:
@@ -103,56 +104,8 @@ def deletion_mark(values: Values, lists: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """The rows of a flush, as far as the links to them tell.
-
-    Attributes:
-        memory: Lacks what `CutOff` says.
-        held: Deleted rows whose record stays for another row, with its Apollo id.
-        cut_off: Open rows whose last write was sent and never confirmed, with their links.
-    """
-
-    memory: Memory
-    held: list[tuple[Row, str | None]] = field(default_factory=list)
-    cut_off: list[tuple[Row, Link]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class CutOff:
-    """What is known of rows that were cut off, once it is known when earlier runs began.
-
-    Attributes:
-        left_by: The run that first sent a row which no run has finished yet; by its number.
-        unfinished, strayed: As in `Memory`.
-    """
-
-    left_by: dict[int, str] = field(default_factory=dict)
-    unfinished: dict[int, datetime] = field(default_factory=dict)
-    strayed: dict[int, Strayed] = field(default_factory=dict)
-
-    @classmethod
-    def by(cls, rows: Iterable[tuple[Row, Link]], run_starts: Mapping[str, datetime]) -> CutOff:
-        """Of rows with their links.
-
-        Args:
-            run_starts: When runs began, by their ids; rows of other runs are left out.
-        """
-        found = cls()
-        for row, link in rows:
-            since = run_starts.get(link.run_id or "")
-            if since is None:
-                continue
-            found.unfinished[row.number] = since
-            if link.status is LinkStatus.PENDING and link.run_id:
-                found.left_by[row.number] = link.run_id
-            if _has_strayed(row, link):
-                found.strayed[row.number] = Strayed(link.match_hash or "", since)
-        return found
-
-
-@dataclass(frozen=True)
-class Sorter:
-    """Sorts the rows of one stream.
+class LinkSorter:
+    """Tells from the links of one stream what is left to do about its rows.
 
     Links stand in the order of the rows, None for a row that the ledger does not know.
 
@@ -183,61 +136,87 @@ class Sorter:
             if outcome is None and link is not None and link.apollo_id
         }
 
-    def sort(
+    def histories(
         self,
         rows: Sequence[Row],
+        histories: Sequence[RowHistory],
         links: Sequence[Link | None],
         outcomes: Sequence[Outcome | None],
         *,
         formers: Mapping[int, Former],
         shared: set[str],
         held: set[int],
-    ) -> Sorted:
-        """Sorts the rows of a flush.
+        run_starts: Mapping[str, datetime],
+    ) -> list[RowHistory]:
+        """Adds to the histories of rows what their links tell.
 
         Args:
+            histories: Those of rows without links, as `new_history` gives them.
+            outcomes: As `outcomes` gives them.
             formers: By number, what an earlier run said of a row that it rejected.
             shared: Apollo ids that are linked to more than one source key.
             held: Numbers of deleted rows whose record is that of another row too.
+            run_starts: When runs began, by their ids; of other runs it is not known that they were
+                interrupted.
         """
-        left_at: dict[int, str] = {}
-        same_match: set[int] = set()
-        own: set[int] = set()
-        found = Sorted(Memory(own=own, left_at=left_at, same_match=same_match))
-        still_open, settled = found.memory.open, found.memory.settled
+        found: list[RowHistory] = []
         to_change: set[str | None] = set()
-        for row, link, outcome in zip(rows, links, outcomes, strict=True):
-            if formers and _is_outdated(formers.get(row.number), link):
-                settled.append((row, Outcome.SKIPPED, None))
+        for row, history, link, outcome in zip(rows, histories, links, outcomes, strict=True):
+            if link is None:
+                to_change.update({row.match_key, row.apollo_id} - {None})
+                found.append(history)
                 continue
-            apollo_id = row.apollo_id or (link.apollo_id if link is not None else None)
-            # What the ledger knows of a record is past once an earlier row of the flush writes it.
+            known = with_values(history, is_new=False)
+            if _is_outdated(formers.get(row.number), link):
+                found.append(with_values(known, outcome=Outcome.SKIPPED))
+                continue
+            apollo_id = row.apollo_id or link.apollo_id
+            # What the ledger knows of a record is past once an earlier row of the batch writes it.
             if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
-                settled.append((row, outcome, apollo_id))
+                found.append(with_values(known, outcome=outcome, apollo_id=link.apollo_id))
                 continue
             if row.number in held:
-                found.held.append((row, apollo_id))
-                settled.append((row, Outcome.SKIPPED, None))
+                found.append(with_values(known, is_held=True, apollo_id=link.apollo_id))
                 continue
             to_change.update({row.match_key, apollo_id} - {None})
-            if apollo_id in shared and not row.apollo_id and not row.deleted:
-                # Two rows with one address share a record. If this one has left the address, the
-                # record stays with the other; Apollo tells by the address whose it is.
-                apollo_id = None
-            if apollo_id and self.mode is not Mode.INSERT:
-                row = with_values(row, apollo_id=apollo_id)
-            if link is not None:
-                if _is_cut_off(link):
-                    found.cut_off.append((row, link))
-                if link.status is LinkStatus.ERROR and link.apollo_id and not link.first_synced_at:
-                    # Rejected after its creation: the record is its own, however old.
-                    own.add(row.number)
-                if not self.full_resync and _keeps_match(row, link):
-                    same_match.add(row.number)
-                if link.apollo_updated_at is not None:
-                    left_at[row.number] = link.apollo_updated_at
-            still_open.append(row)
+            is_shared = link.apollo_id in shared and not row.apollo_id and not row.deleted
+            found.append(self._of_link(row, known, link, run_starts, is_shared=is_shared))
         return found
+
+    def _of_link(
+        self,
+        row: Row,
+        history: RowHistory,
+        link: Link,
+        run_starts: Mapping[str, datetime],
+        *,
+        is_shared: bool,
+    ) -> RowHistory:
+        # Two rows with one address share a record. If this one has left the address, the record
+        # stays with the other; Apollo tells by the address whose it is.
+        apollo_id = None if is_shared else link.apollo_id
+        sent_at = run_starts.get(link.run_id or "") if is_interrupted(link) else None
+        left_open = sent_at is not None and link.status is LinkStatus.PENDING
+        written_to = row.apollo_id or (None if self.mode is Mode.INSERT else apollo_id)
+        return with_values(
+            history,
+            apollo_id=apollo_id,
+            sent_at=sent_at,
+            sent_by=link.run_id if left_open else None,
+            sent_under=link.match_hash if sent_at and _has_new_address(row, link) else None,
+            # Rejected after its creation: the record is its own, however old.
+            made_record=bool(
+                link.status is LinkStatus.ERROR and link.apollo_id and not link.first_synced_at
+            ),
+            updated_at=link.apollo_updated_at,
+            keeps_match=(
+                not self.full_resync
+                and written_to == link.apollo_id
+                and link.status in HOLDING_VALUES
+                and bool(row.match_key)
+                and link.match_hash == match_hash(row.match_key or "")
+            ),
+        )
 
     def _known_outcome(self, row: Row, link: Link | None, payload_hash: str) -> Outcome | None:
         if link is None or self.full_resync:
@@ -253,9 +232,19 @@ class Sorter:
         return Outcome.UNCHANGED if written else None
 
 
-def all_open(rows: Iterable[Row]) -> Memory:
-    """What `Sorter.sort` makes of rows none of which the ledger knows, as in a first sync."""
-    return Memory(open=list(rows))
+def new_history(
+    key: str, payload_hash: str, former: Former | None, run_starts: Mapping[str, datetime]
+) -> RowHistory:
+    """The history of a row that the ledger does not know, as in a first sync.
+
+    Args:
+        former: What an earlier run said of the row, if it rejected it; the row is as old as the run
+            that read it from its source.
+    """
+    if former is None:
+        return RowHistory(key, payload_hash)
+    read_at = run_starts.get(former.first_run_id, _LONG_AGO)
+    return RowHistory(key, payload_hash, read_at=read_at)
 
 
 def shared_ids(links: Mapping[str, Sequence[Link]]) -> set[str]:
@@ -280,7 +269,7 @@ def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[s
     """Numbers of deleted rows whose record is that of another row too, which is still there.
 
     Args:
-        rows: Those of the flush.
+        rows: Those of the batch.
         deleted: As `deleted_links` gives them.
         held: Source keys of the links among them to records that other rows have.
     """
@@ -292,29 +281,22 @@ def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[s
     }
 
 
-def _is_outdated(former: Former | None, link: Link | None) -> bool:
-    """Whether the row of a rejected record was written since, by a run that read it anew."""
-    if former is None or former.first_at is None or link is None or link.last_synced_at is None:
-        return False
-    return link.status in CONFIRMED and link.last_synced_at > former.first_at
-
-
-def _is_cut_off(link: Link) -> bool:
+def is_interrupted(link: Link) -> bool:
     """Whether the last write was sent and never confirmed: Apollo may have carried it out."""
     if link.status is LinkStatus.PENDING:
         return bool(link.run_id)
     return link.error == Reason.NOT_CONFIRMED.value and bool(link.match_hash)
 
 
-def _has_strayed(row: Row, link: Link) -> bool:
+def _is_outdated(former: Former | None, link: Link) -> bool:
+    """Whether the row of a rejected record was written since, by a run that read it anew."""
+    if former is None or former.first_at is None or link.last_synced_at is None:
+        return False
+    return link.status in CONFIRMED and link.last_synced_at > former.first_at
+
+
+def _has_new_address(row: Row, link: Link) -> bool:
     """Whether a create was sent of which nobody knows what became, under another match key."""
     if link.apollo_id or row.apollo_id or not link.match_hash or not row.match_key:
         return False
     return link.match_hash != match_hash(row.match_key)
-
-
-def _keeps_match(row: Row, link: Link) -> bool:
-    """Whether the record was last given the e-mail or domain that the row still has."""
-    if link.status not in HOLDING_VALUES or not row.match_key or row.apollo_id != link.apollo_id:
-        return False
-    return link.match_hash == match_hash(row.match_key)

@@ -1,9 +1,14 @@
-"""Costs only the bad rows of a request that Apollo refused as a whole."""
+"""What a refusal of Apollo's is about, and what the row gets for it.
+
+`subject_of` tells, and `CONSEQUENCES` is the table of what follows. A request for many records that
+was refused as a whole costs only the rows that are to blame.
+"""
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,20 +19,101 @@ from target_apollo.model.rows import Row
 
 T = TypeVar("T")
 _RECORD_STATUSES = {400, 409, 413, 422}
+_NO_ROUTE = {404, 405}
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
 
 
+class RefusalSubject(enum.Enum):
+    """What a refusal is about."""
+
+    #: A record of the request, which was deleted in Apollo.
+    DELETED_RECORD = enum.auto()
+    #: The record that was written to: Apollo has none with its id.
+    MISSING_RECORD = enum.auto()
+    #: What else was sent of a record: a value, or the id of another thing.
+    VALUES = enum.auto()
+    #: The endpoint, which is not at this address.
+    ENDPOINT = enum.auto()
+    #: Something before Apollo: a redirect, a proxy.
+    ADDRESS = enum.auto()
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What a refusal means for the row whose record was refused.
+
+    Attributes:
+        reason: Why the row is rejected, unless one of the following says otherwise.
+        is_about_rows: Whether other rows may fare better; if not, the run ends.
+        record_is_gone: Whether a deleted row has no record left to be moved.
+        may_be_recreated: Whether a record may be created in place of the one written to.
+    """
+
+    reason: Reason = Reason.REFUSED
+    is_about_rows: bool = True
+    record_is_gone: bool = False
+    may_be_recreated: bool = False
+
+
+CONSEQUENCES: Mapping[RefusalSubject, Consequence] = {
+    RefusalSubject.DELETED_RECORD: Consequence(Reason.DELETED, record_is_gone=True),
+    RefusalSubject.MISSING_RECORD: Consequence(
+        Reason.GONE, record_is_gone=True, may_be_recreated=True
+    ),
+    RefusalSubject.VALUES: Consequence(),
+    RefusalSubject.ENDPOINT: Consequence(is_about_rows=False),
+    RefusalSubject.ADDRESS: Consequence(is_about_rows=False),
+}
+
+
+def subject_of(refusal: RequestRefused, apollo_id: str | None = None) -> RefusalSubject:
+    """What a refusal is about.
+
+    Args:
+        apollo_id: The record that was written to or read, where the refusal is about one alone: a
+            404 may then say that it is missing. Of many records a 404 is about one of them only
+            where it names one.
+    """
+    named, is_404 = refusal.named_ids, refusal.status == 404
+    names_it = is_404 or not named or apollo_id in named
+    is_missing = bool(apollo_id) and refusal.names_missing_record and names_it
+    about_values = refusal.status in _RECORD_STATUSES or bool(is_404 and named)
+    if not (refusal.from_apollo and (about_values or is_missing)):
+        is_no_route = refusal.status in _NO_ROUTE
+        return RefusalSubject.ENDPOINT if is_no_route else RefusalSubject.ADDRESS
+    if refusal.deleted_ids:
+        return RefusalSubject.DELETED_RECORD
+    return RefusalSubject.MISSING_RECORD if is_missing else RefusalSubject.VALUES
+
+
+def consequence_of(refusal: RequestRefused, apollo_id: str | None = None) -> Consequence:
+    """What a refusal means for a row; arguments as of `subject_of`."""
+    return CONSEQUENCES[subject_of(refusal, apollo_id)]
+
+
+def missing_ids(refusal: RequestRefused, apollo_ids: Collection[str]) -> frozenset[str]:
+    """Those of a request's records of which a refusal says that Apollo does not have them.
+
+    A 404 that names no record may be about the endpoint, and says that of none.
+    """
+    if not refusal.names_missing_record:
+        return frozenset()
+    if len(apollo_ids) == 1 and refusal.status != 404 and not refusal.named_ids:
+        return frozenset(apollo_ids)
+    return frozenset(apollo_ids).intersection(refusal.named_ids)
+
+
 @dataclass
-class TakenApart(Generic[T]):
-    """What became of a request's rows: the answers to the parts, and the rows that were refused."""
+class SplitRequest(Generic[T]):
+    """What became of a request's rows: the answers to its parts, and the rows that were refused."""
 
     answered: list[tuple[Sequence[Row], T]] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
-def take_apart(
+def send_splitting(
     object_type: ObjectType, rows: Sequence[Row], send: Callable[[Sequence[Row]], T]
-) -> TakenApart[T]:
+) -> SplitRequest[T]:
     """Sends rows in one request; where it is refused, without the rows that are to blame.
 
     A refusal that names the value or id of a row costs one more request; else the rows are halved
@@ -36,7 +122,7 @@ def take_apart(
     Raises:
         ApolloError: Anything but a refusal of these records.
     """
-    found: TakenApart[T] = TakenApart()
+    found: SplitRequest[T] = SplitRequest()
     open_parts = [tuple(rows)]
     while open_parts:
         part = open_parts.pop()
@@ -44,7 +130,7 @@ def take_apart(
             found.answered.append((part, send(part)))
             continue
         except RequestRefused as refusal:
-            if not is_about_records(refusal):
+            if not consequence_of(refusal).is_about_rows:
                 raise
             bad = part if len(part) == 1 else named_rows(object_type, part, refusal)
             found.refused += [(row, refusal) for row in bad]
@@ -55,20 +141,6 @@ def take_apart(
         elif rest:
             open_parts.append(rest)
     return found
-
-
-def is_about_records(refusal: RequestRefused) -> bool:
-    """Whether other records may fare better: not so at a wrong address or a missing route.
-
-    A 404 is about a record only where it names one.
-    """
-    about = refusal.status in _RECORD_STATUSES or (refusal.status == 404 and refusal.named_ids)
-    return refusal.from_apollo and bool(about)
-
-
-def is_about_record(refusal: RequestRefused) -> bool:
-    """The same of a request for one record, of which a 404 may say that it is missing."""
-    return is_about_records(refusal) or (refusal.status == 404 and refusal.names_missing_record)
 
 
 def named_rows(
@@ -105,34 +177,25 @@ def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefus
     Args:
         row_id: The Apollo id that was written to, if one was.
     """
-    if refusal.deleted_ids or "deleted" in _words(refusal.message):
+    reason = consequence_of(refusal, row_id).reason
+    if "deleted" in _words(refusal.message):
+        # Apollo may say so in words alone, of any record of the request.
         reason = Reason.DELETED
+    detail = str(refusal)
+    if reason is Reason.DELETED:
         detail = (
             f"the {object_type.singular} {row_id or ''} was deleted in Apollo and can't be "
             "written; take its id out of the record, or leave the row out"
         ).replace("  ", " ")
-    elif is_gone(row_id, refusal):
-        reason = Reason.GONE
+    elif reason is Reason.GONE:
         detail = f"Apollo knows no {object_type.singular} {row_id}; check the id in the record"
-    else:
-        reason = Reason.REFUSED
-        detail = str(refusal)
     return Rejection(
         reason,
         detail,
         status=refusal.status,
         endpoint=refusal.endpoint,
         attempts=1,
-        said=refusal.message,
-    )
-
-
-def is_gone(row_id: str | None, refusal: RequestRefused) -> bool:
-    """Whether a refusal says that the very record written to does not exist."""
-    if not row_id:
-        return False
-    return refusal.names_missing_record and (
-        refusal.status == 404 or row_id in refusal.named_ids or not refusal.named_ids
+        apollo_message=refusal.message,
     )
 
 

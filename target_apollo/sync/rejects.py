@@ -1,4 +1,4 @@
-"""Rejected records: kept in their file, counted, and some of them said."""
+"""Rejected records: kept in their file, counted, and some of them logged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.config.settings import Settings
 from target_apollo.model.outcomes import Rejection
-from target_apollo.sync.batch import Received
-from target_apollo.sync.counts import RunReport
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.source_record import SourceRecord
 
 #: Rejected records that get a log line of their own, per reason; the file has them all.
 _LOGGED = 5
 
 
-class Rejecting:
-    """The rejects of one run.
+class Rejects:
+    """The rejected records of one run.
 
     Attributes:
         file: Where they are kept; a dry run keeps none.
@@ -28,15 +28,15 @@ class Rejecting:
     """
 
     def __init__(
-        self, settings: Settings, run_id: str, report: RunReport, logger: logging.Logger
+        self, settings: Settings, run_id: str, counts: RunCounts, logger: logging.Logger
     ) -> None:
         self._settings = settings
-        self._report = report
+        self._counts = counts
         self._logger = logger
         self.file = RejectsFile(Path(settings.rejects_path), run_id)
-        self.on_outcome: Callable[[Received], None] = _take_no_note
+        self.on_outcome: Callable[[SourceRecord], None] = _ignore
 
-    def reject(self, received: Received, rejection: Rejection) -> None:
+    def reject(self, record: SourceRecord, rejection: Rejection) -> None:
         """Keeps a rejected record in the rejects file.
 
         Raises:
@@ -45,23 +45,23 @@ class Rejecting:
         """
         if self._settings.on_record_error == "fail":
             raise InvalidRecord(
-                f"{received.stream} {received.key} ({rejection.reason.value}): {rejection.detail}",
+                f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
         try:
             if not self._settings.dry_run:
                 self.file.append(
-                    received.stream,
-                    received.schema,
-                    received.key_properties,
-                    received.record,
+                    record.stream,
+                    record.schema,
+                    record.key_properties,
+                    record.record,
                     rejection,
-                    received.former,
+                    record.former,
                 )
         except OSError as problem:
             raise self._unwritable(problem) from problem
-        self.on_outcome(received)
-        self._count(received.stream, received.key, rejection)
+        self.on_outcome(record)
+        self._count(record.stream, record.key, rejection)
 
     def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
         """Keeps a line that is no Singer message.
@@ -95,13 +95,13 @@ class Rejecting:
             raise self._unwritable(problem) from problem
 
     @property
-    def place(self) -> str:
-        """Where it stands why records were rejected, for sentences."""
+    def location(self) -> str:
+        """Where one reads why records were rejected, for sentences."""
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:
-        self._report.count_rejected(stream, rejection.reason)
-        seen = self._report.rejected[stream][rejection.reason]
+        self._counts.count_rejected(stream, rejection.reason)
+        seen = self._counts.rejected[stream][rejection.reason]
         if seen <= _LOGGED:
             self._logger.warning(
                 "Rejected %s %s (%s): %s",
@@ -126,5 +126,5 @@ class Rejecting:
         )
 
 
-def _take_no_note(received: Received) -> None:
+def _ignore(record: SourceRecord) -> None:
     """For a run whose input nobody shortens by what was written."""

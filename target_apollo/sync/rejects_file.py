@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,12 +18,10 @@ import msgspec
 
 from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.model.outcomes import Rejection
-from target_apollo.model.values import moment
+from target_apollo.sync.source_record import REJECT, Former
 
 #: Stream under which lines stand that could not be read as a Singer message.
 UNREADABLE_STREAM = "_unreadable"
-#: Property of a record that says why it was rejected.
-REJECT = "_reject"
 _UNREADABLE_SCHEMA = {
     "properties": {
         "line": {"type": "string"},
@@ -34,44 +31,6 @@ _UNREADABLE_SCHEMA = {
 }
 #: Bytes that are held until they are written, where nothing asks for them earlier.
 _HELD = 1 << 20
-
-
-@dataclass(frozen=True)
-class Former:
-    """What an earlier run said of a record that it rejected.
-
-    Attributes:
-        run_id: The run that rejected it last.
-        first_run_id: The run that read it from its source.
-        first_at: When that run rejected it, if that can be read.
-    """
-
-    attempts: int
-    run_id: str
-    first_run_id: str
-    first_at: datetime | None
-
-    @classmethod
-    def taken_from(cls, record: dict[str, Any]) -> Former | None:
-        """Takes ``_reject`` out of a record; None where it has none."""
-        if REJECT not in record:
-            return None
-        said = record.pop(REJECT)
-        said = said if isinstance(said, dict) else {}
-        attempts = said.get("attempts")
-        run_id = str(said.get("run_id", ""))
-        return cls(
-            attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
-            run_id=run_id,
-            first_run_id=str(said.get("first_run_id", run_id)),
-            first_at=moment(said.get("first_at", said.get("at"))),
-        )
-
-    @property
-    def kept(self) -> dict[str, Any]:
-        """What stays in ``_reject`` when the record is rejected again."""
-        at = None if self.first_at is None else self.first_at.isoformat(timespec="seconds")
-        return {"first_run_id": self.first_run_id, "first_at": at}
 
 
 class RejectsFile:
@@ -120,8 +79,8 @@ class RejectsFile:
             OSError: The file can't be written.
         """
         detail = rejection.detail
-        if rejection.said:
-            detail = f"{detail} Apollo's words: {rejection.said}"
+        if rejection.apollo_message:
+            detail = f"{detail} Apollo's words: {rejection.apollo_message}"
         attempts = rejection.attempts
         if former is not None:
             attempts = former.attempts + max(1, attempts)

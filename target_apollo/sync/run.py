@@ -1,11 +1,10 @@
-"""What the sinks of one run share: the client, the counts, the rejects, and the run's limits."""
+"""What all streams of a run share: client, ledger, counts, rejects, notices and limits."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,28 +22,29 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.sync.batch import Received
 from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.concurrency import Parallel, UnderWay
-from target_apollo.sync.counts import Position, RunReport, scarcest, summary_line, write_summary
+from target_apollo.sync.concurrency import PendingFlush, RequestPool
+from target_apollo.sync.counts import Position, RunCounts, scarcest, summary_line, write_summary
 from target_apollo.sync.directory import Directory
-from target_apollo.sync.dry_run.dry_run import Rehearsal
+from target_apollo.sync.dry_run.dry_run import DryRun
+from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
-from target_apollo.sync.dry_run.sample_diffs import Sampler
+from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.limits import WriteLimits
-from target_apollo.sync.notices import Saying
-from target_apollo.sync.rejects import Rejecting
-from target_apollo.sync.request_counter import Reckoner
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.notices import Notices
+from target_apollo.sync.rejects import Rejects
+from target_apollo.sync.request_counter import RequestCounter
+from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Records that must have an outcome before their share of rejects can stop a run.
 _ABORT_AFTER = 100
 
 
-class Run:
+class SyncRun:
     """One run from its first message to its summary."""
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
@@ -55,12 +55,12 @@ class Run:
         self._wait: Wait | None = None
         #: The record up to which STATE has passed.
         self.state_at: int | None = None
-        self.report = RunReport(self.run_id)
+        self.counts = RunCounts(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
-        self.rejecting = Rejecting(settings, self.run_id, self.report, logger)
-        self.saying = Saying(settings, self.report, logger)
-        self.parallel = Parallel(settings.parallel_requests, self.stop)
-        self.under_way = UnderWay()
+        self.rejects = Rejects(settings, self.run_id, self.counts, logger)
+        self.notices = Notices(settings, self.counts, logger)
+        self.pool = RequestPool(settings.parallel_requests, self.stop)
+        self.pending_flush = PendingFlush()
         self.transport = Transport(
             api_url=settings.api_url,
             auth=auth_of(settings, self.stop),
@@ -73,26 +73,25 @@ class Run:
             quota_share=settings.quota_share,
             learns_limits=True,
         )
-        self.rehearsal = Rehearsal(self.transport) if settings.dry_run else None
-        self.client = ApolloClient(self.rehearsal.transport if self.rehearsal else self.transport)
+        self.dry_run = DryRun(self.transport) if settings.dry_run else None
+        self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
         self._estimate: Mapping[str, Any] = {}
+        #: The ledger, once a batch has asked for it; None where there is none.
+        self._opened_ledger: RunLedger | None = None
+        #: The Apollo team, once it was asked for.
+        self._team: str | None = None
         #: What the run came to; empty until it has ended.
         self.summary: Mapping[str, Any] = {}
-        self.reckoner = Reckoner(
-            self.transport.standings, None if settings.dry_run else self.logger
+        self.request_counter = RequestCounter(
+            self.transport.window_states, None if settings.dry_run else self.logger
         )
-        quota = self.rehearsal.limits.quota if self.rehearsal else self.transport.quota
+        quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
-        # The parallel requests are as many as the settings allow; one more would be too many.
-        self.directory = Directory(
-            self.client, settings.custom_fields, logger, before_asking=self.under_way.finish
-        )
-        self.audit = DuplicateAudit(self.report, self.rehearsal.seen if self.rehearsal else None)
-        self._sampler: Sampler | None = None
-        if self.rehearsal is not None and settings.sample_diffs:
-            self._sampler = Sampler(
-                settings.sample_diffs, self.rehearsal.show, self.directory.custom_labels
-            )
+        self.directory = Directory(self.client, settings.custom_fields, logger, self.pending_flush)
+        self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
+        self._sample_diffs: SampleDiffs | None = None
+        if self.dry_run is not None and settings.sample_diffs:
+            self._sample_diffs = SampleDiffs(settings.sample_diffs, self.dry_run, self.directory)
 
     @cached_property
     def connection(self) -> str:
@@ -116,17 +115,18 @@ class Run:
             ) from refusal
         self.logger.info(
             "Run %s writes to Apollo team %s at %s"
-            if self.rehearsal is None
+            if self.dry_run is None
             else "Dry run %s plans for Apollo team %s at %s and writes nothing",
             self.run_id,
             team,
             self.settings.api_url,
             extra={"run_id": self.run_id, "team": team},
         )
+        self._team = team
         return team
 
     @cached_property
-    def ledger(self) -> Ledger | None:
+    def ledger(self) -> RunLedger | None:
         """The ledger, opened with the first flush; None where `ledger_url` is empty.
 
         Raises:
@@ -136,7 +136,7 @@ class Run:
             return None
         url = self.settings.ledger_url
         try:
-            ledger = self.rehearsal.ledger(url) if self.rehearsal else Ledger.open(url)
+            ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
         except LedgerError as problem:
             raise RunError(str(problem), exit_code=2) from problem
         ledger.begin_run(
@@ -144,8 +144,9 @@ class Run:
             self.connection,
             [],
             self.settings.mode.value,
-            self.report.started_at,
+            self.counts.started_at,
         )
+        self._opened_ledger = ledger
         return ledger
 
     @property
@@ -153,21 +154,17 @@ class Run:
         """Whether STATE passes: not where nothing is written, nor where only a part is read."""
         return not self.settings.dry_run and self.settings.max_records is None
 
-    def settle(self, received: Received, outcome: Outcome) -> None:
-        """Counts the outcome of a record that was not rejected."""
-        self.settle_all([received], outcome)
+    def skip(self, record: SourceRecord) -> None:
+        """Counts a record that comes to no sink and is not rejected."""
+        self.rejects.on_outcome(record)
+        self.counts.count(record.stream, Outcome.SKIPPED)
 
-    def settle_all(self, received: Sequence[Received], outcome: Outcome) -> None:
-        """Counts the outcome of records that were not rejected."""
-        for one in received:
-            self.rejecting.on_outcome(one)
-        for stream, number in Counter([one.stream for one in received]).items():
-            self.report.count(stream, outcome, number)
-
-    def sample(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def sample(
+        self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
+    ) -> None:
         """Keeps some of the changes, where `sample_diffs` asks for them."""
-        if self._sampler is not None:
-            self._sampler.take(object_type, stream, updates)
+        if self._sample_diffs is not None:
+            self._sample_diffs.add(object_type, stream, updates)
 
     def check_limits(self) -> None:
         """Stops a run in which most records are bad, before it goes through a whole table.
@@ -175,12 +172,12 @@ class Run:
         Raises:
             RunError: More than `abort_rejected_percent` of the records were rejected.
         """
-        percent = self.report.rejected_percent
-        if self.report.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
+        percent = self.counts.rejected_percent
+        if self.counts.settled >= _ABORT_AFTER and percent > self.settings.abort_rejected_percent:
             raise RunError(
-                f"{percent:.1f} % of {self.report.settled} records were rejected, more than "
+                f"{percent:.1f} % of {self.counts.settled} records were rejected, more than "
                 f"abort_rejected_percent ({self.settings.abort_rejected_percent:g}): the run "
-                f"stopped. See {self.rejecting.place} for the reasons."
+                f"stopped. See {self.rejects.location} for the reasons."
             )
 
     def position(self, received: int, part: float | None) -> Position:
@@ -193,7 +190,7 @@ class Run:
         Raises:
             RuntimeError: A stream's first record was counted at this very moment.
         """
-        total = self.report.total
+        total = self.counts.total
         return Position(
             read=received,
             written=total(Outcome.CREATED) + total(Outcome.UPDATED),
@@ -208,20 +205,16 @@ class Run:
 
     def close(self) -> None:
         """Ends threads and connections."""
-        self.parallel.close()
-        several = self.rehearsal.team.several_accounts if self.rehearsal else {}
+        self.pool.close()
+        several = self.dry_run.apollo.several_accounts if self.dry_run else {}
         self.audit.finish(self.directory.several_accounts, several)
-        if self.rehearsal is not None:
-            self._estimate = self.rehearsal.estimate(
-                quota_share=self.settings.quota_share,
-                max_wait_seconds=self.settings.max_wait_seconds,
-                parallel_requests=self.settings.parallel_requests,
-            )
-            self.rehearsal.close()
+        if self.dry_run is not None:
+            self._estimate = self.dry_run.estimate(self.settings)
+            self.dry_run.close()
         self.transport.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
-        ledger = self.__dict__.get("ledger")
+        ledger = self._opened_ledger
         if ledger is None:
             return
         try:
@@ -239,18 +232,18 @@ class Run:
             "quota": self.transport.quota.snapshot(),
             "closed": self.update_routes.closed,
         }
-        summary = self.report.summary(
+        summary = self.counts.summary(
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
         summary |= {
-            "team": self.__dict__.get("connection"),
+            "team": self._team,
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
             "max_records": self.settings.max_records,
-            "estimate": self._estimate or {"requests": self.reckoner.requests},
+            "estimate": self._estimate or {"requests": self.request_counter.requests},
         }
-        if self._sampler is not None:
-            summary["diffs"] = self._sampler.diffs
+        if self._sample_diffs is not None:
+            summary["diffs"] = self._sample_diffs.diffs
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)

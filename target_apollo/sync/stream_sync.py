@@ -1,24 +1,21 @@
-"""Carries rows out: creates, updates, confirms, and gives every row its outcome.
+"""Syncs the rows of one stream, batch by batch: recall, match, create, compare, update, commit.
 
-The flow of one flush, wave by wave: create what is not known, match the answers, update what exists
-and differs, settle.
-
-Puts the writer of one stream together from what the run shares and what the stream sets.
-
-The policies of one stream: the setting `field_policy`, by the names that the team has.
+A batch is written in waves in which no Apollo record occurs twice. In each wave existing records
+are updated first, since one of them may give an address free that a new row carries; then the rows
+of which no record is known are created, and what Apollo had already is compared and updated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloClient, ApolloError
+from target_apollo.apollo import ApolloError
 from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import (
     FieldPolicy,
     Policies,
@@ -27,102 +24,288 @@ from target_apollo.model.policies import (
     unknown_names,
     unknown_policy,
 )
+from target_apollo.model.row_parser import UPDATE_NEEDS_ID
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Made, Settle, Settling
-from target_apollo.sync.concurrency import Flow, finish
-from target_apollo.sync.create import CreateAnswers, NewRows
-from target_apollo.sync.directory import Directory, find_record
-from target_apollo.sync.existing import Comparer, Known, LatestWords
+from target_apollo.sync.batch import Batch
+from target_apollo.sync.concurrency import Steps, run_to_end
+from target_apollo.sync.create import RecordCreator
+from target_apollo.sync.directory import find_record
+from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
-from target_apollo.sync.plan import waves
-from target_apollo.sync.recall import Memory
-from target_apollo.sync.recovery import OwnRecords
-from target_apollo.sync.run import Run
-from target_apollo.sync.update import Updater, UpdateRounds
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.plan import collapse, waves
+from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.update import UpdateRounds, rounds
+from target_apollo.sync.update_plan import PlannedUpdate
+
+Failure = ApolloError | RunError
 
 
-@dataclass
-class Writer:
-    """Writes the rows of one stream; one instance a sink, used by one thread at a time.
+class StreamSync:
+    """Writes the batches of one stream; used by one thread, one batch at a time.
 
-    Attributes:
-        intend: Told the rows for which requests are about to go out.
-        comparer: Says what existing records need.
+    Args:
+        own: The settings of this stream.
+        properties: Properties of the stream's schema.
     """
 
-    client: ApolloClient
-    object_type: ObjectType
-    mode: Mode
-    intend: Callable[[Sequence[Row]], None]
-    comparer: Comparer
-    settling: Settling
-    latest: LatestWords
-    own: OwnRecords
-    answers: CreateAnswers
-    new_rows: NewRows
-    rounds: UpdateRounds
-    #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
-    _rows: Mapping[int, Row] = field(default_factory=dict)
-    #: Whether a row may be compared with a record that the same flush has created.
-    _meets_again: bool = False
+    def __init__(
+        self,
+        run: SyncRun,
+        object_type: ObjectType,
+        stream: str,
+        own: StreamSettings,
+        properties: Container[str],
+    ) -> None:
+        self.run = run
+        self.object_type = object_type
+        self.stream = stream
+        self.mode = own.mode
+        self._properties = properties
+        self._cache = RecordCache(object_type, run.directory)
+        self._rounds = UpdateRounds(run, object_type, stream, own, self._cache)
+        #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
+        self._rows: Mapping[int, Row] = {}
 
-    def write(self, rows: Sequence[Row], memory: Memory, strays: Mapping[int, Json]) -> Flow[None]:
-        """Writes the rows of a flush, collapsed; all are settled at its end.
+    # --- what is asked for with the first batch, since it takes requests or the ledger
+
+    @cached_property
+    def policies(self) -> Policies:
+        """The policies for the rows of the stream.
+
+        Raises:
+            RunError: A policy is for a field that there is not, or can't be followed.
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        settings, directory = self.run.settings, self.run.directory
+        named = settings.field_policy
+        if not named:
+            return Policies()
+        unknown = unknown_names(named, directory.custom_field_by_name)
+        if unknown:
+            raise RunError(unknown_policy(unknown), exit_code=2)
+        for sentence in clashes(named, directory.custom_field_by_name):
+            raise RunError(sentence, exit_code=2)
+        field = updated_at_field(settings)
+        if field is not None and field not in self._properties:
+            raise RunError(
+                f"Stream '{self.stream}' has no property '{field}' (setting updated_at_field), "
+                "and the policy 'newest' asks when a row changed: add it to the stream, name "
+                "another, or choose another policy.",
+                exit_code=2,
+            )
+        return policies_of(named, self.object_type, directory.custom_field_by_name)
+
+    @cached_property
+    def links(self) -> StreamLinks | None:
+        """What the ledger knows of the stream, if there is one; it keeps a second run out.
+
+        Raises:
+            RunError, LedgerError: The ledger can't be opened, or another run writes the stream.
+        """
+        run = self.run
+        if run.ledger is None:
+            return None
+        return StreamLinks(
+            run.ledger,
+            self.object_type,
+            self.stream,
+            connection=run.connection,
+            run_id=run.run_id,
+            mode=self.mode,
+            full_resync=run.settings.full_resync,
+            policies=self.policies,
+        )
+
+    @cached_property
+    def _own_records(self) -> OwnRecordCheck:
+        return OwnRecordCheck(self.mode, self.run.counts.started_at, self.links)
+
+    @cached_property
+    def _comparer(self) -> RecordComparer:
+        return RecordComparer(self.run, self.object_type, self.policies, self._own_records)
+
+    @cached_property
+    def _creator(self) -> RecordCreator:
+        return RecordCreator(
+            self.run, self.object_type, self.mode, self._comparer, self._own_records, self._cache
+        )
+
+    # --- a batch
+
+    def write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
+        """Writes the rows of a batch; all of its records have their outcome at the end.
 
         Pauses while records are being created.
 
-        Args:
-            memory: What earlier runs left to say about the rows.
-            strays: By number, records that earlier runs made of rows under another match key.
-
         Raises:
-            ApolloError: The run can't go on. Rows that were confirmed until then are settled, the
-                others are not.
+            ApolloError, LedgerError, RunError: The run can't go on. Rows that were confirmed until
+                then have their outcome, the others have none.
         """
-        self.latest.begin()
-        self.own.begin(memory, strays)
-        self._rows = {row.number: row for row in rows}
-        in_order = waves(self.object_type, rows)
-        self._meets_again = len(in_order) > 1
-        for wave in in_order:
-            yield from self._write_wave(wave)
+        try:
+            yield from self._recall_and_write(batch, collapse(rows))
+            batch.check_complete()
+        finally:
+            batch.count()
+        self.run.check_limits()
 
-    def _write_wave(self, wave: Sequence[Row]) -> Flow[None]:
-        new: list[Row] = []
-        known: list[Known] = []
-        updates: list[Update] = []
-        for row in wave:
-            record = self.own.strays.get(row.number) or self.latest.answers.get(row.match_key or "")
-            if row.deleted:
-                self._move_deleted(row, record, updates)
-                continue
-            if self.mode is Mode.INSERT and record is not None:
-                existing = Matched(row, Match.EXISTING, record)
-                self.answers.leave_or_complete(existing, record, updates)
-            elif row.apollo_id and self.mode is not Mode.INSERT:
-                known.append(Known(row, row.apollo_id, None))
-            elif record is not None and row.number in self.own.strays:
-                updates.append(self.comparer.compare_whole(Known(row, str(record["id"]), record)))
-            elif record is not None:
-                known.append(Known(row, str(record["id"]), record))
+    def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
+        if self.links is None:
+            yield from self._write(batch, self._writable(batch, rows))
+            return
+        histories = self.links.recall(rows, batch.formers)
+        batch.use_ledger(self.links, histories)
+        try:
+            left = self._finish_known(batch, rows)
+            if left:
+                left = self._writable(batch, left)
+                batch.recovered = find_interrupted_creates(
+                    self.run.client, self.object_type, histories
+                )
+                yield from self._write(batch, left)
+        finally:
+            # A rejected row must be in its file before the ledger says that it has its outcome.
+            self.run.rejects.keep()
+            self.links.commit()
+
+    def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """Finishes rows that need no request; returns the others, with the ids of their records."""
+        left: list[Row] = []
+        for row in rows:
+            history = batch.history_of(row)
+            apollo_id = row.apollo_id or history.apollo_id
+            if history.is_held:
+                batch.finish(row, Outcome.SKIPPED, apollo_id)
+            elif history.outcome is not None:
+                batch.finish(row, history.outcome, apollo_id)
+                if history.outcome is not Outcome.SKIPPED:
+                    self._cache.remember_id(row, apollo_id)
+            elif apollo_id == row.apollo_id or self.mode is Mode.INSERT:
+                left.append(row)
             else:
-                new.append(row)
-        unread = self._compare(known, updates)
-        # On disk before anything goes out, so that a killed run is put right by the next.
-        self.intend([*self._to_update(updates), *new])
-        # Updates first: one of them may give an address free that a new row carries.
-        self._update_all(updates, unread)
-        updates = []
-        failure = yield from self.new_rows.create_all(
-            new, updates, self._compare, meets_again=self._meets_again
-        )
-        # Whose record it is must be known once it is written to: the row's address may change.
-        self.intend(self._to_update(updates))
-        self._update_all(updates, failure)
+                left.append(with_values(row, apollo_id=apollo_id))
+        return left
 
-    def _to_update(self, updates: Sequence[Update]) -> list[Row]:
+    def _writable(self, batch: Batch, rows: list[Row]) -> list[Row]:
+        """Rejects what mode update can't write, since nothing tells its Apollo id."""
+        if self.mode is not Mode.UPDATE:
+            return rows
+        writable: list[Row] = []
+        for row in rows:
+            if row.apollo_id is None and not row.deleted:
+                batch.finish(row, Outcome.REJECTED, rejection=UPDATE_NEEDS_ID)
+            else:
+                writable.append(row)
+        return writable
+
+    def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
+        self._cache.clear()
+        self._rows = {row.number: row for row in rows}
+        for wave in waves(self.object_type, rows):
+            yield from self._write_wave(batch, wave)
+
+    def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
+        new, existing, updates = self._match(batch, wave)
+        failure = self._compare(batch, existing, updates)
+        # On disk before anything goes out, so that a killed run is put right by the next.
+        self._intend(batch, [*self._to_change(updates), *new])
+        self._update(batch, updates, failure)
+        updates, failure_of_creates = yield from self._create(batch, new)
+        # Whose record it is must be known once it is written to: the row's address may change.
+        self._intend(batch, self._to_change(updates))
+        self._update(batch, updates, failure_of_creates)
+
+    # --- which record a row has
+
+    def _match(
+        self, batch: Batch, wave: Sequence[Row]
+    ) -> tuple[list[Row], list[MatchedRecord], list[PlannedUpdate]]:
+        """The rows without a record, those to be compared with theirs, and updates as they are."""
+        new: list[Row] = []
+        existing: list[MatchedRecord] = []
+        updates: list[PlannedUpdate] = []
+        for row in wave:
+            recovered = batch.recovered.get(row.number)
+            record = recovered or self._cache.find(row.match_key)
+            if row.deleted:
+                moved = self._deleted_record(batch, row)
+                if moved is None:
+                    batch.finish(row, Outcome.SKIPPED)
+                else:
+                    updates.append(self._comparer.compare_whole(moved))
+            elif self.mode is Mode.INSERT and record is not None:
+                matched = Matched(row, Match.EXISTING, record)
+                updates += self._creator.leave_or_complete(batch, matched, record)
+            elif row.apollo_id and self.mode is not Mode.INSERT:
+                existing.append(MatchedRecord(row, row.apollo_id, None))
+            elif record is None:
+                new.append(row)
+            elif recovered is not None:
+                updates.append(self._comparer.compare_whole(_matched(row, record)))
+            else:
+                existing.append(_matched(row, record))
+        return new, existing, updates
+
+    def _deleted_record(self, batch: Batch, row: Row) -> MatchedRecord | None:
+        """The record of a deleted row, which is moved; None where there is none to be moved."""
+        if self.mode is Mode.INSERT:
+            return None
+        if row.apollo_id:
+            return MatchedRecord(row, row.apollo_id, None)
+        recovered = batch.recovered.get(row.number)
+        if recovered is not None:
+            return _matched(row, recovered)
+        if self._cache.find(row.match_key) is not None:
+            # Another row of the batch has just been written to it.
+            return None
+        if not row.match_key or self.mode is not Mode.UPSERT:
+            return None
+        record = find_record(self.run.client, self.object_type, row.match_key)
+        if record is None or self._own_records.is_of_another_row(record, batch.history_of(row)):
+            return None
+        return _matched(row, record)
+
+    # --- what it needs
+
+    def _compare(
+        self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[PlannedUpdate]
+    ) -> ApolloError | None:
+        """Adds what existing records need to `updates`; returns a failure that ends the run."""
+        compared = self._comparer.compare(existing, batch.histories)
+        updates += compared.updates
+        gone: list[Row] = []
+        for row, apollo_id, refusal in compared.refused:
+            gone += self._rounds.finish_refused(batch, row, apollo_id, refusal)
+        if compared.failure is None:
+            self._create_anew(batch, gone)
+        return compared.failure
+
+    def _compare_again(
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
+    ) -> tuple[list[PlannedUpdate], ApolloError | None]:
+        """Updates after other rows of the same Apollo records have been written."""
+        again = [
+            MatchedRecord(
+                self._rows[update.row.number],
+                update.apollo_id,
+                self._cache.find(update.apollo_id),
+            )
+            for update in updates
+            if update.answer is not None
+        ]
+        compared = [update for update in updates if update.answer is None]
+        failure = self._compare(batch, again, compared)
+        return compared, failure
+
+    # --- writing it
+
+    def _intend(self, batch: Batch, rows: Iterable[Row]) -> None:
+        if self.links is not None:
+            self.links.intend(rows, batch.histories)
+
+    def _to_change(self, updates: Sequence[PlannedUpdate]) -> list[Row]:
         """Rows of which the ledger is to note that they change the record of this id.
 
         None in mode insert, which completes what it made itself: that is found again by what it was
@@ -136,188 +319,64 @@ class Writer:
             if update.changes
         ]
 
-    def _move_deleted(self, row: Row, record: Json | None, updates: list[Update]) -> None:
-        """Moves the record of a deleted row; there is nothing to do where there is none."""
-        if self.mode is not Mode.INSERT and row.apollo_id:
-            updates.append(self.comparer.compare_whole(Known(row, row.apollo_id, None)))
-            return
-        if record is not None and row.number not in self.own.strays:
-            # Another row of the flush has just been written to it.
-            record = None
-        elif record is None and row.match_key and self.mode is Mode.UPSERT:
-            record = find_record(self.client, self.object_type, row.match_key)
-            if record is not None and self.own.is_anothers(row, str(record["id"])):
-                record = None
-        if record is None or self.mode is Mode.INSERT:
-            self.settling.skip(row)
-        else:
-            known = Known(row, str(record["id"]), record)
-            updates.append(self.comparer.compare_whole(known))
-
-    def _compare(self, known: Sequence[Known], updates: list[Update]) -> ApolloError | None:
-        """Adds what existing records need to `updates`; returns a failure that ends the run."""
-        compared = self.comparer.compare(
-            known,
-            self.own.memory,
-            lambda row, record: self.own.was_made_by(Matched(row, Match.EXISTING, record), record),
-        )
-        updates += compared.updates
-        gone: list[Row] = []
-        for row, apollo_id, refusal in compared.refused:
-            self.settling.take_refusal(row, apollo_id, refusal, gone)
-        if compared.failure is None and gone:
-            self._create_anew(gone)
-        return compared.failure
-
-    def _update_all(
-        self, updates: Sequence[Update], failure: ApolloError | RunError | None
+    def _update(
+        self, batch: Batch, updates: Sequence[PlannedUpdate], failure: Failure | None
     ) -> None:
-        gone = self.rounds.carry_out(updates, failure, self._seen_again)
-        if gone:
-            self._create_anew(gone)
+        """Carries updates out, as far as the run goes on.
 
-    def _seen_again(self, updates: Sequence[Update]) -> tuple[list[Update], ApolloError | None]:
-        """Updates after other rows of the same Apollo records have been written."""
-        seen = [update for update in updates if update.answer is None]
-        again = [
-            Known(
-                self._rows[update.row.number],
-                update.apollo_id,
-                self.latest.answers.get(update.apollo_id),
-            )
-            for update in updates
-            if update.answer is not None
-        ]
-        failure = self._compare(again, seen)
-        return seen, failure
+        Args:
+            failure: What ends the run already; only rows that need no request are finished then.
 
-    def _create_anew(self, gone: Sequence[Row]) -> None:
+        Raises:
+            ApolloError, RunError: The failure, or the run can't go on.
+        """
+        gone: list[Row] = []
+        for number, members in enumerate(rounds(updates)):
+            if number and failure is None:
+                members, failure = self._compare_again(batch, members)
+            to_send = self._rounds.finish_idle(batch, members)
+            if failure is None:
+                gone_now, failure = self._rounds.carry_out(batch, to_send)
+                gone += gone_now
+        if failure is not None:
+            raise failure
+        self._create_anew(batch, gone)
+
+    def _create(
+        self, batch: Batch, rows: Sequence[Row]
+    ) -> Steps[tuple[list[PlannedUpdate], Failure | None]]:
+        """Creates rows, no more than the limit allows; returns what then needs an update.
+
+        The failure is the one that ends the run, if there was one.
+        """
+        updates: list[PlannedUpdate] = []
+        left = list(rows)
+        while left:
+            try:
+                allowed = self.run.limits.creates_allowed(len(left))
+            except RunError as reached:
+                return updates, reached
+            after = yield from self._creator.create(batch, left[:allowed])
+            updates += after.updates
+            failure = self._compare(batch, after.existing, updates) or after.failure
+            if failure is not None:
+                return updates, failure
+            # Rows that Apollo had already did not use the limit up.
+            left = left[allowed:]
+        return updates, None
+
+    def _create_anew(self, batch: Batch, gone: Sequence[Row]) -> None:
         """Writes rows whose record is gone from Apollo, without its id."""
-        rows = [with_values(self._rows[row.number], apollo_id=None) for row in gone]
-        finish(self._write_wave(rows))
-
-    def know_ids(self, rows: Iterable[tuple[Row, str | None]]) -> None:
-        """Notes which records rows are, for the contacts that name an account's domain."""
-        self.latest.know_ids(rows)
+        if gone:
+            rows = [with_values(self._rows[row.number], apollo_id=None) for row in gone]
+            run_to_end(self._write_wave(batch, rows))
 
 
-def stream_writer(
-    run: Run,
-    object_type: ObjectType,
-    stream: str,
-    own: StreamSettings,
-    *,
-    policies: Callable[[], Policies],
-    settle: Settle,
-    settle_created: Callable[[Sequence[Made]], None],
-    intend: Callable[[Sequence[Row]], None],
-    is_anothers: Callable[[Row, str], bool],
-) -> Writer:
-    """The writer of a stream.
-
-    Args:
-        own: The settings of this stream.
-        policies: See `Comparer`.
-        settle, settle_created: See `Settling`.
-        intend: See `Writer`.
-        is_anothers: See `OwnRecords`.
-    """
-    kind = object_type.kind.value
-    comparer = Comparer(
-        client=run.client,
-        object_type=object_type,
-        parallel=run.parallel,
-        directory=run.directory,
-        policies=policies,
-        note_protected=partial(run.report.count_protected, kind),
-    )
-    settling = Settling(
-        object_type, own.mode, settle, settle_created, partial(run.saying.unwritable, kind)
-    )
-    latest = LatestWords(object_type, run.directory)
-    records = OwnRecords(own.mode, run.report.started_at, is_anothers)
-    answers = CreateAnswers(
-        object_type=object_type,
-        mode=own.mode,
-        limits=run.limits,
-        comparer=comparer,
-        settling=settling,
-        latest=latest,
-        own=records,
-    )
-    return Writer(
-        client=run.client,
-        object_type=object_type,
-        mode=own.mode,
-        intend=intend,
-        comparer=comparer,
-        settling=settling,
-        latest=latest,
-        own=records,
-        answers=answers,
-        new_rows=NewRows(
-            client=run.client,
-            object_type=object_type,
-            mode=own.mode,
-            batch_size=run.settings.batch_size,
-            parallel=run.parallel,
-            limits=run.limits,
-            reckon=run.reckoner.reckon,
-            answers=answers,
-        ),
-        rounds=UpdateRounds(
-            updater=lambda: Updater(
-                run.client,
-                object_type,
-                run.parallel,
-                own.update_method,
-                run.update_routes,
-                run.reckoner.reckon,
-            ),
-            limits=run.limits,
-            sample=partial(run.sample, object_type, stream),
-            settling=settling,
-            latest=latest,
-        ),
-    )
+def _matched(row: Row, record: Json) -> MatchedRecord:
+    return MatchedRecord(row, str(record["id"]), record)
 
 
 def updated_at_field(settings: Settings) -> str | None:
     """The property that tells when a row changed, where a policy asks for it."""
     asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
     return settings.updated_at_field if asked_for else None
-
-
-def stream_policies(
-    settings: Settings,
-    object_type: ObjectType,
-    directory: Directory,
-    stream: str,
-    properties: Container[str],
-) -> Policies:
-    """The policies for the rows of a stream.
-
-    Args:
-        properties: Properties of the stream's schema.
-
-    Raises:
-        RunError: A policy is for a field that there is not, or can't be followed.
-        ApolloError: Apollo could not be asked for its custom fields.
-    """
-    named = settings.field_policy
-    if not named:
-        return Policies()
-    unknown = unknown_names(named, directory.custom_field_by_name)
-    if unknown:
-        raise RunError(unknown_policy(unknown), exit_code=2)
-    for sentence in clashes(named, directory.custom_field_by_name):
-        raise RunError(sentence, exit_code=2)
-    field = updated_at_field(settings)
-    if field is not None and field not in properties:
-        raise RunError(
-            f"Stream '{stream}' has no property '{field}' (setting updated_at_field), and the "
-            "policy 'newest' asks when a row changed: add it to the stream, name another, or "
-            "choose another policy.",
-            exit_code=2,
-        )
-    return policies_of(named, object_type, directory.custom_field_by_name)

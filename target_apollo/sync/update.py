@@ -1,426 +1,301 @@
-"""Carries out updates of existing records, each part at the endpoint that takes it.
+"""Carries out updates of existing records, in rounds in which no Apollo record occurs twice.
 
-Carries updates out in rounds in which no Apollo record occurs twice, so that the last row wins.
-
-The parts of a record go one after another within a round (`updating`); records go side by side.
+Rounds make the last row of a record win. Within a round records go side by side, and the parts of a
+record one after another, step by step (`update_steps`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from target_apollo.apollo import (
-    MAX_BULK,
-    ApolloClient,
-    ApolloError,
-    JobStarted,
-    RequestRefused,
-    endpoints,
-)
-from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.apollo import ApolloError, JobStarted, RequestRefused
+from target_apollo.config.settings import StreamSettings
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Row, UpdateMethod
-from target_apollo.sync.batch import Settling
-from target_apollo.sync.bulk_requests import (
-    Grouped,
-    K,
-    UpdateRoutes,
-    grouped_by,
-    in_requests,
-    send_grouped,
-)
-from target_apollo.sync.concurrency import Parallel
-from target_apollo.sync.existing import LatestWords
+from target_apollo.model.rows import Mode, Row, UpdateMethod
+from target_apollo.sync.batch import Batch
+from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
+from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.limits import WriteLimits
-from target_apollo.sync.refusals import custom_field_rejection, is_about_record
-from target_apollo.sync.request_counter import Reckon, take_no_note, update_requests
+from target_apollo.sync.refusals import consequence_of, rejection
+from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
-    Parts,
-    Pending,
-    Update,
-    after_bulk,
-    empties,
+    PlannedUpdate,
+    UpdateInProgress,
+    UpdateParts,
     in_bulk,
-    individually,
-    without_bulk,
-    without_stages,
+    one_request,
 )
-
-_OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STAGES
-#: Apollo names no most for a list request, only that it must be done within five minutes.
-_LIST_SIZE = 500
+from target_apollo.sync.update_steps import (
+    Grouping,
+    UpdateStep,
+    left_out,
+    may_fall_back,
+    planned_requests,
+    update_steps,
+)
 
 
 @dataclass
-class Updater:
-    """Carries out updates of different Apollo records and sorts them by what became of them."""
+class UpdateResult:
+    """What became of the updates of a round.
 
-    client: ApolloClient
+    Attributes:
+        done: Updates with the record as Apollo answered it; None where nothing was sent.
+        failure: What ends the run; updates that it touched, or that come after it, are in no list.
+    """
+
+    done: list[tuple[PlannedUpdate, Json | None]] = field(default_factory=list)
+    refused: list[tuple[PlannedUpdate, RequestRefused]] = field(default_factory=list)
+    rejected: list[tuple[PlannedUpdate, Rejection]] = field(default_factory=list)
+    failure: ApolloError | None = None
+
+
+@dataclass(frozen=True)
+class UpdateExecutor:
+    """Sends updates of different Apollo records, step by step."""
+
+    run: SyncRun
     object_type: ObjectType
-    parallel: Parallel
     method: UpdateMethod
-    routes: UpdateRoutes
-    reckon: Reckon = take_no_note
-    done: list[tuple[Update, Json | None]] = field(default_factory=list)
-    refused: list[tuple[Update, RequestRefused]] = field(default_factory=list)
-    rejected: list[tuple[Update, Rejection]] = field(default_factory=list)
 
-    def carry_out(self, updates: Sequence[Update]) -> ApolloError | None:
-        """Sends all parts of all updates; the parts of a record go one after another.
-
-        Returns:
-            The failure that ends the run, where there was one; updates that it touched, or that
-            come after it, are in none of the three lists.
-        """
+    def carry_out(self, updates: Sequence[PlannedUpdate]) -> UpdateResult:
+        """Sends all parts of all updates, up to a failure that ends the run."""
         singles = sum(bool(update.changes.update) for update in updates)
-        bulk = self.routes.in_bulk(self.object_type, self.method, singles)
-        pending = [Pending(update, self._parts(update, bulk=bulk)) for update in updates]
-        all_parts = [one.parts for one in pending]
-        self.reckon(update_requests(self.object_type, all_parts, list_size=_LIST_SIZE))
-        failure: ApolloError | None = None
-        for step in (
-            self._send_single,
-            self._send_bulk,
-            self._send_stages,
-            self._send_rest,
-            self._send_owners,
-            self._send_lists,
-        ):
-            failure = step([one for one in pending if not one.over])
-            if failure is not None:
+        bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
+        in_progress = [
+            UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates
+        ]
+        planned = planned_requests(self._steps, [one.parts for one in in_progress])
+        self.run.request_counter.plan_requests(planned)
+        result = UpdateResult()
+        for step in self._steps:
+            due = [one for one in in_progress if not one.ended_by and step.value(one.parts)]
+            result.failure = self._take_step(step, due)
+            if result.failure is not None:
                 break
-        for one in pending:
-            # What needs nothing further is confirmed also where the run ends.
-            if one.over or one.parts:
-                continue
+        for one in in_progress:
+            self._conclude(one, result)
+        return result
+
+    @cached_property
+    def _steps(self) -> tuple[UpdateStep, ...]:
+        return update_steps(self.object_type)
+
+    def _parts(self, update: PlannedUpdate, *, bulk: bool) -> UpdateParts:
+        routes = self.run.update_routes
+        if bulk and routes.is_open(self.object_type.bulk_endpoint):
+            parts = in_bulk(self.object_type, update.changes, update.answer)
+        else:
+            parts = one_request(update.changes)
+        for step in self._steps:
+            if step.fallback is not None and not routes.is_open(step.endpoint):
+                parts = step.fallback.parts(parts)
+        return parts
+
+    def _take_step(
+        self, step: UpdateStep, updates: Sequence[UpdateInProgress]
+    ) -> ApolloError | None:
+        """Sends one part of updates; returns a failure that ends the run."""
+        sent = self._send(step, updates)
+        for one, answer in sent.answered:
+            step.read(self.object_type, one, answer)
+        for one in sent.unanswered:
+            _fall_back(step, one, left_out(step.endpoint))
+        for one, refusal in sent.refused:
+            if may_fall_back(step, one, refusal):
+                _fall_back(step, one, refusal)
+            else:
+                one.ended_by = refusal
+        if sent.closed_by is None:
+            return sent.failure
+        if step.fallback is None:
+            return sent.failure or sent.closed_by
+        self.run.update_routes.close(step.endpoint, sent.closed_by, step.fallback.description)
+        for one in sent.blocked:
+            one.parts = step.fallback.parts(one.parts)
+        return sent.failure
+
+    def _send(self, step: UpdateStep, updates: Sequence[UpdateInProgress]) -> BulkResult:
+        def send(members: Sequence[UpdateInProgress]) -> Sequence[Json]:
+            ids = [one.update.apollo_id for one in members]
+            values = [step.value(one.parts) for one in members]
+            return step.send(self.run.client, self.object_type, ids, values)
+
+        if step.grouping is Grouping.NONE:
+            return send_alone(self.run.pool, updates, send)
+        result = BulkResult(blocked=list(updates))
+        for size in step.sizes:
+            requests = step.requests(result.blocked, size)
+            result = result.followed_by(
+                send_grouped(self.object_type, self.run.pool, requests, send)
+            )
+            if not isinstance(result.closed_by, JobStarted):
+                break
+        return result
+
+    def _conclude(self, one: UpdateInProgress, result: UpdateResult) -> None:
+        """Adds an update to the result, also where the run ends, if nothing of it is left."""
+        if isinstance(one.ended_by, RequestRefused):
+            result.refused.append((one.update, one.ended_by))
+        elif one.ended_by is not None:
+            result.rejected.append((one.update, one.ended_by))
+        elif not one.parts:
             problem = one.problem or (self._lost(one) if one.parts.lost else None)
             if problem is not None:
-                self._reject(one, problem)
+                result.rejected.append((one.update, problem))
             else:
-                self.done.append((one.update, one.answer))
-        return failure
+                result.done.append((one.update, one.answer))
 
-    def _parts(self, update: Update, *, bulk: bool) -> Parts:
-        if not self.routes.is_open(self.object_type.bulk_endpoint):
-            return without_bulk(self.object_type, individually(update.changes))
-        if not bulk:
-            return individually(update.changes)
-        parts = in_bulk(self.object_type, update.changes, update.answer)
-        return parts if self.routes.is_open(_STAGES) else without_stages(parts)
-
-    def _grouped(
-        self,
-        groups: Mapping[K, Sequence[Pending]],
-        send: Callable[[K, Sequence[Pending]], Sequence[Json]],
-        size: int = MAX_BULK,
-    ) -> Grouped:
-        return send_grouped(self.object_type, self.parallel, in_requests(groups, send, size))
-
-    # --- PATCH and PUT
-
-    def _send_single(self, pending: Sequence[Pending]) -> ApolloError | None:
-        return self._one_by_one([(one, one.parts.single) for one in pending if one.parts.single])
-
-    def _send_rest(self, pending: Sequence[Pending]) -> ApolloError | None:
-        return self._one_by_one([(one, one.parts.rest) for one in pending if one.parts.rest])
-
-    def _one_by_one(self, bodies: Sequence[tuple[Pending, Json]]) -> ApolloError | None:
-        results = self.parallel.run([partial(self._send_one, *body) for body in bodies])
-        failure: ApolloError | None = None
-        for (one, body), result in zip(bodies, results, strict=True):
-            if isinstance(result, dict):
-                one.take(result, body)
-                one.parts = replace(
-                    one.parts,
-                    single={} if body is one.parts.single else one.parts.single,
-                    rest={} if body is one.parts.rest else one.parts.rest,
-                )
-                one.problem = one.problem or self._problem_of(one.update, body, result)
-            elif isinstance(result, RequestRefused) and is_about_record(result):
-                self._refuse(one, result)
-            elif isinstance(result, ApolloError):
-                failure = failure or result
-            else:
-                raise result
-        return failure
-
-    def _send_one(self, one: Pending, body: Json) -> Json:
-        if self.object_type.kind is ObjectKind.CONTACTS:
-            return self.client.update_contact(one.update.apollo_id, body)
-        return self.client.update_account(one.update.apollo_id, body)
-
-    def _problem_of(self, update: Update, body: Json, answer: Json) -> Rejection | None:
-        endpoint = self.object_type.update_endpoint
-        missed = not_taken(self.object_type, update.row, body, answer, update.answer)
-        # A record may still show what an earlier row's custom fields came to.
-        wrote_custom = CUSTOM_FIELDS in body
-        refused = (
-            custom_field_rejection(self.object_type, answer, endpoint) if wrote_custom else None
-        )
-        return refused or (self._not_taken(update, missed, endpoint) if missed else None)
-
-    # --- bulk_update, and what stands in for it where it is closed
-
-    def _send_bulk(self, pending: Sequence[Pending]) -> ApolloError | None:
-        endpoint = self.object_type.bulk_endpoint
-        members = [one for one in pending if one.parts.bulk]
-        sent = self._grouped({endpoint: members}, lambda _, some: self._bulk_update(some))
-        for one, answer in sent.answered:
-            self._take_bulk_answer(one, answer)
-        for one in sent.silent:
-            self._turn_to_single(one, self._left_out(endpoint))
-        for one, refusal in sent.refused:
-            if _leaves_open(one, refusal):
-                self._turn_to_single(one, refusal)
-            else:
-                self._refuse(one, refusal)
-        if sent.closed_by is not None:
-            how = f"{self.object_type.kind.value} are updated one request a record"
-            self.routes.close(endpoint, sent.closed_by, how)
-            for one in sent.shut_out:
-                one.parts = without_bulk(self.object_type, one.parts)
-        return sent.failure
-
-    def _bulk_update(self, pending: Sequence[Pending]) -> Sequence[Json]:
-        attributes = [{"id": one.update.apollo_id, **one.parts.bulk} for one in pending]
-        if self.object_type.kind is ObjectKind.CONTACTS:
-            return self.client.bulk_update_contacts(attributes)
-        return self.client.bulk_update_accounts(attributes)
-
-    def _take_bulk_answer(self, one: Pending, answer: Json) -> None:
-        update, endpoint = one.update, self.object_type.bulk_endpoint
-        wrote_custom = CUSTOM_FIELDS in one.parts.bulk
-        one.take(answer, one.parts.bulk)
-        one.parts, missed = after_bulk(
-            self.object_type, update.row, one.parts, update.answer, answer
-        )
-        refused = (
-            custom_field_rejection(self.object_type, answer, endpoint) if wrote_custom else None
-        )
-        if missed:
-            refused = refused or self._not_taken(update, missed, endpoint)
-        one.problem = one.problem or refused
-
-    def _turn_to_single(self, one: Pending, otherwise: Rejection | RequestRefused) -> None:
-        """Has PATCH or PUT decide on an update, where that can carry the whole of it."""
-        parts = without_bulk(self.object_type, one.parts)
-        if not (parts.owner or parts.lost):
-            one.parts = parts
-        elif isinstance(otherwise, Rejection):
-            self._reject(one, otherwise)
-        else:
-            self._refuse(one, otherwise)
-
-    def _send_owners(self, pending: Sequence[Pending]) -> ApolloError | None:
-        def send(owner_id: str, some: Sequence[Pending]) -> Sequence[Json]:
-            return self.client.update_contact_owners(_ids(some), owner_id)
-
-        sent = self._grouped(grouped_by(pending, lambda one: one.parts.owner), send)
-        for one, answer in sent.answered:
-            if answer.get("owner_id", one.parts.owner) != one.parts.owner:
-                one.problem = self._not_taken(one.update, ("owner_id",), _OWNERS)
-            one.take(answer, {"owner_id"})
-            one.parts = replace(one.parts, owner=None)
-        for one in sent.silent:
-            self._reject(one, self._left_out(_OWNERS))
-        for one, refusal in sent.refused:
-            self._refuse(one, refusal)
-        return sent.failure or sent.closed_by
-
-    # --- stages and lists
-
-    def _send_stages(self, pending: Sequence[Pending]) -> ApolloError | None:
-        def send(stage_id: str, some: Sequence[Pending]) -> Sequence[Json]:
-            return self.client.update_contact_stages(_ids(some), stage_id)
-
-        sent = self._grouped(grouped_by(pending, lambda one: one.parts.stage), send)
-        for one, answer in sent.answered:
-            if answer.get("contact_stage_id", one.parts.stage) == one.parts.stage:
-                one.take(answer, {"contact_stage_id"})
-                one.parts = replace(one.parts, stage=None)
-            else:
-                one.parts = without_stages(one.parts)
-        for one, refusal in sent.refused:
-            self._refuse(one, refusal)
-        for one in (*sent.silent, *sent.shut_out):
-            one.parts = without_stages(one.parts)
-        if sent.closed_by is not None:
-            self.routes.close(_STAGES, sent.closed_by, "stages are written one request a contact")
-        return sent.failure
-
-    def _send_lists(self, pending: Sequence[Pending]) -> ApolloError | None:
-        def send(names: tuple[str, ...], some: Sequence[Pending]) -> Sequence[Json]:
-            # PATCH with label_names would replace the record's lists; this endpoint only adds. Its
-            # answer names lists, not records.
-            self.client.add_to_lists(_ids(some), names, self.object_type.kind.value)
-            return [{"id": apollo_id} for apollo_id in _ids(some)]
-
-        groups = grouped_by(pending, lambda one: one.parts.lists)
-        sent = self._grouped(groups, send, size=_LIST_SIZE)
-        if isinstance(sent.closed_by, JobStarted):
-            # Nothing says where Apollo draws the line; a hundred are done at once everywhere.
-            again = grouped_by(sent.shut_out, lambda one: one.parts.lists)
-            sent = sent.followed_by(self._grouped(again, send))
-        for one, _ in sent.answered:
-            one.parts = replace(one.parts, lists=())
-        for one, refusal in sent.refused:
-            self._refuse(one, refusal)
-        return sent.failure or sent.closed_by
-
-    # --- what became of them
-
-    def _refuse(self, one: Pending, refusal: RequestRefused) -> None:
-        one.over = True
-        self.refused.append((one.update, refusal))
-
-    def _reject(self, one: Pending, why: Rejection) -> None:
-        one.over = True
-        self.rejected.append((one.update, why))
-
-    def _left_out(self, endpoint: str) -> Rejection:
-        return _unconfirmed(
-            f"not confirmed by Apollo: the answer of {endpoint} leaves it out", endpoint
-        )
-
-    def _not_taken(self, update: Update, missed: Sequence[str], endpoint: str) -> Rejection:
-        names = ", ".join(
-            name if name in self.object_type.fields else f"custom field {name}" for name in missed
-        )
-        return _unconfirmed(
-            f"not confirmed by Apollo: its answer for {self.object_type.singular} "
-            f"{update.apollo_id} shows that it did not take {names}",
-            endpoint,
-        )
-
-    def _lost(self, one: Pending) -> Rejection:
+    def _lost(self, one: UpdateInProgress) -> Rejection:
         endpoint = self.object_type.bulk_endpoint
         return Rejection(
             Reason.REFUSED,
             f"{self.object_type.singular} {one.update.apollo_id} was written without "
             f"{', '.join(one.parts.lost)}, which only {endpoint} takes. "
-            f"{self.routes.closed.get(endpoint, '')}".rstrip(),
+            f"{self.run.update_routes.closed.get(endpoint, '')}".rstrip(),
             endpoint=endpoint,
             attempts=1,
         )
 
 
-def _ids(pending: Sequence[Pending]) -> list[str]:
-    return [one.update.apollo_id for one in pending]
-
-
-def _unconfirmed(detail: str, endpoint: str) -> Rejection:
-    return Rejection(Reason.NOT_CONFIRMED, detail, status=200, endpoint=endpoint, attempts=1)
-
-
-def _leaves_open(one: Pending, refusal: RequestRefused) -> bool:
-    """Whether a single update may fare better, or say what is wrong.
-
-    Of that alone it is known that it takes an empty value, and how it answers for a missing record.
-    """
-    says_why = refusal.names_missing_record or refusal.named_ids or refusal.details
-    return not says_why or (empties(one.parts) and not refusal.names_missing_record)
-
-
-#: What updates come to after other rows of the same Apollo records have been written, and a failure
-#: that ends the run.
-SeeAgain = Callable[[Sequence[Update]], "tuple[list[Update], ApolloError | None]"]
+def _fall_back(
+    step: UpdateStep, one: UpdateInProgress, otherwise: Rejection | RequestRefused
+) -> None:
+    """Leaves an update to other endpoints where PATCH or PUT alone can carry the whole of it."""
+    parts = step.fallback.parts(one.parts) if step.fallback is not None else None
+    if parts is not None and (parts.owner, parts.lost) == (one.parts.owner, one.parts.lost):
+        one.parts = parts
+    else:
+        one.ended_by = otherwise
 
 
 @dataclass(frozen=True)
 class UpdateRounds:
-    """Carries out the updates of one stream.
+    """Carries out the updates of one stream, and gives their rows an outcome."""
 
-    Attributes:
-        updater: Makes what carries a single round out.
-        sample: Shown the updates of existing records before they are carried out.
-    """
+    run: SyncRun
+    object_type: ObjectType
+    stream: str
+    own: StreamSettings
+    cache: RecordCache
 
-    updater: Callable[[], Updater]
-    limits: WriteLimits
-    sample: Callable[[Sequence[Update]], None]
-    settling: Settling
-    latest: LatestWords
+    def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
+        """Gives rows their outcome whose records need nothing; returns the others' updates."""
+        for update in updates:
+            if not update.changes:
+                self._finish(batch, update, update.answer)
+        return [update for update in updates if update.changes]
 
     def carry_out(
-        self,
-        updates: Sequence[Update],
-        failure: ApolloError | RunError | None,
-        see_again: SeeAgain,
-    ) -> list[Row]:
-        """Settles the rows of updates, as far as the run goes on.
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
+    ) -> tuple[list[Row], ApolloError | RunError | None]:
+        """Carries a round out as far as the limit allows; new records are always completed.
 
         Args:
-            failure: What ends the run already; only rows that need no request are settled then.
-            see_again: Asked before each round but the first.
+            updates: Those of a round, of different Apollo records.
 
         Returns:
-            Rows whose record is gone from Apollo, to be created again.
-
-        Raises:
-            ApolloError, RunError: The failure, or the run can't go on.
+            Rows whose record is gone from Apollo, to be created again; and the failure that ends
+            the run, if there was one.
         """
-        gone: list[Row] = []
-        for number, members in enumerate(_rounds(updates)):
-            if number and failure is None:
-                members, failure = see_again(members)
-            idle = [update for update in members if not update.changes]
-            for update in idle:
-                self.settling.finish(update, update.answer)
-            if failure is None:
-                failure = self._update_allowed([u for u in members if u.changes], gone)
-        if failure is not None:
-            raise failure
-        return gone
-
-    def _update_allowed(
-        self, updates: Sequence[Update], gone: list[Row]
-    ) -> ApolloError | RunError | None:
-        """Carries a round out as far as the limit allows; new records are always completed."""
+        limits = self.run.limits
         changed = [update for update in updates if update.outcome is Outcome.UPDATED]
         completed = [update for update in updates if update.outcome is not Outcome.UPDATED]
         reached: RunError | None = None
         try:
-            allowed = self.limits.updates_allowed(len(changed))
+            allowed = limits.updates_allowed(len(changed))
         except RunError as problem:
             allowed, reached = 0, problem
-        self.limits.updated += allowed
-        failure = self._update_round([*completed, *changed[:allowed]], gone)
+        limits.updated += allowed
+        gone, failure = self._send(batch, [*completed, *changed[:allowed]])
         if failure is None and reached is None and allowed < len(changed):
             try:
-                self.limits.updates_allowed(1)
+                limits.updates_allowed(1)
             except RunError as problem:
                 reached = problem
-        return failure or reached
+        return gone, failure or reached
 
-    def _update_round(self, updates: Sequence[Update], gone: list[Row]) -> ApolloError | None:
-        updater = self.updater()
-        self.sample(updates)
-        failure = updater.carry_out(updates)
-        self.latest.forget(
-            {update.apollo_id for update, _ in (*updater.refused, *updater.rejected)}
+    def _send(
+        self, batch: Batch, updates: Sequence[PlannedUpdate]
+    ) -> tuple[list[Row], ApolloError | None]:
+        run = self.run
+        run.sample(self.object_type, self.stream, updates)
+        executor = UpdateExecutor(run, self.object_type, self.own.update_method)
+        result = executor.carry_out(updates)
+        self.cache.invalidate(
+            {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
-        for update, refusal in updater.refused:
-            self.settling.take_refusal(update.row, update.apollo_id, refusal, gone)
-        for update, reason in updater.rejected:
-            self.settling.reject_record(update.row, update.apollo_id, reason)
-        for update, answer in updater.done:
-            self.latest.know(update.row, answer or update.answer or {"id": update.apollo_id})
-            self.settling.finish(update, answer)
-        return failure
+        gone: list[Row] = []
+        for update, refusal in result.refused:
+            gone += self.finish_refused(batch, update.row, update.apollo_id, refusal)
+        for update, reason in result.rejected:
+            _reject(batch, update.row, update.apollo_id, reason)
+        for update, answer in result.done:
+            self.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
+            self._finish(batch, update, answer)
+        return gone, result.failure
+
+    def finish_refused(
+        self, batch: Batch, row: Row, apollo_id: str, refusal: RequestRefused
+    ) -> list[Row]:
+        """Gives a row its outcome whose record Apollo refused.
+
+        Returns:
+            The row instead, if its record is gone and may be created again.
+        """
+        consequence = consequence_of(refusal, apollo_id)
+        if row.deleted and consequence.record_is_gone:
+            batch.finish(row, Outcome.SKIPPED)
+        elif (
+            self.own.mode is Mode.UPSERT
+            and row.match_key is not None
+            and row.apollo_id is not None
+            and not row.deleted
+            and consequence.may_be_recreated
+        ):
+            return [row]
+        else:
+            _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
+        return []
+
+    def _finish(self, batch: Batch, update: PlannedUpdate, answer: Json | None) -> None:
+        """Gives the row of an update its outcome, after all parts of it are carried out.
+
+        Args:
+            answer: What Apollo answered on the record, if something was sent.
+        """
+        row, apollo_id, outcome = update.row, update.apollo_id, update.outcome
+        if update.refused is not None:
+            _reject(batch, row, apollo_id, update.refused)
+            return
+        if not update.changes and outcome is Outcome.UPDATED:
+            outcome = Outcome.UNCHANGED
+        if update.changes.unwritable:
+            self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
+        # A row older than its record stays so: this write has not made their times the same.
+        when = None if update.is_older else updated_at(answer)
+        batch.finish(row, outcome, apollo_id, updated_at=when)
 
 
-def _rounds(updates: Sequence[Update]) -> list[list[Update]]:
-    rounds: list[list[Update]] = []
+def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:
+    """Rejects a row that was to be written to a record."""
+    # The record stays the row's own, or a changed e-mail would make a second one.
+    is_there = why.reason not in (Reason.GONE, Reason.DELETED)
+    batch.finish(row, Outcome.REJECTED, apollo_id if is_there else None, rejection=why)
+
+
+def rounds(updates: Sequence[PlannedUpdate]) -> list[list[PlannedUpdate]]:
+    """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
+    found: list[list[PlannedUpdate]] = []
     next_round: dict[str, int] = defaultdict(int)
     for update in updates:
         place = next_round[update.apollo_id]
         next_round[update.apollo_id] += 1
-        if place == len(rounds):
-            rounds.append([])
-        rounds[place].append(update)
-    return rounds
+        if place == len(found):
+            found.append([])
+        found[place].append(update)
+    return found

@@ -1,16 +1,17 @@
-"""Which endpoint gets which part of an update, so that a flush takes the fewest requests. Pure.
+"""What an existing record is to get, and which endpoint takes which part of it. Pure.
 
-An update of an existing record: what it is to be, and what of it is still to be sent.
-
-How existing records are updated: one by one, or a hundred a request. Pure.
+Records are updated one by one, or a hundred a request: whichever takes fewer requests. The parts of
+an update, and what is left of them after an answer, are values; `update_steps` says how each part
+is sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from target_apollo.apollo import endpoints
+from target_apollo.apollo import RequestRefused, endpoints
 from target_apollo.apollo.quota import Windows
 from target_apollo.model.compare import CUSTOM_FIELDS, emptied_unseen, not_taken
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
@@ -22,7 +23,7 @@ _OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STA
 
 
 @dataclass(frozen=True)
-class Parts:
+class UpdateParts:
     """What is still to be sent of one update, in the order of sending.
 
     Attributes:
@@ -46,13 +47,18 @@ class Parts:
     def __bool__(self) -> bool:
         return bool(self.single or self.bulk or self.stage or self.rest or self.owner or self.lists)
 
+    def without(self, part: str) -> UpdateParts:
+        """The same once a part, by its name, is written."""
+        nothing: Any = getattr(UpdateParts(), part)
+        return replace(self, **{part: nothing})
 
-def individually(changes: Changes) -> Parts:
+
+def one_request(changes: Changes) -> UpdateParts:
     """One request a record; bulk_update for what that does not take."""
-    return Parts(single=changes.update, bulk=changes.bulk, lists=changes.lists)
+    return UpdateParts(single=changes.update, bulk=changes.bulk, lists=changes.lists)
 
 
-def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> Parts:
+def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> UpdateParts:
     """bulk_update for all that it takes, update_stages for the stage.
 
     A record that needs a request of its own anyway gets everything in that. Whether it does may be
@@ -78,8 +84,8 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> P
         else:
             rest[key] = value
     if rest and (not bulk or any(_is_due(object_type, key, before) for key in rest)):
-        return individually(changes)
-    return Parts(bulk=bulk, stage=stage, rest=rest, lists=changes.lists)
+        return one_request(changes)
+    return UpdateParts(bulk=bulk, stage=stage, rest=rest, lists=changes.lists)
 
 
 def _place(object_type: ObjectType, key: str) -> Field | None:
@@ -96,8 +102,8 @@ def _is_due(object_type: ObjectType, key: str, before: Json | None) -> bool:
 
 
 def after_bulk(
-    object_type: ObjectType, row: Row, parts: Parts, before: Json | None, after: Json
-) -> tuple[Parts, tuple[str, ...]]:
+    object_type: ObjectType, row: Row, parts: UpdateParts, before: Json | None, after: Json
+) -> tuple[UpdateParts, tuple[str, ...]]:
     """What is left of an update that bulk_update has answered, and what it did not take for good.
 
     A field that the answer shows not to be taken, or that it does not show to be emptied, goes
@@ -118,14 +124,14 @@ def after_bulk(
     return replace(parts, bulk={}, stage=stage, rest=rest), missed
 
 
-def empties(parts: Parts) -> bool:
+def empties(parts: UpdateParts) -> bool:
     """Whether a part for bulk_update empties a field."""
     custom = parts.bulk.get(CUSTOM_FIELDS)
     values = [*parts.bulk.values(), *(custom.values() if isinstance(custom, dict) else ())]
     return "" in values or None in values
 
 
-def without_bulk(object_type: ObjectType, parts: Parts) -> Parts:
+def fallback_from_bulk(object_type: ObjectType, parts: UpdateParts) -> UpdateParts:
     """The same without bulk_update: PATCH or PUT, update_owners for a contact's owner."""
     rest, lost, owner = dict(parts.rest), list(parts.lost), parts.owner
     for key, value in parts.bulk.items():
@@ -141,14 +147,14 @@ def without_bulk(object_type: ObjectType, parts: Parts) -> Parts:
     return replace(parts, bulk={}, rest=rest, owner=owner, lost=tuple(lost))
 
 
-def without_stages(parts: Parts) -> Parts:
+def fallback_from_stages(parts: UpdateParts) -> UpdateParts:
     """The same without update_stages: PATCH carries the stage."""
     rest = {**parts.rest, "contact_stage_id": parts.stage} if parts.stage else parts.rest
     return replace(parts, stage=None, rest=rest)
 
 
 @dataclass(frozen=True)
-class Update:
+class PlannedUpdate:
     """What one existing record is to get.
 
     Attributes:
@@ -168,24 +174,24 @@ class Update:
 
 
 @dataclass
-class Pending:
-    """An update under way.
+class UpdateInProgress:
+    """An update whose parts are being sent.
 
     Attributes:
         parts: What is still to be sent.
-        answer: What Apollo has answered on the record since the first part was sent.
-        problem: Why the row is rejected when the other parts are written.
-        over: Whether nothing of it is to be sent any more.
+        answer: The record as Apollo has answered it since the first part was sent.
+        problem: Why the row is rejected once the other parts are written.
+        ended_by: Why no other part is sent any more.
     """
 
-    update: Update
-    parts: Parts
+    update: PlannedUpdate
+    parts: UpdateParts
     answer: Json | None = None
     problem: Rejection | None = None
-    over: bool = False
+    ended_by: Rejection | RequestRefused | None = None
 
-    def take(self, answer: Json, sent: Collection[str]) -> None:
-        """Adds an answer, which may be a short form, to what is known since the first part.
+    def merge_answer(self, answer: Json, sent: Collection[str]) -> None:
+        """Adds an answer, which may hold a few fields only, to the earlier ones.
 
         Args:
             sent: Fields that were written, of which an earlier answer is out of date.

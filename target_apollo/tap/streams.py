@@ -22,6 +22,7 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.queries import intents_of, read_creations, read_links
+from target_apollo.model.objects import OBJECTS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.tap.bookmark import bookmark_before
 
@@ -223,11 +224,10 @@ class Stages(ResultStream):
 
     def rows(self) -> Iterable[dict[str, Any]]:
         """Yield the stages."""
-        apollo = self.tap.apollo
-        for name, read in (("contact", apollo.contact_stages), ("account", apollo.account_stages)):
-            for stage in read():
+        for object_type in OBJECTS.values():
+            for stage in self.tap.apollo.stages(object_type.endpoints):
                 yield {
-                    "object": name,
+                    "object": object_type.singular,
                     "id": stage.id,
                     "name": stage.name,
                     "display_name": stage.display_name or None,

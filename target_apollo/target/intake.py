@@ -16,10 +16,10 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.sync.batch import Received
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
@@ -32,12 +32,14 @@ class Intake:
         sinks: All sinks, by the name of their stream; more may come in later.
     """
 
-    def __init__(self, run: Run, checkpoint: Checkpoint, sinks: Mapping[str, ApolloSink]) -> None:
+    def __init__(
+        self, run: SyncRun, checkpoint: Checkpoint, sinks: Mapping[str, ApolloSink]
+    ) -> None:
         self._run = run
         self._checkpoint = checkpoint
         self._sinks = sinks
 
-    def reject(self, received: Received, rejection: Rejection) -> None:
+    def reject(self, received: SourceRecord, rejection: Rejection) -> None:
         """Rejects a record that no sink has taken.
 
         Raises:
@@ -45,7 +47,7 @@ class Intake:
             RunError: Too many are bad, or the rejects file can't be written.
         """
         self._mark_incomplete(self._sinks.values())
-        self._run.rejecting.reject(received, rejection)
+        self._run.rejects.reject(received, rejection)
         self._run.check_limits()
 
     def reject_line(self, line: bytes, line_number: int, problem: str) -> None:
@@ -71,31 +73,31 @@ class Intake:
             raise InvalidInputLine(f"{rejection.detail}.")
         self._checkpoint.next_record()
         self._mark_incomplete(self._sinks.values())
-        self._run.rejecting.reject_line(line, line_number, rejection)
+        self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
-    def is_replayed(self, received: Received) -> bool:
+    def is_replayed(self, received: SourceRecord) -> bool:
         """Whether a record was rejected before and can't fare better now; it is skipped then.
 
         That is so of lines that were no messages, and of what this very run has rejected.
         """
         if received.stream == UNREADABLE_STREAM:
-            self._run.saying.unreadable_again()
+            self._run.notices.unreadable_again()
         elif received.former is not None and received.former.run_id == self._run.run_id:
-            self._run.saying.own_rejects()
+            self._run.notices.own_rejects()
         else:
             return False
-        self._run.settle(received, Outcome.SKIPPED)
+        self._run.skip(received)
         return True
 
-    def leave_out(self, received: Received, sinks: Iterable[ApolloSink]) -> None:
+    def leave_out(self, received: SourceRecord, sinks: Iterable[ApolloSink]) -> None:
         """Counts a record that a stream map leaves out; its table holds it all the same.
 
         Args:
             sinks: Those to which it would have come.
         """
         self._mark_incomplete(sinks)
-        self._run.settle(received, Outcome.SKIPPED)
+        self._run.skip(received)
 
     @staticmethod
     def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:

@@ -23,7 +23,7 @@ from target_apollo import logs
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_environment, unusable_files
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
@@ -119,12 +119,12 @@ def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
         return sources
 
 
-def exit_without_threads(run: Run, exit_code: int) -> None:
+def exit_without_threads(run: SyncRun, exit_code: int) -> None:
     """Ends the process after the run, if a request that was given up still has a thread.
 
     Python would wait for the thread, which waits for its answer.
     """
-    if run.parallel.abandoned:
+    if run.pool.abandoned:
         logging.shutdown()
         os._exit(exit_code)
 

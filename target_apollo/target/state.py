@@ -14,7 +14,7 @@ from typing import Any
 
 from singer_sdk.singerlib.json import serialize_json
 
-from target_apollo.sync.run import Run
+from target_apollo.sync.run import SyncRun
 from target_apollo.target.sinks import ApolloSink
 
 
@@ -68,7 +68,7 @@ class StateWriter:
 
     def __init__(
         self,
-        run: Run,
+        run: SyncRun,
         checkpoint: Checkpoint,
         sinks: Mapping[str, ApolloSink],
         clear_line: Callable[[], None],
@@ -94,13 +94,13 @@ class StateWriter:
         if not self._run.advances_state:
             return
         waiting = [
-            self._run.under_way.oldest,
+            self._run.pending_flush.oldest,
             *(sink.oldest_pending for sink in self._sinks.values()),
         ]
         covered = self._checkpoint.covered([number for number in waiting if number is not None])
         if covered is None or not covered[0]:
             return
-        self._run.rejecting.keep()
+        self._run.rejects.keep()
         self._written_at = time.monotonic()
         self._clear_line()
         sys.stdout.write(serialize_json(covered[0]) + "\n")

@@ -26,13 +26,20 @@ from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sync.batch import Received
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import is_deleted, saw_whole_table
-from target_apollo.sync.exit import FAILED, RECORD_ERRORS, Ending, RunError, ending_of, verdict
-from target_apollo.sync.notices import unmet_settings
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM, Former, without_reject
-from target_apollo.sync.run import Run
+from target_apollo.sync.exit import (
+    FAILED,
+    RECORD_ERRORS,
+    RunEnd,
+    RunError,
+    check_reject_limit,
+    ending_of,
+)
+from target_apollo.sync.notices import unused_settings
+from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.target import process
 from target_apollo.target.intake import Intake, rejection_of, too_wide
 from target_apollo.target.process import SignalHandler
@@ -72,10 +79,10 @@ class TargetApollo(CheckedPlugin, Target):
         #: Whether records come that were rejected before, which are of some streams only.
         self._replays = False
         self._is_finished = False
-        self._ending = Ending(FAILED, "A defect of target-apollo ended the run.")
+        self._ending = RunEnd(FAILED, "A defect of target-apollo ended the run.")
         logs.quieten(self.logger)
         super().__init__(**arguments)
-        self.run = Run(Settings.of(self.config), self.logger)
+        self.run = SyncRun(Settings.of(self.config), self.logger)
         self._intake = Intake(self.run, self._checkpoint, self._sinks)
         self._input = cast("SingerInput", self.message_reader)
         self._input.handlers = {
@@ -156,7 +163,7 @@ class TargetApollo(CheckedPlugin, Target):
                 return
             self.logger.info("The SCHEMA of stream '%s' has changed.", name)
             # Later they would overwrite newer values of the same rows.
-            self.run.under_way.finish()
+            self.run.pending_flush.finish()
             self.drain_one(former)
             former.clean_up()
         sink = self.get_sink_class(name)(self, name, schema, key_properties)
@@ -168,7 +175,7 @@ class TargetApollo(CheckedPlugin, Target):
         name, record = message["stream"], message["record"]
         stream = self._streams.get(name, _WITHOUT_SCHEMA)
         former = Former.taken_from(record)
-        source = Received(
+        source = SourceRecord(
             self._checkpoint.next_record(),
             name,
             record,
@@ -197,7 +204,7 @@ class TargetApollo(CheckedPlugin, Target):
         if not is_taken:
             self._intake.leave_out(source, self._sinks_of(name))
 
-    def _hand_in(self, stream: SourceStream, source: Received, record: dict[str, Any]) -> bool:
+    def _hand_in(self, stream: SourceStream, source: SourceRecord, record: dict[str, Any]) -> bool:
         """Hands a record to the sinks of its stream; False where stream maps leave it out.
 
         Raises:
@@ -229,8 +236,8 @@ class TargetApollo(CheckedPlugin, Target):
             name = sink.stream_name
             if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
                 self.drain_one(sink)
-                self.run.under_way.finish()
-                sink.move_vanished()
+                self.run.pending_flush.finish()
+                sink.move_missing_rows()
 
     def _on_state(self, message: Message) -> None:
         self._checkpoint.hold(message["value"])
@@ -239,7 +246,7 @@ class TargetApollo(CheckedPlugin, Target):
 
     def _on_idle(self) -> None:
         """Writes what is under way or has waited long, since no more may come for a while."""
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self._write_aged()
         self.pass_state()
 
@@ -282,7 +289,7 @@ class TargetApollo(CheckedPlugin, Target):
     def _write_all(self) -> None:
         for sink in self._sinks.values():
             self.drain_one(sink)
-        self.run.under_way.finish()
+        self.run.pending_flush.finish()
         self.pass_state()
         self._all_written_at = time.monotonic()
 
@@ -303,21 +310,21 @@ class TargetApollo(CheckedPlugin, Target):
             self._write_all()
             for sink in self._sinks.values():
                 sink.clean_up()
-            self._say_unmet_settings()
-        self.run.under_way.finish()
+            self._say_unused_settings()
+        self.run.pending_flush.finish()
         if self._input.ended_early:
-            self.run.saying.left_unread()
+            self.run.notices.left_unread()
             self._input.pass_over_rest()
         self._finish(None)
 
-    def _say_unmet_settings(self) -> None:
+    def _say_unused_settings(self) -> None:
         if self._input.ended_early or self._replays or not self._streams:
             return
         properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
-        for sentence in unmet_settings(self.run.settings, set(self._sinks), properties):
+        for sentence in unused_settings(self.run.settings, set(self._sinks), properties):
             self.logger.warning("%s", sentence)
 
-    def _finish(self, problem: BaseException | None) -> Ending | None:
+    def _finish(self, problem: BaseException | None) -> RunEnd | None:
         """Ends the run: its last STATE, its rejected records on disk, its summary.
 
         A second call does nothing.
@@ -335,18 +342,18 @@ class TargetApollo(CheckedPlugin, Target):
         self._is_finished = True
         with suppress(Exception):
             # What was confirmed of it counts; why the run ends is known already.
-            run.under_way.finish()
+            run.pending_flush.finish()
         try:
             self._state_writer.write()
-            run.rejecting.keep()
+            run.rejects.keep()
         except RunError as unwritable:
             ending = ending_of(unwritable, 0)
         run.close()
         if ending is not None and ending.exit_code == 0:
-            ending = verdict(
-                run.report.rejected_percent,
+            ending = check_reject_limit(
+                run.counts.rejected_percent,
                 run.settings.max_rejected_percent,
-                run.rejecting.place,
+                run.rejects.location,
             )
         self._ending = ending or self._ending
         run.summarise(self._checkpoint.received, self._ending.exit_code, self._ending.because)

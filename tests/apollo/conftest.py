@@ -9,10 +9,9 @@ import pytest
 
 from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport, Wait
 from tests.helpers.http_server import Server
-from tests.helpers.lent_sandbox import apollo
-from tests.helpers.logins import logins, path, served
+from tests.helpers.logins import apollo, logins, path
 
-__all__ = ["apollo", "logins", "path", "served"]  # fixtures
+__all__ = ["apollo", "logins", "path"]  # fixtures
 
 Connect = Callable[..., Transport]
 

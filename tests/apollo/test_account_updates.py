@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
 from target_apollo.apollo import ApolloClient, EndpointForbidden, RequestRefused
 from tests.helpers.client_calls import ID, OTHER, asked
 from tests.helpers.http_server import Received, Reply, Server
@@ -37,8 +38,8 @@ def test_an_account_is_updated_by_put_where_put_is_taken(
 ) -> None:
     server.default = Accounts("PUT", "PATCH")
 
-    assert client.update_account(ID, {"name": "A"}) == {"id": ID}
-    client.update_account(OTHER, {"name": "B"})
+    assert client.update(ACCOUNTS, ID, {"name": "A"}) == {"id": ID}
+    client.update(ACCOUNTS, OTHER, {"name": "B"})
 
     assert methods(server) == ["PUT", "PUT"]
     assert asked(server) == ("PUT", f"/accounts/{OTHER}", {"name": "B"})
@@ -50,9 +51,9 @@ def test_where_put_is_not_taken_this_account_and_all_later_ones_go_by_patch(
 ) -> None:
     server.default = Accounts("PATCH", no_route=no_route)
 
-    assert client.update_account(ID, {"name": "A"}) == {"id": ID}
-    client.update_account(OTHER, {"name": "B"})
-    client.update_account(ID, {"name": "C"})
+    assert client.update(ACCOUNTS, ID, {"name": "A"}) == {"id": ID}
+    client.update(ACCOUNTS, OTHER, {"name": "B"})
+    client.update(ACCOUNTS, ID, {"name": "C"})
 
     assert methods(server) == ["PUT", "PATCH", "PATCH", "PATCH"]
     assert asked(server) == ("PATCH", f"/accounts/{ID}", {"name": "C"})
@@ -65,9 +66,9 @@ def test_a_404_that_patch_answers_too_is_a_missing_record_and_decides_nothing(
     server.default = Accounts(*taken, missing=(OTHER,))
 
     with pytest.raises(RequestRefused) as caught:
-        client.update_account(OTHER, {})
+        client.update(ACCOUNTS, OTHER, {})
     assert caught.value.names_missing_record
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
 
     assert methods(server)[:3] == ["PUT", "PATCH", "PUT"]
 
@@ -77,9 +78,9 @@ def test_once_put_has_worked_a_404_is_a_missing_record_without_asking_patch(
 ) -> None:
     server.default = Accounts("PUT", "PATCH", missing=(OTHER,))
 
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
     with pytest.raises(RequestRefused):
-        client.update_account(OTHER, {})
+        client.update(ACCOUNTS, OTHER, {})
 
     assert methods(server) == ["PUT", "PUT"]
 
@@ -88,11 +89,11 @@ def test_a_405_turns_to_patch_even_after_put_has_worked(
     server: Server, client: ApolloClient
 ) -> None:
     server.default = Accounts("PUT")
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
     server.default = Accounts("PATCH", no_route=405)
 
-    client.update_account(ID, {})
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
+    client.update(ACCOUNTS, ID, {})
 
     assert methods(server) == ["PUT", "PUT", "PATCH", "PATCH"]
 
@@ -104,7 +105,7 @@ def test_a_refusal_of_the_values_shows_that_the_route_is_there(
 
     for _ in range(2):
         with pytest.raises(RequestRefused):
-            client.update_account(ID, {})
+            client.update(ACCOUNTS, ID, {})
 
     assert methods(server) == ["PUT", "PUT"]
 
@@ -114,10 +115,10 @@ def test_a_refusal_by_patch_shows_that_patch_is_the_method(
 ) -> None:
     server.answers(Reply(404, body={"error": "x"}), Reply(422, body={"error": "no"}))
     with pytest.raises(RequestRefused):
-        client.update_account(ID, {})
+        client.update(ACCOUNTS, ID, {})
     server.default = Accounts("PATCH")
 
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
 
     assert methods(server) == ["PUT", "PATCH", "PATCH"]
 
@@ -128,7 +129,7 @@ def test_a_forbidden_update_is_not_tried_by_the_other_method(
     server.answers(Reply(403, body={"error": "no", "error_code": "API_INACCESSIBLE"}))
 
     with pytest.raises(EndpointForbidden, match="api/v1/accounts/update"):
-        client.update_account(ID, {})
+        client.update(ACCOUNTS, ID, {})
 
     assert methods(server) == ["PUT"]
 
@@ -137,9 +138,9 @@ def test_parallel_updates_agree_on_one_method(server: Server, client: ApolloClie
     server.default = Accounts("PATCH")
 
     with ThreadPoolExecutor(4) as pool:
-        accounts = list(pool.map(lambda _: client.update_account(ID, {}), range(20)))
+        accounts = list(pool.map(lambda _: client.update(ACCOUNTS, ID, {}), range(20)))
     before = len(server.received)
-    client.update_account(ID, {})
+    client.update(ACCOUNTS, ID, {})
 
     assert accounts == [{"id": ID}] * 20
     assert methods(server)[before:] == ["PATCH"]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from target_apollo.apollo import AnswerLost, ApolloClient, BulkCreated
+from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
+from target_apollo.apollo import CONTACT_ENDPOINTS as CONTACTS
+from target_apollo.apollo import AnswerLost, ApolloClient, BulkCreated, ObjectEndpoints
 from tests.helpers.client_calls import CHANGES, ID, OTHER, OWNER, STAGE, Call, asked
 from tests.helpers.http_server import Reply, Server
 
@@ -16,7 +18,7 @@ def test_contacts_are_created_with_dedupe_owner_and_lists_for_the_whole_request(
 ) -> None:
     server.answers(Reply(body={"created_contacts": [{"id": ID}], "existing_contacts": []}))
 
-    made = client.create_contacts([{"email": "a@b.co"}], owner_id=OWNER, label_names=("Fair",))
+    made = client.create(CONTACTS, [{"email": "a@b.co"}], owner_id=OWNER, label_names=("Fair",))
 
     assert made == BulkCreated([{"id": ID}], [])
     assert asked(server) == (
@@ -37,14 +39,14 @@ def test_a_creation_says_whether_it_was_sent_more_than_once(
     made = Reply(body={"created_contacts": [], "existing_contacts": [{"id": ID}]})
     server.answers(made, Reply(500), made)
 
-    assert not client.create_contacts([{}]).repeated
-    assert client.create_contacts([{}]).repeated
+    assert not client.create(CONTACTS, [{}]).repeated
+    assert client.create(CONTACTS, [{}]).repeated
 
 
 def test_accounts_are_created_with_dedupe(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body={"created_accounts": [], "existing_accounts": [{"id": ID}]}))
 
-    assert client.create_accounts([{"domain": "b.co"}]) == BulkCreated([], [{"id": ID}])
+    assert client.create(ACCOUNTS, [{"domain": "b.co"}]) == BulkCreated([], [{"id": ID}])
     assert asked(server) == (
         "POST",
         "/accounts/bulk_create",
@@ -52,18 +54,20 @@ def test_accounts_are_created_with_dedupe(server: Server, client: ApolloClient) 
     )
 
 
-@pytest.mark.parametrize("name", ["contact", "account"])
-def test_one_record_is_read_by_its_id(server: Server, client: ApolloClient, name: str) -> None:
-    server.answers(Reply(body={name: {"id": ID, "name": "A"}}))
+@pytest.mark.parametrize("of", [CONTACTS, ACCOUNTS], ids=lambda of: of.singular)
+def test_one_record_is_read_by_its_id(
+    server: Server, client: ApolloClient, of: ObjectEndpoints
+) -> None:
+    server.answers(Reply(body={of.singular: {"id": ID, "name": "A"}}))
 
-    assert getattr(client, name)(ID) == {"id": ID, "name": "A"}
-    assert asked(server) == ("GET", f"/{name}s/{ID}", {})
+    assert client.read(of, ID) == {"id": ID, "name": "A"}
+    assert asked(server) == ("GET", f"/{of.plural}/{ID}", {})
 
 
 def test_a_contact_is_updated_by_patch(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body={"contact": {"id": ID, "title": "VP"}, "labels": []}))
 
-    assert client.update_contact(ID, {"title": "VP"}) == {"id": ID, "title": "VP"}
+    assert client.update(CONTACTS, ID, {"title": "VP"}) == {"id": ID, "title": "VP"}
     assert asked(server) == ("PATCH", f"/contacts/{ID}", {"title": "VP"})
 
 
@@ -93,7 +97,7 @@ def test_a_background_job_confirms_nothing(
 def test_records_are_added_to_lists_by_name(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body={"labels": [{"id": STAGE, "name": "Fair"}]}))
 
-    client.add_to_lists([ID, OTHER], ["Fair"], "contacts")
+    client.add_to_lists(CONTACTS, [ID, OTHER], ["Fair"])
 
     body = {"entity_ids": [ID, OTHER], "label_names": ["Fair"], "modality": "contacts"}
     path = "/labels/add_entity_ids_to_label_names"
@@ -114,7 +118,7 @@ def test_lists_that_are_not_named_in_the_answer_were_not_confirmed(
     server.answers(Reply(body=body))
 
     with pytest.raises(AnswerLost, match="not confirmed"):
-        client.add_to_lists([ID], ["Fair"], "contacts")
+        client.add_to_lists(CONTACTS, [ID], ["Fair"])
 
 
 # --- what is never sent
@@ -125,16 +129,25 @@ def test_a_bulk_request_takes_1_to_100_records(
     server: Server, client: ApolloClient, count: int
 ) -> None:
     for ask in (
-        lambda: client.create_contacts([{}] * count),
-        lambda: client.create_accounts([{}] * count),
-        lambda: client.bulk_update_contacts([{}] * count),
-        lambda: client.bulk_update_accounts([{}] * count),
-        lambda: client.update_contact_owners([ID] * count, OWNER),
-        lambda: client.update_account_owners([ID] * count, OWNER),
-        lambda: client.update_contact_stages([ID] * count, STAGE),
+        lambda: client.create(CONTACTS, [{}] * count),
+        lambda: client.create(ACCOUNTS, [{}] * count),
+        lambda: client.bulk_update(CONTACTS, [{}] * count),
+        lambda: client.bulk_update(ACCOUNTS, [{}] * count),
+        lambda: client.update_owners(CONTACTS, [ID] * count, OWNER),
+        lambda: client.update_owners(ACCOUNTS, [ID] * count, OWNER),
+        lambda: client.update_stages(CONTACTS, [ID] * count, STAGE),
     ):
         with pytest.raises(ValueError, match="1 to 100"):
             ask()
+
+    assert server.received == []
+
+
+def test_an_object_without_an_endpoint_for_stages_is_not_sent_there(
+    server: Server, client: ApolloClient
+) -> None:
+    with pytest.raises(ValueError, match="no endpoint for the stages"):
+        client.update_stages(ACCOUNTS, [ID], STAGE)
 
     assert server.received == []
 
@@ -144,7 +157,7 @@ def test_lists_need_a_record_and_a_name(
     server: Server, client: ApolloClient, ids: list[str], names: list[str]
 ) -> None:
     with pytest.raises(ValueError, match="at least one"):
-        client.add_to_lists(ids, names, "contacts")
+        client.add_to_lists(CONTACTS, ids, names)
 
     assert server.received == []
 
@@ -153,11 +166,10 @@ def test_lists_need_a_record_and_a_name(
 def test_an_id_that_would_lead_elsewhere_is_not_sent(
     server: Server, client: ApolloClient, odd: str
 ) -> None:
-    for ask in (client.contact, client.account):
+    for of in (CONTACTS, ACCOUNTS):
         with pytest.raises(ValueError, match="no id"):
-            ask(odd)
-    for update in (client.update_contact, client.update_account):
+            client.read(of, odd)
         with pytest.raises(ValueError, match="no id"):
-            update(odd, {})
+            client.update(of, odd, {})
 
     assert server.received == []

@@ -6,8 +6,8 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.apollo import Standing, Window, Windows, standings_of
-from target_apollo.apollo.rate_windows import EndpointPace, forecast, schedule
+from target_apollo.apollo import Window, Windows, WindowState, window_states_of
+from target_apollo.apollo.rate_windows import EndpointPacer, forecast, schedule
 from target_apollo.sandbox.rate_windows import Limits
 from tests.helpers import simulated_apollo
 from tests.helpers.simulated_apollo import SimulatedApollo, Trip
@@ -30,8 +30,8 @@ limits = st.builds(
 )
 
 
-def common(share: float = 1.0) -> tuple[Standing, ...]:
-    return standings_of(COMMON, LENGTHS, share)
+def common(share: float = 1.0) -> tuple[WindowState, ...]:
+    return window_states_of(COMMON, LENGTHS, share)
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
@@ -48,7 +48,7 @@ def test_the_estimate_is_when_a_paced_run_sends_its_last_request(
         ]
     )
 
-    estimated = schedule(requests, standings_of(told, SECONDS, share)).seconds
+    estimated = schedule(requests, window_states_of(told, SECONDS, share)).seconds
     with patch.object(simulated_apollo, "SECONDS", SECONDS):
         apollo = SimulatedApollo(
             limits, 1, requests, [INSTANTLY], share=share, used_before=used, learns=True
@@ -66,7 +66,7 @@ def test_a_pace_under_way_tells_how_long_further_requests_take(
         whole = SimulatedApollo(limits, 1, before + more, [INSTANTLY], learns=True).run()
         part = SimulatedApollo(limits, 1, before, [INSTANTLY], learns=True).run()
 
-    further = schedule(more, part._pace.standings(part.now)).seconds
+    further = schedule(more, part._pace.states(part.now)).seconds
 
     assert math.isclose(part.now + further, whole.counted[-1], abs_tol=0.01)
 
@@ -74,7 +74,9 @@ def test_a_pace_under_way_tells_how_long_further_requests_take(
 @given(st.integers(0, 5_000), st.integers(0, 200))
 def test_requests_fit_a_window_when_it_leaves_as_many(requests: int, used: int) -> None:
     minute = Window(limit=200, usage=used, left=200 - used)
-    found = schedule(requests, standings_of(Windows(minute, COMMON.hour, COMMON.day), LENGTHS, 1.0))
+    found = schedule(
+        requests, window_states_of(Windows(minute, COMMON.hour, COMMON.day), LENGTHS, 1.0)
+    )
 
     assert found.fits == (requests <= 200 - used, requests <= 400, requests <= 2_000)
     assert found.left == (200 - used, 400, 2_000)
@@ -107,7 +109,7 @@ def test_ten_thousand_updates_one_by_one_take_four_days() -> None:
 
 
 def test_an_endpoint_without_limits_takes_any_number_at_once() -> None:
-    found = schedule(1_000_000, standings_of(Windows(), LENGTHS, 1.0))
+    found = schedule(1_000_000, window_states_of(Windows(), LENGTHS, 1.0))
 
     assert found.seconds == 0
     assert found.left == (None, None, None)
@@ -115,8 +117,8 @@ def test_an_endpoint_without_limits_takes_any_number_at_once() -> None:
 
 def test_a_limit_of_nothing_is_never_done() -> None:
     nothing = Windows(minute=Window(limit=0, usage=0, left=0))
-    assert schedule(1, standings_of(nothing, LENGTHS, 1.0)).seconds == math.inf
-    assert schedule(0, standings_of(nothing, LENGTHS, 1.0)).seconds == 0
+    assert schedule(1, window_states_of(nothing, LENGTHS, 1.0)).seconds == math.inf
+    assert schedule(0, window_states_of(nothing, LENGTHS, 1.0)).seconds == 0
 
 
 def test_a_share_leaves_the_rest_of_each_window_alone() -> None:
@@ -161,7 +163,7 @@ def test_a_wait_longer_than_a_run_waits_means_several_runs() -> None:
 
 
 def test_statistics_and_answers_are_read_alike_by_the_pace() -> None:
-    pace = EndpointPace(LENGTHS, 1.0)
+    pace = EndpointPacer(LENGTHS, 1.0)
     pace.learn(COMMON, 0.0, 0.0)
 
-    assert pace.standings(0.0) == common()
+    assert pace.states(0.0) == common()

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo import (
+    ACCOUNT_ENDPOINTS,
+    CONTACT_ENDPOINTS,
     AnswerLost,
     ApolloClient,
     CustomField,
     Label,
+    ObjectEndpoints,
     Profile,
     Stage,
     User,
@@ -73,12 +76,13 @@ def test_a_page_that_is_not_the_one_asked_for_ends_the_walk(
     assert len(server.received) == 2
 
 
-@pytest.mark.parametrize("name", ["contact_stages", "account_stages"])
-def test_stages_have_their_names(server: Server, client: ApolloClient, name: str) -> None:
+@pytest.mark.parametrize("of", [CONTACT_ENDPOINTS, ACCOUNT_ENDPOINTS], ids=lambda of: of.singular)
+def test_stages_have_their_names(server: Server, client: ApolloClient, of: ObjectEndpoints) -> None:
+    name = f"{of.singular}_stages"
     stage = {"id": STAGE, "name": "New", "display_name": "Brand new", "display_order": 0}
     server.answers(Reply(body={name: [stage]}))
 
-    assert getattr(client, name)() == [Stage(STAGE, "New", "Brand new")]
+    assert client.stages(of) == [Stage(STAGE, "New", "Brand new")]
     assert asked(server) == ("GET", f"/{name}", {})
 
 

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from target_apollo.apollo import (
+    CONTACT_ENDPOINTS,
     ApolloError,
     CredentialsRefused,
     NoAccessToken,
@@ -268,7 +269,7 @@ def test_no_write_goes_out_without_a_token(logins: Logins) -> None:
     logins.apollo.inject(Fault(TOKEN, FaultKind.ERROR_BEFORE_WRITE, times=None))
 
     with pytest.raises(NoAccessToken, match="oauth_token_url") as problem:
-        logins.client(logins.new_refresh_token()).create_contacts([{"first_name": "Ann"}])
+        logins.client(logins.new_refresh_token()).create(CONTACT_ENDPOINTS, [{"first_name": "Ann"}])
 
     assert problem.value.maybe_written is False
     assert logins.apollo.count("POST /contacts/bulk_create") == 0

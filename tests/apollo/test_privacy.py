@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from target_apollo.apollo import CONTACT_ENDPOINTS as CONTACTS
 from target_apollo.apollo import ApolloClient, ApolloError, Transport, Wait
 from tests.apollo.conftest import KEY
 from tests.helpers.exchanges import LOST
@@ -49,9 +50,9 @@ FAULTS = {
 }
 
 CALLS: dict[str, Callable[[ApolloClient], object]] = {
-    "create": lambda client: client.create_contacts([{"email": EMAIL}]),
-    "update": lambda client: client.update_contact("66e34b81740c50074e3d1bd4", {"email": EMAIL}),
-    "search": lambda client: client.search_contacts(EMAIL),
+    "create": lambda client: client.create(CONTACTS, [{"email": EMAIL}]),
+    "update": lambda client: client.update(CONTACTS, "66e34b81740c50074e3d1bd4", {"email": EMAIL}),
+    "search": lambda client: client.search(CONTACTS, EMAIL),
 }
 
 
@@ -93,7 +94,7 @@ def test_what_is_handed_around_does_not_show_its_contents(
         Reply(body={"created_contacts": [{"id": "1", "email": EMAIL}], "existing_contacts": []})
     )
 
-    created = ApolloClient(transport).create_contacts([{"email": EMAIL}])
+    created = ApolloClient(transport).create(CONTACTS, [{"email": EMAIL}])
 
     assert created.created[0]["email"] == EMAIL
     assert EMAIL not in repr(created)

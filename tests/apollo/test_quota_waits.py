@@ -22,9 +22,10 @@ from target_apollo.apollo import (
     Wait,
     WaitReason,
 )
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.apollo.conftest import Connect, connecting
 from tests.helpers import sending_process
+from tests.helpers.new_sandbox import new_sandbox
 
 MINUTE = 2.0
 WINDOWS = (MINUTE, 3_600.0, 86_400.0)
@@ -40,7 +41,7 @@ def running() -> Iterator[Sandbox]:
         minute_seconds=MINUTE,
         api_keys={"sandbox": None, "scoped": ["api/v1/contacts/search"]},
     )
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         yield sandbox
 
 

@@ -147,17 +147,16 @@ def test_an_exhausted_endpoint_is_not_asked_again_while_others_go_on(
 
 
 def test_parallel_requests_wait_at_one_gate_instead_of_running_into_the_429_each(
-    server: Server, transport: Transport, waits: list[Wait]
+    server: Server, connect: Connect, waits: list[Wait]
 ) -> None:
     told = threading.Event()
     server.answers(limited("0.5"))
-    transport_waits: list[Wait] = []
 
     def on_wait(wait: Wait) -> None:
-        transport_waits.append(wait)
+        waits.append(wait)
         told.set()
 
-    transport._on_wait = on_wait
+    transport = connect(on_wait=on_wait)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(transport.send, WRITE)
         assert told.wait(5)
@@ -166,7 +165,7 @@ def test_parallel_requests_wait_at_one_gate_instead_of_running_into_the_429_each
 
     assert [answer.attempts for answer in answers] == [2, 1, 1, 1, 1, 1]
     assert transport.counters.snapshot()["rate_limited"] == 1
-    assert len(transport_waits) == 1
+    assert len(waits) == 1
 
 
 def test_a_stop_ends_the_wait_for_the_rate_limit_at_once(

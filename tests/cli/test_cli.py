@@ -16,10 +16,8 @@ import pytest
 from target_apollo.cli import COMMANDS, main
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_settings
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.helpers.lent_sandbox import apollo as sandbox
-
-__all__ = ["sandbox"]  # fixture
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 
 KEY = "k3y-that-must-not-be-seen"
 APOLLO_SYNC = Path(sys.executable).with_name("apollo-sync")
@@ -41,10 +39,10 @@ def config(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
     keys = {KEY: None, f"{KEY}-scoped": ("api/v1/contacts/bulk_create",)}
-    with running_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
         yield sandbox
 
 

@@ -21,8 +21,8 @@ from target_apollo.cli.replay_file import (
 )
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.batch import Received
 from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.stdin import LONGEST_LINE, Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
@@ -32,7 +32,7 @@ WHY = Rejection(Reason.REFUSED, "Apollo refused it.")
 def with_outcome(*numbers: int) -> RecordsWithOutcome:
     found = RecordsWithOutcome()
     for number in numbers:
-        found.add(Received(number, "contacts", {}, None, ()))
+        found.add(SourceRecord(number, "contacts", {}, None, ()))
     return found
 
 

@@ -16,7 +16,8 @@ from target_apollo.config.credentials import auth_of
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import read_settings
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oauth_settings import CLIENT, TOKEN, config, no_settings_around, sync
 
 __all__ = ["config", "no_settings_around"]  # fixtures
@@ -24,7 +25,7 @@ __all__ = ["config", "no_settings_around"]  # fixtures
 
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True)) as sandbox:
         yield sandbox
 
 

@@ -38,6 +38,7 @@ clock = module("simulated_clock")
 ten_thousand = module("first_ten_thousand")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_explains_itself(script: str) -> None:
     done = subprocess.run(

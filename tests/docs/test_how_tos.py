@@ -51,6 +51,7 @@ def reader(tmp_path: Path, warehouse: PostgresServer) -> Iterator[Reader]:
         yield Reader(tmp_path / "project", environment, sandbox.page.rstrip("/"))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_how_to_says_can_be_done(
     name: str, reader: Reader, warehouse: PostgresServer
@@ -99,6 +100,7 @@ def test_output_that_is_missing_is_found_missing() -> None:
     assert lacks("one\n", "four") == "four"
 
 
+@pytest.mark.full
 def test_a_command_that_fails_is_told_by_its_exit_code(reader: Reader) -> None:
     assert reader.run(Block("bash", ("run",), "export KEPT=7\nfalse\ntrue\n", 1)) == 1
     assert reader.run(Block("bash", ("run",), "echo kept $KEPT\n", 1)) == 0

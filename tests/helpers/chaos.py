@@ -24,9 +24,10 @@ from itertools import islice
 from pathlib import Path
 
 from target_apollo.demo.postgres import running_postgres
-from target_apollo.sandbox import Sandbox, running_sandbox
+from target_apollo.sandbox import Sandbox
 from tests.helpers.fault_mix import CountedFaults, order_faults, sandbox_options
 from tests.helpers.lives import ChaosError, Kill, Life
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oracle import Findings, Key, judge
 from tests.helpers.plot import Plot, Scenario
 from tests.helpers.warehouse import Values
@@ -227,7 +228,7 @@ def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> RuleCount
     if scenario.mode != "upsert" and not url:
         raise ValueError(f"mode {scenario.mode} needs a ledger to come through kills")
     options = sandbox_options(random.Random(scenario.seed))
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         return Chaos(scenario, folder, sandbox, url).play()
 
 

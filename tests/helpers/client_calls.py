@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
+from target_apollo.apollo import CONTACT_ENDPOINTS as CONTACTS
 from target_apollo.apollo import ApolloClient
 from tests.helpers.http_server import Server
 
@@ -24,43 +26,43 @@ def asked(server: Server) -> tuple[str, str, Any]:
 Call = tuple[Callable[[ApolloClient], Any], str, str, dict[str, Any]]
 CHANGES: dict[str, Call] = {
     "bulk_update_contacts": (
-        lambda client: client.bulk_update_contacts([{"id": ID, "title": "VP"}]),
+        lambda client: client.bulk_update(CONTACTS, [{"id": ID, "title": "VP"}]),
         "contacts",
         "/contacts/bulk_update",
         {"contact_attributes": [{"id": ID, "title": "VP"}], "async": False},
     ),
     "bulk_update_accounts": (
-        lambda client: client.bulk_update_accounts([{"id": ID, "name": "B"}]),
+        lambda client: client.bulk_update(ACCOUNTS, [{"id": ID, "name": "B"}]),
         "accounts",
         "/accounts/bulk_update",
         {"account_attributes": [{"id": ID, "name": "B"}]},
     ),
     "update_contact_owners": (
-        lambda client: client.update_contact_owners([ID], OWNER),
+        lambda client: client.update_owners(CONTACTS, [ID], OWNER),
         "contacts",
         "/contacts/update_owners",
         {"contact_ids": [ID], "owner_id": OWNER},
     ),
     "update_account_owners": (
-        lambda client: client.update_account_owners([ID], OWNER),
+        lambda client: client.update_owners(ACCOUNTS, [ID], OWNER),
         "accounts",
         "/accounts/update_owners",
         {"account_ids": [ID], "owner_id": OWNER},
     ),
     "update_contact_stages": (
-        lambda client: client.update_contact_stages([ID], STAGE),
+        lambda client: client.update_stages(CONTACTS, [ID], STAGE),
         "contacts",
         "/contacts/update_stages",
         {"contact_ids": [ID], "contact_stage_id": STAGE},
     ),
     "search_contacts": (
-        lambda client: client.search_contacts("a@b.co"),
+        lambda client: client.search(CONTACTS, "a@b.co"),
         "contacts",
         "/contacts/search",
         {"q_keywords": "a@b.co", "page": 1, "per_page": 100},
     ),
     "search_accounts": (
-        lambda client: client.search_accounts("Acme", page=2, per_page=5),
+        lambda client: client.search(ACCOUNTS, "Acme", page=2, per_page=5),
         "accounts",
         "/accounts/search",
         {"q_organization_name": "Acme", "page": 2, "per_page": 5},
@@ -71,16 +73,16 @@ METHODS: dict[str, Callable[[ApolloClient], Any]] = {
     "profile": lambda client: client.profile(),
     "health": lambda client: client.health(),
     "users": lambda client: list(client.users()),
-    "contact_stages": lambda client: client.contact_stages(),
-    "account_stages": lambda client: client.account_stages(),
+    "contact_stages": lambda client: client.stages(CONTACTS),
+    "account_stages": lambda client: client.stages(ACCOUNTS),
     "labels": lambda client: client.labels(),
     "custom_fields": lambda client: client.custom_fields(),
     "usage": lambda client: client.usage(),
-    "create_contacts": lambda client: client.create_contacts([{}]),
-    "create_accounts": lambda client: client.create_accounts([{}]),
-    "contact": lambda client: client.contact(ID),
-    "account": lambda client: client.account(ID),
-    "update_contact": lambda client: client.update_contact(ID, {}),
-    "update_account": lambda client: client.update_account(ID, {}),
-    "add_to_lists": lambda client: client.add_to_lists([ID], ["Fair"], "contacts"),
+    "create_contacts": lambda client: client.create(CONTACTS, [{}]),
+    "create_accounts": lambda client: client.create(ACCOUNTS, [{}]),
+    "contact": lambda client: client.read(CONTACTS, ID),
+    "account": lambda client: client.read(ACCOUNTS, ID),
+    "update_contact": lambda client: client.update(CONTACTS, ID, {}),
+    "update_account": lambda client: client.update(ACCOUNTS, ID, {}),
+    "add_to_lists": lambda client: client.add_to_lists(CONTACTS, [ID], ["Fair"]),
 }

@@ -32,6 +32,8 @@ Values = dict[str, Any]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 _LONGEST_SECONDS = 60
+#: As a death's `nth`: the run comes to its end, and its moments are counted.
+NEVER = 0
 
 
 class Moment(enum.Enum):
@@ -63,6 +65,8 @@ class Ended:
     exit_code: int
     states: list[Any]
     log: str
+    moments: int = 0
+    """How many moments of the death's kind it came through."""
 
     @property
     def killed(self) -> bool:
@@ -81,7 +85,9 @@ def run_target(config: Values, folder: Path, messages: list[bytes], death: Death
     log = (folder / "log").read_text(errors="replace")
     lines = (folder / "states").read_bytes().splitlines(keepends=True)
     states = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return Ended(child.exitcode if child.exitcode is not None else -1, states, log)
+    counted = folder / "moments"
+    moments = int(counted.read_text()) if counted.exists() else 0
+    return Ended(child.exitcode if child.exitcode is not None else -1, states, log, moments)
 
 
 def _live(config: Values, folder: Path, death: Death | None) -> None:
@@ -91,11 +97,13 @@ def _live(config: Values, folder: Path, death: Death | None) -> None:
     sys.stdout = os.fdopen(1, "w")
     sys.stderr = os.fdopen(2, "w")
     os.chdir(folder)
+    countdown = _Countdown(NEVER if death is None else death.nth)
     if death is not None:
-        _INSTALL[death.moment](_Countdown(death.nth))
+        _INSTALL[death.moment](countdown)
     with (folder / "messages").open("rb") as messages:
         exit_code = TargetApollo(config=config).sync(messages)
     sys.stdout.flush()
+    Path("moments").write_text(str(countdown.called()))
     os._exit(exit_code)
 
 
@@ -109,6 +117,10 @@ class _Countdown:
     def __call__(self, *_: object) -> None:
         if next(self._calls) == self._nth:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def called(self) -> int:
+        """How often it was called before this, which is to be its last call."""
+        return next(self._calls) - 1
 
 
 def _before(owner: Any, name: str, die: Callable[..., None]) -> None:

@@ -15,7 +15,8 @@ import requests
 from target_apollo.apollo import ApolloClient, TokenEndpoint, TokenFile, Transport
 from target_apollo.apollo.oauth import OAuth
 from target_apollo.apollo.token_store import Login
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 
 TOKEN = "POST /oauth/token"
 PROFILE = "GET /users/api_profile"
@@ -100,9 +101,9 @@ def signed(token: str) -> Any:
     return requests.Request("GET", "http://127.0.0.1/", headers=headers).prepare()
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+@pytest.fixture
+def apollo() -> Iterator[Sandbox]:
+    with new_sandbox(SandboxOptions(strict=True)) as sandbox:
         yield sandbox
 
 

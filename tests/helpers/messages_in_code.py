@@ -21,7 +21,7 @@ SHORTEST = 12
 #: Calls that hand a sentence to the user, beside `raise` and the package's own exceptions.
 _TELLING = re.compile(
     r"warning|error|critical|exception|log|_?refuse|_refusal|_?lost|_?fault|_otherwise|"
-    r"Ending|Rejection|Finding|InvalidInputLine|InvalidRecord|InvalidJSONSchema|"
+    r"RunEnd|Rejection|Finding|InvalidInputLine|InvalidRecord|InvalidJSONSchema|"
     r"\w*(?:_problem|Error|Exception|SystemExit)"
 )
 _PLACEHOLDER = re.compile(r"%(?:\.\d+)?[sdfgr%]|\{[\w.!:]*\}")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from target_apollo.model import values as normalising
-from target_apollo.model.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.row_parser import RowReader
 from target_apollo.model.rows import Mode, NullPolicy, Row
@@ -57,7 +57,7 @@ def reason_of(record: dict[str, object], **own: Any) -> Reason:
 
 
 PROPERTIES = (
-    *CONTACT.fields, *ACCOUNT.fields, *NAMED_FIELDS[CONTACT.kind], *NAMED_FIELDS[ACCOUNT.kind],
+    *CONTACT.fields, *ACCOUNT.fields, *CONTACT.named_fields, *ACCOUNT.named_fields,
     "id", "apollo_id", "label_names", "tier", "nowhere",
 )  # fmt: skip
 hostile = st.recursive(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from target_apollo.apollo.quota import Window, Windows
-from target_apollo.apollo.rate_windows import EndpointPace, Slot, Until
+from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
 from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
 
 SECONDS = (10.0, 35.0, 100.0)
@@ -48,7 +48,7 @@ class SimulatedApollo:
     def __post_init__(self) -> None:
         self._windows = EndpointWindows()
         self._schedule = Schedule(self.limits, SECONDS)
-        self._pace = EndpointPace(SECONDS, self.share)
+        self._pace = EndpointPacer(SECONDS, self.share)
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._next_trip = itertools.cycle(self.trips)
@@ -83,27 +83,27 @@ class SimulatedApollo:
     def _look(self) -> None:
         if self.sent == self.requests:
             return
-        turn = self._pace.take(self.now)
-        if isinstance(turn, Slot):
+        turn = self._pace.acquire(self.now)
+        if isinstance(turn, Permit):
             self.sent += 1
             trip = next(self._next_trip)
             self._at(self.now + trip.there, self._arrive, turn, trip)
-        elif isinstance(turn, Until):
+        elif isinstance(turn, FullUntil):
             assert turn.moment > self.now, "a wait that is none"
             self._at(turn.moment, self._look)
         else:
             self._listening += 1
 
-    def _arrive(self, slot: Slot, trip: Trip) -> None:
+    def _arrive(self, permit: Permit, trip: Trip) -> None:
         refusal = self._count()
         self.refused += refusal is not None
-        self._at(self.now + trip.back, self._answer, slot, trip, self._says(), refusal)
+        self._at(self.now + trip.back, self._answer, permit, trip, self._says(), refusal)
 
-    def _answer(self, slot: Slot, trip: Trip, said: Windows, refusal: Exhausted | None) -> None:
+    def _answer(self, permit: Permit, trip: Trip, said: Windows, refusal: Exhausted | None) -> None:
         if refusal is not None:
-            self._pace.refused(slot, self.now, said, refusal.retry_after)
+            self._pace.refused(permit, self.now, said, refusal.retry_after)
         else:
-            self._pace.answered(slot, self.now, Windows() if trip.lost else said)
+            self._pace.answered(permit, self.now, Windows() if trip.lost else said)
         self._at(self.now + trip.rest, self._look)
         for _ in range(self._listening):
             self._at(self.now, self._look)

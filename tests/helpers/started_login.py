@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from urllib.parse import parse_qs
@@ -31,6 +32,7 @@ class Login:
         self._thread.start()
         while self._thread.is_alive() and "  http" not in self._out:
             self._listen()
+            time.sleep(0.005)
         self._listen()
         found = re.search(r"^  (http.*)$", self._out, re.MULTILINE)
         self.url = found[1] if found else ""

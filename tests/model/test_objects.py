@@ -14,11 +14,9 @@ from target_apollo.model.objects import (
     APOLLO_ID,
     CONTACT,
     LABEL_NAMES,
-    NAMED_FIELDS,
     OBJECTS,
     Compare,
     Field,
-    ObjectKind,
     ObjectType,
 )
 
@@ -179,7 +177,7 @@ def test_crm_ids_are_fields_that_a_new_record_carries_and_an_answer_shows(
 
 @both
 def test_a_name_stands_for_a_field_that_takes_an_id(object_type: ObjectType) -> None:
-    named = NAMED_FIELDS[object_type.kind]
+    named = object_type.named_fields
     assert set(named.values()) <= set(object_type.fields)
     assert not set(named) & set(object_type.fields)
 
@@ -191,8 +189,18 @@ def test_properties_about_the_record_are_no_fields_of_it(object_type: ObjectType
 
 @both
 def test_the_endpoints_are_known_to_the_client(object_type: ObjectType) -> None:
-    labels = {object_type.create_endpoint, object_type.update_endpoint, object_type.bulk_endpoint}
+    of = object_type.endpoints
+    labels = {of.create, of.read, of.update, of.bulk_update, of.update_owners, of.search, of.stages}
+    labels |= {label for label in (of.update_instead, of.update_stages) if label is not None}
     assert labels <= set(ENDPOINTS)
+
+
+@both
+def test_the_endpoints_name_an_object_as_its_kind_and_its_fields_do(
+    object_type: ObjectType,
+) -> None:
+    assert object_type.endpoints.plural == object_type.kind.value
+    assert object_type.endpoints.stage_key == object_type.named_fields[object_type.stage_name]
 
 
 def test_the_promised_fields_of_a_contact_are_there() -> None:
@@ -203,7 +211,7 @@ def test_the_promised_fields_of_a_contact_are_there() -> None:
         "account_id", "salesforce_id", "hubspot_id",
     }  # fmt: skip
     assert promised <= set(CONTACT.fields)
-    assert set(NAMED_FIELDS[ObjectKind.CONTACTS]) == {
+    assert set(CONTACT.named_fields) == {
         "owner_email",
         "contact_stage",
         "account_domain",
@@ -216,7 +224,7 @@ def test_the_promised_fields_of_an_account_are_there() -> None:
         "account_stage_id", "parent_account_id", "salesforce_id", "hubspot_id",
     }  # fmt: skip
     assert promised <= set(ACCOUNT.fields)
-    assert set(NAMED_FIELDS[ObjectKind.ACCOUNTS]) == {"owner_email", "account_stage"}
+    assert set(ACCOUNT.named_fields) == {"owner_email", "account_stage"}
 
 
 @pytest.mark.parametrize(("object_type", "name"), [(CONTACT, "contact"), (ACCOUNT, "account")])

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
+from tests.helpers.new_sandbox import new_sandbox
 
 Message = dict[str, Any]
 
@@ -142,14 +143,14 @@ def left_behind(folder: Path, exit_code: int, states: Sequence[str | bytes], log
 
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True)) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def free() -> Iterator[Sandbox]:
     """A sandbox that is not in the way of a thousand requests."""
-    with running_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
         yield sandbox
 
 

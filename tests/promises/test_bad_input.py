@@ -11,6 +11,7 @@ from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.promises.conftest import CONTACT_SCHEMA, TargetRun, record, schema, state
 
 Run = Callable[..., TargetRun]
+LISTS = "POST /labels/add_entity_ids_to_label_names"
 
 
 def contact(number: int, **values: object) -> dict[str, object]:
@@ -317,3 +318,26 @@ def test_an_answer_that_leaves_a_record_out_never_counts_as_written(
     assert done.summary["records"]["without_outcome"] == 0
     assert len(apollo.store.contacts()) == 10
     assert done.records["received"] == 10
+
+
+def test_a_row_that_a_list_refuses_is_rejected_once(apollo: Sandbox, sync: Run) -> None:
+    apollo.inject(Fault(endpoint=LISTS, kind=FaultKind.ERROR_BEFORE_WRITE, status=422, times=None))
+
+    done = sync([schema("contacts"), contact(1), state({"n": 1})], mode="insert", lists=["Synced"])
+
+    assert done.reasons == ["refused_by_apollo"]
+    assert done.last_state == {"n": 1}
+
+
+def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.store.add_contact(
+        email="ann@a.com", first_name="Ann", last_name="Lee", organization_name="Org"
+    )
+    namesake = {"first_name": "Ann", "last_name": "Lee", "organization_name": "Org"}
+
+    done = sync([schema("contacts"), contact(1, **namesake, label_names=["Wave 1"])])
+
+    assert done.reasons == ["identity_conflict"]
+    assert apollo.store.contacts()[0]["label_ids"] == []

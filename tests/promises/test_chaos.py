@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+def test_nothing_is_lost_and_nothing_is_twice_in_a_short_run(tmp_path: Path) -> None:
+    scenario = Scenario(10, "upsert", "sqlite", rows=120, phases=2, kills=1)
+
+    tally = play(scenario, tmp_path)
+
+    assert tally.findings.problems == []
+    assert tally.rows >= 120
+    assert tally.faults > 0
+    assert tally.kills > 0
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("seed", "mode", "ledger"),
     [
@@ -52,6 +65,7 @@ def test_nothing_is_lost_and_nothing_is_twice(
     assert tally.faults > 0
 
 
+@pytest.mark.full
 def test_nothing_is_lost_and_nothing_is_twice_with_a_ledger_in_postgresql(
     tmp_path: Path, postgresql: str
 ) -> None:
@@ -122,6 +136,7 @@ def test_a_second_target_on_the_same_stream_ends_with_a_sentence(
     first = start(messages)
     while apollo.count("POST /accounts/bulk_create") == 0:
         assert first.poll() is None
+        time.sleep(0.01)
 
     second = start(messages)
     out, said = second.communicate(timeout=60)

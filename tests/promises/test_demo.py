@@ -16,6 +16,8 @@ from target_apollo.demo.meltano import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.full
+
 COMMAND = [sys.executable, "-m", "target_apollo.demo"]
 
 

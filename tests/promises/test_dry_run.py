@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sandbox import Sandbox
 from target_apollo.sandbox.options import PutAccounts
-from target_apollo.sync.dry_run.transport import READING
 from tests.promises.conftest import ACCOUNT_SCHEMA, Message, TargetRun, record, schema, state
 
 Sync = Callable[..., TargetRun]

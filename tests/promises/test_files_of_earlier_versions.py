@@ -9,15 +9,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.helpers.lent_sandbox import apollo
+from target_apollo.sandbox import Sandbox
 from tests.promises.conftest import Message, TargetRun, read_rejects
 from tests.promises.files_of_earlier_versions.make import (
     ACCOUNTS,
@@ -27,8 +26,6 @@ from tests.promises.files_of_earlier_versions.make import (
     lines,
     row,
 )
-
-__all__ = ["apollo"]  # fixture
 
 FILES = Path(__file__).with_name("files_of_earlier_versions")
 PRESENT = "version_3"
@@ -87,12 +84,6 @@ def left_by(version: str, apollo: Sandbox, folder: Path) -> Earlier:
     contacts = {str(one["email"]): str(one["id"]) for one in apollo.store.contacts()}
     accounts = {str(one["domain"]): str(one["id"]) for one in apollo.store.accounts()}
     return Earlier(files, apollo, folder, contacts | accounts)
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(params=["version_1", "version_2", PRESENT])

@@ -157,6 +157,7 @@ def test_half_a_last_line_is_rejected_and_what_came_before_it_is_written(
     check_alone(done, apollo, "unreadable_line")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "head",
     [b'{"type":"RECORD","stream":"contacts","record":{"id":9,"title":"', b"no message at all "],
@@ -178,13 +179,14 @@ def test_a_line_of_64_mb_is_skipped_and_only_its_length_is_kept(
     assert f"Line 3 ({length} bytes) is longer than 8 MB" in done.run.log
 
 
+@pytest.mark.full
 def test_a_line_of_64_mb_without_an_end_is_skipped_too(apollo: Sandbox, feed: Feed) -> None:
     hostile = repeated(b'{"type":"RECORD"', b" " * 1000, 64 * MEGABYTE // 1000, b"")
 
     check_alone(feed([OPEN, contact(1), contact(2), END, *hostile]), apollo, "line_too_long")
 
 
-@pytest.mark.parametrize("piece", [b"[],", b"1.5,"])
+@pytest.mark.parametrize("piece", [b"[],", pytest.param(b"1.5,", marks=pytest.mark.full)])
 def test_the_longest_line_that_is_read_takes_bounded_memory(
     apollo: Sandbox, feed: Feed, piece: bytes
 ) -> None:
@@ -196,6 +198,7 @@ def test_the_longest_line_that_is_read_takes_bounded_memory(
     check_alone(done, apollo, "schema_mismatch")
 
 
+@pytest.mark.full
 def test_many_long_records_are_not_all_held_at_once(apollo: Sandbox, feed: Feed) -> None:
     long = b'"x":"' + b"y" * (6 * MEGABYTE) + b'"'
 
@@ -205,6 +208,7 @@ def test_many_long_records_are_not_all_held_at_once(apollo: Sandbox, feed: Feed)
     assert done.memory < MOST_MEMORY, f"{done.memory / MEGABYTE:.0f} MB"
 
 
+@pytest.mark.full
 def test_many_long_rejects_are_not_all_held_at_once(apollo: Sandbox, feed: Feed) -> None:
     long = b'"title":5,"x":"' + b"y" * (2 * MEGABYTE) + b'"'
 
@@ -214,6 +218,7 @@ def test_many_long_rejects_are_not_all_held_at_once(apollo: Sandbox, feed: Feed)
     assert done.memory < MOST_MEMORY, f"{done.memory / MEGABYTE:.0f} MB"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("count", "reason"), [(400_000, "too_many_properties"), (1_000_000, "line_too_long")]
 )
@@ -227,6 +232,7 @@ def test_a_record_of_a_million_properties_is_rejected(
     check_alone(done, apollo, reason)
 
 
+@pytest.mark.full
 def test_records_that_are_ever_differently_wide_take_bounded_memory(
     apollo: Sandbox, feed: Feed
 ) -> None:
@@ -280,7 +286,9 @@ def test_of_a_property_that_stands_twice_the_last_value_counts(apollo: Sandbox, 
     [b"9" * 4_000, b"-" + b"9" * 30, b"1e400", b"1E+999999", b"1e-999999", b"0." + b"1" * 5_000],
     ids=lambda number: number[:12].decode() + "…",
 )
-@pytest.mark.parametrize("place", ["x", "phone_number", "id"])
+@pytest.mark.parametrize(
+    "place", [*(pytest.param(name, marks=pytest.mark.full) for name in ("x", "phone_number")), "id"]
+)
 def test_a_huge_number_is_text_or_a_reject_and_never_the_end(
     apollo: Sandbox, feed: Feed, number: bytes, place: str
 ) -> None:
@@ -299,7 +307,16 @@ def test_a_huge_number_is_text_or_a_reject_and_never_the_end(
     assert done.memory < MOST_MEMORY
 
 
-@pytest.mark.parametrize("levels", range(DEEPEST_LEVEL - 6, DEEPEST_LEVEL + 3))
+@pytest.mark.parametrize(
+    "levels",
+    [
+        *range(DEEPEST_LEVEL - 1, DEEPEST_LEVEL + 2),
+        *(
+            pytest.param(levels, marks=pytest.mark.full)
+            for levels in (*range(DEEPEST_LEVEL - 6, DEEPEST_LEVEL - 1), DEEPEST_LEVEL + 2)
+        ),
+    ],
+)
 def test_whatever_is_read_can_be_rejected(apollo: Sandbox, feed: Feed, levels: int) -> None:
     nested = b'"title":' + b"[" * levels + b"]" * levels
 

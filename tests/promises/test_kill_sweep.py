@@ -6,16 +6,20 @@ row: lost 0, duplicates 0, wrong 0.
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.store import Store
-from tests.helpers.killing import Death, Ended, Moment, Values, run_target
+from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oracle import Expectations, judge
 from tests.helpers.plot import LONG_AGO
 from tests.helpers.warehouse import OWNERS, Warehouse
@@ -30,7 +34,7 @@ _MOST_POINTS = 400
 @pytest.fixture(scope="module")
 def apollo() -> Iterator[Sandbox]:
     options = SandboxOptions(strict=True, minute_limit=10**9, hour_limit=10**9, day_limit=10**9)
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         yield sandbox
 
 
@@ -126,12 +130,15 @@ class Point:
 # What insert does differently lies between its requests; ledger, rejects and STATE know no modes.
 _REQUESTS = (Moment.BEFORE_REQUEST, Moment.BEFORE_ANSWER, Moment.AFTER_ANSWER)
 
-
-@pytest.mark.parametrize(
+each_kind_of_moment = pytest.mark.parametrize(
     ("moment", "mode"),
     [(moment, "upsert") for moment in Moment] + [(moment, "insert") for moment in _REQUESTS],
     ids=lambda value: value.name.lower() if isinstance(value, Moment) else value,
 )
+
+
+@pytest.mark.full
+@each_kind_of_moment
 def test_a_run_killed_at_any_moment_is_made_whole_by_the_next(
     apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
 ) -> None:
@@ -153,6 +160,39 @@ def test_a_run_killed_at_any_moment_is_made_whole_by_the_next(
     # As many as a run has: a sweep that met none would prove nothing.
     assert points >= _LEAST_POINTS[moment]
     print(f"{moment.value} ({mode}): {points} points")  # noqa: T201
+
+
+@each_kind_of_moment
+def test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next(
+    apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
+) -> None:
+    """One point of the sweep, another with each commit; KILL_SAMPLE repeats that of a failure."""
+    whole = Point(apollo, tmp_path / "whole", mode).run(Death(moment, NEVER))
+    assert whole.moments >= _LEAST_POINTS[moment]
+    sample = os.environ.get("KILL_SAMPLE") or present_commit()
+    nth = 1 + random.Random(f"{sample} {moment} {mode}").randrange(whole.moments)
+    print(f"KILL_SAMPLE={sample}: {moment.value}, {nth} of {whole.moments} ({mode})")  # noqa: T201
+
+    point = Point(apollo, tmp_path / str(nth), mode)
+    killed = point.run(Death(moment, nth))
+    ended = point.run(None)
+
+    # The last moments may be missing: how many there are depends on which thread comes first.
+    assert killed.killed or nth > _LEAST_POINTS[moment]
+    assert ended.exit_code == 0, ended.log
+    assert point.problems() == []
+
+
+def present_commit() -> str:
+    """The hash of the commit that is tested, or the date where there is no repository."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() or datetime.now(timezone.utc).date().isoformat()
 
 
 _LEAST_POINTS = {

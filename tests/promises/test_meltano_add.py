@@ -13,6 +13,8 @@ from docs.tools.hub_definition import FOLDER
 from target_apollo.demo.meltano import executable
 from tests.helpers.built_wheel import ROOT, build_wheel
 
+pytestmark = pytest.mark.full
+
 DEFINITIONS = [
     ("extractor", ROOT / FOLDER / "extractors" / "tap-apollo-sync.yml"),
     ("loader", ROOT / FOLDER / "loaders" / "target-apollo.yml"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from target_apollo.apollo.endpoints import READING
 from target_apollo.demo.meltano import Project
 from target_apollo.demo.sandbox import RunningSandbox
-from target_apollo.sync.dry_run.transport import READING
 from tests.promises.test_meltano_run import (  # noqa: F401 - fixtures
     Sync,
     folder,
@@ -14,6 +16,8 @@ from tests.promises.test_meltano_run import (  # noqa: F401 - fixtures
     server,
     sync,
 )
+
+pytestmark = pytest.mark.full
 
 
 def test_a_plan_a_small_sync_and_the_whole_run(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The runs build on one another, and one PostgreSQL may stand behind DATABASE_URL for all of them.
-pytestmark = pytest.mark.xdist_group("warehouse")
+pytestmark = pytest.mark.full
 
 RULE = re.compile(r"rule (\w+): ([\d,]+) failed it first, ([\d,]+) at all")
 

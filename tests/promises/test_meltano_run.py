@@ -199,6 +199,7 @@ def test_the_job_writes_nothing_when_nothing_changed(second: Sync, third: Sync) 
     assert third.held == second.held
 
 
+@pytest.mark.full
 def test_mode_insert_leaves_alone_what_is_there(
     third: Sync, folder: Path, server: PostgresServer, sandbox: RunningSandbox, rows: CrmRows
 ) -> None:
@@ -211,6 +212,7 @@ def test_mode_insert_leaves_alone_what_is_there(
     assert again.held == third.held
 
 
+@pytest.mark.full
 def test_mode_update_finds_apollo_ids_in_the_ledger(
     third: Sync,
     folder: Path,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from tests.promises.conftest import TargetRun, record, schema, state
+from tests.promises.conftest import TargetRun, contact, record, schema, state
 
 Run = Callable[..., TargetRun]
 
@@ -321,3 +321,28 @@ def test_a_run_stops_before_it_updates_more_than_allowed(apollo: Sandbox, sync: 
 def test_limits_that_are_just_met_do_not_stop_a_run(apollo: Sandbox, sync: Run) -> None:
     assert sync([schema("contacts"), *contacts(20)], max_creates=20).exit_code == 0
     assert sync([schema("contacts"), *contacts(20, title="x")], max_updates=20).exit_code == 0
+
+
+def test_an_account_that_needs_no_request_is_known_to_the_contacts_of_its_domain(
+    apollo: Sandbox, sync: Run
+) -> None:
+    stream = {
+        "properties": {
+            "id": {"type": "integer"},
+            "email": {"type": "string"},
+            "account_domain": {"type": "string"},
+        }
+    }
+    firm = record("accounts", id=1, domain="a.com", name="No Such Word Ltd")
+    sync([schema("accounts"), firm])
+
+    done = sync(
+        [
+            schema("accounts"),
+            firm,
+            schema("contacts", stream),
+            contact(1, account_domain="a.com"),
+        ]
+    )
+
+    assert done.records == {"received": 2, "created": 1, "unchanged": 1}

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.endpoints import READING
 from target_apollo.sandbox import Sandbox
-from target_apollo.sync.dry_run.transport import READING
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
 
 Sync = Callable[..., TargetRun]

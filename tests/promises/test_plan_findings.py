@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sync.dry_run import known_records as lookups
+from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import CONTACT_SCHEMA, Message, TargetRun, record, schema
 
 Sync = Callable[..., TargetRun]
@@ -185,11 +186,9 @@ def test_rows_beyond_the_bound_of_look_ups_are_told_of(
 
 
 def test_a_key_that_may_not_search_plans_without_looking_up(sync: Sync) -> None:
-    from target_apollo.sandbox import SandboxOptions, running_sandbox
-
     entries = ["users/api_profile", "fields/index", "contacts/bulk_create"]
     keys = {"narrow": [f"api/v1/{entry}" for entry in entries]}
-    with running_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
         run = sync([schema("contacts"), contact(1)], dry_run=True, sandbox=sandbox)
 
     assert run.exit_code == 0
@@ -222,11 +221,9 @@ def test_the_plan_says_what_fits_the_minute_the_hour_and_the_day(
 
 
 def test_where_statistics_are_forbidden_the_look_ups_tell_the_limits(sync: Sync) -> None:
-    from target_apollo.sandbox import SandboxOptions, running_sandbox
-
     entries = ["users/api_profile", "fields/index", "contacts/bulk_create", "contacts/search"]
     keys = {"narrow": [f"api/v1/{entry}" for entry in entries]}
-    with running_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
         run = sync([schema("contacts"), contact(1)], dry_run=True, sandbox=sandbox)
 
     assert run.summary["estimate"]["limits_from"] == "look-ups"
@@ -235,23 +232,21 @@ def test_where_statistics_are_forbidden_the_look_ups_tell_the_limits(sync: Sync)
     assert "each is taken to have the limits that the look-ups showed" in run.log
 
 
-def test_a_run_notes_what_it_reckoned_beside_what_it_sent(apollo: Sandbox, sync: Sync) -> None:
+def test_a_run_notes_what_it_planned_beside_what_it_sent(apollo: Sandbox, sync: Sync) -> None:
     for number in range(30):
         apollo.store.add_contact(email=f"p{number}@firm{number}.com", title="CTO")
     rows = [schema("contacts"), *[contact(number, title="CEO") for number in range(150)]]
 
     run = sync(rows)
 
-    reckoned = run.summary["estimate"]["requests"]
+    planned = run.summary["estimate"]["requests"]
     sent = run.summary["api"]["requests"]
-    assert reckoned == {endpoint: sent[endpoint] for endpoint in reckoned}
-    assert set(reckoned) == {"POST /contacts/bulk_create", "POST /contacts/bulk_update"}
+    assert planned == {endpoint: sent[endpoint] for endpoint in planned}
+    assert set(planned) == {"POST /contacts/bulk_create", "POST /contacts/bulk_update"}
 
 
 def test_a_plan_foresees_when_updates_turn_to_bulk_for_want_of_quota(sync: Sync) -> None:
-    from target_apollo.sandbox import SandboxOptions, running_sandbox
-
-    with running_sandbox(SandboxOptions(strict=True, hour_limit=12)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, hour_limit=12)) as sandbox:
         for number in range(20):
             sandbox.store.add_contact(email=f"p{number}@firm{number}.com", title="CTO")
         rows = [schema("contacts"), *[contact(number, title="CEO") for number in range(20)]]

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import CONTACT_SCHEMA, Message, lines_of, record, schema, state
 
 MARK = "pl4nted"
@@ -44,7 +45,7 @@ STREAM = {
 
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True, api_keys={KEY: None})) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys={KEY: None})) as sandbox:
         sandbox.store.add_custom_field("contact", "Height", "number")
         sandbox.store.add_custom_field("contact", "Born", "date")
         sandbox.store.add_custom_field("contact", "Colour", "picklist", ["red", "green"])
@@ -269,7 +270,7 @@ def test_commands_say_nothing_private(start: Start, command: list[str]) -> None:
 
 DEFECTS = {
     "while a record is read": "model.row_parser.RowReader.read",
-    "while rows are written": "sync.stream_sync.Writer.write",
+    "while rows are written": "sync.stream_sync.StreamSync.write",
     "while the ledger is asked": "sync.stream_links.StreamLinks.recall",
     "while a reject is kept": "sync.rejects_file.RejectsFile.append",
     "at the start": "config.settings.Settings.of",

@@ -139,6 +139,7 @@ def test_progress_shows_no_personal_data(
     config = target_config(apollo)
     log = log_of(config)
 
+    assert b"Progress: read 21" in log
     assert b"@firm" not in log
     summary = json.loads((config.parent / "summary.json").read_text())
     assert summary["records"]["created"] == 20

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 from singer_sdk.testing import SuiteConfig, TargetTestRunner, get_target_test_class
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.target.target import TargetApollo
+from tests.helpers.new_sandbox import new_sandbox
 
 SETTINGS: dict[str, Any] = {
     "api_key": "sandbox",
@@ -103,7 +104,7 @@ class TestTargetApollo(Standard):  # type: ignore[misc, valid-type]
 
     @pytest.fixture
     def resource(self) -> Iterator[Sandbox]:
-        with running_sandbox(SandboxOptions(strict=True)) as sandbox:
+        with new_sandbox(SandboxOptions(strict=True)) as sandbox:
             yield sandbox
 
     @pytest.fixture

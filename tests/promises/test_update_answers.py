@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import BulkFailure, UnknownId
 from tests.helpers.fault_mix import LOST
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import BULK, PATCH, STAGES, by_email, refusal, there
 from tests.promises.conftest import Run, contact, record, schema, state
 
@@ -19,7 +20,7 @@ def test_a_bulk_update_that_is_refused_costs_the_bad_row_only(
     sync: Run, failure: BulkFailure, names_value: bool
 ) -> None:
     options = SandboxOptions(strict=True, bulk_failure=failure, bad_id_names_value=names_value)
-    with running_sandbox(options) as apollo:
+    with new_sandbox(options) as apollo:
         there(apollo, 40)
         rows = [contact(n, title=f"T{n}") for n in range(40)]
         rows[17]["record"]["owner_id"] = "e" * 24
@@ -54,7 +55,7 @@ def test_contacts_that_are_gone_are_made_again(
     sync: Run, unknown_id: UnknownId, names_value: bool
 ) -> None:
     options = SandboxOptions(strict=True, unknown_id=unknown_id, bad_id_names_value=names_value)
-    with running_sandbox(options) as apollo:
+    with new_sandbox(options) as apollo:
         there(apollo, 25)
         rows = [contact(n, title="new") for n in range(25)]
         for n in (3, 9):
@@ -193,3 +194,13 @@ def test_two_versions_of_a_row_never_overtake_each_other(apollo: Sandbox, sync: 
 
     held = by_email(apollo)
     assert all(held[f"p{n % 10}@a.com"]["title"] == f"T{n}" for n in range(30, 40))
+
+
+def test_an_update_that_a_bulk_answer_leaves_out_is_sent_again(apollo: Sandbox, sync: Run) -> None:
+    owner = apollo.store.add_user(email="rep@team.com")["id"]
+    apollo.store.add_contact(email="p1@a.com")
+    apollo.inject(Fault(endpoint="POST /contacts/bulk_update", kind=FaultKind.RECORDS_LEFT_OUT))
+
+    done = sync([schema("contacts"), contact(1, owner_id=owner)])
+
+    assert done.records == {"received": 1, "updated": 1}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import (
     BULK,
     BULK_ACCOUNTS,
@@ -89,7 +90,7 @@ def test_auto_updates_few_contacts_one_by_one(apollo: Sandbox, sync: Run) -> Non
 
 
 def test_auto_goes_in_bulk_when_the_hour_has_fewer_requests_left(sync: Run) -> None:
-    with running_sandbox(SandboxOptions(strict=True, hour_limit=5)) as apollo:
+    with new_sandbox(SandboxOptions(strict=True, hour_limit=5)) as apollo:
         there(apollo, 8)
         # Two of the five are used up by the first flush, which tells how many are left.
         done = sync(

@@ -14,16 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
+from tests.helpers.new_sandbox import new_sandbox
 
 _WORLD = itertools.count()
 FIELDS = ("title", "present_raw_address", "phone_number", "mobile_phone")
 
 values = st.one_of(st.none(), st.sampled_from(["A", "B", "C"]))
 phones = st.one_of(st.none(), st.sampled_from(["+49 30 111", "(030) 222-33", "+4930444"]))
-# A plain number that is a mobile one already counts as held: tests/model/test_phone_changes.py.
+# A plain number that is a mobile one already counts as held: tests/model/test_compare.py.
 mobiles = st.one_of(st.none(), st.sampled_from(["+49 171 111", "(0171) 222-33", "+49171444"]))
 contents = st.fixed_dictionaries(
     {},
@@ -43,7 +44,7 @@ rows = st.lists(
 @pytest.fixture(scope="module")
 def apollo() -> Iterator[Sandbox]:
     options = SandboxOptions(strict=True, plan=Plan.UNLIMITED)
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         yield sandbox
         for number, handler in handlers.items():

@@ -17,6 +17,8 @@ import pytest
 from tests.helpers.built_wheel import ROOT, Installed, build_wheel
 from tests.promises.conftest import lines_of, record, schema, state
 
+pytestmark = pytest.mark.full
+
 VERSION = version("target-apollo")
 PLUGINS = ["map-apollo-leads", "tap-apollo-sync", "target-apollo"]
 PROGRAMS = ["apollo-sync", *PLUGINS]

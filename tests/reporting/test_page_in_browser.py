@@ -21,7 +21,7 @@ from tests.helpers import leads
 from tests.helpers.browser import FOUND, MISSING, WIDTHS, Browser
 from tests.promises.conftest import TargetRun, record, schema
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason=MISSING)
+pytestmark = [pytest.mark.full, pytest.mark.skipif(FOUND is None, reason=MISSING)]
 
 HOSTILE = "<script>document.body.textContent = 'taken'</script>"
 LIGHT, DARK = (0xF4, 0xF5, 0xF8), (0x0F, 0x12, 0x18)

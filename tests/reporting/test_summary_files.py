@@ -11,7 +11,7 @@ import pytest
 
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.reporting.summaries import Summary, latest
-from target_apollo.sync.counts import RunReport, write_summary
+from target_apollo.sync.counts import RunCounts, write_summary
 from tests.helpers.past_runs import AT, leave, summary_json
 
 
@@ -27,7 +27,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
-    report = RunReport("run1")
+    report = RunCounts("run1")
     report.count("contacts", Outcome.CREATED)
     report.count_rejected("contacts", Reason.MISSING_EMAIL)
     report.count_duplicates("contacts", [[(1,), (2,)]], "same_email")

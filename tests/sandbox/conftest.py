@@ -1,4 +1,4 @@
-"""A sandbox per test module, strict and without limits, and a plain client for it."""
+"""A new sandbox for each test, strict and without limits, and a plain client for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 import requests
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
-from tests.helpers.lent_sandbox import apollo
-
-__all__ = ["apollo"]  # fixture
+from tests.helpers.new_sandbox import new_sandbox
 
 _numbers = itertools.count(1)
 
@@ -61,9 +59,9 @@ class Client:
         return response.json()
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
+@pytest.fixture
+def apollo() -> Iterator[Sandbox]:
+    with new_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
         yield sandbox
 
 

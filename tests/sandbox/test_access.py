@@ -6,22 +6,23 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
+from tests.helpers.new_sandbox import new_sandbox
 
 INVALID_KEY = (
     "Invalid API key. See https://docs.apollo.io/reference/authentication for how to authenticate."
 )
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
+@pytest.fixture
+def apollo() -> Iterator[Sandbox]:
     options = SandboxOptions(
         strict=True,
         plan=Plan.BASIC,
         api_keys={"sandbox": None, "narrow": ["api/v1/contacts/search"]},
     )
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         yield sandbox
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import requests
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.validation import TAKEN
+from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client, fresh
 
 DOCUMENT = Path(
@@ -129,6 +132,13 @@ def check_answer(label: str, status: int, body: Any) -> None:
 def check_request(label: str, body: Any) -> None:
     schema = operation(label)["requestBody"]["content"]["application/json"]["schema"]
     assert [error.message for error in errors(schema, body)] == []
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Sandbox]:
+    """One sandbox for the whole table: a request builds on the ones before it."""
+    with new_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +303,8 @@ def test_bulk_answers_in_the_documented_form_are_as_documented_too(
     check_answer("POST /contacts/bulk_create", 200, answer)
 
 
-def test_a_job_is_as_documented(client: Client, seeded: dict[str, str]) -> None:
+def test_a_job_is_as_documented(served: Sandbox, seeded: dict[str, str]) -> None:
+    client = Client(served)
     body = {"contact_ids": [seeded["contact"]], "title": "x", "async": True}
     check_request("POST /contacts/bulk_update", body)
     answer = client.post("/contacts/bulk_update", body)

@@ -9,20 +9,16 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
+@pytest.fixture
+def apollo() -> Iterator[Sandbox]:
     options = SandboxOptions(strict=True, minute_limit=2, minute_seconds=300)
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         yield sandbox
-
-
-@pytest.fixture(autouse=True)
-def _open_windows(apollo: Sandbox) -> None:
-    apollo.reset_quota()
 
 
 def test_an_answer_says_what_was_used_and_what_is_left(client: Client) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
+from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client
 
 
@@ -28,7 +29,7 @@ def everything(apollo: Sandbox) -> dict[str, object]:
 
 def test_everything_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "apollo.db"
-    with running_sandbox(options(path)) as apollo:
+    with new_sandbox(options(path)) as apollo:
         client = Client(apollo)
         field = apollo.store.add_custom_field("contact", "Tier", "picklist", ["Gold", "Tin"])
         owner = apollo.store.add_user(email="rep@x.example", first_name="Rep")["id"]
@@ -48,7 +49,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         gone = apollo.store.add_contact(email="gone@x.example")["id"]
         apollo.store.delete_contact(gone)
         before = everything(apollo)
-    with running_sandbox(options(path)) as apollo:
+    with new_sandbox(options(path)) as apollo:
         client = Client(apollo)
         assert everything(apollo) == before
         assert len(client.bulk_create({"email": "b@x.example"})["existing_contacts"]) == 1

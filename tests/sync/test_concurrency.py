@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from target_apollo.apollo import RunStopped
-from target_apollo.sync import concurrency as parallel
-from target_apollo.sync.concurrency import Parallel, finish
+from target_apollo.sync import concurrency
+from target_apollo.sync.concurrency import PendingFlush, RequestPool, Steps, run_to_end
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0
@@ -19,13 +19,13 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def pool(stop: threading.Event) -> Iterator[Parallel]:
-    made = Parallel(2, stop)
+def pool(stop: threading.Event) -> Iterator[RequestPool]:
+    made = RequestPool(2, stop)
     yield made
     made.close()
 
 
-def test_results_come_in_the_order_of_the_calls(pool: Parallel) -> None:
+def test_results_come_in_the_order_of_the_calls(pool: RequestPool) -> None:
     second_is_over = threading.Event()
 
     def first() -> int:
@@ -39,7 +39,7 @@ def test_results_come_in_the_order_of_the_calls(pool: Parallel) -> None:
     assert pool.run([first, second]) == [1, 2]
 
 
-def test_an_exception_is_a_result_and_stops_no_other_call(pool: Parallel) -> None:
+def test_an_exception_is_a_result_and_stops_no_other_call(pool: RequestPool) -> None:
     def fails() -> int:
         raise ValueError("no")
 
@@ -49,40 +49,31 @@ def test_an_exception_is_a_result_and_stops_no_other_call(pool: Parallel) -> Non
     assert result == 2
 
 
-def test_a_result_is_handed_over_while_a_later_call_is_under_way(pool: Parallel) -> None:
+def test_a_result_is_handed_over_while_a_later_call_is_under_way(pool: RequestPool) -> None:
     first_is_taken = threading.Event()
-    taken: list[tuple[int, bool | Exception]] = []
-
-    def take(place: int, result: bool | Exception) -> None:
-        taken.append((place, result))
-        first_is_taken.set()
-
-    finish(pool.each([lambda: True, lambda: first_is_taken.wait(LONG)], take))
-
-    assert taken == [(0, True), (1, True)]
-
-
-def test_calls_are_under_way_when_it_pauses(pool: Parallel) -> None:
-    called = threading.Event()
     taken: list[bool | Exception] = []
+
+    with pool.start([lambda: True, lambda: first_is_taken.wait(LONG)]) as results:
+        for result in results:
+            taken.append(result)
+            first_is_taken.set()
+
+    assert taken == [True, True]
+
+
+def test_calls_are_under_way_before_a_result_is_asked_for(pool: RequestPool) -> None:
+    called = threading.Event()
 
     def call() -> bool:
         called.set()
         return True
 
-    calls = pool.each([call], lambda _, result: taken.append(result))
-    next(calls)
-    assert called.wait(LONG)
-    assert taken == []
-    finish(calls)
-    assert taken == [True]
+    with pool.start([call]) as results:
+        assert called.wait(LONG)
+        assert list(results) == [True]
 
 
-def test_without_calls_there_is_nothing_to_pause_for(pool: Parallel) -> None:
-    assert list(pool.each([], lambda *_: None)) == []
-
-
-def test_calls_are_over_before_what_went_wrong_with_a_result_goes_on(pool: Parallel) -> None:
+def test_calls_are_over_before_what_went_wrong_with_a_result_goes_on(pool: RequestPool) -> None:
     goes_wrong = threading.Event()
     ended: list[int] = []
 
@@ -91,21 +82,30 @@ def test_calls_are_over_before_what_went_wrong_with_a_result_goes_on(pool: Paral
         ended.append(2)
         return 2
 
-    def take(place: int, result: int | Exception) -> None:
-        goes_wrong.set()
-        raise KeyError(place)
+    def fails_at_the_first_result() -> None:
+        with pool.start([lambda: 1, second]) as results:
+            for result in results:
+                goes_wrong.set()
+                raise KeyError(result)
 
     with pytest.raises(KeyError):
-        finish(pool.each([lambda: 1, second], take))
+        fails_at_the_first_result()
     assert ended == [2]
+
+
+def test_calls_are_over_when_nobody_takes_their_results(pool: RequestPool) -> None:
+    ended = threading.Event()
+    with pool.start([ended.set]):
+        pass
+    assert ended.is_set()
 
 
 def test_calls_that_outlast_a_stop_are_given_up(
     stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(concurrency, "GRACE_SECONDS", 0.0)
     answered = threading.Event()
-    pool = Parallel(2, stop)
+    pool = RequestPool(2, stop)
     stop.set()
 
     results = pool.run([lambda: answered.wait(LONG)] * 4)
@@ -114,3 +114,95 @@ def test_calls_that_outlast_a_stop_are_given_up(
     assert pool.abandoned
     answered.set()
     pool.close()
+
+
+# --- the flush that waits for answers
+
+SINK, OTHER_SINK = object(), object()
+
+
+def flush(done: list[str], name: str, *, pauses: int = 1, fails: bool = False) -> Steps[None]:
+    for number in range(pauses):
+        done.append(f"{name} pauses {number}")
+        yield
+    if fails:
+        raise ConnectionError(name)
+    done.append(f"{name} ends")
+
+
+@pytest.fixture
+def pending() -> PendingFlush:
+    return PendingFlush()
+
+
+def test_steps_give_their_result_after_all_their_pauses() -> None:
+    def steps() -> Steps[int]:
+        yield
+        yield
+        return 7
+
+    assert run_to_end(steps()) == 7
+
+
+def test_a_flush_goes_as_far_as_its_first_pause(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    assert done == ["a pauses 0"]
+    assert pending.oldest == 5
+
+
+def test_a_flush_that_is_finished_holds_no_state_back(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    pending.finish()
+    assert done == ["a pauses 0", "a pauses 1", "a ends"]
+    assert pending.oldest is None
+
+
+def test_a_flush_without_a_pause_is_over_at_once(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=0))
+    assert done == ["a ends"]
+    assert pending.oldest is None
+    pending.finish()
+
+
+def test_a_flush_ends_before_the_next_begins(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 1, flush(done, "a"))
+    pending.start(SINK, 2, flush(done, "b"))
+    assert done == ["a pauses 0", "a ends", "b pauses 0"]
+    assert pending.oldest == 2
+
+
+def test_a_flush_that_failed_goes_on_holding_state_back(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", fails=True))
+    with pytest.raises(ConnectionError):
+        pending.finish()
+    pending.finish()
+    assert pending.oldest == 5
+
+
+def test_a_flush_that_fails_before_its_first_pause_holds_state_back(pending: PendingFlush) -> None:
+    with pytest.raises(ConnectionError):
+        pending.start(SINK, 5, flush([], "a", pauses=0, fails=True))
+    assert pending.oldest == 5
+
+
+def test_the_next_flush_does_not_begin_after_one_that_failed(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 1, flush(done, "a", fails=True))
+    with pytest.raises(ConnectionError):
+        pending.start(SINK, 2, flush(done, "b"))
+    assert done == ["a pauses 0"]
+    assert pending.oldest == 1
+
+
+def test_it_knows_whose_flush_is_pending(pending: PendingFlush) -> None:
+    assert pending.is_only_of(SINK)
+    pending.start(SINK, 5, flush([], "a"))
+    assert pending.is_only_of(SINK)
+    assert not pending.is_only_of(OTHER_SINK)
+    pending.finish()
+    assert pending.is_only_of(OTHER_SINK)

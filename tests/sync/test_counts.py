@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.model.outcomes import Outcome, Reason
-from target_apollo.sync.counts import RunReport, summary_line, write_summary
+from target_apollo.sync.counts import RunCounts, summary_line, write_summary
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -27,8 +27,8 @@ happenings = st.lists(
 )
 
 
-def report_of(happened: list[tuple[str, Outcome | Reason]]) -> RunReport:
-    report = RunReport("run-1")
+def report_of(happened: list[tuple[str, Outcome | Reason]]) -> RunCounts:
+    report = RunCounts("run-1")
     for stream, what in happened:
         if isinstance(what, Outcome):
             report.count(stream, what)
@@ -37,7 +37,7 @@ def report_of(happened: list[tuple[str, Outcome | Reason]]) -> RunReport:
     return report
 
 
-def summary_of(report: RunReport, **own: Any) -> dict[str, Any]:
+def summary_of(report: RunCounts, **own: Any) -> dict[str, Any]:
     settled: dict[str, Any] = {
         "received": report.settled,
         "exit_code": 0,
@@ -94,19 +94,19 @@ def test_the_share_of_rejects_is_that_among_the_records_with_an_outcome(
 
 
 def test_a_run_without_records_rejected_none() -> None:
-    assert RunReport("run-1").rejected_percent == 0
+    assert RunCounts("run-1").rejected_percent == 0
 
 
 def test_two_reports_share_nothing() -> None:
-    RunReport("run-1").count("contacts", Outcome.CREATED)
-    assert RunReport("run-2").settled == 0
+    RunCounts("run-1").count("contacts", Outcome.CREATED)
+    assert RunCounts("run-2").settled == 0
 
 
 # --- duplicates
 
 
 def test_all_duplicates_are_counted_and_the_first_hundred_listed() -> None:
-    report = RunReport("run-1")
+    report = RunCounts("run-1")
     report.count_duplicates("contacts", [[(n,), (n + 1000,)] for n in range(150)], "same_email")
     report.count_duplicates("contacts", [[(1,), (2,), (3,)]], "same_email")
     found = summary_of(report)["duplicates"]
@@ -120,7 +120,7 @@ def test_all_duplicates_are_counted_and_the_first_hundred_listed() -> None:
 
 
 def test_an_e_mail_address_among_the_duplicates_is_not_shown() -> None:
-    report = RunReport("run-1")
+    report = RunCounts("run-1")
     report.count_duplicates("contacts", [[("ada@example.com",), ("eu", 7)]], "same_email")
     assert "ada@example.com" not in json.dumps(summary_of(report))
     assert "eu/7" in json.dumps(summary_of(report))
@@ -130,7 +130,7 @@ def test_an_e_mail_address_among_the_duplicates_is_not_shown() -> None:
 
 
 def test_a_summary_says_how_and_when_the_run_ended() -> None:
-    summary = summary_of(RunReport("run-1"), exit_code=3, ended_because="No quota.")
+    summary = summary_of(RunCounts("run-1"), exit_code=3, ended_because="No quota.")
     assert (summary["run_id"], summary["exit_code"]) == ("run-1", 3)
     assert summary["ended_because"] == "No quota."
     began, ended = (datetime.fromisoformat(summary[name]) for name in ("started_at", "ended_at"))
@@ -139,7 +139,7 @@ def test_a_summary_says_how_and_when_the_run_ended() -> None:
 
 
 def test_a_summary_names_fields_that_were_not_written() -> None:
-    report = RunReport("run-1")
+    report = RunCounts("run-1")
     report.unknown_fields["contacts"] = ["nowhere"]
     report.not_writable["contacts"]["salesforce_id"] += 2
     summary = summary_of(report)
@@ -210,7 +210,7 @@ def test_a_file_of_an_earlier_run_is_replaced_and_closed_to_others(tmp_path: Pat
     path = tmp_path / "summary.json"
     path.write_text("x" * 100_000)
     path.chmod(0o644)
-    write_summary(path, summary_of(RunReport("run-1")))
+    write_summary(path, summary_of(RunCounts("run-1")))
     assert json.loads(path.read_text("utf-8"))["run_id"] == "run-1"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -218,7 +218,7 @@ def test_a_file_of_an_earlier_run_is_replaced_and_closed_to_others(tmp_path: Pat
 def test_what_json_has_no_form_for_is_written_as_text(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
     when = datetime(2026, 3, 1)
-    write_summary(path, summary_of(RunReport("run-1"), api={"retry_at": when}))
+    write_summary(path, summary_of(RunCounts("run-1"), api={"retry_at": when}))
     assert json.loads(path.read_text("utf-8"))["api"] == {"retry_at": str(when)}
 
 

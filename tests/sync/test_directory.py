@@ -11,16 +11,18 @@ import pytest
 from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
 from target_apollo.model.objects import CONTACT
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.sandbox import Sandbox, running_sandbox
+from target_apollo.sandbox import Sandbox
 from target_apollo.sync import directory as directory_module
+from target_apollo.sync.concurrency import PendingFlush
 from target_apollo.sync.directory import Directory
+from tests.helpers.new_sandbox import new_sandbox
 
 ROBIN = "robin.rep@sandbox.example"
 
 
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
+    with new_sandbox() as sandbox:
         yield sandbox
 
 
@@ -35,7 +37,7 @@ def directory(apollo: Sandbox) -> Iterator[Directory]:
         parallel_requests=1,
         stop=threading.Event(),
     )
-    yield Directory(ApolloClient(transport), {}, logging.getLogger("test"))
+    yield Directory(ApolloClient(transport), {}, logging.getLogger("test"), PendingFlush())
     transport.close()
 
 

@@ -25,14 +25,14 @@ from target_apollo.apollo import (
     RunStopped,
 )
 from target_apollo.config.settings import SettingsError
-from target_apollo.sync.exit import Ending, RunError, ending_of, verdict
+from target_apollo.sync.exit import RunEnd, RunError, check_reject_limit, ending_of
 
 ENDPOINT = "POST /contacts/bulk_create"
 LATER = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
 def test_an_input_that_came_to_its_end_ends_the_run_with_0() -> None:
-    assert ending_of(None, 0) == Ending(0)
+    assert ending_of(None, 0) == RunEnd(0)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_an_input_that_came_to_its_end_ends_the_run_with_0() -> None:
 def test_a_run_that_can_t_go_on_ends_with_the_sentence_that_says_why(
     problem: Exception, exit_code: int
 ) -> None:
-    assert ending_of(problem, 0) == Ending(exit_code, str(problem))
+    assert ending_of(problem, 0) == RunEnd(exit_code, str(problem))
 
 
 def test_wrong_settings_are_all_named() -> None:
     problem = ConfigValidationError(
         "The settings are wrong.", errors=["There is no setting 'a'.", "There is no setting 'b'."]
     )
-    assert ending_of(problem, 0) == Ending(2, "There is no setting 'a'. There is no setting 'b'.")
+    assert ending_of(problem, 0) == RunEnd(2, "There is no setting 'a'. There is no setting 'b'.")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,13 @@ def test_a_signal_ends_the_run_whatever_came_of_it(
 @settings(deadline=None, max_examples=30)
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_more_rejected_records_than_allowed_end_the_run_with_1(share: float, limit: float) -> None:
-    assert verdict(share, limit, "rejects.singer").exit_code == (1 if share > limit else 0)
+    assert check_reject_limit(share, limit, "rejects.singer").exit_code == (
+        1 if share > limit else 0
+    )
 
 
 def test_too_many_rejected_records_are_said_with_share_setting_and_place() -> None:
-    because = verdict(12.34, 5, "somewhere/rejects.singer").because
+    because = check_reject_limit(12.34, 5, "somewhere/rejects.singer").because
     assert "12.3 %" in because
     assert "max_rejected_percent (5)" in because
     assert "somewhere/rejects.singer" in because
@@ -117,4 +119,4 @@ def test_too_many_rejected_records_are_said_with_share_setting_and_place() -> No
 def test_a_single_bad_record_among_any_number_ends_a_run_that_allows_none(
     good: int, bad: int
 ) -> None:
-    assert verdict(100 * bad / (good + bad), 0, "rejects.singer").exit_code == 1
+    assert check_reject_limit(100 * bad / (good + bad), 0, "rejects.singer").exit_code == 1

@@ -3,14 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 from target_apollo.config.settings import Settings
-from target_apollo.sync.notices import unmet_settings
+from target_apollo.sync.notices import unused_settings
 from tests.config.test_settings import config
 
 CONTACTS = [{"id": {}, "title": {}}]
 
 
 def unmet(*streams: str, **own: Any) -> list[str]:
-    return unmet_settings(Settings.of(config(**own)), streams, CONTACTS)
+    return unused_settings(Settings.of(config(**own)), streams, CONTACTS)
 
 
 def test_entries_that_a_stream_or_a_property_meets_are_not_named() -> None:

@@ -1,4 +1,4 @@
-"""What is left to do about the rows of a flush, by what the ledger knows of them."""
+"""What the ledger remembers of the rows of a batch, and what is left to do about them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.recall import (
-    CutOff,
-    Memory,
-    Sorted,
-    Sorter,
-    Strayed,
-    all_open,
+    LinkSorter,
+    RowHistory,
     deleted_links,
+    key_of,
     left_to_others,
+    new_history,
     payload_hash_of,
     shared_ids,
 )
-from target_apollo.sync.rejects_file import Former
+from target_apollo.sync.source_record import Former
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 ADA_ID, BOB_ID = "a" * 24, "b" * 24
 DAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
 FILLING = Policies(fields={"title": FieldPolicy.FILL_IF_EMPTY})
-UPSERT = Sorter(Mode.UPSERT, full_resync=False, policies=None)
+UPSERT = LinkSorter(Mode.UPSERT, full_resync=False, policies=None)
+RUN_STARTS = {"run-1": DAY}
 
 
 def row(number: int = 1, email: str | None = ADA, apollo_id: str | None = None) -> Row:
@@ -47,22 +46,35 @@ def link(of: Row, status: LinkStatus = LinkStatus.UPDATED, **known: object) -> L
     return with_values(found, **known)
 
 
-def sort(
+def new(of: Row, sorter: LinkSorter = UPSERT, former: Former | None = None) -> RowHistory:
+    return new_history(key_of(of), payload_hash_of(of, sorter.policies), former, RUN_STARTS)
+
+
+def known(of: Row, **remembered: object) -> RowHistory:
+    """The history of a row with the link that `link` gives it."""
+    return with_values(new(of), is_new=False, apollo_id=ADA_ID, **remembered)
+
+
+def histories(
     rows: Sequence[Row],
     links: Sequence[Link | None],
-    sorter: Sorter = UPSERT,
+    sorter: LinkSorter = UPSERT,
     formers: Mapping[int, Former] | None = None,
     shared: set[str] | None = None,
     held: set[int] | None = None,
-) -> Sorted:
+    run_starts: Mapping[str, datetime] | None = None,
+) -> list[RowHistory]:
+    formers = formers or {}
     hashes = [payload_hash_of(one, sorter.policies) for one in rows]
-    return sorter.sort(
+    return sorter.histories(
         rows,
+        [new(one, sorter, formers.get(one.number)) for one in rows],
         links,
         sorter.outcomes(rows, links, hashes),
-        formers=formers or {},
+        formers=formers,
         shared=shared or set(),
         held=held or set(),
+        run_starts=RUN_STARTS if run_starts is None else run_starts,
     )
 
 
@@ -86,7 +98,7 @@ formers_by_number = st.dictionaries(
     st.builds(Former, st.just(1), st.just("run-1"), st.just("run-1"), st.sampled_from([None, DAY])),
 )
 sorters = st.builds(
-    Sorter,
+    LinkSorter,
     mode=st.sampled_from(Mode),
     full_resync=st.booleans(),
     policies=st.sampled_from([None, FILLING]),
@@ -95,63 +107,86 @@ sorters = st.builds(
 
 @settings(deadline=None, max_examples=100)
 @given(new_rows, formers_by_number, sorters)
-def test_rows_that_the_ledger_does_not_know_need_no_sorting(
-    rows: list[Row], formers: dict[int, Former], sorter: Sorter
+def test_of_rows_that_the_ledger_does_not_know_nothing_is_remembered(
+    rows: list[Row], formers: dict[int, Former], sorter: LinkSorter
 ) -> None:
     unknown = [None] * len(rows)
 
-    assert sort(rows, unknown, sorter, formers) == Sorted(all_open(rows))
+    assert histories(rows, unknown, sorter, formers) == [
+        new(one, sorter, formers.get(one.number)) for one in rows
+    ]
     # So nothing is looked up for them either.
     assert sorter.ids_to_write(unknown, unknown) == set()
     assert deleted_links(rows, unknown) == {}
 
 
+@pytest.mark.parametrize(
+    ("first_run", "read_at"),
+    [("run-1", DAY), ("forgotten", datetime(1970, 1, 1, tzinfo=timezone.utc))],
+)
+def test_a_replayed_row_is_as_old_as_the_run_that_read_it(
+    first_run: str, read_at: datetime
+) -> None:
+    assert new(row(), former=Former(1, "run-2", first_run, None)).read_at == read_at
+    assert new(row()).read_at is None
+
+
 # --- what needs no request
 
 
-def test_a_row_whose_values_apollo_holds_is_settled() -> None:
-    assert sort([row()], [link(row())]).memory == Memory(
-        settled=[(row(), Outcome.UNCHANGED, ADA_ID)]
-    )
+def test_a_row_whose_values_apollo_holds_is_unchanged() -> None:
+    assert histories([row()], [link(row())]) == [known(row(), outcome=Outcome.UNCHANGED)]
 
 
 def test_in_a_full_resync_no_row_is_taken_for_unchanged() -> None:
-    found = sort([row()], [link(row())], Sorter(Mode.UPSERT, True, None))
-    assert found.memory == Memory(open=[row(apollo_id=ADA_ID)])
+    sorter = LinkSorter(Mode.UPSERT, True, None)
+    assert histories([row()], [link(row())], sorter) == [known(row())]
 
 
 @pytest.mark.parametrize(
-    ("status", "is_settled"),
-    [(LinkStatus.EXISTING, True), (LinkStatus.CREATED, True), (LinkStatus.ERROR, False)],
+    ("status", "outcome"),
+    [
+        (LinkStatus.EXISTING, Outcome.EXISTING),
+        (LinkStatus.CREATED, Outcome.EXISTING),
+        (LinkStatus.ERROR, None),
+    ],
 )
 def test_mode_insert_leaves_alone_what_is_known_to_exist(
-    status: LinkStatus, is_settled: bool
+    status: LinkStatus, outcome: Outcome | None
 ) -> None:
     changed = link(row(), status, payload_hash=None)
-    found = sort([row()], [changed], Sorter(Mode.INSERT, False, None)).memory
-    assert found.settled == ([(row(), Outcome.EXISTING, ADA_ID)] if is_settled else [])
+    found = histories([row()], [changed], LinkSorter(Mode.INSERT, False, None))
+    assert found == [known(row(), outcome=outcome)]
 
 
 def test_what_was_written_before_there_was_a_policy_is_unchanged() -> None:
-    found = sort([row()], [link(row())], Sorter(Mode.UPSERT, False, FILLING)).memory
-    assert [outcome for _, outcome, _ in found.settled] == [Outcome.UNCHANGED]
+    found = histories([row()], [link(row())], LinkSorter(Mode.UPSERT, False, FILLING))
+    assert [history.outcome for history in found] == [Outcome.UNCHANGED]
 
 
-@pytest.mark.parametrize(("days", "is_outdated"), [(1, True), (-1, False)])
+@pytest.mark.parametrize(("days", "outcome"), [(1, Outcome.SKIPPED), (-1, None)])
 def test_a_rejected_record_is_skipped_if_its_row_was_written_since(
-    days: int, is_outdated: bool
+    days: int, outcome: Outcome | None
 ) -> None:
     formers = {1: Former(1, "run-1", "run-1", DAY)}
     written = link(row(), payload_hash="other", last_synced_at=DAY + timedelta(days))
-    settled = sort([row()], [written], formers=formers).memory.settled
-    assert settled == ([(row(), Outcome.SKIPPED, None)] if is_outdated else [])
+    (history,) = histories([row()], [written], formers=formers)
+    assert history.outcome is outcome
+    assert history.apollo_id == (None if outcome else ADA_ID)
 
 
-def test_a_deleted_row_whose_record_another_row_has_is_skipped_and_told() -> None:
+def test_a_known_row_has_to_be_looked_at_after_another_row_of_its_record() -> None:
+    rows = [row(1), with_values(row(2), values={"title": "B"})]
+    links = [link(rows[0]), link(rows[1])]
+    assert [h.outcome for h in histories(rows, links)] == [Outcome.UNCHANGED, Outcome.UNCHANGED]
+    links[0] = with_values(links[0], payload_hash="other")
+    assert [h.outcome for h in histories(rows, links)] == [None, None]
+
+
+def test_a_deleted_row_whose_record_another_row_has_is_held() -> None:
     gone = with_values(row(), deleted=True)
-    found = sort([gone], [link(row())], held={1})
-    assert found.memory.settled == [(gone, Outcome.SKIPPED, None)]
-    assert found.held == [(gone, ADA_ID)]
+    found = histories([gone], [link(row())], held={1})
+    assert found == [known(gone, is_held=True)]
 
 
 def test_a_deleted_row_is_held_by_a_row_that_comes_with_its_address() -> None:
@@ -167,37 +202,73 @@ def test_a_record_is_shared_by_rows_that_are_still_there() -> None:
     assert shared_ids({ADA_ID: [one, two], BOB_ID: [one, deleted]}) == {ADA_ID}
 
 
-# --- what was cut off
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_row_keeps_no_record_that_another_row_has_too_unless_it_is_deleted(deleted: bool) -> None:
+    one = with_values(row(), deleted=deleted)
+    (history,) = histories([one], [link(one, payload_hash="other")], shared={ADA_ID})
+    assert history.apollo_id == (ADA_ID if deleted else None)
 
 
-def pending(of: Row, **known: object) -> Link:
-    return link(of, LinkStatus.PENDING, payload_hash=None, **known)
+# --- what the last write left
 
 
-def test_a_row_that_was_cut_off_is_dated_by_the_run_that_sent_it() -> None:
-    found = sort([row()], [pending(row())])
-    assert CutOff.by(found.cut_off, {"run-1": DAY}) == CutOff({1: "run-1"}, {1: DAY})
+@pytest.mark.parametrize(("email", "keeps"), [(ADA, True), (BOB, False), (None, False)])
+def test_it_is_known_whether_a_row_still_has_the_address_of_its_record(
+    email: str | None, keeps: bool
+) -> None:
+    written = link(row(), payload_hash="other", match_hash=match_hash(ADA))
+    (history,) = histories([row(1, email)], [written])
+    assert history.keeps_match is keeps
 
 
-def test_of_a_run_that_nobody_remembers_no_row_is_taken_for_cut_off() -> None:
-    found = sort([row()], [pending(row())])
-    assert CutOff.by(found.cut_off, {"run-2": DAY}) == CutOff()
+def test_a_full_resync_writes_the_address_once_more() -> None:
+    written = link(row(), match_hash=match_hash(ADA))
+    (history,) = histories([row()], [written], LinkSorter(Mode.UPSERT, True, None))
+    assert not history.keeps_match
 
 
-def test_a_create_that_was_not_confirmed_is_cut_off_but_left_by_nobody() -> None:
+def test_apollo_s_time_of_the_last_write_is_remembered() -> None:
+    written = link(row(), payload_hash="other", apollo_updated_at="2026-01-01")
+    assert histories([row()], [written]) == [known(row(), updated_at="2026-01-01")]
+
+
+def test_a_row_that_was_rejected_after_its_creation_made_its_record() -> None:
+    rejected = link(row(), LinkStatus.ERROR, payload_hash=None, first_synced_at=None)
+    assert histories([row()], [rejected]) == [known(row(), made_record=True)]
+
+
+# --- what was interrupted
+
+
+def pending(of: Row, **own: object) -> Link:
+    return link(of, LinkStatus.PENDING, payload_hash=None, **own)
+
+
+def test_an_interrupted_row_is_dated_by_the_run_that_sent_it() -> None:
+    found = histories([row()], [pending(row())])
+    assert found == [known(row(), sent_at=DAY, sent_by="run-1")]
+
+
+def test_of_a_run_that_nobody_remembers_no_row_is_taken_for_interrupted() -> None:
+    found = histories([row()], [pending(row())], run_starts={"run-2": DAY})
+    assert found == [known(row())]
+
+
+def test_a_create_that_was_not_confirmed_is_interrupted_but_its_run_has_finished_it() -> None:
     rejected = link(
         row(), LinkStatus.ERROR, error="not_confirmed", apollo_id=None, match_hash=match_hash(ADA)
     )
-    found = sort([row()], [rejected])
-    assert CutOff.by(found.cut_off, {"run-1": DAY}) == CutOff(unfinished={1: DAY})
+    found = histories([row()], [rejected])
+    assert found == [with_values(known(row(), sent_at=DAY), apollo_id=None)]
 
 
-def test_a_create_under_a_former_address_has_strayed() -> None:
+def test_a_create_under_a_former_address_is_looked_for_there() -> None:
     sent = pending(row(), apollo_id=None, match_hash=match_hash(BOB))
-    found = CutOff.by(sort([row()], [sent]).cut_off, {"run-1": DAY})
-    assert found.strayed == {1: Strayed(match_hash(BOB), DAY)}
-    assert CutOff.by(sort([row(1, BOB)], [sent]).cut_off, {"run-1": DAY}).strayed == {}
+    (moved,) = histories([row()], [sent])
+    assert (moved.sent_under, moved.sent_at) == (match_hash(BOB), DAY)
+    (stayed,) = histories([row(1, BOB)], [sent])
+    assert (stayed.sent_under, stayed.sent_at) == (None, DAY)
 
 
-def test_a_row_that_was_written_is_not_cut_off() -> None:
-    assert sort([row()], [link(row(), payload_hash="other")]).cut_off == []
+def test_a_row_that_was_written_is_not_interrupted() -> None:
+    assert histories([row()], [link(row(), payload_hash="other")]) == [known(row())]

@@ -11,12 +11,15 @@ from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason
 from target_apollo.model.rows import Row
 from target_apollo.sync.refusals import (
+    CONSEQUENCES,
+    RefusalSubject,
+    consequence_of,
     custom_field_rejection,
-    is_about_records,
-    is_gone,
+    missing_ids,
     named_rows,
     rejection,
-    take_apart,
+    send_splitting,
+    subject_of,
 )
 
 quick = settings(deadline=None, max_examples=25)
@@ -77,7 +80,7 @@ def test_every_row_is_answered_or_refused_once(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = take_apart(CONTACT, rows, Server(bad, words))
+    parts = send_splitting(CONTACT, rows, Server(bad, words))
     answered = [one.number for part, _ in parts.answered for one in part]
     assert sorted([*answered, *(one.number for one, _ in parts.refused)]) == [
         one.number for one in rows
@@ -91,7 +94,7 @@ def test_no_good_row_is_refused_and_no_bad_row_is_answered(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = take_apart(CONTACT, rows, Server(bad, words))
+    parts = send_splitting(CONTACT, rows, Server(bad, words))
     assert {one.number for one, _ in parts.refused} == bad
 
 
@@ -101,7 +104,7 @@ def test_each_answer_stands_beside_the_rows_that_were_sent_for_it(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = take_apart(CONTACT, rows, Server(bad, words))
+    parts = send_splitting(CONTACT, rows, Server(bad, words))
     assert all([one.number for one in part] == answer for part, answer in parts.answered)
 
 
@@ -112,7 +115,7 @@ def test_rows_stay_in_their_order_in_every_request(
 ) -> None:
     rows, bad, words = request_
     server = Server(bad, words)
-    take_apart(CONTACT, rows, server)
+    send_splitting(CONTACT, rows, server)
     assert all(numbers == sorted(numbers) for numbers in server.requests)
 
 
@@ -121,19 +124,19 @@ def test_rows_stay_in_their_order_in_every_request(
 
 def test_rows_without_a_bad_one_cost_one_request() -> None:
     server = Server(set(), WORDS["says nothing"])
-    take_apart(CONTACT, [row(n) for n in range(100)], server)
+    send_splitting(CONTACT, [row(n) for n in range(100)], server)
     assert len(server.requests) == 1
 
 
 def test_bad_rows_that_are_named_cost_one_more_request() -> None:
     server = Server({7, 40, 99}, WORDS["names all"])
-    take_apart(CONTACT, [row(n) for n in range(100)], server)
+    send_splitting(CONTACT, [row(n) for n in range(100)], server)
     assert len(server.requests) <= 2 + 3
 
 
 def test_a_bad_row_that_is_not_named_is_found_by_halving() -> None:
     server = Server({37}, WORDS["says nothing"])
-    take_apart(CONTACT, [row(n) for n in range(100)], server)
+    send_splitting(CONTACT, [row(n) for n in range(100)], server)
     assert len(server.requests) <= 15
 
 
@@ -142,16 +145,16 @@ def test_a_bad_row_that_is_not_named_is_found_by_halving() -> None:
 
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
 def test_a_refusal_of_records_is_about_records(status: int) -> None:
-    assert is_about_records(refused(status=status))
+    assert consequence_of(refused(status=status)).is_about_rows
 
 
 @pytest.mark.parametrize("status", [301, 404, 405, 410])
 def test_a_refusal_of_the_address_is_not_about_records(status: int) -> None:
-    assert not is_about_records(refused(status=status))
+    assert not consequence_of(refused(status=status)).is_about_rows
 
 
 def test_what_does_not_answer_like_apollo_says_nothing_about_records() -> None:
-    assert not is_about_records(refused(from_apollo=False))
+    assert not consequence_of(refused(from_apollo=False)).is_about_rows
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_any_other_failure_ends_it_at_once(failure: Exception) -> None:
         raise failure
 
     with pytest.raises(type(failure)):
-        take_apart(CONTACT, [row(1), row(2)], send)
+        send_splitting(CONTACT, [row(1), row(2)], send)
     assert sent == [2]
 
 
@@ -214,6 +217,53 @@ def test_ordinary_words_name_nobody() -> None:
     assert named_rows(CONTACT, [innocent], refused("Invalid request, wrong")) == ()
 
 
+# --- what a refusal is about
+
+
+@pytest.mark.parametrize(
+    ("refusal", "of_one", "of_many"),
+    [
+        (refused(deleted_ids=(MINE,)), "DELETED_RECORD", "DELETED_RECORD"),
+        (refused("Oops! This contact does not exist in Apollo."), "MISSING_RECORD", "VALUES"),
+        (refused(f"{OWNER} is not a valid ID"), "VALUES", "VALUES"),
+        (refused(f"{MINE} is not a valid ID"), "MISSING_RECORD", "VALUES"),
+        (refused("Not found", status=404), "MISSING_RECORD", "ENDPOINT"),
+        (refused(f"no contact {MINE}", status=404), "MISSING_RECORD", "VALUES"),
+        (refused(status=404, from_apollo=False), "ENDPOINT", "ENDPOINT"),
+        (refused(status=405), "ENDPOINT", "ENDPOINT"),
+        (refused(status=301), "ADDRESS", "ADDRESS"),
+        (refused(from_apollo=False), "ADDRESS", "ADDRESS"),
+    ],
+)
+def test_a_refusal_of_one_record_or_of_many_has_one_subject(
+    refusal: RequestRefused, of_one: str, of_many: str
+) -> None:
+    assert subject_of(refusal, MINE) is RefusalSubject[of_one]
+    assert subject_of(refusal) is RefusalSubject[of_many]
+
+
+def test_each_subject_has_a_consequence() -> None:
+    assert set(CONSEQUENCES) == set(RefusalSubject)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "ids", "missing"),
+    [
+        (refused(deleted_ids=(MINE,)), {MINE, OTHER}, {MINE}),
+        (refused(f"{MINE} is not a valid ID"), {MINE, OTHER}, {MINE}),
+        (refused(f"{OWNER} is not a valid ID"), {MINE}, set()),
+        (refused("This contact does not exist"), {MINE}, {MINE}),
+        (refused("This contact does not exist"), {MINE, OTHER}, set()),
+        (refused("Not found", status=404), {MINE}, set()),
+        (refused(f"no contact {MINE}"), {MINE}, set()),
+    ],
+)
+def test_a_refusal_says_of_some_records_that_they_are_missing(
+    refusal: RequestRefused, ids: set[str], missing: set[str]
+) -> None:
+    assert missing_ids(refusal, ids) == missing
+
+
 # --- what the rejects file says
 
 
@@ -252,7 +302,7 @@ def test_an_e_mail_address_that_reads_like_a_deletion_is_none() -> None:
     ],
 )
 def test_a_record_that_apollo_does_not_know_is_gone(refusal: RequestRefused) -> None:
-    assert is_gone(MINE, refusal)
+    assert subject_of(refusal, MINE) is RefusalSubject.MISSING_RECORD
     assert rejection(CONTACT, MINE, refusal).reason is Reason.GONE
 
 
@@ -265,12 +315,13 @@ def test_a_record_that_apollo_does_not_know_is_gone(refusal: RequestRefused) -> 
     ],
 )
 def test_a_refusal_of_something_else_leaves_the_record_where_it_is(refusal: RequestRefused) -> None:
-    assert not is_gone(MINE, refusal)
+    assert not consequence_of(refusal, MINE).record_is_gone
     assert rejection(CONTACT, MINE, refusal).reason is Reason.REFUSED
 
 
 def test_a_row_that_was_written_to_no_id_can_t_be_gone() -> None:
-    assert not is_gone(None, refused("Oops! This contact does not exist in Apollo."))
+    refusal = refused("Oops! This contact does not exist in Apollo.")
+    assert subject_of(refusal) is RefusalSubject.VALUES
 
 
 @quick
@@ -285,7 +336,7 @@ def test_apollo_s_own_words_are_kept_apart_from_the_sentence(
     said = message.format("ada@example.com")
     found = rejection(CONTACT, row_id, refused(said, status, details={"email": "ada@example.com"}))
     assert "ada@example.com" not in found.detail
-    assert found.said == said
+    assert found.apollo_message == said
     assert (found.status, found.endpoint) == (status, ENDPOINT)
 
 

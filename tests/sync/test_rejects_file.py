@@ -157,7 +157,9 @@ def test_text_that_no_utf_8_holds_costs_no_reject(
 ) -> None:
     path = tmp_path / os.urandom(6).hex()
     file = RejectsFile(path, "run-1")
-    file.append("contacts", SCHEMA, KEY, record, Rejection(Reason.REFUSED, "No.", said=said))
+    file.append(
+        "contacts", SCHEMA, KEY, record, Rejection(Reason.REFUSED, "No.", apollo_message=said)
+    )
     file.close()
     assert len(messages(path)) == 2
 

@@ -37,9 +37,9 @@ def links(tmp_path: Path) -> Iterator[StreamLinks]:
     ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
     found = links_in(ledger)
     rows = [row(1, key=1, title="first"), row(2, key=2, title="second")]
-    found.recall(rows, {})
+    histories = found.recall(rows, {})
     for one in rows:
-        found.note(one, Outcome.UPDATED, ADA_ID, None, None)
+        found.add_outcome(one, histories[one.number], Outcome.UPDATED, ADA_ID)
     found.commit()
     yield found
     found.release()
@@ -50,37 +50,54 @@ def row(number: int, *, key: int, title: str) -> Row:
     return Row(number, (key,), ADA, {"email": ADA, "title": title})
 
 
+def outcomes(links: StreamLinks, rows: list[Row]) -> list[Outcome | None]:
+    return [history.outcome for history in links.recall(rows, {}).values()]
+
+
 def test_rows_that_the_ledger_knows_need_no_request(links: StreamLinks) -> None:
     known = [row(3, key=1, title="first"), row(4, key=2, title="second")]
-    assert links.recall(known, {}).settled == [(one, Outcome.UNCHANGED, ADA_ID) for one in known]
+    found = links.recall(known, {})
+    assert list(found) == [3, 4]
+    assert {history.outcome for history in found.values()} == {Outcome.UNCHANGED}
+    assert {history.apollo_id for history in found.values()} == {ADA_ID}
 
 
 def test_a_known_row_is_written_again_after_another_row_of_its_record(links: StreamLinks) -> None:
     changed, known = row(3, key=1, title="new"), row(4, key=2, title="second")
-    found = links.recall([changed, known], {})
-    assert [one.number for one in found.open] == [3, 4]
+    assert outcomes(links, [changed, known]) == [None, None]
 
 
 def test_rows_that_share_a_record_find_it_by_their_address(links: StreamLinks) -> None:
-    found = links.recall([row(3, key=1, title="new")], {})
-    assert [one.apollo_id for one in found.open] == [None]
+    (history,) = links.recall([row(3, key=1, title="new")], {}).values()
+    assert (history.outcome, history.apollo_id) == (None, None)
 
 
 def test_a_known_row_of_another_record_is_left_alone(links: StreamLinks) -> None:
     other = Row(3, (3,), "bob@example.com", {"email": "bob@example.com"})
     known = row(4, key=2, title="second")
-    assert links.recall([other, known], {}).settled == [(known, Outcome.UNCHANGED, ADA_ID)]
+    assert outcomes(links, [other, known]) == [None, Outcome.UNCHANGED]
+
+
+def test_a_record_of_another_source_key_is_told_from_the_row_s_own(links: StreamLinks) -> None:
+    links.drop(ADA_ID)
+    one = row(5, key=1, title="first")
+    links.add_outcome(one, links.recall([one], {})[5], Outcome.CREATED, ADA_ID)
+    links.commit()
+    assert links.is_of_another_row(ADA_ID, source_key((2,)))
+    assert not links.is_of_another_row(ADA_ID, source_key((1,)))
+    assert not links.is_of_another_row("b" * 24, source_key((2,)))
 
 
 def test_a_new_row_gets_its_link_with_its_outcome(tmp_path: Path) -> None:
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        links = links_in(ledger)
-        links.intend(links.recall([row(1, key=1, title="A")], {}).open)
-        assert list(links.gone.all()) == []
+        links, one = links_in(ledger), row(1, key=1, title="A")
+        histories = links.recall([one], {})
+        links.intend([one], histories)
+        assert list(links.all_links()) == []
 
-        links.note(row(1, key=1, title="A"), Outcome.CREATED, ADA_ID, None, None)
+        links.add_outcome(one, histories[1], Outcome.CREATED, ADA_ID)
         links.commit()
-        assert [link.apollo_id for link in links.gone.all()] == [ADA_ID]
+        assert [link.apollo_id for link in links.all_links()] == [ADA_ID]
 
 
 new_rows = st.lists(
@@ -99,30 +116,31 @@ new_rows = st.lists(
 
 
 def left_behind(rows: list[Row], mode: Mode, *, beside: list[Row]) -> tuple[list[Row], list[Link]]:
-    """Rows that a new ledger leaves open, and their links after a run that was cut off.
+    """Rows that a new ledger leaves open, and their links after a run that was interrupted.
 
     Args:
-        beside: Rows of the same flush that the ledger knows.
+        beside: Rows of the same batch that the ledger knows.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
         Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger,
     ):
         links = links_in(ledger, mode)
-        for one in beside:
-            links.note(one, Outcome.EXISTING, ADA_ID, None, None)
+        for number, history in links.recall(beside, {}).items():
+            one = next(one for one in beside if one.number == number)
+            links.add_outcome(one, history, Outcome.EXISTING, ADA_ID)
         links.commit()
-        found = links.recall([*beside, *rows], {}).open
-        open_rows = [one for one in found if one in rows]
-        links.intend(open_rows)
+        histories = links.recall([*beside, *rows], {})
+        open_rows = [one for one in rows if histories[one.number].outcome is None]
+        links.intend(open_rows, histories)
         for one in open_rows[:1]:
-            links.note(one, Outcome.CREATED, "c" * 24, None, None)
+            links.add_outcome(one, histories[one.number], Outcome.CREATED, "c" * 24)
         links.commit()
         links.release()
-        # The next run takes over what was noted and never settled.
+        # The next run takes over what was sent and never confirmed.
         links_in(ledger, mode).release()
         known = {source_key(one.key) for one in beside}
-        return open_rows, [link for link in links.gone.all() if link.source_key not in known]
+        return open_rows, [link for link in links.all_links() if link.source_key not in known]
 
 
 def untimed(links: list[Link]) -> list[Link]:
@@ -131,7 +149,7 @@ def untimed(links: list[Link]) -> list[Link]:
 
 @settings(deadline=None, max_examples=25)
 @given(new_rows, st.sampled_from(Mode))
-def test_new_rows_fare_alike_whether_or_not_the_ledger_knows_another_of_the_flush(
+def test_new_rows_fare_alike_whether_or_not_the_ledger_knows_another_of_the_batch(
     rows: list[Row], mode: Mode
 ) -> None:
     alone, links_alone = left_behind(rows, mode, beside=[])

@@ -6,18 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_apollo.apollo import Window, Windows
 from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.model.rows import Row, Values
+from target_apollo.model.rows import Row, UpdateMethod, Values
 from target_apollo.sandbox import records as shapes
 from target_apollo.sync.plan import changes
 from target_apollo.sync.update_plan import (
-    Parts,
+    UpdateParts,
     after_bulk,
+    fallback_from_bulk,
+    fallback_from_stages,
+    goes_in_bulk,
     in_bulk,
-    individually,
-    without_bulk,
-    without_stages,
+    one_request,
+    requests_left,
 )
 from tests.helpers.single_record import (
     CUSTOM,
@@ -46,7 +49,7 @@ def write(
     object_type: ObjectType,
     row: Row,
     record: Json,
-    parts: Parts,
+    parts: UpdateParts,
     before: Json | None,
     *,
     whole: bool,
@@ -131,7 +134,7 @@ def test_a_known_record_needs_one_request_of_its_own_at_most(
     parts = in_bulk(object_type, changes(object_type, row, record, LISTS), record)
     assert not parts.rest
     if parts.single:
-        assert parts == individually(changes(object_type, row, record, LISTS))
+        assert parts == one_request(changes(object_type, row, record, LISTS))
 
 
 @both
@@ -142,7 +145,9 @@ def test_without_bulk_update_nothing_is_forgotten(
 ) -> None:
     row = data.draw(rows(object_type))
     needed = changes(object_type, row, None, LISTS)
-    parts = without_stages(without_bulk(object_type, in_bulk(object_type, needed, None)))
+    parts = fallback_from_stages(
+        fallback_from_bulk(object_type, in_bulk(object_type, needed, None))
+    )
     owner = ["owner_id"] if parts.owner else []
     assert not parts.bulk
     assert not parts.stage
@@ -154,7 +159,9 @@ def test_without_bulk_update_nothing_is_forgotten(
 # --- cases
 
 
-def parts_of(object_type: ObjectType, values: Values, before: Json | None, **own: Any) -> Parts:
+def parts_of(
+    object_type: ObjectType, values: Values, before: Json | None, **own: Any
+) -> UpdateParts:
     row = Row(1, (1,), None, values, **own)
     return in_bulk(object_type, changes(object_type, row, before, LISTS), before)
 
@@ -162,13 +169,15 @@ def parts_of(object_type: ObjectType, values: Values, before: Json | None, **own
 def test_a_contact_s_changes_go_in_bulk_and_its_stage_with_others_of_that_stage() -> None:
     values: Values = {"title": "VP", "owner_id": "a" * 24, "contact_stage_id": STAGE}
     parts = parts_of(CONTACT, values, contact(), lists=("A",))
-    assert parts == Parts(bulk={"title": "VP", "owner_id": "a" * 24}, stage=STAGE, lists=("A",))
+    assert parts == UpdateParts(
+        bulk={"title": "VP", "owner_id": "a" * 24}, stage=STAGE, lists=("A",)
+    )
 
 
 def test_a_changed_phone_takes_the_rest_of_its_row_into_its_request() -> None:
     values: Values = {"title": "VP", "mobile_phone": "+1415", "contact_stage_id": STAGE}
     parts = parts_of(CONTACT, values, contact())
-    assert parts == Parts(
+    assert parts == UpdateParts(
         single={"title": "VP", "mobile_phone": "+1415", "contact_stage_id": STAGE}
     )
 
@@ -176,9 +185,9 @@ def test_a_changed_phone_takes_the_rest_of_its_row_into_its_request() -> None:
 def test_a_phone_that_may_be_the_same_waits_for_what_bulk_update_answers() -> None:
     row = Row(1, (1,), None, {"title": "VP", "mobile_phone": "+1415"})
     parts = in_bulk(CONTACT, changes(CONTACT, row, None, {}), None)
-    assert parts == Parts(bulk={"title": "VP"}, rest={"mobile_phone": "+1415"})
+    assert parts == UpdateParts(bulk={"title": "VP"}, rest={"mobile_phone": "+1415"})
     held = contact(title="VP", phone_numbers=[{"type": "mobile", "raw_number": "+1415"}])
-    assert after_bulk(CONTACT, row, parts, None, held) == (Parts(), ())
+    assert after_bulk(CONTACT, row, parts, None, held) == (UpdateParts(), ())
     other = contact(title="VP", phone_numbers=[])
     assert after_bulk(CONTACT, row, parts, None, other)[0].rest == {"mobile_phone": "+1415"}
     short: Json = {"id": "f" * 24, "title": "VP"}
@@ -187,7 +196,7 @@ def test_a_phone_that_may_be_the_same_waits_for_what_bulk_update_answers() -> No
 
 def test_a_field_that_apollo_never_shows_takes_the_row_into_a_request_of_its_own() -> None:
     parts = parts_of(CONTACT, {"title": "VP", "website_url": "https://a.b"}, None)
-    assert parts == Parts(single={"title": "VP", "website_url": "https://a.b"})
+    assert parts == UpdateParts(single={"title": "VP", "website_url": "https://a.b"})
 
 
 def test_a_stage_that_bulk_update_shows_is_not_written_again() -> None:
@@ -265,7 +274,7 @@ def test_a_value_that_did_not_change_is_sent_again_by_a_single_update() -> None:
     parts = in_bulk(CONTACT, changes(CONTACT, row, before, {}), before)
     after = contact(title="Old", first_name="Bob")
     left, missed = after_bulk(CONTACT, row, parts, before, after)
-    assert (left, missed) == (Parts(rest={"title": "New"}), ())
+    assert (left, missed) == (UpdateParts(rest={"title": "New"}), ())
 
 
 @pytest.mark.parametrize(
@@ -282,7 +291,7 @@ def test_a_value_that_apollo_spells_its_own_way_counts_as_taken(
     before = contact(**{name: was})
     row = Row(1, (1,), None, {name: sent})
     parts = in_bulk(CONTACT, changes(CONTACT, row, before, {}), before)
-    assert after_bulk(CONTACT, row, parts, before, before) == (Parts(), ())
+    assert after_bulk(CONTACT, row, parts, before, before) == (UpdateParts(), ())
 
 
 def test_an_owner_that_is_another_than_the_sent_one_was_not_taken() -> None:
@@ -296,6 +305,67 @@ def test_an_account_s_bulk_answer_is_taken_for_what_it_shows() -> None:
     before = {**empty_record(ACCOUNT), "name": "Old"}
     parts = in_bulk(ACCOUNT, changes(ACCOUNT, row, before, {}), before)
     fine: Json = {"id": "f" * 24, "account_stage_id": STAGE}
-    assert after_bulk(ACCOUNT, row, parts, before, fine) == (Parts(), ())
+    assert after_bulk(ACCOUNT, row, parts, before, fine) == (UpdateParts(), ())
     other: Json = {"id": "f" * 24, "account_stage_id": "d" * 24}
     assert after_bulk(ACCOUNT, row, parts, before, other)[0].rest == {"account_stage_id": STAGE}
+
+
+# --- one by one, or a hundred a request
+
+AUTO, BULK, INDIVIDUAL = UpdateMethod.AUTO, UpdateMethod.BULK, UpdateMethod.INDIVIDUAL
+counts = st.integers(0, 2000)
+
+
+@given(counts, st.none() | counts)
+def test_individual_and_bulk_do_not_ask_how_many(updates: int, left: int | None) -> None:
+    assert not goes_in_bulk(INDIVIDUAL, updates, left)
+    assert goes_in_bulk(BULK, updates, left)
+
+
+@given(st.integers(0, 19), st.integers(0, 2000))
+def test_auto_sends_few_updates_one_by_one_as_far_as_the_quota_goes(
+    updates: int, left: int
+) -> None:
+    assert goes_in_bulk(AUTO, updates, left) is (updates > left)
+
+
+@given(st.integers(0, 19))
+def test_auto_takes_an_unknown_quota_for_enough(updates: int) -> None:
+    assert not goes_in_bulk(AUTO, updates, None)
+
+
+@given(st.integers(20, 2000), st.none() | counts)
+def test_auto_sends_many_updates_in_bulk(updates: int, left: int | None) -> None:
+    assert goes_in_bulk(AUTO, updates, left)
+
+
+# --- what is left of the quota
+
+
+def windows(hour: Window = Window(), day: Window = Window()) -> Windows:  # noqa: B008
+    return Windows(Window(limit=200, usage=200, left=0), hour, day)
+
+
+def test_nothing_is_known_of_the_quota_before_the_first_answer() -> None:
+    assert requests_left(Windows(), 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("hour", "day", "share", "left"),
+    [
+        (Window(400, 100, 300), Window(2000, 1995, 5), 1.0, 5),
+        (Window(400, 100, 300), Window(2000, 100, 1900), 1.0, 300),
+        (Window(400, 100, 300), Window(2000, 100, 1900), 0.5, 100),
+        (Window(400, 300, 100), Window(2000, 100, 1900), 0.5, 0),
+        (Window(left=7), Window(), 1.0, 7),
+        (Window(), Window(limit=10, usage=4), 1.0, 6),
+    ],
+)
+def test_the_scarcer_of_hour_and_day_counts_and_only_the_run_s_share(
+    hour: Window, day: Window, share: float, left: int
+) -> None:
+    assert requests_left(windows(hour, day), share) == left
+
+
+def test_the_minute_does_not_count_since_it_is_waited_for() -> None:
+    assert requests_left(windows(Window(400, 200, 200), Window(2000, 200, 1800)), 1.0) == 200

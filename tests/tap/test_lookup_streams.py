@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.tap.command import main
 from tests.helpers.loading import Loaded
+from tests.helpers.new_sandbox import new_sandbox
 from tests.tap.conftest import FIELDS, RESULTS, STAGES, USERS
 
 READABLE = ("api/v1/users/search", "api/v1/fields/index", "api/v1/typed_custom_fields/index")
@@ -22,7 +23,7 @@ READABLE = ("api/v1/users/search", "api/v1/fields/index", "api/v1/typed_custom_f
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
     keys = {"whole": None, "no-stages": READABLE}
-    with running_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as sandbox:
         yield sandbox
 
 

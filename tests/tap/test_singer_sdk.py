@@ -10,8 +10,8 @@ import pytest
 from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus
-from target_apollo.sandbox import running_sandbox
 from target_apollo.tap.tap import TapApolloSync
+from tests.helpers.new_sandbox import new_sandbox
 from tests.tap.conftest import created, save
 
 Standard: Any = get_tap_test_class(
@@ -25,7 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
     with Ledger.open(url) as ledger:
         save(ledger, created("1"), LinkOutcome("2", LinkStatus.ERROR, error="unknown_name"))
-    with running_sandbox() as sandbox:
+    with new_sandbox() as sandbox:
         sandbox.store.add_custom_field("contact", "Score", "picklist", ["High", "Low"])
         yield {"api_key": sandbox.api_key, "api_url": sandbox.url, "ledger_url": url}
 

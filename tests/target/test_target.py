@@ -151,7 +151,7 @@ def hand_over(target: TargetApollo, found: Sequence[dict[str, Any]]) -> None:
 
 def reached(target: TargetApollo) -> dict[str, Any]:
     """What became of records: those that each sink has, as it got them, and counts of others."""
-    counts = target.run.report
+    counts = target.run.counts
     return {
         "sinks": {
             name: [record for _, record in sink._waiting] for name, sink in target._sinks.items()
@@ -274,7 +274,7 @@ def test_a_schema_that_is_sent_again_leaves_the_sinks_in_place(config: dict[str,
 def test_streams_that_share_a_sink_reach_the_one_made_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ApolloSink, "_begin", lambda *_: None)
+    monkeypatch.setattr(ApolloSink, "_start_flush", lambda *_: None)
     target = target_of({"stream_maps": {"people": {"__alias__": "contacts"}}}, SCHEMA, ["id"])
     other = {**message_of({"properties": {"id": {"type": "integer"}}}, ["id"]), "stream": "people"}
 
@@ -290,7 +290,7 @@ def test_a_record_whose_stream_has_only_the_name_of_another_s_alias_has_no_schem
 
     target._on_record({"type": "RECORD", "stream": "crm-contacts", "record": {"id": 1}})
 
-    assert dict(target.run.report.rejected["crm-contacts"]) == {Reason.NO_SCHEMA: 1}
+    assert dict(target.run.counts.rejected["crm-contacts"]) == {Reason.NO_SCHEMA: 1}
 
 
 def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +299,7 @@ def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     def note(sink: ApolloSink, context: dict[str, Any]) -> None:
         written.append(len(context["records"]))
 
-    monkeypatch.setattr(ApolloSink, "_begin", note)
+    monkeypatch.setattr(ApolloSink, "_start_flush", note)
     target = target_of({"batch_size": 2, "parallel_requests": 1}, SCHEMA, ["id"])
     size = target._sinks["contacts"].max_size
     hand_over(target, [{"id": number} for number in range(2 * size + 1)])

@@ -1,12 +1,7 @@
-"""Which endpoints a sync uses, by object, mode and settings. Pure.
+"""Which endpoints a sync uses, by object, mode and settings, and how each is probed. Pure.
 
 The table follows the code that writes: an endpoint that a sync starts to use gets a line here, and
-`apollo-sync check` asks for it from then on.
-
-How an endpoint is asked whether it may be used, without anything being changed. Pure.
-
-Apollo checks the key before it reads a request: 403 where the key may not, and where it may, an
-answer or the refusal of a request that asks for nothing. A probe counts as one request of its
+`apollo-sync check` asks for it from then on. A probe changes nothing, counts as one request of its
 endpoint's quota and costs no credits.
 """
 
@@ -14,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from target_apollo.apollo import JSON, Request, RequestRefused, endpoints
+from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, request_to
+from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
-from target_apollo.model.objects import LABEL_NAMES, NAMED_FIELDS, OBJECTS, ObjectKind
+from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import Mode
 
@@ -154,8 +150,7 @@ def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, .
 def _asked_for(settings: Settings) -> set[str]:
     """What the settings make every run do, or every run that meets a row of that kind."""
     policies = settings.field_policy
-    named = {name for target in OBJECTS.values() for name in target.fields}
-    named |= {name for names in NAMED_FIELDS.values() for name in names}
+    named = {name for one in OBJECTS.values() for name in (*one.fields, *one.named_fields)}
     asked = {
         "custom_fields": settings.custom_fields
         or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
@@ -186,7 +181,7 @@ def _need(
     )
 
 
-#: Apollo's ids are MongoDB's, which begin with the second of their making: none is all zeros.
+#: No record has this id: Apollo's ids are MongoDB's, which begin with the second of their making.
 NO_RECORD: Final = "0" * 24
 
 # Refusals that come behind the key's check: 400 malformed, 422 asks for nothing. 404 is one only
@@ -208,61 +203,26 @@ class Probe:
         return refusal.from_apollo and refusal.status in self.lets_in
 
 
-def _read(endpoint: str, **params: Any) -> Probe:
-    # Reading changes nothing.
-    method, path = endpoint.split(" ", 1)
-    return Probe(Request(method, path, endpoint, params=params or None), _REFUSED)
-
-
-def _post(endpoint: str, body: JSON) -> Probe:
-    method, path = endpoint.split(" ", 1)
-    return Probe(Request(method, path, endpoint, body), _REFUSED)
-
-
-def _of_no_record(endpoint: str, body: JSON | None = None) -> Probe:
-    # No record has this id; and if one had it, an empty body holds no field to change.
-    method, path = endpoint.split(" ", 1)
-    request = Request(method, path.replace("{id}", NO_RECORD), endpoint, body)
-    return Probe(request, _NO_SUCH_RECORD)
+def _probe(endpoint: str, arguments: ProbeArguments) -> Probe:
+    names_record = "{id}" in endpoint
+    request = request_to(
+        endpoint,
+        None if arguments.body is None else dict(arguments.body),
+        params=arguments.params,
+        record_id=NO_RECORD if names_record else "",
+    )
+    return Probe(request, _NO_SUCH_RECORD if names_record else _REFUSED)
 
 
 PROBES: Final[Mapping[str, Probe]] = {
-    probe.request.endpoint: probe
-    for probe in (
-        _read(endpoints.FIELDS, source="custom"),
-        _read(endpoints.TYPED_CUSTOM_FIELDS),
-        _read(endpoints.USERS, page=1, per_page=1),
-        _read(endpoints.CONTACT_STAGES),
-        _read(endpoints.ACCOUNT_STAGES),
-        _read(endpoints.LABELS),
-        # A search is a POST that only reads.
-        _post(
-            endpoints.SEARCH_ACCOUNTS,
-            {"q_organization_name": "example", "page": 1, "per_page": 1},
-        ),
-        _post(endpoints.SEARCH_CONTACTS, {"q_keywords": "example", "page": 1, "per_page": 1}),
-        _of_no_record(endpoints.READ_CONTACT),
-        _of_no_record(endpoints.READ_ACCOUNT),
-        _of_no_record(endpoints.UPDATE_CONTACT, {}),
-        _of_no_record(endpoints.PUT_ACCOUNT, {}),
-        _of_no_record(endpoints.PATCH_ACCOUNT, {}),
-        # Without an array of records there is nothing to create: documented as 422. run_dedupe
-        # stands here as in every bulk_create that is ever sent.
-        _post(endpoints.CREATE_CONTACTS, {"run_dedupe": True}),
-        _post(endpoints.CREATE_ACCOUNTS, {"run_dedupe": True}),
-        # Names neither a contact nor a value: documented as 422.
-        _post(endpoints.BULK_UPDATE_CONTACTS, {"async": False}),
-        _post(endpoints.BULK_UPDATE_ACCOUNTS, {}),
-        _post(endpoints.UPDATE_CONTACT_OWNERS, {}),
-        _post(endpoints.UPDATE_CONTACT_STAGES, {}),
-        # Names neither a record nor a list, so that no list is made either: documented as 200 with
-        # the message that nothing was provided.
-        _post(
-            endpoints.ADD_TO_LISTS,
-            {"entity_ids": [], "label_names": [], "modality": "contacts", "async": False},
-        ),
-    )
+    label: _probe(label, endpoint.probe)
+    for label, endpoint in ENDPOINTS.items()
+    if endpoint.probe is not None
 }
 
 #: What is asked where an endpoint is no route (404 or 405), as the sync itself does.
-ELSE_ASKED: Final[Mapping[str, str]] = {endpoints.PUT_ACCOUNT: endpoints.PATCH_ACCOUNT}
+ELSE_ASKED: Final[Mapping[str, str]] = {
+    one.endpoints.update: one.endpoints.update_instead
+    for one in OBJECTS.values()
+    if one.endpoints.update_instead is not None
+}

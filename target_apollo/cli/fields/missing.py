@@ -16,7 +16,6 @@ from target_apollo.cli.fields.catalog import StreamSchema
 from target_apollo.model.objects import (
     APOLLO_ID,
     LABEL_NAMES,
-    NAMED_FIELDS,
     OBJECTS,
     Field,
     ObjectKind,
@@ -115,7 +114,7 @@ class StandardField:
 def standard_fields(object_type: ObjectType) -> tuple[StandardField, ...]:
     """All of an object, a looked-up name beside the field that takes its id."""
     found = []
-    named = {field: name for name, field in NAMED_FIELDS[object_type.kind].items()}
+    named = {field: name for name, field in object_type.named_fields.items()}
     for field in object_type.fields.values():
         standard = _standard(object_type, field)
         if standard is None:

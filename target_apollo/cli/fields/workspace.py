@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from target_apollo.apollo import (
@@ -23,7 +24,7 @@ from target_apollo.apollo import (
 from target_apollo.cli.fields.missing import Proposal
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects import OBJECTS, ObjectKind
 
 _Known = TypeVar("_Known")
 
@@ -54,10 +55,6 @@ def read_workspace(client: ApolloClient, kinds: Collection[ObjectKind]) -> Works
             problems.append(str(refusal))
             return None
 
-    stages = {
-        ObjectKind.CONTACTS: client.contact_stages,
-        ObjectKind.ACCOUNTS: client.account_stages,
-    }
     fields = allowed(client.custom_fields)
     owners = allowed(client.users)
     labels = allowed(client.labels)
@@ -69,7 +66,7 @@ def read_workspace(client: ApolloClient, kinds: Collection[ObjectKind]) -> Works
             for kind in kinds
         },
         owners=None if owners is None else [user for user in owners if not user.deleted],
-        stages={kind: allowed(stages[kind]) for kind in kinds},
+        stages={kind: allowed(partial(client.stages, OBJECTS[kind].endpoints)) for kind in kinds},
         lists=None
         if labels is None
         else {kind: [one for one in labels if one.modality == kind.value] for kind in kinds},

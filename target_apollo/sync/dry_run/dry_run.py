@@ -2,59 +2,57 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from target_apollo.apollo import Request, Sends, Transport, endpoints
-from target_apollo.apollo.answers import Body
-from target_apollo.ledger import Ledger
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
-from target_apollo.sync.dry_run.estimate import Terms, outlook
-from target_apollo.sync.dry_run.known_records import Lookups, Records
-from target_apollo.sync.dry_run.ledger import RehearsedLedger
+from target_apollo.apollo import Transport
+from target_apollo.config.settings import Settings
+from target_apollo.model.objects import Json, ObjectType
+from target_apollo.sync.dry_run.estimate import Terms, estimate
+from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
+from target_apollo.sync.dry_run.ledger import LedgerOverlay
 from target_apollo.sync.dry_run.seen_rows import SeenRows
-from target_apollo.sync.dry_run.simulated_apollo import Team
-from target_apollo.sync.dry_run.transport import RehearsedLimits, RehearsedTransport
+from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
+from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
 
 
-class Rehearsal:
-    """One rehearsal.
+class DryRun:
+    """One dry run.
 
     Attributes:
         transport: For the run's client.
-        lookups: What was asked that a run would not ask.
-        limits: Apollo's limits, and what the rehearsed requests would leave of them.
+        lookups: Asks Apollo for records which a run would not ask for.
+        limits: Apollo's rate limits, and what the requests would leave of them.
+        seen: The rows by e-mail and domain.
+        apollo: Apollo as it would be by now.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._sends = transport
-        self._records = Records()
+        self._records = KnownRecords()
         self.seen = SeenRows()
-        self.lookups = Lookups(transport, self._records)
-        self.team = Team(self._records, self.lookups, partial(_labels, transport))
-        self.limits = RehearsedLimits(transport)
-        self.transport = RehearsedTransport(transport, self.team, self.limits)
+        self.lookups = RecordLookups(transport, self._records)
+        self.apollo = SimulatedApollo(self._records, self.lookups)
+        self.limits = DryRunLimits(transport)
+        self.transport = DryRunTransport(transport, self.apollo, self.limits)
 
-    def ledger(self, ledger_url: str) -> Ledger:
+    def ledger(self, ledger_url: str) -> LedgerOverlay:
         """The ledger of the setting `ledger_url`, read only.
 
         Raises:
             LedgerError: It can't be opened.
         """
-        return RehearsedLedger.over(ledger_url, self._trust)
+        return LedgerOverlay(ledger_url, self.apollo)
 
-    def estimate(
-        self, *, quota_share: float, max_wait_seconds: float, parallel_requests: int
-    ) -> dict[str, Any]:
+    def estimate(self, settings: Settings) -> dict[str, Any]:
         """What the run would send and need, as the summary has it under ``estimate``."""
         terms = Terms(
-            quota_share,
-            max_wait_seconds,
-            parallel_requests,
+            settings.quota_share,
+            settings.max_wait_seconds,
+            settings.parallel_requests,
             self.transport.mean_seconds,
         )
         return {
-            **outlook(self.transport.requests, self.limits, self._sends.quota, terms),
+            **estimate(self.transport.requests, self.limits, self._sends.quota, terms),
             "looked_up": self.lookups.sent,
             "not_looked_up": {
                 kind.value: number for kind, number in self.lookups.not_looked_up.items()
@@ -63,24 +61,16 @@ class Rehearsal:
         }
 
     def close(self) -> None:
-        """Gives up what was kept for the time of the rehearsal."""
+        """Deletes what was kept for the time of the dry run."""
         self._records.close()
         self.seen.close()
 
     def show(self, object_type: ObjectType, apollo_id: str) -> Json:
-        """A record as Apollo has it, or as the rehearsal has made it.
+        """A record as Apollo has it, or as the dry run has made it.
 
         Raises:
             RequestRefused: There is none.
         """
-        return self.team.known(object_type.kind, apollo_id) or self.lookups.read(
+        return self.apollo.known(object_type.kind, apollo_id) or self.lookups.read(
             object_type, apollo_id
         )
-
-    def _trust(self, singular: str, apollo_ids: frozenset[str]) -> None:
-        self.team.trust(ObjectKind(f"{singular}s"), apollo_ids)
-
-
-def _labels(transport: Sends) -> list[Json]:
-    request = Request("GET", "/labels", endpoints.LABELS)
-    return Body(endpoints.LABELS, transport.send(request)).bare_records()

@@ -1,4 +1,4 @@
-"""What the requests of a rehearsed run need of Apollo's rate limits, and how long they take."""
+"""What the requests of a dry run need of Apollo's rate limits, and how long they take."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from target_apollo.apollo import Quota, Standing, Windows, standings_of
+from target_apollo.apollo import Quota, Windows, WindowState, window_states_of
+from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.quota import WINDOW_SECONDS
 from target_apollo.apollo.rate_windows import WINDOWS, forecast
-from target_apollo.sync.dry_run.transport import READING, RehearsedLimits
+from target_apollo.sync.dry_run.transport import DryRunLimits
 
 #: Where the limits are known from; the value stands in the summary.
 STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "not asked"
@@ -19,7 +20,11 @@ STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "
 
 @dataclass(frozen=True)
 class Terms:
-    """The settings on which the time depends, and how long an answer takes, in seconds."""
+    """What the time depends on.
+
+    Attributes:
+        seconds_per_request: From a request to its answer.
+    """
 
     quota_share: float
     max_wait_seconds: float
@@ -27,8 +32,8 @@ class Terms:
     seconds_per_request: float
 
 
-def outlook(
-    requests: Mapping[str, int], limits: RehearsedLimits, quota: Quota, terms: Terms
+def estimate(
+    requests: Mapping[str, int], limits: DryRunLimits, quota: Quota, terms: Terms
 ) -> dict[str, Any]:
     """What the summary of a dry run says under ``estimate``.
 
@@ -36,13 +41,13 @@ def outlook(
         quota: What the answers to look-ups said.
     """
     said, source = _limits(requests, limits, quota)
-    standings: dict[str, tuple[Standing, ...]] = {
-        endpoint: standings_of(windows, WINDOW_SECONDS, terms.quota_share)
+    states: dict[str, tuple[WindowState, ...]] = {
+        endpoint: window_states_of(windows, WINDOW_SECONDS, terms.quota_share)
         for endpoint, windows in said.items()
     }
     found = forecast(
         requests,
-        standings,
+        states,
         max_wait_seconds=terms.max_wait_seconds,
         seconds_per_request=terms.seconds_per_request,
         parallel_requests=terms.parallel_requests,
@@ -70,7 +75,7 @@ def outlook(
 
 
 def _limits(
-    requests: Mapping[str, int], limits: RehearsedLimits, quota: Quota
+    requests: Mapping[str, int], limits: DryRunLimits, quota: Quota
 ) -> tuple[Mapping[str, Windows], str]:
     if READING.issuperset(requests):
         # Nothing is to be written, or the run came to no request that writes.

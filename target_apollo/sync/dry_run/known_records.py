@@ -1,21 +1,13 @@
-"""Asks Apollo which records exist already, with few requests and never more than a bound.
+"""The records that exist in Apollo, as far as a dry run has to know them.
 
-Two ways lead there. All contacts (or accounts) are read, a hundred a request; then everything is
-known, namesakes included. Or each record is asked for: a contact by its e-mail (POST
-/contacts/search), an account by its name or domain (POST /accounts/search), an id by GET. Single
-questions come first; as soon as they would cost as much as reading everything, that is done
-instead, so that the way taken costs at most twice the cheaper one.
+`KnownRecords` keeps them, by Apollo id and by the keys by which Apollo recognises a record.
 
-Records of a rehearsed Apollo, in a temporary database so that a million of them take no memory.
-
-They are customers' data: SQLite keeps the file without a name, for this process only, and it is
-gone when the database is closed, however the process ends.
-
-By what Apollo takes an incoming record for one that it has. Pure.
-
-Source: the reference of ``run_dedupe`` in Apollo's bulk_create endpoints. Contacts: CRM ids, any
-e-mail, first and last name with the same company, which is the same e-mail domain (free mail aside)
-or company name. Accounts: CRM ids, domain, name.
+`RecordLookups` asks Apollo for them, with few requests and never more than a bound. Two ways lead
+there. All contacts (or accounts) are read, a hundred a request; then everything is known, namesakes
+included. Or each record is asked for: a contact by its e-mail (POST /contacts/search), an account
+by its name or domain (POST /accounts/search), an id by GET. Single questions come first; as soon as
+they would cost as much as reading everything, that is done instead, so that the way taken costs at
+most twice the cheaper one.
 """
 
 from __future__ import annotations
@@ -26,15 +18,26 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from target_apollo.apollo import EndpointForbidden, QuotaExhausted, Request, Sends, endpoints
-from target_apollo.apollo.answers import Body
+from target_apollo.apollo import (
+    EndpointForbidden,
+    QuotaExhausted,
+    TransportProtocol,
+    endpoints,
+    request_to,
+)
+from target_apollo.apollo.answers import CheckedBody
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.match import match_keys
 
 
-class Records:
-    """Contacts and accounts by Apollo id and by what they are recognised by. Not thread-safe."""
+class KnownRecords:
+    """Contacts and accounts by Apollo id and by dedupe key. Not thread-safe.
+
+    They stand in a temporary database, so that a million of them take no memory. They are
+    customers' data: SQLite keeps the file without a name, for this process only, and it is gone
+    when the database is closed, however the process ends.
+    """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -42,13 +45,13 @@ class Records:
         execute("PRAGMA journal_mode = OFF")
         execute("PRAGMA synchronous = OFF")
         execute("CREATE TABLE records (kind, id, body, PRIMARY KEY (kind, id)) WITHOUT ROWID")
-        execute("CREATE TABLE identities (kind, identity, id)")
-        execute("CREATE INDEX by_identity ON identities (kind, identity)")
-        execute("CREATE INDEX by_id ON identities (kind, id)")
+        execute("CREATE TABLE dedupe_keys (kind, dedupe_key, id)")
+        execute("CREATE INDEX by_dedupe_key ON dedupe_keys (kind, dedupe_key)")
+        execute("CREATE INDEX by_id ON dedupe_keys (kind, id)")
         self._encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
-    def put(self, kind: ObjectKind, record: Json, identities: Iterable[str]) -> None:
-        """Takes a record in, in place of the one with its id."""
+    def put(self, kind: ObjectKind, record: Json, keys: Iterable[str]) -> None:
+        """Adds a record, in place of the one with its id."""
         apollo_id = record["id"]
         self._database.execute("BEGIN")
         self._database.execute(
@@ -56,11 +59,11 @@ class Records:
             (kind.value, apollo_id, self._encode(record)),
         )
         self._database.execute(
-            "DELETE FROM identities WHERE kind = ? AND id = ?", (kind.value, apollo_id)
+            "DELETE FROM dedupe_keys WHERE kind = ? AND id = ?", (kind.value, apollo_id)
         )
         self._database.executemany(
-            "INSERT INTO identities VALUES (?, ?, ?)",
-            [(kind.value, identity, apollo_id) for identity in identities],
+            "INSERT INTO dedupe_keys VALUES (?, ?, ?)",
+            [(kind.value, key, apollo_id) for key in keys],
         )
         self._database.execute("COMMIT")
 
@@ -71,29 +74,33 @@ class Records:
         ).fetchone()
         return None if found is None else msgspec.json.decode(found[0], type=dict)
 
-    def first(self, kind: ObjectKind, identities: Iterable[str]) -> Json | None:
-        """The record that the first of these identities finds; of several the oldest."""
-        for identity in identities:
-            ids = self.ids_of(kind, identity)
+    def first(self, kind: ObjectKind, keys: Iterable[str]) -> Json | None:
+        """The record that the first of these keys finds; of several the oldest."""
+        for key in keys:
+            ids = self.ids_of(kind, key)
             if ids:
                 return self.get(kind, ids[0])
         return None
 
-    def ids_of(self, kind: ObjectKind, identity: str) -> list[str]:
-        """Apollo ids of the records that an identity finds, the oldest first."""
+    def ids_of(self, kind: ObjectKind, dedupe_key: str) -> list[str]:
+        """Apollo ids of the records that have a dedupe key, the oldest first."""
         rows = self._database.execute(
-            "SELECT id FROM identities WHERE kind = ? AND identity = ? ORDER BY rowid",
-            (kind.value, identity),
+            "SELECT id FROM dedupe_keys WHERE kind = ? AND dedupe_key = ? ORDER BY rowid",
+            (kind.value, dedupe_key),
         )
         return [str(found) for (found,) in rows]
 
     def close(self) -> None:
-        """Gives the database up."""
+        """Deletes the database."""
         self._database.close()
 
 
-def identities(object_type: ObjectType, record: Json) -> list[str]:
-    """What a record is recognised by, the strongest first.
+def dedupe_keys(object_type: ObjectType, record: Json) -> list[str]:
+    """The keys by which Apollo takes an incoming record for one that it has, the strongest first.
+
+    Contacts: CRM ids, any e-mail, first and last name with the same company, which is the same
+    e-mail domain (free mail aside) or company name. Accounts: CRM ids, domain, name. Source: the
+    reference of ``run_dedupe`` in Apollo's bulk_create endpoints.
 
     Args:
         record: As Apollo answers it.
@@ -133,29 +140,19 @@ def _folded(value: object) -> str:
 _PER_PAGE = 100
 #: Of more records than these pages show, not all are read.
 _MOST_PAGES = 100
-#: Look-ups of one object in one rehearsal, whatever its input. Single questions end before they are
+#: Look-ups of one object in one dry run, whatever its input. Single questions end before they are
 #: as many as the pages, so that it is enough for both.
 MOST_LOOKUPS = 2 * _MOST_PAGES
 
-_SEARCHES = {
-    ObjectKind.CONTACTS: (endpoints.SEARCH_CONTACTS, "q_keywords", "contact_created_at"),
-    ObjectKind.ACCOUNTS: (endpoints.SEARCH_ACCOUNTS, "q_organization_name", "account_created_at"),
-}
 
-_READS = {
-    ObjectKind.CONTACTS: endpoints.READ_CONTACT,
-    ObjectKind.ACCOUNTS: endpoints.READ_ACCOUNT,
-}
-
-
-class Lookups:
+class RecordLookups:
     """Fetches into `records` what Apollo has. For one thread at a time.
 
     Attributes:
         not_looked_up: Records of which nobody asked whether they exist, by object.
     """
 
-    def __init__(self, transport: Sends, records: Records) -> None:
+    def __init__(self, transport: TransportProtocol, records: KnownRecords) -> None:
         self._transport = transport
         self._records = records
         self._pages: dict[ObjectKind, int] = {}
@@ -220,17 +217,20 @@ class Lookups:
         Raises:
             RequestRefused: There is none.
         """
-        endpoint = _READS[object_type.kind]
+        endpoint = object_type.endpoints.read
         self._sent[object_type.kind] += 1
-        answer = self._transport.send(
-            Request("GET", f"/{object_type.kind.value}/{apollo_id}", endpoint)
-        )
-        record = Body(endpoint, answer).record(object_type.singular, apollo_id)
-        self._records.put(object_type.kind, record, identities(object_type, record))
+        answer = self._transport.send(request_to(endpoint, record_id=apollo_id))
+        record = CheckedBody(endpoint, answer).record(object_type.singular, apollo_id)
+        self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
         return record
 
+    def labels(self) -> list[Json]:
+        """The lists of the team: GET /labels."""
+        answer = self._transport.send(request_to(endpoints.LABELS))
+        return CheckedBody(endpoints.LABELS, answer).bare_records()
+
     def _is_known(self, object_type: ObjectType, record: Json) -> bool:
-        return self._records.first(object_type.kind, identities(object_type, record)) is not None
+        return self._records.first(object_type.kind, dedupe_keys(object_type, record)) is not None
 
     def _may_send(self, kind: ObjectKind) -> bool:
         if self._sent[kind] >= MOST_LOOKUPS:
@@ -287,24 +287,19 @@ class Lookups:
     def _page(
         self, object_type: ObjectType, page: int, words: str = ""
     ) -> tuple[list[Json], int] | None:
-        endpoint, keyword, sort = _SEARCHES[object_type.kind]
+        of = object_type.endpoints
         # Oldest first: what others create meanwhile moves no record to another page.
         body: Json = {
             "page": page,
             "per_page": _PER_PAGE,
-            "sort_by_field": sort,
+            "sort_by_field": of.created_key,
             "sort_ascending": True,
         }
         if words:
-            body[keyword] = words
+            body[of.search_key] = words
         self._sent[object_type.kind] += 1
         try:
-            answer = Body(
-                endpoint,
-                self._transport.send(
-                    Request("POST", f"/{object_type.kind.value}/search", endpoint, body)
-                ),
-            )
+            answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
         except (EndpointForbidden, QuotaExhausted) as refusal:
             self._ended[object_type.kind] = str(refusal)
             return None
@@ -313,9 +308,9 @@ class Lookups:
 
     def _keep(self, object_type: ObjectType, found: Sequence[Json]) -> None:
         for record in found:
-            # What the rehearsal made of a record is newer than what Apollo still shows.
+            # What the dry run made of a record is newer than what Apollo still shows.
             if self._records.get(object_type.kind, str(record["id"])) is None:
-                self._records.put(object_type.kind, record, identities(object_type, record))
+                self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
 
 
 def _words_of_account(wanted: Json) -> Iterator[str]:

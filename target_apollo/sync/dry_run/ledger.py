@@ -1,150 +1,173 @@
-"""The ledger of a rehearsal: reads the run's ledger, and writes beside it.
+"""The ledger of a dry run: the run's ledger, only read, under one of its own that is thrown away.
 
-What a run would note goes into a ledger in a temporary folder, so that later rows of the rehearsal
-are recalled as they would be. The run's own ledger is opened to be read, and not locked: a
-rehearsal beside a run disturbs neither.
+What a run would note goes into a ledger in a temporary folder, so that later rows of the dry run
+find it. The run's own ledger is opened to be read, and not locked: a dry run beside a run disturbs
+neither.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import cast
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
-from target_apollo.ledger import Intent, Ledger, Link, StreamLock
+from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, StreamLock
 from target_apollo.ledger.queries import Run
+from target_apollo.model.objects import ObjectKind
+from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
-#: Told which records of an object the ledger has links to; object is ``contact`` or ``account``.
-OnLinks = Callable[[str, frozenset[str]], None]
 
+class LedgerOverlay:
+    """Reads through to a run's ledger and writes beside it. For the thread that made it.
 
-class RehearsedLedger(Ledger):
-    """A ledger of its own over one that is only read. For the thread that opened it."""
+    Its methods are those of `Ledger` that a run calls. `singular` is ``contact`` or ``account``.
+    """
 
-    _behind: Ledger | None
-    _folder: tempfile.TemporaryDirectory[str]
-    _on_links: OnLinks
-    _asked: frozenset[str]
-    _dropped: set[tuple[str, str, str | None]]
-
-    @classmethod
-    def over(cls, ledger_url: str, on_links: OnLinks) -> RehearsedLedger:
+    def __init__(self, ledger_url: str, apollo: SimulatedApollo) -> None:
         """Opens the ledger of the setting `ledger_url` to be read; it need not exist.
 
         One of an older version is brought up to date, as every reader does.
 
+        Args:
+            apollo: Is told which records the ledger has links to, and takes them for existing.
+
         Raises:
             LedgerError: It can't be opened.
         """
-        behind = Ledger.open_existing(ledger_url)
+        self._below = Ledger.open_existing(ledger_url)
         # Readable by its owner only, as all that tempfile makes.
-        folder = tempfile.TemporaryDirectory(prefix="target-apollo-")
-        ledger = cast("RehearsedLedger", cls.open(f"sqlite:///{folder.name}/ledger.db"))
-        ledger._behind = behind
-        ledger._folder = folder
-        ledger._on_links = on_links
-        ledger._dropped = set()
-        ledger._asked = frozenset()
-        return ledger
+        self._folder = tempfile.TemporaryDirectory(prefix="target-apollo-")
+        self._own = Ledger.open(f"sqlite:///{self._folder.name}/ledger.db")
+        self._apollo = apollo
+        #: Source keys of the rows that were asked for last.
+        self._asked: frozenset[str] = frozenset()
+        #: Connection, object and Apollo id of links that were dropped.
+        self._dropped: set[tuple[str, str, str | None]] = set()
+
+    # --- what is read from both
 
     def links(
-        self,
-        connection: str,
-        object: str,  # noqa: A002 - the column's name
-        stream: str,
-        keys: Collection[str],
+        self, connection: str, singular: str, stream: str, keys: Collection[str]
     ) -> dict[str, Link]:
-        """As in `Ledger`; what the rehearsal noted goes before what a run noted."""
+        """As in `Ledger`; what the dry run noted goes before what a run noted."""
         self._asked = frozenset(keys)
-        found = super().links(connection, object, stream, keys)
-        if self._behind is not None:
+        found = self._own.links(connection, singular, stream, keys)
+        if self._below is not None:
             missing = [key for key in keys if key not in found]
-            known = self._behind.links(connection, object, stream, missing)
+            below = self._below.links(connection, singular, stream, missing)
             found |= {
                 key: link
-                for key, link in known.items()
-                if (connection, object, link.apollo_id) not in self._dropped
+                for key, link in below.items()
+                if not self._is_dropped(connection, singular, link.apollo_id)
             }
-        ids = (link.apollo_id for link in found.values())
-        self._on_links(object, frozenset(apollo_id for apollo_id in ids if apollo_id))
+        self._trust(singular, (link.apollo_id for link in found.values()))
         return found
 
-    def links_of_stream(
-        self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
-    ) -> Iterator[Link]:
+    def links_of_stream(self, connection: str, singular: str, stream: str) -> Iterator[Link]:
         """As in `Ledger`."""
         own = set()
-        for link in super().links_of_stream(connection, object, stream):
+        for link in self._own.links_of_stream(connection, singular, stream):
             own.add(link.source_key)
             yield link
-        if self._behind is not None:
-            for link in self._behind.links_of_stream(connection, object, stream):
-                dropped = (connection, object, link.apollo_id) in self._dropped
-                if link.source_key not in own and not dropped:
+        if self._below is not None:
+            for link in self._below.links_of_stream(connection, singular, stream):
+                is_dropped = self._is_dropped(connection, singular, link.apollo_id)
+                if link.source_key not in own and not is_dropped:
                     yield link
 
+    def links_by_apollo_id(
+        self, connection: str, singular: str, apollo_ids: Collection[str]
+    ) -> dict[str, list[Link]]:
+        """As in `Ledger`."""
+        found = self._own.links_by_apollo_id(connection, singular, apollo_ids)
+        if self._below is None:
+            return found
+        below = self._below.links_by_apollo_id(connection, singular, apollo_ids)
+        for apollo_id, links in below.items():
+            if self._is_dropped(connection, singular, apollo_id):
+                continue
+            own = found.get(apollo_id, [])
+            keys = {link.source_key for link in own}
+            found[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
+        return found
+
+    def runs(self, limit: int) -> list[Run]:
+        """The latest runs; the dry run is none."""
+        return [] if self._below is None else self._below.runs(limit)
+
+    # --- what is written beside the run's ledger
+
+    def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
+        """As in `Ledger`; what a killed run left is taken over beside its ledger."""
+        lock = self._own.lock(connection, stream, run_id)
+        if self._below is not None:
+            for singular, left_by, intents in self._below.creations_left(connection, stream):
+                self._own.record_intents(connection, singular, stream, left_by, intents)
+        return lock
+
     def record_intents(
-        self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
-        run_id: str,
-        intents: Sequence[Intent],
+        self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
     ) -> None:
         """As in `Ledger`, beside it."""
-        super().record_intents(connection, object, stream, run_id, intents)
+        self._own.record_intents(connection, singular, stream, run_id, intents)
         # Not of rows that were just asked for: these are records that only the ledger knows.
         moved = [one.apollo_id for one in intents if one.source_key not in self._asked]
         if any(moved):
-            self._on_links(object, frozenset(apollo_id for apollo_id in moved if apollo_id))
+            self._trust(singular, moved)
 
-    def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
-        """As in `Ledger`; what a killed run left is taken over in the rehearsal's own only."""
-        lock = super().lock(connection, stream, run_id)
-        if self._behind is not None:
-            for kind, left_by, intents in self._behind.creations_left(connection, stream):
-                super().record_intents(connection, kind, stream, left_by, intents)
-        return lock
+    def record_creations(
+        self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
+    ) -> None:
+        """As in `Ledger`, beside it."""
+        self._own.record_creations(connection, singular, stream, run_id, intents)
 
-    def links_by_apollo_id(
+    def record_outcomes(
         self,
         connection: str,
-        object: str,  # noqa: A002
-        apollo_ids: Collection[str],
-    ) -> dict[str, list[Link]]:
-        """As in `Ledger`."""
-        own = super().links_by_apollo_id(connection, object, apollo_ids)
-        if self._behind is None:
-            return own
-        known = self._behind.links_by_apollo_id(connection, object, apollo_ids)
-        for apollo_id, links in known.items():
-            if (connection, object, apollo_id) in self._dropped:
-                continue
-            keys = {link.source_key for link in own.get(apollo_id, ())}
-            more = [link for link in links if link.source_key not in keys]
-            own[apollo_id] = [*own.get(apollo_id, ()), *more]
-        return own
+        singular: str,
+        stream: str,
+        run_id: str,
+        outcomes: Sequence[LinkOutcome],
+    ) -> None:
+        """As in `Ledger`, beside it."""
+        self._own.record_outcomes(connection, singular, stream, run_id, outcomes)
 
-    def drop_links(
+    def drop_links(self, connection: str, singular: str, apollo_ids: Collection[str]) -> int:
+        """As in `Ledger`, for the rest of the dry run."""
+        self._dropped |= {(connection, singular, apollo_id) for apollo_id in apollo_ids}
+        return self._own.drop_links(connection, singular, apollo_ids)
+
+    def begin_run(
         self,
+        run_id: str,
         connection: str,
-        object: str,  # noqa: A002
-        apollo_ids: Collection[str],
-    ) -> int:
-        """As in `Ledger`, for the rest of the rehearsal."""
-        self._dropped |= {(connection, object, apollo_id) for apollo_id in apollo_ids}
-        return super().drop_links(connection, object, apollo_ids)
+        streams: Sequence[str],
+        mode: str,
+        started_at: datetime,
+    ) -> None:
+        """As in `Ledger`, beside it."""
+        self._own.begin_run(run_id, connection, streams, mode, started_at)
 
-    def runs(self, limit: int) -> list[Run]:
-        """The latest runs; the rehearsal is none."""
-        return [] if self._behind is None else self._behind.runs(limit)
+    def finish_run(
+        self, run_id: str, counts: Mapping[str, int], exit_code: int, reason: str | None = None
+    ) -> None:
+        """As in `Ledger`, beside it."""
+        self._own.finish_run(run_id, counts, exit_code, reason)
 
     def close(self) -> None:
-        """Closes both, and forgets what the rehearsal wrote."""
-        super().close()
-        if self._behind is not None:
-            self._behind.close()
+        """Closes both, and deletes what the dry run wrote."""
+        self._own.close()
+        if self._below is not None:
+            self._below.close()
         self._folder.cleanup()
+
+    def _is_dropped(self, connection: str, singular: str, apollo_id: str | None) -> bool:
+        return (connection, singular, apollo_id) in self._dropped
+
+    def _trust(self, singular: str, apollo_ids: Iterable[str | None]) -> None:
+        known = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
+        self._apollo.trust(ObjectKind(f"{singular}s"), known)
+
+
+#: The ledger of a run, or of a dry run.
+RunLedger = Ledger | LedgerOverlay

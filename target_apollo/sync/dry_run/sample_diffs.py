@@ -1,11 +1,8 @@
-"""An update of an existing record, field by field. Pure.
-
-Samples of what a dry run would change in existing records, with their values.
-"""
+"""Samples of what a dry run would change in existing records, field by field, with the values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +11,10 @@ from target_apollo.model.compare import CUSTOM_FIELDS, holds, holds_custom, show
 from target_apollo.model.objects import LABEL_NAMES, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Row, key_text
+from target_apollo.sync.directory import Directory
+from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.simulated_apollo import is_provisional
-from target_apollo.sync.update_plan import Update
+from target_apollo.sync.update_plan import PlannedUpdate
 
 
 @dataclass(frozen=True)
@@ -75,29 +74,24 @@ def _text(value: object) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-#: Fetches a record by its Apollo id.
-Show = Callable[[ObjectType, str], Json]
-
-
-class Sampler:
-    """Keeps the first changed fields that it is shown. For one thread.
+class SampleDiffs:
+    """Keeps the first changed fields of the updates of a dry run. For one thread.
 
     Args:
         most: Fields to keep, and records to read for it.
-        labels: Gives label by custom field id.
 
     Attributes:
         diffs: As the summary lists them: stream, key, apollo_id, field, apollo, new.
     """
 
-    def __init__(self, most: int, show: Show, labels: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, most: int, dry_run: DryRun, directory: Directory) -> None:
         self._most = most
-        self._show = show
-        self._labels = labels
+        self._dry_run = dry_run
+        self._directory = directory
         self._reads = 0
         self.diffs: list[dict[str, Any]] = []
 
-    def take(self, object_type: ObjectType, stream: str, updates: Sequence[Update]) -> None:
+    def add(self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]) -> None:
         """Looks at updates that are about to be carried out."""
         for update in updates:
             if len(self.diffs) >= self._most:
@@ -105,11 +99,11 @@ class Sampler:
             if update.outcome is Outcome.UPDATED and not is_provisional(update.apollo_id):
                 self._sample(object_type, stream, update)
 
-    def _sample(self, object_type: ObjectType, stream: str, update: Update) -> None:
+    def _sample(self, object_type: ObjectType, stream: str, update: PlannedUpdate) -> None:
         answer = update.answer or self._read(object_type, update.apollo_id)
         if answer is None:
             return
-        labels = self._labels() if update.row.custom else {}
+        labels = self._directory.custom_labels() if update.row.custom else {}
         for diff in diffs_of(object_type, update.row, answer, update.changes.lists, labels):
             if len(self.diffs) < self._most:
                 self.diffs.append(
@@ -129,6 +123,6 @@ class Sampler:
             return None
         self._reads += 1
         try:
-            return self._show(object_type, apollo_id)
+            return self._dry_run.show(object_type, apollo_id)
         except RequestRefused:
             return None

@@ -25,7 +25,7 @@ class SeenRows:
         )
 
     def note(self, stream: str, kind: ObjectKind, rows: Iterable[tuple[str, str]]) -> None:
-        """Takes rows in, each as its e-mail or domain and its source key as a text."""
+        """Adds rows, each as its e-mail or domain and its source key as a text."""
         self._database.execute("BEGIN")
         self._database.executemany(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -44,5 +44,5 @@ class SeenRows:
                 yield str(stream), ObjectKind(kind), keys
 
     def close(self) -> None:
-        """Gives the database up."""
+        """Deletes the database."""
         self._database.close()

@@ -1,17 +1,15 @@
-"""Apollo as it would be by now: answers the requests that write, and writes nothing.
+"""Apollo as the requests of a dry run would have made it: answers those that write, sends none.
 
-A record that Apollo has comes from the look-ups, one that would be created gets an id of its own
-making, which starts with eight times ``d``; what rehearsed requests made of a record is what later
-ones find.
-
-What a record would look like in Apollo's answer once a request is carried out. Pure.
+A record that Apollo has comes from the look-ups. One that would be created gets an id made up here,
+which starts with eight times ``d``. Later requests find what earlier ones made of a record.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from target_apollo.apollo import Request, RequestRefused, endpoints
@@ -25,8 +23,9 @@ from target_apollo.model.objects import (
     ObjectKind,
     ObjectType,
 )
-from target_apollo.sync.dry_run.known_records import Lookups, Records, identities
+from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups, dedupe_keys
 from target_apollo.sync.match import match_keys
+from target_apollo.sync.refusals import consequence_of
 
 #: Under this type Apollo shows the number that bulk_create takes without one.
 _PLAIN_TYPE = "other"
@@ -131,39 +130,37 @@ def is_provisional(apollo_id: str) -> bool:
     return apollo_id.startswith(_PROVISIONAL)
 
 
-class Team:
-    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe.
+class SimulatedApollo:
+    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe."""
 
-    Args:
-        read_labels: Answers GET /labels, which is asked at most once.
-    """
-
-    def __init__(
-        self, records: Records, lookups: Lookups, read_labels: Callable[[], list[Json]]
-    ) -> None:
+    def __init__(self, records: KnownRecords, lookups: RecordLookups) -> None:
         self._records = records
         self._lookups = lookups
-        self._read_labels = read_labels
         self._known_labels: list[Json] | None = None
         self._lock = threading.RLock()
         self._made = 0
         self._trusted: dict[ObjectKind, frozenset[str]] = {}
         #: Domains of rows that belong to several accounts, with their Apollo ids.
         self.several_accounts: dict[str, list[str]] = {}
-        self._answers: Mapping[str, Callable[[Request], Any]] = {
-            endpoints.CREATE_CONTACTS: lambda request: self._create(CONTACT, request),
-            endpoints.CREATE_ACCOUNTS: lambda request: self._create(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT: lambda request: self._update(CONTACT, request),
-            endpoints.PUT_ACCOUNT: lambda request: self._update(ACCOUNT, request),
-            endpoints.PATCH_ACCOUNT: lambda request: self._update(ACCOUNT, request),
-            endpoints.BULK_UPDATE_CONTACTS: lambda request: self._bulk_update(CONTACT, request),
-            endpoints.BULK_UPDATE_ACCOUNTS: lambda request: self._bulk_update(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT_OWNERS: lambda request: self._assign(CONTACT, request),
-            endpoints.UPDATE_ACCOUNT_OWNERS: lambda request: self._assign(ACCOUNT, request),
-            endpoints.UPDATE_CONTACT_STAGES: lambda request: self._assign(CONTACT, request),
+        self._answers: dict[str, Callable[[Request], Any]] = {
             endpoints.ADD_TO_LISTS: self._add_to_lists,
             endpoints.LABELS: lambda _: self._labels,
         }
+        for object_type in OBJECTS.values():
+            self._answers |= self._answers_of(object_type)
+
+    def _answers_of(self, object_type: ObjectType) -> dict[str, Callable[[Request], Any]]:
+        of = object_type.endpoints
+        answers: dict[str | None, Callable[[Request], Any]] = {
+            of.create: partial(self._create, object_type),
+            of.read: partial(self._read, object_type),
+            of.update: partial(self._update, object_type),
+            of.update_instead: partial(self._update, object_type),
+            of.bulk_update: partial(self._bulk_update, object_type),
+            of.update_owners: partial(self._assign, object_type),
+            of.update_stages: partial(self._assign, object_type),
+        }
+        return {endpoint: answer for endpoint, answer in answers.items() if endpoint is not None}
 
     def answer(self, request: Request) -> Any | None:
         """The body of Apollo's answer; None where the request is one that Apollo must answer.
@@ -172,16 +169,11 @@ class Team:
             RequestRefused: As Apollo would refuse it, for a record that does not exist.
         """
         with self._lock:
-            if request.endpoint in self._answers:
-                return self._answers[request.endpoint](request)
-            if request.endpoint in (endpoints.READ_CONTACT, endpoints.READ_ACCOUNT):
-                kind = ObjectKind(request.path.split("/")[1])
-                record = self._records.get(kind, _id_in(request))
-                return None if record is None else {OBJECTS[kind].singular: record}
-            return None
+            answer = self._answers.get(request.endpoint)
+            return None if answer is None else answer(request)
 
     def trust(self, kind: ObjectKind, apollo_ids: frozenset[str]) -> None:
-        """Takes records for there, whose ids come from the ledger; in place of earlier ones."""
+        """Takes the records with these ids for existing, in place of those of an earlier call."""
         with self._lock:
             self._trusted[kind] = apollo_ids
 
@@ -211,7 +203,7 @@ class Team:
         if object_type.kind is ObjectKind.ACCOUNTS:
             self._note_several(new)
         for record in new:
-            found = self._records.first(object_type.kind, identities(object_type, record))
+            found = self._records.first(object_type.kind, dedupe_keys(object_type, record))
             if found is None:
                 self._put(object_type, record)
                 created[record["id"]] = record
@@ -229,13 +221,17 @@ class Team:
                 if len(ids) > 1:
                     self.several_accounts[domain] = ids
 
+    def _read(self, object_type: ObjectType, request: Request) -> Json | None:
+        record = self._records.get(object_type.kind, _id_in(request))
+        return None if record is None else {object_type.singular: record}
+
     def _update(self, object_type: ObjectType, request: Request) -> Json:
         before = self._record(object_type, _id_in(request), request.endpoint)
         after = changed_record(object_type, before, request.body or {}, _now(), bulk=False)
         return {object_type.singular: self._put(object_type, after)}
 
     def _bulk_update(self, object_type: ObjectType, request: Request) -> Json:
-        items = _items((request.body or {})[f"{object_type.singular}_attributes"])
+        items = _items((request.body or {})[object_type.endpoints.attributes_key])
         # All or nothing: a record that is gone refuses the whole request before it changes one.
         befores = [self._record(object_type, str(item["id"]), request.endpoint) for item in items]
         afters = [
@@ -248,7 +244,7 @@ class Team:
 
     def _assign(self, object_type: ObjectType, request: Request) -> Json:
         body = dict(request.body or {})
-        ids = [str(apollo_id) for apollo_id in _listed(body.pop(f"{object_type.singular}_ids"))]
+        ids = [str(apollo_id) for apollo_id in _listed(body.pop(object_type.endpoints.ids_key))]
         befores = [self._record(object_type, apollo_id, request.endpoint) for apollo_id in ids]
         # Owner and stage are named in the answer as they are here.
         afters = [self._put(object_type, {**before, **body}) for before in befores]
@@ -272,7 +268,7 @@ class Team:
             try:
                 self._lookups.look_for_id(object_type, apollo_id, trusted=trusted)
             except RequestRefused as refusal:
-                if not refusal.names_missing_record:
+                if not consequence_of(refusal, apollo_id).record_is_gone:
                     raise
                 raise _gone(object_type, apollo_id, endpoint) from None
             found = self._records.get(kind, apollo_id)
@@ -281,7 +277,7 @@ class Team:
         return found or {"id": apollo_id}
 
     def _put(self, object_type: ObjectType, record: Json) -> Json:
-        self._records.put(object_type.kind, record, identities(object_type, record))
+        self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
         return record
 
     def _next_id(self) -> str:
@@ -291,7 +287,7 @@ class Team:
     @property
     def _labels(self) -> list[Json]:
         if self._known_labels is None:
-            self._known_labels = list(self._read_labels())
+            self._known_labels = list(self._lookups.labels())
         return self._known_labels
 
     def _label_ids(self, modality: str, names: object) -> list[str]:

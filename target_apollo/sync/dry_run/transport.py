@@ -1,7 +1,4 @@
-"""Where a rehearsal and a run part: what reads is sent, what writes is answered here.
-
-Apollo's rate limits as they stood when a rehearsal began to write.
-"""
+"""The transport of a dry run: requests that read go to Apollo, those that write are simulated."""
 
 from __future__ import annotations
 
@@ -16,22 +13,22 @@ from target_apollo.apollo import (
     ApolloError,
     Quota,
     Request,
-    Sends,
+    TransportProtocol,
     Window,
     Windows,
-    endpoints,
 )
-from target_apollo.sync.dry_run.simulated_apollo import Team
+from target_apollo.apollo.endpoints import READING
+from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 
-class RehearsedLimits:
-    """What Apollo's statistics say, and what is left after the rehearsed requests. Thread-safe.
+class DryRunLimits:
+    """Apollo's rate limits as they stand, and what the dry run's requests leave. Thread-safe.
 
     Attributes:
         quota: As a run would have learned it from the answers to its requests.
     """
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: TransportProtocol) -> None:
         self._client = ApolloClient(transport)
         self._lock = threading.Lock()
         self._said: Mapping[str, Windows] | None = None
@@ -52,7 +49,7 @@ class RehearsedLimits:
             return self._said
 
     def spend(self, endpoint: str, requests: int) -> None:
-        """Takes in that so many requests to an endpoint would have been sent by now."""
+        """Notes that a run would have sent so many requests to an endpoint by now."""
         windows = self.said.get(endpoint)
         if windows is not None:
             self.quota.note(endpoint, Windows(*[_spent(one, requests) for one in windows.each()]))
@@ -65,32 +62,14 @@ def _spent(window: Window, requests: int) -> Window:
     return replace(window, usage=used, left=max(0, window.limit - used))
 
 
-#: The endpoints that change nothing; a request to any other is never sent.
-READING = frozenset(
-    {
-        endpoints.PROFILE,
-        endpoints.HEALTH,
-        endpoints.USERS,
-        endpoints.CONTACT_STAGES,
-        endpoints.ACCOUNT_STAGES,
-        endpoints.LABELS,
-        endpoints.FIELDS,
-        endpoints.TYPED_CUSTOM_FIELDS,
-        endpoints.USAGE,
-        endpoints.READ_CONTACT,
-        endpoints.READ_ACCOUNT,
-        endpoints.SEARCH_CONTACTS,
-        endpoints.SEARCH_ACCOUNTS,
-    }
-)
+class DryRunTransport:
+    """Stands in for `apollo.Transport` in front of the client. Thread-safe."""
 
-
-class RehearsedTransport:
-    """Stands in for `api.Transport` in front of the client. Thread-safe."""
-
-    def __init__(self, transport: Sends, team: Team, limits: RehearsedLimits) -> None:
+    def __init__(
+        self, transport: TransportProtocol, simulated: SimulatedApollo, limits: DryRunLimits
+    ) -> None:
         self._transport = transport
-        self._team = team
+        self._simulated = simulated
         self._limits = limits
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
@@ -113,7 +92,7 @@ class RehearsedTransport:
         """The answer to a request, Apollo's own to one that reads.
 
         Raises:
-            ApolloError: As `api.Transport.send`.
+            ApolloError: As `apollo.Transport.send`.
             NotImplementedError: A writing request that nothing here answers; it was not sent.
         """
         with self._lock:
@@ -121,7 +100,7 @@ class RehearsedTransport:
             count = self._requests[request.endpoint]
         if request.endpoint not in READING:
             self._limits.spend(request.endpoint, count)
-        body = self._team.answer(request)
+        body = self._simulated.answer(request)
         if body is not None:
             return Answer(200, body, attempts=1, seconds=0.0)
         if request.endpoint not in READING:

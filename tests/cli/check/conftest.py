@@ -9,16 +9,14 @@ import pytest
 
 from target_apollo.cli.check.connection import Check, check_connection
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.keys import BOTH, KEYS, settings_of
-from tests.helpers.lent_sandbox import apollo as sandbox
-
-__all__ = ["sandbox"]  # fixture
+from tests.helpers.new_sandbox import new_sandbox
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True, api_keys=KEYS)) as sandbox:
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with new_sandbox(SandboxOptions(strict=True, api_keys=KEYS)) as sandbox:
         yield sandbox
 
 

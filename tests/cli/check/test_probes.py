@@ -11,8 +11,9 @@ import pytest
 from target_apollo.cli.check.connection import Access, Check, check_connection
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
 from target_apollo.model.rows import Mode
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.keys import BOTH, access_of, settings_of
+from tests.helpers.new_sandbox import new_sandbox
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_a_check_changes_nothing_and_finds_everything_allowed(
     options = SandboxOptions(strict=True).replaced(
         {"unknown_id": unknown_id, "put_accounts": put_accounts}
     )
-    with running_sandbox(options) as sandbox:
+    with new_sandbox(options) as sandbox:
         sandbox.store.add_contact(email="ada@example.com", first_name="Ada")
         sandbox.store.add_account(domain="example.com", name="Example")
 

@@ -12,8 +12,9 @@ import pytest
 
 from target_apollo.cli import main
 from target_apollo.model.objects import CONTACT
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions, running_sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.target.target import TargetApollo
+from tests.helpers.new_sandbox import new_sandbox
 
 LOOKUPS = ("contact_stages", "account_stages", "users", "fields", "typed_custom_fields")
 STREAM = {
@@ -36,9 +37,7 @@ Fields = Callable[..., int]
 @pytest.fixture
 def apollo() -> Iterator[Sandbox]:
     few = [f"api/v1/{name}/index" for name in LOOKUPS if name != "users"]
-    with running_sandbox(
-        SandboxOptions(strict=True, api_keys={"whole": None, "few": few})
-    ) as sandbox:
+    with new_sandbox(SandboxOptions(strict=True, api_keys={"whole": None, "few": few})) as sandbox:
         yield sandbox
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.cli.fields.missing import standard_fields
-from target_apollo.model.objects import ACCOUNT, CONTACT, NAMED_FIELDS, ObjectType
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Mode
 
 
@@ -12,7 +12,7 @@ def test_every_field_that_an_endpoint_takes_is_listed_once(object_type: ObjectTy
     listed = [field.name for field in standard_fields(object_type)]
     assert len(listed) == len(set(listed))
     taken = {f.name for f in object_type.fields.values() if f.create or f.update or f.bulk}
-    assert set(listed) == taken | set(NAMED_FIELDS[object_type.kind]) | {"label_names"}
+    assert set(listed) == taken | set(object_type.named_fields) | {"label_names"}
 
 
 def test_a_field_says_what_writes_it() -> None:

@@ -9,18 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.helpers.lent_sandbox import apollo
 from tests.helpers.oauth_settings import config, no_settings_around
 from tests.helpers.started_login import AUTHORIZE, Login, StartLogin
+from tests.promises.conftest import apollo
 
 __all__ = ["apollo", "config", "no_settings_around"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(strict=True)) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 
 from target_apollo.apollo import Answer, EndpointForbidden, Request, RequestRefused
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectKind
-from target_apollo.sync.dry_run import known_records as lookups_room
-from target_apollo.sync.dry_run.known_records import MOST_LOOKUPS, Lookups, Records, identities
+from target_apollo.sync.dry_run import known_records
+from target_apollo.sync.dry_run.known_records import (
+    MOST_LOOKUPS,
+    KnownRecords,
+    RecordLookups,
+    dedupe_keys,
+)
 
 Json = dict[str, Any]
 
@@ -60,7 +65,7 @@ def contacts(count: int) -> list[Json]:
     return [{"id": f"{n:024x}", "email": f"p{n}@firm.com"} for n in range(count)]
 
 
-def known(records: Records, *emails: str) -> list[bool]:
+def known(records: KnownRecords, *emails: str) -> list[bool]:
     return [records.first(ObjectKind.CONTACTS, [f"email {email}"]) is not None for email in emails]
 
 
@@ -69,8 +74,8 @@ def wanted(*emails: str) -> list[Json]:
 
 
 def test_a_small_team_is_known_after_one_request() -> None:
-    apollo, records = Apollo(contacts(100)), Records()
-    lookups = Lookups(apollo, records)
+    apollo, records = Apollo(contacts(100)), KnownRecords()
+    lookups = RecordLookups(apollo, records)
 
     lookups.look_for(CONTACT, wanted("p7@firm.com", "new@firm.com"))
     lookups.look_for(CONTACT, wanted("newer@firm.com"))
@@ -81,8 +86,8 @@ def test_a_small_team_is_known_after_one_request() -> None:
 
 
 def test_a_few_rows_of_a_large_team_are_asked_for_one_by_one() -> None:
-    apollo, records = Apollo(contacts(5_000)), Records()
-    lookups = Lookups(apollo, records)
+    apollo, records = Apollo(contacts(5_000)), KnownRecords()
+    lookups = RecordLookups(apollo, records)
 
     lookups.look_for(CONTACT, wanted("p4999@firm.com", "new@firm.com"))
 
@@ -93,8 +98,8 @@ def test_a_few_rows_of_a_large_team_are_asked_for_one_by_one() -> None:
 
 
 def test_many_rows_are_cheaper_by_reading_everything() -> None:
-    apollo, records = Apollo(contacts(5_000)), Records()
-    lookups = Lookups(apollo, records)
+    apollo, records = Apollo(contacts(5_000)), KnownRecords()
+    lookups = RecordLookups(apollo, records)
 
     lookups.look_for(CONTACT, wanted(*[f"p{n}@firm.com" for n in range(100)]))
 
@@ -105,10 +110,10 @@ def test_many_rows_are_cheaper_by_reading_everything() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 100), st.lists(st.integers(1, 40), max_size=20))
 def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: list[int]) -> None:
-    records = Records()
+    records = KnownRecords()
     rows = 0
-    with patch.object(lookups_room, "_PER_PAGE", 2):
-        lookups = Lookups(Apollo(contacts(2 * pages)), records)
+    with patch.object(known_records, "_PER_PAGE", 2):
+        lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         for count in flushes:
             lookups.look_for(CONTACT, wanted(*[f"n{rows + n}@firm.com" for n in range(count)]))
             rows += count
@@ -121,9 +126,9 @@ def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(101, 1_000), st.integers(1, 300))
 def test_never_more_is_asked_than_the_bound(pages: int, rows: int) -> None:
-    records = Records()
-    with patch.object(lookups_room, "_PER_PAGE", 2):
-        lookups = Lookups(Apollo(contacts(2 * pages)), records)
+    records = KnownRecords()
+    with patch.object(known_records, "_PER_PAGE", 2):
+        lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         lookups.look_for(CONTACT, wanted(*[f"n{n}@firm.com" for n in range(rows)]))
 
     assert lookups.sent <= MOST_LOOKUPS
@@ -136,9 +141,9 @@ def test_never_more_is_asked_than_the_bound(pages: int, rows: int) -> None:
 def test_a_hit_counts_by_its_own_address_only() -> None:
     others = [{"id": f"{n:024x}", "email": f"x{n}@firm.com"} for n in range(900)]
     apollo = Apollo([*others, {"id": "f" * 24, "email": "not-p1@firm.com"}])
-    records = Records()
+    records = KnownRecords()
 
-    Lookups(apollo, records).look_for(CONTACT, wanted("p1@firm.com"))
+    RecordLookups(apollo, records).look_for(CONTACT, wanted("p1@firm.com"))
 
     assert known(records, "p1@firm.com") == [False]
     assert known(records, "not-p1@firm.com") == [True]
@@ -147,9 +152,9 @@ def test_a_hit_counts_by_its_own_address_only() -> None:
 def test_an_account_is_looked_for_by_its_name_and_then_by_its_domain() -> None:
     others = [{"id": f"{n:024x}", "name": f"x{n}", "domain": f"x{n}.com"} for n in range(900)]
     apollo = Apollo(accounts=[*others, {"id": "f" * 24, "name": "acme corp", "domain": "acme.com"}])
-    records = Records()
+    records = KnownRecords()
 
-    Lookups(apollo, records).look_for(
+    RecordLookups(apollo, records).look_for(
         ACCOUNT, [{"id": "new", "name": "The Acme Corporation", "domain": "acme.com"}]
     )
 
@@ -159,7 +164,7 @@ def test_an_account_is_looked_for_by_its_name_and_then_by_its_domain() -> None:
 
 
 def test_an_id_that_is_not_there_is_refused_as_apollo_refuses_it() -> None:
-    lookups = Lookups(Apollo(contacts(900)), Records())
+    lookups = RecordLookups(Apollo(contacts(900)), KnownRecords())
 
     with pytest.raises(RequestRefused):
         lookups.look_for_id(CONTACT, "5" * 24, trusted=False)
@@ -167,17 +172,17 @@ def test_an_id_that_is_not_there_is_refused_as_apollo_refuses_it() -> None:
 
 def test_an_id_of_the_ledger_is_no_question_of_its_own() -> None:
     apollo = Apollo(contacts(900))
-    Lookups(apollo, Records()).look_for_id(CONTACT, "5" * 24, trusted=True)
+    RecordLookups(apollo, KnownRecords()).look_for_id(CONTACT, "5" * 24, trusted=True)
 
     assert [request.method for request in apollo.requests] == ["POST"]
 
 
-def test_what_the_rehearsal_made_of_a_record_outlives_a_look_up() -> None:
-    records = Records()
+def test_what_the_dry_run_made_of_a_record_outlives_a_look_up() -> None:
+    records = KnownRecords()
     changed = {"id": f"{0:024x}", "email": "p0@firm.com", "title": "CEO"}
-    records.put(ObjectKind.CONTACTS, changed, identities(CONTACT, changed))
+    records.put(ObjectKind.CONTACTS, changed, dedupe_keys(CONTACT, changed))
 
-    Lookups(Apollo(contacts(10)), records).look_for(CONTACT, wanted("new@firm.com"))
+    RecordLookups(Apollo(contacts(10)), records).look_for(CONTACT, wanted("new@firm.com"))
 
     assert records.get(ObjectKind.CONTACTS, changed["id"]) == changed
 
@@ -185,7 +190,7 @@ def test_what_the_rehearsal_made_of_a_record_outlives_a_look_up() -> None:
 def test_a_key_that_may_not_search_ends_the_looking_up() -> None:
     apollo = Apollo(contacts(10))
     apollo.forbidden = True
-    lookups = Lookups(apollo, Records())
+    lookups = RecordLookups(apollo, KnownRecords())
 
     lookups.look_for(CONTACT, wanted("a@firm.com", "b@firm.com"))
     lookups.look_for(CONTACT, wanted("c@firm.com"))

@@ -5,41 +5,41 @@ from collections.abc import Iterator
 import pytest
 
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sync.dry_run.known_records import Records
+from target_apollo.sync.dry_run.known_records import KnownRecords
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS
 
 
 @pytest.fixture
-def records() -> Iterator[Records]:
-    found = Records()
+def records() -> Iterator[KnownRecords]:
+    found = KnownRecords()
     yield found
     found.close()
 
 
-def test_a_record_is_found_by_its_id_and_by_what_it_is_recognised_by(records: Records) -> None:
+def test_a_record_is_found_by_its_id_and_by_what_it_is_recognised_by(records: KnownRecords) -> None:
     records.put(CONTACTS, {"id": "1", "title": "CEO"}, ["email a", "name b"])
 
     assert records.get(CONTACTS, "1") == {"id": "1", "title": "CEO"}
     assert records.first(CONTACTS, ["email x", "name b"]) == {"id": "1", "title": "CEO"}
 
 
-def test_the_strongest_identity_decides(records: Records) -> None:
+def test_the_strongest_identity_decides(records: KnownRecords) -> None:
     records.put(CONTACTS, {"id": "1"}, ["name b"])
     records.put(CONTACTS, {"id": "2"}, ["email a"])
 
     assert records.first(CONTACTS, ["email a", "name b"]) == {"id": "2"}
 
 
-def test_contacts_and_accounts_are_kept_apart(records: Records) -> None:
+def test_contacts_and_accounts_are_kept_apart(records: KnownRecords) -> None:
     records.put(CONTACTS, {"id": "1"}, ["name a"])
 
     assert records.get(ACCOUNTS, "1") is None
     assert records.first(ACCOUNTS, ["name a"]) is None
 
 
-def test_a_changed_record_is_no_longer_found_by_what_it_was(records: Records) -> None:
+def test_a_changed_record_is_no_longer_found_by_what_it_was(records: KnownRecords) -> None:
     records.put(CONTACTS, {"id": "1"}, ["email old"])
     records.put(CONTACTS, {"id": "1"}, ["email new"])
 
@@ -47,7 +47,7 @@ def test_a_changed_record_is_no_longer_found_by_what_it_was(records: Records) ->
     assert records.first(CONTACTS, ["email new"]) == {"id": "1"}
 
 
-def test_records_that_share_an_identity_are_all_known(records: Records) -> None:
+def test_records_that_share_an_identity_are_all_known(records: KnownRecords) -> None:
     records.put(ACCOUNTS, {"id": "1"}, ["domain a.com"])
     records.put(ACCOUNTS, {"id": "2"}, ["domain a.com"])
 

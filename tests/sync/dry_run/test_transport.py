@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.apollo import ENDPOINTS, Answer, Request
-from target_apollo.sync.dry_run.known_records import Lookups, Records
-from target_apollo.sync.dry_run.simulated_apollo import Team
-from target_apollo.sync.dry_run.transport import READING, RehearsedLimits, RehearsedTransport
+from target_apollo.apollo.endpoints import READING
+from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
+from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
+from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
 
 
 class Apollo:
@@ -17,15 +18,15 @@ class Apollo:
         return Answer(200, {}, attempts=1, seconds=0.25)
 
 
-def rehearsed(apollo: Apollo) -> RehearsedTransport:
-    records = Records()
-    team = Team(records, Lookups(apollo, records), list)
-    return RehearsedTransport(apollo, team, RehearsedLimits(apollo))
+def dry_run_transport(apollo: Apollo) -> DryRunTransport:
+    records = KnownRecords()
+    simulated = SimulatedApollo(records, RecordLookups(apollo, records))
+    return DryRunTransport(apollo, simulated, DryRunLimits(apollo))
 
 
 def test_what_reads_is_sent_and_counted() -> None:
     apollo = Apollo()
-    transport = rehearsed(apollo)
+    transport = dry_run_transport(apollo)
 
     transport.send(Request("GET", "/fields", "GET /fields"))
 
@@ -38,14 +39,14 @@ def test_a_request_that_nothing_answers_is_not_sent() -> None:
     apollo = Apollo()
 
     with pytest.raises(NotImplementedError):
-        rehearsed(apollo).send(Request("POST", "/deals", "POST /deals", {"name": "x"}))
+        dry_run_transport(apollo).send(Request("POST", "/deals", "POST /deals", {"name": "x"}))
 
     assert "POST /deals" not in apollo.sent
 
 
 def test_every_endpoint_of_a_run_is_read_or_answered() -> None:
-    records = Records()
-    answered = set(Team(records, Lookups(Apollo(), records), list)._answers)
+    records = KnownRecords()
+    answered = set(SimulatedApollo(records, RecordLookups(Apollo(), records))._answers)
 
     # Custom fields are made by a command of their own, never by a run.
     assert set(ENDPOINTS) - READING - answered == {"POST /fields"}

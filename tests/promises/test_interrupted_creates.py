@@ -1,30 +1,130 @@
-"""What chaos brought to light, each reduced to the least that shows it."""
+"""Creates that were cut off or refused half way: the next run completes what they made."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sandbox.options import BulkFailure
-from tests.promises.conftest import TargetRun, record, schema, state
+from target_apollo.sync import recovery
+from tests.promises.conftest import Message, Run, contact, record, schema
 
-Run = Callable[..., TargetRun]
 CREATE = "POST /contacts/bulk_create"
 UPDATE = "PATCH /contacts/{id}"
-LISTS = "POST /labels/add_entity_ids_to_label_names"
-
-
-def contact(number: int, **values: object) -> dict[str, object]:
-    return record("contacts", **{"id": number, "email": f"p{number}@a.com", **values})
 
 
 def emails(apollo: Sandbox) -> list[str]:
     return sorted(str(one["email"]) for one in apollo.store.contacts())
+
+
+def cut_off(apollo: Sandbox, sync: Run, *rows: Message) -> None:
+    """Creates rows by runs that end before they know it, each row in a run of its own."""
+    apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.RESET_AFTER_WRITE, times=None))
+    for row in rows:
+        assert sync([schema("contacts"), row], max_retries=0).exit_code == 1
+    apollo.clear_faults()
+
+
+@pytest.fixture
+def shared(apollo: Sandbox, sync: Run) -> None:
+    """Two rows that were both cut off with one address, under which Apollo has one contact."""
+    cut_off(apollo, sync, contact(1, email="old@a.com"), contact(2, email="old@a.com"))
+    assert emails(apollo) == ["old@a.com"]
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_rows_that_go_on_sharing_an_address_keep_their_one_contact(
+    apollo: Sandbox, sync: Run, order: tuple[int, ...], mode: str
+) -> None:
+    rows = [contact(number, email="new@a.com") for number in order]
+
+    done = sync([schema("contacts"), *rows], mode=mode)
+
+    assert done.exit_code == 0
+    assert len(apollo.store.contacts()) == 1
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_rows_that_part_have_a_contact_each(
+    apollo: Sandbox, sync: Run, order: tuple[int, ...]
+) -> None:
+    rows = [contact(number, email=f"new{number}@a.com", title=f"T{number}") for number in order]
+
+    done = sync([schema("contacts"), *rows])
+
+    assert done.records["received"] == 2
+    found = {one["email"]: one["title"] for one in apollo.store.contacts()}
+    assert found == {"new1@a.com": "T1", "new2@a.com": "T2"}
+
+
+def test_a_create_that_was_never_confirmed_is_found_under_its_former_address(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.RECORDS_LEFT_OUT, times=None))
+    first = sync([schema("contacts"), contact(1, email="old@a.com")])
+    assert first.reasons == ["not_confirmed"]
+    apollo.clear_faults()
+
+    sync([schema("contacts"), contact(1, email="new@a.com")])
+
+    assert emails(apollo) == ["new@a.com"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_plan_knows_what_a_cut_off_run_has_made_of_a_row(
+    apollo: Sandbox, sync: Run, dry_run: bool
+) -> None:
+    cut_off(apollo, sync, contact(1, email="old@a.com"))
+    for _ in range(2 if dry_run else 1):
+        done = sync([schema("contacts"), contact(1, email="new@a.com")], dry_run=dry_run)
+        assert done.records == {"received": 1, "updated": 1}
+    assert emails(apollo) == ["old@a.com" if dry_run else "new@a.com"]
+
+
+def make_others(apollo: Sandbox, count: int) -> None:
+    for number in range(count):
+        apollo.store.add_contact(email=f"other{number}@b.com")
+
+
+def test_who_looks_through_too_few_records_says_so(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut_off(apollo, sync, contact(1, email="old@a.com"))
+    make_others(apollo, 250)
+    monkeypatch.setattr(recovery, "_MOST_PAGES", 2)
+
+    done = sync([schema("contacts"), contact(1, email="new@a.com")])
+
+    assert done.records == {"received": 1, "created": 1}
+    (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert "have another e-mail or domain now (1 of them)" in warning.getMessage()
+    assert "not among the newest 200 contacts" in warning.getMessage()
+    assert "@" not in warning.getMessage()
+
+
+def test_a_record_on_the_last_page_that_is_looked_at_is_found_without_a_word(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut_off(apollo, sync, contact(1, email="old@a.com"))
+    make_others(apollo, 150)
+    monkeypatch.setattr(recovery, "_MOST_PAGES", 2)
+
+    sync([schema("contacts"), contact(1, email="new@a.com")])
+
+    assert "new@a.com" in emails(apollo)
+    assert "old@a.com" not in emails(apollo)
+    assert [one for one in caplog.records if one.levelno == logging.WARNING] == []
+
+
+# --- completed and made no second time
 
 
 def phones(apollo: Sandbox) -> dict[str, list[str]]:
@@ -39,13 +139,22 @@ def down(endpoint: str, after: int = 0) -> Fault:
     return Fault(endpoint=endpoint, kind=FaultKind.RESET_AFTER_WRITE, times=None, after=after)
 
 
-def test_a_row_that_a_list_refuses_is_rejected_once(apollo: Sandbox, sync: Run) -> None:
-    apollo.inject(Fault(endpoint=LISTS, kind=FaultKind.ERROR_BEFORE_WRITE, status=422, times=None))
+STAGED = {
+    "properties": {
+        "id": {"type": "integer"},
+        "email": {"type": "string"},
+        "mobile_phone": {"type": ["string", "null"]},
+        "contact_stage_id": {"type": ["string", "null"]},
+    }
+}
 
-    done = sync([schema("contacts"), contact(1), state({"n": 1})], mode="insert", lists=["Synced"])
 
-    assert done.reasons == ["refused_by_apollo"]
-    assert done.last_state == {"n": 1}
+def an_hour_passes(apollo: Sandbox, folder: Path) -> None:
+    """For what is in Apollo and in the ledger by now."""
+    for one in apollo.store.contact_by_id.values():
+        one.own["created_at"] = one.own["created_at"].replace("20", "19", 1)
+    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("update apollo_runs set started_at = replace(started_at, '202', '192')")
 
 
 def test_a_row_rejected_after_its_creation_keeps_its_contact(apollo: Sandbox, sync: Run) -> None:
@@ -72,16 +181,6 @@ def test_an_insert_completes_the_good_rows_of_a_request_that_was_refused_half_wa
     assert phones(apollo) == {f"p{n}@a.com": [f"+4915{n:08}"] for n in range(1, 4)}
 
 
-STAGED = {
-    "properties": {
-        "id": {"type": "integer"},
-        "email": {"type": "string"},
-        "mobile_phone": {"type": ["string", "null"]},
-        "contact_stage_id": {"type": ["string", "null"]},
-    }
-}
-
-
 def test_an_insert_that_is_cut_off_twice_is_completed_however_much_later(
     apollo: Sandbox, sync: Run, tmp_path: Path
 ) -> None:
@@ -97,14 +196,6 @@ def test_an_insert_that_is_cut_off_twice_is_completed_however_much_later(
     assert phones(apollo) == {"p1@a.com": ["+4915112345678"]}
 
 
-def an_hour_passes(apollo: Sandbox, folder: Path) -> None:
-    """For what is in Apollo and in the ledger by now."""
-    for one in apollo.store.contact_by_id.values():
-        one.own["created_at"] = one.own["created_at"].replace("20", "19", 1)
-    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
-        ledger.execute("update apollo_runs set started_at = replace(started_at, '202', '192')")
-
-
 def test_an_insert_leaves_the_contact_of_another_key_alone_though_an_answer_was_lost(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -115,72 +206,6 @@ def test_an_insert_leaves_the_contact_of_another_key_alone_though_an_answer_was_
     sync([schema("contacts"), first, second], mode="insert", batch_size=1, parallel_requests=1)
 
     assert phones(apollo) == {"p1@a.com": ["+4915100000001"]}
-
-
-@pytest.mark.parametrize("batch_size", [1, 10])
-def test_an_address_that_goes_from_one_row_to_a_new_one_makes_two_contacts(
-    apollo: Sandbox, sync: Run, batch_size: int
-) -> None:
-    sync([schema("contacts"), contact(1, email="shared@a.com", first_name="Ann")])
-
-    sync(
-        [
-            schema("contacts"),
-            contact(1, email="ann@a.com", first_name="Ann"),
-            contact(2, email="shared@a.com", first_name="Bob"),
-        ],
-        batch_size=batch_size,
-    )
-
-    held = {one["email"]: one["first_name"] for one in apollo.store.contacts()}
-    assert held == {"ann@a.com": "Ann", "shared@a.com": "Bob"}
-
-
-def test_a_row_that_leaves_a_shared_address_leaves_the_contact_to_the_other_row(
-    apollo: Sandbox, sync: Run
-) -> None:
-    both = [contact(1, email="shared@a.com", title="A"), contact(2, email="shared@a.com")]
-    sync([schema("contacts"), *both])
-    assert emails(apollo) == ["shared@a.com"]
-
-    sync([schema("contacts"), contact(1, email="own@a.com", title="A")])
-
-    assert emails(apollo) == ["own@a.com", "shared@a.com"]
-
-
-def test_an_update_that_a_bulk_answer_leaves_out_is_sent_again(apollo: Sandbox, sync: Run) -> None:
-    owner = apollo.store.add_user(email="rep@team.com")["id"]
-    apollo.store.add_contact(email="p1@a.com")
-    apollo.inject(Fault(endpoint="POST /contacts/bulk_update", kind=FaultKind.RECORDS_LEFT_OUT))
-
-    done = sync([schema("contacts"), contact(1, owner_id=owner)])
-
-    assert done.records == {"received": 1, "updated": 1}
-
-
-def test_an_account_that_needs_no_request_is_known_to_the_contacts_of_its_domain(
-    apollo: Sandbox, sync: Run
-) -> None:
-    stream = {
-        "properties": {
-            "id": {"type": "integer"},
-            "email": {"type": "string"},
-            "account_domain": {"type": "string"},
-        }
-    }
-    firm = record("accounts", id=1, domain="a.com", name="No Such Word Ltd")
-    sync([schema("accounts"), firm])
-
-    done = sync(
-        [
-            schema("accounts"),
-            firm,
-            schema("contacts", stream),
-            contact(1, account_domain="a.com"),
-        ]
-    )
-
-    assert done.records == {"received": 2, "created": 1, "unchanged": 1}
 
 
 def test_an_insert_completes_the_row_that_made_the_contact_and_not_its_twin(
@@ -197,20 +222,6 @@ def test_an_insert_completes_the_row_that_made_the_contact_and_not_its_twin(
 
     held = {one["first_name"]: phones(apollo)["p1@a.com"] for one in apollo.store.contacts()}
     assert held == {"One": ["+4915100000001"]}
-
-
-def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
-    apollo: Sandbox, sync: Run
-) -> None:
-    apollo.store.add_contact(
-        email="ann@a.com", first_name="Ann", last_name="Lee", organization_name="Org"
-    )
-    namesake = {"first_name": "Ann", "last_name": "Lee", "organization_name": "Org"}
-
-    done = sync([schema("contacts"), contact(1, **namesake, label_names=["Wave 1"])])
-
-    assert done.reasons == ["identity_conflict"]
-    assert apollo.store.contacts()[0]["label_ids"] == []
 
 
 @pytest.mark.parametrize(("mode", "stands"), [("upsert", "new@b.com"), ("insert", "p1@a.com")])
@@ -238,33 +249,6 @@ def test_an_account_that_was_cut_off_is_found_under_its_former_domain(
     sync([schema("accounts"), record("accounts", id=1, domain="new.com", name="A")])
 
     assert [one["domain"] for one in apollo.store.accounts()] == ["new.com"]
-
-
-def test_of_two_rows_with_one_address_the_last_stands_also_when_only_the_first_changes(
-    apollo: Sandbox, sync: Run
-) -> None:
-    def full_table(first_title: str) -> list[dict[str, object]]:
-        first = contact(1, email="shared@a.com", title=first_title)
-        last = contact(2, email="shared@a.com", title="Last")
-        return [schema("contacts"), first, last]
-
-    sync(full_table("First"), batch_size=1, parallel_requests=1)
-
-    sync(full_table("Changed"), batch_size=1, parallel_requests=1)
-
-    assert [one["title"] for one in apollo.store.contacts()] == ["Last"]
-
-
-def test_rows_that_share_an_address_and_do_not_change_cost_no_request(
-    apollo: Sandbox, sync: Run
-) -> None:
-    both = [contact(1, email="shared@a.com", title="A"), contact(2, email="shared@a.com")]
-    for _ in range(2):
-        sync([schema("contacts"), *both], batch_size=1, parallel_requests=1)
-
-    again = sync([schema("contacts"), *both], batch_size=1, parallel_requests=1)
-
-    assert again.records == {"received": 2, "unchanged": 2}
 
 
 def test_a_contact_found_again_after_its_address_changed_is_known_from_then_on(
@@ -310,24 +294,3 @@ def test_what_a_cut_off_creation_left_behind_is_written_though_a_policy_protects
     sync(rows, field_policy=policy)
 
     assert phones(apollo) == {"p1@a.com": ["+4915112345678"]}
-
-
-def test_what_a_rejected_row_left_behind_is_overwritten_by_the_row_after_it(
-    apollo: Sandbox, sync: Run
-) -> None:
-    note = apollo.store.add_custom_field("contact", "Note", "string")
-    apollo.store.workspace.fields[note["id"]]["text_field_max_length"] = 5
-    apollo.store.add_contact(email="p1@a.com", first_name="Right", title="Old")
-    noted = {"properties": {**STAGED["properties"], **{key: {"type": "string"} for key in NAMES}}}
-    # Apollo stores the first row's name, and not its note, for which the row is rejected.
-    first = contact(1, first_name="Wrong", note="far too long")
-    second = contact(2, email="p1@a.com", first_name="Right", title="New")
-
-    done = sync([schema("contacts", noted), first, second], max_rejected_percent=100)
-
-    assert done.reasons == ["custom_field_refused"]
-    (one,) = apollo.store.contacts()
-    assert (one["first_name"], one["title"]) == ("Right", "New")
-
-
-NAMES = ("first_name", "title", "note")

@@ -1,0 +1,83 @@
+"""What an account is: the table of its fields, as in `contact`. Pure."""
+
+from __future__ import annotations
+
+from target_apollo.apollo.endpoints import ACCOUNT_ENDPOINTS
+from target_apollo.model import values as normalising
+from target_apollo.model.object_type import (
+    Compare,
+    Field,
+    ObjectKind,
+    ObjectType,
+    create_only,
+    everywhere,
+)
+from target_apollo.model.outcomes import Reason
+
+_ID = normalising.apollo_id
+
+_FIELDS = (
+    Field(
+        "domain",
+        create="domain",
+        update="domain",
+        read="domain",
+        compare=Compare.DOMAIN,
+        normalise=normalising.domain,
+    ),
+    everywhere("name"),
+    Field("phone_number", create="phone", update="phone", read="phone", compare=Compare.PHONE),
+    Field(
+        "raw_address",
+        create="raw_address",
+        update="raw_address",
+        read="raw_address",
+        resolved=True,
+    ),
+    Field("linkedin_url", create="linkedin_url", read="linkedin_url", compare=Compare.URL),
+    Field(
+        "owner_id",
+        create="owner_id",
+        update="owner_id",
+        bulk="owner_id",
+        read="owner_id",
+        normalise=_ID,
+    ),
+    Field(
+        "account_stage_id",
+        create="account_stage_id",
+        update="account_stage_id",
+        bulk="account_stage_id",
+        read="account_stage_id",
+        normalise=_ID,
+    ),
+    Field(
+        "parent_account_id",
+        create="parent_account_id",
+        read="parent_account_id",
+        normalise=_ID,
+    ),
+    create_only("salesforce_id"),
+    create_only("hubspot_id"),
+    # No endpoint takes an account's industry; it is written where a custom field has that label.
+    Field("industry"),
+)
+
+
+def _search_words(domain: str) -> tuple[str, ...]:
+    # Accounts are found by a part of their name only, which may be the domain or begin it.
+    return (domain, domain.split(".", 1)[0])
+
+
+ACCOUNT = ObjectType(
+    kind=ObjectKind.ACCOUNTS,
+    endpoints=ACCOUNT_ENDPOINTS,
+    fields={field.name: field for field in _FIELDS},
+    match_field="domain",
+    missing_match=Reason.MISSING_DOMAIN,
+    crm_ids=("salesforce_id", "hubspot_id"),
+    named_fields={"owner_email": "owner_id", "account_stage": "account_stage_id"},
+    search_words=_search_words,
+    bulk_shows=False,
+    shows_updated_at=False,
+)

@@ -1,0 +1,302 @@
+"""The steps of an update: which part goes to which endpoint, in which order, and what comes back.
+
+`update_steps` is the table. Each step sends one part of many updates, a record a request or many
+records a request. What an answer means stands beside it, and so does what takes the place of an
+endpoint that this run may not use.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from target_apollo.apollo import MAX_BULK, ApolloClient, RequestRefused, endpoints
+from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
+from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.outcomes import Reason, Rejection
+from target_apollo.sync.refusals import custom_field_rejection
+from target_apollo.sync.update_plan import (
+    UpdateInProgress,
+    UpdateParts,
+    after_bulk,
+    empties,
+    fallback_from_bulk,
+    fallback_from_stages,
+)
+
+#: Apollo names no most for a list request, only that it must be done within five minutes. A hundred
+#: are done at once everywhere.
+_LIST_SIZES = (500, MAX_BULK)
+
+
+class Grouping(enum.Enum):
+    """Which records share a request."""
+
+    #: None: each record has a request of its own.
+    NONE = enum.auto()
+    #: Any records.
+    ANY = enum.auto()
+    #: Records that get the same value.
+    SAME_VALUE = enum.auto()
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What is done without an endpoint that takes many records.
+
+    Attributes:
+        parts: The parts of an update, for other endpoints.
+        description: How records are written then, for the log.
+        decides_refusals: Whether a refused record is left to the other endpoints, where those may
+            take it, or say what is wrong.
+    """
+
+    parts: Callable[[UpdateParts], UpdateParts]
+    description: str
+    decides_refusals: bool = False
+
+
+#: Sends the values of records, whose ids stand in the same order, in one request; returns the
+#: records of Apollo's answer.
+Send = Callable[[ApolloClient, ObjectType, "list[str]", "list[Any]"], "Sequence[Json]"]
+#: Takes the record that Apollo answered for an update: what is left of its parts, and its problem.
+Read = Callable[[ObjectType, UpdateInProgress, Json], None]
+
+
+@dataclass(frozen=True)
+class UpdateStep:
+    """How one part of updates is sent.
+
+    Attributes:
+        part: The name of the part in `UpdateParts`.
+        sizes: Records that a request takes. Where Apollo makes a background job of it, which
+            confirms nothing, they are sent again in requests of the next size.
+        fallback: None where no other endpoint takes the part.
+    """
+
+    part: str
+    endpoint: str
+    grouping: Grouping
+    send: Send
+    read: Read
+    sizes: tuple[int, ...] = (MAX_BULK,)
+    fallback: Fallback | None = None
+
+    def value(self, parts: UpdateParts) -> Any:
+        """What this step has to send of an update; empty for nothing."""
+        return getattr(parts, self.part)
+
+    def requests(
+        self, updates: Sequence[UpdateInProgress], size: int
+    ) -> list[list[UpdateInProgress]]:
+        """The updates of each request, of at most `size` records."""
+        groups: dict[Hashable, list[UpdateInProgress]] = {}
+        for update in updates:
+            groups.setdefault(self._group(update.parts), []).append(update)
+        return [
+            members[start : start + size]
+            for members in groups.values()
+            for start in range(0, len(members), size)
+        ]
+
+    def count_requests(self, parts: Sequence[UpdateParts]) -> int:
+        """How many requests updates take."""
+        groups = Counter(self._group(one) for one in parts if self.value(one))
+        return sum(math.ceil(count / self.sizes[0]) for count in groups.values())
+
+    def _group(self, parts: UpdateParts) -> Hashable:
+        value: Hashable = self.value(parts) if self.grouping is Grouping.SAME_VALUE else None
+        return value
+
+
+def update_steps(object_type: ObjectType) -> tuple[UpdateStep, ...]:
+    """The steps of an update in the order in which they are taken."""
+    return (
+        UpdateStep(
+            "single", object_type.update_endpoint, Grouping.NONE,
+            _send_single, partial(_read_single, "single"), sizes=(1,),
+        ),
+        UpdateStep(
+            "bulk", object_type.bulk_endpoint, Grouping.ANY, _send_bulk, _read_bulk,
+            fallback=Fallback(
+                partial(fallback_from_bulk, object_type),
+                f"{object_type.kind.value} are updated one request a record",
+                decides_refusals=True,
+            ),
+        ),
+        UpdateStep(
+            "stage", endpoints.UPDATE_CONTACT_STAGES, Grouping.SAME_VALUE,
+            _send_stage, _read_stage,
+            fallback=Fallback(
+                fallback_from_stages, f"stages are written one request a {object_type.singular}"
+            ),
+        ),
+        UpdateStep(
+            "rest", object_type.update_endpoint, Grouping.NONE,
+            _send_single, partial(_read_single, "rest"), sizes=(1,),
+        ),
+        UpdateStep(
+            "owner", endpoints.UPDATE_CONTACT_OWNERS, Grouping.SAME_VALUE,
+            _send_owner, _read_owner,
+        ),
+        UpdateStep(
+            "lists", endpoints.ADD_TO_LISTS, Grouping.SAME_VALUE,
+            _send_lists, _read_lists, sizes=_LIST_SIZES,
+        ),
+    )  # fmt: skip
+
+
+def planned_requests(steps: Sequence[UpdateStep], parts: Sequence[UpdateParts]) -> dict[str, int]:
+    """Requests that updates take, by endpoint; PATCH or PUT also where it may prove needless."""
+    found: Counter[str] = Counter()
+    for step in steps:
+        found[step.endpoint] += step.count_requests(parts)
+    return {endpoint: count for endpoint, count in found.items() if count}
+
+
+# --- how each part is sent
+
+
+def _send_single(
+    client: ApolloClient, object_type: ObjectType, ids: list[str], bodies: list[Json]
+) -> Sequence[Json]:
+    ((apollo_id, body),) = zip(ids, bodies, strict=True)
+    return [client.update(object_type.endpoints, apollo_id, body)]
+
+
+def _send_bulk(
+    client: ApolloClient, object_type: ObjectType, ids: list[str], bodies: list[Json]
+) -> Sequence[Json]:
+    attributes: list[Json] = [
+        {"id": apollo_id, **body} for apollo_id, body in zip(ids, bodies, strict=True)
+    ]
+    return client.bulk_update(object_type.endpoints, attributes)
+
+
+def _send_stage(
+    client: ApolloClient, object_type: ObjectType, ids: list[str], stage_ids: list[str]
+) -> Sequence[Json]:
+    return client.update_stages(object_type.endpoints, ids, stage_ids[0])
+
+
+def _send_owner(
+    client: ApolloClient, object_type: ObjectType, ids: list[str], owner_ids: list[str]
+) -> Sequence[Json]:
+    return client.update_owners(object_type.endpoints, ids, owner_ids[0])
+
+
+def _send_lists(
+    client: ApolloClient, object_type: ObjectType, ids: list[str], names: list[tuple[str, ...]]
+) -> Sequence[Json]:
+    # PATCH with label_names would replace the record's lists; this endpoint only adds. Its answer
+    # names lists, not records.
+    client.add_to_lists(object_type.endpoints, ids, names[0])
+    return [{"id": apollo_id} for apollo_id in ids]
+
+
+# --- what an answer means for an update
+
+
+def _read_single(part: str, object_type: ObjectType, one: UpdateInProgress, answer: Json) -> None:
+    update, body = one.update, getattr(one.parts, part)
+    missed = not_taken(object_type, update.row, body, answer, update.answer)
+    one.problem = one.problem or _problem(
+        object_type, one, body, answer, missed, object_type.update_endpoint
+    )
+    one.merge_answer(answer, body)
+    one.parts = one.parts.without(part)
+
+
+def _read_bulk(object_type: ObjectType, one: UpdateInProgress, answer: Json) -> None:
+    update, body = one.update, one.parts.bulk
+    one.parts, missed = after_bulk(object_type, update.row, one.parts, update.answer, answer)
+    one.problem = one.problem or _problem(
+        object_type, one, body, answer, missed, object_type.bulk_endpoint
+    )
+    one.merge_answer(answer, body)
+
+
+def _read_stage(_: ObjectType, one: UpdateInProgress, answer: Json) -> None:
+    if answer.get("contact_stage_id", one.parts.stage) == one.parts.stage:
+        one.merge_answer(answer, {"contact_stage_id"})
+        one.parts = one.parts.without("stage")
+    else:
+        one.parts = fallback_from_stages(one.parts)
+
+
+def _read_owner(object_type: ObjectType, one: UpdateInProgress, answer: Json) -> None:
+    if answer.get("owner_id", one.parts.owner) != one.parts.owner:
+        one.problem = _contradicted(
+            object_type, one, ("owner_id",), endpoints.UPDATE_CONTACT_OWNERS
+        )
+    one.merge_answer(answer, {"owner_id"})
+    one.parts = one.parts.without("owner")
+
+
+def _read_lists(_: ObjectType, one: UpdateInProgress, _answer: Json) -> None:
+    one.parts = one.parts.without("lists")
+
+
+def may_fall_back(step: UpdateStep, one: UpdateInProgress, refusal: RequestRefused) -> bool:
+    """Whether an update that a step's endpoint refused may fare better at other endpoints.
+
+    So it is where the refusal does not say what is wrong, and where the update empties a field: of
+    PATCH and PUT alone it is known that they take an empty value, and how they answer for a missing
+    record.
+    """
+    if step.fallback is None or not step.fallback.decides_refusals:
+        return False
+    says_why = refusal.names_missing_record or refusal.named_ids or refusal.details
+    return not says_why or (empties(one.parts) and not refusal.names_missing_record)
+
+
+# --- why a row is rejected though Apollo answered
+
+
+def left_out(endpoint: str) -> Rejection:
+    """Why an update is rejected that the answer of an endpoint does not name."""
+    return _unconfirmed(
+        f"not confirmed by Apollo: the answer of {endpoint} leaves it out", endpoint
+    )
+
+
+def _problem(
+    object_type: ObjectType,
+    one: UpdateInProgress,
+    body: Json,
+    answer: Json,
+    missed: Sequence[str],
+    endpoint: str,
+) -> Rejection | None:
+    """What is wrong with an answer to fields that were written.
+
+    Args:
+        missed: Fields that the answer shows not to be taken.
+    """
+    # A record may still show what an earlier row's custom fields came to.
+    refused = (
+        custom_field_rejection(object_type, answer, endpoint) if CUSTOM_FIELDS in body else None
+    )
+    return refused or (_contradicted(object_type, one, missed, endpoint) if missed else None)
+
+
+def _contradicted(
+    object_type: ObjectType, one: UpdateInProgress, missed: Sequence[str], endpoint: str
+) -> Rejection:
+    names = ", ".join(
+        name if name in object_type.fields else f"custom field {name}" for name in missed
+    )
+    return _unconfirmed(
+        f"not confirmed by Apollo: its answer for {object_type.singular} "
+        f"{one.update.apollo_id} shows that it did not take {names}",
+        endpoint,
+    )
+
+
+def _unconfirmed(detail: str, endpoint: str) -> Rejection:
+    return Rejection(Reason.NOT_CONFIRMED, detail, status=200, endpoint=endpoint, attempts=1)

@@ -1,0 +1,176 @@
+"""Each promise of README.md is held by tests that exist, and by at least one of ``make test``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+#: What people fear, as the README's beginning names it -> tests.
+FEARS = {
+    "Duplicates.": [
+        "promises/test_bad_input.py::test_a_namesake_at_the_same_company_is_never_written_over",
+        "promises/test_faults.py::test_a_create_whose_answer_is_lost_makes_each_contact_once",
+    ],
+    "Rows that went missing.": [
+        "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
+        "promises/test_meltano_run.py::test_each_outcome_is_counted_as_the_rows_were_made",
+        "promises/test_meltano_run.py::test_the_first_run_brings_every_good_row_to_apollo_once",
+    ],
+    "Overwritten fields.": [
+        "promises/test_modes.py::test_upsert_leaves_fields_alone_that_the_row_does_not_carry",
+        "promises/test_field_policy.py::test_a_policy_decides_what_an_existing_contact_holds",
+    ],
+    "A burned quota.": [
+        "promises/test_modes.py::test_new_rows_are_created_a_hundred_a_request",
+        "promises/test_meltano_run.py::test_the_job_writes_nothing_when_nothing_changed",
+        "apollo/test_pacing.py::test_a_run_that_is_alone_causes_no_429",
+    ],
+    'A sync that says "success" and did nothing.': [
+        "promises/test_bad_input.py"
+        "::test_an_answer_that_leaves_a_record_out_never_counts_as_written",
+        "promises/test_bad_input.py::test_too_many_rejects_are_an_error_at_the_end",
+    ],
+}
+#: A row of the table "What we promise" -> tests.
+PROMISES = {
+    "Whatever Apollo answers, late, wrong or not at all, each row is there once with its last "
+    "values, or in the rejects file": [
+        "promises/test_faults.py::test_a_create_whose_answer_is_lost_makes_each_contact_once",
+        "promises/test_faults.py::test_an_update_whose_answer_is_lost_is_written",
+        "promises/test_chaos.py::test_nothing_is_lost_and_nothing_is_twice_in_a_short_run",
+        "promises/test_chaos.py::test_nothing_is_lost_and_nothing_is_twice",
+    ],
+    "A run killed at any request or any step on disk is made whole by the next": [
+        "promises/test_kill_sweep.py"
+        "::test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next",
+        "promises/test_kill_sweep.py::test_a_run_killed_at_any_moment_is_made_whole_by_the_next",
+    ],
+    "STATE never passes a record without an outcome, however a run ends": [
+        "promises/test_state.py::test_state_follows_the_flushes_as_they_are_confirmed",
+        "promises/test_state.py::test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent",
+    ],
+    "One contact per e-mail, with the last values, whatever the rows and batches": [
+        "promises/test_upsert_law.py"
+        "::test_upsert_leaves_one_contact_per_email_with_the_last_values",
+    ],
+    "The same, under every behaviour that Apollo's documents leave open": [
+        "promises/test_open_questions.py::test_upsert_ends_with_the_rows_values",
+    ],
+    "A bad record costs no other; hostile input costs bounded memory": [
+        "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
+        "promises/test_hostile_input.py::test_the_longest_line_that_is_read_takes_bounded_memory",
+        "promises/test_hostile_input.py::test_many_long_records_are_not_all_held_at_once",
+    ],
+    "A replayed reject never overwrites newer values, and a killed replay loses none": [
+        "promises/test_replay.py::test_a_rejected_row_never_overwrites_what_a_later_run_wrote",
+        "promises/test_replay.py"
+        "::test_a_replay_that_is_killed_loses_nothing_and_the_next_doubles_nothing",
+    ],
+    "No log shows a key, an e-mail address or a record, at any level; files are for their owner "
+    "only": [
+        "promises/test_privacy.py::test_a_run_at_level_debug_says_nothing_private",
+        "promises/test_privacy.py::test_what_a_run_leaves_behind_is_for_its_owner_only",
+    ],
+    "The key goes only to the configured host, also on redirects; plain http only to this "
+    "machine": [
+        "apollo/test_auth.py::test_credentials_go_to_one_origin_only",
+        "apollo/test_addresses.py::test_any_other_address_is_refused_by_the_setting_s_name_alone",
+    ],
+    "No refresh token is spent twice, whatever renews at once or is killed meanwhile": [
+        "apollo/test_token_file.py::test_two_processes_that_begin_at_once_spend_one_refresh_token",
+        "apollo/test_token_file.py"
+        "::test_a_process_killed_while_it_renews_leaves_a_token_to_go_on_with",
+    ],
+    "A report's page asks nothing of the network, shows hostile keys as text, and is readable on "
+    "a phone and in the dark": [
+        "reporting/test_page.py::test_the_page_refers_to_nothing_outside",
+        "reporting/test_page.py::test_markup_in_a_text_is_shown_as_text",
+        "reporting/test_page_in_browser.py"
+        "::test_every_text_and_bar_stands_out_and_nothing_is_wider_than_the_screen",
+    ],
+    "No result is missed by the warehouse, however writes and readings fall together": [
+        "tap/test_no_result_is_missed.py::test_the_warehouse_ends_with_what_the_ledger_holds",
+        "tap/test_bookmark.py::test_what_commits_after_the_reading_is_not_missed",
+    ],
+    "Every error and warning is in docs/troubleshooting.md, and every command of the how-tos "
+    "works": [
+        "docs/test_troubleshooting.py::test_every_message_is_on_the_page",
+        "docs/test_how_tos.py::test_each_command_and_link_of_a_how_to_exists",
+        "docs/test_how_tos.py::test_what_a_how_to_says_can_be_done",
+    ],
+    "Two runs of one stream at once: the second ends with a sentence": [
+        "promises/test_chaos.py::test_a_second_target_on_the_same_stream_ends_with_a_sentence",
+        "ledger/test_locks.py::test_a_second_run_on_the_same_stream_is_told_which_and_since_when",
+    ],
+}
+BOTH = {**FEARS, **PROMISES}
+
+
+def rows() -> dict[str, str]:
+    """Promise -> what the README says that it is held by."""
+    table = README.partition("## What we promise\n")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| (?!promise )([^|]+?) \| (`[^|]+?) \|$", table, re.MULTILINE))
+
+
+@cache
+def found_in(file: str) -> dict[str, bool]:
+    """Name -> whether `make test` runs it."""
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    whole = any(
+        isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "pytestmark"
+        and _is_full(node.value)
+        for node in tree.body
+    )
+    return {
+        node.name: not whole and not any(_is_full(mark) for mark in node.decorator_list)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def _is_full(mark: ast.expr) -> bool:
+    if isinstance(mark, ast.List):
+        return any(_is_full(one) for one in mark.elts)
+    return ast.unparse(mark) == "pytest.mark.full"
+
+
+def test_every_promise_and_no_other_has_its_tests_here() -> None:
+    fears = re.findall(r"^- \*\*(.+?)\*\*", README.partition("## ")[0], re.MULTILINE)
+    assert list(FEARS) == fears
+    assert list(PROMISES) == list(rows())
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_readme_names_the_files_of_the_tests(promise: str) -> None:
+    files = re.findall(r"`tests/(\S+\.py)`", rows()[promise])
+    assert {test.partition("::")[0] for test in PROMISES[promise]} == set(files)
+
+
+@pytest.mark.parametrize("test", sorted(set(chain.from_iterable(BOTH.values()))))
+def test_a_test_of_a_promise_exists(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert name in found_in(file)
+
+
+@pytest.mark.parametrize("promise", BOTH)
+def test_make_test_looks_at_every_promise(promise: str) -> None:
+    named = (test.partition("::") for test in BOTH[promise])
+    assert any(found_in(file)[name] for file, _, name in named)
+
+
+def test_a_test_that_only_the_whole_suite_runs_is_told_from_others() -> None:
+    assert not found_in("promises/test_kill_sweep.py")[
+        "test_a_run_killed_at_any_moment_is_made_whole_by_the_next"
+    ]
+    assert not found_in("promises/test_demo.py")["test_it_shows_both_syncs_and_exits_with_0"]
+    assert not any(found_in("reporting/test_page_in_browser.py").values())
+    assert found_in("promises/test_state.py")["test_an_idle_stream_does_not_hold_state_back"]

@@ -1,0 +1,40 @@
+"""A new sandbox for a test, on a server that its process keeps: stopping one takes 0.2 s."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.sandbox.server import LoopbackServer
+
+_idle: list[LoopbackServer] = []
+
+
+@contextmanager
+def new_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
+    """A served sandbox with these options, an empty store and an empty log.
+
+    Sandboxes that are used at the same time have servers of their own. A test that stops a server,
+    or looks at its port or its connections, takes ``running_sandbox`` instead.
+    """
+    server = _idle.pop() if _idle else _started()
+    sandbox = Sandbox(options)
+    try:
+        with server.serving(sandbox):
+            yield sandbox
+    finally:
+        _idle.append(server)
+
+
+def _started() -> LoopbackServer:
+    server = LoopbackServer()
+    server.start()
+    return server
+
+
+@atexit.register
+def _stop_all() -> None:
+    while _idle:
+        _idle.pop().stop()
