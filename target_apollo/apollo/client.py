@@ -210,9 +210,13 @@ class ApolloClient:
         return self._send(of.update_owners, body).records(of.plural)
 
     def update_stages(self, of: ObjectEndpoints, ids: Sequence[str], stage_id: str) -> list[JSON]:
-        """Put at most 100 records into a stage: POST /contacts/update_stages, body as above."""
+        """Put at most 100 records into a stage: POST /contacts/update_stages, body as above.
+
+        Raises:
+            LookupError: Apollo has no such endpoint for this kind of object.
+        """
         if of.update_stages is None:
-            raise ValueError(f"Apollo has no endpoint for the stages of many {of.plural}.")
+            raise LookupError(of.plural)
         body = {of.ids_key: _bulk(ids), of.stage_key: stage_id}
         return self._send(of.update_stages, body).records(of.plural)
 
