@@ -17,6 +17,7 @@ from singer_sdk import typing as th
 from sqlalchemy import Row
 
 from target_apollo.apollo import ApolloError
+from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
@@ -62,7 +63,7 @@ class ResultStream(Stream):
 _TIME = th.DateTimeType
 
 
-class SyncResults(ResultStream):
+class SyncResults(OwnBookmark, ResultStream):
     """A record per source key and Apollo team, with its last outcome."""
 
     name = "apollo_sync_results"
@@ -144,11 +145,6 @@ class SyncResults(ResultStream):
     ) -> None:
         """No other limit of the bookmark than its own."""
         return
-
-    def _increment_stream_state(
-        self, latest_record: Mapping[str, Any], *, context: Mapping[str, Any] | None = None
-    ) -> None:
-        """Leave the bookmark alone, which the SDK would set to the newest record's `changed_at`."""
 
 
 def _record(row: Row[Any]) -> dict[str, Any]:
