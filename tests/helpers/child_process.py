@@ -33,7 +33,7 @@ def open_when_told(url: str) -> None:
     say("ready")
     sys.stdin.readline()
     with Ledger.open(url) as ledger:
-        ledger.record_intents(TEAM, "contact", str(os.getpid()), "run-1", [Intent("1")])
+        ledger.record_intents(Place(TEAM, "contact", str(os.getpid())), "run-1", [Intent("1")])
     say("opened")
 
 
