@@ -224,7 +224,7 @@ class Ledger:
             return held
 
         def give_back() -> None:
-            if self._locks.let_go(connection, stream):
+            if self._locks.forget(connection, stream):
                 with self._writing("Writing") as database:
                     self._locks.erase(database, connection, stream)
 
