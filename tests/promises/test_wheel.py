@@ -67,7 +67,9 @@ def sandbox_url(installed: Installed) -> Iterator[str]:
 # --- what it holds
 
 
-def test_it_holds_the_package_without_the_demo_and_nothing_beside_it(files: set[PurePosixPath]) -> None:
+def test_it_holds_the_package_without_the_demo_and_nothing_beside_it(
+    files: set[PurePosixPath],
+) -> None:
     inside = {path for path in files if path.parts[0] == "target_apollo"}
     sources = {
         path.relative_to(ROOT)
