@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
@@ -117,7 +118,7 @@ class RequestPool:
         """Starts calls; their results are to be taken in a ``with`` block."""
         return StartedCalls(self, [self._pool.submit(call) for call in calls])
 
-    def wait_for(self, futures: Sequence[Future[T]]) -> None:
+    def wait_for(self, futures: Collection[Future[T]]) -> None:
         """Waits until calls are over, or given up after a stop."""
         unfinished = {future for future in futures if not future.done()}
         while unfinished:
@@ -144,13 +145,13 @@ class StartedCalls(Generic[T]):
     """Calls under way, over which one iterates for their results.
 
     Results come in the order of the calls, while later ones are still under way: a result or the
-    exception that the call raised. When the ``with`` block ends, however it does, all calls are
-    over or given up.
+    exception that the call raised. Each comes once and is not kept, since the answers of a whole
+    flush are large. When the ``with`` block ends, however it does, all calls are over or given up.
     """
 
-    def __init__(self, pool: RequestPool, futures: Sequence[Future[T]]) -> None:
+    def __init__(self, pool: RequestPool, futures: Iterable[Future[T]]) -> None:
         self._pool = pool
-        self._futures = futures
+        self._futures = deque(futures)
 
     def __enter__(self) -> StartedCalls[T]:
         return self
@@ -159,7 +160,8 @@ class StartedCalls(Generic[T]):
         self._pool.wait_for(self._futures)
 
     def __iter__(self) -> Iterator[T | Exception]:
-        for future in self._futures:
+        while self._futures:
+            future = self._futures.popleft()
             self._pool.wait_for([future])
             problem = _problem_of(future)
             yield future.result() if problem is None else problem

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,16 @@ def test_an_exception_is_a_result_and_stops_no_other_call(pool: RequestPool) -> 
 
     assert isinstance(problem, ValueError)
     assert result == 2
+
+
+def test_a_result_that_was_taken_is_not_kept(pool: RequestPool) -> None:
+    with pool.start([set, set]) as results:
+        taken = iter(results)
+        answer = next(taken)
+        found = weakref.ref(answer)
+        del answer
+        next(taken)
+        assert found() is None
 
 
 def test_a_result_is_handed_over_while_a_later_call_is_under_way(pool: RequestPool) -> None:
