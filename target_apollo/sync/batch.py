@@ -142,9 +142,11 @@ class Batch:
 
     def count(self) -> None:
         """Counts the records that have their outcome; those that were rejected are counted."""
+        on_outcome = self._rejects.on_outcome
         for outcome, records in self._done.items():
-            for record in records:
-                self._rejects.on_outcome(record)
+            if on_outcome is not None:
+                for record in records:
+                    on_outcome(record)
             for stream, number in Counter([record.stream for record in records]).items():
                 self._counts.count(stream, outcome, number)
         self._done.clear()

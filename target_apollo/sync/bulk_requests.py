@@ -44,7 +44,7 @@ class UpdateRoutes:
 
     def choose_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
         """Whether so many updates go a hundred a request, as far as an endpoint is open for it."""
-        return goes_in_bulk(method, updates, self._requests_left(object_type.update_endpoint))
+        return goes_in_bulk(method, updates, self._requests_left(object_type.endpoints.update))
 
     def is_open(self, endpoint: str) -> bool:
         """Whether no answer has yet closed an endpoint to this run."""

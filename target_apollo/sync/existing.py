@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import Policies, guard, needs_the_record
 from target_apollo.model.rows import Row
@@ -152,6 +152,8 @@ class RecordCache:
 
     Attributes:
         answers: Records by Apollo id, and by match key where more than the id was answered.
+        has_later_rows: Whether rows of the batch come later that may be rows of a record which is
+            created now. If not, it need not be kept once it is finished.
     """
 
     def __init__(self, object_type: ObjectType, directory: Directory) -> None:
@@ -159,6 +161,7 @@ class RecordCache:
         self._object_type = object_type
         self._directory = directory
         self.answers: dict[str, Json] = {}
+        self.has_later_rows = False
 
     def clear(self) -> None:
         """Forgets the batch before: its records may have changed since."""
@@ -172,13 +175,14 @@ class RecordCache:
         """Remembers how Apollo answered the record of a row."""
         apollo_id = str(answer.get("id"))
         self.answers[apollo_id] = answer
-        self.remember_id(row, apollo_id)
+        if self._object_type.is_named_by_others:
+            self.remember_id(row, apollo_id)
         if row.match_key and len(answer) > 1:
             self.answers[row.match_key] = answer
 
     def remember_id(self, row: Row, apollo_id: str | None) -> None:
         """Remembers which account a row is, for the contacts that name its domain."""
-        if self._object_type.kind is ObjectKind.ACCOUNTS and row.match_key and apollo_id:
+        if row.match_key and apollo_id:
             self._directory.learn_account(row.match_key, apollo_id)
 
     def invalidate(self, apollo_ids: set[str]) -> None:
@@ -189,9 +193,3 @@ class RecordCache:
                 for key, answer in self.answers.items()
                 if str(answer.get("id")) not in apollo_ids
             }
-
-
-def updated_at(answer: Json | None) -> str | None:
-    """Apollo's time of a record's last change, where its answer tells."""
-    told = (answer or {}).get("updated_at")
-    return told if isinstance(told, str) else None

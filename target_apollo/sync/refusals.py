@@ -18,6 +18,8 @@ from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 
 T = TypeVar("T")
+#: Where an answered record says which of its custom fields could not be stored.
+CUSTOM_FIELD_ERRORS = "custom_field_errors"
 _RECORD_STATUSES = {400, 409, 413, 422}
 _NO_ROUTE = {404, 405}
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
@@ -203,7 +205,7 @@ def custom_field_rejection(
     object_type: ObjectType, answer: Json, endpoint: str
 ) -> Rejection | None:
     """A rejection where Apollo answered 200 but could not store a custom field."""
-    errors = answer.get("custom_field_errors")
+    errors = answer.get(CUSTOM_FIELD_ERRORS)
     if not errors:
         return None
     names = ", ".join(sorted(errors)) if isinstance(errors, dict) else "of unknown name"

@@ -24,7 +24,8 @@ class Rejects:
 
     Attributes:
         file: Where they are kept; a dry run keeps none.
-        on_outcome: Told of each record that has got its outcome.
+        has_unsaved: Whether records were rejected since they were last put on disk.
+        on_outcome: Told of each record that has got its outcome, where somebody asks.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class Rejects:
         self._counts = counts
         self._logger = logger
         self.file = RejectsFile(Path(settings.rejects_path), run_id)
-        self.on_outcome: Callable[[SourceRecord], None] = _ignore
+        self.has_unsaved = False
+        self.on_outcome: Callable[[SourceRecord], None] | None = None
 
     def reject(self, record: SourceRecord, rejection: Rejection) -> None:
         """Keeps a rejected record in the rejects file.
@@ -60,7 +62,8 @@ class Rejects:
                 )
         except OSError as problem:
             raise self._unwritable(problem) from problem
-        self.on_outcome(record)
+        if self.on_outcome is not None:
+            self.on_outcome(record)
         self._count(record.stream, record.key, rejection)
 
     def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
@@ -93,6 +96,7 @@ class Rejects:
             self.file.sync()
         except OSError as problem:
             raise self._unwritable(problem) from problem
+        self.has_unsaved = False
 
     @property
     def location(self) -> str:
@@ -100,6 +104,7 @@ class Rejects:
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:
+        self.has_unsaved = True
         self._counts.count_rejected(stream, rejection.reason)
         seen = self._counts.rejected[stream][rejection.reason]
         if seen <= _LOGGED:
@@ -124,7 +129,3 @@ class Rejects:
             f"A rejected record could not be kept in {self.file.path} (setting rejects_path): "
             f"{problem.strerror}. The run stopped so that no record is lost."
         )
-
-
-def _ignore(record: SourceRecord) -> None:
-    """For a run whose input nobody shortens by what was written."""

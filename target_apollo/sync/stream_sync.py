@@ -30,10 +30,10 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
 from target_apollo.sync.directory import find_record
+from target_apollo.sync.duplicates import collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
-from target_apollo.sync.plan import collapse, waves
 from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
@@ -149,7 +149,8 @@ class StreamSync:
             batch.check_complete()
         finally:
             batch.count()
-        self.run.check_limits()
+        if self.run.counts.rejected:
+            self.run.check_limits()
 
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         if self.links is None:
@@ -161,13 +162,15 @@ class StreamSync:
             left = self._finish_known(batch, rows)
             if left:
                 left = self._writable(batch, left)
-                batch.recovered = find_interrupted_creates(
-                    self.run.client, self.object_type, histories
-                )
+                if any(history.sent_under for history in histories.values()):
+                    batch.recovered = find_interrupted_creates(
+                        self.run.client, self.object_type, histories
+                    )
                 yield from self._write(batch, left)
         finally:
             # A rejected row must be in its file before the ledger says that it has its outcome.
-            self.run.rejects.keep()
+            if self.run.rejects.has_unsaved:
+                self.run.rejects.keep()
             self.links.commit()
 
     def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
@@ -180,7 +183,7 @@ class StreamSync:
                 batch.finish(row, Outcome.SKIPPED, apollo_id)
             elif history.outcome is not None:
                 batch.finish(row, history.outcome, apollo_id)
-                if history.outcome is not Outcome.SKIPPED:
+                if self.object_type.is_named_by_others and history.outcome is not Outcome.SKIPPED:
                     self._cache.remember_id(row, apollo_id)
             elif apollo_id == row.apollo_id or self.mode is Mode.INSERT:
                 left.append(row)
@@ -203,7 +206,9 @@ class StreamSync:
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         self._cache.clear()
         self._rows = {row.number: row for row in rows}
-        for wave in waves(self.object_type, rows):
+        groups = waves(self.object_type, rows)
+        for place, wave in enumerate(groups, start=1):
+            self._cache.has_later_rows = place < len(groups)
             yield from self._write_wave(batch, wave)
 
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
@@ -273,6 +278,8 @@ class StreamSync:
         self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[PlannedUpdate]
     ) -> ApolloError | None:
         """Adds what existing records need to `updates`; returns a failure that ends the run."""
+        if not existing:
+            return None
         compared = self._comparer.compare(existing, batch.histories)
         updates += compared.updates
         gone: list[Row] = []
@@ -331,7 +338,7 @@ class StreamSync:
             ApolloError, RunError: The failure, or the run can't go on.
         """
         gone: list[Row] = []
-        for number, members in enumerate(rounds(updates)):
+        for number, members in enumerate(rounds(updates) if updates else ()):
             if number and failure is None:
                 members, failure = self._compare_again(batch, members)
             to_send = self._rounds.finish_idle(batch, members)

@@ -18,8 +18,9 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row, UpdateMethod
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
-from target_apollo.sync.existing import RecordCache, updated_at
+from target_apollo.sync.existing import RecordCache
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.match import updated_at
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
@@ -87,7 +88,7 @@ class UpdateExecutor:
 
     def _parts(self, update: PlannedUpdate, *, bulk: bool) -> UpdateParts:
         routes = self.run.update_routes
-        if bulk and routes.is_open(self.object_type.bulk_endpoint):
+        if bulk and routes.is_open(self.object_type.endpoints.bulk_update):
             parts = in_bulk(self.object_type, update.changes, update.answer)
         else:
             parts = one_request(update.changes)
@@ -151,7 +152,7 @@ class UpdateExecutor:
                 result.done.append((one.update, one.answer))
 
     def _lost(self, one: UpdateInProgress) -> Rejection:
-        endpoint = self.object_type.bulk_endpoint
+        endpoint = self.object_type.endpoints.bulk_update
         return Rejection(
             Reason.REFUSED,
             f"{self.object_type.singular} {one.update.apollo_id} was written without "

@@ -24,7 +24,7 @@ from target_apollo.sync.refusals import (
 
 quick = settings(deadline=None, max_examples=25)
 
-ENDPOINT = CONTACT.create_endpoint
+ENDPOINT = CONTACT.endpoints.create
 OWNER, MINE, OTHER = "a" * 24, "c0ffee" * 4, "d" * 24
 SILENT = "There is something wrong with your request."
 
@@ -353,7 +353,7 @@ def test_an_answer_without_custom_field_errors_is_none(nothing: dict[str, object
 def test_custom_fields_that_were_not_stored_are_named() -> None:
     errors = {"b" * 24: ["is too long"], "a" * 24: ["ada@example.com is no number"]}
     found = custom_field_rejection(
-        CONTACT, {"id": MINE, "custom_field_errors": errors}, CONTACT.update_endpoint
+        CONTACT, {"id": MINE, "custom_field_errors": errors}, CONTACT.endpoints.update
     )
     assert found is not None
     assert found.reason is Reason.CUSTOM_FIELD_REFUSED
