@@ -35,56 +35,6 @@ def run_to_end(steps: Steps[T]) -> T:
             return result
 
 
-class PendingFlush:
-    """The flush of a run that waits for answers; there is one at most.
-
-    Two at a time could create one and the same record twice.
-
-    Attributes:
-        oldest: Number of its first record, which STATE may not pass; None without a flush. It
-            stays when the flush fails, since not all of its records have an outcome then.
-    """
-
-    def __init__(self) -> None:
-        self._steps: Steps[None] | None = None
-        self._sink: object = None
-        self.oldest: int | None = None
-
-    def start(self, sink: object, oldest: int | None, steps: Steps[None]) -> None:
-        """Finishes the flush before and starts the next; returns when its requests are out.
-
-        Args:
-            sink: Whose flush it is.
-            oldest: Number of its first record.
-
-        Raises:
-            ApolloError, RunError: The run can't go on.
-        """
-        self.finish()
-        self.oldest = oldest
-        try:
-            next(steps)
-        except StopIteration:
-            self.oldest = None
-        else:
-            self._steps, self._sink = steps, sink
-
-    def is_only_of(self, sink: object) -> bool:
-        """Whether no other sink's flush is pending."""
-        return self._steps is None or self._sink is sink
-
-    def finish(self) -> None:
-        """Runs the pending flush to its end, if there is one.
-
-        Raises:
-            ApolloError, RunError: The run can't go on.
-        """
-        if self._steps is not None:
-            steps, self._steps = self._steps, None
-            run_to_end(steps)
-            self.oldest = None
-
-
 #: How long requests may go on after the run was told to stop. A signal must end the process within
 #: 10 seconds, and the rest is for writing outcomes and STATE down.
 GRACE_SECONDS = 7.0

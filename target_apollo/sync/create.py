@@ -18,7 +18,7 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer
+from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.match import Match, Matched, match_answers, match_keys, updated_at
 from target_apollo.sync.plan import (
     NOTHING,
@@ -152,7 +152,6 @@ class RecordCreator:
     mode: Mode
     comparer: RecordComparer
     own_records: OwnRecordCheck
-    cache: RecordCache
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; those that need nothing more get their outcome.
@@ -194,7 +193,7 @@ class RecordCreator:
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
                 continue
-            self.cache.remember(row, answer)
+            batch.cache.remember(row, answer)
             if self.mode is Mode.INSERT:
                 follow_up.updates += self.leave_or_complete(batch, matched, answer)
             else:
@@ -213,7 +212,7 @@ class RecordCreator:
         """Mode insert: what exists is left alone, unless the row itself has made it."""
         row = matched.row
         if row.number in batch.recovered or self._is_own(batch, matched, answer):
-            self.cache.remember(row, answer)
+            batch.cache.remember(row, answer)
             return self._complete(batch, CreateRequest((row,)), row, answer)
         batch.finish(row, Outcome.EXISTING, str(answer["id"]), updated_at=updated_at(answer))
         return []
@@ -234,11 +233,11 @@ class RecordCreator:
             refused = custom_field_rejection(self.object_type, answer, endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
-            self.cache.remember(row, answer)
+            batch.cache.remember(row, answer)
             return [PlannedUpdate(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
-        if self.cache.has_later_rows:
-            self.cache.remember(row, answer)
+        if batch.cache.has_later_rows:
+            batch.cache.remember(row, answer)
         elif self.object_type.is_named_by_others:
-            self.cache.remember_id(row, apollo_id)
+            batch.cache.remember_id(row, apollo_id)
         batch.finish(row, Outcome.CREATED, apollo_id, updated_at=updated_at(answer))
         return []

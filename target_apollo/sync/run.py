@@ -22,8 +22,9 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
+from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.concurrency import PendingFlush, RequestPool
+from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import (
     Position,
     RequestCounter,

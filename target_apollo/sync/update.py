@@ -18,7 +18,6 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row, UpdateMethod
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
-from target_apollo.sync.existing import RecordCache
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import updated_at
 from target_apollo.sync.refusals import consequence_of, rejection
@@ -182,7 +181,6 @@ class UpdateRounds:
     object_type: ObjectType
     stream: str
     own: StreamSettings
-    cache: RecordCache
 
     def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
         """Gives rows their outcome whose records need nothing; returns the others' updates."""
@@ -227,7 +225,7 @@ class UpdateRounds:
         run.sample(self.object_type, self.stream, updates)
         executor = UpdateExecutor(run, self.object_type, self.own.update_method)
         result = executor.carry_out(updates)
-        self.cache.invalidate(
+        batch.cache.invalidate(
             {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
         gone: list[Row] = []
@@ -236,7 +234,7 @@ class UpdateRounds:
         for update, reason in result.rejected:
             _reject(batch, update.row, update.apollo_id, reason)
         for update, answer in result.done:
-            self.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
+            batch.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
             self._finish(batch, update, answer)
         return gone, result.failure
 

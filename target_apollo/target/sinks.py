@@ -19,7 +19,7 @@ from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.row_parser import RowReader
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Batch, flush_size
+from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_rows
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_sync import StreamSync, updated_at_field
@@ -159,7 +159,13 @@ class ApolloSink(BatchSink):
         self._target.before_flush(self)
         self._check_fields()
         records = context.get("records", [])
-        batch = Batch(self.stream_name, (source for source, _ in records), run.counts, run.rejects)
+        batch = Batch(
+            self.stream_name,
+            (source for source, _ in records),
+            run.counts,
+            run.rejects,
+            RecordCache(self.object_type, run.directory),
+        )
         rows = [row for source, record in records if (row := self._read(batch, source, record))]
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))

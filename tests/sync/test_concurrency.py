@@ -8,7 +8,8 @@ import pytest
 
 from target_apollo.apollo import RunStopped
 from target_apollo.sync import concurrency
-from target_apollo.sync.concurrency import PendingFlush, RequestPool, Steps, run_to_end
+from target_apollo.sync.batch import PendingFlush
+from target_apollo.sync.concurrency import RequestPool, Steps, run_to_end
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0
@@ -51,7 +52,7 @@ def test_an_exception_is_a_result_and_stops_no_other_call(pool: RequestPool) -> 
 
 
 def test_a_result_that_was_taken_is_not_kept(pool: RequestPool) -> None:
-    with pool.start([set, set]) as results:
+    with pool.start([set[int], set[int]]) as results:
         taken = iter(results)
         answer = next(taken)
         found = weakref.ref(answer)
