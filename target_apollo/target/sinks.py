@@ -24,7 +24,7 @@ from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_sync import StreamSync, updated_at_field
 from target_apollo.target.stdin import LONGEST_LINE
-from target_apollo.target.validation import CompiledValidator
+from target_apollo.target.streams import CompiledValidator
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
