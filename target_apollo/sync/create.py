@@ -30,9 +30,10 @@ from target_apollo.sync.plan import (
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.refusals import (
     CUSTOM_FIELD_ERRORS,
+    SplitRequest,
     custom_field_rejection,
     rejection,
-    send_splitting,
+    send_in_parts,
 )
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import PlannedUpdate
@@ -56,7 +57,10 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     def send(rows: Sequence[Row]) -> BulkCreated:
         return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = send_splitting(object_type, request.rows, send)
+    try:
+        parts = SplitRequest([(request.rows, send(request.rows))])
+    except RequestRefused as refusal:
+        parts = send_in_parts(object_type, request.rows, refusal, send)
     result = CreateResult(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
