@@ -1,4 +1,4 @@
-"""The one place where calls run at the same time, and where a flush waits for their answers.
+"""The one place where calls run at the same time, and how a flush pauses for their answers.
 
 What threads share is the API client, which is made for it; rows and plans are frozen, and every
 result is handled by the caller's thread.
