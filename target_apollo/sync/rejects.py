@@ -50,6 +50,8 @@ class Rejects:
                 f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
+        # Also where it fails: the ledger may not say of the record that it has its outcome.
+        self.has_unsaved = True
         try:
             if not self._settings.dry_run:
                 self.file.append(
@@ -75,6 +77,7 @@ class Rejects:
         Raises:
             RunError: The rejects file can't be written.
         """
+        self.has_unsaved = True
         try:
             if self._settings.dry_run:
                 pass
@@ -104,7 +107,6 @@ class Rejects:
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:
-        self.has_unsaved = True
         self._counts.count_rejected(stream, rejection.reason)
         seen = self._counts.rejected[stream][rejection.reason]
         if seen <= _LOGGED:

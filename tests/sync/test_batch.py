@@ -20,6 +20,7 @@ from target_apollo.sync.batch import Batch, PendingFlush, RecordCache, flush_siz
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.directory import Directory
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import RowHistory
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
@@ -214,6 +215,27 @@ def test_full_requests_are_sent_four_times_over_before_the_disk_is_waited_for() 
 
 def test_whoever_asks_for_small_requests_gets_state_in_small_steps() -> None:
     assert flush_size(20, 4) == 80
+
+
+# --- the rejects file
+
+
+def test_what_was_rejected_is_unsaved_until_it_is_kept(rejects: Rejects) -> None:
+    assert not rejects.has_unsaved
+    rejects.reject(source(1), REFUSED)
+    assert rejects.has_unsaved
+    rejects.keep()
+    assert not rejects.has_unsaved
+
+
+def test_what_could_not_be_written_stays_unsaved(counts: RunCounts, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    rejects = rejects_of(counts, tmp_path / "file")
+    with pytest.raises(RunError):
+        rejects.reject(source(1), REFUSED)
+    with pytest.raises(RunError):
+        rejects.keep()
+    assert rejects.has_unsaved
 
 
 # --- records as Apollo last answered them
