@@ -3,9 +3,17 @@
 Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
-from target_apollo.apollo.auth import ApiKeyAuth, Refreshes
+from target_apollo.apollo.answers import (
+    JSON,
+    Answer,
+    BulkCreated,
+    CustomField,
+    Label,
+    Profile,
+    Stage,
+    User,
+)
 from target_apollo.apollo.client import MAX_BULK, ApolloClient
-from target_apollo.apollo.decoding import JSON
 from target_apollo.apollo.endpoints import (
     ACCOUNT_ENDPOINTS,
     CONTACT_ENDPOINTS,
@@ -27,14 +35,13 @@ from target_apollo.apollo.errors import (
     RequestRefused,
     RunStopped,
 )
-from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
+from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
-from target_apollo.apollo.transport import Answer, Request, Transport, TransportProtocol, request_to
-from target_apollo.apollo.urls import check_api_url
+from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
 
 __all__ = [
     "ACCOUNT_ENDPOINTS",

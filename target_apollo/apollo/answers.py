@@ -1,4 +1,4 @@
-"""Success bodies, checked against what their endpoint promises, and the custom fields in them.
+"""What Apollo answers: the values that the client hands out, refusals, and checked success bodies.
 
 A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
 success.
@@ -10,17 +10,157 @@ bare. Only the older GET /typed_custom_fields has the options of picklists.
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from target_apollo.apollo.errors import AnswerLost, JobStarted
-from target_apollo.apollo.models import CustomField
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from target_apollo.apollo.decoding import JSON
-    from target_apollo.apollo.transport import Answer
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The user behind the credentials. `team_id` tells one Apollo workspace from another."""
+
+    id: str
+    team_id: str
+    name: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class User:
+    """A member of the team. `email` is empty where Apollo gives none; deleted users own nothing."""
+
+    id: str
+    email: str = field(repr=False)
+    name: str = field(repr=False)
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A contact stage or an account stage."""
+
+    id: str
+    name: str
+    display_name: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A list, as people call it. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
+
+    id: str
+    name: str
+    modality: str
+
+
+@dataclass(frozen=True)
+class CustomField:
+    """A custom field. `id` is the bare 24-hex id, the only form that writes understand.
+
+    `modality`: "contact", "account" or "opportunity"; `options` of a picklist: name -> option id.
+    """
+
+    id: str
+    label: str
+    modality: str
+    type: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BulkCreated:
+    """The records of a bulk_create: new ones, and ones that were there before and stay unmodified.
+
+    Neither list has a promised order, and fewer records than were sent may come back. `repeated`
+    says that an earlier try of the request may have created some of those in `existing`.
+    """
+
+    created: list[JSON] = field(repr=False)
+    existing: list[JSON] = field(repr=False)
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx with its JSON value. `seconds` counts from the first try on, waits included."""
+
+    status: int
+    body: Any = field(repr=False)
+    attempts: int
+    seconds: float
+
+
+def decode_body(content: bytes) -> Any:
+    """Return the value of an answer's body. Raises ValueError where it is no JSON."""
+    try:
+        return msgspec.json.decode(content)
+    except (ValueError, RecursionError):
+        # The fast reader is strict about surrogates and big numbers: no reason to lose an answer.
+        try:
+            return json.loads(content)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+_LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refusal's parts, empty where it has none. `message` may hold personal data."""
+
+    message: str = field(default="", repr=False)
+    code: str = ""
+    details: dict[str, Any] = field(default_factory=dict, repr=False)
+    deleted_ids: tuple[str, ...] = ()
+    is_json: bool = False
+
+
+def read_refusal(content_type: str, content: bytes) -> Refusal:
+    """Read the body of a 3xx or 4xx.
+
+    JSON has its text in `error` or `message` or both (the id of a missing record stands in the
+    second only), and may have `error_code`, `error_details` and
+    `deleted_contact_ids`. A 401 is plain text. Pages (HTML) come from proxies: nothing of them is
+    kept.
+    """
+    try:
+        body = decode_body(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        plain = content_type.partition(";")[0].strip().lower() == "text/plain"
+        return Refusal(message=content[:_LONGEST_TEXT].decode("utf-8", "replace") if plain else "")
+    texts = (body.get("error"), body.get("message"))
+    details = body.get("error_details")
+    deleted = body.get("deleted_contact_ids")
+    return Refusal(
+        message=" ".join(text for text in texts if isinstance(text, str) and text),
+        code=_text(body.get("error_code")) or _text(_part(details, "code")),
+        details=details if isinstance(details, dict) else {},
+        deleted_ids=tuple(one for one in deleted if isinstance(one, str))
+        if isinstance(deleted, list)
+        else (),
+        is_json=True,
+    )
+
+
+def _part(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class CheckedBody:

@@ -15,21 +15,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import (
+    BulkCreated,
     CheckedBody,
+    CustomField,
+    Label,
+    Profile,
+    Stage,
+    User,
     has_picklist,
     read_custom_fields,
     read_picklist_options,
     with_options,
 )
 from target_apollo.apollo.errors import RequestRefused
-from target_apollo.apollo.models import BulkCreated, CustomField, Label, Profile, Stage, User
 from target_apollo.apollo.quota import read_usage
 from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from target_apollo.apollo.decoding import JSON
+    from target_apollo.apollo.answers import JSON
     from target_apollo.apollo.endpoints import ObjectEndpoints
     from target_apollo.apollo.quota import Windows
     from target_apollo.apollo.transport import TransportProtocol

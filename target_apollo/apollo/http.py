@@ -1,25 +1,166 @@
-"""One HTTP request over a `requests` session: a whole response comes back or none. No retries."""
+"""One HTTP request over a `requests` session: a whole response comes back or none. No retries.
+
+Before it goes out: where requests may go (`check_api_url`), and who we are there (`ApiKeyAuth`);
+credentials are let through to one origin and to no other.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-
-from target_apollo.apollo.auth import OnlyTo
-from target_apollo.apollo.urls import is_loopback, origin_of
+from requests.auth import AuthBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from requests import PreparedRequest
-    from requests.auth import AuthBase
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+
+
+def check_api_url(url: str, *, setting: str = "api_url") -> str:
+    """Return an address of the API in its normal form: lower-case host, no slash at the end.
+
+    Raises ValueError, with a sentence that names the setting and does not repeat its value (which
+    may hold a password), for anything but an https address of a plain host with an optional port
+    and path; http is good enough only for this machine itself.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"The setting {setting} is not a valid address.") from None
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError(f"The setting {setting} must be an address that starts with https://.")
+    if "@" in parts.netloc:
+        raise ValueError(
+            f"The setting {setting} must not contain a user or password; "
+            "credentials belong in api_key or the OAuth settings."
+        )
+    if "?" in url or "#" in url:
+        raise ValueError(f"The setting {setting} must not contain a query or a fragment.")
+    # Strict, since address parsers differ on strange characters, and the key goes where the last
+    # one of them says.
+    if not (_HOST.fullmatch(host) or _is_ip(host)) or not _PATH.fullmatch(parts.path):
+        raise ValueError(f"The setting {setting} has characters that no address of an API has.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            f"The setting {setting} must start with https://: "
+            "plain http would show secrets to the network and is allowed for this machine only."
+        )
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None:
+        netloc = f"{netloc}:{port}"
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
+
+
+def origin_of(url: str) -> Origin:
+    """Return scheme, host and port of an address: what must be equal for credentials to be sent."""
+    parts = urlsplit(url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def is_web_address(url: str) -> bool:
+    """Return whether a browser may be sent to an address: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return False
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return "%" not in host and bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+_HEADER = "x-api-key"
+
+
+class ApiKeyAuth(AuthBase):
+    """An API key, sent as the header `x-api-key` and nowhere else.
+
+    Apollo also took the key in query and body once; both end up in logs of proxies. Raises
+    ValueError for a key that is empty or holds characters that no header may hold.
+    """
+
+    def __init__(self, key: str) -> None:
+        key = key.strip()
+        if not key:
+            raise ValueError("The setting api_key is empty.")
+        # http.client would repeat the whole key in its own exception about a bad header.
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError(
+                "The setting api_key holds a blank or a character that no key has: copy it again."
+            )
+        self._key = key
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Put the key on a request."""
+        r.headers[_HEADER] = self._key
+        return r
+
+    def __repr__(self) -> str:
+        return "ApiKeyAuth(…)"
+
+
+@runtime_checkable
+class Refreshes(Protocol):
+    """Credentials that can renew themselves: asked once per request, after a 401."""
+
+    def refresh(self, refused: PreparedRequest) -> bool:
+        """Renew the credentials that `refused` carried; return whether to try again.
+
+        Called by several threads at once: when another thread has renewed them since, there is
+        nothing left to do but to return True. May raise an `ApolloError`.
+        """
+
+
+class OnlyTo(AuthBase):
+    """Lets credentials through to one origin (scheme, host, port) and to no other."""
+
+    def __init__(self, api_url: str, auth: AuthBase) -> None:
+        self._origin = origin_of(api_url)
+        self._auth = auth
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Put the credentials on a request to that origin; leave any other untouched."""
+        if origin_of(r.url or "") != self._origin:
+            return r
+        signed: PreparedRequest = self._auth(r)
+        return signed
+
 
 _CONNECT_SECONDS = 10.0
 

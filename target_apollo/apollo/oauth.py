@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import backoff
 from requests.auth import AuthBase
 
-from target_apollo.apollo.decoding import decode_body
+from target_apollo.apollo.answers import decode_body
 from target_apollo.apollo.errors import (
     ApolloError,
     CredentialsRefused,
@@ -26,10 +26,9 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer, Response
+from target_apollo.apollo.http import HttpSession, NoAnswer, Response, check_api_url
 from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
-from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,7 @@ from target_apollo.apollo.endpoints import endpoints_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_apollo.apollo.decoding import JSON
+    from target_apollo.apollo.answers import JSON
 
 
 _HEADER_NAMES = {"minute": "minute", "hour": "hourly", "day": "24-hour"}

@@ -47,6 +47,7 @@ class Pacer:
         self._share = share
         self._window_seconds = tuple(window_seconds)
         self._changed = threading.Condition()
+        #: By endpoint label, and by what Apollo counts requests under.
         self._pacers: dict[str, EndpointPacer] = {}
         self._told: dict[str, float] = {}
 
@@ -103,10 +104,13 @@ class Pacer:
             return True
 
     def _pacer_of(self, endpoint: str) -> EndpointPacer:
-        counted_as = _counted_as(endpoint)
-        pacer = self._pacers.get(counted_as)
+        pacer = self._pacers.get(endpoint)
         if pacer is None:
-            pacer = self._pacers[counted_as] = EndpointPacer(self._window_seconds, self._share)
+            counted_as = _counted_as(endpoint)
+            pacer = self._pacers.get(counted_as)
+            if pacer is None:
+                pacer = self._pacers[counted_as] = EndpointPacer(self._window_seconds, self._share)
+            self._pacers[endpoint] = pacer
         return pacer
 
 

@@ -16,10 +16,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import backoff
+import msgspec
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.auth import Refreshes
-from target_apollo.apollo.decoding import JSON, Refusal, decode_body, encode_body, read_refusal
+from target_apollo.apollo.answers import JSON, Answer, Refusal, decode_body, read_refusal
 from target_apollo.apollo.errors import (
     AnswerLost,
     ApolloError,
@@ -28,7 +28,7 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RequestRefused,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer
+from target_apollo.apollo.http import HttpSession, NoAnswer, Refreshes, check_api_url
 from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
 from target_apollo.apollo.throttle import (
     Attempt,
@@ -40,7 +40,6 @@ from target_apollo.apollo.throttle import (
     asked_wait,
     window_named_in,
 )
-from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,16 +111,6 @@ def request_to(
     """Return a request to an endpoint by its label, in which `record_id` stands for `{id}`."""
     method, path = endpoint.split(" ", 1)
     return Request(method, path.replace("{id}", record_id), endpoint, body, params)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A 2xx with its JSON value. `seconds` counts from the first try on, waits included."""
-
-    status: int
-    body: Any = field(repr=False)
-    attempts: int
-    seconds: float
 
 
 class TransportProtocol(Protocol):
@@ -346,6 +335,15 @@ class Transport:
         steps = backoff.expo(factor=self._backoff_base, max_value=_LONGEST_BACKOFF_SECONDS)
         next(steps)  # the generator's first value only starts it
         return (backoff.full_jitter(step) for step in steps)
+
+
+def encode_body(body: JSON | None) -> bytes | None:
+    """Return a request's body as JSON.
+
+    The values of a row are texts without lone surrogates, so that there is nothing in them that
+    JSON or UTF-8 has no form for.
+    """
+    return None if body is None else msgspec.json.encode(body)
 
 
 def _value_of(response: Response) -> Any:

@@ -80,4 +80,5 @@ ACCOUNT = ObjectType(
     search_words=_search_words,
     bulk_shows=False,
     shows_updated_at=False,
+    is_named_by_others=True,
 )

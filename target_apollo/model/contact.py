@@ -113,4 +113,5 @@ CONTACT = ObjectType(
     search_words=_search_words,
     bulk_shows=True,
     shows_updated_at=True,
+    more_emails="contact_emails",
 )

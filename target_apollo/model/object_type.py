@@ -86,6 +86,9 @@ class ObjectType:
         search_words: What to search for, one after another, to find a match key.
         bulk_shows: Whether bulk_update answers with the values that it wrote.
         shows_updated_at: Whether an answer tells when the record was changed.
+        is_named_by_others: Whether rows of another type name a record by its match key, as
+            contacts name their account.
+        more_emails: Where an answer holds further e-mails of a record, by which it is recognised.
     """
 
     kind: ObjectKind
@@ -98,6 +101,8 @@ class ObjectType:
     search_words: Callable[[str], Sequence[str]]
     bulk_shows: bool
     shows_updated_at: bool
+    is_named_by_others: bool = False
+    more_emails: str | None = None
 
     @property
     def singular(self) -> str:
@@ -109,20 +114,10 @@ class ObjectType:
         """The property that names a record's stage."""
         return f"{self.singular}_stage"
 
-    @property
-    def create_endpoint(self) -> str:
-        """Label of the bulk_create endpoint, as in the rejects file."""
-        return self.endpoints.create
-
-    @property
-    def update_endpoint(self) -> str:
-        """Label of the endpoint that updates one record."""
-        return self.endpoints.update
-
-    @property
-    def bulk_endpoint(self) -> str:
-        """Label of the bulk_update endpoint."""
-        return self.endpoints.bulk_update
+    @cached_property
+    def is_matched_by_domain(self) -> bool:
+        """Whether Apollo recognises a record by a company's domain."""
+        return self.fields[self.match_field].compare is Compare.DOMAIN
 
     @cached_property
     def item_names(self) -> dict[str, str]:

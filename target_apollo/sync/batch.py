@@ -1,4 +1,8 @@
-"""The records of one stream that are written together, until each of them has its outcome."""
+"""The records of one stream that are written together, until each of them has its outcome.
+
+A `Batch` is told what becomes of each of them. Its flush pauses while requests are out, and there
+is one `PendingFlush` in a run.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,60 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from target_apollo.apollo import MAX_BULK
-from target_apollo.model.objects import Json
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
+from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
+from target_apollo.sync.directory import Directory
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
+
+
+class RecordCache:
+    """The records of a batch's rows as Apollo last answered them.
+
+    Attributes:
+        answers: Records by Apollo id, and by match key where more than the id was answered.
+        has_later_rows: Whether rows of the batch come later that may be rows of a record which is
+            created now. If not, it need not be kept once it is finished.
+    """
+
+    def __init__(self, object_type: ObjectType, directory: Directory) -> None:
+        """`directory` learns the accounts that are written."""
+        self._object_type = object_type
+        self._directory = directory
+        self.answers: dict[str, Json] = {}
+        self.has_later_rows = False
+
+    def find(self, key: str | None) -> Json | None:
+        """The record with an Apollo id or a match key."""
+        return self.answers.get(key or "")
+
+    def remember(self, row: Row, answer: Json) -> None:
+        """Remembers how Apollo answered the record of a row."""
+        apollo_id = str(answer.get("id"))
+        self.answers[apollo_id] = answer
+        if self._object_type.is_named_by_others:
+            self.remember_id(row, apollo_id)
+        if row.match_key and len(answer) > 1:
+            self.answers[row.match_key] = answer
+
+    def remember_id(self, row: Row, apollo_id: str | None) -> None:
+        """Remembers which account a row is, for the contacts that name its domain."""
+        if row.match_key and apollo_id:
+            self._directory.learn_account(row.match_key, apollo_id)
+
+    def invalidate(self, apollo_ids: set[str]) -> None:
+        """Forgets records to which a part of an update may have been written."""
+        if apollo_ids:
+            self.answers = {
+                key: answer
+                for key, answer in self.answers.items()
+                if str(answer.get("id")) not in apollo_ids
+            }
 
 
 class Batch:
@@ -24,6 +74,7 @@ class Batch:
         records: Those of the batch. They may come from several streams of the tap.
 
     Attributes:
+        cache: What is known of the records that its rows have in Apollo.
         recovered: By number, records that interrupted runs made of rows which have another e-mail
             or domain now.
     """
@@ -34,6 +85,7 @@ class Batch:
         records: Iterable[SourceRecord],
         counts: RunCounts,
         rejects: Rejects,
+        cache: RecordCache,
     ) -> None:
         self._stream = stream
         self._counts = counts
@@ -44,6 +96,7 @@ class Batch:
         self._unreadable: list[tuple[Sequence[object], Rejection]] = []
         self._links: StreamLinks | None = None
         self._histories: Mapping[int, RowHistory] = {}
+        self.cache = cache
         self.recovered: Mapping[int, Json] = {}
 
     @property
@@ -142,12 +195,64 @@ class Batch:
 
     def count(self) -> None:
         """Counts the records that have their outcome; those that were rejected are counted."""
+        on_outcome = self._rejects.on_outcome
         for outcome, records in self._done.items():
-            for record in records:
-                self._rejects.on_outcome(record)
+            if on_outcome is not None:
+                for record in records:
+                    on_outcome(record)
             for stream, number in Counter([record.stream for record in records]).items():
                 self._counts.count(stream, outcome, number)
         self._done.clear()
+
+
+class PendingFlush:
+    """The flush of a run that waits for answers; there is one at most.
+
+    Two at a time could create one and the same record twice.
+
+    Attributes:
+        oldest: Number of its first record, which STATE may not pass; None without a flush. It
+            stays when the flush fails, since not all of its records have an outcome then.
+    """
+
+    def __init__(self) -> None:
+        self._steps: Steps[None] | None = None
+        self._sink: object = None
+        self.oldest: int | None = None
+
+    def start(self, sink: object, oldest: int | None, steps: Steps[None]) -> None:
+        """Finishes the flush before and starts the next; returns when its requests are out.
+
+        Args:
+            sink: Whose flush it is.
+            oldest: Number of its first record.
+
+        Raises:
+            ApolloError, RunError: The run can't go on.
+        """
+        self.finish()
+        self.oldest = oldest
+        try:
+            next(steps)
+        except StopIteration:
+            self.oldest = None
+        else:
+            self._steps, self._sink = steps, sink
+
+    def is_only_of(self, sink: object) -> bool:
+        """Whether no other sink's flush is pending."""
+        return self._steps is None or self._sink is sink
+
+    def finish(self) -> None:
+        """Runs the pending flush to its end, if there is one.
+
+        Raises:
+            ApolloError, RunError: The run can't go on.
+        """
+        if self._steps is not None:
+            steps, self._steps = self._steps, None
+            run_to_end(steps)
+            self.oldest = None
 
 
 def flush_size(batch_size: int, parallel_requests: int) -> int:

@@ -25,7 +25,13 @@ from target_apollo.apollo import (
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.concurrency import RequestPool
-from target_apollo.sync.refusals import RefusalSubject, consequence_of, send_splitting, subject_of
+from target_apollo.sync.refusals import (
+    RefusalSubject,
+    SplitRequest,
+    consequence_of,
+    send_in_parts,
+    subject_of,
+)
 from target_apollo.sync.update_plan import UpdateInProgress, goes_in_bulk, requests_left
 
 
@@ -44,7 +50,7 @@ class UpdateRoutes:
 
     def choose_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
         """Whether so many updates go a hundred a request, as far as an endpoint is open for it."""
-        return goes_in_bulk(method, updates, self._requests_left(object_type.update_endpoint))
+        return goes_in_bulk(method, updates, self._requests_left(object_type.endpoints.update))
 
     def is_open(self, endpoint: str) -> bool:
         """Whether no answer has yet closed an endpoint to this run."""
@@ -182,7 +188,10 @@ def _send(object_type: ObjectType, updates: Sequence[UpdateInProgress], send: Se
 
     # A refusal names Apollo's id, which the record itself need not carry.
     rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in updates]
-    split = send_splitting(object_type, rows, send_rows)
+    try:
+        split = SplitRequest([(rows, send_rows(rows))])
+    except RequestRefused as refusal:
+        split = send_in_parts(object_type, rows, refusal, send_rows)
     found = BulkResult(refused=[(by_number[row.number], why) for row, why in split.refused])
     for answered, answers in split.answered:
         for one in (by_number[row.number] for row in answered):

@@ -1,4 +1,4 @@
-"""The one place where calls run at the same time, and where a flush waits for their answers.
+"""The one place where calls run at the same time, and how a flush pauses for their answers.
 
 What threads share is the API client, which is made for it; rows and plans are frozen, and every
 result is handled by the caller's thread.
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
@@ -32,56 +33,6 @@ def run_to_end(steps: Steps[T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-
-
-class PendingFlush:
-    """The flush of a run that waits for answers; there is one at most.
-
-    Two at a time could create one and the same record twice.
-
-    Attributes:
-        oldest: Number of its first record, which STATE may not pass; None without a flush. It
-            stays when the flush fails, since not all of its records have an outcome then.
-    """
-
-    def __init__(self) -> None:
-        self._steps: Steps[None] | None = None
-        self._sink: object = None
-        self.oldest: int | None = None
-
-    def start(self, sink: object, oldest: int | None, steps: Steps[None]) -> None:
-        """Finishes the flush before and starts the next; returns when its requests are out.
-
-        Args:
-            sink: Whose flush it is.
-            oldest: Number of its first record.
-
-        Raises:
-            ApolloError, RunError: The run can't go on.
-        """
-        self.finish()
-        self.oldest = oldest
-        try:
-            next(steps)
-        except StopIteration:
-            self.oldest = None
-        else:
-            self._steps, self._sink = steps, sink
-
-    def is_only_of(self, sink: object) -> bool:
-        """Whether no other sink's flush is pending."""
-        return self._steps is None or self._sink is sink
-
-    def finish(self) -> None:
-        """Runs the pending flush to its end, if there is one.
-
-        Raises:
-            ApolloError, RunError: The run can't go on.
-        """
-        if self._steps is not None:
-            steps, self._steps = self._steps, None
-            run_to_end(steps)
-            self.oldest = None
 
 
 #: How long requests may go on after the run was told to stop. A signal must end the process within
@@ -117,7 +68,7 @@ class RequestPool:
         """Starts calls; their results are to be taken in a ``with`` block."""
         return StartedCalls(self, [self._pool.submit(call) for call in calls])
 
-    def wait_for(self, futures: Sequence[Future[T]]) -> None:
+    def wait_for(self, futures: Collection[Future[T]]) -> None:
         """Waits until calls are over, or given up after a stop."""
         unfinished = {future for future in futures if not future.done()}
         while unfinished:
@@ -144,13 +95,13 @@ class StartedCalls(Generic[T]):
     """Calls under way, over which one iterates for their results.
 
     Results come in the order of the calls, while later ones are still under way: a result or the
-    exception that the call raised. When the ``with`` block ends, however it does, all calls are
-    over or given up.
+    exception that the call raised. Each comes once and is not kept, since the answers of a whole
+    flush are large. When the ``with`` block ends, however it does, all calls are over or given up.
     """
 
-    def __init__(self, pool: RequestPool, futures: Sequence[Future[T]]) -> None:
+    def __init__(self, pool: RequestPool, futures: Iterable[Future[T]]) -> None:
         self._pool = pool
-        self._futures = futures
+        self._futures = deque(futures)
 
     def __enter__(self) -> StartedCalls[T]:
         return self
@@ -159,7 +110,8 @@ class StartedCalls(Generic[T]):
         self._pool.wait_for(self._futures)
 
     def __iter__(self) -> Iterator[T | Exception]:
-        for future in self._futures:
+        while self._futures:
+            future = self._futures.popleft()
             self._pool.wait_for([future])
             problem = _problem_of(future)
             yield future.result() if problem is None else problem

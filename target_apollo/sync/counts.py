@@ -1,19 +1,26 @@
-"""Counts of a run and the summary at its end: one log line and one JSON file."""
+"""What a run counts: outcomes, writes against their limits, requests that it plans.
+
+At its end they make the summary: one log line and one JSON file.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from target_apollo.apollo import Wait
+from target_apollo.apollo import Wait, WindowState
+from target_apollo.apollo.rate_windows import schedule
 from target_apollo.files import write_private
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
+from target_apollo.sync.exit import RunError
 
 #: Keys of duplicates that the summary lists; the count is always whole.
 _LISTED_DUPLICATES = 100
@@ -131,6 +138,95 @@ class RunCounts:
             "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
             "api": api,
         }
+
+
+@dataclass
+class WriteLimits:
+    """The last guard against a mistake upstream: `max_creates` and `max_updates` of a run.
+
+    Attributes:
+        max_creates: None for no limit; so is max_updates.
+    """
+
+    max_creates: int | None = None
+    max_updates: int | None = None
+    created: int = 0
+    updated: int = 0
+
+    def creates_allowed(self, wanted: int) -> int:
+        """How many of `wanted` rows may be sent to be created.
+
+        Raises:
+            RunError: None, since the limit is reached.
+        """
+        return _allowed("max_creates", self.max_creates, self.created, wanted)
+
+    def updates_allowed(self, wanted: int) -> int:
+        """How many of `wanted` records may be updated.
+
+        Raises:
+            RunError: None, since the limit is reached.
+        """
+        return _allowed("max_updates", self.max_updates, self.updated, wanted)
+
+
+def _allowed(setting: str, limit: int | None, used: int, wanted: int) -> int:
+    if limit is None or wanted == 0:
+        return wanted
+    if used >= limit:
+        what = setting.removeprefix("max_").removesuffix("s")
+        raise RunError(
+            f"The run has come to {setting} ({limit}) and would {what} more records, so it stopped "
+            f"before that. Look at why so many rows are there, or raise {setting}."
+        )
+    return min(wanted, limit - used)
+
+
+class RequestCounter:
+    """Sums the requests that the rounds of a run plan; for one thread.
+
+    Args:
+        states: Tells how the windows of an endpoint stand, shortest first.
+        logger: Gets a line where a round does not fit what is left of the minute; None in a dry
+            run, which does not wait.
+    """
+
+    def __init__(
+        self, states: Callable[[str], Sequence[WindowState]], logger: logging.Logger | None
+    ) -> None:
+        self._states = states
+        self._logger = logger
+        self._requests: Counter[str] = Counter()
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests planned so far, by endpoint."""
+        return dict(self._requests)
+
+    def plan_requests(self, requests: Mapping[str, int]) -> None:
+        """Adds the requests of a round that is about to be sent, by endpoint."""
+        for endpoint, count in requests.items():
+            if count:
+                self._requests[endpoint] += count
+                self._announce_wait(endpoint, count)
+
+    def _announce_wait(self, endpoint: str, count: int) -> None:
+        if self._logger is None:
+            return
+        planned = schedule(count, self._states(endpoint))
+        if planned.fits[0] or not math.isfinite(planned.seconds):
+            return
+        done_at = datetime.now(timezone.utc) + timedelta(seconds=planned.seconds)
+        self._logger.info(
+            "%d requests to %s are due and this minute takes %d more: they will be sent by "
+            "%s UTC, in %.0f s",
+            count,
+            endpoint,
+            planned.left[0],
+            done_at.strftime("%Y-%m-%d %H:%M:%S"),
+            planned.seconds,
+            extra={"endpoint": endpoint, "requests": count, "seconds": round(planned.seconds, 1)},
+        )
 
 
 def summary_line(summary: Mapping[str, Any]) -> str:

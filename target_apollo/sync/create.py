@@ -13,13 +13,13 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, RequestRefused
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer, updated_at
-from target_apollo.sync.match import Match, Matched, match_answers, match_keys
+from target_apollo.sync.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.match import Match, Matched, match_answers, match_keys, updated_at
 from target_apollo.sync.plan import (
     NOTHING,
     CreateRequest,
@@ -28,7 +28,13 @@ from target_apollo.sync.plan import (
     left_to_write,
 )
 from target_apollo.sync.recovery import OwnRecordCheck
-from target_apollo.sync.refusals import custom_field_rejection, rejection, send_splitting
+from target_apollo.sync.refusals import (
+    CUSTOM_FIELD_ERRORS,
+    SplitRequest,
+    custom_field_rejection,
+    rejection,
+    send_in_parts,
+)
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import PlannedUpdate
 
@@ -51,7 +57,10 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     def send(rows: Sequence[Row]) -> BulkCreated:
         return _send(client, object_type, replace(request, rows=tuple(rows)))
 
-    parts = send_splitting(object_type, request.rows, send)
+    try:
+        parts = SplitRequest([(request.rows, send(request.rows))])
+    except RequestRefused as refusal:
+        parts = send_in_parts(object_type, request.rows, refusal, send)
     result = CreateResult(refused=parts.refused)
     silent: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
@@ -81,6 +90,33 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     return result
 
 
+def create_and_shorten(
+    client: ApolloClient, object_type: ObjectType, request: CreateRequest
+) -> CreateResult:
+    """Does what `create` does, and keeps of a finished record only what its outcome asks for.
+
+    The answers to all requests of a flush may wait for their turn, and each takes a multiple of its
+    row in memory.
+    """
+    result = create(client, object_type, request)
+    result.matched = [
+        with_values(m, answer=_outcome_part(m.answer))
+        if m.match is Match.CREATED
+        and m.answer is not None
+        and left_to_write(object_type, request, m.row) is NOTHING
+        else m
+        for m in result.matched
+    ]
+    return result
+
+
+def _outcome_part(answer: Json) -> Json:
+    """Of the answer on a created record: what `RecordCreator` reads to give its row an outcome."""
+    if answer.get(CUSTOM_FIELD_ERRORS):
+        return answer
+    return {name: answer[name] for name in ("id", "updated_at") if name in answer}
+
+
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row) for row in request.rows]
     return client.create(object_type.endpoints, items, owner_id=request.owner_id)
@@ -88,8 +124,8 @@ def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest)
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
     """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
-    answer = matched.answer
-    if answer is None or object_type.kind is not ObjectKind.CONTACTS or "contact_emails" in answer:
+    answer, hidden = matched.answer, object_type.more_emails
+    if answer is None or hidden is None or hidden in answer:
         return matched
     whole = client.read(object_type.endpoints, str(answer["id"]))
     if matched.row.match_key in match_keys(object_type, whole):
@@ -100,7 +136,7 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
 def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
     """Why a row is rejected that Apollo took for another record, or did not name."""
     answer_id = matched.answer.get("id") if matched.answer else None
-    other = "domain" if object_type.match_field == "domain" else "e-mail"
+    other = "domain" if object_type.is_matched_by_domain else "e-mail"
     if matched.match is Match.CONFLICT:
         return Rejection(
             Reason.IDENTITY_CONFLICT,
@@ -108,7 +144,7 @@ def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
             f"another {other}; it was left alone. Merge or rename one of them in Apollo, or write "
             "that record by its id in mode update",
             status=200,
-            endpoint=object_type.create_endpoint,
+            endpoint=object_type.endpoints.create,
             attempts=1,
         )
     if matched.match is Match.ALTERED:
@@ -119,7 +155,7 @@ def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
     else:
         detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
     return Rejection(
-        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.create_endpoint, attempts=2
+        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.endpoints.create, attempts=2
     )
 
 
@@ -147,7 +183,6 @@ class RecordCreator:
     mode: Mode
     comparer: RecordComparer
     own_records: OwnRecordCheck
-    cache: RecordCache
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; those that need nothing more get their outcome.
@@ -161,9 +196,10 @@ class RecordCreator:
             self.run.settings.batch_size,
             spare_existing=self.mode is Mode.INSERT,
         )
-        self.run.request_counter.plan_requests({self.object_type.create_endpoint: len(requests)})
+        self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
         client, follow_up = self.run.client, FollowUp()
-        sends = [partial(create, client, self.object_type, request) for request in requests]
+        send = create if batch.cache.has_later_rows else create_and_shorten
+        sends = [partial(send, client, self.object_type, request) for request in requests]
         with self.run.pool.start(sends) as results:
             if requests:
                 yield
@@ -186,10 +222,11 @@ class RecordCreator:
                 why = why_unmatched(self.object_type, matched)
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
-            self.cache.remember(row, answer)
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
-            elif self.mode is Mode.INSERT:
+                continue
+            batch.cache.remember(row, answer)
+            if self.mode is Mode.INSERT:
                 follow_up.updates += self.leave_or_complete(batch, matched, answer)
             else:
                 record = MatchedRecord(row, str(answer["id"]), answer)
@@ -207,7 +244,7 @@ class RecordCreator:
         """Mode insert: what exists is left alone, unless the row itself has made it."""
         row = matched.row
         if row.number in batch.recovered or self._is_own(batch, matched, answer):
-            self.cache.remember(row, answer)
+            batch.cache.remember(row, answer)
             return self._complete(batch, CreateRequest((row,)), row, answer)
         batch.finish(row, Outcome.EXISTING, str(answer["id"]), updated_at=updated_at(answer))
         return []
@@ -222,9 +259,17 @@ class RecordCreator:
         """What bulk_create did not carry of a record that it made; the row is done if nothing."""
         self.run.limits.created += 1
         behind = left_to_write(self.object_type, request, row)
-        refused = custom_field_rejection(self.object_type, answer, self.object_type.create_endpoint)
+        refused = None
+        if answer.get(CUSTOM_FIELD_ERRORS):
+            endpoint = self.object_type.endpoints.create
+            refused = custom_field_rejection(self.object_type, answer, endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
+            batch.cache.remember(row, answer)
             return [PlannedUpdate(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
+        if batch.cache.has_later_rows:
+            batch.cache.remember(row, answer)
+        elif self.object_type.is_named_by_others:
+            batch.cache.remember_id(row, apollo_id)
         batch.finish(row, Outcome.CREATED, apollo_id, updated_at=updated_at(answer))
         return []

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -124,15 +124,8 @@ def are_too_many(gone: int, known: int) -> bool:
     return gone > max(_ALWAYS_ALLOWED, _MOST_GONE_SHARE * known)
 
 
-#: The property by which taps mark a row that was deleted.
-DELETED_AT = "_sdc_deleted_at"
 #: Records moved in one request.
 _BATCH = 100
-
-
-def is_deleted(record: Mapping[str, object]) -> bool:
-    """Whether the tap marks the row as deleted."""
-    return bool(record.get(DELETED_AT))
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
 from target_apollo.model.values import bare_host, normaliser_of
-from target_apollo.sync.concurrency import PendingFlush
 from target_apollo.sync.match import match_keys
+
+if TYPE_CHECKING:
+    from target_apollo.sync.batch import PendingFlush
 
 
 def find_record(client: ApolloClient, object_type: ObjectType, match_key: str) -> Json | None:

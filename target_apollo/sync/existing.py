@@ -1,4 +1,4 @@
-"""Existing records: what each of them needs, and how Apollo last answered them."""
+"""Existing records: what each of them needs to hold what its row says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import Policies, guard, needs_the_record
 from target_apollo.model.rows import Row
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.plan import changes
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.recovery import OwnRecordCheck
@@ -145,53 +144,3 @@ class RecordComparer:
         answers = self.run.pool.run([partial(ask, record.apollo_id) for record in to_read])
         read = dict(zip([record.row.number for record in to_read], answers, strict=True))
         return [read.get(record.row.number, record.answer) for record in matched]
-
-
-class RecordCache:
-    """The records of one stream as Apollo last answered them, since the batch began.
-
-    Attributes:
-        answers: Records by Apollo id, and by match key where more than the id was answered.
-    """
-
-    def __init__(self, object_type: ObjectType, directory: Directory) -> None:
-        """`directory` learns the accounts that are written."""
-        self._object_type = object_type
-        self._directory = directory
-        self.answers: dict[str, Json] = {}
-
-    def clear(self) -> None:
-        """Forgets the batch before: its records may have changed since."""
-        self.answers = {}
-
-    def find(self, key: str | None) -> Json | None:
-        """The record with an Apollo id or a match key."""
-        return self.answers.get(key or "")
-
-    def remember(self, row: Row, answer: Json) -> None:
-        """Remembers how Apollo answered the record of a row."""
-        apollo_id = str(answer.get("id"))
-        self.answers[apollo_id] = answer
-        self.remember_id(row, apollo_id)
-        if row.match_key and len(answer) > 1:
-            self.answers[row.match_key] = answer
-
-    def remember_id(self, row: Row, apollo_id: str | None) -> None:
-        """Remembers which account a row is, for the contacts that name its domain."""
-        if self._object_type.kind is ObjectKind.ACCOUNTS and row.match_key and apollo_id:
-            self._directory.learn_account(row.match_key, apollo_id)
-
-    def invalidate(self, apollo_ids: set[str]) -> None:
-        """Forgets records to which a part of an update may have been written."""
-        if apollo_ids:
-            self.answers = {
-                key: answer
-                for key, answer in self.answers.items()
-                if str(answer.get("id")) not in apollo_ids
-            }
-
-
-def updated_at(answer: Json | None) -> str | None:
-    """Apollo's time of a record's last change, where its answer tells."""
-    told = (answer or {}).get("updated_at")
-    return told if isinstance(told, str) else None

@@ -13,7 +13,7 @@ from itertools import repeat
 import msgspec
 
 from target_apollo.model import values as normalising
-from target_apollo.model.objects import Compare, Json, ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row
 
 
@@ -127,11 +127,11 @@ def _row_identities(object_type: ObjectType, row: Row) -> Iterable[tuple[str, st
 def match_keys(object_type: ObjectType, answer: Json) -> list[str]:
     """The match keys of an answered record: all its e-mails, or its domain, normalised."""
     written = [answer.get(object_type.match_field)]
-    more = answer.get("contact_emails")
+    more = answer.get(object_type.more_emails) if object_type.more_emails else None
     if isinstance(more, list):
         written += [entry.get("email") for entry in more if isinstance(entry, dict)]
     found = [value.strip().lower() for value in written if isinstance(value, str)]
-    if object_type.fields[object_type.match_field].compare is Compare.DOMAIN:
+    if object_type.is_matched_by_domain:
         found = [host for host in map(normalising.bare_host, found) if host]
     return list(dict.fromkeys(found))
 
@@ -141,3 +141,9 @@ def _name(object_type: ObjectType, answer: Mapping[str, object]) -> str:
         return str(answer.get("name") or "").strip().casefold()
     parts = (answer.get("first_name"), answer.get("last_name"))
     return " ".join(str(part).strip() for part in parts if part).casefold()
+
+
+def updated_at(answer: Json | None) -> str | None:
+    """Apollo's time of a record's last change, where its answer tells."""
+    told = (answer or {}).get("updated_at")
+    return told if isinstance(told, str) else None

@@ -1,17 +1,15 @@
-"""Plans what is sent: rows in waves and bulk_create requests, and what an existing record needs.
+"""Plans what is sent: bulk_create requests for new rows, and what an existing record needs. Pure.
 
-Pure. `collapse` and `waves` order the rows of a batch, `create_requests` groups those without a
-record, `changes` tells what an existing record still needs to hold a row's values.
+`create_requests` groups rows without a record, `changes` tells what an existing record still needs
+to hold a row's values.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-
-from msgspec.structs import replace as with_values
 
 from target_apollo.model import values as normalising
 from target_apollo.model.compare import (
@@ -28,113 +26,6 @@ from target_apollo.model.rows import Row, Values
 
 #: A request body is kept below this, whatever the number of records in it.
 MAX_REQUEST_CHARACTERS = 4_000_000
-
-
-def collapse(rows: Iterable[Row]) -> list[Row]:
-    """One row for the rows of a source key, holding what one-by-one writing would leave behind.
-
-    A later row's values win; a field that only the earlier row carries is kept, because writing
-    the later one alone would not have touched it. Rows between which another key writes the same
-    Apollo record stay apart, since it would be written too early or too late otherwise.
-    """
-    rows = list(rows)
-    if len({row.key for row in rows}) == len(rows):
-        # No two share a source key, which is the rule: nothing to look for.
-        return rows
-    found: dict[int, Row] = {}
-    latest: dict[tuple[object, ...], Row] = {}
-    writers: dict[str, tuple[object, ...]] = {}
-    for row in rows:
-        before = latest.get(row.key)
-        if before is not None:
-            merged = _merged(before, row)
-            shared = set(_identities(before)).intersection(_identities(merged))
-            if all(writers[identity] == row.key for identity in shared):
-                del found[before.number]
-                row = merged
-        found[row.number] = latest[row.key] = row
-        for identity in _identities(row):
-            writers[identity] = row.key
-    return list(found.values())
-
-
-def _identities(row: Row) -> list[str]:
-    return [identity for identity in (row.apollo_id, row.match_key) if identity]
-
-
-def _merged(before: Row, after: Row) -> Row:
-    if before.deleted and not after.deleted:
-        # What it was moved to for its deletion is over.
-        return with_values(after, supersedes=before.numbers)
-    if after.deleted:
-        # What a row held before its deletion is written no more, past what policies protect.
-        return with_values(
-            after,
-            match_key=after.match_key or before.match_key,
-            apollo_id=after.apollo_id or before.apollo_id,
-            supersedes=before.numbers,
-        )
-    return with_values(
-        after,
-        match_key=after.match_key or before.match_key,
-        values={**before.values, **after.values},
-        custom={**before.custom, **after.custom},
-        lists=tuple(dict.fromkeys((*before.lists, *after.lists))),
-        apollo_id=after.apollo_id or before.apollo_id,
-        supersedes=before.numbers,
-    )
-
-
-def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in groups in which no Apollo record can occur twice, to be written one after another.
-
-    Rows with one match key, Apollo id or CRM id by which Apollo recognises records describe the
-    same record: they are applied in the order in which they came, so that the last one wins.
-    """
-    if _stand_apart(object_type, rows):
-        return [list(rows)] if rows else []
-    groups: list[list[Row]] = []
-    next_wave: dict[object, int] = {}
-    for row in rows:
-        identities: list[object] = [row.key, *_identities(row)]
-        values = row.values
-        identities += [(name, values[name]) for name in object_type.crm_ids if values.get(name)]
-        place = max([next_wave.get(identity, 0) for identity in identities])
-        for identity in identities:
-            next_wave[identity] = place + 1
-        if place == len(groups):
-            groups.append([])
-        groups[place].append(row)
-    return groups
-
-
-def _stand_apart(object_type: ObjectType, rows: Sequence[Row]) -> bool:
-    """Whether no two rows share anything that may make them one record.
-
-    That is so of most flushes; finding it takes a seventh of the time of sorting them into waves.
-    """
-    shared_by_none: list[list[object]] = [
-        [row.key for row in rows],
-        [row.match_key for row in rows if row.match_key],
-        [row.apollo_id for row in rows if row.apollo_id],
-    ]
-    shared_by_none += [
-        [value for row in rows if (value := row.values.get(name))] for name in object_type.crm_ids
-    ]
-    return all(len(set(values)) == len(values) for values in shared_by_none)
-
-
-def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
-    """Source keys that share one match key, a tuple for each such match key."""
-    rows = list(rows)
-    match_keys = [row.match_key for row in rows if row.match_key]
-    if len(set(match_keys)) == len(match_keys):
-        return []
-    keys: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
-    for row in rows:
-        if row.match_key:
-            keys[row.match_key][row.key] = None
-    return [tuple(found) for found in keys.values() if len(found) > 1]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 
 T = TypeVar("T")
+#: Where an answered record says which of its custom fields could not be stored.
+CUSTOM_FIELD_ERRORS = "custom_field_errors"
 _RECORD_STATUSES = {400, 409, 413, 422}
 _NO_ROUTE = {404, 405}
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
@@ -111,36 +113,50 @@ class SplitRequest(Generic[T]):
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
-def send_splitting(
-    object_type: ObjectType, rows: Sequence[Row], send: Callable[[Sequence[Row]], T]
+def send_in_parts(
+    object_type: ObjectType,
+    rows: Sequence[Row],
+    refusal: RequestRefused,
+    send: Callable[[Sequence[Row]], T],
 ) -> SplitRequest[T]:
-    """Sends rows in one request; where it is refused, without the rows that are to blame.
+    """Sends the rows of a refused request again, without those that are to blame.
 
     A refusal that names the value or id of a row costs one more request; else the rows are halved
     until the bad ones are alone (about ``2 log n`` requests for each bad row).
+
+    Args:
+        refusal: That of the request with all rows.
 
     Raises:
         ApolloError: Anything but a refusal of these records.
     """
     found: SplitRequest[T] = SplitRequest()
-    open_parts = [tuple(rows)]
+    open_parts = _without_bad_rows(object_type, tuple(rows), refusal, found)
     while open_parts:
         part = open_parts.pop()
         try:
             found.answered.append((part, send(part)))
-            continue
-        except RequestRefused as refusal:
-            if not consequence_of(refusal).is_about_rows:
-                raise
-            bad = part if len(part) == 1 else named_rows(object_type, part, refusal)
-            found.refused += [(row, refusal) for row in bad]
-        rest = tuple(row for row in part if row not in bad)
-        if not bad:
-            middle = len(rest) // 2
-            open_parts += [rest[middle:], rest[:middle]]
-        elif rest:
-            open_parts.append(rest)
+        except RequestRefused as again:
+            open_parts += _without_bad_rows(object_type, part, again, found)
     return found
+
+
+def _without_bad_rows(
+    object_type: ObjectType,
+    part: tuple[Row, ...],
+    refusal: RequestRefused,
+    found: SplitRequest[T],
+) -> list[tuple[Row, ...]]:
+    """What is sent instead of a refused part; rows that are to blame are added to `found`."""
+    if not consequence_of(refusal).is_about_rows:
+        raise refusal
+    bad = part if len(part) == 1 else named_rows(object_type, part, refusal)
+    found.refused += [(row, refusal) for row in bad]
+    rest = tuple(row for row in part if row not in bad)
+    if not bad:
+        middle = len(rest) // 2
+        return [rest[middle:], rest[:middle]]
+    return [rest] if rest else []
 
 
 def named_rows(
@@ -203,7 +219,7 @@ def custom_field_rejection(
     object_type: ObjectType, answer: Json, endpoint: str
 ) -> Rejection | None:
     """A rejection where Apollo answered 200 but could not store a custom field."""
-    errors = answer.get("custom_field_errors")
+    errors = answer.get(CUSTOM_FIELD_ERRORS)
     if not errors:
         return None
     names = ", ".join(sorted(errors)) if isinstance(errors, dict) else "of unknown name"

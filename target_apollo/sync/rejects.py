@@ -24,7 +24,8 @@ class Rejects:
 
     Attributes:
         file: Where they are kept; a dry run keeps none.
-        on_outcome: Told of each record that has got its outcome.
+        has_unsaved: Whether records were rejected since they were last put on disk.
+        on_outcome: Told of each record that has got its outcome, where somebody asks.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class Rejects:
         self._counts = counts
         self._logger = logger
         self.file = RejectsFile(Path(settings.rejects_path), run_id)
-        self.on_outcome: Callable[[SourceRecord], None] = _ignore
+        self.has_unsaved = False
+        self.on_outcome: Callable[[SourceRecord], None] | None = None
 
     def reject(self, record: SourceRecord, rejection: Rejection) -> None:
         """Keeps a rejected record in the rejects file.
@@ -48,6 +50,8 @@ class Rejects:
                 f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
+        # Also where it fails: the ledger may not say of the record that it has its outcome.
+        self.has_unsaved = True
         try:
             if not self._settings.dry_run:
                 self.file.append(
@@ -60,7 +64,8 @@ class Rejects:
                 )
         except OSError as problem:
             raise self._unwritable(problem) from problem
-        self.on_outcome(record)
+        if self.on_outcome is not None:
+            self.on_outcome(record)
         self._count(record.stream, record.key, rejection)
 
     def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
@@ -72,6 +77,7 @@ class Rejects:
         Raises:
             RunError: The rejects file can't be written.
         """
+        self.has_unsaved = True
         try:
             if self._settings.dry_run:
                 pass
@@ -93,6 +99,7 @@ class Rejects:
             self.file.sync()
         except OSError as problem:
             raise self._unwritable(problem) from problem
+        self.has_unsaved = False
 
     @property
     def location(self) -> str:
@@ -124,7 +131,3 @@ class Rejects:
             f"A rejected record could not be kept in {self.file.path} (setting rejects_path): "
             f"{problem.strerror}. The run stopped so that no record is lost."
         )
-
-
-def _ignore(record: SourceRecord) -> None:
-    """For a run whose input nobody shortens by what was written."""

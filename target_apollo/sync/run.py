@@ -22,9 +22,18 @@ from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
+from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.concurrency import PendingFlush, RequestPool
-from target_apollo.sync.counts import Position, RunCounts, scarcest, summary_line, write_summary
+from target_apollo.sync.concurrency import RequestPool
+from target_apollo.sync.counts import (
+    Position,
+    RequestCounter,
+    RunCounts,
+    WriteLimits,
+    scarcest,
+    summary_line,
+    write_summary,
+)
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -32,10 +41,8 @@ from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.limits import WriteLimits
 from target_apollo.sync.notices import Notices
 from target_apollo.sync.rejects import Rejects
-from target_apollo.sync.request_counter import RequestCounter
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import PlannedUpdate
 
@@ -53,6 +60,8 @@ class SyncRun:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self._wait: Wait | None = None
+        #: Whether STATE passes: not where nothing is written, nor where only a part is read.
+        self.advances_state = not settings.dry_run and settings.max_records is None
         #: The record up to which STATE has passed.
         self.state_at: int | None = None
         self.counts = RunCounts(self.run_id)
@@ -149,14 +158,10 @@ class SyncRun:
         self._opened_ledger = ledger
         return ledger
 
-    @property
-    def advances_state(self) -> bool:
-        """Whether STATE passes: not where nothing is written, nor where only a part is read."""
-        return not self.settings.dry_run and self.settings.max_records is None
-
     def skip(self, record: SourceRecord) -> None:
         """Counts a record that comes to no sink and is not rejected."""
-        self.rejects.on_outcome(record)
+        if self.rejects.on_outcome is not None:
+            self.rejects.on_outcome(record)
         self.counts.count(record.stream, Outcome.SKIPPED)
 
     def sample(

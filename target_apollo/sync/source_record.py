@@ -14,6 +14,8 @@ from target_apollo.model.values import moment
 
 #: Property of a record that says why it was rejected.
 REJECT = "_reject"
+#: The property by which taps mark a row that was deleted.
+DELETED_AT = "_sdc_deleted_at"
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
 from target_apollo.sync.directory import find_record
-from target_apollo.sync.existing import MatchedRecord, RecordCache, RecordComparer
+from target_apollo.sync.duplicates import collapse, waves
+from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
-from target_apollo.sync.plan import collapse, waves
 from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
@@ -64,8 +64,7 @@ class StreamSync:
         self.stream = stream
         self.mode = own.mode
         self._properties = properties
-        self._cache = RecordCache(object_type, run.directory)
-        self._rounds = UpdateRounds(run, object_type, stream, own, self._cache)
+        self._rounds = UpdateRounds(run, object_type, stream, own)
         #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
         self._rows: Mapping[int, Row] = {}
 
@@ -130,7 +129,7 @@ class StreamSync:
     @cached_property
     def _creator(self) -> RecordCreator:
         return RecordCreator(
-            self.run, self.object_type, self.mode, self._comparer, self._own_records, self._cache
+            self.run, self.object_type, self.mode, self._comparer, self._own_records
         )
 
     # --- a batch
@@ -149,7 +148,8 @@ class StreamSync:
             batch.check_complete()
         finally:
             batch.count()
-        self.run.check_limits()
+        if self.run.counts.rejected:
+            self.run.check_limits()
 
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         if self.links is None:
@@ -161,13 +161,15 @@ class StreamSync:
             left = self._finish_known(batch, rows)
             if left:
                 left = self._writable(batch, left)
-                batch.recovered = find_interrupted_creates(
-                    self.run.client, self.object_type, histories
-                )
+                if any(history.sent_under for history in histories.values()):
+                    batch.recovered = find_interrupted_creates(
+                        self.run.client, self.object_type, histories
+                    )
                 yield from self._write(batch, left)
         finally:
             # A rejected row must be in its file before the ledger says that it has its outcome.
-            self.run.rejects.keep()
+            if self.run.rejects.has_unsaved:
+                self.run.rejects.keep()
             self.links.commit()
 
     def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
@@ -180,8 +182,8 @@ class StreamSync:
                 batch.finish(row, Outcome.SKIPPED, apollo_id)
             elif history.outcome is not None:
                 batch.finish(row, history.outcome, apollo_id)
-                if history.outcome is not Outcome.SKIPPED:
-                    self._cache.remember_id(row, apollo_id)
+                if self.object_type.is_named_by_others and history.outcome is not Outcome.SKIPPED:
+                    batch.cache.remember_id(row, apollo_id)
             elif apollo_id == row.apollo_id or self.mode is Mode.INSERT:
                 left.append(row)
             else:
@@ -201,9 +203,10 @@ class StreamSync:
         return writable
 
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
-        self._cache.clear()
         self._rows = {row.number: row for row in rows}
-        for wave in waves(self.object_type, rows):
+        groups = waves(self.object_type, rows)
+        for place, wave in enumerate(groups, start=1):
+            batch.cache.has_later_rows = place < len(groups)
             yield from self._write_wave(batch, wave)
 
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
@@ -228,7 +231,7 @@ class StreamSync:
         updates: list[PlannedUpdate] = []
         for row in wave:
             recovered = batch.recovered.get(row.number)
-            record = recovered or self._cache.find(row.match_key)
+            record = recovered or batch.cache.find(row.match_key)
             if row.deleted:
                 moved = self._deleted_record(batch, row)
                 if moved is None:
@@ -257,7 +260,7 @@ class StreamSync:
         recovered = batch.recovered.get(row.number)
         if recovered is not None:
             return _matched(row, recovered)
-        if self._cache.find(row.match_key) is not None:
+        if batch.cache.find(row.match_key) is not None:
             # Another row of the batch has just been written to it.
             return None
         if not row.match_key or self.mode is not Mode.UPSERT:
@@ -273,6 +276,8 @@ class StreamSync:
         self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[PlannedUpdate]
     ) -> ApolloError | None:
         """Adds what existing records need to `updates`; returns a failure that ends the run."""
+        if not existing:
+            return None
         compared = self._comparer.compare(existing, batch.histories)
         updates += compared.updates
         gone: list[Row] = []
@@ -290,7 +295,7 @@ class StreamSync:
             MatchedRecord(
                 self._rows[update.row.number],
                 update.apollo_id,
-                self._cache.find(update.apollo_id),
+                batch.cache.find(update.apollo_id),
             )
             for update in updates
             if update.answer is not None
@@ -331,7 +336,7 @@ class StreamSync:
             ApolloError, RunError: The failure, or the run can't go on.
         """
         gone: list[Row] = []
-        for number, members in enumerate(rounds(updates)):
+        for number, members in enumerate(rounds(updates) if updates else ()):
             if number and failure is None:
                 members, failure = self._compare_again(batch, members)
             to_send = self._rounds.finish_idle(batch, members)

@@ -18,8 +18,8 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row, UpdateMethod
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
-from target_apollo.sync.existing import RecordCache, updated_at
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.match import updated_at
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
@@ -87,7 +87,7 @@ class UpdateExecutor:
 
     def _parts(self, update: PlannedUpdate, *, bulk: bool) -> UpdateParts:
         routes = self.run.update_routes
-        if bulk and routes.is_open(self.object_type.bulk_endpoint):
+        if bulk and routes.is_open(self.object_type.endpoints.bulk_update):
             parts = in_bulk(self.object_type, update.changes, update.answer)
         else:
             parts = one_request(update.changes)
@@ -151,7 +151,7 @@ class UpdateExecutor:
                 result.done.append((one.update, one.answer))
 
     def _lost(self, one: UpdateInProgress) -> Rejection:
-        endpoint = self.object_type.bulk_endpoint
+        endpoint = self.object_type.endpoints.bulk_update
         return Rejection(
             Reason.REFUSED,
             f"{self.object_type.singular} {one.update.apollo_id} was written without "
@@ -181,7 +181,6 @@ class UpdateRounds:
     object_type: ObjectType
     stream: str
     own: StreamSettings
-    cache: RecordCache
 
     def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
         """Gives rows their outcome whose records need nothing; returns the others' updates."""
@@ -226,7 +225,7 @@ class UpdateRounds:
         run.sample(self.object_type, self.stream, updates)
         executor = UpdateExecutor(run, self.object_type, self.own.update_method)
         result = executor.carry_out(updates)
-        self.cache.invalidate(
+        batch.cache.invalidate(
             {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
         gone: list[Row] = []
@@ -235,7 +234,7 @@ class UpdateRounds:
         for update, reason in result.rejected:
             _reject(batch, update.row, update.apollo_id, reason)
         for update, answer in result.done:
-            self.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
+            batch.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
             self._finish(batch, update, answer)
         return gone, result.failure
 

@@ -11,15 +11,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from target_apollo.apollo import RequestRefused, endpoints
+from target_apollo.apollo import RequestRefused
 from target_apollo.apollo.quota import Windows
 from target_apollo.model.compare import CUSTOM_FIELDS, emptied_unseen, not_taken
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.plan import Changes, single_update, without_held
-
-_OWNERS, _STAGES = endpoints.UPDATE_CONTACT_OWNERS, endpoints.UPDATE_CONTACT_STAGES
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> U
                 bulk[key] = value
             else:
                 rest[key] = value
-        elif place is not None and place.grouped == _STAGES and isinstance(value, str):
+        elif _goes_grouped(place, object_type.endpoints.update_stages) and isinstance(value, str):
             stage = value
         elif (
             place is not None and place.bulk and (value or (object_type.bulk_shows and value == ""))
@@ -90,6 +88,11 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> U
 
 def _place(object_type: ObjectType, key: str) -> Field | None:
     return next((place for place in object_type.fields.values() if place.update == key), None)
+
+
+def _goes_grouped(place: Field | None, endpoint: str | None) -> bool:
+    """Whether an endpoint gives one value of a field to many records; None stands for none."""
+    return place is not None and endpoint is not None and place.grouped == endpoint
 
 
 def _is_due(object_type: ObjectType, key: str, before: Json | None) -> bool:
@@ -140,7 +143,7 @@ def fallback_from_bulk(object_type: ObjectType, parts: UpdateParts) -> UpdatePar
             rest[key] = value
         elif place.update:
             rest[place.update] = value
-        elif place.grouped == _OWNERS and isinstance(value, str):
+        elif _goes_grouped(place, object_type.endpoints.update_owners) and isinstance(value, str):
             owner = value
         else:
             lost.append(place.name)

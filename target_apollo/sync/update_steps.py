@@ -118,11 +118,11 @@ def update_steps(object_type: ObjectType) -> tuple[UpdateStep, ...]:
     """The steps of an update in the order in which they are taken."""
     return (
         UpdateStep(
-            "single", object_type.update_endpoint, Grouping.NONE,
+            "single", object_type.endpoints.update, Grouping.NONE,
             _send_single, partial(_read_single, "single"), sizes=(1,),
         ),
         UpdateStep(
-            "bulk", object_type.bulk_endpoint, Grouping.ANY, _send_bulk, _read_bulk,
+            "bulk", object_type.endpoints.bulk_update, Grouping.ANY, _send_bulk, _read_bulk,
             fallback=Fallback(
                 partial(fallback_from_bulk, object_type),
                 f"{object_type.kind.value} are updated one request a record",
@@ -137,7 +137,7 @@ def update_steps(object_type: ObjectType) -> tuple[UpdateStep, ...]:
             ),
         ),
         UpdateStep(
-            "rest", object_type.update_endpoint, Grouping.NONE,
+            "rest", object_type.endpoints.update, Grouping.NONE,
             _send_single, partial(_read_single, "rest"), sizes=(1,),
         ),
         UpdateStep(
@@ -206,7 +206,7 @@ def _read_single(part: str, object_type: ObjectType, one: UpdateInProgress, answ
     update, body = one.update, getattr(one.parts, part)
     missed = not_taken(object_type, update.row, body, answer, update.answer)
     one.problem = one.problem or _problem(
-        object_type, one, body, answer, missed, object_type.update_endpoint
+        object_type, one, body, answer, missed, object_type.endpoints.update
     )
     one.merge_answer(answer, body)
     one.parts = one.parts.without(part)
@@ -216,7 +216,7 @@ def _read_bulk(object_type: ObjectType, one: UpdateInProgress, answer: Json) -> 
     update, body = one.update, one.parts.bulk
     one.parts, missed = after_bulk(object_type, update.row, one.parts, update.answer, answer)
     one.problem = one.problem or _problem(
-        object_type, one, body, answer, missed, object_type.bulk_endpoint
+        object_type, one, body, answer, missed, object_type.endpoints.bulk_update
     )
     one.merge_answer(answer, body)
 

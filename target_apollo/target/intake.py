@@ -127,10 +127,8 @@ def rejection_of(problem: Exception, stream: str, key_properties: Sequence[str])
     return Rejection(reason, detail)
 
 
-def too_wide(record: Mapping[str, object]) -> Rejection | None:
-    """A rejection for a record of more than `MOST_PROPERTIES` properties."""
-    if len(record) <= MOST_PROPERTIES:
-        return None
+def too_wide(record: Mapping[str, object]) -> Rejection:
+    """The rejection for a record of more than `MOST_PROPERTIES` properties."""
     return Rejection(
         Reason.TOO_MANY_PROPERTIES,
         f"it has {len(record)} properties, and at most {MOST_PROPERTIES} are read",

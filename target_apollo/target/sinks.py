@@ -19,12 +19,12 @@ from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.row_parser import RowReader
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Batch, flush_size
+from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_rows
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_sync import StreamSync, updated_at_field
 from target_apollo.target.stdin import LONGEST_LINE
-from target_apollo.target.validation import CompiledValidator
+from target_apollo.target.streams import CompiledValidator
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
@@ -73,6 +73,9 @@ class ApolloSink(BatchSink):
         )
         #: Number of the oldest record without an outcome; STATE may not pass it.
         self.oldest_pending: int | None = None
+        self._moves_deleted = bool(self._run.settings.on_delete)
+        #: Properties that may be unknown to Apollo, once those of the schema were looked at.
+        self._checked_beside: frozenset[str] | None = None
         #: Keys that came in this run, where rows that no longer come have their record moved.
         self._seen = SeenKeys()
         #: Records that wait for the next flush, as they came in and as stream maps made them.
@@ -156,7 +159,13 @@ class ApolloSink(BatchSink):
         self._target.before_flush(self)
         self._check_fields()
         records = context.get("records", [])
-        batch = Batch(self.stream_name, (source for source, _ in records), run.counts, run.rejects)
+        batch = Batch(
+            self.stream_name,
+            (source for source, _ in records),
+            run.counts,
+            run.rejects,
+            RecordCache(self.object_type, run.directory),
+        )
         rows = [row for source, record in records if (row := self._read(batch, source, record))]
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
@@ -164,8 +173,8 @@ class ApolloSink(BatchSink):
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
         """The row of a record; None for a record that has its outcome without one."""
         run, reader = self._run, self._reader
-        on_delete, changed_at = run.settings.on_delete, reader.updated_at_field
-        if on_delete:
+        changed_at = reader.updated_at_field
+        if self._moves_deleted:
             self._note_seen(record)
         try:
             if not source.deleted:
@@ -173,7 +182,7 @@ class ApolloSink(BatchSink):
                 if changed_at is not None and row.changed_at is None and record.get(changed_at):
                     run.notices.no_time(self.stream_name, changed_at)
                 return row
-            if on_delete:
+            if self._moves_deleted:
                 moved_to = self._deletion_target
                 return reader.read_deleted(source.number, record, moved_to.values, moved_to.lists)
         except RecordError as problem:
@@ -234,17 +243,22 @@ class ApolloSink(BatchSink):
     def _check_fields(self) -> None:
         # Before anything is written, since unknown_fields may be "fail" and a policy may name what
         # there is not. A record's property that its schema lacks is met later, and dropped too.
+        passive = frozenset(
+            (
+                *self._reader.key_properties,
+                *self._target.bookmark_properties(self.stream_name),
+            )
+        )
+        if passive == self._checked_beside:
+            return
         _ = self._sync.policies
-        passive = {
-            *self._reader.key_properties,
-            *self._target.bookmark_properties(self.stream_name),
-        }
         unknown = [
             name
             for name in self.schema.get("properties", {})
             if not self._reader.place(name) and name not in passive
         ]
         self._run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
+        self._checked_beside = passive
 
 
 class ContactsSink(ApolloSink):

@@ -27,7 +27,7 @@ from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.counts import Position
-from target_apollo.sync.deletions import is_deleted, saw_whole_table
+from target_apollo.sync.deletions import saw_whole_table
 from target_apollo.sync.exit import (
     FAILED,
     RECORD_ERRORS,
@@ -39,9 +39,9 @@ from target_apollo.sync.exit import (
 from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.source_record import Former, SourceRecord
+from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.target import process
-from target_apollo.target.intake import Intake, rejection_of, too_wide
+from target_apollo.target.intake import MOST_PROPERTIES, Intake, rejection_of, too_wide
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
@@ -174,7 +174,7 @@ class TargetApollo(CheckedPlugin, Target):
     def _on_record(self, message: Message) -> None:
         name, record = message["stream"], message["record"]
         stream = self._streams.get(name, _WITHOUT_SCHEMA)
-        former = Former.taken_from(record)
+        former = Former.taken_from(record) if REJECT in record else None
         source = SourceRecord(
             self._checkpoint.next_record(),
             name,
@@ -183,15 +183,14 @@ class TargetApollo(CheckedPlugin, Target):
             stream.key_properties,
             former,
             self._input.line_length,
-            is_deleted(record),
+            bool(record.get(DELETED_AT)),
         )
         if former is not None or name == UNREADABLE_STREAM:
             self._replays = True
             if self._intake.is_replayed(source):
                 return
-        wide = too_wide(record)
-        if wide is not None:
-            self._intake.reject(source, wide)
+        if len(record) > MOST_PROPERTIES:
+            self._intake.reject(source, too_wide(record))
             return
         try:
             is_taken = self._hand_in(stream, source, record)

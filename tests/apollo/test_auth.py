@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from target_apollo.apollo import ApiKeyAuth, Refreshes
-from target_apollo.apollo.auth import OnlyTo
+from target_apollo.apollo.http import OnlyTo
 from tests.apollo.conftest import KEY
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.apollo.decoding import decode_body, encode_body
+from target_apollo.apollo.answers import decode_body
+from target_apollo.apollo.transport import encode_body
 
 quick = settings(deadline=None, max_examples=100)
 

@@ -15,7 +15,7 @@ from target_apollo.apollo import (
     access_to,
     endpoints_of,
 )
-from target_apollo.apollo.decoding import read_refusal
+from target_apollo.apollo.answers import read_refusal
 
 PATCH = "PATCH /contacts/{id}"
 ID = "66e34b81740c50074e3d1bd4"

@@ -20,7 +20,7 @@ from target_apollo.apollo import (
     QuotaExhausted,
     TokenFile,
 )
-from target_apollo.apollo.auth import OnlyTo, Refreshes
+from target_apollo.apollo.http import OnlyTo, Refreshes
 from target_apollo.apollo.token_store import TokenPair
 from target_apollo.sandbox import Fault, FaultKind
 from tests.helpers.http_server import Reply, Server

@@ -13,7 +13,7 @@ from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.model.row_parser import RowReader
 from target_apollo.model.rows import Mode, NullPolicy, Row
-from target_apollo.sync.plan import collapse
+from target_apollo.sync.duplicates import collapse
 from tests.helpers.row_parsers import (
     EMAIL,
     OTHER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.ledger import Ledger, LinkStatus, source_key
-from target_apollo.model.objects import CONTACT
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.batch import Batch, flush_size
+from target_apollo.sync.batch import Batch, PendingFlush, RecordCache, flush_size
+from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.counts import RunCounts
+from target_apollo.sync.directory import Directory
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import RowHistory
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
 from tests.helpers.keys import settings_of
+from tests.helpers.single_record import contact
 
 REFUSED = Rejection(Reason.REFUSED, "Apollo took it not")
 APOLLO_ID = "a" * 24
@@ -37,6 +41,22 @@ OTHERS: dict[str, Any] = {"schema": None, "key_properties": ("id",)}
 
 def row(number: int, supersedes: tuple[int, ...] = (), *, deleted: bool = False) -> Row:
     return Row(number, (1,), "ada@example.com", {}, supersedes=supersedes, deleted=deleted)
+
+
+ADA = Row(1, (1,), "ada@example.com", {})
+
+
+class LearntAccounts(dict[str, str]):
+    """A directory that keeps what it learns."""
+
+    def learn_account(self, domain: str, account_id: str) -> None:
+        self[domain] = account_id
+
+
+def cache_of(object_type: ObjectType, accounts: LearntAccounts | None = None) -> RecordCache:
+    return RecordCache(
+        object_type, cast("Directory", LearntAccounts() if accounts is None else accounts)
+    )
 
 
 @pytest.fixture
@@ -57,7 +77,9 @@ def rejects_of(counts: RunCounts, folder: Path, **own: object) -> Rejects:
 
 @pytest.fixture
 def batch(counts: RunCounts, rejects: Rejects) -> Batch:
-    return Batch("contacts", [source(number) for number in (1, 2, 3)], counts, rejects)
+    return Batch(
+        "contacts", [source(number) for number in (1, 2, 3)], counts, rejects, cache_of(CONTACT)
+    )
 
 
 @pytest.fixture
@@ -127,7 +149,7 @@ def test_no_row_is_forgotten(batch: Batch) -> None:
 def test_as_many_records_count_as_came(outcomes: list[Outcome]) -> None:
     counts = RunCounts("run-1")
     records = [source(number) for number, _ in enumerate(outcomes)]
-    batch = Batch("contacts", records, counts, rejects_of(counts, Path()))
+    batch = Batch("contacts", records, counts, rejects_of(counts, Path()), cache_of(CONTACT))
     for number, outcome in enumerate(outcomes):
         batch.finish(row(number), outcome)
     batch.check_complete()
@@ -145,7 +167,7 @@ def test_whoever_wants_no_bad_record_is_told_of_the_first(
     counts: RunCounts, tmp_path: Path
 ) -> None:
     rejects = rejects_of(counts, tmp_path, on_record_error="fail")
-    batch = Batch("contacts", [source(1)], counts, rejects)
+    batch = Batch("contacts", [source(1)], counts, rejects, cache_of(CONTACT))
     with pytest.raises(InvalidRecord):
         batch.finish(row(1), Outcome.REJECTED, rejection=REFUSED)
 
@@ -178,7 +200,7 @@ def test_the_ledger_learns_of_a_record_that_could_not_be_read_when_it_first_came
 ) -> None:
     former = Former(1, "run-0", "run-0", None) if was_rejected_before else None
     record = source(1, former=former)
-    batch = Batch("contacts", [record], counts, rejects)
+    batch = Batch("contacts", [record], counts, rejects, cache_of(CONTACT))
     batch.finish_unread(record, Outcome.REJECTED, REFUSED, [1])
     batch.use_ledger(links, {})
     links.commit()
@@ -193,3 +215,141 @@ def test_full_requests_are_sent_four_times_over_before_the_disk_is_waited_for() 
 
 def test_whoever_asks_for_small_requests_gets_state_in_small_steps() -> None:
     assert flush_size(20, 4) == 80
+
+
+# --- the rejects file
+
+
+def test_what_was_rejected_is_unsaved_until_it_is_kept(rejects: Rejects) -> None:
+    assert not rejects.has_unsaved
+    rejects.reject(source(1), REFUSED)
+    assert rejects.has_unsaved
+    rejects.keep()
+    assert not rejects.has_unsaved
+
+
+def test_what_could_not_be_written_stays_unsaved(counts: RunCounts, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    rejects = rejects_of(counts, tmp_path / "file")
+    with pytest.raises(RunError):
+        rejects.reject(source(1), REFUSED)
+    with pytest.raises(RunError):
+        rejects.keep()
+    assert rejects.has_unsaved
+
+
+# --- records as Apollo last answered them
+
+
+def test_a_record_is_found_by_its_id_and_by_its_row_s_address() -> None:
+    cache, answer = cache_of(CONTACT), contact(id=APOLLO_ID)
+    cache.remember(ADA, answer)
+    assert cache.find(APOLLO_ID) is cache.find("ada@example.com") is answer
+    assert cache.find(None) is None
+
+
+def test_a_record_of_which_only_the_id_was_answered_is_not_taken_for_known() -> None:
+    cache = cache_of(CONTACT)
+    cache.remember(ADA, {"id": APOLLO_ID})
+    assert cache.find("ada@example.com") is None
+
+
+def test_what_may_have_been_written_in_part_is_not_taken_for_known() -> None:
+    cache = cache_of(CONTACT)
+    cache.remember(ADA, contact(id=APOLLO_ID))
+    cache.invalidate({"b" * 24})
+    assert cache.find(APOLLO_ID)
+    cache.invalidate({APOLLO_ID})
+    assert cache.find(APOLLO_ID) is cache.find("ada@example.com") is None
+
+
+def test_contacts_find_the_accounts_that_were_written() -> None:
+    accounts = LearntAccounts()
+    company = Row(1, (1,), "example.com", {})
+    cache_of(CONTACT, accounts).remember(ADA, contact(id=APOLLO_ID))
+    assert not accounts
+    cache_of(ACCOUNT, accounts).remember(company, {"id": APOLLO_ID})
+    assert accounts == {"example.com": APOLLO_ID}
+
+
+# --- the flush that waits for answers
+
+SINK, OTHER_SINK = object(), object()
+
+
+def flush(done: list[str], name: str, *, pauses: int = 1, fails: bool = False) -> Steps[None]:
+    for number in range(pauses):
+        done.append(f"{name} pauses {number}")
+        yield
+    if fails:
+        raise ConnectionError(name)
+    done.append(f"{name} ends")
+
+
+@pytest.fixture
+def pending() -> PendingFlush:
+    return PendingFlush()
+
+
+def test_a_flush_goes_as_far_as_its_first_pause(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    assert done == ["a pauses 0"]
+    assert pending.oldest == 5
+
+
+def test_a_flush_that_is_finished_holds_no_state_back(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    pending.finish()
+    assert done == ["a pauses 0", "a pauses 1", "a ends"]
+    assert pending.oldest is None
+
+
+def test_a_flush_without_a_pause_is_over_at_once(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", pauses=0))
+    assert done == ["a ends"]
+    assert pending.oldest is None
+    pending.finish()
+
+
+def test_a_flush_ends_before_the_next_begins(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 1, flush(done, "a"))
+    pending.start(SINK, 2, flush(done, "b"))
+    assert done == ["a pauses 0", "a ends", "b pauses 0"]
+    assert pending.oldest == 2
+
+
+def test_a_flush_that_failed_goes_on_holding_state_back(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 5, flush(done, "a", fails=True))
+    with pytest.raises(ConnectionError):
+        pending.finish()
+    pending.finish()
+    assert pending.oldest == 5
+
+
+def test_a_flush_that_fails_before_its_first_pause_holds_state_back(pending: PendingFlush) -> None:
+    with pytest.raises(ConnectionError):
+        pending.start(SINK, 5, flush([], "a", pauses=0, fails=True))
+    assert pending.oldest == 5
+
+
+def test_the_next_flush_does_not_begin_after_one_that_failed(pending: PendingFlush) -> None:
+    done: list[str] = []
+    pending.start(SINK, 1, flush(done, "a", fails=True))
+    with pytest.raises(ConnectionError):
+        pending.start(SINK, 2, flush(done, "b"))
+    assert done == ["a pauses 0"]
+    assert pending.oldest == 1
+
+
+def test_it_knows_whose_flush_is_pending(pending: PendingFlush) -> None:
+    assert pending.is_only_of(SINK)
+    pending.start(SINK, 5, flush([], "a"))
+    assert pending.is_only_of(SINK)
+    assert not pending.is_only_of(OTHER_SINK)
+    pending.finish()
+    assert pending.is_only_of(OTHER_SINK)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
 from target_apollo.apollo import RunStopped
 from target_apollo.sync import concurrency
-from target_apollo.sync.concurrency import PendingFlush, RequestPool, Steps, run_to_end
+from target_apollo.sync.concurrency import RequestPool, Steps, run_to_end
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0
@@ -47,6 +48,16 @@ def test_an_exception_is_a_result_and_stops_no_other_call(pool: RequestPool) -> 
 
     assert isinstance(problem, ValueError)
     assert result == 2
+
+
+def test_a_result_that_was_taken_is_not_kept(pool: RequestPool) -> None:
+    with pool.start([set[int], set[int]]) as results:
+        taken = iter(results)
+        answer = next(taken)
+        found = weakref.ref(answer)
+        del answer
+        next(taken)
+        assert found() is None
 
 
 def test_a_result_is_handed_over_while_a_later_call_is_under_way(pool: RequestPool) -> None:
@@ -116,25 +127,6 @@ def test_calls_that_outlast_a_stop_are_given_up(
     pool.close()
 
 
-# --- the flush that waits for answers
-
-SINK, OTHER_SINK = object(), object()
-
-
-def flush(done: list[str], name: str, *, pauses: int = 1, fails: bool = False) -> Steps[None]:
-    for number in range(pauses):
-        done.append(f"{name} pauses {number}")
-        yield
-    if fails:
-        raise ConnectionError(name)
-    done.append(f"{name} ends")
-
-
-@pytest.fixture
-def pending() -> PendingFlush:
-    return PendingFlush()
-
-
 def test_steps_give_their_result_after_all_their_pauses() -> None:
     def steps() -> Steps[int]:
         yield
@@ -142,67 +134,3 @@ def test_steps_give_their_result_after_all_their_pauses() -> None:
         return 7
 
     assert run_to_end(steps()) == 7
-
-
-def test_a_flush_goes_as_far_as_its_first_pause(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=2))
-    assert done == ["a pauses 0"]
-    assert pending.oldest == 5
-
-
-def test_a_flush_that_is_finished_holds_no_state_back(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=2))
-    pending.finish()
-    assert done == ["a pauses 0", "a pauses 1", "a ends"]
-    assert pending.oldest is None
-
-
-def test_a_flush_without_a_pause_is_over_at_once(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=0))
-    assert done == ["a ends"]
-    assert pending.oldest is None
-    pending.finish()
-
-
-def test_a_flush_ends_before_the_next_begins(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 1, flush(done, "a"))
-    pending.start(SINK, 2, flush(done, "b"))
-    assert done == ["a pauses 0", "a ends", "b pauses 0"]
-    assert pending.oldest == 2
-
-
-def test_a_flush_that_failed_goes_on_holding_state_back(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", fails=True))
-    with pytest.raises(ConnectionError):
-        pending.finish()
-    pending.finish()
-    assert pending.oldest == 5
-
-
-def test_a_flush_that_fails_before_its_first_pause_holds_state_back(pending: PendingFlush) -> None:
-    with pytest.raises(ConnectionError):
-        pending.start(SINK, 5, flush([], "a", pauses=0, fails=True))
-    assert pending.oldest == 5
-
-
-def test_the_next_flush_does_not_begin_after_one_that_failed(pending: PendingFlush) -> None:
-    done: list[str] = []
-    pending.start(SINK, 1, flush(done, "a", fails=True))
-    with pytest.raises(ConnectionError):
-        pending.start(SINK, 2, flush(done, "b"))
-    assert done == ["a pauses 0"]
-    assert pending.oldest == 1
-
-
-def test_it_knows_whose_flush_is_pending(pending: PendingFlush) -> None:
-    assert pending.is_only_of(SINK)
-    pending.start(SINK, 5, flush([], "a"))
-    assert pending.is_only_of(SINK)
-    assert not pending.is_only_of(OTHER_SINK)
-    pending.finish()
-    assert pending.is_only_of(OTHER_SINK)

@@ -13,7 +13,7 @@ from target_apollo.model.objects import CONTACT
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.sandbox import Sandbox
 from target_apollo.sync import directory as directory_module
-from target_apollo.sync.concurrency import PendingFlush
+from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.directory import Directory
 from tests.helpers.new_sandbox import new_sandbox
 

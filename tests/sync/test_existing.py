@@ -1,15 +1,11 @@
-"""Which values of a row and of a record are the same, and which records a batch remembers."""
+"""Which values of a row and of a record are the same."""
 
 from __future__ import annotations
-
-from typing import cast
 
 import pytest
 
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.model.rows import Row, Values
-from target_apollo.sync.directory import Directory
-from target_apollo.sync.existing import RecordCache
+from target_apollo.model.rows import Values
 from tests.helpers.single_record import both, contact, empty_record, needed_by
 
 
@@ -67,62 +63,3 @@ def test_a_field_that_the_answer_leaves_out_is_sent(object_type: ObjectType) -> 
 def test_a_field_that_apollo_never_shows_is_always_sent() -> None:
     needed = needed_by(CONTACT, {"website_url": "https://a.b"}, contact())
     assert needed.update == {"website_url": "https://a.b"}
-
-
-# --- records as Apollo last answered them
-
-ADA = Row(1, (1,), "ada@example.com", {})
-ADA_ID = "a" * 24
-
-
-class LearntAccounts(dict[str, str]):
-    """A directory that keeps what it learns."""
-
-    def learn_account(self, domain: str, account_id: str) -> None:
-        self[domain] = account_id
-
-
-def cache_of(object_type: ObjectType, accounts: LearntAccounts | None = None) -> RecordCache:
-    return RecordCache(
-        object_type, cast("Directory", LearntAccounts() if accounts is None else accounts)
-    )
-
-
-def test_a_record_is_found_by_its_id_and_by_its_row_s_address() -> None:
-    cache, answer = cache_of(CONTACT), contact(id=ADA_ID)
-    cache.remember(ADA, answer)
-    assert cache.find(ADA_ID) is cache.find("ada@example.com") is answer
-    assert cache.find(None) is None
-
-
-def test_a_record_of_which_only_the_id_was_answered_is_not_taken_for_known() -> None:
-    cache = cache_of(CONTACT)
-    cache.remember(ADA, {"id": ADA_ID})
-    assert cache.find("ada@example.com") is None
-
-
-def test_what_may_have_been_written_in_part_is_not_taken_for_known() -> None:
-    cache = cache_of(CONTACT)
-    cache.remember(ADA, contact(id=ADA_ID))
-    cache.invalidate({"b" * 24})
-    assert cache.find(ADA_ID)
-    cache.invalidate({ADA_ID})
-    assert cache.find(ADA_ID) is cache.find("ada@example.com") is None
-
-
-def test_records_of_the_batch_before_are_forgotten() -> None:
-    cache = cache_of(CONTACT)
-    cache.remember(ADA, contact(id=ADA_ID))
-    cache.clear()
-    assert cache.find(ADA_ID) is None
-
-
-def test_contacts_find_the_accounts_that_were_written() -> None:
-    accounts = LearntAccounts()
-    row = Row(1, (1,), "example.com", {})
-    cache_of(CONTACT, accounts).remember(ADA, contact(id=ADA_ID))
-    assert not accounts
-    cache = RecordCache(ACCOUNT, cast("Directory", accounts))
-    cache.remember(row, {"id": ADA_ID})
-    cache.clear()
-    assert accounts == {"example.com": ADA_ID}

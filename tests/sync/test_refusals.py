@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,18 +14,20 @@ from target_apollo.model.rows import Row
 from target_apollo.sync.refusals import (
     CONSEQUENCES,
     RefusalSubject,
+    SplitRequest,
     consequence_of,
     custom_field_rejection,
     missing_ids,
     named_rows,
     rejection,
-    send_splitting,
+    send_in_parts,
     subject_of,
 )
 
+T = TypeVar("T")
 quick = settings(deadline=None, max_examples=25)
 
-ENDPOINT = CONTACT.create_endpoint
+ENDPOINT = CONTACT.endpoints.create
 OWNER, MINE, OTHER = "a" * 24, "c0ffee" * 4, "d" * 24
 SILENT = "There is something wrong with your request."
 
@@ -54,6 +57,13 @@ class Server:
         return [one.number for one in rows]
 
 
+def send_all(rows: Sequence[Row], send: Callable[[Sequence[Row]], T]) -> SplitRequest[T]:
+    try:
+        return SplitRequest([(rows, send(rows))])
+    except RequestRefused as refusal:
+        return send_in_parts(CONTACT, rows, refusal, send)
+
+
 WORDS: dict[str, Callable[[list[Row]], str]] = {
     "says nothing": lambda blamed: SILENT,
     "names the first": lambda blamed: f"Invalid: {blamed[0].match_key}.",
@@ -80,7 +90,7 @@ def test_every_row_is_answered_or_refused_once(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = send_splitting(CONTACT, rows, Server(bad, words))
+    parts = send_all(rows, Server(bad, words))
     answered = [one.number for part, _ in parts.answered for one in part]
     assert sorted([*answered, *(one.number for one, _ in parts.refused)]) == [
         one.number for one in rows
@@ -94,7 +104,7 @@ def test_no_good_row_is_refused_and_no_bad_row_is_answered(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = send_splitting(CONTACT, rows, Server(bad, words))
+    parts = send_all(rows, Server(bad, words))
     assert {one.number for one, _ in parts.refused} == bad
 
 
@@ -104,7 +114,7 @@ def test_each_answer_stands_beside_the_rows_that_were_sent_for_it(
     request_: tuple[list[Row], set[int], Callable[[list[Row]], str]],
 ) -> None:
     rows, bad, words = request_
-    parts = send_splitting(CONTACT, rows, Server(bad, words))
+    parts = send_all(rows, Server(bad, words))
     assert all([one.number for one in part] == answer for part, answer in parts.answered)
 
 
@@ -115,7 +125,7 @@ def test_rows_stay_in_their_order_in_every_request(
 ) -> None:
     rows, bad, words = request_
     server = Server(bad, words)
-    send_splitting(CONTACT, rows, server)
+    send_all(rows, server)
     assert all(numbers == sorted(numbers) for numbers in server.requests)
 
 
@@ -124,19 +134,19 @@ def test_rows_stay_in_their_order_in_every_request(
 
 def test_rows_without_a_bad_one_cost_one_request() -> None:
     server = Server(set(), WORDS["says nothing"])
-    send_splitting(CONTACT, [row(n) for n in range(100)], server)
+    send_all([row(n) for n in range(100)], server)
     assert len(server.requests) == 1
 
 
 def test_bad_rows_that_are_named_cost_one_more_request() -> None:
     server = Server({7, 40, 99}, WORDS["names all"])
-    send_splitting(CONTACT, [row(n) for n in range(100)], server)
+    send_all([row(n) for n in range(100)], server)
     assert len(server.requests) <= 2 + 3
 
 
 def test_a_bad_row_that_is_not_named_is_found_by_halving() -> None:
     server = Server({37}, WORDS["says nothing"])
-    send_splitting(CONTACT, [row(n) for n in range(100)], server)
+    send_all([row(n) for n in range(100)], server)
     assert len(server.requests) <= 15
 
 
@@ -168,7 +178,7 @@ def test_any_other_failure_ends_it_at_once(failure: Exception) -> None:
         raise failure
 
     with pytest.raises(type(failure)):
-        send_splitting(CONTACT, [row(1), row(2)], send)
+        send_all([row(1), row(2)], send)
     assert sent == [2]
 
 
@@ -353,7 +363,7 @@ def test_an_answer_without_custom_field_errors_is_none(nothing: dict[str, object
 def test_custom_fields_that_were_not_stored_are_named() -> None:
     errors = {"b" * 24: ["is too long"], "a" * 24: ["ada@example.com is no number"]}
     found = custom_field_rejection(
-        CONTACT, {"id": MINE, "custom_field_errors": errors}, CONTACT.update_endpoint
+        CONTACT, {"id": MINE, "custom_field_errors": errors}, CONTACT.endpoints.update
     )
     assert found is not None
     assert found.reason is Reason.CUSTOM_FIELD_REFUSED

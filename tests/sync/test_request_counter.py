@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from target_apollo.apollo import WindowState
-from target_apollo.sync.request_counter import RequestCounter
+from target_apollo.sync.counts import RequestCounter
 
 MINUTE = WindowState(seconds=60.6, allowed=200, used=150, ends_in=20.0)
 HOUR = WindowState(seconds=3601.0, allowed=400, used=150, ends_in=3000.0)

@@ -22,8 +22,7 @@ from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.target import TargetApollo
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.sinks import ApolloSink
-from target_apollo.target.streams import METADATA
-from target_apollo.target.validation import CompiledValidator
+from target_apollo.target.streams import METADATA, CompiledValidator
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
 
 from target_apollo.target.stdin import SingerInput
-from target_apollo.target.validation import CompiledValidator
+from target_apollo.target.streams import CompiledValidator
 
 quick = settings(deadline=None, max_examples=30)
 

@@ -123,7 +123,7 @@ def standard_fields(object_type: ObjectType) -> tuple[StandardField, ...]:
         if field.name in named:
             name = named[field.name]
             found.append(StandardField(name, standard.new, standard.existing, names=field.name))
-    lists = StandardField(LABEL_NAMES, object_type.create_endpoint, (endpoints.ADD_TO_LISTS,))
+    lists = StandardField(LABEL_NAMES, object_type.endpoints.create, (endpoints.ADD_TO_LISTS,))
     return (*found, lists)
 
 
@@ -131,13 +131,13 @@ def _standard(object_type: ObjectType, field: Field) -> StandardField | None:
     existing = tuple(
         endpoint
         for name, endpoint in (
-            (field.update, object_type.update_endpoint),
-            (field.bulk, object_type.bulk_endpoint),
+            (field.update, object_type.endpoints.update),
+            (field.bulk, object_type.endpoints.bulk_update),
         )
         if name
     )
     if field.create or field.create_wide:
-        return StandardField(field.name, object_type.create_endpoint, existing)
+        return StandardField(field.name, object_type.endpoints.create, existing)
     # What a creation does not take is written right after it.
     return StandardField(field.name, existing[0], existing) if existing else None
 

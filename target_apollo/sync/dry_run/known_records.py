@@ -112,7 +112,7 @@ def dedupe_keys(object_type: ObjectType, record: Json) -> list[str]:
     ]
     keys = match_keys(object_type, record)
     found += [f"{object_type.match_field} {key}" for key in keys]
-    if object_type.kind is ObjectKind.ACCOUNTS:
+    if "name" in object_type.fields:
         name = _folded(record.get("name"))
         return [*found, f"name {name}"] if name else found
     return found + _namesakes(record, keys)

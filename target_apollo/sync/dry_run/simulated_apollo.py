@@ -14,7 +14,6 @@ from typing import Any
 
 from target_apollo.apollo import Request, RequestRefused, endpoints
 from target_apollo.model.objects import (
-    ACCOUNT,
     CONTACT,
     OBJECTS,
     Compare,
@@ -200,8 +199,8 @@ class SimulatedApollo:
         self._lookups.look_for(object_type, new)
         created: dict[object, Json] = {}
         existing: dict[object, Json] = {}
-        if object_type.kind is ObjectKind.ACCOUNTS:
-            self._note_several(new)
+        if object_type.is_named_by_others:
+            self._note_several(object_type, new)
         for record in new:
             found = self._records.first(object_type.kind, dedupe_keys(object_type, record))
             if found is None:
@@ -214,10 +213,10 @@ class SimulatedApollo:
             f"existing_{object_type.kind.value}": list(existing.values()),
         }
 
-    def _note_several(self, accounts: Sequence[Json]) -> None:
-        for account in accounts:
-            for domain in match_keys(ACCOUNT, account):
-                ids = self._records.ids_of(ObjectKind.ACCOUNTS, f"domain {domain}")
+    def _note_several(self, object_type: ObjectType, records: Sequence[Json]) -> None:
+        for record in records:
+            for domain in match_keys(object_type, record):
+                ids = self._records.ids_of(object_type.kind, f"{object_type.match_field} {domain}")
                 if len(ids) > 1:
                     self.several_accounts[domain] = ids
 
