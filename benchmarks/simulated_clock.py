@@ -91,7 +91,7 @@ class _Simulation:
 
     def _arrive(self, request: Sent, permit: Permit) -> None:
         windows = self._windows[request.endpoint]
-        full = windows.take(self._schedule, self._now)
+        full = windows.count(self._schedule, self._now)
         said = _said(windows.usage(self._schedule, self._now))
         self._in(self._latency / 2, lambda: self._answer(request, permit, said, full))
 

@@ -20,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.validation import TAKEN
+from target_apollo.sandbox.request_fields import TAKEN
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client, fresh
 
