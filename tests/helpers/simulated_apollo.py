@@ -110,7 +110,7 @@ class SimulatedApollo:
         self._listening = 0
 
     def _count(self) -> Exhausted | None:
-        refusal = self._windows.take(self._schedule, self.now)
+        refusal = self._windows.count(self._schedule, self.now)
         if refusal is None:
             self.counted.append(self.now)
         return refusal
