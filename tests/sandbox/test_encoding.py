@@ -1,4 +1,4 @@
-"""A contact in a bulk answer is the same object, whichever way it was made into JSON."""
+"""A contact in a bulk answer equals its whole object, though it is encoded in another way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Match keys and their index, with generated records."""
+"""Match keys and the index of them, with generated records."""
 
 from __future__ import annotations
 

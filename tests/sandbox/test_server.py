@@ -1,4 +1,4 @@
-"""Serving a sandbox in a thread, and one after the other on the same socket."""
+"""Sandboxes in a thread, one alone and several after another on the same socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate windows as such: generated streams of requests against what the rule says."""
+"""The rate windows: generated requests against an independent statement of the rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pauses = st.lists(st.sampled_from([0.0, 0.5, 3.0, 9.9, 10.0, 41.0, 201.0]), max_
 
 
 def windows_by_the_rule(times: list[float], length: float) -> list[int]:
-    """Sizes of fixed windows, each opened by the first request after the one before ended."""
+    """Requests in each window, which begins with the first request after the previous one."""
     sizes: list[int] = []
     start = None
     for at in times:
@@ -45,7 +45,7 @@ def test_a_refused_request_passes_after_the_wait_it_was_told(waits: list[float])
         if exhausted is not None:
             assert 0 < exhausted.wait <= SCHEDULE.seconds[2]
             assert exhausted.retry_after >= exhausted.wait
-            # The longest wait of all exhausted windows: then every one of them has ended.
+            # The wait is that of the window that ends last, so that all have room afterwards.
             assert windows.count(SCHEDULE, now + exhausted.retry_after) is None
             now += exhausted.retry_after
 
