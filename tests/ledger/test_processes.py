@@ -130,6 +130,7 @@ def test_a_run_killed_before_its_commit_leaves_the_links_of_the_flush_before(
     lock_within_seconds(ledger_url, 20)
 
 
+@pytest.mark.full
 def test_a_run_killed_at_any_moment_leaves_whole_flushes(
     start: Start, ledger_url: str, run_sql: Sql
 ) -> None:
