@@ -1,4 +1,4 @@
-"""A bar and what was measured against it, as the benchmarks print it and `bench.py` reads it."""
+"""A bar: a goal and the measured figure, as benchmarks print it and `bench.py` reads it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ _MARK = "bar: "
 
 @dataclass(frozen=True)
 class Bar:
-    """What is measured, what it should be, what it is. `met` is None for a figure without a bar."""
+    """One line of the table.
+
+    Attributes:
+        what: What is measured.
+        bar: The goal.
+        measured: The figure.
+        met: Whether the figure reaches the goal; None for a figure without a goal.
+    """
 
     what: str
     bar: str
@@ -26,17 +33,17 @@ class Bar:
 
 
 def bars_in(output: str) -> list[Bar]:
-    """The bars that a benchmark printed."""
-    found = []
+    """The bars in the output of a benchmark."""
+    bars = []
     for line in output.splitlines():
         if line.startswith(_MARK):
             what, bar, measured, verdict = line.removeprefix(_MARK).split(" | ")
             met = {"met": True, "NOT MET": False, "": None}[verdict]
-            found.append(Bar(what, bar, measured, met))
-    return found
+            bars.append(Bar(what, bar, measured, met))
+    return bars
 
 
 def markdown(bars: list[Bar]) -> str:
-    """A table of all of them."""
+    """The bars as a Markdown table."""
     rows = [f"| {bar.what} | {bar.bar} | {bar.measured} | {bar.verdict} |" for bar in bars]
     return "\n".join(["| what | bar | measured | |", "|---|---|---|---|", *rows])

@@ -1,12 +1,12 @@
-"""Every benchmark, one after the other, and one table: bar, measured, met.
+"""Runs all benchmarks, one after the other, and prints one table: bar, measured, met.
 
     python benchmarks/bench.py [--full] [--only NAME …] [--peer PATH] [--readme]
 
-The quick round takes some ten minutes; --full has five rounds where it has one or three, measures
-memory at a million rows too, and takes an hour or so. `mapper` and `held_lead` compare with
-meltano-map-transform: it is taken from --peer, or installed from the package index into a temporary
-environment; where that fails they are left out. --readme also writes machine and table into
-README.md beside this file. Exit code 0 whatever is met; 1 if a benchmark itself failed.
+A quick run takes some ten minutes. --full runs more rounds, also measures memory at a million rows,
+and takes an hour or so. `mapper` and `held_lead` compare with meltano-map-transform, which --peer
+names; without it, it is installed from the package index into a temporary environment. Where that
+fails, the two are left out. --readme also writes machine and table into the README.md beside this
+file. Exit code 1 means that a benchmark failed; a bar that is not met does not matter.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEAST_TIMES_PEER = 3.0
 
 
 def throughput_bars(output: str) -> list[Bar]:
-    """The bars of `throughput.py`, read off what it prints for people."""
+    """The bars in the output of `throughput.py`, which prints plain text."""
     bars = []
     for kind, most in MOST_OF_NOOP.items():
         found = re.search(rf"^{kind}: median ([\d.]+) x the no-op", output, re.MULTILINE)
@@ -45,7 +45,7 @@ def throughput_bars(output: str) -> list[Bar]:
             bars.append(Bar(what, bar, f"{ratio:.2f}", ratio <= most))
     rates = re.findall(r"^unchanged +[\d,]+ rows:.*?([\d,]+) rows/s", output, re.MULTILINE)
     if rates:
-        rate = statistics.median(int(one.replace(",", "")) for one in rates)
+        rate = statistics.median(int(text.replace(",", "")) for text in rates)
         bar = f"at least {LEAST_UNCHANGED_RATE:,} rows/s"
         met = rate >= LEAST_UNCHANGED_RATE
         bars.append(Bar("unchanged rows with ledger", bar, f"{rate:,.0f} rows/s", met))
@@ -53,7 +53,7 @@ def throughput_bars(output: str) -> list[Bar]:
 
 
 def mapper_bars(output: str) -> list[Bar]:
-    """The bars of `mapper.py`, read off what it prints for people."""
+    """The bars in the output of `mapper.py`, which prints plain text."""
     bars = []
     for way in ("same rules", "everything"):
         found = re.search(rf"^{way} .*?([\d.]+) times", output, re.MULTILINE)
@@ -67,7 +67,7 @@ def mapper_bars(output: str) -> list[Bar]:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script beside this one with its arguments for a quick and for a full round."""
+    """A script beside this one, with its arguments for a quick and for a full run."""
 
     name: str
     quick: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Benchmark:
     bars: Callable[[str], list[Bar]] = bars_in
 
 
-# Requests first: they are counts, which hold on any machine and take seconds.
+# Counts of requests come first: they are the same on every machine and take only seconds.
 BENCHMARKS = (
     Benchmark("requests_per_thousand"),
     Benchmark("first_ten_thousand"),
@@ -98,7 +98,7 @@ BENCHMARKS = (
 
 
 def run(benchmark: Benchmark, *, full: bool, peer: str) -> tuple[str, int]:
-    """What a benchmark printed, also shown as it comes, and its exit code."""
+    """The output of a benchmark, which is also printed while it runs, and its exit code."""
     arguments = benchmark.full if full else benchmark.quick
     command = [sys.executable, str(HERE / f"{benchmark.name}.py"), *arguments]
     if benchmark.has_peer:
@@ -114,7 +114,7 @@ def run(benchmark: Benchmark, *, full: bool, peer: str) -> tuple[str, int]:
 
 
 def found_peer(given: str, folder: Path) -> str:
-    """The path of meltano-map-transform; empty where it can't be installed."""
+    """The path of meltano-map-transform; empty if it can't be installed."""
     if given:
         return given
     try:
@@ -130,7 +130,7 @@ def report(bars: list[Bar]) -> str:
 
 
 def written_into(readme: str, text: str) -> str:
-    """The README with this text between its two marks; raises ValueError without them."""
+    """The README with this text between its two marks; raises ValueError if it lacks them."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -160,7 +160,7 @@ def main() -> int:
             output, code = run(benchmark, full=given.full, peer=peer)
             found = benchmark.bars(output)
             bars += found
-            # A benchmark says with its exit code too that a bar is not met; then it has bars.
+            # Some benchmarks also end with an exit code other than 0 if a bar is not met.
             if code and not any(bar.met is False for bar in found):
                 failed.append(benchmark.name)
     text = report(bars)

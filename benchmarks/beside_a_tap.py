@@ -1,10 +1,11 @@
-"""New contacts from a tap that takes its time, into an Apollo that does: together, and each alone.
+"""A sync from a slow tap into a slow Apollo, compared with tap and target one after the other.
 
     python benchmarks/beside_a_tap.py [--rows 12800] [--rounds 3]
 
-The tap is a process that writes 4,000 rows a second into a pipe, and no more after it had to wait;
-the sandbox answers each bulk_create a tenth of a second late, so that four requests at a time take
-4,000 rows a second too. A target that reads nothing while it writes needs the time of both.
+The tap is a process that writes at most 4,000 rows a second into a pipe and does not catch up after
+it had to wait. The sandbox answers each bulk_create a tenth of a second late, so that four requests
+at a time also take 4,000 rows a second. A target that reads no rows while it sends would need the
+time of both, one after the other.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ with open(sys.argv[1], "rb") as lines:
 
 
 def seconds(folder: Path, *, tap: list[str] | None, target: list[str] | None) -> float:
-    """From the start of the processes to the end of the last of them."""
+    """Seconds from the start of the processes to the end of the last one."""
     began = time.monotonic()
     with (folder / "log").open("wb") as log, (folder / "contacts.singer").open("rb") as file:
         first = subprocess.Popen(tap, stdout=subprocess.PIPE, stderr=log) if tap else None

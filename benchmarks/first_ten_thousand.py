@@ -1,20 +1,17 @@
-"""How long until 10,000 changed contacts are in Apollo, on the limits of a common plan?
+"""The time until 10,000 changed contacts are in Apollo, within the limits of a common plan.
 
     python benchmarks/first_ten_thousand.py [--rows 10000] [--latency 0.5] [--workers 4]
 
-Real: the requests of `auto` and `bulk`, as the sandbox saw them from a target process that
-synchronised 10,000 contacts with another title each, without a ledger; the pacing, which is the
-client's own (`EndpointPacer`); the windows, which are the sandbox's own, with 200 requests a
-minute, 400 an hour and 2,000 a day for each endpoint.
+First a target process updates 10,000 contacts with another title, without a ledger, with each of
+the update methods `auto` and `bulk`. The sandbox records its requests. Then these requests are sent
+again in the same order by `--workers` workers on a simulated clock. They go through the client's
+pacing (`EndpointPacer`) into the sandbox's rate windows, with 200 requests a minute, 400 an hour
+and 2,000 a day for each endpoint. Each answer takes `--latency` seconds. The simulation ignores
+`max_wait_seconds`: a request waits until its windows have room.
 
-Simulated: the clock, on which these requests are sent once more by `--workers` threads in the order
-in which they were seen; the time that Apollo takes for an answer, which is always `--latency`
-seconds; and a next run that begins the moment a window has room, whatever `max_wait_seconds` says.
-That last is in favour of the per-row algorithm, whose waits are hours.
-
-The per-row algorithm is what syncs to Apollo's API usually do: find a hundred rows with one
-bulk_create, then change each with a PATCH of its own. Its requests are counted from this definition
-(`requests_per_thousand.py` counts them from `update_method: individual`), and sent by the same
+The peer updates one contact a request, as syncs to Apollo's API usually do: it finds a hundred rows
+with one bulk_create, then changes each with its own PATCH. Its requests follow from this definition
+(`requests_per_thousand.py` counts those of `update_method: individual`), and are sent by the same
 workers with the same pacing.
 """
 
@@ -41,7 +38,7 @@ _SEEDED_AT_ONCE = 1_000
 
 
 def sent(request: Message) -> Sent:
-    """A request of the journal, with the contacts that it changed."""
+    """A request of the sandbox's log, with the number of contacts that it changed."""
     endpoint, changed = request["endpoint"], 0
     if request["status"] == 200 and endpoint == PATCH:
         changed = 1
@@ -51,7 +48,7 @@ def sent(request: Message) -> Sent:
 
 
 def of_the_target(method: str, rows: int) -> list[Sent]:
-    """What a target process sends for so many changed contacts, in order."""
+    """The requests of a target process for this number of changed contacts, in their order."""
     with tempfile.TemporaryDirectory() as name, sandbox("--strict", "--plan", "basic") as url:
         folder = Path(name)
         for start in range(0, rows, _SEEDED_AT_ONCE):
@@ -91,19 +88,19 @@ def main() -> None:
     ways = {f"`{method}`": of_the_target(method, given.rows) for method in ("auto", "bulk")}
     ways["one PATCH a row"] = list(per_row(given.rows))
     for way, requests in ways.items():
-        course = send_all(requests, limits, given.workers, given.latency)
-        moment = course.moment_of(given.rows)
+        timeline = send_all(requests, limits, given.workers, given.latency)
+        moment = timeline.moment_of(given.rows)
         print(
-            f"{way:16} {len(requests):6,} requests, {course.refused} refused; "
+            f"{way:16} {len(requests):6,} requests, {timeline.refused} refused; "
             f"contact {given.rows:,} changed after {in_words(moment)}"
         )
-        barred = way != "one PATCH a row"
+        has_bar = way != "one PATCH a row"
         print(
             Bar(
                 f"{given.rows:,}th changed contact, {way}, 200/min, 400/h, 2,000/day",
-                "under one hour" if barred else "for comparison",
+                "under one hour" if has_bar else "for comparison",
                 in_words(moment),
-                moment < MOST_SECONDS and not course.refused if barred else None,
+                moment < MOST_SECONDS and not timeline.refused if has_bar else None,
             ).line
         )
 

@@ -1,14 +1,13 @@
-"""A lead that was updated one minute before a run: which mapper brings it to the target later?
+"""Whether a lead that was updated one minute before a run arrives with the next run, by mapper.
 
     python benchmarks/held_lead.py [--peer PATH]
 
-Runs tap | mapper twice, ten minutes apart by the mapper's clock, with this mapper and with
-meltano-map-transform and the filter that says the same ("not modified in the last 5 minutes").
-The tap reads a table in a file, honours its bookmark inclusively as SDK taps do, and prints its
-STATE at the end; the second run starts from the STATE that came out of the first. Nothing changes
-in the table between the runs. Two leads are unsettled in the first run, since the newest row of all
-is read again by any inclusive tap. Without ``--peer``, meltano-map-transform is installed from the
-package index into a temporary environment.
+Runs tap | mapper twice, ten minutes apart by the mapper's clock: once with map-apollo-leads, once
+with meltano-map-transform and a filter for the same rule ("not modified in the last 5 minutes"). As
+in SDK taps, the bookmark is inclusive, and STATE comes at the end. The second run starts from the
+STATE that the mapper passed on in the first run; the rows do not change in between. Two leads are
+not settled in the first run, because every inclusive tap reads the newest row again. Without
+``--peer``, meltano-map-transform is installed from the package index into a temporary environment.
 """
 
 from __future__ import annotations
@@ -46,18 +45,18 @@ OURS = {
 
 
 def our_config(_: datetime) -> dict[str, Any]:
-    """The clock is not in the settings."""
+    """The settings of map-apollo-leads, which reads the time from an environment variable."""
     return OURS
 
 
 def peer_config(now: datetime) -> dict[str, Any]:
-    """The peer can't ask for the time in a form that a bookmark has, so it is told."""
+    """The settings of the peer, whose filter can't format the time as the bookmark has it."""
     settled = (now - timedelta(minutes=5)).isoformat()
     return {"stream_maps": {"leads": {"__filter__": f"record['updated_at'] <= '{settled}'"}}}
 
 
 def tap(state: dict[str, Any]) -> bytes:
-    """What the tap prints when it starts from a STATE."""
+    """The output of the tap when it starts from this STATE."""
     since = state.get("bookmarks", {}).get("leads", {}).get("replication_key_value", "")
     rows = [row for row in TABLE if row["updated_at"] >= since]
     text = {"type": "string"}
@@ -80,7 +79,7 @@ def tap(state: dict[str, Any]) -> bytes:
 def run(
     command: list[str], config: dict[str, Any], now: datetime, state: dict[str, Any], folder: Path
 ) -> tuple[set[int], dict[str, Any]]:
-    """Run tap | mapper; the leads that reach the target, and the STATE that does."""
+    """Run tap | mapper; returns the ids of the leads and the last STATE that the target gets."""
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     done = subprocess.run(

@@ -2,9 +2,9 @@
 
     python benchmarks/ledger.py [--rows 100000] [--flush 400]
 
-Measures SQLite in a temporary folder, and PostgreSQL when DATABASE_URL is set, in a schema of its
-own that is dropped at the end. Each figure is the best of three passes, since other work on the
-machine only ever makes it slower; look-ups and upserts go in flushes of 400 rows.
+Measures SQLite in a temporary folder and, if DATABASE_URL is set, PostgreSQL in a schema that is
+dropped at the end. Each figure is the best of three passes, since other work on the machine can
+only slow a pass down. Look-ups and writes are done for 400 rows at a time.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def measure_pure(rows: int) -> None:
             source_key([f"person{number}@example.com"])
 
     def hashes() -> None:
-        for one in payloads:
-            payload_hash(one)
+        for values in payloads:
+            payload_hash(values)
 
     print(f"  source_key, integer      {best_rate(rows, integer_keys):>10,.0f}/s")
     print(f"  source_key, e-mail       {best_rate(rows, email_keys):>10,.0f}/s")
@@ -91,29 +91,29 @@ def measure(url: str, rows: int, flush: int) -> None:
         ledger.lock(TEAM, "contacts", "run-1")
 
         def intents() -> None:
-            for some in flushes:
+            for batch in flushes:
                 ledger.record_intents(
-                    Place(TEAM, "contact", "contacts"), "run-1", [Intent(key) for key in some]
+                    Place(TEAM, "contact", "contacts"), "run-1", [Intent(key) for key in batch]
                 )
 
         def outcomes() -> None:
-            for some in flushes:
+            for batch in flushes:
                 ledger.record_outcomes(
                     Place(TEAM, "contact", "contacts"),
                     "run-1",
                     [
                         LinkOutcome(key, LinkStatus.CREATED, ids[key], "0123456789abcdef" * 2)
-                        for key in some
+                        for key in batch
                     ],
                 )
 
         def look_up() -> None:
-            for some in flushes:
-                assert len(ledger.links(Place(TEAM, "contact", "contacts"), some)) == len(some)
+            for batch in flushes:
+                assert len(ledger.links(Place(TEAM, "contact", "contacts"), batch)) == len(batch)
 
-        def look_up_moments() -> None:
-            for some in flushes:
-                assert len(ledger.synced_at("contacts", some)) == len(some)
+        def look_up_sync_times() -> None:
+            for batch in flushes:
+                assert len(ledger.synced_at("contacts", batch)) == len(batch)
 
         began = time.perf_counter()
         intents()
@@ -125,7 +125,7 @@ def measure(url: str, rows: int, flush: int) -> None:
         print(f"  outcomes, known links    {best_rate(rows, outcomes):>10,.0f}/s")
         looked_up = best_rate(rows, look_up)
         print(f"  look-ups (links)         {looked_up:>10,.0f}/s")
-        print(f"  look-ups (synced_at)     {best_rate(rows, look_up_moments):>10,.0f}/s")
+        print(f"  look-ups (synced_at)     {best_rate(rows, look_up_sync_times):>10,.0f}/s")
     what = f"ledger look-ups, {'SQLite' if url.startswith('sqlite') else 'PostgreSQL'}"
     print(Bar(what, "none", f"{looked_up:,.0f} rows/s", None).line)
 

@@ -1,4 +1,4 @@
-"""What the figures were measured on: the machine, Python, the libraries' versions, and the day."""
+"""The conditions of a measurement: date, machine, Python and the versions of libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIBRARIES = (
 
 
 def described() -> list[str]:
-    """One line for each of them; what a system does not tell is left out."""
+    """One line for each of them, without those that the system does not tell."""
     cpu = _field("/proc/cpuinfo", "model name") or platform.processor()
     memory = _field("/proc/meminfo", "MemTotal").removesuffix(" kB")
     return [

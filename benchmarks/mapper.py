@@ -2,12 +2,12 @@
 
     python benchmarks/mapper.py [--leads 100000] [--rounds 5] [--peer PATH] [--memory]
 
-All read the same file of leads and pass the same ones, which is checked. They run one after the
-other in each round, so that they meet the same noise; a ratio is the median of the rounds' ratios.
-The peer's filter is one expression over nine properties. "same rules" is this mapper with the rules
-that say the same (though it looks domains up in the public suffix list and writes each lead's
-owner); "everything" is its usual work: also the look-up in the ledger (100,000 links of other
-leads), the stream's new name, and a verdict on disk for every lead.
+All read the same file of leads and must pass the same leads, which is checked. In each round they
+run one after the other, so that other work on the machine slows all of them; a ratio is the median
+of the rounds' ratios. The peer's filter is one expression over nine properties. "same rules" is
+map-apollo-leads with rules of the same meaning, although it also looks domains up in the public
+suffix list and writes each lead's owner. "everything" is its usual work: it also looks each lead up
+in a ledger with 100,000 links of other leads, renames the stream and writes a verdict file.
 ``--memory`` adds the peak memory at 100,000 and at 1,000,000 leads. Without ``--peer``,
 meltano-map-transform is installed from the package index into a temporary environment.
 """
@@ -67,7 +67,7 @@ PEER_CONFIG = {"stream_maps": {"leads": {"__filter__": PEER_FILTER}}}
 
 
 def lines(count: int) -> Iterator[str]:
-    """A tap's output: SCHEMA, leads of 600 bytes of which about a half qualify, STATEs."""
+    """A tap's output: a SCHEMA, leads of 600 bytes, about half of which qualify, and STATEs."""
     chance = random.Random(20261120)
     text, number = {"type": ["string", "null"]}, {"type": ["number", "null"]}
     properties: dict[str, object] = dict.fromkeys(next(records(1, chance)), text)
@@ -100,18 +100,18 @@ def lines(count: int) -> Iterator[str]:
 
 def records(count: int, chance: random.Random) -> Iterator[dict[str, object]]:
     for at in range(1, count + 1):
-        mostly = chance.random
-        age = timedelta(seconds=chance.randrange(0, 90 * 86_400) if mostly() < 0.97 else 60)
+        share = chance.random
+        age = timedelta(seconds=chance.randrange(0, 90 * 86_400) if share() < 0.97 else 60)
         yield {
             "id": at,
-            "record_type": "company" if mostly() < 0.93 else "person",
-            "name": f"Company {at} Incorporated" if mostly() < 0.98 else " " * 0,
-            "domain": f"company-{at}.co.uk" if mostly() < 0.97 else chance.choice(FREE_MAIL),
-            "is_customer": mostly() < 0.07,
-            "icp_fit": "weak" if mostly() < 0.1 else chance.choice(["moderate", "strong"]),
-            "stage": "Cold" if mostly() < 0.1 else chance.choice(STAGES[2:]),
-            "quarantine_status": "active" if mostly() < 0.97 else "quarantined",
-            "user_id": chance.randint(1, 20) if mostly() < 0.95 else None,
+            "record_type": "company" if share() < 0.93 else "person",
+            "name": f"Company {at} Incorporated" if share() < 0.98 else " " * 0,
+            "domain": f"company-{at}.co.uk" if share() < 0.97 else chance.choice(FREE_MAIL),
+            "is_customer": share() < 0.07,
+            "icp_fit": "weak" if share() < 0.1 else chance.choice(["moderate", "strong"]),
+            "stage": "Cold" if share() < 0.1 else chance.choice(STAGES[2:]),
+            "quarantine_status": "active" if share() < 0.97 else "quarantined",
+            "user_id": chance.randint(1, 20) if share() < 0.95 else None,
             "email": f"someone.{at}@company-{at}.co.uk",
             "phone": "+44 20 7946 0000",
             "industry": "computer software",
@@ -126,7 +126,7 @@ def records(count: int, chance: random.Random) -> Iterator[dict[str, object]]:
 
 
 def run(command: list[str], source: Path, folder: Path) -> tuple[float, float]:
-    """Run a mapper from a file into a pipe that is read to a file; wall seconds and peak MB."""
+    """Run a mapper on a file, with a reader behind its output; wall seconds and peak MB."""
     env = {**os.environ, "MAP_APOLLO_LEADS_NOW": NOW.isoformat(), "LOGLEVEL": "WARNING"}
     started = time.perf_counter()
     taken, log = (folder / "output").open("wb"), (folder / "log").open("wb")
@@ -139,7 +139,7 @@ def run(command: list[str], source: Path, folder: Path) -> tuple[float, float]:
         mapper.stdout.close()
         peak = 0.0
         while mapper.poll() is None:
-            # The kernel's own high-water mark; rusage would count this process before exec too.
+            # The kernel's high-water mark; that of rusage would include this process before exec.
             peak = max(peak, high_water_mark(mapper.pid))
             time.sleep(0.02)
         reader.wait()
@@ -150,7 +150,7 @@ def run(command: list[str], source: Path, folder: Path) -> tuple[float, float]:
 
 
 def high_water_mark(pid: int) -> float:
-    """Peak resident MB of a process so far; 0 for one that has ended."""
+    """Peak resident memory of a process so far, in MB; 0 if the process has ended."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -159,17 +159,17 @@ def high_water_mark(pid: int) -> float:
 
 
 def passed(output: Path) -> set[int]:
-    found = set()
+    ids = set()
     with output.open("rb") as file:
         for line in file:
             message = msgspec.json.decode(line)
             if message["type"] == "RECORD":
-                found.add(message["record"]["id"])
-    return found
+                ids.add(message["record"]["id"])
+    return ids
 
 
 def fill_ledger(path: Path, links: int) -> None:
-    """A ledger of earlier syncs. Its leads are others, so that the same leads pass everywhere."""
+    """Write links of earlier syncs of other leads, so that all ways pass the same leads."""
     when = NOW - timedelta(days=1)
     with Ledger.open(f"sqlite:///{path}") as ledger:
         ledger.begin_run("earlier", "team", ["accounts"], "upsert", when)

@@ -1,11 +1,11 @@
-"""Peak memory of the target at 100,000 and at 1,000,000 contacts, new ones and unchanged ones.
+"""Peak memory of the target with 100,000 and with 1,000,000 contacts, new and unchanged.
 
     python benchmarks/memory.py [--rows 100000 1000000]
 
-For each number of rows: a new sandbox and an empty ledger (SQLite), the file of `throughput.py`
-through the target once (all new), and once more (all unchanged). The peak is the kernel's own
-high-water mark of the target process. A million rows need 1 GB of disk for the file and the
-ledger, 2.5 GB of memory for the sandbox that keeps them, and some minutes.
+For each number of rows, the target reads the file of `throughput.py` into a new sandbox and an
+empty SQLite ledger (all new), then once more (all unchanged). The peak is the kernel's high-water
+mark of the target process. A million rows take 1 GB of disk for file and ledger, 2.5 GB of memory
+for the sandbox, and some minutes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bars import Bar
 from processes import TargetRun, run_target, sandbox
 
 MOST_MB = 100
-# What the same work may differ by from run to run before memory counts as growing with the rows.
+# A greater share than this, by which repeated runs differ, counts as growth with the rows.
 SAME_WITHIN = 0.10
 KINDS = {"new": "created", "unchanged": "unchanged"}
 
 
 def measure(rows: int) -> dict[str, TargetRun]:
-    """Both runs of the target with so many rows."""
+    """Both runs of the target with this number of rows: ``new`` and ``unchanged``."""
     runs = {}
     with tempfile.TemporaryDirectory() as name, sandbox("--plan", "unlimited") as url:
         folder = Path(name)
@@ -46,8 +46,8 @@ def measure(rows: int) -> dict[str, TargetRun]:
 
 
 def bars(kind: str, peaks: dict[int, float]) -> list[Bar]:
-    """Peaks in MB by number of rows, against the bar, and the largest against the smallest."""
-    found = [
+    """A bar for each peak (number of rows -> MB), and one for the largest against the smallest."""
+    rows_of_table = [
         Bar(f"peak memory, {rows:,} rows, {kind}", f"under {MOST_MB} MB", f"{peak:.0f} MB",
             peak < MOST_MB)
         for rows, peak in sorted(peaks.items())
@@ -56,8 +56,10 @@ def bars(kind: str, peaks: dict[int, float]) -> list[Bar]:
     if fewest < most:
         growth = peaks[most] / peaks[fewest]
         what = f"peak memory at {most:,} rows by that at {fewest:,}, {kind}"
-        found.append(Bar(what, "1, within 10 %", f"{growth:.2f}", growth <= 1 + SAME_WITHIN))
-    return found
+        rows_of_table.append(
+            Bar(what, "1, within 10 %", f"{growth:.2f}", growth <= 1 + SAME_WITHIN)
+        )
+    return rows_of_table
 
 
 def main() -> None:

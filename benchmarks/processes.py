@@ -1,4 +1,4 @@
-"""The target and the sandbox, each as a process of its own, as the benchmarks measure them."""
+"""Starts the target and the sandbox as processes for the benchmarks, and controls the sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True)
 class TargetRun:
-    """One run of the target: wall seconds, peak resident MB, and the summary that it wrote."""
+    """One run of the target: exit code, wall seconds, peak resident MB, and its summary."""
 
     exit_code: int
     seconds: float
@@ -42,14 +42,14 @@ class TargetRun:
 
 @contextlib.contextmanager
 def sandbox(*arguments: str) -> Iterator[str]:
-    """A sandbox on a free port; the base URL of its API."""
+    """Run a sandbox on a free port; gives the base URL of its API."""
     with sandbox_process(*arguments) as (url, _):
         yield url
 
 
 @contextlib.contextmanager
 def sandbox_process(*arguments: str) -> Iterator[tuple[str, int]]:
-    """The same with the id of its process."""
+    """Run a sandbox on a free port; gives the base URL of its API and the id of its process."""
     command = [sys.executable, "-m", "target_apollo.sandbox", "--port", "0", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -61,16 +61,16 @@ def sandbox_process(*arguments: str) -> Iterator[tuple[str, int]]:
 
 
 def run_target(url: str, messages: Path, folder: Path, settings: Mapping[str, Any]) -> TargetRun:
-    """Pipe a file of Singer messages through the target; what it writes stays in `folder`.
+    """Run the target on a file of Singer messages; the files that it writes stay in `folder`.
 
-    Raises SystemExit with the end of the log where the target failed.
+    Raises SystemExit with the end of the log if the target fails.
     """
     summary, config = folder / "summary.json", folder / "config.json"
     summary.unlink(missing_ok=True)
     given = {"api_key": "sandbox", "api_url": url, "summary_path": str(summary), **settings}
     config.write_text(json.dumps(given))
     command = [sys.executable, "-m", "target_apollo", "--config", str(config)]
-    # A key or an address of the caller's own Apollo must not get into a measurement.
+    # The key and the URL of the caller's own Apollo must not be used.
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("TARGET_APOLLO_")
     }
@@ -99,7 +99,7 @@ def write_messages(path: Path, messages: Iterable[Message]) -> None:
 
 
 def seed(url: str, **rows: list[Message]) -> Message:
-    """Put rows into the sandbox as they are: contacts, accounts, users, custom_fields."""
+    """Add contacts, accounts, users and custom_fields to the sandbox; returns them with ids."""
     added: Message = _control(url, "seed", rows)
     return added
 
@@ -115,13 +115,13 @@ def requests_seen(url: str) -> list[Message]:
 
 
 def request_counts(url: str) -> dict[str, int]:
-    """Requests per endpoint since the journal was last emptied."""
+    """Endpoint -> number of requests since the last `forget_requests`."""
     counts: dict[str, int] = _control(url, "requests?last=1")["counts"]
     return counts
 
 
 def order_fault(url: str, **fault: Any) -> None:
-    """Have the sandbox do something wrong; see `target_apollo.sandbox.faults.Fault`."""
+    """Order a fault of the sandbox by the attributes of `target_apollo.sandbox.faults.Fault`."""
     _control(url, "faults", fault)
 
 

@@ -1,13 +1,13 @@
-"""429s caused by the client itself, and the share of each rate window that it uses.
+"""The 429s that the client causes itself, and the share of each rate window that it uses.
 
     python benchmarks/quota.py [--threads 4]
 
-Parallel threads send bulk_create requests of 100 contacts to the sandbox, a process of its own
-whose windows are scaled: a minute of 3 seconds with 60 requests, an hour of 10 seconds with 150.
-There is always work, for three windows: first three minutes with an hour that does not matter, then
-three hours, each of which ends in the middle of its third minute. The figures are counted from the
-requests that the sandbox saw. A window's share is what was used of its limit or, where a longer
-window left less, of that. Exit code 1 when there was a 429, or a window was used to less than 95 %.
+Parallel threads send bulk_create requests of 100 contacts to a sandbox process with short windows:
+a minute of 3 seconds with 60 requests, an hour of 10 seconds with 150. They always have work, first
+for three minutes without an hour limit, then for three hours, each of which is used up in its third
+minute. The figures are counted from the sandbox's log of requests. The share of a window is the
+number of its requests divided by its limit or, if a longer window leaves less room, by that. The
+exit code is 1 if there was a 429 or less than 95 % of a window was used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LEAST_SHARE = 0.95
 
 @dataclass
 class Window:
-    """One window of the sandbox: when it opened, what it could take, and what it took."""
+    """One rate window: when it opened (epoch seconds), how many requests it could take and took."""
 
     opened: float
     room: int
@@ -74,7 +74,7 @@ def contacts(batch: int) -> list[dict[str, object]]:
 
 
 def send(url: str, requests: int, threads: int) -> tuple[float, int]:
-    """Send as fast as the client allows; wall seconds, and 429s by the client's own count."""
+    """Send as fast as the client allows; wall seconds, and the number of 429s that it counted."""
     transport = Transport(
         api_url=url,
         auth=ApiKeyAuth("sandbox"),
@@ -99,16 +99,17 @@ def send(url: str, requests: int, threads: int) -> tuple[float, int]:
 
 
 def seen(url: str) -> tuple[list[float], int]:
-    """Moments of the requests that the sandbox counted, and how many it refused with 429."""
+    """Times of the requests that passed, and the number that the sandbox refused with 429."""
     address = url.removesuffix("/api/v1") + "/_sandbox/requests?bodies=no&last=5000"
     with urllib.request.urlopen(address, timeout=30) as answer:
-        requests = [one for one in json.load(answer)["requests"] if one["endpoint"] == CREATE]
-    counted = sorted(one["at"] for one in requests if one["status"] == 200)
-    return counted, sum(one["status"] == 429 for one in requests)
+        log = json.load(answer)["requests"]
+    requests = [request for request in log if request["endpoint"] == CREATE]
+    passed = sorted(request["at"] for request in requests if request["status"] == 200)
+    return passed, sum(request["status"] == 429 for request in requests)
 
 
 def windows(moments: list[float], hour_limit: int) -> tuple[list[Window], list[Window]]:
-    """The minutes and hours that these requests opened."""
+    """The minute windows and the hour windows that these requests opened."""
     minutes: list[Window] = []
     hours: list[Window] = []
     for moment in moments:
@@ -122,12 +123,12 @@ def windows(moments: list[float], hour_limit: int) -> tuple[list[Window], list[W
     return minutes, hours
 
 
-def shares(found: list[Window]) -> str:
-    return ", ".join(f"{100 * one.share:.1f} %" for one in found)
+def shares(windows: list[Window]) -> str:
+    return ", ".join(f"{100 * window.share:.1f} %" for window in windows)
 
 
 def measure(name: str, requests: int, hour_limit: int, threads: int, shortest: float) -> bool:
-    """Print a run's figures; return whether they reach the bars."""
+    """Print the figures of a run; returns whether they reach the bars."""
     with sandbox(hour_limit) as url:
         seconds, own_429s = send(url, requests, threads)
         moments, refused = seen(url)
@@ -140,7 +141,7 @@ def measure(name: str, requests: int, hour_limit: int, threads: int, shortest: f
     if hour_limit != NO_LIMIT:
         print(f"  used of each hour        {shares(hours)}")
     print(f"  wall time                {seconds:.2f} s; the limits alone need {shortest:.0f} s")
-    least = min(one.share for one in limiting)
+    least = min(window.share for window in limiting)
     bars = [
         Bar(f"429s of its own, {name.lower()}", "0", str(refused), refused == 0),
         Bar(
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=4)
     threads = parser.parse_args().threads
-    # The last window need not be waited out.
+    # A run need not wait for the end of its last window.
     minutes_well_used = measure(
         "Three minutes",
         WINDOWS_OF_WORK * MINUTE_LIMIT,

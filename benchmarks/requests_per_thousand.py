@@ -1,16 +1,15 @@
-"""Requests for 1,000 contacts: new ones, changed ones by each `update_method`, unchanged ones.
+"""The number of requests for 1,000 contacts: new, changed (by each `update_method`), unchanged.
 
     python benchmarks/requests_per_thousand.py
 
-A real target process syncs into a strict sandbox with the limits of a common plan (200 requests a
-minute, 400 an hour; none for `individual`, which would not get through). Every request is in the
-sandbox's own journal. Look-ups are what a run asks once, however many rows it has: who the key
-belongs to, the users, what is left of the quota.
+A target process syncs into a strict sandbox with the limits of a common plan (200 requests a
+minute, 400 an hour; no limits for `individual`, whose requests would not fit). The sandbox counts
+the requests. Look-ups are requests that a run makes once, whatever its number of rows: the team of
+the key, the users, the rest of the quota.
 
-    new          1,000 contacts that Apollo does not have, of 5 owners in turn; its bar takes the
-                 look-ups in
-    changed      1,000 contacts that Apollo has, each with two other fields, and no ledger
-    unchanged    1,000 contacts that an earlier run of the same ledger wrote
+    new          1,000 contacts that Apollo does not have, of 5 owners; the bar includes look-ups
+    changed      1,000 contacts that Apollo has, with another title, and no ledger
+    unchanged    1,000 contacts that an earlier run with the same ledger wrote
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def owner(number: int) -> str:
 
 
 def contact(number: int, title: str) -> Message:
-    """A contact whose first name tells nothing, so that nobody is taken for a namesake."""
+    """A contact of its own name and company, so that Apollo does not match it with another."""
     return {
         "email": f"person{number}@company{number}.example",
         "first_name": "Kim",
@@ -73,7 +72,7 @@ def messages(rows: int, title: str, *, with_owners: bool = False) -> Iterator[Me
 
 
 def split(counts: dict[str, int]) -> tuple[dict[str, int], int]:
-    """Requests per endpoint that grow with the rows, and the number of look-ups."""
+    """Endpoint -> requests, without look-ups, and the number of look-ups."""
     rows = {name: count for name, count in counts.items() if name not in LOOK_UPS}
     return rows, sum(counts.values()) - sum(rows.values())
 

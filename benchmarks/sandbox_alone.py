@@ -1,10 +1,11 @@
-"""Contacts a second of the sandbox's own processor time: it must not be what others measure.
+"""Contacts that the sandbox takes in a second of its own processor time.
 
     python benchmarks/sandbox_alone.py [--rows 50000] [--strict] [--plain]
 
-Posts prepared bulk_create requests of 100 contacts, all new and then once more, one at a time, and
-reads from the kernel what the sandbox's process used. The client takes gzip, as the target's does,
-unless --plain. Needs Linux, for /proc.
+It must be so many that the sandbox does not limit the other benchmarks. The client posts
+bulk_create requests of 100 contacts, one at a time, then the same ones again, and reads the
+processor time of the sandbox from /proc (Linux only). It accepts gzip, as the target does, unless
+--plain is given.
 """
 
 from __future__ import annotations

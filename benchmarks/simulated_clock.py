@@ -1,4 +1,4 @@
-"""Requests through the client's pacing into Apollo's windows, on a clock that costs no time."""
+"""Sends requests through the client's pacing into Apollo's rate windows, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -15,33 +15,38 @@ from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limit
 
 @dataclass(frozen=True)
 class Sent:
-    """A request: the endpoint that counts it, and how many contacts are changed by it."""
+    """A request: the endpoint that counts it, and the number of contacts that it changes."""
 
     endpoint: str
     changed: int
 
 
 @dataclass
-class Course:
-    """What came of the requests; moments are in seconds from the first one."""
+class Timeline:
+    """The result of a simulation.
+
+    Attributes:
+        refused: Number of 429s.
+        changed: ``(seconds since the first request, contacts changed)`` of each answer.
+    """
 
     refused: int = 0
     changed: list[tuple[float, int]] = field(default_factory=list)
 
     def moment_of(self, contact: int) -> float:
-        """When the contact of this number was changed, 1 being the first."""
-        seen = 0
+        """Seconds until the nth contact was changed, the first being 1; raises ValueError."""
+        total = 0
         for moment, count in self.changed:
-            seen += count
-            if seen >= contact:
+            total += count
+            if total >= contact:
                 return moment
-        raise ValueError(f"only {seen} contacts were changed")
+        raise ValueError(f"only {total} contacts were changed")
 
 
-def send_all(requests: Sequence[Sent], limits: Limits, workers: int, latency: float) -> Course:
-    """Send the requests in their order, each as soon as a worker is free and its endpoint has room.
+def send_all(requests: Sequence[Sent], limits: Limits, workers: int, latency: float) -> Timeline:
+    """Send the requests in their order, each as soon as a worker is free and the pacing allows it.
 
-    An answer comes `latency` seconds after its request; Apollo counts the request halfway.
+    An answer comes `latency` seconds after its request, which Apollo counts halfway.
     """
     return _Simulation(requests, limits, latency).run(workers)
 
@@ -59,17 +64,17 @@ class _Simulation:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._now = 0.0
-        self._course = Course()
+        self._timeline = Timeline()
 
-    def run(self, workers: int) -> Course:
+    def run(self, workers: int) -> Timeline:
         for _ in range(workers):
             self._next()
         while self._queue:
             self._now, _, happens = heapq.heappop(self._queue)
             happens()
         if any(self._waiting.values()) or next(self._left, None) is not None:
-            raise RuntimeError("the workers have come to a standstill")
-        return self._course
+            raise RuntimeError("all workers wait, and no event is left")
+        return self._timeline
 
     def _in(self, seconds: float, happens: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (self._now + seconds, next(self._order), happens))
@@ -80,38 +85,40 @@ class _Simulation:
             self._try(request)
 
     def _try(self, request: Sent) -> None:
-        turn = self._pacers[request.endpoint].acquire(self._now)
-        if isinstance(turn, Permit):
-            permit = turn
+        answer = self._pacers[request.endpoint].acquire(self._now)
+        if isinstance(answer, Permit):
+            permit = answer
             self._in(self._latency / 2, lambda: self._arrive(request, permit))
-        elif isinstance(turn, FullUntil):
-            self._in(max(0.0, turn.moment - self._now), lambda: self._try(request))
+        elif isinstance(answer, FullUntil):
+            self._in(max(0.0, answer.moment - self._now), lambda: self._try(request))
         else:
             self._waiting[request.endpoint].append(request)
 
     def _arrive(self, request: Sent, permit: Permit) -> None:
         windows = self._windows[request.endpoint]
-        full = windows.take(self._schedule, self._now)
-        said = _said(windows.usage(self._schedule, self._now))
-        self._in(self._latency / 2, lambda: self._answer(request, permit, said, full))
+        exhausted = windows.count(self._schedule, self._now)
+        headers = _rate_headers(windows.usage(self._schedule, self._now))
+        self._in(self._latency / 2, lambda: self._answer(request, permit, headers, exhausted))
 
-    def _answer(self, request: Sent, permit: Permit, said: Windows, full: Exhausted | None) -> None:
-        pace = self._pacers[request.endpoint]
-        if full is None:
-            pace.answered(permit, self._now, said)
-            self._course.changed.append((self._now, request.changed))
+    def _answer(
+        self, request: Sent, permit: Permit, headers: Windows, exhausted: Exhausted | None
+    ) -> None:
+        pacer = self._pacers[request.endpoint]
+        if exhausted is None:
+            pacer.answered(permit, self._now, headers)
+            self._timeline.changed.append((self._now, request.changed))
         else:
-            pace.refused(permit, self._now, said, full.retry_after)
-            self._course.refused += 1
+            pacer.refused(permit, self._now, headers, exhausted.retry_after)
+            self._timeline.refused += 1
             self._try(request)
         for waiting in self._waiting.pop(request.endpoint, []):
             self._try(waiting)
-        if full is None:
+        if exhausted is None:
             self._next()
 
 
-def _said(usage: Sequence[Usage]) -> Windows:
-    """What the rate headers of an answer say."""
+def _rate_headers(usage: Sequence[Usage]) -> Windows:
+    """The windows by the rate headers of an answer."""
     minute, hour, day = (
         Window()
         if window.limit is None

@@ -1,14 +1,14 @@
-"""100,000 contacts into the sandbox, new and unchanged, beside a target that does nothing.
+"""The time to sync 100,000 contacts into the sandbox, by that of a target that does nothing.
 
     python benchmarks/throughput.py [--rows 100000] [--rounds 3]
 
-The peer reads the same file with the Singer SDK's defaults and throws every batch away. Each round
-runs the peer, new contacts (empty sandbox and ledger) and the same contacts again (all unchanged)
-one after another, so that the ratios hold on a noisy machine.
+The peer, the no-op target, reads the same file with the Singer SDK's defaults and does nothing with
+its batches. Each round runs the peer, then the target with an empty sandbox and ledger (all
+contacts are new), then the target again (all are unchanged), so that other work on the machine
+slows all three.
 
-The sandbox answers uncompressed: between two processes of one machine, packing saves no time on the
-way and costs both of them CPU seconds that a sync over a network spends while it waits. The target
-is compiled to bytecode beforehand, as an installer does with it and has done with the peer's SDK.
+The sandbox does not compress its answers: between two processes of one machine, compression takes
+processor time of both and saves none. The target is compiled to bytecode first, as installers do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Noop.cli()
 
 
 def write_messages(path: Path, rows: int) -> None:
-    """Contacts of about 500 bytes, with a STATE every 1,000 and a property that Apollo lacks."""
+    """Write contacts of about 500 bytes, with a property that Apollo lacks, and STATEs."""
     text, null = {"type": ["string", "null"]}, None
     names = ["email", "first_name", "last_name", "title", "organization_name", "phone_number"]
     names += ["linkedin_url", "present_raw_address", "salesforce_id", "note", "updated_at"]

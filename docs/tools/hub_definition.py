@@ -1,8 +1,8 @@
-"""The plugins as Meltano Hub describes plugins: ``python -m docs.tools.hub_definition``.
+"""Writes the plugin definitions for Meltano Hub: ``python -m docs.tools.hub_definition``.
 
-Writes ``docs/meltano/<kind>/<name>.yml``, for ``meltano add --from-ref``. The settings come from
-the plugins' own JSON schemas; run it after a change of a setting, a test fails while a file is
-behind. Keys and their values are those of the Hub's schema for plugin definitions.
+The files ``docs/meltano/<kind>/<name>.yml`` are for ``meltano add --from-ref``. Their keys are
+those of the Hub's schema for plugin definitions, their settings come from the plugins' JSON
+schemas. Run it after a change of a setting; a test fails while a file is out of date.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _KINDS = {
     "array": "array",
     "boolean": "boolean",
     "integer": "integer",
-    # Meltano 4.4 can't hand on a number of kind decimal that comes from the environment.
+    # Meltano 4.4 can't pass on a setting of kind decimal that comes from the environment.
     "number": "integer",
     "object": "object",
     "string": "string",
 }
-_WRITTEN_SO = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
+_SPELLINGS = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
 
 
 def loader() -> dict[str, Any]:
@@ -64,7 +64,7 @@ def mapper() -> dict[str, Any]:
         "definition": "passes the leads that meet every rule, holds those that are not settled "
         "yet, and notes why the others were not sent",
         "settings": _settings(properties),
-        # No setting must be given.
+        # No setting is required.
         "settings_group_validation": [[]],
         "next_steps": "Give it a mapping with the `rules` that a lead must meet; `apollo-sync "
         "explain KEY` says why a lead was not sent.",
@@ -94,7 +94,7 @@ def extractor() -> dict[str, Any]:
 
 
 def hub_definitions() -> dict[Path, str]:
-    """Each file's path below `FOLDER` and its text."""
+    """Path of each file below `FOLDER` -> its text."""
     plugins = (("extractors", extractor()), ("loaders", loader()), ("mappers", mapper()))
     return {Path(kind, f"{plugin['name']}.yml"): _yaml(plugin) for kind, plugin in plugins}
 
@@ -111,7 +111,7 @@ def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any
         "domain_url": "https://docs.apollo.io/",
         "keywords": ["meltano_sdk", "api", "crm", "reverse-etl"],
         "maintenance_status": "beta",
-        # Ratings are the Hub's to give.
+        # The Hub rates the quality itself.
         "quality": "unknown",
     }
 
@@ -133,7 +133,7 @@ def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         setting["options"] = [{"label": _label(value), "value": value} for value in options]
     if schema.get("secret"):
         setting["sensitive"] = True
-    # What is empty by default says nothing that leaving it out does not.
+    # An empty default needs no value.
     default = schema.get("default")
     if default not in (None, {}, []):
         whole = isinstance(default, float) and default.is_integer()
@@ -142,7 +142,7 @@ def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _label(name: str) -> str:
-    return " ".join(_WRITTEN_SO.get(word, word.capitalize()) for word in name.split("_"))
+    return " ".join(_SPELLINGS.get(word, word.capitalize()) for word in name.split("_"))
 
 
 def _python_versions() -> list[str]:

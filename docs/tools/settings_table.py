@@ -1,6 +1,6 @@
-"""The README's table of settings, from their schema: ``python -m docs.tools.settings_table``.
+"""Writes the README's table of settings: ``python -m docs.tools.settings_table``.
 
-Run it after a change of a setting; a test fails while the README is behind.
+Run it after a change of a setting; a test fails while the README is out of date.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def _plain(value: object) -> str:
 
 
 def with_table(readme: str) -> str:
-    """The text of the README with its table renewed.
+    """The text of the README with a new table.
 
     Raises:
-        ValueError: The text has no place for the table.
+        ValueError: The text lacks the lines `BEGIN` and `END`.
     """
     before, mark, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,1 +1,1 @@
-"""The demo: a real PostgreSQL with a dirty CRM, read by Meltano and written into the sandbox."""
+"""The demo: Meltano reads a CRM with dirty rows from PostgreSQL and writes it into the sandbox."""

@@ -1,4 +1,4 @@
-"""``python -m target_apollo.demo``: the demo from its start to its exit code."""
+"""``python -m target_apollo.demo`` runs the demo."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _EXPECTED = (MeltanoError, PostgresError, SandboxError, WarehouseError, story.Un
 
 
 class Interrupted(BaseException):
-    """A signal asked for the end; everything on the way out cleans up after itself."""
+    """A signal ended the demo; raised so that every context manager cleans up."""
 
 
 def main() -> int:
-    """Run the demo; 0 if all came out as it should, 1 if not, 128 + signal when stopped."""
+    """Run the demo; returns 0 if all checks pass, 1 if not, 128 + the signal that stopped it."""
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     folder = meltano.ROOT / ".demo"
@@ -48,9 +48,9 @@ def main() -> int:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    # A second Ctrl-C must not cut the cleaning up short.
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    # A second Ctrl-C must not interrupt the clean-up.
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
 
 

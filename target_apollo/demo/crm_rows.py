@@ -1,7 +1,7 @@
-"""Rows of a CRM as warehouses hold them, dirt included, with what must become of them. Pure.
+"""Makes the rows of a CRM, good and bad ones, and what a sync must make of them.
 
-Everything follows from a seed. The companies and people are made up; what is wrong with a row is
-written down as the row is made, so that the expectation owes nothing to the code under test.
+All values follow from a seed. Companies and people are invented. The expected outcome of a row is
+noted when the row is made, so that it does not depend on the code under test. No function does I/O.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from target_apollo.model.outcomes import Reason
 
 Row = dict[str, object]
 
-#: Well in the past, so that a change made "now" is later than all rows.
+#: Far in the past, so that a change made now is later than all rows.
 FIRST_CHANGE = datetime(2024, 1, 8, 6, 0, tzinfo=timezone.utc)
 SECONDS_BETWEEN_ROWS = 37
 
@@ -36,7 +36,7 @@ Instruments Labs Legal Logistics Machinery Media Mobility Networks Optics Packag
 Plastics Robotics Security Software Solar Textiles Ventures""")
 _LEGAL_FORMS = ("Inc.", "GmbH", "Ltd", "LLC", "S.A.", "AG", "", "")
 _TOP_LEVELS = ("com", "com", "com", "io", "de", "co.uk", "fr")
-#: Company names that need more than ASCII, with the domain as written and as sent over the wire.
+#: (name, domain as written, domain as Apollo holds it) of companies with non-ASCII names.
 _UNICODE_COMPANIES = (
     ("Müller & Söhne GmbH", "müller-söhne-werke.de", "xn--mller-shne-werke-swb5h.de"),
     ("Café Zoë S.A.", "café-zoë-rösterei.fr", "xn--caf-zo-rsterei-dkb9a9o.fr"),
@@ -74,7 +74,7 @@ _LEFT_THE_COMPANY = "left.the.company@northwind.example"
 
 @dataclass(frozen=True)
 class Workspace:
-    """What the rows may refer to in Apollo: users by e-mail, stages by name."""
+    """Names of Apollo to which rows refer: users by e-mail address, stages by name."""
 
     owner_emails: tuple[str, ...] = ()
     contact_stages: tuple[str, ...] = ()
@@ -83,15 +83,15 @@ class Workspace:
 
 @dataclass
 class Table:
-    """The rows of one table and what a target must make of them.
+    """The rows of one table, and what the target must make of them.
 
     Attributes:
         rows: In the order of their ``updated_at``.
-        bad: Source id of each row that can't be written, with the reason.
-        row_of_key: Match key (e-mail or domain, normalised) -> source id of the row whose values
-            must stand in Apollo in the end. Its length is the number of records there.
-        duplicates: Source ids of good rows whose match key a later row has too.
-        keys_twice: The match keys that more than one good row has.
+        bad: Id of each row that can't be written -> the reason.
+        row_of_key: Match key (e-mail or domain, normalised) -> id of the row whose values Apollo
+            must have after the sync. Its length is the number of records in Apollo.
+        duplicates: Ids of good rows whose match key a later row has too.
+        keys_twice: Match keys of more than one good row.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -102,14 +102,14 @@ class Table:
 
     @property
     def bad_by_reason(self) -> dict[str, int]:
-        """How many rows are bad for which reason, the most frequent first."""
+        """Reason -> number of bad rows, the most frequent reason first."""
         counts: dict[str, int] = {}
         for reason in self.bad.values():
             counts[reason.value] = counts.get(reason.value, 0) + 1
         return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
     def add(self, row: Row, key: str, reason: Reason | None) -> None:
-        """Append a row; ``key`` is what it would be matched by if ``reason`` is None."""
+        """Append a row with its match key; a bad row has a ``reason`` why it can't be written."""
         number = len(self.rows) + 1
         changed = FIRST_CHANGE + timedelta(seconds=number * SECONDS_BETWEEN_ROWS)
         created = changed - timedelta(days=number % 900)
@@ -125,7 +125,7 @@ class Table:
 
 @dataclass(frozen=True)
 class CrmRows:
-    """The two tables of the schema ``crm``."""
+    """The tables of the schema ``crm``."""
 
     accounts: Table
     contacts: Table
@@ -134,13 +134,13 @@ class CrmRows:
 def crm_rows(
     *, accounts: int = 2000, contacts: int = 5000, seed: int = 7, workspace: Workspace | None = None
 ) -> CrmRows:
-    """Make the rows. The same arguments give the same rows, on every Python."""
+    """Make the rows; the same arguments give the same rows on every Python."""
     chance = random.Random(seed)
     workspace = workspace or Workspace()
     companies = _companies(max(1, accounts), chance)
     account_table = Table()
     for number, company in enumerate(companies[:accounts]):
-        # One company in a hundred came in twice, from two systems.
+        # One row in a hundred repeats a company, as if it came from a second system.
         twice = number % 100 == 99
         account_table.add(
             *_account(companies[number - 50] if twice else company, workspace, chance)
@@ -150,11 +150,11 @@ def crm_rows(
     for number, person in enumerate(people):
         twice = number % 100 == 99
         row, key, reason = _contact(people[number - 50] if twice else person, workspace, chance)
-        # Looking an account up by its domain costs Apollo a search: only the first few ask for it.
+        # To look up an account by its domain takes a search, so only a few contacts have one.
         if (
             number < 480
             and number % 40 == 0
-            and person.company.wire_domain in account_table.row_of_key
+            and person.company.ascii_domain in account_table.row_of_key
         ):
             row["account_domain"] = person.company.domain
         contact_table.add(row, key, reason)
@@ -165,7 +165,7 @@ def crm_rows(
 class _Company:
     name: str
     domain: str
-    wire_domain: str
+    ascii_domain: str
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class _Person:
 
     @property
     def email(self) -> str:
-        return f"{self.local}@{self.company.wire_domain}"
+        return f"{self.local}@{self.company.ascii_domain}"
 
 
 def _companies(count: int, chance: random.Random) -> list[_Company]:
@@ -185,8 +185,8 @@ def _companies(count: int, chance: random.Random) -> list[_Company]:
     chance.shuffle(pairs)
     companies = [_Company(*names) for names in _UNICODE_COMPANIES]
     while len(companies) < count:
-        number, place = divmod(len(companies) - len(_UNICODE_COMPANIES), len(pairs))
-        first, second = pairs[place]
+        number, index = divmod(len(companies) - len(_UNICODE_COMPANIES), len(pairs))
+        first, second = pairs[index]
         domain = f"{first}-{second}{number or ''}.{chance.choice(_TOP_LEVELS)}".lower()
         name = f"{first} {second} {chance.choice(_LEGAL_FORMS)}".strip()
         companies.append(_Company(name, domain, domain))
@@ -200,7 +200,7 @@ def _people(count: int, companies: list[_Company], chance: random.Random) -> lis
     while len(people) < count:
         given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
         company = chance.choice(companies)
-        # Apollo takes two people of one name in one company for the same person.
+        # Apollo matches two people with the same name and company.
         while (given, family, company) in taken:
             family += f"-{chance.choice(_FAMILY)}"
         taken.add((given, family, company))
@@ -233,7 +233,7 @@ def _account(
         "account_stage": _maybe(workspace.account_stages, 0.5, chance),
         "lifetime_value": _money(chance),
     }
-    return row, company.wire_domain, reason
+    return row, company.ascii_domain, reason
 
 
 def _contact(
@@ -246,7 +246,7 @@ def _contact(
     if bad < 0.006:
         email, reason = chance.choice((None, "", " ")), Reason.MISSING_EMAIL
     elif bad < 0.012:
-        domain = person.company.wire_domain
+        domain = person.company.ascii_domain
         email = chance.choice(_BROKEN_EMAILS).format(local=person.local, domain=domain)
         reason = Reason.MALFORMED_EMAIL
     elif bad < 0.014:
@@ -259,7 +259,7 @@ def _contact(
         "title": chance.choice(_TITLES) if chance.random() < 0.9 else None,
         "organization_name": person.company.name if chance.random() < 0.85 else None,
         "phone_number": _phone(chance) if chance.random() < 0.5 else None,
-        # Apollo takes a mobile number only by a request for this one contact.
+        # Apollo takes a mobile number only in a request for a single contact, so few have one.
         "mobile_phone": _phone(chance) if chance.random() < 0.004 else None,
         "linkedin_url": profile if chance.random() < 0.3 else None,
         "owner_email": owner,

@@ -1,8 +1,7 @@
-"""The table ``crm.leads``: every kind of good and bad lead, with the verdict on each. Pure, but for
-`fill_leads`.
+"""Makes the table ``crm.leads``: good and bad leads of every kind, and the verdict on each.
 
-The companies are made up. What is wrong with a lead is written down as it is made, so that the
-expectation owes nothing to the rules under test.
+The companies are invented. The expected verdict is noted when a lead is made, so that it does not
+depend on the rules under test. Only `fill_leads` does I/O.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     from target_apollo.demo.crm_rows import Row
 
-#: The warehouse's users who have an Apollo user, and one who has none yet.
+#: Users of the warehouse who have an Apollo user, and one who has none.
 MAPPED_USERS = (1, 2)
 UNMAPPED_USER = 9
 
@@ -37,7 +36,7 @@ _COLUMNS = """
     updated_at timestamptz"""
 _OLDEST = timedelta(days=30)
 
-#: What a lead can get wrong: the rule that finds it, and the values that show it.
+#: (rule, values): values with which a lead fails only this rule.
 _FAULTS: tuple[tuple[str, Row], ...] = (
     ("company_only", {"record_type": "person"}),
     ("company_only", {"record_type": None}),
@@ -56,7 +55,7 @@ _FAULTS: tuple[tuple[str, Row], ...] = (
     ("owner_mapped", {"user_id": None}),
     ("owner_mapped", {"user_id": UNMAPPED_USER}),
 )
-#: Ways to write the same good values.
+#: Values with which a lead also passes.
 _VARIANTS: tuple[Row, ...] = (
     {},
     {"record_type": "Company", "icp_fit": "moderate"},
@@ -71,9 +70,9 @@ class Leads:
 
     Attributes:
         rows: In the order of their ``updated_at``.
-        passing: Id -> domain, as Apollo must hold it, of each lead that goes on in the first run.
-        held: The same for the leads that only the clock holds back.
-        failing: Id -> the rules that the lead fails, for those that are dropped.
+        passing: Id of each lead that passes in the first run -> its domain in Apollo.
+        held: Id of each lead that is held in the first run -> its domain in Apollo.
+        failing: Id of each lead that is dropped -> the rules that it fails.
     """
 
     rows: tuple[Row, ...]
@@ -83,16 +82,16 @@ class Leads:
 
     @property
     def failing_by_rule(self) -> dict[str, int]:
-        """How many leads fail each rule in the first run, those on hold included."""
+        """Rule -> number of leads that fail it in the first run, held ones included."""
         counts = Counter(rule for rules in self.failing.values() for rule in rules)
         counts["settled"] += len(self.held)
         return dict(counts)
 
 
 def leads(now: datetime, *, good: int = 40, held: int = 3) -> Leads:
-    """Make the leads: good ones, one of each fault, one with two, and some modified just now.
+    """Make the leads: good ones, one for each fault, one with two faults, and some to be held.
 
-    A held lead was updated one minute before ``now``; all others have rested for hours.
+    A held lead was updated one minute before ``now``, all others hours before.
     """
     rows: list[Row] = []
     made = Leads((), {}, {}, {})
@@ -114,7 +113,7 @@ def leads(now: datetime, *, good: int = 40, held: int = 3) -> Leads:
             **changed,
             "updated_at": at,
         }
-        # Apollo takes two companies of one name for one.
+        # Apollo matches two companies with the same name.
         if isinstance(row["name"], str) and row["name"].strip():
             row["name"] = row["name"].replace("Lead", f"Lead {number}")
         rows.append(row)
@@ -137,7 +136,7 @@ def leads(now: datetime, *, good: int = 40, held: int = 3) -> Leads:
 
 
 def fill_leads(url: str, rows: Iterable[Row]) -> None:
-    """Create ``crm.leads`` in the schema that `warehouse.fill` made, and load it."""
+    """Create ``crm.leads`` in the schema that `warehouse.fill` has created, and load the rows."""
     with psycopg.connect(url) as connection:
         table = sql.Identifier("crm", "leads")
         connection.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(_COLUMNS)))

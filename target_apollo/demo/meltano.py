@@ -1,4 +1,4 @@
-"""Meltano runs of this project with their own state, logs and settings, apart from the user's."""
+"""Runs Meltano on this project with a state, logs and settings apart from the user's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from target_apollo.demo.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What a plugin is installed into below ``.meltano``, and what it is run by.
+#: Folder of each plugin below ``.meltano`` -> its command.
 _PLUGINS = {
     "extractors/tap-postgres": "tap-postgres",
     "extractors/tap-apollo-sync": "tap-apollo-sync",
@@ -37,7 +37,7 @@ class MeltanoError(Exception):
 
 @dataclass(frozen=True)
 class MeltanoRun:
-    """A finished ``meltano run``: its exit code, its whole log and how long it took."""
+    """A finished ``meltano run``: its exit code, its log file and its duration in seconds."""
 
     exit_code: int
     log: Path
@@ -45,20 +45,20 @@ class MeltanoRun:
 
     @property
     def text(self) -> str:
-        """What Meltano and its plugins said."""
+        """The log of Meltano and its plugins."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def last_lines(self, count: int = 15) -> str:
-        """The end of the log, for the person who must find out why a run failed."""
+        """The last lines of the log, for the message of a failed run."""
         return "\n".join(self.text.splitlines()[-count:])
 
 
 class Project:
-    """The project's ``meltano.yml`` run with a working folder of its own.
+    """The project's ``meltano.yml``, run with another working folder.
 
-    Below ``folder`` stand Meltano's state, its logs, and the target's rejects, summaries and
-    ledger; only the plugins' environments are the project's. Runs of different folders can go on
-    at the same time.
+    ``folder`` holds Meltano's state and logs, and the target's rejects, summaries and ledger. Only
+    the environments of the plugins are the project's own. Runs with different folders can take
+    place at the same time.
     """
 
     def __init__(self, folder: Path, server: PostgresServer, api_url: str, api_key: str) -> None:
@@ -78,16 +78,21 @@ class Project:
 
     @property
     def summary(self) -> Path:
-        """Where the latest run left its summary."""
+        """Path of the latest run's summary."""
         return self.folder / "runs" / f"{self._runs:02}.json"
 
     def run(
         self, *blocks: str, settings: Mapping[str, str] | None = None, environment: str = "dev"
     ) -> MeltanoRun:
-        """``meltano run`` the blocks, by default ``tap-postgres target-apollo``.
+        """Run ``meltano run`` with these blocks, by default ``tap-postgres target-apollo``.
 
-        ``settings`` are environment variables, such as ``TARGET_APOLLO_MODE``.
-        Raises `MeltanoError` when the run does not come to an end.
+        Args:
+            blocks: Names of plugins and options.
+            settings: Environment variables, such as ``TARGET_APOLLO_MODE``.
+            environment: The Meltano environment.
+
+        Raises:
+            MeltanoError: The run does not end in time.
         """
         self._runs += 1
         log = self.folder / f"run-{self._runs}.log"
@@ -116,7 +121,10 @@ class Project:
 
 
 def executable() -> Path:
-    """The ``meltano`` to use: the one that make installed, else the one on the PATH."""
+    """The ``meltano`` command that make has installed, else the one on the PATH.
+
+    Raises `MeltanoError` if there is neither.
+    """
     own = ROOT / ".venv-meltano" / "bin" / "meltano"
     if own.exists():
         return own
@@ -127,10 +135,10 @@ def executable() -> Path:
 
 
 def install_plugins() -> bool:
-    """Install tap and target into ``.meltano`` unless that was done with the same requirements.
+    """Install the plugins into ``.meltano``, unless they are there with the same requirements.
 
-    Returns whether anything was installed; safe to call from several processes at once.
-    Raises `MeltanoError` when it fails.
+    Several processes may call it at once. Returns whether anything was installed; raises
+    `MeltanoError` if the installation fails.
     """
     home = ROOT / ".meltano"
     home.mkdir(exist_ok=True)
@@ -143,7 +151,7 @@ def install_plugins() -> bool:
         if there and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
             return False
         log = home / "install.log"
-        # Meltano itself does not see that the requirements of an editable plugin changed.
+        # Meltano itself does not notice when the requirements of an editable plugin change.
         command = [str(executable()), "install", "--clean"]
         if _call(command, _plain_environment(), log, _SECONDS_TO_INSTALL):
             last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
@@ -153,20 +161,20 @@ def install_plugins() -> bool:
 
 
 def _requirements() -> str:
-    """A fingerprint of everything that says what is installed."""
-    asked = [
+    """A hash of everything that determines what is installed."""
+    parts = [
         line.strip()
         for line in (ROOT / "meltano.yml").read_text(encoding="utf-8").splitlines()
         if "pip_url:" in line
     ]
-    asked.append((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    # Virtual environments do not survive a move of the folder, nor another Meltano.
-    asked += [str(ROOT), str(executable().resolve())]
-    return hashlib.sha256("\n".join(asked).encode()).hexdigest()
+    parts.append((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    # Virtual environments break when the folder moves or Meltano changes.
+    parts += [str(ROOT), str(executable().resolve())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _plain_environment() -> dict[str, str]:
-    """The caller's environment without its own Meltano, warehouse and Apollo settings."""
+    """The environment of this process without settings of Meltano, a warehouse or Apollo."""
     foreign = (
         "MELTANO_",
         "TAP_POSTGRES_",
@@ -180,7 +188,11 @@ def _plain_environment() -> dict[str, str]:
 
 
 def _call(command: list[str], environment: Mapping[str, str], log: Path, seconds: float) -> int:
-    """Run a command to its end, with its output in ``log``; it never outlives the caller's wait."""
+    """Run a command with its output in ``log``, and return its exit code.
+
+    However the wait ends, the command and its children are stopped. Raises `MeltanoError` if it
+    takes longer than ``seconds``.
+    """
     log.touch(mode=0o600)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -190,7 +202,7 @@ def _call(command: list[str], environment: Mapping[str, str], log: Path, seconds
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A group of its own: its plugins can be stopped with it, and Ctrl-C reaches it once.
+            # With a process group, the plugins can be stopped too, and Ctrl-C does not reach it.
             start_new_session=True,
         )
     try:

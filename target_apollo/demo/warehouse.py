@@ -1,4 +1,4 @@
-"""The demo's warehouse: the schema ``crm`` in a PostgreSQL, filled with `crm_rows` and changed."""
+"""The warehouse of the demo: creates, fills, changes and drops the schema ``crm``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from target_apollo.demo.crm_rows import CrmRows, Row, Table
 
 SCHEMA = "crm"
-#: The comment on the schema by which the demo knows it for its own.
+#: The comment on the schema by which the demo recognises its own.
 MARK = "made by the demo of target-apollo"
 
-# One table a line of the warehouse; a further one (leads) is one entry here and one in `fill`.
+# Table -> its columns in SQL.
 _TABLES = {
     "accounts": """
         id bigint primary key,
@@ -55,7 +55,7 @@ class WarehouseError(Exception):
 
 @dataclass(frozen=True)
 class Changes:
-    """What `change_some` wrote: match key -> the new values of that record."""
+    """The changes of `change_some`: match key -> the new values of its record."""
 
     accounts: dict[str, Row]
     contacts: dict[str, Row]
@@ -65,11 +65,11 @@ def fill(url: str, rows: CrmRows) -> None:
     """Create the schema ``crm`` with its tables and load the rows.
 
     Raises:
-        WarehouseError: There is a schema ``crm`` that is not the demo's, or no server answers.
+        WarehouseError: Another schema ``crm`` exists, or PostgreSQL fails.
     """
     try:
         with psycopg.connect(url) as connection:
-            _refuse_strangers(connection)
+            _refuse_foreign_schema(connection)
             connection.execute(sql.SQL("drop schema if exists crm cascade"))
             connection.execute(sql.SQL("create schema crm"))
             comment = sql.SQL("comment on schema crm is {}").format(sql.Literal(MARK))
@@ -84,18 +84,18 @@ def fill(url: str, rows: CrmRows) -> None:
 
 
 def drop(url: str) -> None:
-    """Remove the schema again, if it is the demo's."""
+    """Drop the schema; raises `WarehouseError` if the demo did not create it."""
     with psycopg.connect(url) as connection:
-        _refuse_strangers(connection)
+        _refuse_foreign_schema(connection)
         connection.execute("drop schema if exists crm cascade")
 
 
 def change_some(
     url: str, rows: CrmRows, *, contacts: int = 40, accounts: int = 10, seed: int = 11
 ) -> Changes:
-    """Give that many contacts another title and accounts another address, changed now.
+    """Give some contacts another title and some accounts another address, with the time now.
 
-    Only rows whose match key is theirs alone are taken, so that each stands for one Apollo record.
+    It takes only rows that share their match key with no other row.
     """
     with psycopg.connect(url) as connection:
         return Changes(
@@ -107,13 +107,12 @@ def change_some(
 def _change(
     connection: psycopg.Connection, name: str, table: Table, column: str, count: int, seed: int
 ) -> dict[str, Row]:
-    # A row that replaced a duplicate shares its key with it.
-    keys_once = [key for key in table.row_of_key if key not in table.keys_twice]
+    unique_keys = [key for key in table.row_of_key if key not in table.keys_twice]
     changed: dict[str, Row] = {}
     statement = sql.SQL("update crm.{} set {} = %s, updated_at = now() where id = %s").format(
         sql.Identifier(name), sql.Identifier(column)
     )
-    for number, key in enumerate(sorted(random.Random(seed).sample(keys_once, count))):
+    for number, key in enumerate(sorted(random.Random(seed).sample(unique_keys, count))):
         value = _new_value(column, number)
         connection.execute(statement, (value, table.row_of_key[key]))
         changed[key] = {column: value}
@@ -140,8 +139,8 @@ def _create(connection: psycopg.Connection, name: str, table: Table) -> None:
             copy.write_row(list(row.values()))
 
 
-def _refuse_strangers(connection: psycopg.Connection) -> None:
-    """Never drop a schema that someone else filled."""
+def _refuse_foreign_schema(connection: psycopg.Connection) -> None:
+    """Raise WarehouseError if the schema exists without the demo's comment."""
     found = connection.execute(
         "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMA]
     ).fetchone()

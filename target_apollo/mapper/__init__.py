@@ -1,1 +1,1 @@
-"""map-apollo-leads: lets only qualified leads through, loses none, and can explain each verdict."""
+"""map-apollo-leads: a Singer mapper that passes only qualified leads and explains its verdicts."""

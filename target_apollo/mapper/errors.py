@@ -1,15 +1,13 @@
-"""What can end a run of the mapper, by whom it must be mended.
+"""The errors that end a run of the mapper, and the mapper's clock.
 
 ::
 
     LeadsError
-    ├── SettingsError   a setting, or a setting that does not fit the stream   exit code 2
-    └── InputError      the tap's messages, or a file                         exit code 1
+    ├── SettingsError   a setting is wrong, or does not fit the stream   exit code 2
+    └── InputError      a message of the tap, or a file, is wrong        exit code 1
 
-Each message is a sentence for that person. None holds a record or a value of one, except the name
-of a stream, a property or a rule.
-
-The mapper's clock. This is the only place that asks for the time.
+Each message is a sentence for the user. No message holds a value of a record; it may name a stream,
+a property or a rule.
 """
 
 from __future__ import annotations
@@ -35,13 +33,12 @@ class SettingsError(LeadsError):
 
 
 class InputError(LeadsError):
-    """What the tap wrote, or a file that the mapper needs, can't be used."""
+    """A message of the tap, or a file that the mapper needs, can't be used."""
 
 
-VARIABLE = "MAP_APOLLO_LEADS_NOW"
-
-"""Environment variable with a timestamp at which the clock stands still. For tests only: without
-it, no test could move a lead from held to passed but by waiting."""
+CLOCK_VARIABLE = "MAP_APOLLO_LEADS_NOW"
+"""Environment variable with a timestamp at which the mapper's clock stops. It is for tests only,
+which would otherwise have to wait until a held lead passes."""
 
 #: Gives the current time, aware and in UTC.
 Clock = Callable[[], datetime]
@@ -49,28 +46,28 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class FixedClock:
-    """A clock that stands still."""
+    """A clock that always gives the same time."""
 
     at: datetime
 
     def __call__(self) -> datetime:
-        """The time at which it stands."""
+        """The fixed time."""
         return self.at
 
 
 def clock_from_environment() -> Clock:
-    """The machine's clock, or one that stands at the time in `VARIABLE`.
+    """The machine's clock, or a `FixedClock` at the time in the variable `CLOCK_VARIABLE`.
 
     Raises:
         SettingsError: The variable holds no timestamp.
     """
-    written = os.environ.get(VARIABLE)
+    written = os.environ.get(CLOCK_VARIABLE)
     if not written:
         return _machine_time
     at = moment(written)
     if at is None:
         raise SettingsError(
-            f"The environment variable {VARIABLE} must be a timestamp such as "
+            f"The environment variable {CLOCK_VARIABLE} must be a timestamp such as "
             "2026-01-31T12:00:00Z. It is for tests only: unset it to use the machine's clock."
         )
     return FixedClock(at)

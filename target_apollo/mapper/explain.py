@@ -1,4 +1,4 @@
-"""Why was this lead not sent? The last verdict on it, in a few lines for a person."""
+"""Explains why a lead was not sent: the last verdict on it in a few lines of text."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ _key_only = msgspec.json.Encoder()
 
 
 class NoVerdict(LookupError):
-    """There is no verdict on that lead; the message says where was looked."""
+    """There is no verdict on this lead; the message names the file that was read."""
 
 
 def explain(verdicts_path: str | Path, key: str) -> str:
-    """Say what was decided last about the lead with this key, and why.
+    """The last verdict on the lead with this key, and its reasons, in words.
 
     Args:
-        verdicts_path: The mapper's setting of that name; the file that was moved aside for its
+        verdicts_path: The mapper's setting of that name. The file to which it was renamed for its
             size is read too.
-        key: The lead's key as people write it; the values of several key properties with commas
-            between.
+        key: The lead's key, such as ``42``; several key values are joined by commas.
+
+    Returns:
+        A paragraph for each stream with such a lead.
 
     Raises:
-        NoVerdict: The file is not there or can't be read, or it has no such lead.
+        NoVerdict: The file is missing or can't be read, or it has no such lead.
     """
     path = Path(verdicts_path)
     last: dict[str, Verdict] = {}
@@ -52,14 +54,14 @@ def explain(verdicts_path: str | Path, key: str) -> str:
 
 
 def _verdicts(path: Path, key: str) -> Iterator[Verdict]:
-    # As it stands in the file, so that other lines need not be decoded.
-    written = b'"key":' + _key_only.encode(key)
+    # Only lines with these bytes need to be decoded.
+    key_bytes = b'"key":' + _key_only.encode(key)
     aside = earlier(path)
     for file in (aside, path) if aside.exists() else (path,):
         try:
             with file.open("rb") as lines:
                 for line in lines:
-                    if written in line and (verdict := _read(line)) and verdict.key == key:
+                    if key_bytes in line and (verdict := _read(line)) and verdict.key == key:
                         yield verdict
         except OSError as error:
             raise NoVerdict(
@@ -72,15 +74,15 @@ def _read(line: bytes) -> Verdict | None:
     try:
         return _decoder.decode(line)
     except msgspec.DecodeError:
-        # The last line of a run that was killed may be cut off.
+        # If a run was killed, its last line may be incomplete.
         return None
 
 
 def _in_words(verdict: Verdict, times: int) -> str:
-    earlier_looks = f", the last of {times} times" if times > 1 else ""
+    repeated = f", the last of {times} times" if times > 1 else ""
     lines = [
         f"Lead {verdict.key} of {verdict.stream} was {verdict.verdict} on {_when(verdict.at)}"
-        f"{earlier_looks}."
+        f"{repeated}."
     ]
     lines += [f"  - {failing.reason} (rule {failing.rule})" for failing in verdict.failing]
     lines.append(_CLOSING.get(verdict.verdict, ""))

@@ -1,12 +1,12 @@
-"""STATE that never passes a held lead: the stream's bookmark is set back to the oldest one. Pure.
+"""Sets a stream's bookmark in STATE back to its oldest held lead, so that the next run reads it.
 
-A bookmark is inclusive by Singer's rule (a tap reads ``>=`` its bookmark), so a bookmark that
-equals the held lead's replication value makes the next run read that lead again. These shapes of
-``value`` are known, with ``bookmarks`` around the streams or, in old taps, without:
+By Singer's rule a tap reads the rows with a replication value ``>=`` its bookmark. A bookmark that
+equals the replication value of the held lead makes the next run read that lead again. These shapes
+of STATE's ``value`` are known, with the streams inside ``bookmarks`` or, in old taps, at the top:
 
-* the SDK's: ``{stream: {"replication_key": k, "replication_key_value": v}}``, the same inside
+* the SDK's: ``{stream: {"replication_key": k, "replication_key_value": v}}``, and the same inside
   ``progress_markers`` and in each of ``partitions``;
-* singer-python's: ``{stream: {k: v}}``, and ``{stream: v}`` of the earliest taps.
+* singer-python's: ``{stream: {k: v}}``, and in the oldest taps ``{stream: v}``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NO_BOOKMARK = frozenset(
 
 
 class Scale(enum.Enum):
-    """What a replication key counts in; values of different scales have no order."""
+    """The type of a replication key; values of different scales can't be compared."""
 
     NUMBER = "numbers"
     TIME = "dates or timestamps"
@@ -44,19 +44,25 @@ class Scale(enum.Enum):
 
 @dataclass(frozen=True)
 class Bookmark:
-    """A place in a stream, and how the tap writes it."""
+    """A replication value that can be compared.
+
+    Attributes:
+        scale: Its type.
+        at: The value to compare by; a timestamp is aware.
+        written: The value as the tap wrote it.
+    """
 
     scale: Scale
     at: Decimal | datetime
     written: Any
 
     def after(self, other: Bookmark) -> bool:
-        """Whether it lies behind another place of the same scale."""
+        """Whether it is later than another bookmark of the same scale."""
         return self.at > other.at  # type: ignore[operator]
 
 
 def bookmark_of(value: object) -> Bookmark | None:
-    """The place that a replication value names; None if it is no number, date or timestamp."""
+    """A replication value as a bookmark; None if it is no number, date or timestamp."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, Decimal)):
@@ -71,21 +77,24 @@ def bookmark_of(value: object) -> Bookmark | None:
     return None
 
 
-class Passing(enum.Enum):
-    """What becomes of a STATE message."""
+class StateHandling(enum.Enum):
+    """What to do with a STATE message."""
 
     AS_IT_IS = enum.auto()
     SET_BACK = enum.auto()
-    #: It has bookmarks, but none for the stream that holds a lead: whether it lies before the
-    #: lead can't be told, and keeping a STATE back is always safe.
+    #: STATE has bookmarks, but none for the stream of the held lead. Whether it is from before or
+    #: after that lead is unknown, and to withhold a STATE is always safe.
     WITHHELD = enum.auto()
 
 
 class HeldState:
-    """The oldest held lead of one stream, and what it means for STATE.
+    """The oldest held lead of one stream, up to which STATE may go.
 
-    Raises `SettingsError` from each method as soon as it shows that the stream's bookmark can't be
-    set back.
+    Each method raises `SettingsError` if it finds that the stream's bookmark can't be set back.
+
+    Args:
+        stream: Name of the stream.
+        remedy: What a user can do about that error, for its message.
     """
 
     def __init__(self, stream: str, remedy: str) -> None:
@@ -97,12 +106,12 @@ class HeldState:
         self._scale: Scale | None = None
 
     @property
-    def holds(self) -> bool:
+    def has_held(self) -> bool:
         """Whether a lead was held in this run."""
         return self._from_start or self._oldest is not None
 
     def announce(self, bookmark_properties: list[str]) -> None:
-        """Take note of the replication key, as the SCHEMA names it."""
+        """Remember the replication key that the SCHEMA names."""
         if len(bookmark_properties) > 1:
             raise self._refusal(
                 f"it has several replication keys ({', '.join(bookmark_properties)})"
@@ -110,42 +119,45 @@ class HeldState:
         key = bookmark_properties[0] if bookmark_properties else None
         if key in _LOG_KEYS:
             raise self._refusal(f"it is replicated from a log ('{key}')")
-        if self.holds and key != self.key:
+        if self.has_held and key != self.key:
             raise self._refusal(f"its replication key changed in the run to '{key}'")
         self.key = key
 
-    def look_at(self, value: object) -> bool:
-        """Check a replication value of the stream; False for null, which shows nothing."""
+    def check_value(self, value: object) -> bool:
+        """Check that a replication value can be compared; False for null, which doesn't show it."""
         if value is None:
             return False
-        place = bookmark_of(value)
-        if place is None:
+        bookmark = bookmark_of(value)
+        if bookmark is None:
             raise self._refusal(
                 f"its replication key '{self.key}' is neither a number nor an ISO date or timestamp"
             )
-        self._scale = place.scale
+        self._scale = bookmark.scale
         return True
 
-    def keep(self, value: object) -> None:
+    def hold(self, value: object) -> None:
         """Hold a lead with this replication value.
 
-        Without a value that has a place, only the start of the stream is surely before the lead.
+        If the value can't be compared, the next run must read the stream from its start.
         """
-        place = bookmark_of(value)
-        if place is None or (self._scale is not None and place.scale is not self._scale):
+        bookmark = bookmark_of(value)
+        if bookmark is None or (self._scale is not None and bookmark.scale is not self._scale):
             self._from_start = True
-        elif self._oldest is None or self._oldest.after(place):
-            self._oldest = place
+        elif self._oldest is None or self._oldest.after(bookmark):
+            self._oldest = bookmark
 
-    def set_back(self, value: MutableMapping[str, Any]) -> Passing:
-        """Set the stream's bookmarks in a STATE's value back to the oldest held lead, in place."""
+    def set_back(self, value: MutableMapping[str, Any]) -> StateHandling:
+        """Set the stream's bookmarks back to the oldest held lead.
+
+        ``value`` is that of a STATE message, which is changed in place.
+        """
         streams = value.get("bookmarks", value)
         if not isinstance(streams, MutableMapping):
             raise self._refusal("STATE holds no bookmarks by stream")
         names = [self.stream] if self.stream in streams else self._other_names(streams)
         if not names:
-            unclear = self.holds and self.key is not None and any(streams.values())
-            return Passing.WITHHELD if unclear else Passing.AS_IT_IS
+            unclear = self.has_held and self.key is not None and any(streams.values())
+            return StateHandling.WITHHELD if unclear else StateHandling.AS_IT_IS
         changed = False
         for name in names:
             entry = streams[name]
@@ -153,16 +165,16 @@ class HeldState:
                 changed |= self._set_back_entry(entry)
             elif entry is not None:
                 changed |= self._set_back_value(streams, name)
-        return Passing.SET_BACK if changed else Passing.AS_IT_IS
+        return StateHandling.SET_BACK if changed else StateHandling.AS_IT_IS
 
     def _other_names(self, streams: MutableMapping[str, Any]) -> list[str]:
-        # Some taps keep bookmarks under `schema-table` for a stream that they announce as `table`.
+        # Some taps name a stream `table` in its SCHEMA and `schema-table` in STATE.
         return [name for name in streams if re.split(r"[-.]", name)[-1] == self.stream]
 
     def _set_back_entry(self, entry: MutableMapping[str, Any]) -> bool:
         self._refuse_markers(entry)
-        places = list(self._bookmarks(entry))
-        if not places:
+        bookmarks = list(self._bookmarks(entry))
+        if not bookmarks:
             unknown = [
                 name
                 for name, value in entry.items()
@@ -171,14 +183,14 @@ class HeldState:
             if unknown:
                 raise self._refusal(f"its bookmark has an unknown shape (it holds '{unknown[0]}')")
         changed = False
-        for container, name in places:
+        for container, name in bookmarks:
             changed |= self._set_back_value(container, name)
-        if self.holds and entry.get("offset"):
-            # A page in the middle of which the tap would go on, perhaps behind the held lead.
+        if self.has_held and entry.get("offset"):
+            # From this page the tap would go on, perhaps after the held lead.
             del entry["offset"]
             changed = True
         for partition in entry.get("partitions") or ():
-            # Which partition a lead came from can't be told for sure, so all of them go back.
+            # The partition of a lead is not known for sure, so all are set back.
             if isinstance(partition, MutableMapping):
                 changed |= self._set_back_entry(partition)
         return changed

@@ -1,4 +1,4 @@
-"""A stream of leads: what its SCHEMA makes of the rules, and what the target sees of it."""
+"""A stream of leads: the checks that its SCHEMA gives, and the messages that the target gets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)
 
 
 class LeadStream:
-    """One stream of leads in one run. `announce` comes before everything else."""
+    """One stream of leads in one run. Call `announce` with its SCHEMA before any other method."""
 
     def __init__(
         self,
@@ -33,29 +33,29 @@ class LeadStream:
     ) -> None:
         self.name = name
         self.output = settings.output_stream or name
-        self.hold: HeldState | None = None
+        self.held_state: HeldState | None = None
         self.key_properties: tuple[str, ...] = ()
-        self.tally = RuleCounts([rule.rule for rule in settings.rules])
+        self.counts = RuleCounts([rule.rule for rule in settings.rules])
         self._settings = settings
         self._clock = clock
         self._log = log
         self._skipped: set[str] = set()
-        # Kept when a SCHEMA comes again: `unique` remembers rows.
+        # The checks outlive a second SCHEMA, since `unique` remembers rows.
         self._checks: dict[str, Check] = {}
         self._owners = owners
-        found = owners.all() if owners else ()
-        self._pairs = {owner: property_pair(owner.field, owner.value) for owner in found}
+        all_owners = owners.all() if owners else ()
+        self._pairs = {owner: property_pair(owner.field, owner.value) for owner in all_owners}
         self._user: str | None = None
         self._writer = RecordWriter(name, self.output)
         if any(rule.may_hold() for rule in settings.rules):
-            self.hold = HeldState(name, _remedy(settings.rules))
+            self.held_state = HeldState(name, _remedy(settings.rules))
 
     def announce(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a SCHEMA message and give the one that the target gets.
+        """Make the checks for a SCHEMA message, and return the SCHEMA that the target gets.
 
         Raises:
-            SettingsError: A rule names a property that is not there, or can't work here.
-            InputError: The message is no SCHEMA.
+            SettingsError: A rule names a property that the SCHEMA lacks, or can't work on it.
+            InputError: The SCHEMA has no properties.
         """
         properties = (schema.get("schema") or {}).get("properties")
         if not isinstance(properties, dict):
@@ -66,15 +66,17 @@ class LeadStream:
             self._checks.clear()
         facts = StreamFacts(self.name, self.output, self.key_properties, self._clock)
         rules = [rule for rule in self._settings.rules if self._applies(rule, properties)]
-        if self.hold:
-            self.hold.announce(list(schema.get("bookmark_properties") or ()))
-        self._user = next((rule.field for rule in rules if isinstance(rule, OwnerMapped)), None)
+        if self.held_state:
+            self.held_state.announce(list(schema.get("bookmark_properties") or ()))
+        self._user_property = next(
+            (rule.field for rule in rules if isinstance(rule, OwnerMapped)), None
+        )
         self._judge = Judge([(rule.rule, self._check(rule, facts)) for rule in rules])
-        self._replication_key = self.hold.key if self.hold else None
-        self._unplaced = self._replication_key is not None
-        seen = [*self.key_properties, *(field for rule in rules for field in rule.fields())]
+        self._replication_key = self.held_state.key if self.held_state else None
+        self._key_unchecked = self._replication_key is not None
+        read = [*self.key_properties, *(field for rule in rules for field in rule.fields())]
         also = [self._replication_key] if self._replication_key else []
-        self._reader = LeadReader(self.name, [*seen, *also, *_OWNER_FIELDS])
+        self._reader = LeadReader(self.name, [*read, *also, *_OWNER_FIELDS])
         return self._outgoing(schema)
 
     def _applies(self, rule: Rule, properties: Mapping[str, Any]) -> bool:
@@ -107,7 +109,7 @@ class LeadStream:
 
     def _outgoing(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         changed = {**schema, "stream": self.output}
-        if self._owners is not None and self._user is not None:
+        if self._owners is not None and self._user_property is not None:
             inner = dict(schema["schema"])
             properties = {
                 name: kind
@@ -123,19 +125,19 @@ class LeadStream:
         return changed
 
     @property
-    def beginnings(self) -> tuple[bytes, ...]:
-        """How the lines begin that `read_line` takes."""
-        return self._reader.beginnings
+    def prefixes(self) -> tuple[bytes, ...]:
+        """The beginnings of the lines that `read_line` takes."""
+        return self._reader.prefixes
 
     def read_line(self, line: bytes) -> Lead | None:
-        """The properties that the rules read; None where the line must be taken apart first."""
+        """The lead in a line with one of the `prefixes`; None if `read` must read its record."""
         return self._reader.read_line(line)
 
     def read(self, record: msgspec.Raw) -> Lead:
-        """The same, of a record.
+        """The lead in a record.
 
         Raises:
-            InputError: The RECORD holds no object.
+            InputError: The record is no object.
         """
         lead = self._reader.read(record)
         if lead is None:
@@ -144,43 +146,53 @@ class LeadStream:
 
     @property
     def looks_up(self) -> bool:
-        """Whether `prepare` has anything to do."""
+        """Whether any rule looks something up in `prepare`."""
         return self._judge.looks_up
 
     def prepare(self, leads: Sequence[Lead]) -> None:
-        """Look up what the rules need for these leads, which are judged next."""
+        """Look up what the rules need for these leads; call it before they are judged."""
         self._judge.prepare(leads)
 
     def judge(self, lead: Lead) -> tuple[Outcome, Failures]:
-        """The verdict on a lead; it is counted, and remembered for STATE if it is held."""
-        if self._unplaced and self.hold is not None and self._replication_key is not None:
-            self._unplaced = not self.hold.look_at(lead.get(self._replication_key))
+        """Judge and count a lead; a held one is remembered for STATE.
+
+        Returns:
+            The outcome, and the rules that the lead fails.
+        """
+        if (
+            self._key_unchecked
+            and self.held_state is not None
+            and self._replication_key is not None
+        ):
+            self._key_unchecked = not self.held_state.check_value(lead.get(self._replication_key))
         outcome, failures = self._judge.judge(lead)
-        self.tally.count(outcome, failures)
-        if outcome is Outcome.HELD and self.hold is not None:
-            self.hold.keep(lead.get(self._replication_key) if self._replication_key else None)
+        self.counts.count(outcome, failures)
+        if outcome is Outcome.HELD and self.held_state is not None:
+            self.held_state.hold(lead.get(self._replication_key) if self._replication_key else None)
         return outcome, failures
 
     def key(self, lead: Lead) -> str | None:
-        """The lead's key as people write it; values of several properties with commas between."""
+        """The lead's key as text, such as ``42``; several key values are joined by commas.
+
+        None if the stream has no key properties or the lead has no key.
+        """
         parts = [key_text(lead.get(name)) for name in self.key_properties]
         if len(parts) == 1:
             return parts[0]
         return ",".join([part or "" for part in parts]) if any(parts) else None
 
     def outgoing(self, line: bytes, lead: Lead) -> bytes:
-        """The RECORD line of a lead that passed: the same bytes, where nothing changes."""
-        if self._owners is not None and self._user is not None:
-            owner = self._owners.of(lead.get(self._user))
+        """The RECORD line that the target gets for a lead that passed."""
+        if self._owners is not None and self._user_property is not None:
+            owner = self._owners.of(lead.get(self._user_property))
             if owner is not None:
-                # The source may have properties of these names, for owners of its own.
-                theirs = OWNER_ID in lead or OWNER_EMAIL in lead
-                named = [name for name in _OWNER_FIELDS if name in lead] if theirs else ()
-                return self._writer.write(line, self._pairs[owner], named)
+                # The mapped owner replaces properties of these names that the source has.
+                replaced = [name for name in _OWNER_FIELDS if name in lead]
+                return self._writer.write(line, self._pairs[owner], replaced)
         return line if self.output == self.name else self._writer.write(line)
 
     def renamed(self, line: bytes) -> bytes:
-        """A line of the stream that is no RECORD, under the output stream's name."""
+        """A line other than a RECORD, under the output stream's name."""
         return line if self.output == self.name else with_stream(line, self.output)
 
 

@@ -1,4 +1,4 @@
-"""map-apollo-leads: the command, on the SDK's `InlineMapper`."""
+"""The command map-apollo-leads, built on the SDK's `InlineMapper`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.mapper.errors import (
-    VARIABLE,
+    CLOCK_VARIABLE,
     FixedClock,
     LeadsError,
     SettingsError,
@@ -26,7 +26,7 @@ from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write
 
 
 class MapApolloLeads(CheckedPlugin, InlineMapper):
-    """Lets only qualified leads through to Apollo, loses none, and can explain each verdict."""
+    """Passes the leads that meet every rule, and writes down the verdict on each lead."""
 
     name = "map-apollo-leads"
     package_name = "target-apollo"
@@ -44,13 +44,13 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         super().__init__(**options)
         clock = clock_from_environment()
         if isinstance(clock, FixedClock):
-            self.logger.warning("The clock stands at %s (%s).", clock(), VARIABLE)
+            self.logger.warning("The clock stands at %s (%s).", clock(), CLOCK_VARIABLE)
         self._pipeline = Pipeline(self._settings, clock, self.logger)
         self.message_reader.transform = self._pipeline.process_lines
         self.message_reader.counts = self._pipeline.counts
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Check the settings as this package states them: in sentences, unknown ones included."""
+        """The settings as given, and a sentence for the first one that is unknown or wrong."""
         try:
             self._settings = read_settings(given)
         except SettingsError as error:
@@ -58,39 +58,39 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         return given, []
 
     def on_signal(self, signal_number: int) -> None:
-        """End after the lines at hand; the SDK's own handler would cut a line in two."""
+        """End the run after the lines read so far; the SDK's handler could cut a line in two."""
         self.message_reader.stop(signal_number)
 
     def process_endofpipe(self) -> None:
-        """Say what became of the leads, and how the run ended."""
+        """Log the counts of leads and how the run ended; exit with its code, if that is not 0."""
         self._pipeline.finish()
         code = log_end(self.message_reader, self.logger)
         if code:
             sys.exit(code)
 
-    # The SDK asks for a method a message type. Runs do not come here (see `singer_io`); a caller
-    # with decoded messages gets the same answers.
+    # The SDK requires a method for each message type. A run does not call them: `BlockReader` reads
+    # lines as bytes. They serve callers that have decoded messages.
 
     def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """What goes on for a SCHEMA message."""
+        """The messages to pass on for a SCHEMA message."""
         return self._map(message_dict)
 
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """What goes on for a RECORD message."""
+        """The messages to pass on for a RECORD message."""
         return self._map(message_dict)
 
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """What goes on for a STATE message."""
+        """The messages to pass on for a STATE message."""
         return self._map(message_dict)
 
     def map_activate_version_message(
         self, message_dict: dict[str, Any]
     ) -> Iterable[singer.Message]:
-        """What goes on for an ACTIVATE_VERSION message."""
+        """The messages to pass on for an ACTIVATE_VERSION message."""
         return self._map(message_dict)
 
     def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """What goes on for a BATCH message."""
+        """The messages to pass on for a BATCH message."""
         return self._map(message_dict)
 
     def _map(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
@@ -100,11 +100,11 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the config files; one that can't be read is said in a sentence."""
+        """Read the config files; if one can't be read, log a sentence and exit with code 2."""
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError) as error:
-            # The SDK raises its own error for a file that is not there, without a strerror.
+            # The SDK's own error for a missing file has no strerror.
             missing = isinstance(error, OSError)
             why = "there is no such file, or it can't be opened" if missing else "it is no JSON"
             cls.logger.error("The config %s can't be read: %s.", ", ".join(value), why)
@@ -112,7 +112,7 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
 
     @classmethod
     def invoke(cls, **options: Any) -> None:
-        """Run the mapper; what a user can cause ends in a sentence and an exit code."""
+        """Run the mapper; log each `LeadsError` as a sentence and exit with its code."""
         try:
             super().invoke(**options)
         except ConfigValidationError as error:

@@ -1,4 +1,4 @@
-"""The mapping from the warehouse's users to Apollo's, inline or from a CSV file."""
+"""The mapping from users of the warehouse to users of Apollo, inline or from a CSV file."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ OWNER_EMAIL = "owner_email"
 
 @dataclass(frozen=True)
 class Owner:
-    """An Apollo user as the target takes one: `OWNER_ID` with an id, or `OWNER_EMAIL`."""
+    """An Apollo user as a property for the target: `OWNER_ID` or `OWNER_EMAIL`, with its value."""
 
     field: str
     value: str
 
 
 class Owners:
-    """Apollo's user for each user of the warehouse; ids are compared as text, case aside."""
+    """The Apollo user of each user of the warehouse.
+
+    User ids are compared as text, without regard to case.
+    """
 
     def __init__(self, owners: Mapping[str, Owner]) -> None:
         self._owners = {caseless(user): owner for user, owner in owners.items()}
         self.fields = frozenset(owner.field for owner in owners.values())
-        """Which of `OWNER_ID` and `OWNER_EMAIL` the mapping gives."""
-        # Few users own many leads. Typed, since 1, 1.0 and true are one key otherwise.
+        """Those of `OWNER_ID` and `OWNER_EMAIL` that some entry has."""
+        # Few users own many leads. With typed=True, 1, 1.0 and True are different keys.
         self._of = lru_cache(maxsize=4096, typed=True)(self._find)
 
     def all(self) -> Iterable[Owner]:
@@ -39,7 +42,7 @@ class Owners:
         return self._owners.values()
 
     def of(self, user: object) -> Owner | None:
-        """The Apollo user of a user id as the record holds it: text or a number."""
+        """The Apollo user of a user id, which is text or a number; None if there is no entry."""
         try:
             return self._of(user)
         except TypeError:

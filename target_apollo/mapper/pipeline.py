@@ -1,4 +1,4 @@
-"""The way of the lines through the mapper: in, judged, and out in the same order."""
+"""Processes Singer lines: judges the leads among them and returns the lines to pass on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from target_apollo.mapper.errors import Clock, InputError, SettingsError
-from target_apollo.mapper.held_state import Passing
+from target_apollo.mapper.held_state import StateHandling
 from target_apollo.mapper.lead_stream import LeadStream
 from target_apollo.mapper.rules import Lead, OwnerMapped
 from target_apollo.mapper.settings import Settings
@@ -19,15 +19,16 @@ from target_apollo.mapper.verdicts import Outcome, VerdictFile
 _NO_LEAD: Lead = MappingProxyType({})
 
 _Waiting = tuple[bytes, "LeadStream | None", Lead]
-"""A line whose turn has come; a lead's waits for the look-ups of its neighbours. A plain tuple,
-since one is made for every line."""
+"""A line, and the stream and lead of a RECORD of leads (None and an empty lead for other lines).
+
+The lines of a block wait, so that a look-up serves all leads among them. Plain tuples are fast."""
 
 
 class Pipeline:
-    """Takes lines in sets as they come and gives those that go on.
+    """Processes blocks of lines in their order.
 
-    Raises `SettingsError` and `InputError` where the run can't go on; the lines of that set are
-    then not passed, and no STATE that covers them is either.
+    Its methods raise `SettingsError` or `InputError` if the run must end. Then none of the block's
+    lines is passed on, so that no STATE covers a lead that the target did not get.
     """
 
     def __init__(self, settings: Settings, clock: Clock, log: logging.Logger) -> None:
@@ -35,26 +36,29 @@ class Pipeline:
         self._settings = settings
         self._clock = clock
         self._log = log
-        # Read here, so that a file that is not there ends the run before anything passes.
-        owned = (rule.owners() for rule in settings.rules if isinstance(rule, OwnerMapped))
-        self._owners = next(owned, None)
+        # Read at once, so that a missing file ends the run before any line is passed on.
+        mappings = (rule.owners() for rule in settings.rules if isinstance(rule, OwnerMapped))
+        self._owners = next(mappings, None)
         self._streams: dict[str, LeadStream] = {}
         self._others: set[str] = set()
         self._verdicts = VerdictFile(settings.verdicts_path) if settings.verdicts_path else None
         self._out: list[bytes] = []
         self._waiting: list[_Waiting] = []
         self._latest: LeadStream | None = None
-        self._withheld: str | None = None
+        self._withheld_for: str | None = None
         self._not_json = 0
 
     def process_lines(self, lines: Sequence[bytes]) -> list[bytes]:
-        """The lines that go on for these lines, without their ends. Verdicts are on disk then."""
+        """The lines to pass on for these lines, both without line ends.
+
+        The verdicts on their leads are on disk when it returns.
+        """
         out = self._out = []
         records = 0
         waiting, streams, others, counts = self._waiting, self._streams, self._others, self.counts
-        latest, beginnings = self._latest, self._latest.beginnings if self._latest else ()
+        latest, prefixes = self._latest, self._latest.prefixes if self._latest else ()
         for line in lines:
-            if latest is not None and line.startswith(beginnings):
+            if latest is not None and line.startswith(prefixes):
                 lead = latest.read_line(line)
                 if lead is not None:
                     records += 1
@@ -71,55 +75,56 @@ class Pipeline:
             if kind == "RECORD":
                 stream = streams.get(head.stream)
                 if stream is not None:
-                    latest, beginnings = stream, stream.beginnings
+                    latest, prefixes = stream, stream.prefixes
                     waiting.append((line, stream, stream.read(head.record)))
                 else:
                     if head.stream not in others:
                         self._refuse_unannounced(head)
                     waiting.append((line, None, _NO_LEAD))
             else:
-                # A SCHEMA changes how records are judged, and STATE must know each lead before it.
-                self._settle()
-                self._take(line, head)
+                # A SCHEMA changes the checks, and STATE depends on all leads before it.
+                self._judge_waiting()
+                self._process_message(line, head)
                 latest = None
-        self._settle()
+        self._judge_waiting()
         self._latest = latest
         counts["RECORD"] += records
         if self._verdicts:
             self._verdicts.flush()
         return out
 
-    def _take(self, line: bytes, head: Head) -> None:
+    def _process_message(self, line: bytes, head: Head) -> None:
         if head.type == "SCHEMA":
             self._out.append(self._schema(line, head))
         elif head.type == "STATE":
             self._state(line)
         elif head.type == "ACTIVATE_VERSION" and head.stream in self._streams:
-            # It says that the table was sent as a whole. What goes on is not: the target would take
-            # each lead that is held or dropped for one that was deleted.
+            # The message says that a table was sent as a whole. It is not passed on: the target
+            # would take each lead that is held or dropped for a deleted row.
             return
         else:
             self._out.append(self._other(line, head))
 
-    def _settle(self) -> None:
-        """Judge the leads that wait, and let all that waits go on in order."""
+    def _judge_waiting(self) -> None:
+        """Judge the waiting leads, and pass on the waiting lines in their order."""
         waiting = self._waiting
         if not waiting:
             return
         for stream in self._streams.values():
             if stream.looks_up:
-                stream.prepare([lead for _, of, lead in waiting if of is stream])
+                stream.prepare([lead for _, owner, lead in waiting if owner is stream])
         at = self._clock().isoformat(timespec="seconds")
         out, verdicts = self._out, self._verdicts
-        for line, of, lead in waiting:
-            if of is None:
+        for line, lead_stream, lead in waiting:
+            if lead_stream is None:
                 out.append(line)
                 continue
-            outcome, failures = of.judge(lead)
+            outcome, failures = lead_stream.judge(lead)
             if verdicts is not None:
-                verdicts.add(at, of.name, of.key(lead), outcome, failures, lead)
+                key = lead_stream.key(lead)
+                verdicts.add(at, lead_stream.name, key, outcome, failures, lead)
             if outcome is Outcome.PASSED:
-                out.append(of.outgoing(line, lead))
+                out.append(lead_stream.outgoing(line, lead))
         waiting.clear()
 
     def _schema(self, line: bytes, head: Head) -> bytes:
@@ -131,8 +136,8 @@ class Pipeline:
         stream = self._streams.get(head.stream)
         if stream is None:
             stream = LeadStream(head.stream, self._settings, self._clock, self._log, self._owners)
-            taken = {known.output for known in self._streams.values()} | self._others
-            if stream.output in taken:
+            names = {other.output for other in self._streams.values()} | self._others
+            if stream.output in names:
                 raise self._one_name(head.stream)
             self._streams[head.stream] = stream
         message = read_message(line)
@@ -152,20 +157,22 @@ class Pipeline:
         self._others.add(head.stream)
 
     def _state(self, line: bytes) -> None:
-        holds = [stream.hold for stream in self._streams.values() if stream.hold is not None]
-        if not holds:
+        held_states = [
+            stream.held_state for stream in self._streams.values() if stream.held_state is not None
+        ]
+        if not held_states:
             self._out.append(line)
             return
         message = read_message(line)
         value: Any = message.get("value")
-        passing = set()
+        handlings = set()
         if isinstance(value, dict):
-            passing = {hold.set_back(value) for hold in holds}
-        if Passing.WITHHELD in passing:
-            self._withheld = next(hold.stream for hold in holds if hold.holds)
+            handlings = {held_state.set_back(value) for held_state in held_states}
+        if StateHandling.WITHHELD in handlings:
+            self._withheld_for = next(held.stream for held in held_states if held.has_held)
             return
-        self._withheld = None
-        self._out.append(write_message(message) if Passing.SET_BACK in passing else line)
+        self._withheld_for = None
+        self._out.append(write_message(message) if StateHandling.SET_BACK in handlings else line)
 
     def _other(self, line: bytes, head: Head) -> bytes:
         stream = self._streams.get(head.stream)
@@ -179,21 +186,21 @@ class Pipeline:
         return stream.renamed(line)
 
     def finish(self) -> None:
-        """Close the verdict file and log what became of the leads.
+        """Close the verdict file and log the counts of leads.
 
         Raises:
-            SettingsError: No stream of the run was one of leads.
+            SettingsError: No stream of the run had leads.
         """
         if self._verdicts:
             self._verdicts.close()
         for name, stream in self._streams.items():
-            for line in stream.tally.lines():
+            for line in stream.counts.lines():
                 self._log.info("Stream '%s': %s", name, line)
-        if self._withheld:
+        if self._withheld_for:
             self._log.warning(
                 "STATE was kept back: stream '%s' holds leads, and STATE has no bookmark for it. "
                 "The next run reads more than it would have to.",
-                self._withheld,
+                self._withheld_for,
             )
         if self._not_json:
             self._log.warning("%d lines were no Singer messages; they passed.", self._not_json)

@@ -1,4 +1,4 @@
-"""The mapper's settings: from a config to typed values, and as the JSON schema of ``--about``."""
+"""The mapper's settings: read from a config into typed values, and described as a JSON schema."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 
 
 class OnMissingField(enum.Enum):
-    """What to do with a rule that names a property that the stream's SCHEMA lacks."""
+    """What to do if a rule names a property that the SCHEMA of the stream lacks."""
 
-    #: End the run, since a typo would drop every lead.
+    #: End the run: with a typo in the name, every lead would be dropped.
     ERROR = "error"
-    #: Leave the rule out for this stream, with a warning.
+    #: Do not apply the rule to this stream, and warn.
     SKIP = "skip"
 
 
@@ -32,9 +32,9 @@ class Settings:
 
     Attributes:
         streams: Names or globs of the streams that hold leads.
-        output_stream: What these streams are called from here on; None leaves the name.
-        rules: The rules that hold, in the order in which they are applied.
-        verdicts_path: Where the verdict on each lead goes; None for nowhere.
+        output_stream: The name under which the target gets these streams; None for their own.
+        rules: The rules to apply, in this order.
+        verdicts_path: Path of the verdict file; None writes none.
         on_missing_field: See `OnMissingField`.
     """
 
@@ -50,7 +50,7 @@ class Settings:
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """The settings as they are written, before the rules are looked at."""
+    """The settings as the config has them, with rules that are not checked yet."""
 
     streams: tuple[str, ...] = ("*",)
     output_stream: str | None = None
@@ -60,7 +60,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a config and give it types.
+    """Read and check a config.
 
     Raises:
         SettingsError: A setting or rule is unknown, of the wrong type, or makes no sense.
@@ -113,9 +113,9 @@ def _convert(value: Any, into: type[Any], setting: str) -> Any:
         raise SettingsError(_sentence(str(error), setting)) from None
 
 
-def _sentence(said: str, setting: str) -> str:
-    """Turn msgspec's "Expected `int`, got `str` - at `$.minutes`" into a sentence on a setting."""
-    what, _, where = said.partition(" - at `$")
+def _sentence(error: str, setting: str) -> str:
+    """A sentence about a setting for msgspec's "Expected `int`, got `str` - at `$.minutes`"."""
+    what, _, where = error.partition(" - at `$")
     path = re.sub(r"\[\.\.\.\]", "[…]", where.rstrip("`"))
     name = f"{setting}{path}".strip(".")
     what = re.sub(r"Object missing required field `(\w+)`", r"needs `\1`", what)

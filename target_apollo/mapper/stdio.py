@@ -1,15 +1,12 @@
-"""Where the mapper leaves the SDK's path, and why.
+"""Singer lines as bytes: reading and writing them in blocks, and decoding only what is needed.
 
-`InlineMapper.listen` is final and hands over to ``message_reader.process_lines``, which decodes
-each line wholly, calls back for each message, encodes the answers anew and flushes after each: most
-of a mapper's time, and every number passes through Python. The reader is a class of the plugin's
-choice, so this one reads and writes bytes in blocks and leaves the lines to a function. Signals and
-a closed pipe are handled here as well, since both end the same loop.
+The SDK's reader decodes each line as a whole, encodes each answer and flushes after it, which takes
+most of a mapper's time and sends every number through Python. The SDK lets a plugin choose its
+reader: `BlockReader` reads and writes blocks of bytes and calls a function for their lines. It also
+handles signals and a closed pipe, since both end its loop.
 
-Singer lines as bytes: what a line is, and how it changes without being written anew.
-
-Only what is needed is decoded, and a record that goes on changed keeps the bytes of its values: a
-number such as ``1.10`` or ``12345678901234567890`` leaves as it came.
+A record that is changed keeps the bytes of its other values. A number such as ``1.10`` or
+``12345678901234567890`` leaves the mapper as the tap wrote it.
 """
 
 from __future__ import annotations
@@ -29,28 +26,33 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_apollo.mapper.rules import Lead
 
-#: Bytes read at once, at most: a pipe gives what it has.
+#: Most bytes of a read; a pipe gives fewer.
 BLOCK = 1 << 20
 
-#: Takes lines without their ends and gives those that go on.
+#: Takes lines and returns the lines to pass on, both without line ends.
 TransformLines = Callable[[list[bytes]], list[bytes]]
 
 
 class _Stopped(BaseException):
-    """A signal came while the mapper waited for input."""
+    """A signal arrived while the mapper waited for input."""
 
 
 class BlockReader(GenericSingerReader[bytes]):
-    """Reads blocks of lines, passes them on through a function, and writes what it gives."""
+    """Reads blocks of lines, calls ``transform`` for them, and writes the lines that it returns.
+
+    Attributes:
+        transform: Takes the lines of a block and returns the lines to pass on.
+        counts: Message type -> number of messages, counted by ``transform``.
+        stopped_by: Number of the signal that ended the run; 0 for none.
+        closed: Whether the target closed its input before the end of the run.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.transform: TransformLines = list
         self.counts: Counter[str] = Counter()
         self.stopped_by = 0
-        """Number of the signal that ended the run; 0 for none."""
         self.closed = False
-        """Whether the target closed its input before the run's end."""
         self._reading = False
 
     @property
@@ -59,13 +61,13 @@ class BlockReader(GenericSingerReader[bytes]):
         return sys.stdin.buffer
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """Not used: lines stay bytes."""
+        """Not used, since lines stay bytes; raises NotImplementedError."""
         raise NotImplementedError
 
     def stop(self, signum: int) -> None:
-        """End the run for a signal: at once while waiting, else when the lines at hand are out.
+        """End the run for a signal: at once while it waits, else after the lines read so far.
 
-        A second signal does not wait for a target that takes nothing any more.
+        A second signal ends the process at once, also if the target takes no more lines.
         """
         if self.stopped_by:
             os._exit(128 + signum)
@@ -76,9 +78,9 @@ class BlockReader(GenericSingerReader[bytes]):
     def process_lines(
         self,
         file_input: IO[Any] | None,
-        callbacks: Any,  # noqa: ARG002 - the SDK's way of a message, which is not taken
+        callbacks: Any,  # noqa: ARG002 - the SDK's methods for messages, which a run does not call
     ) -> Counter[str]:
-        """Pass all lines on until the input's end, a signal, or a closed pipe."""
+        """Process all lines until the end of the input, a signal, or a closed pipe."""
         source = _bytes_of(file_input) if file_input else self.default_input
         try:
             self._pass_on(source)
@@ -86,16 +88,16 @@ class BlockReader(GenericSingerReader[bytes]):
             pass
         except BrokenPipeError:
             self.closed = True
-            _forget_output()
+            _discard_output()
         finally:
             self._reading = False
         return self.counts
 
     def _pass_on(self, source: Any) -> None:
         output = sys.stdout.buffer
-        # The end of a block is mostly the beginning of a line. The pieces of a long line are
-        # joined once it is whole, so that a line of many blocks is not copied with each of them.
-        begun: list[bytes] = []
+        # A block mostly ends in the middle of a line. The parts of a long line are joined only once
+        # it is complete, so that they are not copied again with each block.
+        parts: list[bytes] = []
         while not self.stopped_by:
             self._reading = True
             block = source.read1(BLOCK)
@@ -104,13 +106,13 @@ class BlockReader(GenericSingerReader[bytes]):
                 break
             whole, end, rest = block.rpartition(b"\n")
             if not end:
-                begun.append(block)
+                parts.append(block)
                 continue
-            lines = b"".join([*begun, whole]).split(b"\n")
-            begun = [rest] if rest else []
+            lines = b"".join([*parts, whole]).split(b"\n")
+            parts = [rest] if rest else []
             self._write(output, lines)
-        if begun and not self.stopped_by:
-            self._write(output, [b"".join(begun)])
+        if parts and not self.stopped_by:
+            self._write(output, [b"".join(parts)])
 
     def _write(self, output: IO[bytes], lines: list[bytes]) -> None:
         passed = self.transform(lines)
@@ -118,27 +120,27 @@ class BlockReader(GenericSingerReader[bytes]):
             return
         rest = memoryview(b"\n".join(passed) + b"\n")
         while rest:
-            # With PYTHONUNBUFFERED, as in many containers, a signal ends a write in the middle.
+            # With PYTHONUNBUFFERED, as in many containers, a signal can interrupt a write.
             rest = rest[output.write(rest) :]
         output.flush()
 
 
 def _bytes_of(file: IO[Any]) -> Any:
-    """The bytes under a text file, which is what the SDK's ``--input`` opens."""
+    """A binary file for the text file that the SDK opens for ``--input``."""
     if isinstance(file, io.TextIOWrapper):
         return file.buffer
     return file if hasattr(file, "read1") else io.BytesIO(file.read().encode())
 
 
-def _forget_output() -> None:
-    """Send what is still buffered nowhere, else Python complains at exit about the closed pipe."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _discard_output() -> None:
+    """Redirect the buffered output to the null device, since its flush at exit would fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def log_end(reader: BlockReader, log: logging.Logger) -> int:
-    """Say how the run ended, if not by the input's end, and give the exit code."""
+    """Log how the run ended, unless by the end of the input, and return the exit code."""
     if reader.stopped_by:
         log.info(
             "Stopped by signal %d; every line before it has been passed on.", reader.stopped_by
@@ -154,7 +156,7 @@ _NO_RECORD = msgspec.Raw()
 
 
 class Head(msgspec.Struct, gc=False):
-    """The part of a message that says where it belongs; ``record`` is not decoded yet."""
+    """A message's type and stream, and its record, which is not decoded."""
 
     type: str = ""
     stream: str = ""
@@ -171,12 +173,12 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def read_head(line: bytes) -> Head | None:
-    """The head of a line; None if the line is no message that JSON readers understand."""
+    """The head of a line; None if the line is no JSON object with a type."""
     try:
         return _heads.decode(line)
     except msgspec.DecodeError:
-        # The standard library takes some lines that msgspec refuses, such as those with NaN or
-        # half of a surrogate pair. A lead must not slip by the rules for that.
+        # The standard library reads some lines that msgspec refuses, such as those with NaN or half
+        # of a surrogate pair. The target may read them too, so the rules must judge these leads.
         return _lenient_head(line)
 
 
@@ -194,7 +196,7 @@ def _lenient_head(line: bytes) -> Head | None:
 
 
 def read_message(line: bytes) -> dict[str, Any]:
-    """A whole message; numbers with a fraction become Decimals."""
+    """A message, decoded as a whole; numbers with a fraction become Decimals."""
     try:
         return _messages.decode(line)
     except msgspec.DecodeError:
@@ -203,7 +205,7 @@ def read_message(line: bytes) -> dict[str, Any]:
 
 
 def write_message(message: Mapping[str, Any]) -> bytes:
-    """A message as a line, without the line's end."""
+    """A message as a line, without a line end."""
     try:
         return _encoder.encode(message)
     except UnicodeEncodeError:
@@ -215,11 +217,13 @@ def _number(value: object) -> object:
 
 
 class LeadReader:
-    """Reads the named properties of a stream's records, and skips the others undecoded."""
+    """Reads the named properties of a stream's records, and does not decode the others.
+
+    ``prefixes`` are the beginnings that a RECORD line of the stream has with nearly all taps.
+    """
 
     def __init__(self, stream: str, fields: Iterable[str]) -> None:
-        self.beginnings = tuple(_beginning(stream, space) for space in _SPACES)
-        """How a RECORD line of the stream begins, with nearly all taps."""
+        self.prefixes = tuple(_prefix(stream, space) for space in _SPACES)
         self._fields = dict.fromkeys(fields, Any)
         lead = TypedDict("lead", self._fields, total=False)  # type: ignore[misc]
         line = msgspec.defstruct("line", [("record", lead)], gc=False)
@@ -229,9 +233,9 @@ class LeadReader:
         self._decode_line: Callable[[bytes], Any] = whole.decode
 
     def read_line(self, line: bytes) -> Lead | None:
-        """The properties of the record in a line that has one of the `beginnings`.
+        """The named properties of the record in a line with one of the `prefixes`.
 
-        None where the line needs the long way: `read_head`, then `read`.
+        None if msgspec refuses the line: read it by `read_head` and `read` then.
         """
         try:
             lead: Lead = self._decode_line(line).record
@@ -240,7 +244,7 @@ class LeadReader:
         return lead
 
     def read(self, record: msgspec.Raw) -> Lead | None:
-        """The properties of a record; None if it is no object."""
+        """The named properties of a record; None if it is no object."""
         try:
             return self._decode(record)
         except msgspec.DecodeError:
@@ -257,24 +261,28 @@ class LeadReader:
 
 
 def with_stream(line: bytes, stream: str) -> bytes:
-    """The same message for a stream of another name."""
+    """A message's line with another stream's name."""
     return _join(_split(line) | {"stream": _text(stream)})
 
 
 class RecordWriter:
-    """Writes the RECORD lines of one stream anew, for a stream of another name."""
+    """Writes RECORD lines of one stream under another stream's name."""
 
     def __init__(self, stream: str, output: str) -> None:
         self._output = output
-        self._beginnings = [
-            (_beginning(stream, space), _beginning(output, space)) for space in _SPACES
-        ]
+        self._prefixes = [(_prefix(stream, space), _prefix(output, space)) for space in _SPACES]
 
     def write(self, line: bytes, pair: bytes = b"", without: Collection[str] = ()) -> bytes:
-        """The line with one property (`property_pair`) more, and without some that it does have."""
+        """A RECORD line under the output stream's name.
+
+        Args:
+            line: The line as the tap wrote it.
+            pair: A property to add, made by `property_pair`; empty for none.
+            without: Properties to remove, all of which the record has.
+        """
         if not without:
-            for theirs, ours in self._beginnings:
-                # An empty record has no comma to put behind the property.
+            for theirs, ours in self._prefixes:
+                # An empty record needs no comma after the added property.
                 if line.startswith(theirs) and line[len(theirs) : len(theirs) + 1] == b'"':
                     return ours + pair + (b"," if pair else b"") + line[len(theirs) :]
         message = _split(line)
@@ -290,17 +298,17 @@ class RecordWriter:
 
 
 def property_pair(name: str, value: str) -> bytes:
-    """A property with its value as it stands in a record."""
+    """A property and its value as JSON, ``"name":"value"``."""
     return _pair(name, _text(value))
 
 
-# Nearly all taps write a RECORD's members in one order, in one of the two spacings that Python's
-# JSON writers have. Then a glance at the beginning tells the stream, and what the mapper changes
-# is that beginning alone.
+# Nearly all taps write the members of a RECORD in the same order, without spaces or with those of
+# Python's json module. Then the beginning of the line tells its stream, and the mapper changes only
+# that beginning.
 _SPACES = (b"", b" ")
 
 
-def _beginning(stream: str, space: bytes) -> bytes:
+def _prefix(stream: str, space: bytes) -> bytes:
     members = ((b"type", b'"RECORD"'), (b"stream", _encoder.encode(stream)), (b"record", b"{"))
     return b"{" + (b"," + space).join(b'"%b":%b%b' % (name, space, raw) for name, raw in members)
 

@@ -1,4 +1,4 @@
-"""The values of a lead, read without trusting their types. Pure: nothing here raises."""
+"""Values of a lead, whose types are not trusted: reading and quoting. No function raises."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from target_apollo.model.values import bare_host
 
 _LONGEST_NUMBER = 40
 
-#: Characters of a value that a reason quotes; the verdict holds the whole value beside it.
+#: Most characters of a value that a reason quotes; the verdict also has the whole value.
 LONGEST_SHOWN = 80
 
 
 def text(value: object) -> str | None:
-    """A string without blanks around it; None for null, for blanks only and for other types."""
+    """A text without blanks around it; None for blanks only and for other types."""
     if isinstance(value, str):
         return value.strip() or None
     return None
 
 
 def blank(value: object) -> bool:
-    """Whether a value says nothing: null, or text of blanks only."""
+    """Whether a value is null or a text of blanks only."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def caseless(value: str) -> str:
-    """A key or a host as it is compared: trimmed, upper and lower case alike.
+    """A key or a host in the form in which it is compared: trimmed, without upper case.
 
-    Names of stages and the like are compared by `model.suggestions.folded`, as the target does.
+    Names of stages and the like are compared by `model.suggestions.folded`, as in the target.
     """
     return value.strip().casefold()
 
 
 def key_text(value: object) -> str | None:
-    """One key value as people write it: ``42``, ``eu-17``; None for null, blanks and no key.
+    """One key value as text, such as ``42`` or ``eu-17``; None for blanks and other types.
 
-    Whole decimals equal the integer, since one tap writes ``7`` and another ``7.0``.
+    ``7.0`` gives ``7``, since one tap writes ``7`` and another ``7.0``.
     """
     if type(value) is int:
         return str(value)
@@ -47,7 +47,7 @@ def key_text(value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    # Beyond that, a Decimal such as 1E+999999 would become a text of a million digits.
+    # The limit keeps a Decimal such as 1E+999999 from becoming a text of a million digits.
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _LONGEST_NUMBER:
         whole = value.to_integral_value()
         return str(int(whole)) if value == whole else str(value)
@@ -55,7 +55,7 @@ def key_text(value: object) -> str | None:
 
 
 def kind(value: object) -> str:
-    """What a value is, in a word for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
+    """The type of a value in words, for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
     if blank(value):
         return "empty"
     if isinstance(value, bool):
@@ -68,28 +68,28 @@ def kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a reason quotes it: in quotes and cut if it is long text, else in a word."""
+    """A value for a reason: text in quotes (cut if it is long), a number, else its `kind`."""
     if isinstance(value, str) and value.strip():
-        words = value.strip()
-        return f"'{words if len(words) <= LONGEST_SHOWN else words[:LONGEST_SHOWN] + '…'}'"
+        trimmed = value.strip()
+        return f"'{trimmed if len(trimmed) <= LONGEST_SHOWN else trimmed[:LONGEST_SHOWN] + '…'}'"
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return str(value)
     return kind(value)
 
 
-# A name under a top-level domain that does not exist is a typo, so unknown ones do not count.
+# A domain under an unknown top-level domain is a typo, not a registrable domain.
 _suffixes = PublicSuffixList(accept_unknown=False)
 
 
 def registrable(written: str) -> str | None:
-    """The domain that was registered for a host or URL; None if there is no host, or it is none.
+    """The registrable domain of a host or URL; None if it has none.
 
     >>> registrable("https://shop.acme.co.uk/about"), registrable("co.uk"), registrable("acme.con")
     ('acme.co.uk', None, None)
 
-    Both sections of the public suffix list count: ``acme.github.io`` can be registered,
-    ``github.io`` can't. The list comes with its package; nothing is fetched.
+    Both sections of the public suffix list apply: ``acme.github.io`` can be registered,
+    ``github.io`` can't. The list is part of its package; nothing is downloaded.
     """
     host = bare_host(written)
-    found: str | None = None if host is None else _suffixes.privatesuffix(host)
-    return found
+    domain: str | None = None if host is None else _suffixes.privatesuffix(host)
+    return domain

@@ -1,8 +1,7 @@
-"""The verdict on a lead, the counts of a run, and the verdict file.
+"""Verdicts: how the rules judge a lead, the counts of a run, and the verdict file.
 
-The file has a JSON line for every lead and mode 0600, since it holds business data.
-
-A line: ``{"at": …, "stream": …, "key": "42", "verdict": "dropped", "failing": [{"rule": "stage",
+The verdict file has mode 0600, since it holds business data, and one JSON line for each lead, such
+as ``{"at": …, "stream": …, "key": "42", "verdict": "dropped", "failing": [{"rule": "stage",
 "reason": …}], "values": {…}}``. ``key`` is null for a lead without key properties.
 """
 
@@ -23,31 +22,31 @@ from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet
 
 
 class Outcome(enum.Enum):
-    """What becomes of a lead."""
+    """The verdict on a lead."""
 
-    #: Every rule holds; the lead goes on.
+    #: The lead meets every rule and goes on to the target.
     PASSED = "passed"
-    #: It only fails rules that time will heal; the next run reads it again.
+    #: All its failures are `NotYet`; the next run reads it again.
     HELD = "held"
-    #: It fails a rule; it comes again when the source changes it.
+    #: It fails a rule; the tap sends it again when the source changes it.
     DROPPED = "dropped"
 
 
-#: The rules that a lead fails, in the order of the rules, each with its reason.
+#: ``(rule, reason)`` for each rule that a lead fails, in the order of the rules.
 Failures = Sequence[tuple[str, str]]
 
 
 @dataclass
 class RuleCounts:
-    """How many leads of a stream had each outcome, and failed each rule.
+    """The number of leads of a stream by outcome and by rule.
 
     Attributes:
-        rules: The rules, in their order.
-        passed: Leads that went on.
+        rules: Names of the rules, in the order in which they are applied.
+        passed: Leads that went on to the target.
         held: Leads that the next run reads again.
         dropped: All other leads.
-        first: Leads by the first rule that they failed.
-        failed: Leads by each rule that they failed.
+        first: Rule -> number of leads of which it was the first failure.
+        failed: Rule -> number of leads that failed it.
     """
 
     rules: Sequence[str]
@@ -72,7 +71,7 @@ class RuleCounts:
             self.failed[rule] = self.failed.get(rule, 0) + 1
 
     def lines(self) -> Iterator[str]:
-        """The counts in words: a line on the outcomes, then one a rule."""
+        """The counts in words: a line with the outcomes, then a line for each rule."""
         total = self.passed + self.held + self.dropped
         yield (
             f"{total:,} leads: {self.passed:,} passed, {self.held:,} held, {self.dropped:,} dropped"
@@ -83,7 +82,7 @@ class RuleCounts:
 
 
 class Judge:
-    """Applies the checks of one stream, all of them to every lead."""
+    """Applies all checks of one stream, given as ``(rule, check)``, to every lead."""
 
     def __init__(self, checks: Sequence[tuple[str, Check]]) -> None:
         self._checks = checks
@@ -91,16 +90,16 @@ class Judge:
 
     @property
     def looks_up(self) -> bool:
-        """Whether `prepare` has anything to do."""
+        """Whether any check looks something up in `prepare`."""
         return bool(self._lookups)
 
     def prepare(self, leads: Sequence[Lead]) -> None:
-        """Look up what the checks need for these leads, which are judged next."""
+        """Look up what the checks need for these leads; call it before they are judged."""
         for check in self._lookups:
             check.prepare(leads)
 
     def judge(self, lead: Lead) -> tuple[Outcome, Failures]:
-        """The verdict on a lead."""
+        """The outcome of a lead, and the rules that it fails."""
         failures = [
             (rule, reason) for rule, check in self._checks if (reason := check(lead)) is not None
         ]
@@ -111,19 +110,19 @@ class Judge:
         return Outcome.DROPPED, failures
 
 
-#: Bytes. A run that finds a larger file moves it aside (`earlier`), over the one moved before.
+#: Bytes. A run that finds a larger verdict file renames it to `earlier`, which it overwrites.
 LARGEST = 256 * 1024 * 1024
 
 
 class Failing(msgspec.Struct, frozen=True, gc=False):
-    """A rule that the lead failed."""
+    """A rule that a lead failed."""
 
     rule: str
     reason: str
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """A line of the file."""
+    """A line of the verdict file."""
 
     at: str
     stream: str
@@ -134,7 +133,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 def earlier(path: Path) -> Path:
-    """Where a verdict file goes that has become too large."""
+    """The path to which a verdict file is renamed that is larger than `LARGEST`."""
     return path.with_name(path.name + ".1")
 
 
@@ -142,9 +141,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class VerdictFile:
-    """Appends verdicts; what was added is on disk after `flush`.
+    """Appends verdicts to the file at ``path``; they are on disk after `flush`.
 
-    Raises `InputError` with the setting's name where the file can't be written.
+    Each method raises `InputError` if the file can't be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -156,7 +155,7 @@ class VerdictFile:
             self._file = private_descriptor(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
-                # The line on which a run was killed.
+                # A run was killed while it wrote this line.
                 os.write(self._file, b"\n")
         except OSError as error:
             raise self._fault(error) from None
@@ -170,19 +169,28 @@ class VerdictFile:
         failures: Failures,
         values: Mapping[str, object],
     ) -> None:
-        """Add the verdict on a lead; ``at`` is the time in ISO form."""
-        # str() takes a reason out of its subclass, which JSON writers do not know.
+        """Add the verdict on a lead.
+
+        Args:
+            at: The time in ISO 8601.
+            stream: The stream, by the tap's name.
+            key: The lead's key; None if the stream has no key properties.
+            outcome: The verdict.
+            failures: The rules that the lead fails.
+            values: The properties that the rules read.
+        """
+        # msgspec does not encode a subclass of str such as `NotYet`.
         failing = tuple([Failing(rule, str(reason)) for rule, reason in failures])
         verdict = Verdict(at, stream, key, outcome.value, failing, values)
         try:
             self._lines.append(_encode(verdict))
         except UnicodeEncodeError:
-            # Half of a surrogate pair has no UTF-8 form; JSON can still write it in ASCII.
+            # Half of a surrogate pair has no UTF-8 form; json escapes it in ASCII.
             built = msgspec.to_builtins(verdict, builtin_types=(object,))
             self._lines.append(json.dumps(built, default=str).encode())
 
     def flush(self) -> None:
-        """Write what was added, in whole lines."""
+        """Write the added verdicts, in whole lines."""
         if not self._lines:
             return
         rest = memoryview(b"\n".join(self._lines) + b"\n")
@@ -194,7 +202,7 @@ class VerdictFile:
             raise self._fault(error) from None
 
     def close(self) -> None:
-        """Write what was added and close the file."""
+        """Write the added verdicts and close the file."""
         self.flush()
         os.close(self._file)
 

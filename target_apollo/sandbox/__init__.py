@@ -1,6 +1,6 @@
-"""A local Apollo, for trying, testing and measuring without an account.
+"""A local Apollo, to try, test and measure without an account.
 
-``running_sandbox`` serves one in a thread; ``python -m target_apollo.sandbox`` as a process.
+``running_sandbox`` serves a sandbox in a thread, ``python -m target_apollo.sandbox`` in a process.
 """
 
 from target_apollo.sandbox.faults import Fault, FaultKind

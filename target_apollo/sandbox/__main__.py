@@ -1,4 +1,4 @@
-"""``python -m target_apollo.sandbox`` is ``apollo-sync sandbox``."""
+"""``python -m target_apollo.sandbox``: the same as ``apollo-sync sandbox``."""
 
 from __future__ import annotations
 

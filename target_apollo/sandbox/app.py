@@ -1,4 +1,4 @@
-"""The application: its routes, and the way from a request on the wire to an answer on it."""
+"""The ASGI application of a sandbox: its routes, and how each request is answered and logged."""
 
 from __future__ import annotations
 
@@ -25,43 +25,53 @@ _log = logging.getLogger(__name__)
 def build(sandbox: Sandbox) -> Starlette:
     """The ASGI application of a sandbox."""
     routes = [
-        Route(PREFIX + endpoint.path, _Door(sandbox, _Served(endpoint)), methods=[endpoint.method])
+        Route(
+            PREFIX + endpoint.path,
+            _EndpointApp(sandbox, _ApiEndpoint(endpoint)),
+            methods=[endpoint.method],
+        )
         for endpoint in ENDPOINTS
     ]
     return Starlette(
         routes=[
             *control.routes(sandbox),
             *routes,
-            Route(PREFIX + "/auth/health", _Door(sandbox, _Health()), methods=["GET"]),
-            Route(PREFIX + "/oauth/token", _Door(sandbox, _Token()), methods=["POST"]),
-            # Before Starlette's own 405 for a path of another method: Apollo knows only routes.
-            Route("/{rest:path}", _Door(sandbox, _Nowhere())),
+            Route(PREFIX + "/auth/health", _EndpointApp(sandbox, _HealthCheck()), methods=["GET"]),
+            Route(
+                PREFIX + "/oauth/token", _EndpointApp(sandbox, _TokenEndpoint()), methods=["POST"]
+            ),
+            # Apollo answers 404 to the wrong method of a path, where Starlette would answer 405.
+            Route("/{rest:path}", _EndpointApp(sandbox, _UnknownRoute())),
         ]
     )
 
 
-class _Desk(Protocol):
-    def label(self, request: Request, /) -> str: ...
+class _Responder(Protocol):
+    def label(self, request: Request, /) -> str:
+        """The name of the endpoint in logs and faults."""
+        ...
 
-    def reply(self, sandbox: Sandbox, request: Request, /) -> Answer: ...
+    def reply(self, sandbox: Sandbox, request: Request, /) -> Answer:
+        """The answer to a request."""
+        ...
 
 
-class _Door:
-    """Takes a request off the wire, has it answered and logged, and sends the answer."""
+class _EndpointApp:
+    """The ASGI application of one route: reads a request, logs it and sends the answer."""
 
-    def __init__(self, sandbox: Sandbox, desk: _Desk) -> None:
+    def __init__(self, sandbox: Sandbox, responder: _Responder) -> None:
         self._sandbox = sandbox
-        self._desk = desk
+        self._responder = responder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read(scope, receive)
         if request is None:
             return
-        label = self._desk.label(request)
+        label = self._responder.label(request)
         try:
-            answer = self._desk.reply(self._sandbox, request)
+            answer = self._responder.reply(self._sandbox, request)
         except Exception:  # noqa: BLE001
-            # A failure of the sandbox itself must say so, and not hang the client.
+            # The client must learn of a defect of the sandbox instead of waiting for an answer.
             _log.exception("the sandbox failed on %s", label)
             answer = refused(errors.Refusal(500, {"error": "The sandbox itself failed."}))
         self._sandbox.log.add(
@@ -76,12 +86,12 @@ class _Door:
                 fault=None if answer.fault is None else answer.fault.kind,
             )
         )
-        packs = self._sandbox.options.gzip_answers
-        await deliver(scope, receive, send, answer, request, packs=packs)
+        compresses = self._sandbox.options.gzip_answers
+        await deliver(scope, receive, send, answer, request, compresses=compresses)
 
 
-class _Served:
-    """An endpoint of the table."""
+class _ApiEndpoint:
+    """Answers an endpoint of `ENDPOINTS`."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -94,8 +104,8 @@ class _Served:
         return serve(sandbox, self._endpoint, request)
 
 
-class _Health:
-    """GET /auth/health: 200 whatever the credentials, which is why it proves nothing."""
+class _HealthCheck:
+    """GET /auth/health: 200 for any credentials, so that the status proves nothing."""
 
     def label(self, _: Request) -> str:
         return "GET /auth/health"
@@ -104,8 +114,8 @@ class _Health:
         return answered({"healthy": True, "is_logged_in": is_known(sandbox, request)})
 
 
-class _Token:
-    """POST /oauth/token, form-encoded."""
+class _TokenEndpoint:
+    """POST /oauth/token, whose body is form-encoded."""
 
     def label(self, _: Request) -> str:
         return "POST /oauth/token"
@@ -117,16 +127,16 @@ class _Token:
             return early
         sent = parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)
         form = {name: values[0] for name, values in sent.items()}
-        life = sandbox.options.access_token_seconds
+        lifetime = sandbox.options.access_token_seconds
         try:
-            answer = answered(sandbox.oauth.exchange(form, request.at, life))
+            answer = answered(sandbox.oauth.exchange(form, request.at, lifetime))
         except errors.Refusal as refusal:
             answer = refused(refusal)
         return answer if fault is None else after_write(sandbox, fault, answer)
 
 
-class _Nowhere:
-    """Everything else: deleting exists but is open to nobody; other routes do not exist."""
+class _UnknownRoute:
+    """Every other route: 404, or 403 for the deletion of a record, which Apollo allows nobody."""
 
     _deletes = re.compile(PREFIX + r"/(contacts|accounts)/[^/]+\Z")
 

@@ -1,4 +1,4 @@
-"""What travels through the sandbox: an endpoint and a call of it."""
+"""The endpoint of an API and a call of it: what the code of each endpoint is given."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ from target_apollo.sandbox.store import Store
 
 @dataclass
 class Call:
-    """One request on its way to an endpoint, past authentication and limits.
+    """One request to an endpoint that has passed authentication and the rate limits.
 
-    ``windows`` are the team's, by endpoint entry; ``now`` is in seconds since the epoch, ``stamp``
-    the same moment as Apollo writes it.
+    Attributes:
+        endpoint: The endpoint that is called.
+        store: The records.
+        options: The options of the sandbox at the time of the request.
+        chance: Source of random choices.
+        windows: Rate windows by `Endpoint.entry`.
+        endpoints: All endpoints of the API.
+        user_id: The user on whose behalf the credentials act.
+        record_id: The id in the path; empty where the path has none.
+        query: Query parameter -> its values.
+        body: The decoded JSON body; empty if it was no object.
+        now: Time of the request, in epoch seconds.
+        stamp: The same time as Apollo writes it.
     """
 
     endpoint: Endpoint
@@ -36,7 +47,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A route of the API; ``answer`` returns what is sent as JSON with 200, or raises Refusal."""
+    """A route of the API.
+
+    Attributes:
+        method: HTTP method.
+        path: Path below ``/api/v1``, such as ``/contacts/{id}``.
+        controller: First part of `entry`, such as ``api/v1/contacts``.
+        action: Last part of `entry`, such as ``update``.
+        scope: The OAuth scope that it needs.
+        answer: Returns the value that is sent as JSON with status 200, or raises Refusal.
+    """
 
     method: str
     path: str
@@ -47,10 +67,10 @@ class Endpoint:
 
     @property
     def label(self) -> str:
-        """As logs, counts and faults name it: ``PATCH /contacts/{id}``."""
+        """Its name in logs, counts and faults: ``PATCH /contacts/{id}``."""
         return f"{self.method} {self.path}"
 
     @property
     def entry(self) -> str:
-        """As an API key's list of endpoints names it: ``api/v1/contacts/update``."""
+        """Its name in an API key's list of endpoints: ``api/v1/contacts/update``."""
         return f"{self.controller}/{self.action}"

@@ -18,19 +18,19 @@ from target_apollo.sandbox.options import (
     SandboxOptions,
 )
 from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.server import bound, serve_until_stopped, url_of
+from target_apollo.sandbox.server import open_listener, serve_until_stopped, url_of
 from target_apollo.sandbox.state import Sandbox
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
 class _Refused(click.ClickException):
-    """The sandbox can't start as it is asked to; the text is a sentence."""
+    """The sandbox can't start with these options; the message is a sentence for the user."""
 
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Prints the sentence as it is."""
+        """Print the message without click's prefix."""
         click.echo(self.message, file=file, err=True)
 
 
@@ -39,15 +39,15 @@ def _finite(
     parameter: click.Parameter,  # noqa: ARG001
     seconds: float,
 ) -> float:
-    # A range of click's lets "nan" and "inf" through.
+    # click.FloatRange accepts "nan" and "inf".
     if not 0 < seconds < math.inf:
         raise click.BadParameter("must be above 0")
     return seconds
 
 
 def _window_options(decorated: _Decorated) -> _Decorated:
-    """The options of the rate windows: how many requests in how many seconds."""
-    # What is added last stands first in the help.
+    """Add the options of the rate windows: their limits and their lengths."""
+    # The help lists the option first that is added last.
     for window, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
         decorated = click.option(
             f"--{window}-seconds",
@@ -123,7 +123,7 @@ def command(
     except ValueError as error:
         raise _Refused(str(error)) from None
     try:
-        listener = bound(host, port)
+        listener = open_listener(host, port)
     except (OSError, OverflowError) as error:
         # The socket's own words for a port above 65535.
         why = getattr(error, "strerror", None) or error
@@ -152,10 +152,10 @@ def command(
 
 
 def _key(given: str) -> tuple[str, tuple[str, ...] | None]:
-    """An API key, and the endpoints that it may call; None: all of them.
+    """Parse ``--api-key``: the key, and the endpoints that it may call (None for all).
 
     Raises:
-        ValueError: There is no key.
+        ValueError: The key is empty.
     """
     key, has_list, endpoints = given.partition("=")
     if not key:
@@ -164,7 +164,7 @@ def _key(given: str) -> tuple[str, tuple[str, ...] | None]:
 
 
 def _named(given: str) -> tuple[str, object]:
-    """The name and the value of any other option.
+    """Parse ``--option``: the option's name and its value.
 
     Raises:
         ValueError: There is no value.

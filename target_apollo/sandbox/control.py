@@ -1,4 +1,4 @@
-"""The control surface under ``/_sandbox/``, for other processes, and the page at ``/``."""
+"""The control endpoints under ``/_sandbox/``, for other processes, and the page at ``/``."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _RESETS = ("log", "quota", "faults")
 
 
 def routes(sandbox: Sandbox) -> list[Route]:
-    """Routes of the control surface."""
-    surface = _Surface(sandbox)
+    """The routes of the control endpoints and of the page."""
+    control = _Control(sandbox)
     reads: dict[str, Callable[[Request], Any]] = {
-        "contacts": surface.contacts,
-        "accounts": surface.accounts,
+        "contacts": control.contacts,
+        "accounts": control.accounts,
         "labels": lambda _: sandbox.store.labels(),
         "users": lambda _: sandbox.store.users(),
         "custom_fields": lambda _: sandbox.store.custom_fields(),
-        "requests": surface.requests,
-        "quota": lambda _: surface.quota(),
-        "options": lambda _: surface.options(),
+        "requests": control.requests,
+        "quota": lambda _: control.quota(),
+        "options": lambda _: control.options(),
     }
     writes: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "faults": surface.order,
-        "reset": surface.reset,
-        "seed": surface.seed,
-        "options": surface.change,
-        "authorize": surface.authorize,
+        "faults": control.order,
+        "reset": control.reset,
+        "seed": control.seed,
+        "options": control.change,
+        "authorize": control.authorize,
     }
     return [
         Route("/", _page, methods=["GET"]),
@@ -82,7 +82,7 @@ def _writing(write: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]
     return endpoint
 
 
-class _Surface:
+class _Control:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
@@ -101,7 +101,7 @@ class _Surface:
                     "method": seen.method,
                     "path": seen.path,
                     "endpoint": seen.endpoint,
-                    # A token request's body is made of secrets.
+                    # The body of a token request consists of secrets.
                     "body": seen.body if bodies and seen.endpoint != "POST /oauth/token" else None,
                     "status": seen.status,
                     "at": seen.at,
@@ -148,7 +148,7 @@ class _Surface:
         if unknown:
             raise ValueError(f"A seed has of {', '.join(_SEEDS)}.")
         store = self._sandbox.store
-        # Fields first: records may carry values of them.
+        # Custom fields come first: records may have values of them.
         return {
             "custom_fields": [
                 store.add_custom_field(**row) for row in sent.get("custom_fields", ())
@@ -159,7 +159,10 @@ class _Surface:
         }
 
     def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
-        """Consent to an OAuth app, as a user does on Apollo's page: where the browser goes then."""
+        """Consent to an OAuth app, as a user does on Apollo's page.
+
+        Returns ``{"location": …}``, the address to which the browser is sent.
+        """
         if sent.get("client_id") != self._sandbox.oauth.client_id:
             raise ValueError("No OAuth app has this client_id.")
         target = urlsplit(str(sent.get("redirect_uri", "")))
@@ -182,6 +185,6 @@ class _Surface:
 
 
 def _last(request: Request) -> int:
-    """How many records, the newest ones, a reader wants; 0 is all of them."""
+    """The parameter ``last``: how many of the newest records to return; 0 returns all."""
     limit = request.query_params.get("last", "")
     return int(limit) if limit.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Every endpoint of the sandbox in one table: route, names for keys and scopes, what answers it."""
+"""The table of endpoints: route, name in API keys, OAuth scope, and the function that answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from target_apollo.sandbox.call import Call, Endpoint
 from target_apollo.sandbox.routes import accounts, contacts, contacts_bulk, labels, lookups
 
-# (method, path, controller, action of a key's list, OAuth scope, what answers it)
+# (method, path, controller and action in an API key's list, OAuth scope, function that answers)
 _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
     ("POST", "/contacts", "contacts", "create", "contact_write", contacts.create),
     ("POST", "/contacts/search", "contacts", "search", "contacts_search", contacts.search),

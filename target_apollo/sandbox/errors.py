@@ -1,7 +1,6 @@
-"""The refusals of the API: status, body and media type as Apollo gives them.
+"""The error answers of the API, with the statuses and texts of Apollo's reference.
 
-Refusal (an answer that is no success)
-  every function here makes one of them, with the texts of Apollo's reference
+Each function makes a `Refusal`.
 """
 
 from __future__ import annotations
@@ -75,12 +74,12 @@ def not_found() -> Refusal:
 
 
 def not_allowed() -> Refusal:
-    """405 for a method that a route does not take."""
+    """405 for a method that a route does not have."""
     return Refusal(405, {"status": 405, "error": "Method Not Allowed"})
 
 
 def record_not_found(kind: str, record_id: str) -> Refusal:
-    """404 for a record, in the form which the list routes document."""
+    """404 for a record, in the form that the endpoints of lists document."""
     return Refusal(
         404,
         {"message": f"Could not find {kind} with id {record_id}", "error": "Record not found."},
@@ -88,7 +87,7 @@ def record_not_found(kind: str, record_id: str) -> Refusal:
 
 
 def too_many_calls(controller: str, limit: int, window: str) -> Refusal:
-    """429 for an exhausted window."""
+    """429 for a used-up rate window."""
     return Refusal(
         429,
         {

@@ -1,7 +1,7 @@
-"""Faults to order: which request of which endpoint goes wrong, and how that looks on the socket.
+"""Faults that tests order: which requests of which endpoint fail, and how the failure looks.
 
-A reset is a real one: the connection is aborted with SO_LINGER at zero, so that the client's
-kernel gets RST.
+A connection reset is real: the connection is aborted with SO_LINGER at zero, so that the client
+receives a TCP RST.
 """
 
 from __future__ import annotations
@@ -26,28 +26,37 @@ GARBAGE = b'{"contacts":[{"id":"6a0af5af4b\xff\xfe'
 
 
 class FaultKind(str, enum.Enum):
-    """What goes wrong. *Before* the write nothing has happened; after it, everything has."""
+    """What goes wrong: before the write, with nothing written, or after it, with all written."""
 
-    ERROR_BEFORE_WRITE = "error_before_write"  # `status` and `body`, nothing written
-    ERROR_AFTER_WRITE = "error_after_write"  # the same, but written (the first `records` of them)
-    RATE_LIMITED = "rate_limited"  # 429, with retry-after only if `retry_after` is set
+    ERROR_BEFORE_WRITE = "error_before_write"  # answers `status` and `body`
+    ERROR_AFTER_WRITE = "error_after_write"  # the same, after the write (of `records` records)
+    RATE_LIMITED = "rate_limited"  # 429, with a retry-after header if `retry_after` is set
     RESET_BEFORE_WRITE = "reset_before_write"
     RESET_AFTER_WRITE = "reset_after_write"
-    TRUNCATED_BODY = "truncated_body"  # written; half the announced body, then the end
-    GARBAGE_BODY = "garbage_body"  # written; 200 with what is no JSON
-    EMPTY_BODY = "empty_body"  # written; 200 with nothing
+    TRUNCATED_BODY = "truncated_body"  # written; half of the body, then the connection ends
+    GARBAGE_BODY = "garbage_body"  # written; 200 with a body that is no JSON
+    EMPTY_BODY = "empty_body"  # written; 200 with an empty body
     SLOW = "slow"  # written; the answer comes `seconds` later
-    HTML_PAGE = "html_page"  # `status` with an HTML page, nothing written
-    RECORDS_LEFT_OUT = "records_left_out"  # written; `records` of them are missing in the answer
+    HTML_PAGE = "html_page"  # `status` with an HTML page; nothing is written
+    RECORDS_LEFT_OUT = "records_left_out"  # written; the answer lacks `records` records
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An order for a fault.
+    """A fault, and the requests that it strikes.
 
-    ``endpoint`` is a label such as ``POST /contacts/bulk_create``, or ``*``. It strikes ``times``
-    times (None: for ever), after letting ``after`` requests of the endpoint pass, each time with
-    ``probability``.
+    Attributes:
+        endpoint: A label such as ``POST /contacts/bulk_create``, or ``*`` for every endpoint.
+        kind: What goes wrong.
+        times: How many requests it strikes; None for all.
+        after: How many requests of the endpoint pass first.
+        probability: With which probability it strikes each request after these, 0 to 1.
+        seed: Seed of these random choices.
+        status: HTTP status of an error.
+        body: JSON body of an error; None for Apollo's usual one.
+        retry_after: Value of the retry-after header of a 429.
+        seconds: How much later a slow answer comes.
+        records: Number of records, for the kinds that have one.
     """
 
     endpoint: str
@@ -63,12 +72,12 @@ class Fault:
     records: int | None = None
 
     def __post_init__(self) -> None:
-        """Take a kind by its value too."""
+        """Accept the value of a kind too; raises ValueError."""
         object.__setattr__(self, "kind", FaultKind(self.kind))
 
     @classmethod
     def from_json(cls, order: dict[str, Any]) -> Fault:
-        """Read an order from JSON; raises ValueError with a sentence."""
+        """Read a fault from JSON; raises ValueError with a sentence."""
         try:
             return cls(**order)
         except TypeError:
@@ -82,24 +91,24 @@ class Fault:
 
 
 class FaultBook:
-    """The orders that still stand. Safe for threads."""
+    """The faults that are ordered and not used up. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._orders: list[_Order] = []
 
     def add(self, fault: Fault) -> None:
-        """Take an order."""
+        """Order a fault."""
         with self._lock:
             self._orders.append(_Order(fault))
 
     def clear(self) -> None:
-        """Drop every order."""
+        """Cancel all faults."""
         with self._lock:
             self._orders.clear()
 
     def strikes(self, label: str) -> Fault | None:
-        """The fault for this request of the endpoint, if one strikes."""
+        """The fault that strikes this request of an endpoint; None if none does."""
         if not self._orders:
             return None
         with self._lock:
@@ -115,14 +124,14 @@ class _Order:
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.left = fault.times
-        self._to_pass = fault.after
+        self._passes_left = fault.after
         self._chance = random.Random(fault.seed)  # noqa: S311
 
     def strikes(self) -> bool:
         if self.left == 0:
             return False
-        if self._to_pass > 0:
-            self._to_pass -= 1
+        if self._passes_left > 0:
+            self._passes_left -= 1
             return False
         if self._chance.random() >= self.fault.probability:
             return False
@@ -132,7 +141,7 @@ class _Order:
 
 
 def without_records(answer: Any, missing: int) -> Any:
-    """The answer with so many records fewer, taken from the front of its lists of objects."""
+    """The answer without its first ``missing`` records, counted through its lists of objects."""
     if not isinstance(answer, dict):
         return answer
     shorter = dict(answer)
@@ -144,7 +153,7 @@ def without_records(answer: Any, missing: int) -> Any:
 
 
 def first_records(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    """A bulk request cut down to what is written before a failure in the middle of it."""
+    """The body of a bulk request, cut to the records that are written before the fault."""
     if fault.records is None or fault.kind is FaultKind.RECORDS_LEFT_OUT:
         return body
     return {
@@ -157,15 +166,15 @@ def first_records(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Cut the connection so that the client sees a reset."""
-    # uvloop hands out no real socket, but its file descriptor; a duplicate reaches the same socket.
+    """Abort the connection so that the client sees a reset."""
+    # uvloop gives only the file descriptor of its socket; a duplicate of it is the same socket.
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 def truncate(transport: asyncio.Transport, body: bytes) -> None:
-    """Announce the whole body, send half of it and close."""
+    """Send the headers of the whole body and half of it, then close the connection."""
     head = (
         "HTTP/1.1 200 OK\r\n"
         "content-type: application/json; charset=utf-8\r\n"

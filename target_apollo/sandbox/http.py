@@ -1,4 +1,4 @@
-"""Requests and answers on the wire, and the faults that need the socket."""
+"""HTTP requests and answers: reading, sending, and the faults that act on the connection."""
 
 from __future__ import annotations
 
@@ -20,18 +20,29 @@ from target_apollo.sandbox.faults import Fault, FaultKind, reset, truncate
 
 JSON = "application/json; charset=utf-8"
 TRANSPORT = "target_apollo.transport"
-"""Extension of the ASGI scope under which the server hands over the connection, for faults."""
+"""Name of the ASGI scope's extension that holds the connection's asyncio transport, for faults."""
 
 _encode = msgspec.json.Encoder().encode
 
-# Below it a packed answer saves nothing; level 1 packs a bulk answer to a fourteenth in 0.7 ms.
-_LEAST_PACKED_BYTES = 1024
+# Compression of a shorter answer saves nothing. Level 1 compresses a bulk answer to a fourteenth
+# of its size in 0.7 ms.
+_LEAST_COMPRESSED_BYTES = 1024
 _FASTEST, _GZIP_FORMAT = 1, 31
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request with its body; ``headers`` by lower-case name, ``at`` in epoch seconds."""
+    """One request with its body.
+
+    Attributes:
+        method: HTTP method.
+        path: The whole path.
+        record_id: The id in the path of the route; empty where it has none.
+        query: The query string.
+        headers: Header name in lower case -> value.
+        body: The raw body.
+        at: When the request began, in epoch seconds.
+    """
 
     method: str
     path: str
@@ -42,13 +53,21 @@ class Request:
     at: float
 
     def parameters(self) -> dict[str, list[str]]:
-        """The query's parameters."""
+        """The query's parameters: name -> its values."""
         return parse_qs(self.query, keep_blank_values=True) if self.query else {}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes out; a ``fault`` of the socket changes how, or whether."""
+    """An answer to send.
+
+    Attributes:
+        status: HTTP status.
+        body: The encoded body.
+        media_type: Value of the content-type header.
+        headers: Further headers.
+        fault: The fault that struck the request; some faults spoil the sending.
+    """
 
     status: int
     body: bytes
@@ -58,7 +77,7 @@ class Answer:
 
     @property
     def reset(self) -> bool:
-        """Whether the connection ends without an answer."""
+        """Whether the connection is reset instead of answered."""
         return self.fault is not None and self.fault.kind in (
             FaultKind.RESET_BEFORE_WRITE,
             FaultKind.RESET_AFTER_WRITE,
@@ -66,12 +85,12 @@ class Answer:
 
 
 def answered(value: Any, headers: list[tuple[str, str]] | None = None) -> Answer:
-    """200 with a value as JSON."""
+    """An answer with status 200 and a value as JSON."""
     return Answer(200, _encode(value), headers=headers or [])
 
 
 def refused(refusal: Refusal, headers: list[tuple[str, str]] | None = None) -> Answer:
-    """The answer that a refusal is."""
+    """A refusal as an answer."""
     if isinstance(refusal.body, str):
         return Answer(
             refusal.status, refusal.body.encode(), "text/plain; charset=utf-8", headers or []
@@ -80,12 +99,12 @@ def refused(refusal: Refusal, headers: list[tuple[str, str]] | None = None) -> A
 
 
 def html(status: int, page: str) -> Answer:
-    """A page of the proxy in front of the API."""
+    """An HTML page, as the proxy in front of the API answers."""
     return Answer(status, page.encode(), "text/html; charset=UTF-8")
 
 
 async def read(scope: Scope, receive: Receive) -> Request | None:
-    """Read a request to its end; None if the client went away before."""
+    """Read a whole request; None if the client disconnects before its end."""
     at = time.time()
     parts: list[bytes] = []
     while True:
@@ -107,19 +126,29 @@ async def read(scope: Scope, receive: Receive) -> Request | None:
 
 
 async def deliver(
-    scope: Scope, receive: Receive, send: Send, answer: Answer, request: Request, *, packs: bool
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    answer: Answer,
+    request: Request,
+    *,
+    compresses: bool,
 ) -> None:
     """Send the answer, or do to the connection what its fault asks for.
 
-    A long answer is packed with gzip, if the sandbox ``packs`` and the client takes it.
+    If ``compresses`` is true and the client accepts gzip, a long answer is compressed.
+
+    Raises:
+        RuntimeError: A fault of the connection was ordered, and another server than the sandbox's
+            own runs the application.
     """
     fault = answer.fault
     transport = scope.get("extensions", {}).get(TRANSPORT)
     if fault is not None:
         if fault.kind is FaultKind.SLOW:
-            # A client that hangs up ends the wait.
+            # The wait ends when the client disconnects.
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(_gone(receive), fault.seconds)
+                await asyncio.wait_for(_disconnected(receive), fault.seconds)
         elif answer.reset or fault.kind is FaultKind.TRUNCATED_BODY:
             if transport is None:
                 raise RuntimeError("this fault needs the sandbox's own server")
@@ -127,13 +156,13 @@ async def deliver(
                 reset(transport)
             else:
                 truncate(transport, answer.body)
-            await _gone(receive)
+            await _disconnected(receive)
             return
     body = answer.body
-    packed = packs and len(body) >= _LEAST_PACKED_BYTES and _takes_gzip(request)
-    if packed:
-        packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP_FORMAT)
-        body = packer.compress(body) + packer.flush()
+    compressed = compresses and len(body) >= _LEAST_COMPRESSED_BYTES and _accepts_gzip(request)
+    if compressed:
+        compressor = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP_FORMAT)
+        body = compressor.compress(body) + compressor.flush()
     headers = [
         (b"content-type", answer.media_type.encode()),
         (b"content-length", str(len(body)).encode()),
@@ -145,14 +174,14 @@ async def deliver(
         (b"x-runtime", f"{time.time() - request.at:.6f}".encode()),
         (b"vary", b"Accept-Encoding"),
     ]
-    if packed:
+    if compressed:
         headers.append((b"content-encoding", b"gzip"))
     headers.extend((name.encode(), value.encode()) for name, value in answer.headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _takes_gzip(request: Request) -> bool:
+def _accepts_gzip(request: Request) -> bool:
     for part in request.headers.get("accept-encoding", "").lower().split(","):
         coding, _, quality = part.partition(";")
         if coding.strip() == "gzip":
@@ -160,6 +189,6 @@ def _takes_gzip(request: Request) -> bool:
     return False
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

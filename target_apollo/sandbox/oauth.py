@@ -1,8 +1,8 @@
-"""OAuth 2.0 as Apollo's partner page has it: codes, refresh with rotation, narrower scopes.
+"""OAuth 2.0 as Apollo's page for partners describes it: codes, refresh tokens, narrower scopes.
 
-A refresh revokes the old access token and the old refresh token at once. How the token endpoint
-refuses is not documented; the bodies here are those of Doorkeeper, whose mark (``created_at``)
-Apollo's answers bear.
+A refresh revokes the old access token and the old refresh token at once. Apollo does not document
+the errors of its token endpoint. The bodies here are those of Doorkeeper, an authorization server
+whose field ``created_at`` is also in Apollo's answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERYTHING = "*"
 
 
 class OAuth:
-    """The authorization server of a sandbox; its tokens live in the store."""
+    """The authorization server of a sandbox, which keeps its tokens in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class OAuth:
 
     @property
     def refresh_token(self) -> str:
-        """A refresh token that is valid now: the newest one."""
+        """The newest valid refresh token."""
         with self._store.lock:
             return [
                 token for token, grant in self._store.tokens.items() if grant["kind"] == "refresh"
@@ -48,9 +48,13 @@ class OAuth:
         redirect_uri: str | None = None,
         code_challenge: str | None = None,
     ) -> str:
-        """An authorization code as a user's consent gives it, good for one exchange.
+        """An authorization code, as a user's consent gives it, for one exchange.
 
-        With a ``code_challenge`` (S256, RFC 7636) only the matching ``code_verifier`` opens it.
+        Args:
+            scope: Scopes with spaces between, or ``*`` for all.
+            redirect_uri: The exchange must name the same one; None checks nothing.
+            code_challenge: By S256 (RFC 7636); the exchange must send the matching
+                ``code_verifier``.
         """
         code = _token()
         grant = {"kind": "code", "scope": scope, "redirect_uri": redirect_uri}
@@ -59,8 +63,17 @@ class OAuth:
             self._store.commit()
         return code
 
-    def exchange(self, form: Mapping[str, str], now: float, life: int) -> dict[str, Any]:
-        """POST /oauth/token; raises Refusal with an OAuth error."""
+    def exchange(self, form: Mapping[str, str], now: float, lifetime: int) -> dict[str, Any]:
+        """The answer to POST /oauth/token.
+
+        Args:
+            form: The form of the request.
+            now: The time in epoch seconds.
+            lifetime: Seconds for which the access token is valid.
+
+        Raises:
+            Refusal: 400 or 401 with an OAuth error.
+        """
         known = secrets.compare_digest(form.get("client_id", "").encode(), CLIENT_ID.encode())
         if not known or not secrets.compare_digest(
             form.get("client_secret", "").encode(), CLIENT_SECRET.encode()
@@ -84,20 +97,20 @@ class OAuth:
             else:
                 raise _refusal(400, "unsupported_grant_type", "The grant type is not supported.")
             access, refresh = _token(), _token()
-            self._put(access, {"kind": "access", "scope": scope, "expires_at": now + life})
+            self._put(access, {"kind": "access", "scope": scope, "expires_at": now + lifetime})
             self._put(refresh, {"kind": "refresh", "scope": scope, "access": access})
             self._store.commit()
         return {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": life,
+            "expires_in": lifetime,
             "refresh_token": refresh,
             "scope": " ".join([*ALWAYS_GRANTED, *(() if scope == EVERYTHING else scope.split())]),
             "created_at": int(now),
         }
 
     def scopes(self, access_token: str, now: float) -> frozenset[str] | None:
-        """Scopes of an access token, ``{"*"}`` for all of them; None if it is not valid."""
+        """The scopes of an access token, with ``*`` for all; None if the token is not valid."""
         grant = self._store.tokens.get(access_token)
         if grant is None or grant["kind"] != "access" or now >= grant["expires_at"]:
             return None

@@ -1,7 +1,7 @@
-"""What a sandbox can be told to be: its plan, its keys, and how it answers where Apollo is silent.
+"""The options of a sandbox: its plan, its API keys, and each behaviour that Apollo leaves open.
 
-Apollo's reference leaves a number of behaviours open. Each of them is a switch here, so that a
-client can be tried against every Apollo that the reference allows.
+Apollo's reference does not settle a number of behaviours. Each of them is an option, so that a
+client can be tested against every Apollo that the reference allows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from target_apollo.sandbox.rate_windows import PLANS, Limits, Plan, Schedule
 
 
 class AlikeInBatch(str, enum.Enum):
-    """Two records of one bulk_create with run_dedupe that match each other."""
+    """What becomes of two records of one bulk_create with run_dedupe that match each other."""
 
     BOTH_CREATED = "both_created"
     SECOND_EXISTING = "second_existing"
@@ -23,14 +23,14 @@ class AlikeInBatch(str, enum.Enum):
 
 
 class BulkFailure(str, enum.Enum):
-    """What a bulk request that is refused with 422 has written."""
+    """Which records of a bulk request are written that is refused with 422."""
 
     NOTHING_WRITTEN = "nothing_written"
-    GOOD_BEFORE_WRITTEN = "good_before_written"
+    GOOD_BEFORE_WRITTEN = "good_before_written"  # those before the first bad record
 
 
 class InvalidEmail(str, enum.Enum):
-    """A malformed e-mail address in a create or a single update."""
+    """What a create or a single update does with a malformed e-mail address."""
 
     IGNORED = "ignored"  # the record is written without it
     ACCEPTED = "accepted"  # it is stored as it came
@@ -39,14 +39,14 @@ class InvalidEmail(str, enum.Enum):
 
 
 class BulkAnswers(str, enum.Enum):
-    """The records in bulk answers: whole objects, or the few fields of the reference's examples."""
+    """The records in bulk answers: whole objects, or only the fields that the reference lists."""
 
     FULL = "full"
     DOCUMENTED = "documented"
 
 
 class CustomFieldErrors(str, enum.Enum):
-    """How a custom field's value that does not fit its type is reported in the record."""
+    """How a record reports a value that does not fit the type of its custom field."""
 
     MAPPING = "mapping"  # {"<field id>": "<message>"}
     LIST = "list"  # [{"field_id": …, "message": …}]
@@ -54,14 +54,14 @@ class CustomFieldErrors(str, enum.Enum):
 
 
 class UnknownId(str, enum.Enum):
-    """A well-formed id that no record has, on an update."""
+    """The answer to an update of a well-formed id that no record has."""
 
     UNPROCESSABLE = "unprocessable"  # 422
     NOT_FOUND = "not_found"  # 404
 
 
 class PutAccounts(str, enum.Enum):
-    """PUT /accounts/{id}, which Apollo documented before PATCH."""
+    """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""
 
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
@@ -77,11 +77,17 @@ class RetryAfter(str, enum.Enum):
 
 
 class ClearedBy(str, enum.Enum):
-    """Which value empties a field on an update; the other one is ignored."""
+    """Which empty value clears a field on an update; the other one is ignored."""
 
     BOTH = "both"
     EMPTY_STRING = "empty_string"
     NULL = "null"
+
+    def clears(self, value: object) -> bool:
+        """Whether this empty value, None or the empty string, clears a field."""
+        if self is ClearedBy.BOTH:
+            return True
+        return (value is None) is (self is ClearedBy.NULL)
 
 
 DEFAULT_KEY = "sandbox"
@@ -97,28 +103,28 @@ class SandboxOptions:
     api_keys: Mapping[str, Sequence[str] | None] = dataclasses.field(
         default_factory=lambda: {DEFAULT_KEY: None}
     )
-    """Key -> the endpoints it may call (such as ``api/v1/contacts/create``); None: all of them."""
+    """API key -> the endpoints that it may call (``api/v1/contacts/create``); None for all."""
 
     store: str | None = None
-    """Path of the SQLite file that holds the state; None keeps it in memory."""
+    """Path of the SQLite file that holds the state; None keeps the state in memory."""
 
     seed: int = 0
-    """Seed of every random choice (shuffled answers)."""
+    """Seed of the random order of `shuffle_answers`."""
 
     plan: Plan = Plan.BASIC
-    """Whose rate limits apply."""
+    """The plan whose rate limits apply."""
 
     minute_limit: int | None = None
-    """Requests a minute and endpoint, instead of the plan's."""
+    """Requests a minute to each endpoint, instead of the plan's limit."""
 
     hour_limit: int | None = None
-    """Requests an hour and endpoint, instead of the plan's."""
+    """Requests an hour to each endpoint, instead of the plan's limit."""
 
     day_limit: int | None = None
-    """Requests a day and endpoint, instead of the plan's."""
+    """Requests a day to each endpoint, instead of the plan's limit."""
 
     minute_seconds: float = 60.0
-    """Length of the minute window, in seconds; a test can have a short minute."""
+    """Length of the minute window, in seconds; tests make it short."""
 
     hour_seconds: float = 3600.0
     """Length of the hour window, in seconds."""
@@ -133,80 +139,80 @@ class SandboxOptions:
     """What happens to two records of one bulk_create with run_dedupe that match each other."""
 
     labels_touch_existing: bool = True
-    """append_label_names of a bulk_create also reaches the records that existed."""
+    """append_label_names of a bulk_create also applies to records that existed before."""
 
     owner_touches_existing: bool = False
-    """owner_id of a bulk_create also reaches the contacts that existed."""
+    """owner_id of a bulk_create also applies to contacts that existed before."""
 
     bulk_failure: BulkFailure = BulkFailure.NOTHING_WRITTEN
-    """What a bulk request that is refused with 422 has written."""
+    """Which records of a bulk request are written that is refused with 422."""
 
     invalid_email: InvalidEmail = InvalidEmail.IGNORED
-    """What becomes of a malformed e-mail address (bulk_update always answers 422)."""
+    """What a request does with a malformed e-mail address (bulk_update always answers 422)."""
 
     bulk_answers: BulkAnswers = BulkAnswers.FULL
-    """Whole objects in bulk answers, or the fields which the reference lists."""
+    """Whole objects in bulk answers, or only the fields that the reference lists."""
 
     custom_field_errors: CustomFieldErrors = CustomFieldErrors.MAPPING
-    """How a value that does not fit its custom field is reported; it is not stored."""
+    """How a record reports a value that does not fit its custom field; it is not stored."""
 
     custom_values_must_be_strings: bool = False
-    """Answer 422 to custom field values that are no strings, instead of converting them."""
+    """Answer 422 to custom field values other than strings, instead of converting them."""
 
     unknown_id: UnknownId = UnknownId.UNPROCESSABLE
     """Status for an update of an id that no record has."""
 
     bad_id_names_value: bool = True
-    """The 422 for a bad id names the id; else it says nothing useful."""
+    """The 422 for a bad id names the id; otherwise its text is a general one."""
 
     rewrites_linkedin: bool = False
-    """Profile addresses come back as ``http://www.linkedin.com/in/…``, however they were sent."""
+    """Store profile addresses as ``http://www.linkedin.com/in/…``, however they are sent."""
 
     put_accounts: PutAccounts = PutAccounts.NOT_FOUND
-    """What PUT /accounts/{id} is answered."""
+    """The answer to PUT /accounts/{id}."""
 
     search_lag_seconds: float = 0.0
-    """A new record is found by a search only so long after it was written."""
+    """Seconds after which a search finds a new record."""
 
     retry_after: RetryAfter = RetryAfter.SECONDS
-    """The form of retry-after in a 429."""
+    """The form of the retry-after header of a 429."""
 
     gzip_answers: bool = True
-    """Pack answers of 1 kB and more with gzip for clients that take it, as Apollo's edge does."""
+    """Compress answers of 1 kB and more with gzip for clients that accept it, as Apollo does."""
 
     server_error_html: bool = False
-    """5xx answers carry an HTML page instead of JSON."""
+    """5xx answers have an HTML page as body instead of JSON."""
 
     max_contacts: int | None = None
     """Contacts that the plan may store; creating more is answered with 422."""
 
     single_takes_owner: bool = False
-    """POST and PATCH of one contact obey an owner_id, which they do not document."""
+    """POST and PATCH of one contact take an owner_id, which the reference does not document."""
 
     bulk_update_takes_stage: bool = False
-    """contacts/bulk_update obeys a contact_stage_id: its prose mentions it, its schema does not."""
+    """contacts/bulk_update takes a contact_stage_id, which only the reference's prose names."""
 
     bulk_update_limit: int = 1000
-    """Most records in a bulk_update; whether exactly 1000 pass is documented both ways."""
+    """Most records in a bulk_update. The reference contradicts itself on exactly 1000."""
 
     cleared_by: ClearedBy = ClearedBy.BOTH
     """Which of null and the empty string empties a field on an update."""
 
     access_token_seconds: int = 2_592_000
-    """Life of an OAuth access token."""
+    """Lifetime of an OAuth access token, in seconds."""
 
     keep_requests: int = 5_000
-    """Requests that the log keeps; the counts go on beyond it."""
+    """Number of the newest requests that the log keeps; the counts include all."""
 
     def __post_init__(self) -> None:
-        """Take enums by their values too, so that ``plan="free"`` means what it says."""
+        """Accept the values of enums too, such as ``plan="free"``; raises ValueError."""
         for field in dataclasses.fields(self):
             if isinstance(field.default, enum.Enum):
                 value = _typed(field.name, getattr(self, field.name), field.default)
                 object.__setattr__(self, field.name, value)
 
     def schedule(self) -> Schedule:
-        """Limits and lengths of the three rate windows, as set or by the plan."""
+        """Limits and lengths of the three rate windows, as set or else those of the plan."""
         base = PLANS[self.plan]
         return Schedule(
             limits=Limits(
@@ -218,7 +224,7 @@ class SandboxOptions:
         )
 
     def replaced(self, changes: Mapping[str, Any]) -> SandboxOptions:
-        """Return a copy with JSON values taken over; raises ValueError for a bad one."""
+        """A copy with options changed by name to JSON values; raises ValueError for a bad one."""
         fixed = {"api_keys", "store", "keep_requests"}
         known = {field.name: field for field in dataclasses.fields(self)}
         typed: dict[str, Any] = {}

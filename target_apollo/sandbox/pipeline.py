@@ -1,9 +1,8 @@
-"""What a request of the API goes through: credentials, rate windows, form, faults, the endpoint.
+"""The steps of an API request: credentials, rate windows, checks of form, faults, the endpoint.
 
-The order is Apollo's as far as it shows: 401 and 403 carry no rate headers, so they come before the
-windows; everything after them is counted, whatever comes of it.
-
-Who asks, and may they: API keys with their endpoints, access tokens with their scopes.
+The order is Apollo's, as far as a client can tell. 401 and 403 answers have no rate headers, so the
+credentials are checked before the windows. Each later answer, refusals included, counts as a
+request in the windows.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.sandbox import errors, rate_windows, validation
+from target_apollo.sandbox import errors, rate_windows, strict
 from target_apollo.sandbox.call import Call, Endpoint
 from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.faults import (
@@ -25,15 +24,21 @@ from target_apollo.sandbox.faults import (
     first_records,
     without_records,
 )
+from target_apollo.sandbox.formats import timestamp
 from target_apollo.sandbox.http import Answer, Request, answered, html, refused
 from target_apollo.sandbox.oauth import EVERYTHING
 from target_apollo.sandbox.options import RetryAfter
-from target_apollo.sandbox.records import timestamp
 from target_apollo.sandbox.state import Sandbox
 
 
 def admit(sandbox: Sandbox, request: Request, entry: str, scope: str) -> None:
-    """Raise Refusal: 401 without valid credentials, 403 where they do not reach this endpoint."""
+    """Check the credentials of a request to an endpoint.
+
+    An API key has a list of endpoints (``entry``), an access token has scopes.
+
+    Raises:
+        Refusal: 401, the credentials are not valid; 403, they do not cover this endpoint.
+    """
     bearer = _bearer(request)
     if bearer:
         held = sandbox.oauth.scopes(bearer, request.at)
@@ -42,7 +47,7 @@ def admit(sandbox: Sandbox, request: Request, entry: str, scope: str) -> None:
         if EVERYTHING not in held and scope not in held:
             raise errors.token_not_allowed(entry)
         return
-    # A key in the URL, which old clients sent, opens nothing.
+    # Old clients send the key in the URL; Apollo no longer accepts it there.
     key = request.headers.get("x-api-key", "")
     keys = sandbox.options.api_keys
     if key not in keys:
@@ -53,7 +58,7 @@ def admit(sandbox: Sandbox, request: Request, entry: str, scope: str) -> None:
 
 
 def is_known(sandbox: Sandbox, request: Request) -> bool:
-    """Say whether the credentials are good, whatever they may do."""
+    """Whether the credentials are valid, for any endpoint."""
     bearer = _bearer(request)
     if bearer:
         return sandbox.oauth.scopes(bearer, request.at) is not None
@@ -69,15 +74,15 @@ _decode = msgspec.json.Decoder().decode
 
 
 def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
-    """The answer of an endpoint of the table to a request."""
+    """The answer of an endpoint to a request, with the faults that are ordered for it."""
     try:
         admit(sandbox, request, endpoint.entry, endpoint.scope)
     except errors.Refusal as refusal:
         return refused(refusal)
     schedule = sandbox.options.schedule()
-    counted = sandbox.windows_of(endpoint.entry)
-    exhausted = counted.take(schedule, request.at)
-    limits = rate_windows.headers(counted.usage(schedule, request.at))
+    windows = sandbox.windows_of(endpoint.entry)
+    exhausted = windows.count(schedule, request.at)
+    limits = rate_windows.headers(windows.usage(schedule, request.at))
     if exhausted is not None:
         return refused(
             errors.too_many_calls(endpoint.controller, exhausted.limit, exhausted.window),
@@ -100,11 +105,11 @@ def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
 
 def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Call:
     options = sandbox.options
-    body = _body(endpoint.label, request, strict=options.strict)
+    body = _body(endpoint.label, request, is_strict=options.strict)
     query = request.parameters()
     if options.strict:
         known = sandbox.store.workspace.fields
-        validation.check(endpoint.label, body, query, known, options)
+        strict.check(endpoint.label, body, query, known, options)
     return Call(
         endpoint=endpoint,
         store=sandbox.store,
@@ -122,19 +127,19 @@ def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Call:
 
 
 def _write(call: Call, fault: Fault | None, limits: list[tuple[str, str]]) -> Answer:
-    # Encoded under the lock, since answers share lists and dicts with the store.
+    # The answer is encoded under the lock, since it shares lists and dicts with the store.
     with call.store.lock:
         try:
             value = call.endpoint.answer(call)
         finally:
-            # A refused bulk request may have written its first records.
+            # A bulk request that is refused may have written its first records.
             call.store.commit()
         if fault is not None and fault.kind is FaultKind.RECORDS_LEFT_OUT:
             value = without_records(value, fault.records or 1)
         return answered(value, limits)
 
 
-def _body(label: str, request: Request, *, strict: bool) -> dict[str, Any]:
+def _body(label: str, request: Request, *, is_strict: bool) -> dict[str, Any]:
     if not request.body:
         return {}
     try:
@@ -144,9 +149,9 @@ def _body(label: str, request: Request, *, strict: bool) -> dict[str, Any]:
             400, {"error": "There was a problem in the JSON you submitted."}
         ) from None
     is_object = isinstance(body, dict)
-    if strict:
+    if is_strict:
         content_type = request.headers.get("content-type", "")
-        validation.check_body_type(label, content_type, is_object=is_object)
+        strict.check_body_type(label, content_type, is_object=is_object)
     return body if is_object else {}
 
 
@@ -157,12 +162,12 @@ def _retry_after(
         return []
     if form is RetryAfter.SECONDS:
         return [("retry-after", str(exhausted.retry_after))]
-    # The date has whole seconds: one more keeps it behind the window's end.
+    # The date is cut to whole seconds; one more puts it after the end of the window.
     return [("retry-after", formatdate(request.at + exhausted.retry_after + 1, usegmt=True))]
 
 
 def before_write(sandbox: Sandbox, fault: Fault) -> Answer | None:
-    """The answer of a fault that lets nothing be written; None for the other kinds."""
+    """The answer of a fault that strikes before the write; None for faults of other kinds."""
     if fault.kind is FaultKind.RESET_BEFORE_WRITE:
         return Answer(0, b"", fault=fault)
     if fault.kind is FaultKind.HTML_PAGE:
@@ -177,7 +182,7 @@ def before_write(sandbox: Sandbox, fault: Fault) -> Answer | None:
 
 
 def after_write(sandbox: Sandbox, fault: Fault, answer: Answer) -> Answer:
-    """What becomes of the answer when the fault strikes after the write."""
+    """The answer as a fault changes it after the write."""
     if fault.kind is FaultKind.ERROR_AFTER_WRITE:
         answer = _error(sandbox, fault)
     elif fault.kind is FaultKind.GARBAGE_BODY:

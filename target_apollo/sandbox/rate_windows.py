@@ -1,8 +1,8 @@
-"""Apollo's rate windows: minute, hour and day at once, fixed, each starting with its first request.
+"""Apollo's rate windows: a minute, an hour and a day for each endpoint, which apply at once.
 
-Apollo counts per team and endpoint. A window opens with the first request after the last one
-ended, lasts its length whatever the clock on the wall says, and a request passes only when all
-three have room. Pure: the time is an argument, in seconds.
+A window begins with the first request after the previous window ended, not with the minute or hour
+of the clock, and has a fixed length. A request passes only if all three windows have room. The time
+is an argument of each function, in epoch seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 class Plan(str, enum.Enum):
-    """The plans whose published limits are known, and one without limits."""
+    """The plans whose limits Apollo publishes, and one without limits."""
 
     FREE = "free"
     BASIC = "basic"
@@ -23,7 +23,7 @@ class Plan(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests allowed per endpoint and window; None is unlimited."""
+    """Most requests to an endpoint in each window; None is unlimited."""
 
     minute: int | None
     hour: int | None
@@ -54,7 +54,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Exhausted:
-    """Why a request was refused: the window, its limit, and the seconds until it ends."""
+    """The window that refuses a request: its name, its limit, and the seconds until it ends."""
 
     window: str
     limit: int
@@ -62,13 +62,13 @@ class Exhausted:
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds after which the window has surely ended, at least one."""
+        """Whole seconds after which the window has ended, at least 1."""
         return max(1, math.ceil(self.wait))
 
 
 @dataclass(frozen=True)
 class Usage:
-    """One window as a client may see it; ``ends_at`` is None while no request opened it."""
+    """The state of one window; ``ends_at`` is in epoch seconds, None while it has not begun."""
 
     window: str
     limit: int | None
@@ -78,25 +78,28 @@ class Usage:
 
 @dataclass
 class EndpointWindows:
-    """The three windows of one endpoint: when each began and how many requests it took."""
+    """The three windows of one endpoint: when each began, and how many requests it counted."""
 
     starts: list[float | None] = field(default_factory=lambda: [None, None, None])
     used: list[int] = field(default_factory=lambda: [0, 0, 0])
 
-    def take(self, schedule: Schedule, now: float) -> Exhausted | None:
-        """Count a request at ``now``, or say which window has no room and count nothing."""
+    def count(self, schedule: Schedule, now: float) -> Exhausted | None:
+        """Count a request; if a window has no room, count nothing and return that window.
+
+        Of several windows without room it returns the one that ends last.
+        """
         self._close_ended(schedule, now)
-        worst: Exhausted | None = None
+        last: Exhausted | None = None
         for i, limit in enumerate(schedule.limits.each()):
             if limit is None or self.used[i] < limit:
                 continue
             start = self.starts[i]
-            # A limit of 0 has no first request that could open the window: it never ends.
+            # With a limit of 0, no request is ever counted and the window does not begin.
             wait = schedule.seconds[i] if start is None else start + schedule.seconds[i] - now
-            if worst is None or wait > worst.wait:
-                worst = Exhausted(WINDOW_NAMES[i], limit, wait)
-        if worst is not None:
-            return worst
+            if last is None or wait > last.wait:
+                last = Exhausted(WINDOW_NAMES[i], limit, wait)
+        if last is not None:
+            return last
         for i in range(3):
             if self.starts[i] is None:
                 self.starts[i] = now
@@ -104,7 +107,7 @@ class EndpointWindows:
         return None
 
     def usage(self, schedule: Schedule, now: float) -> tuple[Usage, Usage, Usage]:
-        """The three windows at ``now``, shortest first; changes nothing."""
+        """The state of the three windows at ``now``, shortest first; changes nothing."""
         minute, hour, day = (
             self._usage(i, limit, schedule.seconds[i], now)
             for i, limit in enumerate(schedule.limits.each())
@@ -133,7 +136,7 @@ _HEADER_NAMES = (
 
 
 def headers(usage: tuple[Usage, Usage, Usage]) -> list[tuple[str, str]]:
-    """Headers of an answer; an unlimited window has an empty limit, no usage and no left."""
+    """The rate headers of an answer. An unlimited window has only an empty limit header."""
     lines: list[tuple[str, str]] = []
     for window, (limit, used, left) in zip(usage, _HEADER_NAMES, strict=True):
         if window.limit is None:

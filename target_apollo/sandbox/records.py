@@ -1,119 +1,18 @@
-"""The shapes of Apollo's contacts and accounts: every key that the live API answers, per endpoint.
+"""Contacts and accounts as the sandbox stores them, and as each endpoint answers them.
 
-A stored record holds only what differs from the template (``own``); an answer is the template with
-that laid over it, which keeps 200,000 contacts small and makes a whole object in two dict
-operations.
-
-How Apollo writes ids, times, phone numbers, domains and places.
-
-Values of custom fields: what is stored, dropped in silence or reported as an error. Pure.
+A stored record holds only the keys that differ from a template of the endpoint's answer (``own``).
+An answer is the template with these keys laid over it: two dict operations for a whole object, and
+200,000 contacts fit into memory.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
-import secrets
-import time
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, timezone
-from functools import lru_cache
 from typing import Any
 
-from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.options import CustomFieldErrors, SandboxOptions
+import msgspec
 
-_NO_DIGIT = re.compile(r"\D+")
-
-_NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
-
-_ID = re.compile(r"[0-9a-f]{24}\Z")
-
-_EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
-
-FREE_DOMAINS = frozenset(
-    [
-        "aol.com",
-        "gmail.com",
-        "gmx.com",
-        "gmx.de",
-        "googlemail.com",
-        "hotmail.com",
-        "icloud.com",
-        "live.com",
-        "mail.com",
-        "msn.com",
-        "outlook.com",
-        "proton.me",
-        "protonmail.com",
-        "web.de",
-        "yahoo.com",
-        "yandex.com",
-        "zoho.com",
-    ]
-)
-
-
-def id_source() -> Callable[[], str]:
-    """Return a maker of ids: 24 hex digits of time, randomness and a counter, as MongoDB does."""
-    machine = secrets.token_hex(5)
-    counter = itertools.count(secrets.randbelow(1 << 22))
-
-    def new_id() -> str:
-        return f"{int(time.time()):08x}{machine}{next(counter) & 0xFFFFFF:06x}"
-
-    return new_id
-
-
-def is_id(value: object) -> bool:
-    """Say whether this is an Apollo id: 24 hex digits."""
-    return isinstance(value, str) and _ID.match(value) is not None
-
-
-def is_email(value: str) -> bool:
-    """Say whether this has the form of an e-mail address."""
-    return _EMAIL.match(value) is not None
-
-
-def timestamp(now: float) -> str:
-    """``2026-05-18T11:16:41.359Z``, from seconds since the epoch."""
-    moment = datetime.fromtimestamp(now, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def bare_domain(value: str) -> str:
-    """The domain in lower case without scheme, ``www.``, port and path."""
-    host = value.strip().lower().partition("://")[2] or value.strip().lower()
-    host = host.partition("/")[0].partition(":")[0]
-    return host.removeprefix("www.")
-
-
-def sanitized_phone(raw: str) -> str | None:
-    """A number in E.164 form; one without a country is taken for American. None without digits."""
-    if raw.isascii():
-        digits = raw.encode().translate(None, _NO_ASCII_DIGITS).decode()
-    else:
-        digits = _NO_DIGIT.sub("", raw)
-    if not digits:
-        return None
-    if raw.lstrip().startswith("+"):
-        return f"+{digits}"
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    return f"+1{digits}" if len(digits) == 10 else f"+{digits}"
-
-
-@lru_cache(maxsize=4096)
-def place(raw: str) -> Mapping[str, str | None]:
-    """City, state and country of an address, read off its commas."""
-    parts = [part.strip() for part in raw.split(",") if part.strip()]
-    return {
-        "city": parts[-3] if len(parts) > 2 else (parts[0] if len(parts) > 1 else None),
-        "state": parts[-2] if len(parts) > 2 else None,
-        "country": parts[-1] if parts else None,
-    }
-
+from target_apollo.sandbox.formats import FREE_DOMAINS
 
 _CONTACT_KEYS_NULL_OR_EMPTY = """
 contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id
@@ -168,14 +67,13 @@ CREATED_CONTACT: dict[str, Any] = {
     "free_domain": False,
     "email_domain_catchall": False,
     "queued_for_crm_push": True,
-    # An address which the customer supplies counts as verified at once.
+    # Apollo takes an e-mail address that the customer supplies as verified.
     "email_status": "verified",
     "email_from_customer": True,
     "email_true_status": "User Managed",
     "updated_email_true_status": True,
 }
-
-"""A contact as POST /contacts answers it."""
+"""Template of a contact as POST /contacts answers it."""
 
 
 def _without(shape: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -202,8 +100,8 @@ CREATED_ACCOUNT: dict[str, Any] = {
     "source_display_name": "Created from API",
     "show_intent": False,
 }
-
-"""An account as POST and PATCH /accounts answer it; phone and address add keys of their own."""
+"""Template of an account as POST and PATCH /accounts answer it. A phone number and an address add
+keys of their own."""
 
 FOUND_ACCOUNT = {
     **CREATED_ACCOUNT,
@@ -226,8 +124,7 @@ WITHOUT_EMAIL: dict[str, Any] = {
     "email_true_status": None,
     "updated_email_true_status": None,
 }
-
-"""What a contact without an address has instead of the template's values."""
+"""Keys of a contact without an e-mail address, instead of those of the template."""
 
 DOCUMENTED_CONTACT = (
     "id",
@@ -275,9 +172,11 @@ DOCUMENTED_ACCOUNT = (
 class Contact:
     """A stored contact.
 
-    ``own``: keys of the contact object that differ from the template. ``emails``: additional
-    addresses. ``hidden``: written fields that no answer shows (website_url, outreach_id, …).
-    ``found_from``: seconds since the epoch from which a search may find it.
+    Attributes:
+        own: Keys of the contact object that differ from the template.
+        emails: Additional e-mail addresses, in lower case.
+        hidden: Written fields that no answer shows (website_url, outreach_id, …).
+        found_from: Epoch seconds from which a search finds the contact.
     """
 
     __slots__ = ("emails", "found_from", "hidden", "own")
@@ -295,17 +194,24 @@ class Contact:
         self.found_from = found_from
 
     def row(self) -> dict[str, Any]:
-        """The contact as a file keeps it."""
+        """The contact as a value for the store's file."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Contact:
-        """The contact that a file kept."""
+        """A contact from its value in the store's file."""
         return cls(row["own"], tuple(row["emails"]), row["hidden"], row["found_from"])
 
 
 class Account:
-    """A stored account; ``updated_at`` and ``hidden`` are shown by bulk answers or not at all."""
+    """A stored account.
+
+    Attributes:
+        own: Keys of the account object that differ from the template.
+        updated_at: Time of the last write, which only bulk_create answers show.
+        hidden: Written fields that no answer shows (merged_crm_ids).
+        found_from: Epoch seconds from which a search finds the account.
+    """
 
     __slots__ = ("found_from", "hidden", "own", "updated_at")
 
@@ -322,17 +228,17 @@ class Account:
         self.found_from = found_from
 
     def row(self) -> dict[str, Any]:
-        """The account as a file keeps it."""
+        """The account as a value for the store's file."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Account:
-        """The account that a file kept."""
+        """An account from its value in the store's file."""
         return cls(row["own"], row["updated_at"], row["hidden"], row["found_from"])
 
 
 def contact_object(contact: Contact, shape: dict[str, Any] = CREATED_CONTACT) -> dict[str, Any]:
-    """The contact as an answer of this shape has it."""
+    """The whole contact object, by the template of an endpoint's answer."""
     own = contact.own
     answer = {**shape, **own}
     email = own.get("email")
@@ -340,14 +246,14 @@ def contact_object(contact: Contact, shape: dict[str, Any] = CREATED_CONTACT) ->
         answer["contact_emails"] = [email_object(email, 0)]
         if contact.emails:
             answer["contact_emails"].extend(
-                email_object(other, place) for place, other in enumerate(contact.emails, 1)
+                email_object(other, position) for position, other in enumerate(contact.emails, 1)
             )
     return answer
 
 
 def email_object(email: str, position: int) -> dict[str, Any]:
-    """An entry of ``contact_emails``."""
-    # Apollo publishes these two digests of an address; they protect nothing.
+    """An entry of a contact's ``contact_emails``."""
+    # Apollo shows these two digests of an address; nothing depends on their strength.
     raw = email.encode()
     return {
         "email_md5": hashlib.md5(raw, usedforsecurity=False).hexdigest(),
@@ -367,17 +273,17 @@ def email_object(email: str, position: int) -> dict[str, Any]:
 
 
 def account_object(account: Account, shape: dict[str, Any] = CREATED_ACCOUNT) -> dict[str, Any]:
-    """The account as an answer of this shape has it."""
+    """The whole account object, by the template of an endpoint's answer."""
     return {**shape, **account.own}
 
 
 def picked(answer: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """Only the fields that the reference documents for a bulk answer, the empty ones left out."""
+    """The fields of ``answer`` named in ``keys``, without those that are None."""
     return {key: answer[key] for key in keys if answer.get(key) is not None}
 
 
 def label_object(label: dict[str, Any]) -> dict[str, Any]:
-    """The seven keys of a list which contact answers and the list endpoints give."""
+    """A list with the seven keys that contact answers and the list endpoints show."""
     return {
         key: label[key]
         for key in (
@@ -386,85 +292,59 @@ def label_object(label: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+_encode = msgspec.json.Encoder().encode
+_EMAILS = "contact_emails"
+# Each set of keys takes 2 kB. Clients that send random fields must not fill the memory.
+_MOST_KEY_SETS = 4096
 
 
-def written(
-    own: dict[str, Any],
-    sent: Any,
-    known: Mapping[str, Mapping[str, Any]],
-    modality: str,
-    options: SandboxOptions,
-) -> None:
-    """Write ``typed_custom_fields`` into a record's own keys.
+def _email_pattern() -> bytes:
+    varying = ("email_md5", "email_sha256", "email", "free_domain")
+    pattern = _encode({**email_object("a@b.example", 0), **dict.fromkeys(varying, "%b")})
+    # The digests stay in quotes. The address comes with its quotes; true and false have none.
+    for name in varying[2:]:
+        pattern = pattern.replace(f'"{name}":"%b"'.encode(), f'"{name}":%b'.encode())
+    return b',"contact_emails":[' + pattern + b"]"
 
-    Keys are bare field ids; a prefixed, unknown or other modality's id is dropped silently, as
-    Apollo does. An empty value takes the field out. Raises Refusal (422) for anything but an
-    object.
+
+_EMAIL_PATTERN = _email_pattern()
+
+
+class ContactTemplate:
+    """Encodes contacts for bulk answers. Nine tenths of each answer are the same for all contacts.
+
+    The JSON of the constant part is made once for each set of own keys, so that only the own keys
+    are encoded for each contact. The result equals that of `contact_object`, except for the order
+    of the keys.
     """
-    if sent is None:
-        return
-    if not isinstance(sent, dict):
-        raise unprocessable("There is something wrong with your request.")
-    values = dict(own.get("typed_custom_fields", ()))
-    errors: dict[str, str] = {}
-    for field_id, value in sent.items():
-        field = known.get(field_id)
-        if field is None or field["modality"] != modality:
-            continue
-        if value is None or value == "":
-            values.pop(field_id, None)
-            continue
-        if not isinstance(value, str):
-            if options.custom_values_must_be_strings:
-                raise unprocessable("There is something wrong with your request.")
-            value = _text(value)
-        problem = _problem(field, value)
-        if problem is None:
-            values[field_id] = value
-        else:
-            errors[field_id] = problem
-    if values or "typed_custom_fields" in own:
-        own["typed_custom_fields"] = values
-    own.pop("custom_field_errors", None)
-    if errors and options.custom_field_errors is CustomFieldErrors.MAPPING:
-        own["custom_field_errors"] = errors
-    elif errors and options.custom_field_errors is CustomFieldErrors.LIST:
-        own["custom_field_errors"] = [
-            {"field_id": field_id, "message": message} for field_id, message in errors.items()
-        ]
 
+    def __init__(self, shape: dict[str, Any]) -> None:
+        self.shape = shape
+        self._constants: dict[tuple[str, ...], bytes] = {}
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(_text(part) for part in value)
-    return str(value)
+    def encoded(self, contact: Contact) -> msgspec.Raw:
+        """The contact as JSON, to be embedded in an answer that is encoded later."""
+        own = contact.own
+        email = own.get("email")
+        if not email or contact.emails or _EMAILS in own:
+            return msgspec.Raw(_encode(contact_object(contact, self.shape)))
+        names = tuple(own)
+        constant = self._constants.get(names)
+        if constant is None:
+            constant = self._constant_part(names)
+        raw = email.encode()
+        emails = _EMAIL_PATTERN % (
+            hashlib.md5(raw, usedforsecurity=False).hexdigest().encode(),
+            hashlib.sha256(raw).hexdigest().encode(),
+            _encode(email),
+            b"true" if email[email.rfind("@") + 1 :] in FREE_DOMAINS else b"false",
+        )
+        return msgspec.Raw(b"".join((_encode(own)[:-1], emails, constant)))
 
-
-def _problem(field: Mapping[str, Any], value: str) -> str | None:
-    kind = field["type"]
-    if kind == "number":
-        return None if _NUMBER.match(value) else "is not a number"
-    if kind == "boolean":
-        return None if value.lower() in ("true", "false") else "is not true or false"
-    if kind == "date":
-        return None if _parses(date.fromisoformat, value) else "is not a date"
-    if kind == "datetime":
-        stamp = value[:-1] + "+00:00" if value.endswith("Z") else value
-        return None if _parses(datetime.fromisoformat, stamp) else "is not a time"
-    if kind in ("picklist", "multipicklist"):
-        options = {option["id"] for option in field["picklist_values"]}
-        chosen = [value] if kind == "picklist" else value.split(",")
-        return None if all(part.strip() in options for part in chosen) else "is not an option"
-    longest = field.get("text_field_max_length")
-    return "is too long" if longest and len(value) > longest else None
-
-
-def _parses(parse: Any, value: str) -> bool:
-    try:
-        parse(value)
-    except ValueError:
-        return False
-    return True
+    def _constant_part(self, names: tuple[str, ...]) -> bytes:
+        taken = {*names, _EMAILS}
+        constant = {key: value for key, value in self.shape.items() if key not in taken}
+        if len(self._constants) >= _MOST_KEY_SETS:
+            self._constants.clear()
+        encoded = self._constants[names] = b"," + _encode(constant)[1:]
+        return encoded

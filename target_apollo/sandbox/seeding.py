@@ -1,11 +1,12 @@
-"""Records that are put into a store as they are, past every rule of the API. Pure."""
+"""Keys of records that a test or a seed adds to a store without the checks of the API. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.records import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL, bare_domain
+from target_apollo.sandbox.formats import bare_domain
+from target_apollo.sandbox.records import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL
 from target_apollo.sandbox.workspace import Workspace
 
 _ACCOUNT_KEYS = FOUND_ACCOUNT.keys() | {
@@ -16,8 +17,11 @@ _ACCOUNT_KEYS = FOUND_ACCOUNT.keys() | {
 def contact_fields(
     contact_id: str, workspace: Workspace, stamp: str, fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Own keys of a contact, by the keys of the contact object; raises ValueError for others."""
-    _refuse_others("contact", fields, CREATED_CONTACT.keys())
+    """The ``own`` keys of a new `Contact`.
+
+    ``fields`` are keys of the contact object; raises ValueError for other names.
+    """
+    _refuse_unknown("contact", fields, CREATED_CONTACT.keys())
     name = f"{fields.get('first_name') or ''} {fields.get('last_name') or ''}".strip()
     own = {
         "id": contact_id,
@@ -39,8 +43,11 @@ def contact_fields(
 def account_fields(
     account_id: str, workspace: Workspace, stamp: str, fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Own keys of an account, by the keys of the account object; raises ValueError for others."""
-    _refuse_others("account", fields, _ACCOUNT_KEYS)
+    """The ``own`` keys of a new `Account`.
+
+    ``fields`` are keys of the account object; raises ValueError for other names.
+    """
+    _refuse_unknown("account", fields, _ACCOUNT_KEYS)
     own = {
         "id": account_id,
         "team_id": workspace.team_id,
@@ -55,7 +62,7 @@ def account_fields(
     return own
 
 
-def _refuse_others(kind: str, fields: Mapping[str, Any], known: Any) -> None:
+def _refuse_unknown(kind: str, fields: Mapping[str, Any], known: Any) -> None:
     unknown = fields.keys() - known
     if unknown:
         raise ValueError(f"The {kind} object has no {', '.join(sorted(unknown))}.")

@@ -1,4 +1,4 @@
-"""Serving a sandbox: in a thread of a test, or as a process until it is told to stop."""
+"""Servers of a sandbox: in a thread for tests, or in a process until a signal stops it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from target_apollo.sandbox.state import Sandbox
 
 
 class SandboxProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which hands the connection to the application for its faults."""
+    """uvicorn's protocol, with the connection in each request's scope for the faults."""
 
     def on_message_begin(self) -> None:
-        """Begin a request's scope."""
+        """Begin the scope of a request."""
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {TRANSPORT: self.transport}
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that says when it listens and leaves signals to whoever runs it."""
+    """uvicorn's server, which calls ``listening`` once it listens and handles no signals."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -39,17 +39,20 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take no signals: the command installs its own, a thread can't."""
+        """Install no signal handlers: the command installs its own, and a thread can't."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, then call ``listening``."""
         await super().startup(sockets=sockets)
         self._listening()
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens on this address; port 0 takes a free one. Raises OSError."""
+def open_listener(host: str, port: int) -> socket.socket:
+    """A socket that listens on this address.
+
+    Port 0 means any free port. Raises OSError if the address can't be used.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -69,7 +72,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def server(app: ASGIApp, listening: Callable[[], None]) -> uvicorn.Server:
-    """A server of this application; ``listening`` is called when it takes connections."""
+    """A server of this application; it calls ``listening`` once it accepts connections."""
     return _Server(
         uvicorn.Config(
             app,
@@ -80,7 +83,7 @@ def server(app: ASGIApp, listening: Callable[[], None]) -> uvicorn.Server:
             access_log=False,
             log_level="warning",
             log_config=None,
-            # Slow answers that nobody waits for must not hold up the end.
+            # Slow answers, which a fault orders, must not delay the end.
             timeout_graceful_shutdown=1,
             timeout_keep_alive=60,
             server_header=False,
@@ -90,39 +93,39 @@ def server(app: ASGIApp, listening: Callable[[], None]) -> uvicorn.Server:
 
 
 class LoopbackServer:
-    """A server on a free loopback port in a thread, which serves one sandbox at a time.
+    """A server in a thread, on a free loopback port, for one sandbox after another.
 
-    A server takes a fifth of a second to stop, so that many short-lived sandboxes share one.
+    To stop a server takes a fifth of a second, so tests serve many sandboxes by the same one.
     """
 
     def __init__(self) -> None:
         self._served: Starlette | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listener = bound("127.0.0.1", 0)
-        self._listens = threading.Event()
-        self._server = server(self._answer, self._begun)
+        self._listener = open_listener("127.0.0.1", 0)
+        self._is_listening = threading.Event()
+        self._server = server(self._answer, self._note_listening)
         self._thread = threading.Thread(target=self._serve, name="apollo-sandbox", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen; raises RuntimeError if it can't."""
+        """Start to listen; raises RuntimeError if that fails."""
         self._thread.start()
-        if not self._listens.wait(30) or self._loop is None:
+        if not self._is_listening.wait(30) or self._loop is None:
             raise RuntimeError("The sandbox did not start.")
 
     @contextlib.contextmanager
     def serving(self, sandbox: Sandbox) -> Iterator[None]:
-        """Serve this sandbox; at the end its idle connections and its store are closed."""
+        """Serve this sandbox; on exit, close its connections and its store."""
         sandbox.url = url_of(self._listener)
         self._served = build(sandbox)
         try:
             yield
         finally:
             self._served = None
-            self._hang_up()
+            self._close_connections()
             sandbox.close()
 
     def stop(self) -> None:
-        """Stop for good: the port is free then."""
+        """Stop the server and free the port."""
         self._server.should_exit = True
         self._thread.join(30)
         self._listener.close()
@@ -131,31 +134,31 @@ class LoopbackServer:
         if self._served is not None:
             await self._served(scope, receive, send)
 
-    def _begun(self) -> None:
+    def _note_listening(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listens.set()
+        self._is_listening.set()
 
     def _serve(self) -> None:
         try:
             self._server.run(sockets=[self._listener])
         finally:
             self._loop = None
-            self._listens.set()
+            self._is_listening.set()
 
-    def _hang_up(self) -> None:
-        """Close the connections on which no request is under way, and the others after theirs."""
+    def _close_connections(self) -> None:
+        """Close idle connections at once, and each other one after its request."""
 
-        async def hang_up() -> None:
+        async def close_all() -> None:
             for connection in list(self._server.server_state.connections):
                 connection.shutdown()
 
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(hang_up(), self._loop).result(30)
+            asyncio.run_coroutine_threadsafe(close_all(), self._loop).result(30)
 
 
 @contextlib.contextmanager
 def running_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
-    """Serve a sandbox on a free loopback port in a thread; it is really stopped at the end."""
+    """Serve a sandbox in a thread, on a free loopback port, until the context ends."""
     sandbox = Sandbox(options)
     loopback = LoopbackServer()
     try:
@@ -169,7 +172,7 @@ def running_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
 def serve_until_stopped(
     sandbox: Sandbox, listener: socket.socket, listening: Callable[[], None], stop_signals: Any
 ) -> None:
-    """Serve in this thread until one of the signals arrives."""
+    """Serve a sandbox in this thread until one of the signals arrives; then close its store."""
     running = server(build(sandbox), listening)
 
     async def serve() -> None:

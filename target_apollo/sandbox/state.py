@@ -1,7 +1,4 @@
-"""Everything a running sandbox is, as tests and the control surface hold it.
-
-The requests that a sandbox has seen.
-"""
+"""A sandbox as tests and the control endpoints use it, and the log of its requests."""
 
 from __future__ import annotations
 
@@ -24,9 +21,17 @@ from target_apollo.sandbox.store import Store
 
 @dataclass(frozen=True)
 class RequestSeen:
-    """One request: ``endpoint`` is its label (``PATCH /contacts/{id}``), ``at`` is epoch seconds.
+    """One request of the log.
 
-    ``status`` is 0 where a fault left the request without an answer.
+    Attributes:
+        method: HTTP method.
+        path: The whole path.
+        query: The query string.
+        endpoint: Label of the endpoint, such as ``PATCH /contacts/{id}``.
+        raw_body: The body as it was sent.
+        status: HTTP status of the answer; 0 if a fault reset the connection instead.
+        at: When the request began, in epoch seconds.
+        fault: The kind of fault that struck it.
     """
 
     method: str
@@ -40,7 +45,7 @@ class RequestSeen:
 
     @property
     def body(self) -> Any:
-        """The body decoded from JSON; text if it is none, None if it is empty."""
+        """The body decoded from JSON; as text if it is no JSON, None if it is empty."""
         if not self.raw_body:
             return None
         try:
@@ -50,12 +55,12 @@ class RequestSeen:
 
     @property
     def api_key_in_url(self) -> bool:
-        """Whether the URL carries an API key, where logs and proxies would see it."""
+        """Whether the URL contains an API key, which logs and proxies would record."""
         return "api_key" in parse_qs(self.query, keep_blank_values=True)
 
 
 class RequestLog:
-    """The last requests, and counts of all of them. Safe for threads."""
+    """The newest ``keep`` requests, and counts of all. Thread-safe."""
 
     def __init__(self, keep: int) -> None:
         self._lock = threading.Lock()
@@ -63,38 +68,37 @@ class RequestLog:
         self._counts: Counter[str] = Counter()
 
     def add(self, seen: RequestSeen) -> None:
-        """Note a request."""
+        """Add a request."""
         with self._lock:
             self._last.append(seen)
             self._counts[seen.endpoint] += 1
 
     def last(self) -> list[RequestSeen]:
-        """The requests kept, oldest first."""
+        """The newest requests, oldest first."""
         with self._lock:
             return list(self._last)
 
     def count(self, endpoint: str) -> int:
-        """How many requests an endpoint has had since the last clearing."""
+        """Number of requests to an endpoint since the last `clear`."""
         with self._lock:
             return self._counts[endpoint]
 
     def counts(self) -> dict[str, int]:
-        """Requests per endpoint."""
+        """Label of each endpoint -> its number of requests."""
         with self._lock:
             return dict(self._counts)
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Delete all requests and counts."""
         with self._lock:
             self._last.clear()
             self._counts.clear()
 
 
 class Sandbox:
-    """A local Apollo: its options, its store, what it has seen and which faults are ordered.
+    """A local Apollo: its options, its store, its log of requests and the ordered faults.
 
-    ``url`` is set while it is served (``running_sandbox``): the base URL for a client, with
-    ``/api/v1``.
+    ``url`` is the base URL for a client, with ``/api/v1``; empty while no server serves it.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -110,7 +114,7 @@ class Sandbox:
 
     @property
     def api_key(self) -> str:
-        """The first API key that it takes."""
+        """The first of its valid API keys."""
         return next(iter(self.options.api_keys))
 
     @property
@@ -124,7 +128,7 @@ class Sandbox:
         return self.log.last()
 
     def count(self, endpoint: str) -> int:
-        """How many requests an endpoint such as ``POST /contacts/bulk_create`` has had."""
+        """Number of requests to an endpoint such as ``POST /contacts/bulk_create``."""
         return self.log.count(endpoint)
 
     def inject(self, fault: Fault) -> None:
@@ -132,30 +136,30 @@ class Sandbox:
         self.faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Take back every order for a fault."""
+        """Cancel all faults."""
         self.faults.clear()
 
     def reset_log(self) -> None:
-        """Forget the requests seen."""
+        """Delete the log of requests and its counts."""
         self.log.clear()
 
     def reset_quota(self) -> None:
-        """Close every rate window, as if no request had been made."""
+        """Reset all rate windows, as if no request had been made."""
         with self._windows_lock:
             self.windows.clear()
 
     def set_options(self, **changes: object) -> None:
-        """Change options by name while it runs; raises ValueError for a bad one."""
+        """Change options by name while the sandbox runs; raises ValueError for a bad one."""
         self.options = self.options.replaced(changes)
 
     def quota(self) -> dict[str, tuple[Usage, Usage, Usage]]:
-        """The rate windows of every endpoint that was called, by its entry (api/v1/…/…)."""
+        """`Endpoint.entry` -> its minute, hour and day window, for all endpoints called so far."""
         schedule, now = self.options.schedule(), time.time()
         with self._windows_lock:
             return {entry: windows.usage(schedule, now) for entry, windows in self.windows.items()}
 
     def windows_of(self, entry: str) -> EndpointWindows:
-        """The rate windows of an endpoint, opened at need."""
+        """The rate windows of an endpoint, given by its entry."""
         with self._windows_lock:
             return self.windows.setdefault(entry, EndpointWindows())
 

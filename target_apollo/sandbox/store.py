@@ -1,174 +1,40 @@
-"""What a sandbox knows: contacts, accounts and the team, in memory or also in a file.
+"""The records of a sandbox: contacts, accounts and the team, in memory and optionally in a file.
 
-Indexes by id and by every key of ``matching`` (e-mails, CRM ids, name with company, domain) make a
-create with deduplication cost the same in a full store as in an empty one. One lock guards it all:
-a test's thread may use it while the server answers.
-
-An index from match keys to records: almost every key has one record, a few have several.
-
-The SQLite file behind a store: every record as JSON, written in one transaction a request.
-
-Written through before the answer goes out, so that a sandbox ended in any way loses nothing it
-confirmed.
+Records are indexed by id and by match key (`matching`), so that a create with deduplication takes
+the same time in a full store as in an empty one. One lock guards all of it: the thread of a test
+may use the store while the server answers.
 """
 
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-import msgspec
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeVar
 
 from target_apollo.sandbox import matching, seeding
+from target_apollo.sandbox.formats import id_source, timestamp
+from target_apollo.sandbox.journal import Journal
+from target_apollo.sandbox.matching import KeyIndex
 from target_apollo.sandbox.records import (
     FOUND_ACCOUNT,
     Account,
     Contact,
     account_object,
     contact_object,
-    id_source,
-    timestamp,
 )
 from target_apollo.sandbox.workspace import Workspace
-
-Indexed = TypeVar("Indexed")
-
-
-class KeyIndex(Generic[Indexed]):
-    """Key -> the records that carry it, oldest first.
-
-    A key is kept as its 64-bit hash, which takes a third of its text's memory. That two of the four
-    million keys of a million contacts have one hash has a chance of less than one in a million.
-    """
-
-    __slots__ = ("_only", "_several")
-
-    def __init__(self) -> None:
-        self._only: dict[int, Indexed] = {}
-        self._several: dict[int, list[Indexed]] = {}
-
-    def first(self, keys: Iterable[str]) -> Indexed | None:
-        """The oldest record of the first key that has one."""
-        only = self._only
-        for key in keys:
-            record = only.get(hash(key))
-            if record is not None:
-                return record
-        return None
-
-    def every(self, key: str) -> list[Indexed]:
-        """All records of a key, oldest first."""
-        code = hash(key)
-        only = self._only.get(code)
-        if only is None:
-            return []
-        return [only, *self._several.get(code, ())]
-
-    def add(self, keys: Iterable[str], record: Indexed) -> None:
-        """Enter a record under its keys."""
-        only = self._only
-        for key in keys:
-            code = hash(key)
-            present = only.setdefault(code, record)
-            if present is not record:
-                self._several.setdefault(code, []).append(record)
-
-    def remove(self, keys: Iterable[str], record: Indexed) -> None:
-        """Take a record out of its keys."""
-        for code in map(hash, keys):
-            others = self._several.get(code)
-            if self._only.get(code) is record:
-                if others:
-                    self._only[code] = others.pop(0)
-                else:
-                    del self._only[code]
-            elif others and record in others:
-                others.remove(record)
-            if others is not None and not others:
-                del self._several[code]
-
-
-_TABLES = ("facts", "contacts", "accounts", "labels", "fields", "users", "tokens")
-
-
-class Journal:
-    """Rows of named tables: id -> JSON. Not safe for threads: the store holds its lock."""
-
-    def __init__(self, path: str) -> None:
-        file = Path(path).expanduser()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600, exist_ok=True)
-        self._connection = sqlite3.connect(
-            file, check_same_thread=False, isolation_level=None, timeout=30
-        )
-        execute = self._connection.execute
-        # WAL with NORMAL survives the end of the process at any point, which is what matters here.
-        execute("pragma journal_mode = wal")
-        execute("pragma synchronous = normal")
-        for table in _TABLES:
-            execute(f"create table if not exists {table} (id text primary key, body blob not null)")
-
-    def rows(self, table: str) -> Iterator[tuple[str, Any]]:
-        """Every row of a table in the order of first writing, decoded."""
-        decode = msgspec.json.decode
-        for record_id, body in self._connection.execute(
-            f"select id, body from {_known(table)} order by rowid"  # noqa: S608  # nosec B608
-        ):
-            yield record_id, decode(body)
-
-    def write(self, changes: Iterable[tuple[str, str, Any]]) -> None:
-        """Write ``(table, id, value)`` in one transaction; a value of None deletes the row."""
-        encode = msgspec.json.Encoder().encode
-        upserts: dict[str, list[tuple[str, bytes]]] = {}
-        deletes: list[tuple[str, str]] = []
-        for table, record_id, value in changes:
-            if value is None:
-                deletes.append((table, record_id))
-            else:
-                upserts.setdefault(_known(table), []).append((record_id, encode(value)))
-        execute = self._connection.execute
-        execute("begin")
-        try:
-            for table, rows in upserts.items():
-                self._connection.executemany(
-                    f"insert into {table} values (?, ?) "  # noqa: S608  # nosec B608
-                    "on conflict (id) do update set body = excluded.body",
-                    rows,
-                )
-            for table, record_id in deletes:
-                execute(f"delete from {_known(table)} where id = ?", (record_id,))  # noqa: S608  # nosec B608
-        except BaseException:
-            execute("rollback")
-            raise
-        execute("commit")
-
-    def clear(self) -> None:
-        """Empty every table."""
-        for table in _TABLES:
-            self._connection.execute(f"delete from {table}")  # noqa: S608  # nosec B608
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-
-def _known(table: str) -> str:
-    if table not in _TABLES:
-        raise ValueError(f"no table {table}")
-    return table
-
 
 Record = TypeVar("Record")
 
 
 class Store:
-    """All state of one team; each new store is a new team with its own id."""
+    """The state of one team. A new store, unless it opens an existing file, makes a new team.
+
+    ``path`` names the SQLite file; None keeps the state in memory only.
+    """
 
     def __init__(self, path: str | None = None) -> None:
         self.lock = threading.RLock()
@@ -185,19 +51,19 @@ class Store:
         if self._journal is not None:
             self._restore(self._journal)
         if not self.workspace.team_id:
-            self.workspace.found(timestamp(time.time()))
+            self.workspace.create_team(timestamp(time.time()))
         self.commit()
 
-    # What tests and seeds use.
+    # For tests and seeds: these methods take the lock.
 
     @property
     def team_id(self) -> str:
-        """Id of the team that this store is."""
+        """Id of the team."""
         return self.workspace.team_id
 
     @property
     def admin_id(self) -> str:
-        """Id of the user as whom API keys and tokens act."""
+        """Id of the user on whose behalf API keys and tokens act."""
         return self.workspace.admin_id
 
     @property
@@ -221,14 +87,14 @@ class Store:
             return [dict(label) for label in self.workspace.labels.values()]
 
     def custom_fields(self) -> list[dict[str, Any]]:
-        """Every custom field: ``{id, modality, name, type, picklist_values}`` with bare ids."""
+        """Every custom field: ``{id, modality, name, type, …}``; its ids have no prefix."""
         with self.lock:
             return list(self.workspace.fields.values())
 
     def contacts(self, last: int = 0) -> list[dict[str, Any]]:
-        """Whole contact objects, oldest first, with written fields that Apollo never shows.
+        """Whole contact objects, oldest first, and the written fields that Apollo never shows.
 
-        ``last`` limits them to the newest ones; 0 is all of them.
+        ``last`` is how many of the newest to return; 0 returns all.
         """
         with self.lock:
             return [
@@ -256,9 +122,13 @@ class Store:
         label_names: Sequence[str] = (),
         **fields: Any,
     ) -> dict[str, Any]:
-        """Put a contact in as it is, by the keys of the contact object; returns the whole object.
+        """Add a contact without the checks of the API, and return the whole contact object.
 
-        ``source="email_import"`` makes it a placeholder, which a bulk_create merges into.
+        ``fields`` are keys of the contact object. ``source="email_import"`` makes the contact a
+        placeholder, which a matching bulk_create overwrites.
+
+        Raises:
+            ValueError: The contact object has no such key.
         """
         with self.lock:
             stamp = timestamp(time.time())
@@ -271,7 +141,11 @@ class Store:
             return contact_object(contact)
 
     def add_account(self, *, label_names: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
-        """Put an account in, by the keys of the account object; returns the whole object."""
+        """Add an account by keys of the account object, and return the whole object.
+
+        Raises:
+            ValueError: The account object has no such key.
+        """
         with self.lock:
             stamp = timestamp(time.time())
             hidden = {key: fields.pop(key) for key in ("merged_crm_ids",) if key in fields}
@@ -297,7 +171,7 @@ class Store:
         type: str,  # noqa: A002
         picklist_values: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Add a custom field of ``contact`` or ``account``; returns it with bare ids."""
+        """Add a custom field of ``contact`` or ``account``; its ids have no prefix."""
         with self.lock:
             field = self.workspace.add_field(
                 timestamp(time.time()), modality, label, type, picklist_values
@@ -306,7 +180,7 @@ class Store:
             return field
 
     def delete_contact(self, contact_id: str) -> None:
-        """Delete a contact as a person would in Apollo's app; raises KeyError for an unknown id."""
+        """Delete a contact as a user does in Apollo's app; raises KeyError for an unknown id."""
         with self.lock:
             contact = self.contact_by_id.pop(contact_id)
             self.contact_index.remove(self.keys_of(contact), contact)
@@ -316,7 +190,7 @@ class Store:
             self.keep("contacts", contact_id, {"deleted": True})
             self.commit()
 
-    # What the endpoints use, under the lock.
+    # For the endpoints: the caller holds the lock.
 
     def contacts_per_account(self) -> Counter[str]:
         """How many contacts are linked to each account."""
@@ -328,16 +202,16 @@ class Store:
 
     @staticmethod
     def keys_of(contact: Contact) -> list[str]:
-        """Keys under which a contact is found."""
+        """Match keys of a contact."""
         return matching.contact_keys(contact.own, contact.emails)
 
     @staticmethod
     def keys_of_account(account: Account) -> list[str]:
-        """Keys under which an account is found."""
+        """Match keys of an account."""
         return matching.account_keys({**account.own, **(account.hidden or {})})
 
     def insert_contact(self, contact: Contact, keys: Iterable[str] | None = None) -> None:
-        """Take in a new contact; ``keys`` if they are known already."""
+        """Add a new contact; ``keys`` are its match keys, if the caller has them already."""
         contact_id = contact.own["id"]
         self.contact_by_id[contact_id] = contact
         self.contact_index.add(self.keys_of(contact) if keys is None else keys, contact)
@@ -345,7 +219,7 @@ class Store:
             self._changes["contacts", contact_id] = contact
 
     def changed_contact(self, contact: Contact, keys_before: list[str]) -> None:
-        """Index a changed contact anew and have it kept."""
+        """Update the index after a change of a contact, and mark it for the next commit."""
         keys = self.keys_of(contact)
         if keys != keys_before:
             self.contact_index.remove(keys_before, contact)
@@ -354,7 +228,7 @@ class Store:
             self._changes["contacts", contact.own["id"]] = contact
 
     def insert_account(self, account: Account) -> None:
-        """Take in a new account."""
+        """Add a new account."""
         account_id = account.own["id"]
         self.account_by_id[account_id] = account
         self.account_index.add(self.keys_of_account(account), account)
@@ -362,7 +236,7 @@ class Store:
             self._changes["accounts", account_id] = account
 
     def changed_account(self, account: Account, keys_before: list[str]) -> None:
-        """Index a changed account anew and have it kept."""
+        """Update the index after a change of an account, and mark it for the next commit."""
         keys = self.keys_of_account(account)
         if keys != keys_before:
             self.account_index.remove(keys_before, account)
@@ -371,12 +245,12 @@ class Store:
             self._changes["accounts", account.own["id"]] = account
 
     def keep(self, table: str, record_id: str, value: Any) -> None:
-        """Note a change for the next commit; a value of None deletes."""
+        """Mark a row of the file for the next commit; a value of None deletes it."""
         if self._journal is not None:
             self._changes[table, record_id] = value
 
     def commit(self) -> None:
-        """Write what changed since the last commit to the file, if there is one."""
+        """Write the changes since the last commit to the file, if there is one."""
         if self._journal is None or not self._changes:
             return
         changes, self._changes = self._changes, {}

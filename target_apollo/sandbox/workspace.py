@@ -11,7 +11,7 @@ FIELD_TYPES = (
 )  # fmt: skip
 FIELD_MODALITIES = ("contact", "account", "opportunity")
 
-# (name, category): the stages that a new team starts with; the first is the default one.
+# (name, category) of the stages of a new team; the first is the default.
 _CONTACT_STAGES = (
     ("New", "in_progress"),
     ("Approaching", "in_progress"),
@@ -37,10 +37,10 @@ _FIRST_USERS = (
 
 
 class Workspace:
-    """Settings of one team.
+    """A team's settings.
 
-    ``changed(table, id, value)`` is called for everything that must be kept. Not safe for threads:
-    the store holds its lock around it.
+    It calls ``changed(table, id, value)`` for each value that the store must write to its file. Not
+    thread-safe: the store calls it under its lock.
     """
 
     def __init__(self, new_id: Callable[[], str], changed: Callable[[str, str, Any], None]) -> None:
@@ -58,11 +58,11 @@ class Workspace:
 
     @property
     def admin_id(self) -> str:
-        """The user as whom an API key acts: the longest-standing one."""
+        """Id of the user on whose behalf API keys act: the first one of the team."""
         return next(iter(self.users))
 
-    def found(self, stamp: str) -> None:
-        """Found a new team with two users and Apollo's usual stages."""
+    def create_team(self, stamp: str) -> None:
+        """Create a new team with two users and Apollo's usual stages; ``stamp`` is the time now."""
         self.team_id = self._new_id()
         for first, last, email in _FIRST_USERS:
             self.add_user(stamp, first_name=first, last_name=last, email=email)
@@ -74,7 +74,7 @@ class Workspace:
             {**self._stage(name, order, category), "default_exclude_for_leadgen": order > 0}
             for order, (name, category) in enumerate(_ACCOUNT_STAGES, 1)
         ]
-        self._know_stages()
+        self._index_stages()
         self._changed(
             "facts",
             "team",
@@ -92,11 +92,11 @@ class Workspace:
         labels: Iterable[tuple[str, Any]],
         fields: Iterable[tuple[str, Any]],
     ) -> None:
-        """Take up a team that was kept in a file."""
+        """Load a team from the rows of a store's file."""
         self.team_id = team["team_id"]
         self.contact_stages = team["contact_stages"]
         self.account_stages = team["account_stages"]
-        self._know_stages()
+        self._index_stages()
         self.users = dict(users)
         self.fields = dict(fields)
         for label_id, label in labels:
@@ -104,7 +104,7 @@ class Workspace:
             self._label_ids[label["modality"], label["name"]] = label_id
 
     def add_user(self, stamp: str, **fields: Any) -> dict[str, Any]:
-        """Add a member: ``email``, ``first_name``, ``last_name``, ``title``, ``deleted``."""
+        """Add a user: ``email``, ``first_name``, ``last_name``, ``title``, ``deleted``."""
         user_id = str(fields.pop("id", "") or self._new_id())
         user = {
             "id": user_id,
@@ -131,7 +131,19 @@ class Workspace:
         picklist_values: Sequence[str] = (),
         max_length: int | None = None,
     ) -> dict[str, Any]:
-        """Add a custom field; ``modality`` contact or account, ``kind`` one of FIELD_TYPES."""
+        """Add a custom field and return it.
+
+        Args:
+            stamp: The time now.
+            modality: One of FIELD_MODALITIES.
+            label: The name that people see.
+            kind: One of FIELD_TYPES.
+            picklist_values: Names of the options.
+            max_length: Most characters of a text; None for no limit.
+
+        Raises:
+            ValueError: The modality or the type does not exist.
+        """
         if modality not in FIELD_MODALITIES or kind not in FIELD_TYPES:
             raise ValueError(f"no custom field of type {kind!r} for {modality!r}")
         field_id = self._new_id()
@@ -153,7 +165,7 @@ class Workspace:
         return field
 
     def label(self, stamp: str, modality: str, name: str, user_id: str) -> dict[str, Any]:
-        """The list of this name, made if there is none."""
+        """The list of this name, which is created if it does not exist."""
         label_id = self._label_ids.get((modality, name))
         if label_id is not None:
             return self.labels[label_id]
@@ -185,18 +197,29 @@ class Workspace:
         return None if label_id is None else self.labels[label_id]
 
     def rename_label(self, stamp: str, label: dict[str, Any], name: str) -> None:
-        """Give a list another name."""
+        """Rename a list."""
         del self._label_ids[label["modality"], label["name"]]
         self._label_ids[label["modality"], name] = label["id"]
         label["name"], label["updated_at"] = name, stamp
         self._changed("labels", label["id"], label)
 
     def count_label(self, label_id: str, difference: int) -> None:
-        """Change how many records a list is said to hold."""
+        """Add ``difference`` to the number of records of a list (its ``cached_count``)."""
         label = self.labels.get(label_id)
         if label is not None and difference:
             label["cached_count"] += difference
             self._changed("labels", label_id, label)
+
+    def set_labels(self, own: dict[str, Any], label_ids: Iterable[str]) -> None:
+        """Put the record with these keys on exactly these lists, and correct the lists' counts."""
+        before = set(own.get("label_ids", ()))
+        after = list(dict.fromkeys(label_ids))
+        for label_id in before.difference(after):
+            self.count_label(label_id, -1)
+        for label_id in after:
+            if label_id not in before:
+                self.count_label(label_id, 1)
+        own["label_ids"] = after
 
     def _stage(self, name: str, order: int, category: str | None) -> dict[str, Any]:
         return {
@@ -209,6 +232,6 @@ class Workspace:
             "is_meeting_set": None,
         }
 
-    def _know_stages(self) -> None:
+    def _index_stages(self) -> None:
         self.contact_stage_ids = {stage["id"] for stage in self.contact_stages}
         self.account_stage_ids = {stage["id"] for stage in self.account_stages}

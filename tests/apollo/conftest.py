@@ -43,7 +43,7 @@ def running_server() -> Iterator[Server]:
 
 @pytest.fixture
 def server(running_server: Server) -> Server:
-    running_server.start_anew()
+    running_server.reset()
     return running_server
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
 from target_apollo.apollo import ApolloClient, EndpointForbidden, RequestRefused
-from tests.helpers.client_calls import ID, OTHER, asked
+from tests.helpers.client_calls import ID, OTHER, last_request
 from tests.helpers.http_server import Received, Reply, Server
 
 
@@ -42,7 +42,7 @@ def test_an_account_is_updated_by_put_where_put_is_taken(
     client.update(ACCOUNTS, OTHER, {"name": "B"})
 
     assert methods(server) == ["PUT", "PUT"]
-    assert asked(server) == ("PUT", f"/accounts/{OTHER}", {"name": "B"})
+    assert last_request(server) == ("PUT", f"/accounts/{OTHER}", {"name": "B"})
 
 
 @pytest.mark.parametrize("no_route", [404, 405])
@@ -56,7 +56,7 @@ def test_where_put_is_not_taken_this_account_and_all_later_ones_go_by_patch(
     client.update(ACCOUNTS, ID, {"name": "C"})
 
     assert methods(server) == ["PUT", "PATCH", "PATCH", "PATCH"]
-    assert asked(server) == ("PATCH", f"/accounts/{ID}", {"name": "C"})
+    assert last_request(server) == ("PATCH", f"/accounts/{ID}", {"name": "C"})
 
 
 @pytest.mark.parametrize("taken", [("PUT", "PATCH"), ("PATCH",)])

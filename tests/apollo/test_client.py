@@ -9,7 +9,7 @@ import pytest
 from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
 from target_apollo.apollo import CONTACT_ENDPOINTS as CONTACTS
 from target_apollo.apollo import AnswerLost, ApolloClient, BulkCreated, ObjectEndpoints
-from tests.helpers.client_calls import CHANGES, ID, OTHER, OWNER, STAGE, Call, asked
+from tests.helpers.client_calls import CHANGES, ID, OTHER, OWNER, STAGE, Call, last_request
 from tests.helpers.http_server import Reply, Server
 
 
@@ -21,7 +21,7 @@ def test_contacts_are_created_with_dedupe_owner_and_lists_for_the_whole_request(
     made = client.create(CONTACTS, [{"email": "a@b.co"}], owner_id=OWNER, label_names=("Fair",))
 
     assert made == BulkCreated([{"id": ID}], [])
-    assert asked(server) == (
+    assert last_request(server) == (
         "POST",
         "/contacts/bulk_create",
         {
@@ -47,7 +47,7 @@ def test_accounts_are_created_with_dedupe(server: Server, client: ApolloClient) 
     server.answers(Reply(body={"created_accounts": [], "existing_accounts": [{"id": ID}]}))
 
     assert client.create(ACCOUNTS, [{"domain": "b.co"}]) == BulkCreated([], [{"id": ID}])
-    assert asked(server) == (
+    assert last_request(server) == (
         "POST",
         "/accounts/bulk_create",
         {"accounts": [{"domain": "b.co"}], "run_dedupe": True},
@@ -61,14 +61,14 @@ def test_one_record_is_read_by_its_id(
     server.answers(Reply(body={of.singular: {"id": ID, "name": "A"}}))
 
     assert client.read(of, ID) == {"id": ID, "name": "A"}
-    assert asked(server) == ("GET", f"/{of.plural}/{ID}", {})
+    assert last_request(server) == ("GET", f"/{of.plural}/{ID}", {})
 
 
 def test_a_contact_is_updated_by_patch(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body={"contact": {"id": ID, "title": "VP"}, "labels": []}))
 
     assert client.update(CONTACTS, ID, {"title": "VP"}) == {"id": ID, "title": "VP"}
-    assert asked(server) == ("PATCH", f"/contacts/{ID}", {"title": "VP"})
+    assert last_request(server) == ("PATCH", f"/contacts/{ID}", {"title": "VP"})
 
 
 @pytest.mark.parametrize("call", CHANGES.values(), ids=list(CHANGES))
@@ -79,7 +79,7 @@ def test_many_records_at_once_go_by_post_and_come_back_as_a_list(
     server.answers(Reply(body={name: [{"id": ID}]}))
 
     assert ask(client) == [{"id": ID}]
-    assert asked(server) == ("POST", path, body)
+    assert last_request(server) == ("POST", path, body)
 
 
 @pytest.mark.parametrize("call", CHANGES.values(), ids=list(CHANGES))
@@ -101,7 +101,7 @@ def test_records_are_added_to_lists_by_name(server: Server, client: ApolloClient
 
     body = {"entity_ids": [ID, OTHER], "label_names": ["Fair"], "modality": "contacts"}
     path = "/labels/add_entity_ids_to_label_names"
-    assert asked(server) == ("POST", path, {**body, "async": False})
+    assert last_request(server) == ("POST", path, {**body, "async": False})
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_pace_under_way_tells_how_long_further_requests_take(
         whole = SimulatedApollo(limits, 1, before + more, [INSTANTLY], learns=True).run()
         part = SimulatedApollo(limits, 1, before, [INSTANTLY], learns=True).run()
 
-    further = schedule(more, part._pace.states(part.now)).seconds
+    further = schedule(more, part._pacer.states(part.now)).seconds
 
     assert math.isclose(part.now + further, whole.counted[-1], abs_tol=0.01)
 

@@ -20,7 +20,7 @@ from target_apollo.apollo import (
     User,
     Window,
 )
-from tests.helpers.client_calls import ID, OTHER, OWNER, STAGE, asked
+from tests.helpers.client_calls import ID, OTHER, OWNER, STAGE, last_request
 from tests.helpers.http_server import Reply, Server
 
 
@@ -29,7 +29,7 @@ def test_the_profile_names_the_team(server: Server, client: ApolloClient) -> Non
     server.answers(Reply(body={**person, "last_name": "Doe", "title": None}))
 
     assert client.profile() == Profile(OWNER, "6095a710bd01d100a506d4ac", "Jo Doe")
-    assert asked(server) == ("GET", "/users/api_profile", {})
+    assert last_request(server) == ("GET", "/users/api_profile", {})
 
 
 @pytest.mark.parametrize(("is_logged_in", "healthy"), [(True, True), (False, False), (None, False)])
@@ -39,7 +39,7 @@ def test_health_is_judged_by_the_login_and_not_by_the_status(
     server.answers(Reply(body={"healthy": True, "is_logged_in": is_logged_in}))
 
     assert client.health() is healthy
-    assert asked(server) == ("GET", "/auth/health", {})
+    assert last_request(server) == ("GET", "/auth/health", {})
 
 
 def users_page(page: int | str, total_pages: int, *users: dict[str, Any]) -> Reply:
@@ -62,7 +62,7 @@ def test_users_come_from_all_pages_deleted_ones_included(
         User(ID, "", "Al", deleted=True),
     ]
     assert [request.query["page"] for request in server.received] == [["1"], ["2"]]
-    assert asked(server)[2]["per_page"] == ["100"]
+    assert last_request(server)[2]["per_page"] == ["100"]
 
 
 def test_a_page_that_is_not_the_one_asked_for_ends_the_walk(
@@ -83,14 +83,14 @@ def test_stages_have_their_names(server: Server, client: ApolloClient, of: Objec
     server.answers(Reply(body={name: [stage]}))
 
     assert client.stages(of) == [Stage(STAGE, "New", "Brand new")]
-    assert asked(server) == ("GET", f"/{name}", {})
+    assert last_request(server) == ("GET", f"/{name}", {})
 
 
 def test_lists_come_as_a_bare_array(server: Server, client: ApolloClient) -> None:
     server.answers(Reply(body=[{"_id": ID, "id": ID, "name": "Fair", "modality": "contacts"}]))
 
     assert client.labels() == [Label(ID, "Fair", "contacts")]
-    assert asked(server) == ("GET", "/labels", {})
+    assert last_request(server) == ("GET", "/labels", {})
 
 
 def field(id_: str, label: str, type_: str, **more: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_custom_fields_lose_the_modality_in_front_of_their_ids(
     server.answers(Reply(body={"fields": [custom, system, odd]}))
 
     assert client.custom_fields() == [CustomField(ID, "Tier", "account", "string", {})]
-    assert asked(server) == ("GET", "/fields", {"source": ["custom"]})
+    assert last_request(server) == ("GET", "/fields", {"source": ["custom"]})
 
 
 def test_picklists_get_their_options_from_the_older_endpoint(
@@ -135,7 +135,7 @@ def test_picklists_get_their_options_from_the_older_endpoint(
     tier, age = client.custom_fields()
 
     assert (tier.options, age.options) == ({"Gold": OWNER}, {})
-    assert asked(server)[1] == "/typed_custom_fields"
+    assert last_request(server)[1] == "/typed_custom_fields"
 
 
 def test_usage_is_told_per_endpoint(server: Server, client: ApolloClient) -> None:
@@ -152,7 +152,7 @@ def test_usage_is_told_per_endpoint(server: Server, client: ApolloClient) -> Non
 
     usage = client.usage()
 
-    assert asked(server) == ("POST", "/usage_stats/api_usage_stats", {})
+    assert last_request(server) == ("POST", "/usage_stats/api_usage_stats", {})
     assert usage["POST /contacts/search"].minute == Window(200, 10, 190)
     assert usage["POST /contacts/search"].day == Window()
     assert usage["PUT /accounts/{id}"] == usage["PATCH /accounts/{id}"]

@@ -62,9 +62,9 @@ def test_bench_runs_every_script_there_is() -> None:
 def moments(
     requests: int, limits: Limits, *, workers: int = 1, latency: float = 0.0
 ) -> list[float]:
-    course = clock.send_all([clock.Sent("PATCH", 1)] * requests, limits, workers, latency)
-    assert course.refused == 0
-    return [moment for moment, _ in course.changed]
+    timeline = clock.send_all([clock.Sent("PATCH", 1)] * requests, limits, workers, latency)
+    assert timeline.refused == 0
+    return [moment for moment, _ in timeline.changed]
 
 
 def test_without_limits_a_worker_sends_one_request_after_another() -> None:
@@ -91,16 +91,16 @@ def test_the_longest_full_window_decides() -> None:
 
 def test_each_endpoint_has_its_own_windows() -> None:
     requests = [clock.Sent("PATCH", 1), clock.Sent("bulk_update", 100)]
-    course = clock.send_all(requests, Limits(1, 1, 1), workers=1, latency=0.0)
-    assert course.changed == [(0.0, 1), (0.0, 100)]
+    timeline = clock.send_all(requests, Limits(1, 1, 1), workers=1, latency=0.0)
+    assert timeline.changed == [(0.0, 1), (0.0, 100)]
 
 
 def test_a_contact_is_changed_when_the_answer_with_it_comes() -> None:
-    course = clock.Course(changed=[(1.0, 0), (2.0, 100), (3.0, 1)])
-    assert course.moment_of(1) == course.moment_of(100) == 2.0
-    assert course.moment_of(101) == 3.0
+    timeline = clock.Timeline(changed=[(1.0, 0), (2.0, 100), (3.0, 1)])
+    assert timeline.moment_of(1) == timeline.moment_of(100) == 2.0
+    assert timeline.moment_of(101) == 3.0
     with pytest.raises(ValueError, match="only 101"):
-        course.moment_of(102)
+        timeline.moment_of(102)
 
 
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(1, 40), st.integers(1, 40))

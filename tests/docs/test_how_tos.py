@@ -64,9 +64,9 @@ def test_what_a_how_to_says_can_be_done(
             with psycopg.connect(warehouse.url) as connection:
                 connection.execute(block.text.encode())
         elif block.is_a("run"):
-            assert reader.run(block) == int(block.option("exit", "0")), f"{here}\n{reader.said}"
+            assert reader.run(block) == int(block.option("exit", "0")), f"{here}\n{reader.output}"
         elif block.is_a("output"):
-            assert lacks(reader.said, block.text) == "", f"{here}\n{reader.said}"
+            assert lacks(reader.output, block.text) == "", f"{here}\n{reader.output}"
         elif block.is_a("settings"):
             settings = {"api_key": "a", **yaml.safe_load(block.text)}
             assert problems_of(settings, SCHEMA) == [], here
@@ -104,4 +104,4 @@ def test_output_that_is_missing_is_found_missing() -> None:
 def test_a_command_that_fails_is_told_by_its_exit_code(reader: Reader) -> None:
     assert reader.run(Block("bash", ("run",), "export KEPT=7\nfalse\ntrue\n", 1)) == 1
     assert reader.run(Block("bash", ("run",), "echo kept $KEPT\n", 1)) == 0
-    assert reader.said == "kept 7\n"
+    assert reader.output == "kept 7\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from target_apollo.mapper.errors import VARIABLE
+from target_apollo.mapper.errors import CLOCK_VARIABLE
 from target_apollo.mapper.rules import RULES
 from target_apollo.mapper.settings import read_settings, settings_schema
 
@@ -44,4 +44,4 @@ def test_every_setting_rule_and_option_is_in_a_table() -> None:
 
 
 def test_the_clock_for_tests_is_named() -> None:
-    assert f"`{VARIABLE}`" in PAGE
+    assert f"`{CLOCK_VARIABLE}`" in PAGE

@@ -1,4 +1,4 @@
-"""A real browser without a window: what it makes of a page, and how the page looks in it."""
+"""Chromium without a window: its document, console and screenshot of a page, and measurements."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any
 
 
 def _usable(name: str) -> str | None:
-    """Where a browser is that starts; on Ubuntu the name may lead to a note about snaps."""
+    """The path of a browser that starts; on Ubuntu, the command may only print a note on snaps."""
     path = shutil.which(name)
     if path is None:
         return None
     try:
-        asked = subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False)
+        done = subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return None
-    return None if asked.returncode else path
+    return None if done.returncode else path
 
 
 FOUND = next(filter(None, map(_usable, ("chromium", "chromium-browser", "google-chrome"))), None)
 MISSING = "Chromium is not installed (on Debian: apt-get install chromium)"
-#: Rooms for the page below one another, since a window is never narrower than 500 pixels.
+#: Widths in pixels of the frames that show the page; a window can't be narrower than 500 pixels.
 WIDTHS = (320, 360, 768, 1280)
 _SECONDS = 90
 _FLAGS = (
@@ -45,12 +45,12 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
     "--enable-logging=stderr",
-    # Lets the page that measures look into the one that is measured.
+    # Lets the measuring page read the document in its frame.
     "--allow-file-access-from-files",
 )
 _DARK = "--blink-settings=preferredColorScheme=0"
 
-_MEASURE = """<!doctype html><meta charset="utf-8"><title>measuring</title><pre id="told"></pre>
+_MEASURE = """<!doctype html><meta charset="utf-8"><title>measuring</title><pre id="results"></pre>
 <script>
 "use strict";
 const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -98,13 +98,13 @@ function measure(frame) {
     dark: view.matchMedia("(prefers-color-scheme: dark)").matches,
   };
 }
-const told = [];
+const results = [];
 function add(width) {
   const frame = document.createElement("iframe");
   frame.width = width; frame.height = 4000;
   frame.onload = () => {
-    try { told.push(measure(frame)); } catch (error) { told.push({error: String(error)}); }
-    document.getElementById("told").textContent = JSON.stringify(told);
+    try { results.push(measure(frame)); } catch (error) { results.push({error: String(error)}); }
+    document.getElementById("results").textContent = JSON.stringify(results);
   };
   frame.src = PAGE;
   document.body.append(frame);
@@ -116,7 +116,7 @@ WIDTHS.forEach(add);
 
 @dataclass(frozen=True)
 class Image:
-    """A PNG file: its size, its first pixel, and how much there is to see."""
+    """A PNG image: its size in pixels, its first pixel, and its number of different rows."""
 
     width: int
     height: int
@@ -125,7 +125,7 @@ class Image:
 
     @classmethod
     def read(cls, path: Path) -> Image:
-        """Reads as much of a PNG of 8 bits a channel as is asked for here."""
+        """Reads a PNG of 8 bits a channel, RGB or RGBA."""
         content = path.read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"
         at, packed = 8, b""
@@ -148,31 +148,31 @@ class Image:
 
 @dataclass(frozen=True)
 class Browser:
-    """Chromium with a profile of its own."""
+    """Chromium with its profile in ``folder``."""
 
     folder: Path
 
     def console(self, page: Path) -> list[str]:
-        """What the browser says about a page in its console: broken rules, errors, warnings."""
+        """The lines of the console for a page: violations of its policy, errors, warnings."""
         _, log = self._run("--dump-dom", page.as_uri())
         return [line for line in log.splitlines() if "CONSOLE" in line]
 
     def document(self, page: Path) -> str:
-        """The page as the browser has built it."""
+        """The document of a page as HTML, after its scripts have run."""
         return self._run("--dump-dom", page.as_uri())[0]
 
     def measured(self, page: Path, *, dark: bool = False) -> list[dict[str, Any]]:
-        """What the page measures in each of `WIDTHS`."""
+        """The measurements of the page in frames of each of `WIDTHS`, by `_MEASURE`."""
         measuring = self.folder / "measuring.html"
         script = _MEASURE.replace("PAGE", json.dumps(page.as_uri()), 1)
         measuring.write_text(script.replace("WIDTHS", json.dumps(WIDTHS), 1))
         out, _ = self._run(*([_DARK] if dark else []), "--dump-dom", measuring.as_uri())
-        (told,) = re.findall(r'<pre id="told">(.*?)</pre>', out, re.DOTALL)
-        found: list[dict[str, Any]] = json.loads(html.unescape(told))
-        return sorted(found, key=lambda one: int(one["width"]))
+        (results,) = re.findall(r'<pre id="results">(.*?)</pre>', out, re.DOTALL)
+        measured: list[dict[str, Any]] = json.loads(html.unescape(results))
+        return sorted(measured, key=lambda frame: int(frame["width"]))
 
     def picture(self, page: Path, width: int, height: int, *, dark: bool = False) -> Image:
-        """How the page looks in a room of some pixels."""
+        """A screenshot of the page in a frame of this size in pixels."""
         framing, image = self.folder / "framing.html", self.folder / f"{width}-{dark}.png"
         framing.write_text(
             '<!doctype html><body style="margin:0;overflow:hidden"><iframe style="border:0" '

@@ -1,4 +1,4 @@
-"""The wheel of this source tree, and environments that hold it and no source tree."""
+"""Builds the wheel of this source tree, and environments in which it is installed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def build_wheel(folder: Path) -> Path:
-    """Builds the wheel into a folder; skips the test where nothing can build it."""
-    # With the build backend at hand nothing is downloaded, and the wheel is the same.
+    """Builds the wheel into a folder; skips the test if no build backend is available."""
+    # If the build backend is installed, the build needs no download.
     isolation = [] if not importlib.util.find_spec("hatchling") else ["--no-build-isolation"]
     arguments = ["wheel", "--no-deps", *isolation, "--wheel-dir", str(folder), str(ROOT)]
     built = subprocess.run(
@@ -35,14 +35,14 @@ def build_wheel(folder: Path) -> Path:
 
 
 class Installed:
-    """A fresh environment with the wheel, beside the packages that the tests have."""
+    """A new environment with the wheel and the packages of the test environment."""
 
     def __init__(self, wheel: Path, folder: Path) -> None:
         self.folder = folder
         venv.create(folder / "venv", symlinks=True)
         self.bin = folder / "venv" / "bin"
         self._pip("install", "--no-deps", "--no-index", str(wheel))
-        # The wheel's own packages come before these, and links to a source tree are not followed.
+        # Packages of the wheel take precedence; links to a source tree have no effect there.
         (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
         (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
 
@@ -52,14 +52,14 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The process's own, without what leads to a source tree or holds settings."""
-        led = ("PYTHON", "VIRTUAL_ENV", "TARGET_APOLLO_", "MAP_APOLLO_LEADS_")
-        return {name: value for name, value in os.environ.items() if not name.startswith(led)}
+        """The environment of this process without settings and without paths to a source tree."""
+        prefixes = ("PYTHON", "VIRTUAL_ENV", "TARGET_APOLLO_", "MAP_APOLLO_LEADS_")
+        return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
     def run(
         self, command: str, *arguments: str, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command of the environment in the folder, with text on its standard input."""
+        """Runs a command of the environment in its folder, with this text as standard input."""
         return subprocess.run(
             [self.bin / command, *arguments],
             input=given,

@@ -1,7 +1,7 @@
-"""The target under chaos: real processes, all faults at once, killed and started again.
+"""Chaos tests: target processes that meet all faults at once, are killed and started again.
 
-A seed decides on everything but the races: mode, ledger, how the sandbox answers where Apollo's
-reference is silent, the rows and their changes, the faults and the moments of the kills. Long form:
+A seed determines everything except races: mode, ledger, options of the sandbox, the rows and their
+changes, the faults and the times of the kills. For a long test:
 
     python -m tests.helpers.chaos --seeds 100 --minutes 60
 """
@@ -34,16 +34,16 @@ from tests.helpers.warehouse import Values
 from tests.ledger.conftest import own_schema
 from tests.promises.conftest import read_rejects
 
-#: Share of all requests that go wrong.
+#: Share of all requests that a fault strikes.
 FAULTS = 0.10
-#: Lives of the target in one phase after which the faults stop, so that every phase ends.
-_PATIENCE = 25
-_GIVE_UP = 60
+#: Processes in one phase after which the faults stop, so that the phase ends, and most processes.
+_MOST_WITH_FAULTS = 25
+_MOST_PROCESSES = 60
 
 
 @dataclass
-class RuleCounts:
-    """What was done, and what came of it."""
+class ChaosCounts:
+    """The counts of some scenarios, and the problems that were found."""
 
     seeds: int = 0
     rows: int = 0
@@ -54,11 +54,11 @@ class RuleCounts:
     rejected: int = 0
     findings: Findings = field(default_factory=Findings)
 
-    def __iadd__(self, other: RuleCounts) -> RuleCounts:
-        for one in ("seeds", "rows", "lives", "kills", "requests", "faults", "rejected"):
-            setattr(self, one, getattr(self, one) + getattr(other, one))
-        for one in ("lost", "duplicates", "wrong", "unexplained"):
-            getattr(self.findings, one).extend(getattr(other.findings, one))
+    def __iadd__(self, other: ChaosCounts) -> ChaosCounts:
+        for name in ("seeds", "rows", "lives", "kills", "requests", "faults", "rejected"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("lost", "duplicates", "wrong", "unexplained"):
+            getattr(self.findings, name).extend(getattr(other.findings, name))
         return self
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class RuleCounts:
 
 
 class Chaos:
-    """A scenario as it is played."""
+    """Runs a scenario."""
 
     def __init__(self, scenario: Scenario, folder: Path, sandbox: Sandbox, ledger_url: str) -> None:
         self._scenario = scenario
@@ -90,13 +90,13 @@ class Chaos:
             "null_policy": "clear" if self._plot.clears else "ignore",
             "lists": self._chance.choice([[], ["Synced"]]),
         }
-        self.tally = RuleCounts(seeds=1)
+        self.counts = ChaosCounts(seeds=1)
 
-    def play(self) -> RuleCounts:
-        """All phases, then without faults the rows that faults got rejected, then the verdict."""
+    def play(self) -> ChaosCounts:
+        """Runs all phases, sends rows again that were rejected because of faults, and compares."""
         self._plot.begin()
         mode = self._scenario.mode
-        # Mode update writes what an upsert has linked, and what carries its Apollo id.
+        # Mode update writes rows that an upsert has linked, or that have their Apollo id.
         self._phase("upsert" if mode == "update" else mode)
         for _ in range(self._scenario.phases - 1):
             self._plot.change_between_runs()
@@ -109,14 +109,12 @@ class Chaos:
             f"{stream} {key}: rejected though nothing is wrong any more"
             for stream, key in findings.passing
         ]
-        self.tally.findings = findings
-        self.tally.rows = findings.rows
-        self.tally.faults = self._faults.struck
-        self.tally.requests = sum(self._sandbox.log.counts().values())
-        self.tally.rejected = len(read_rejects(self._rejects))
-        return self.tally
-
-    # --- running
+        self.counts.findings = findings
+        self.counts.rows = findings.rows
+        self.counts.faults = self._faults.struck
+        self.counts.requests = sum(self._sandbox.log.counts().values())
+        self.counts.rejected = len(read_rejects(self._rejects))
+        return self.counts
 
     def _phase(self, mode: str) -> None:
         order_faults(self._sandbox, self._scenario.seed, FAULTS)
@@ -124,9 +122,9 @@ class Chaos:
         self._faults.clear()
 
     def _run_to_the_end(self, mode: str, *, kills: int) -> None:
-        """Starts the target until a run comes to its end, each from the last STATE printed."""
-        for number in range(_GIVE_UP):
-            if number == _PATIENCE:
+        """Starts the target, each time from the last printed STATE, until a run ends by itself."""
+        for number in range(_MOST_PROCESSES):
+            if number == _MOST_WITH_FAULTS:
                 self._faults.clear()
             kill = None
             if kills:
@@ -143,13 +141,13 @@ class Chaos:
             if self._chance.random() < 0.4:
                 self._plot.change_values(8)
                 self._plot.change_addresses(4)
-        raise ChaosError(f"No run came to its end in {_GIVE_UP} tries:\n{ended.log}")
+        raise ChaosError(f"No run came to its end in {_MOST_PROCESSES} tries:\n{ended.log}")
 
     def _live(self, mode: str, messages: Iterator[bytes], kill: Kill | None) -> Life:
         life = Life(self._config(mode), self._sandbox, messages)
         exit_code = life.end(kill)
-        self.tally.lives += 1
-        self.tally.kills += life.killed
+        self.counts.lives += 1
+        self.counts.kills += life.killed
         if life.states:
             self._state = life.states[-1]
         fine = {0, 1, 3}
@@ -183,7 +181,7 @@ class Chaos:
         return path
 
     def _send_again(self, mode: str) -> None:
-        """The rejects file through the same target, for the rows that are sound."""
+        """Sends the good rows of the rejects file through the target."""
         again = set(self._judge().passing)
         lines = [
             line
@@ -211,14 +209,17 @@ class Chaos:
         )
 
 
-def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> RuleCounts:
-    """Plays one scenario in an empty folder.
+def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> ChaosCounts:
+    """Runs one scenario.
 
     Args:
-        postgresql: URL of an empty database, for a scenario whose ledger is there.
+        scenario: What to do.
+        folder: An empty folder.
+        postgresql: URL of an empty database, if the scenario has its ledger in PostgreSQL.
 
     Raises:
-        ChaosError: A run hung, broke down or never came to its end.
+        ChaosError: A run hung, failed or never ended by itself.
+        ValueError: The scenario has no ledger but a mode that needs one.
     """
     url = {
         "sqlite": f"sqlite:///{folder}/ledger.db",
@@ -232,10 +233,10 @@ def play(scenario: Scenario, folder: Path, *, postgresql: str = "") -> RuleCount
         return Chaos(scenario, folder, sandbox, url).play()
 
 
-# --- the long form
+# --- many seeds
 
 
-def _play_seed(seed: int, server_url: str) -> tuple[int, RuleCounts]:
+def _play_seed(seed: int, server_url: str) -> tuple[int, ChaosCounts]:
     scenario = Scenario.of(seed)
     with (
         tempfile.TemporaryDirectory(prefix=f"chaos-{seed}-") as folder,
@@ -245,20 +246,20 @@ def _play_seed(seed: int, server_url: str) -> tuple[int, RuleCounts]:
         try:
             return seed, play(scenario, Path(folder), postgresql=url)
         except ChaosError as broken:
-            tally = RuleCounts(seeds=1)
-            tally.findings.unexplained.append(f"{scenario}: {broken}")
-            return seed, tally
+            counts = ChaosCounts(seeds=1)
+            counts.findings.unexplained.append(f"{scenario}: {broken}")
+            return seed, counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plays many seeds and prints one line of counts; 1 where anything was lost or wrong."""
+    """Runs many seeds and prints a line of counts; returns 1 if there was any problem."""
     parser = argparse.ArgumentParser(prog="python -m tests.helpers.chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many seeds at most")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--minutes", type=float, default=60, help="start no seed after that")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
-    total, until = RuleCounts(), time.monotonic() + options.minutes * 60
+    total, until = ChaosCounts(), time.monotonic() + options.minutes * 60
     seeds = iter(range(options.first, options.first + options.seeds))
     with (
         tempfile.TemporaryDirectory(prefix="chaos-postgres-") as folder,
@@ -271,9 +272,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         while running:
             done = next(as_completed(running))
             running.discard(done)
-            seed, tally = done.result()
-            total += tally
-            lines = [f"seed {seed}: {tally}", *(f"  {p}" for p in tally.findings.problems)]
+            seed, counts = done.result()
+            total += counts
+            lines = [f"seed {seed}: {counts}", *(f"  {p}" for p in counts.findings.problems)]
             print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
             following = next(seeds, None) if time.monotonic() < until else None
             if following is not None:

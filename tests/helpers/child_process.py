@@ -1,6 +1,6 @@
-"""What the process tests let another process do to a ledger: `python child_process.py WHAT URL`.
+"""Processes that use a ledger until a test kills them: `python child_process.py FUNCTION URL`.
 
-Each prints a line when it has come to the point at which it is to be killed.
+Each prints a line at the point at which the test kills it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls of the client's methods, and what each of them asks of Apollo."""
+"""Calls of the methods of `ApolloClient`, and the request that each must send."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OWNER = "66302798d03b9601c7934ebf"
 STAGE = "6095a710bd01d100a506d4ae"
 
 
-def asked(server: Server) -> tuple[str, str, Any]:
-    """What the server was asked last: method, path below the API's address, body or query."""
+def last_request(server: Server) -> tuple[str, str, Any]:
+    """The last request to the server: method, path below ``/api/v1``, and body or else query."""
     request = server.received[-1]
     path = request.path.removeprefix("/api/v1")
     return request.method, path, request.body if request.content else request.query

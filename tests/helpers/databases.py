@@ -1,4 +1,4 @@
-"""A database for one test module, so that modules can run side by side on one server."""
+"""A database for each test module, so that modules can run at the same time on one server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def own_database(folder: Path) -> Iterator[PostgresServer]:
-    """A new database on the server of ``DATABASE_URL`` or on a throw-away one, and its end."""
+    """A new database on the server of ``DATABASE_URL`` or a temporary one, dropped at the end."""
     with running_postgres(folder) as server:
         database = dataclasses.replace(server, database=f"apollo_test_{secrets.token_hex(6)}")
         name = sql.Identifier(database.database)

@@ -1,4 +1,4 @@
-"""Requests that tests send, and answers after which nobody knows what was written."""
+"""Requests for tests, and answers that do not tell whether the request was carried out."""
 
 from __future__ import annotations
 

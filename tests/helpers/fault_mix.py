@@ -1,4 +1,4 @@
-"""Every fault that the sandbox knows, mixed, and the ways in which Apollo may answer."""
+"""A mixture of all faults of the sandbox, and random options for how Apollo answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from target_apollo.sandbox.options import (
     UnknownId,
 )
 
-#: Faults after which nobody knows whether the request was carried out.
+#: Faults that do not tell the client whether the request was carried out.
 LOST = [
     FaultKind.ERROR_BEFORE_WRITE,
     FaultKind.ERROR_AFTER_WRITE,
@@ -28,7 +28,7 @@ LOST = [
     FaultKind.RECORDS_LEFT_OUT,
 ]
 _NO_LIMIT = 10**9
-#: Where an answer that leaves records out is a lost answer; a search may find less.
+#: Endpoints whose answers must list all records; a search may find fewer.
 _LEFT_OUT = (
     "POST /contacts/bulk_create",
     "POST /accounts/bulk_create",
@@ -53,7 +53,7 @@ class CountedFaults(FaultBook):
 
 
 def order_faults(sandbox: Sandbox, seed: int, share: float) -> None:
-    """Orders every kind of fault for every endpoint, `share` of all requests together."""
+    """Orders faults of every kind for every endpoint, for this share of all requests."""
     kinds: list[dict[str, Any]] = [
         {"kind": FaultKind.ERROR_BEFORE_WRITE, "status": 500},
         {"kind": FaultKind.ERROR_AFTER_WRITE, "status": 502},
@@ -87,7 +87,7 @@ def order_faults(sandbox: Sandbox, seed: int, share: float) -> None:
 
 
 def sandbox_options(chance: random.Random) -> SandboxOptions:
-    """A strict sandbox without limits that answers in one of the ways the reference allows."""
+    """Options of a strict sandbox without limits, with random choices where Apollo leaves one."""
     return SandboxOptions(
         strict=True,
         seed=chance.randrange(1_000_000),

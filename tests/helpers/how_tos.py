@@ -1,15 +1,16 @@
-"""Runs what a how-to tells its reader to run: its files are written, its commands executed.
+"""Runs the how-tos: writes their files and executes their commands.
 
-A fenced block says by the words after its language what it is:
+The words after the language of a fenced block say what to do with it:
 
-- ``bash run``: commands; they must succeed, or end with ``exit=3``, in the folder ``in=machine-1``.
-- ``sql run``: a statement for the warehouse.
-- ``text output``: parts of lines that are to be found, in this order, in what the commands before
-  said.
-- ``json file=config.json``: a file to be there.
-- ``yaml settings``: settings that the target takes.
+- ``bash run``: execute these commands, which must succeed; ``exit=3`` expects another exit code,
+  ``in=machine-1`` names a folder.
+- ``sql run``: execute this statement in the warehouse.
+- ``text output``: the output of the commands before must have these parts of lines, in this order.
+- ``json file=config.json``: write this file.
+- ``yaml settings``: the target must accept these settings.
 
-Any other block is only read. What a command exports holds for those after it, as in a terminal.
+Other blocks are ignored. Variables that a command exports are kept for later ones, as in a
+terminal.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from target_apollo.demo.meltano import ROOT, executable
 
 HOW_TOS = ROOT / "docs" / "how-to"
-#: Where a reader's sandbox listens.
+#: Address of the sandbox in the how-tos.
 USUAL_SANDBOX = "http://127.0.0.1:8700"
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _TARGET_INSTALLED = re.compile(r"(    namespace: target_apollo\n)    pip_url: .*\n")
@@ -35,7 +36,7 @@ _LONGEST_SECONDS = 120
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page, and the line on which it begins."""
+    """A fenced block of a page, with the number of its first line."""
 
     language: str
     words: tuple[str, ...]
@@ -43,25 +44,25 @@ class Block:
     line: int
 
     def option(self, name: str, otherwise: str = "") -> str:
-        """The value of ``name=value``."""
-        found = [word.split("=", 1)[1] for word in self.words if word.startswith(f"{name}=")]
-        return found[0] if found else otherwise
+        """The value of the word ``name=value``; ``otherwise`` without such a word."""
+        values = [word.split("=", 1)[1] for word in self.words if word.startswith(f"{name}=")]
+        return values[0] if values else otherwise
 
     def is_a(self, word: str) -> bool:
         return word in self.words
 
 
 def blocks_of(page: str) -> Iterator[Block]:
-    for found in _FENCE.finditer(page):
-        line = page.count("\n", 0, found.start()) + 1
-        yield Block(found[1], tuple(found[2].split()), found[3], line)
+    for match in _FENCE.finditer(page):
+        line = page.count("\n", 0, match.start()) + 1
+        yield Block(match[1], tuple(match[2].split()), match[3], line)
 
 
-def lacks(said: str, wanted: str) -> str:
-    """The first line of `wanted` that is not in `said` after those before it; empty if none."""
+def lacks(output: str, wanted: str) -> str:
+    """The first line of `wanted` that `output` lacks after the lines before; empty if none."""
     at = 0
     for line in filter(None, (line.strip(" …") for line in wanted.splitlines())):
-        at = said.find(line, at)
+        at = output.find(line, at)
         if at < 0:
             return line
         at += len(line)
@@ -69,7 +70,7 @@ def lacks(said: str, wanted: str) -> str:
 
 
 class Reader:
-    """Somebody who follows a how-to in a folder of their own, with a project and a shell."""
+    """Follows a how-to in a folder with a Meltano project; ``output`` is that of the last block."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], sandbox: str) -> None:
         self._folder = folder
@@ -82,13 +83,13 @@ class Reader:
             "NO_COLOR": "1",
             **environment,
         }
-        self.said = ""
+        self.output = ""
         self._prepare(folder)
 
     def _prepare(self, folder: Path) -> None:
-        """A Meltano project whose tap is installed, and whose target is the one on the PATH.
+        """Makes a Meltano project with an installed tap, whose target is the one on the PATH.
 
-        That one has the extra `postgres`, which a reader installs by its `pip_url`.
+        That target has the extra `postgres`, which a reader installs by `pip_url`.
         """
         plugins = folder / ".meltano"
         if not plugins.exists():
@@ -101,16 +102,16 @@ class Reader:
 
     def write(self, block: Block) -> None:
         path = self._folder / block.option("file")
-        path.write_text(self._as_here(block.text), encoding="utf-8")
+        path.write_text(self._with_own_sandbox(block.text), encoding="utf-8")
 
     def run(self, block: Block) -> int:
-        """Runs the commands of a block, keeps what they said, and gives their exit code."""
+        """Runs the commands of a block, keeps their output, and returns their exit code."""
         folder = self._folder / block.option("in", ".")
         self._prepare(folder)
         kept = shlex.quote(str(self._folder / "exported.sh"))
         script = f"[ ! -e {kept} ] || . {kept}\ntrap 'export -p > {kept}' EXIT\nset -eu\n"
         done = subprocess.run(
-            ["bash", "-c", script + self._as_here(block.text)],
+            ["bash", "-c", script + self._with_own_sandbox(block.text)],
             cwd=folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -120,14 +121,14 @@ class Reader:
             timeout=_LONGEST_SECONDS,
             check=False,
         )
-        self.said = done.stdout
+        self.output = done.stdout
         return done.returncode
 
-    def _as_here(self, text: str) -> str:
+    def _with_own_sandbox(self, text: str) -> str:
         return text.replace(USUAL_SANDBOX, self._sandbox)
 
 
 def _plain_environment() -> dict[str, str]:
-    """The caller's environment without settings of its own for what is run here."""
+    """The environment of this process without settings of Meltano, taps, target and mapper."""
     foreign = ("MELTANO_", "TAP_", "TARGET_APOLLO_", "MAP_APOLLO_", "APOLLO_", "DATABASE_URL")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

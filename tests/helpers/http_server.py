@@ -1,4 +1,4 @@
-"""A real HTTP server on a socket of this machine that answers what a test tells it to."""
+"""An HTTP server on the loopback whose answers a test defines, broken ones included."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Fault(Enum):
-    """What can go wrong with an answer below HTTP."""
+    """A failure of the connection during an answer."""
 
     RESET = auto()  # the connection is reset after the request was read
     CLOSE = auto()  # the connection is closed without an answer
     SHORT = auto()  # fewer bytes than Content-Length says
-    CHUNK_CUT = auto()  # a chunked answer without its end
-    SILENT = auto()  # no answer until the server ends
+    CHUNK_CUT = auto()  # a chunked answer without its last chunk
+    SILENT = auto()  # no answer while the server runs
 
 
 @dataclass
 class Reply:
-    """An answer: `body` is sent as JSON unless it is text or bytes."""
+    """An answer; `body` is sent as JSON unless it is text or bytes."""
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came over the socket."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -64,20 +64,20 @@ class Received:
 
 
 class Server:
-    """Answers from a script, in order; when it is used up, by `default`."""
+    """Answers with the replies of `script` in their order, then with those of `default`."""
 
     def __init__(self, *, prefix: str = "/api/v1") -> None:
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self.start_anew()
+        self.reset()
         self._prefix = prefix
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.005,))
         self._thread.start()
 
-    def start_anew(self) -> None:
-        """Forget the past: what came, what was to be answered, and who still waits in silence."""
+    def reset(self) -> None:
+        """Delete the received requests and the script, and end all silent connections."""
         self.over.set()
         self.over = threading.Event()
         self.received: list[Received] = []
@@ -117,7 +117,7 @@ class _Http(ThreadingHTTPServer):
     owner: Server
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of the tests."""
+        """Ignores clients that disconnect, as some tests make them do."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Keep stderr for failures."""
+        """Logs nothing, so that stderr shows only failures."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         )
         if reply.fault in (Fault.RESET, Fault.CLOSE, Fault.SILENT):
-            self._hang_up(reply.fault)
+            self._fail(reply.fault)
             return
         content = gzip.compress(reply.content) if reply.zipped else reply.content
         self.send_response_only(reply.status)  # no Date: a test may give one
@@ -173,12 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.fault is not None:
             self.close_connection = True
 
-    def _hang_up(self, fault: Fault) -> None:
+    def _fail(self, fault: Fault) -> None:
         self.close_connection = True
         if fault is Fault.SILENT:
             self.server.owner.over.wait(20)
         if fault is Fault.RESET:
-            # Lingering for no time makes the kernel send a reset instead of an orderly end.
+            # With a linger time of zero, the kernel sends a reset instead of closing in order.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             with contextlib.suppress(OSError):
                 self.rfile.close()

@@ -1,4 +1,4 @@
-"""API keys that may do more or less, and settings with them."""
+"""API keys with different lists of endpoints, and settings with such a key."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ def settings_of(url: str, key: str = "sandbox", **more: Any) -> Settings:
 
 
 def access_of(check: Check) -> dict[str, Access]:
-    return {found.endpoint: found.access for found in check.findings}
+    return {finding.endpoint: finding.access for finding in check.findings}

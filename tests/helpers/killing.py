@@ -1,7 +1,7 @@
-"""A target in a forked child that kills itself at one chosen moment of its run.
+"""Runs the target in a forked child, which kills itself at a chosen moment of the run.
 
-The children come from a fork server that has imported the target already, so that a run costs no
-start-up and hundreds of moments can be tried.
+A fork server, which has already imported the target, starts the children. A run thus takes no
+start-up time, and a test can try hundreds of moments.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Values = dict[str, Any]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 _LONGEST_SECONDS = 60
-#: As a death's `nth`: the run comes to its end, and its moments are counted.
+#: Value of `Death.nth` with which the run ends normally and its moments are counted.
 NEVER = 0
 
 
 class Moment(enum.Enum):
-    """What is about to happen, or has just happened, when the process dies."""
+    """The moments at which a process can kill itself."""
 
     BEFORE_REQUEST = "before a request goes out"
     BEFORE_ANSWER = "after Apollo has written and before its answer is read"
@@ -52,7 +52,7 @@ class Moment(enum.Enum):
 
 @dataclass(frozen=True)
 class Death:
-    """The `nth` such moment of a run, from 1 on."""
+    """The `nth` moment of this kind in a run, from 1."""
 
     moment: Moment
     nth: int
@@ -66,7 +66,7 @@ class Ended:
     states: list[Any]
     log: str
     moments: int = 0
-    """How many moments of the death's kind it came through."""
+    """Number of moments of the death's kind that the run passed."""
 
     @property
     def killed(self) -> bool:
@@ -74,7 +74,7 @@ class Ended:
 
 
 def run_target(config: Values, folder: Path, messages: list[bytes], death: Death | None) -> Ended:
-    """Runs the target on these messages in a child; with a death, it may not come to its end."""
+    """Runs the target on these messages in a child, which kills itself at ``death``, if given."""
     (folder / "messages").write_bytes(b"".join(messages))
     child = _CONTEXT.Process(target=_live, args=(config, folder, death))
     child.start()
@@ -103,12 +103,12 @@ def _live(config: Values, folder: Path, death: Death | None) -> None:
     with (folder / "messages").open("rb") as messages:
         exit_code = TargetApollo(config=config).sync(messages)
     sys.stdout.flush()
-    Path("moments").write_text(str(countdown.called()))
+    Path("moments").write_text(str(countdown.calls()))
     os._exit(exit_code)
 
 
 class _Countdown:
-    """Kills this process when it is called for the nth time; also from several threads."""
+    """Kills this process when it is called for the nth time, by any thread."""
 
     def __init__(self, nth: int) -> None:
         self._calls = itertools.count(1)
@@ -118,8 +118,8 @@ class _Countdown:
         if next(self._calls) == self._nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def called(self) -> int:
-        """How often it was called before this, which is to be its last call."""
+    def calls(self) -> int:
+        """The number of calls so far; may be used only once, at the end."""
         return next(self._calls) - 1
 
 
@@ -152,7 +152,7 @@ def _before_answer(die: Callable[..., None]) -> None:
 
     @functools.wraps(real)
     def getresponse(self: urllib3.connection.HTTPConnection) -> Any:
-        # An answer that waits in the socket says that the write is done.
+        # Once the answer arrives at the socket, Apollo has finished writing.
         select.select([self.sock], [], [])
         die()
         return real(self)

@@ -1,4 +1,4 @@
-"""A good lead, the messages around it, and a mapper without a process."""
+"""Leads, Singer messages with them, and a mapper that runs in the process of the test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAGES = ["Cold", "Interested", "Qualified"]
 APOLLO_USER = "64f00000000000000000000a"
 FACTS = StreamFacts("leads", "leads", ("id",), FixedClock(NOW))
 
-#: A lead that every rule lets pass.
+#: A lead that passes every rule.
 GOOD: Lead = {
     "id": 1,
     "record_type": "company",
@@ -33,7 +33,7 @@ GOOD: Lead = {
     "user_id": 7,
     "updated_at": "2026-11-20T09:00:00+00:00",
 }
-#: Switches the three rules off that need settings or a ledger.
+#: Settings that switch off the three rules that need settings or a ledger.
 BARE_RULES: Message = {"stage": False, "owner_mapped": False, "not_synced": False}
 RULES: Message = {
     "stage": {"order": STAGES, "minimum": "Interested"},
@@ -90,9 +90,11 @@ def encode(message: Message | bytes) -> bytes:
 
 
 def process(mapper: Pipeline, *messages: Message | bytes) -> list[Message]:
-    """What goes on for these messages, which come in one set."""
-    return [json.loads(line) for line in mapper.process_lines([encode(one) for one in messages])]
+    """The messages that the mapper passes on for these messages, given as one block."""
+    return [
+        json.loads(line) for line in mapper.process_lines([encode(message) for message in messages])
+    ]
 
 
 def keys(messages: Iterable[Message]) -> list[Any]:
-    return [one["record"]["id"] for one in messages if one["type"] == "RECORD"]
+    return [message["record"]["id"] for message in messages if message["type"] == "RECORD"]

@@ -1,4 +1,4 @@
-"""One target process of a chaos, fed like by a tap and ended by a signal at a chosen moment."""
+"""One target process of a chaos test, which gets rows as from a tap and may be killed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ _LONGEST_LIFE_SECONDS = 120
 
 
 class ChaosError(AssertionError):
-    """The target did what it never may, whatever Apollo does."""
+    """The target did what it must never do, whatever Apollo answers."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A signal, to be sent when the process has made so many requests or printed so many STATEs."""
+    """A signal, and when to send it.
+
+    Attributes:
+        number: The signal.
+        requests: It is sent after this number of requests of the process; None for no number.
+        states: It is sent after this number of printed STATEs; None for no number.
+        then_seconds: How much later it is sent.
+    """
 
     number: signal.Signals
     requests: int | None
@@ -71,7 +78,7 @@ class Life:
             thread.start()
 
     def end(self, kill: Kill | None) -> int:
-        """Waits for the end, which the signal brings about where there is one; the exit code."""
+        """Waits until the process ends, by the signal if there is one; returns the exit code."""
         if kill is not None and self._waited_for(kill):
             self.process.send_signal(kill.number)
             self.killed = True
@@ -116,6 +123,6 @@ class Life:
     def _listen(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            # What a kill cut short is no STATE.
+            # A line that a kill cut off is no STATE.
             if line.endswith(b"\n"):
                 self.states.append(json.loads(line))

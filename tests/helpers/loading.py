@@ -1,4 +1,4 @@
-"""A Singer loader as small as one can be: it checks what a loader relies on and keeps the rows."""
+"""A minimal Singer loader for tests of the tap: it checks messages and keeps their records."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Record = dict[str, Any]
 
 @dataclass
 class Loaded:
-    """What a loader has after some runs of a tap.
+    """The data of a loader after some runs of a tap.
 
     Attributes:
-        tables: Stream -> key -> the last record of it.
+        tables: Stream -> key -> its last record.
         records: Records of the latest run, by stream.
         state: The newest STATE.
     """
@@ -26,8 +26,8 @@ class Loaded:
     records: dict[str, list[Record]] = field(default_factory=dict)
     state: Any = None
 
-    def take(self, lines: Iterable[str | bytes]) -> Loaded:
-        """Loads a run's output; raises ValueError for what no loader could take."""
+    def load(self, lines: Iterable[str | bytes]) -> Loaded:
+        """Loads the output of a run; raises an error for what a loader could not take."""
         self.records = {}
         schemas: dict[str, tuple[Draft202012Validator, list[str]]] = {}
         for line in lines:
@@ -54,20 +54,20 @@ class Loaded:
 
     @property
     def results(self) -> dict[str, Record]:
-        """The table of results by source key."""
+        """Source key -> its record in the table of results."""
         table = self.tables["apollo_sync_results"]
         assert len({key[3] for key in table}) == len(table)
         return {key[3]: record for key, record in table.items()}
 
     @property
     def given(self) -> list[str]:
-        """Source keys of the results that the latest run gave."""
+        """Source keys of the results in the latest run."""
         return [record["source_key"] for record in self.records["apollo_sync_results"]]
 
     @property
     def bookmark(self) -> str | None:
         """The bookmark of the results."""
-        found: str | None = self.state["bookmarks"]["apollo_sync_results"].get(
+        value: str | None = self.state["bookmarks"]["apollo_sync_results"].get(
             "replication_key_value"
         )
-        return found
+        return value

@@ -1,4 +1,4 @@
-"""OAuth credentials against the sandbox, made as a run makes them."""
+"""OAuth credentials for the sandbox, made as in a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROFILE = "GET /users/api_profile"
 
 
 class Logins:
-    """Makes credentials as a run does; every call is a run of its own with nothing in memory."""
+    """Makes credentials as a run does; each call acts as a new run, with nothing in memory."""
 
     def __init__(self, apollo: Sandbox, path: Path) -> None:
         self.apollo = apollo
@@ -32,7 +32,7 @@ class Logins:
         self.transports: list[Transport] = []
 
     def new_refresh_token(self) -> str:
-        """A refresh token of a login of its own."""
+        """The refresh token of a new login."""
         form = {"grant_type": "authorization_code", "code": self.apollo.oauth.issue_code()}
         client = {
             "client_id": self.apollo.oauth.client_id,
@@ -75,19 +75,19 @@ class Logins:
         return ApolloClient(transport)
 
     def kept(self) -> dict[str, Any]:
-        (one,) = json.loads(self.path.read_bytes())["kept"]
-        return dict(one["tokens"])
+        (login,) = json.loads(self.path.read_bytes())["kept"]
+        return dict(login["tokens"])
 
     def age(self, seconds: float) -> None:
-        """Let time pass for what is in the token file."""
+        """Make the tokens in the file older by some seconds."""
         contents = json.loads(self.path.read_bytes())
-        for one in contents["kept"]:
-            one["tokens"]["obtained_at"] -= seconds
-            one["tokens"]["expires_at"] -= seconds
+        for login in contents["kept"]:
+            login["tokens"]["obtained_at"] -= seconds
+            login["tokens"]["expires_at"] -= seconds
         self.path.write_text(json.dumps(contents))
 
     def spent(self) -> list[str]:
-        """The refresh tokens that the endpoint was sent, in their order."""
+        """The refresh tokens that were sent to the token endpoint, in their order."""
         forms = [
             parse_qs(seen.raw_body.decode())
             for seen in self.apollo.requests

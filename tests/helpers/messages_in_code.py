@@ -1,9 +1,9 @@
-"""Collects from the source what a user can be told: the sentences of errors, warnings and refusals.
+"""Collects the sentences for users from the source code: errors, warnings and refusals.
 
-A sentence is taken where it becomes one: in what is raised, logged as a warning or an error, given
-to an exception or to one of the functions below, or said by an exception class itself. Where a
-function or a variable is used in such a place, what it returns or holds counts too. What an
-f-string or a format puts in is a `GAP`.
+It takes the text that is raised, logged as a warning or an error, passed to an exception or to one
+of the functions named below, or made by an exception class. If such a place uses a function or a
+variable, it follows it to the text that it returns or holds. A value that is put into a text is
+represented by a `GAP`.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from functools import cached_property
 from pathlib import Path
 
 GAP = "\0"
-#: Shorter fixed text tells nothing by itself; a single word is an argument, not a sentence.
+#: Least characters of fixed text; shorter ones are arguments, not sentences.
 SHORTEST = 12
-#: Calls that hand a sentence to the user, beside `raise` and the package's own exceptions.
+#: Functions that take a sentence for the user, beside the package's own exceptions.
 _TELLING = re.compile(
     r"warning|error|critical|exception|log|_?refuse|_refusal|_?lost|_?fault|_otherwise|"
     r"RunEnd|Rejection|Finding|InvalidInputLine|InvalidRecord|InvalidJSONSchema|"
     r"\w*(?:_problem|Error|Exception|SystemExit)"
 )
 _PLACEHOLDER = re.compile(r"%(?:\.\d+)?[sdfgr%]|\{[\w.!:]*\}")
-#: A sentence may stand beside the exit code that goes with it.
+#: Exit codes: a sentence may be in a tuple with one of them.
 _CODES = {"FAILED", "MISCONFIGURED", "OUT_OF_QUOTA"}
-#: An endpoint's label is an argument, not a sentence.
+#: The label of an endpoint is no sentence.
 _LABEL = re.compile(r"(?:GET|POST|PUT|PATCH) /")
-#: There the sandbox speaks as Apollo; a user meets these as refusals of Apollo.
+#: Module with texts of Apollo, which users see as refusals of Apollo, and its functions for them.
 _SPOKEN_BY_APOLLO = "sandbox"
 _APOLLO_SPEAKS = {"unprocessable", "not_found", "_refusal", "Refusal", "record_not_found"}
 
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence, and where it stands: ``apollo/oauth.py:95``."""
+    """A sentence, and its place in the source: ``apollo/oauth.py:95``."""
 
     text: str
     place: str
 
 
 class Source:
-    """The modules of a package and of folders beside it, read once."""
+    """The parsed modules of a package and of other folders."""
 
     def __init__(self, *roots: Path) -> None:
         self.modules = {
@@ -57,7 +57,7 @@ class Source:
 
     @cached_property
     def exceptions(self) -> dict[str, str]:
-        """The package's own exception classes, with the module of each."""
+        """Name of each exception class of the package -> its module."""
         bases = {
             node.name: ([_name(base) for base in node.bases], module)
             for module, nodes in self.modules.items()
@@ -74,15 +74,15 @@ class Source:
 
     @cached_property
     def messages(self) -> list[Message]:
-        """Every sentence once per place."""
-        found = {
+        """Every sentence, once for each place."""
+        messages = {
             message for collector in self.collectors.values() for message in collector.messages()
         }
-        return sorted(found, key=lambda message: (message.place, message.text))
+        return sorted(messages, key=lambda message: (message.place, message.text))
 
     @cached_property
     def literals(self) -> frozenset[str]:
-        """Every text in the source, whatever it is for."""
+        """Every text literal in the source."""
         return frozenset(
             text
             for nodes in self.modules.values()
@@ -92,7 +92,7 @@ class Source:
 
     @cached_property
     def functions(self) -> dict[str, list[tuple[str, ast.FunctionDef]]]:
-        """The functions and methods of the package by their name."""
+        """Name -> the functions and methods of this name, each with its module."""
         by_name: dict[str, list[tuple[str, ast.FunctionDef]]] = {}
         for module, nodes in self.modules.items():
             for node in nodes:
@@ -102,7 +102,7 @@ class Source:
 
 
 class _Collector:
-    """Takes the sentences of one module; what it follows into others is taken by theirs."""
+    """Collects the sentences of one module; the collectors of others collect those it leads to."""
 
     def __init__(self, source: Source, module: str) -> None:
         self._source = source
@@ -113,7 +113,7 @@ class _Collector:
             self._note(node)
 
     def _note(self, node: ast.AST) -> None:
-        """Keeps what a name stands for: assigned, added to, or appended."""
+        """Notes the values that a name gets: by assignment, addition or append."""
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assigned.setdefault(_name(target), []).append(node.value)
@@ -127,7 +127,7 @@ class _Collector:
             self._assigned.setdefault(_name(node.func.value), []).extend(node.args)
 
     def messages(self) -> Iterator[Message]:
-        """The sentences of the module, some of them twice."""
+        """The sentences of the module; some occur twice."""
         for node in self._source.modules[self._module]:
             if isinstance(node, ast.ClassDef) and node.name in self._source.exceptions:
                 yield from self._body(node)
@@ -149,12 +149,12 @@ class _Collector:
         if self._is_apollo_speaking(call):
             return False
         if name == "write":
-            # Of a stream: what stands on stderr is meant for the user.
+            # Text that is written to stderr is meant for the user.
             return isinstance(call.func, ast.Attribute) and _name(call.func.value) == "stderr"
         return name in self._source.exceptions or _TELLING.fullmatch(name) is not None
 
     def _body(self, node: ast.ClassDef) -> Iterator[Message]:
-        """What an exception says by itself."""
+        """The sentences in the body of an exception class."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Return) and inner.value is not None:
                 yield from self._sentence(inner.value)
@@ -194,30 +194,30 @@ class _Collector:
             yield from self._returned(node.func)
 
     def _named(self, name: str) -> Iterator[Message]:
-        """What a variable or constant of the module may hold."""
+        """The sentences that a variable or constant of the module may hold."""
         if name not in self._followed:
             self._followed.add(name)
             for value in self._assigned.get(name, []):
                 yield from self._sentence(value)
 
     def _returned(self, function: ast.expr) -> Iterator[Message]:
-        """What a function gives back that is used as a sentence: of this module, or imported."""
+        """The sentences that a function returns, which is of this module or imported."""
         name = _name(function)
         if not name or f"{name}()" in self._followed:
             return
         self._followed.add(f"{name}()")
         defined = self._source.functions.get(name, [])
-        here = [one for one in defined if one[0] == self._module]
+        here = [entry for entry in defined if entry[0] == self._module]
         imported = defined if isinstance(function, ast.Name) or len(defined) == 1 else []
-        for module, found in here or imported:
-            there = self if here else self._source.collectors[module]
-            for node in ast.walk(found):
+        for module, definition in here or imported:
+            collector = self if here else self._source.collectors[module]
+            for node in ast.walk(definition):
                 if isinstance(node, ast.Return) and node.value is not None:
-                    yield from there._sentence(node.value)
+                    yield from collector._sentence(node.value)
 
 
 def _text(node: ast.AST) -> str | None:
-    """A literal's text with a gap for all that is put in; None where it is no literal."""
+    """A text literal with a `GAP` for each value in it; None for other expressions."""
     if isinstance(node, ast.Constant):
         return _PLACEHOLDER.sub(GAP, node.value) if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):
@@ -231,7 +231,7 @@ def _text(node: ast.AST) -> str | None:
 
 
 def _name(node: ast.AST) -> str:
-    """The last part of a dotted name; empty where there is none."""
+    """The last part of a dotted name; empty for other expressions."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""A new sandbox for a test, on a server that its process keeps: stopping one takes 0.2 s."""
+"""New sandboxes for tests, on servers that are reused, since to stop one takes 0.2 s."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _idle: list[LoopbackServer] = []
 def new_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
     """A served sandbox with these options, an empty store and an empty log.
 
-    Sandboxes that are used at the same time have servers of their own. A test that stops a server,
-    or looks at its port or its connections, takes ``running_sandbox`` instead.
+    Sandboxes that are used at the same time have different servers. A test that stops a server or
+    checks its port or its connections uses ``running_sandbox`` instead.
     """
     server = _idle.pop() if _idle else _started()
     sandbox = Sandbox(options)

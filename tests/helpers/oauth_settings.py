@@ -1,4 +1,4 @@
-"""Settings files for OAuth 2.0 against a sandbox, and target processes that are given them."""
+"""Settings files for OAuth 2.0 with a sandbox, and target processes that use them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def config(apollo: Sandbox, tmp_path: Path) -> Callable[..., str]:
     def write(**settings: Any) -> str:
-        found = {
+        given = {
             "api_url": apollo.url,
             "oauth_token_url": apollo.token_url,
             "token_path": str(tmp_path / "kept" / "token.json"),
@@ -40,7 +40,7 @@ def config(apollo: Sandbox, tmp_path: Path) -> Callable[..., str]:
         }
         path = tmp_path / "config.json"
         path.write_text(
-            json.dumps({name: value for name, value in found.items() if value is not None})
+            json.dumps({name: value for name, value in given.items() if value is not None})
         )
         return str(path)
 
@@ -48,7 +48,7 @@ def config(apollo: Sandbox, tmp_path: Path) -> Callable[..., str]:
 
 
 def sync(config: str, folder: Path, emails: list[str]) -> subprocess.CompletedProcess[str]:
-    """A target process that is given contacts and a STATE."""
+    """Runs a target process on a contact for each e-mail address, and a STATE."""
     schema = {"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}}
     messages: list[dict[str, Any]] = [
         {"type": "SCHEMA", "stream": "contacts", "schema": schema, "key_properties": ["id"]},

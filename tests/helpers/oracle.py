@@ -1,6 +1,6 @@
-"""Compares Apollo with the warehouse row by row, and says of each row what became of it.
+"""Compares Apollo with the warehouse row by row, and finds rows that are lost, double or wrong.
 
-It knows nothing of the target: it sees the warehouse, the sandbox's store and the rejects file.
+It sees only the warehouse, the sandbox's store and the rejects file, and nothing of the target.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.helpers.warehouse import Table, Values, Warehouse
 
 Key = tuple[str, int]
 
-#: Why a row may be rejected that is sound: Apollo left it out of its answers again and again.
+#: Reasons for which a good row may be rejected: Apollo kept leaving it out of its answers.
 PASSING = frozenset({"not_confirmed"})
 _MATCH = {"accounts": "domain", "contacts": "email"}
 _NEVER_COMPARED = frozenset({"id", "updated_at", "apollo_id"})
-#: Shown empty by a record that never had it; an owner is never empty, lists only grow.
+#: Fields that can be cleared. A record always keeps an owner, and lists only grow.
 _CLEARABLE = frozenset(
     {"title", "mobile_phone", "linkedin_url", "lead_score", "account_domain", "raw_address"}
 )
@@ -27,14 +27,14 @@ _CLEARABLE = frozenset(
 
 @dataclass
 class Expectations:
-    """What a run is to leave behind beyond "every row is there once, with its last values".
+    """What must be in Apollo apart from "every row is there once, with its last values".
 
     Attributes:
-        mode: Of the last run: `insert` keeps the first values of a row.
-        clears: A null is to have emptied its field.
-        reasons: Rows that must be rejected instead, and as what.
-        spared: Records that mode insert must leave as they were, by stream and match value.
-        may_conflict: Rows that may be rejected since Apollo takes them for somebody else.
+        mode: Mode of the last run; `insert` keeps the first values of a row.
+        clears: Whether a null must have cleared its field.
+        reasons: Row that must be rejected -> the reason.
+        spared: (stream, match value) -> values that mode insert must leave unchanged.
+        may_conflict: Rows that may be rejected because Apollo matches them with another record.
     """
 
     mode: str = "upsert"
@@ -46,7 +46,7 @@ class Expectations:
 
 @dataclass
 class Findings:
-    """What is wrong, as sentences; `passing` are the sound rows to be sent again."""
+    """The problems as sentences; `passing` are good rows that must be sent again."""
 
     rows: int = 0
     lost: list[str] = field(default_factory=list)
@@ -72,27 +72,30 @@ def judge(
     rejects: Iterable[Mapping[str, Any]],
     expected: Expectations,
 ) -> Findings:
-    """Looks at every row of the warehouse and at every record of the sandbox.
+    """Compares every row of the warehouse with the records of the sandbox.
 
     Args:
+        warehouse: The rows.
+        store: The records.
         rejects: The RECORD messages of the rejects file, oldest first.
+        expected: What may or must differ.
     """
-    found = Findings()
-    judged = _Judge(warehouse, store, expected, _reasons_of(rejects), found)
+    findings = Findings()
+    judge_ = _Judge(warehouse, store, expected, _reasons_of(rejects), findings)
     for table in warehouse.tables:
-        judged.table(table)
-    return found
+        judge_.table(table)
+    return findings
 
 
 def _reasons_of(rejects: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int, int], str]:
-    """Why a row was rejected last, by stream, key and time of change."""
-    found: dict[tuple[str, int, int], str] = {}
+    """(stream, key, time of change) -> the reason of the last reject."""
+    reasons: dict[tuple[str, int, int], str] = {}
     for message in rejects:
         record = message["record"]
         if "_reject" in record:
-            place = (message["stream"], record["id"], record["updated_at"])
-            found[place] = record["_reject"]["reason"]
-    return found
+            version = (message["stream"], record["id"], record["updated_at"])
+            reasons[version] = record["_reject"]["reason"]
+    return reasons
 
 
 class _Judge:
@@ -102,18 +105,18 @@ class _Judge:
         store: Store,
         expected: Expectations,
         reasons: Mapping[tuple[str, int, int], str],
-        found: Findings,
+        findings: Findings,
     ) -> None:
         self._warehouse = warehouse
         self._expected = expected
         self._reasons = reasons
-        self._found = found
+        self._findings = findings
         self._records = {"accounts": store.accounts(), "contacts": store.contacts()}
         self._owners = {user["id"]: str(user["email"]).lower() for user in store.users()}
         self._stages = {stage["id"]: stage["name"] for stage in store.contact_stages}
         self._lists = {label["id"]: label["name"] for label in store.labels()}
-        self._scores = [one["id"].split(".")[-1] for one in store.custom_fields()]
-        self._domains = {one["id"]: one.get("domain") for one in self._records["accounts"]}
+        self._scores = [field["id"].split(".")[-1] for field in store.custom_fields()]
+        self._domains = {record["id"]: record.get("domain") for record in self._records["accounts"]}
 
     def table(self, table: Table) -> None:
         records: dict[str, list[Values]] = defaultdict(list)
@@ -123,17 +126,17 @@ class _Judge:
         for key, row in table.rows.items():
             groups[self._match_of(table, key, row)].append(key)
         for match, keys in groups.items():
-            self._found.rows += len(keys)
+            self._findings.rows += len(keys)
             self._group(table, keys, records.get(match, []))
-        for match, there in records.items():
-            if len(there) > 1:
-                self._found.duplicates.append(f"{table.stream}: {len(there)} records are {match}")
+        for match, same in records.items():
+            if len(same) > 1:
+                self._findings.duplicates.append(f"{table.stream}: {len(same)} records are {match}")
             if match not in groups and (table.stream, match) not in self._expected.spared:
-                self._found.duplicates.append(f"{table.stream}: no row (any more) is {match}")
+                self._findings.duplicates.append(f"{table.stream}: no row (any more) is {match}")
         self._same_person(table)
 
     def _match_of(self, table: Table, key: int, row: Values) -> str:
-        # Insert leaves a record alone that it made, so the row's first address stays.
+        # Mode insert never changes a record, so it keeps the row's first address.
         first = table.history[key][0] if self._expected.mode == "insert" else row
         return str(first[_MATCH[table.stream]]).lower()
 
@@ -141,14 +144,14 @@ class _Judge:
         if table.stream == "accounts":
             return
         namesakes = {*self._warehouse.namesakes.values()}
-        people = Counter(str(one.get("first_name")) for one in self._records["contacts"])
+        people = Counter(str(contact.get("first_name")) for contact in self._records["contacts"])
         excused = {self._warehouse.contacts.rows[key]["first_name"] for key in namesakes}
         for person, times in people.items():
             if times > 1 and person.startswith("F") and person not in excused:
-                self._found.duplicates.append(f"contacts: {person} is there {times} times")
+                self._findings.duplicates.append(f"contacts: {person} is there {times} times")
 
     def _group(self, table: Table, keys: list[int], records: list[Values]) -> None:
-        """Rows that describe one record: usually one row, else the last one wins."""
+        """Checks the rows of one record; of several rows, the last one must have won."""
         rejected = [key for key in keys if (table.stream, key) in self._expected.reasons]
         for key in rejected:
             self._must_be_rejected(table, key, self._expected.reasons[table.stream, key])
@@ -163,36 +166,36 @@ class _Judge:
         if not records:
             if self._is_excused(table, last):
                 return
-            self._found.lost.append(f"{name}: neither in Apollo nor rejected")
+            self._findings.lost.append(f"{name}: neither in Apollo nor rejected")
             return
         missed = self._missed(table, keys, last, records[0])
         if missed and not self._is_excused(table, last):
-            self._found.wrong.append(f"{name}: {', '.join(missed)}")
+            self._findings.wrong.append(f"{name}: {', '.join(missed)}")
 
     def _must_be_rejected(self, table: Table, key: int, reason: str) -> None:
         given = self._reasons.get((table.stream, key, table.rows[key]["updated_at"]))
         if given is None:
-            self._found.lost.append(f"{table.stream} {key}: should be rejected as {reason}")
+            self._findings.lost.append(f"{table.stream} {key}: should be rejected as {reason}")
         elif given != reason:
-            self._found.unexplained.append(f"{table.stream} {key}: {given}, not {reason}")
+            self._findings.unexplained.append(f"{table.stream} {key}: {given}, not {reason}")
 
     def _is_excused(self, table: Table, row: Values) -> bool:
         reason = self._reasons.get((table.stream, row["id"], row["updated_at"]))
         if reason is None:
             return False
         if reason in PASSING:
-            self._found.passing.append((table.stream, row["id"]))
+            self._findings.passing.append((table.stream, row["id"]))
         elif not (
-            # What never got an id by a conflict can't be updated either.
+            # A row that never got an id because of a conflict can't be updated either.
             reason in ("identity_conflict", "update_needs_id")
             and table.stream == "contacts"
             and row["id"] in self._expected.may_conflict
         ) and not (reason == "update_needs_id" and self._was_passing(table, row["id"])):
-            self._found.unexplained.append(f"{table.stream} {row['id']}: rejected as {reason}")
+            self._findings.unexplained.append(f"{table.stream} {row['id']}: rejected as {reason}")
         return True
 
     def _was_passing(self, table: Table, key: int) -> bool:
-        """Whether an earlier version was rejected for a fault: it has no id that is known."""
+        """Whether an earlier version was rejected because of a fault, so that its id is unknown."""
         return any(
             reason in PASSING
             for (stream, rejected, _), reason in self._reasons.items()
@@ -200,14 +203,14 @@ class _Judge:
         )
 
     def _missed(self, table: Table, keys: list[int], last: Values, record: Values) -> list[str]:
-        """Names of the fields that are not as they should be."""
+        """Names of the fields with a wrong value."""
         names = [name for name in last if name not in _NEVER_COMPARED]
         spared = self._expected.spared.get((table.stream, str(last[_MATCH[table.stream]])))
         if spared is not None:
             return [name for name in spared if record.get(name) != spared[name]]
         if self._expected.mode != "insert":
             return [name for name in names if not self._holds(record, name, last[name])]
-        # Insert: the values of one of the keys, as they were at some time.
+        # In mode insert, the record has the values of one of the rows, in any of its versions.
         best = names
         for key in keys:
             versions = table.history[key]
@@ -252,6 +255,6 @@ class _Judge:
         if name == "account_domain":
             return self._domains.get(str(record.get("account_id")))
         if name == "lead_score":
-            held = record.get("typed_custom_fields") or {}
-            return next((held[one] for one in self._scores if held.get(one)), None)
+            custom = record.get("typed_custom_fields") or {}
+            return next((custom[id_] for id_ in self._scores if custom.get(id_)), None)
         return record.get(name)

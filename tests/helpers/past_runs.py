@@ -1,4 +1,4 @@
-"""Summaries and runs as tests need them, each with what it is asked to have."""
+"""Summaries and runs for tests of reports, with the values that a test gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTCOMES = ("created", "updated", "unchanged", "existing", "skipped", "rejected"
 
 
 def summary_json(run_id: str = "run1", at: datetime = AT, **own: Any) -> dict[str, Any]:
-    """A summary's JSON; ``streams`` gives its counts, which the sums follow."""
+    """The JSON of a summary; its sums follow from the counts in ``streams``."""
     streams = own.pop("streams", {"contacts": {"created": 3, "unchanged": 1}})
     records = {name: sum(stream.get(name, 0) for stream in streams.values()) for name in OUTCOMES}
     left = own.pop("left", 0)
@@ -51,7 +51,7 @@ def detail(kept: ByReason | None = None, **own: Any) -> Detail:
 
 
 def row(run_id: str = "run1", at: datetime = AT, **own: Any) -> Run:
-    """A run as the ledger has it; without ``finished_at`` it has no end."""
+    """A run as in the ledger; without ``finished_at`` it has not ended."""
     known: dict[str, Any] = {
         "connection": "5f2a00000000000000000001",
         "streams": ("contacts",),
@@ -66,7 +66,7 @@ def row(run_id: str = "run1", at: datetime = AT, **own: Any) -> Run:
 
 
 def leave(folder: Path, content: dict[str, Any], *, name: str = "", age: int = 0) -> Path:
-    """Puts a summary where a run would, ``age`` seconds ago."""
+    """Writes a summary as a run does, with a modification time ``age`` seconds ago."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (name or f"{content['run_id']}.json")
     path.write_text(json.dumps(content))

@@ -1,4 +1,4 @@
-"""What happens in the warehouse and in Apollo while the target lives and dies."""
+"""What happens in the warehouse and in Apollo during a chaos test."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from tests.helpers.warehouse import OWNERS, Values, Warehouse
 
 MODES = ("upsert", "insert", "update")
 METHODS = ("bulk", "auto", "individual")
-#: A record that was there before: older than any run, so that none takes it for its own.
+#: Creation time of records that exist before: before any run, so that no run takes one for its own.
 LONG_AGO = "2024-01-01T00:00:00.000+00:00"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a seed comes to.
+    """A chaos test, as it follows from a seed.
 
     Attributes:
-        rows: Rows of the warehouse at the start, both objects together.
+        seed: Seed of all random choices.
+        mode: Setting `mode` of the target.
+        ledger: ``sqlite``, ``postgresql`` or ``none``.
+        rows: Number of rows in the warehouse at the start, contacts and accounts together.
+        phases: Number of phases; each is a sync up to its end.
         kills: Most kills in each phase.
+        update_method: Setting `update_method` of the target.
     """
 
     seed: int
@@ -34,9 +39,10 @@ class Scenario:
 
     @classmethod
     def of(cls, seed: int, *, rows: int = 300) -> Scenario:
-        """A third of the seeds for each mode, and in each for each way to update.
+        """The scenario of a seed.
 
-        PostgreSQL and no ledger at all take their turns.
+        A third of the seeds has each mode, and of these a third each update method. Some seeds have
+        a ledger in PostgreSQL, some have none.
         """
         ledger = "postgresql" if seed % 5 == 4 else "none" if seed % 6 == 3 else "sqlite"
         method = METHODS[seed // 3 % 3]
@@ -44,10 +50,12 @@ class Scenario:
 
 
 class Plot:
-    """The rows of a scenario, their changes, and what is to become of them.
+    """The rows of a scenario, their changes, and what must become of them.
 
     Attributes:
-        clears: Whether a null empties its field in Apollo.
+        warehouse: The rows.
+        clears: Whether a null clears its field in Apollo.
+        expected: What the runs must leave in Apollo.
     """
 
     def __init__(self, scenario: Scenario, sandbox: Sandbox, chance: random.Random) -> None:
@@ -56,14 +64,14 @@ class Plot:
         self._chance = chance
         #: E-mail addresses that several rows have.
         self._shared: set[str] = set()
-        #: Rows whose contact somebody made before the first run.
+        #: Rows whose contact exists before the first run.
         self._by_hand: set[int] = set()
         self.warehouse = Warehouse(chance)
         self.clears = scenario.mode != "insert" and chance.random() < 0.4
         self.expected = Expectations(mode=scenario.mode, clears=self.clears)
 
     def begin(self) -> None:
-        """The team in Apollo, and the rows before the first run."""
+        """Makes the team in Apollo and the rows before the first run."""
         warehouse, store, chance = self.warehouse, self._sandbox.store, self._chance
         for email in OWNERS:
             store.add_user(email=email)
@@ -83,7 +91,7 @@ class Plot:
             self.expected.reasons["contacts", warehouse.add_malformed()] = "malformed_email"
 
     def _put_in_apollo(self, key: int) -> None:
-        """A contact that somebody made by hand before the first run."""
+        """Adds the contact of a row to Apollo, as if a person had created it there."""
         self._by_hand.add(key)
         row = self.warehouse.contacts.rows[key]
         record = self._sandbox.store.add_contact(
@@ -98,24 +106,25 @@ class Plot:
 
     def _is_spared(self, key: int) -> bool:
         return any(
-            str(one["email"]) == self._email_of(key) for one in self._sandbox.store.contacts()
+            str(contact["email"]) == self._email_of(key)
+            for contact in self._sandbox.store.contacts()
         )
 
     def _email_of(self, key: int) -> str:
         return str(self.warehouse.contacts.rows[key]["email"])
 
     def _plain(self, count: int) -> list[int]:
-        """Contacts about whom there is nothing odd."""
-        odd = {key for _, key in self.expected.reasons} | self.expected.may_conflict
-        found = [
+        """Some contacts of which the target must take no special care."""
+        special = {key for _, key in self.expected.reasons} | self.expected.may_conflict
+        plain = [
             key
             for key, row in self.warehouse.contacts.rows.items()
-            if key not in odd and row["email"] not in self._shared
+            if key not in special and row["email"] not in self._shared
         ]
-        return self._chance.sample(found, min(count, len(found)))
+        return self._chance.sample(plain, min(count, len(plain)))
 
     def change_values(self, count: int) -> None:
-        """Other values of rows that may be on their way, and rows that share a record."""
+        """Changes values of rows, some of which share a record; a run may be sending these rows."""
         warehouse, chance = self.warehouse, self._chance
         for key in self._plain(count):
             warehouse.change(warehouse.contacts, key)
@@ -134,28 +143,28 @@ class Plot:
                 )
 
     def change_addresses(self, count: int) -> None:
-        """Other addresses of rows that may be on their way, where a ledger knows what was sent."""
+        """Changes e-mail addresses of rows that a run may be sending, if there is a ledger."""
         if self._scenario.mode == "upsert" and self._scenario.ledger != "none":
-            # A contact that nobody's row has met yet stays where it is.
+            # Without its address, a contact that no run has linked yet could not be found.
             moving = [key for key in self._plain(count) if key not in self._by_hand]
             for key in moving:
                 self.warehouse.move_email(key)
 
     def change_between_runs(self) -> None:
-        """Changes of who is who, of rows whose last write is confirmed, and of values."""
+        """Changes values and identities, adds rows and deletes records; no run may be under way."""
         warehouse, mode = self.warehouse, self._scenario.mode
         self.change_values(self._scenario.rows // 6)
         if mode == "insert":
             warehouse.add_account()
         elif self._scenario.ledger != "none":
-            self._change_who_is_who()
+            self._change_identities()
         for _ in range(self._scenario.rows // 20):
             key = warehouse.add_contact()
             if mode == "update":
                 self.expected.reasons["contacts", key] = "update_needs_id"
 
-    def _change_who_is_who(self) -> None:
-        """Deletions in Apollo, and other addresses and domains of known rows."""
+    def _change_identities(self) -> None:
+        """Deletes contacts in Apollo, and changes addresses and domains of rows."""
         warehouse = self.warehouse
         for key in self._plain(4):
             record = self._record_of(key)
@@ -171,7 +180,7 @@ class Plot:
             warehouse.move_domain(key)
 
     def _hand_over_email(self, key: int) -> None:
-        """A row gets an address of its own, and a new row the one that it had."""
+        """Gives a row a new e-mail address, and its old one to a new row."""
         freed = self._email_of(key)
         self.warehouse.move_email(key)
         new = self.warehouse.add_contact(email=freed)
@@ -180,4 +189,5 @@ class Plot:
 
     def _record_of(self, key: int) -> Values | None:
         contacts = self._sandbox.store.contacts()
-        return next((one for one in contacts if one["email"] == self._email_of(key)), None)
+        email = self._email_of(key)
+        return next((contact for contact in contacts if contact["email"] == email), None)

@@ -1,12 +1,12 @@
-"""A process that takes its OAuth token from a shared file and asks Apollo who it is.
+"""A process that shares its OAuth token in a file and asks Apollo for the team of the token.
 
     python -m tests.helpers.renewing_process \
         TOKEN_URL API_URL TOKEN_PATH REFRESH_TOKEN REQUESTS [DEATH]
 
-REFRESH_TOKEN may be empty. DEATH kills the process with SIGKILL at a point of the first refresh:
-`before_asking`, `before_moving` (the new pair is written, not yet in place) or `after_moving`.
-Prints one line when it is ready, starts at a line on standard input, then prints the team's id for
-each request, or the exception's class and sentence.
+REFRESH_TOKEN may be empty. DEATH makes the process kill itself (SIGKILL) in the first refresh:
+`before_asking`, `before_moving` (the new tokens are written to a temporary file) or `after_moving`.
+The process prints a line when it is ready and waits for a line on standard input. Then it prints
+the id of the team for each request, or the class and the sentence of the exception.
 """
 
 from __future__ import annotations

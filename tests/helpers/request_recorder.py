@@ -1,8 +1,8 @@
-"""Records the requests of target runs and holds them against a golden file.
+"""Records the requests of target runs and compares them with a golden file.
 
 A golden file is JSON: the runs of a scenario, each with its requests in order (``endpoint``,
-``query``, ``body``, and the ``status`` that Apollo answered) and what it came to. Ids of Apollo
-stand there as what they belong to (``<contact p1@a.com>``), since they are new in every team.
+``query``, ``body``, and the ``status`` of Apollo's answer) and its outcome. Since each team has new
+ids, an id is written as what it identifies, such as ``<contact p1@a.com>``.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ CREATE = "POST /contacts/bulk_create"
 _ID = re.compile(r"\b[0-9a-f]{24}\b")
 _PREFIX = "/api/v1"
 _WIDTH = 100
-#: Seconds in which the target must have come to the request at which it is killed.
+#: Seconds within which the target must send the request at which it is killed.
 _LONGEST_SECONDS = 30
 
 
 class Recorder:
     """The runs of one scenario against one team.
 
-    Requests go out one at a time unless a run is told otherwise, so that their order is known.
+    A run sends one request at a time unless its settings say otherwise, so that the order is fixed.
 
     Attributes:
-        apollo: The team; for what is there before a run, and for faults.
-        runs: What was recorded, as it stands in a golden file.
+        apollo: The team, to which a test adds records and faults before a run.
+        runs: The recorded runs, in the form of a golden file.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Recorder:
         self._sync = sync
         self._write_config = write_config
         self._folder = folder
-        #: Apollo's ids -> what they belong to.
+        #: Id of Apollo -> the text that replaces it.
         self._names: dict[str, str] = {}
         self._taken: dict[str, int] = {}
 
     def run(self, *messages: Message, **settings: Any) -> None:
-        """Records a run; where its requests overlap, those of one endpoint are sorted."""
+        """Records a run; with parallel requests, successive ones to an endpoint are sorted."""
         self._begin()
         done = self._sync(messages, **{"parallel_requests": 1, **settings})
         self._end(done, is_parallel=settings.get("parallel_requests", 1) > 1)
@@ -65,7 +65,9 @@ class Recorder:
         """Records a run that is killed while it waits for the answer to a create.
 
         Args:
-            creates: The number of that request among the creates of contacts, from 1 on.
+            messages: The input of the target.
+            creates: The number of that request among the creates of contacts, from 1.
+            settings: Settings of the target.
         """
         self._begin()
         self.apollo.inject(
@@ -84,7 +86,7 @@ class Recorder:
             )
             try:
                 self._wait_for_creates(process, creates)
-                # What the target does beside the request comes to an end too.
+                # The target also needs to finish what it does beside this request.
                 time.sleep(0.5)
             finally:
                 process.kill()
@@ -94,15 +96,18 @@ class Recorder:
         self._end(TargetRun(exit_code, states, log.read_text()), is_parallel=False)
 
     def compare(self, golden: Path) -> None:
-        """Fails with a diff where the runs are not those of a golden file, or writes the file."""
-        found = self._recorded()
+        """Fails with a diff if the runs differ from a golden file.
+
+        With ``REWRITE_TRACES=1`` in the environment it writes the file instead.
+        """
+        recorded = self._recorded()
         if os.environ.get("REWRITE_TRACES") == "1":
             golden.parent.mkdir(exist_ok=True)
-            golden.write_text(found, encoding="utf-8")
+            golden.write_text(recorded, encoding="utf-8")
         expected = golden.read_text(encoding="utf-8") if golden.exists() else ""
-        if found != expected:
+        if recorded != expected:
             diff = difflib.unified_diff(
-                expected.splitlines(), found.splitlines(), "recorded", "now", lineterm="", n=5
+                expected.splitlines(), recorded.splitlines(), "recorded", "now", lineterm="", n=5
             )
             pytest.fail(
                 f"The requests of '{golden.stem}' are not those of its golden file. Where that is "
@@ -124,7 +129,7 @@ class Recorder:
     def _end(self, done: TargetRun, *, is_parallel: bool) -> None:
         seen = self.apollo.requests
         self._learn_names()
-        requests = [self._named(_request(one)) for one in seen]
+        requests = [self._named(_request(request)) for request in seen]
         if is_parallel:
             requests = _sorted_by_endpoint(requests)
         self.runs.append({"requests": requests, "outcome": self._named(_outcome(done))})
@@ -132,7 +137,7 @@ class Recorder:
     def _recorded(self) -> str:
         text = laid_out({"runs": self.runs}) + "\n"
         unknown: dict[str, str] = {}
-        # An id that nothing in the team has, such as that of a row's own making.
+        # Ids that nothing in the team has, such as those that a test made up.
         return _ID.sub(lambda id_: unknown.setdefault(id_[0], f"<id {len(unknown) + 1}>"), text)
 
     def _named(self, value: Any) -> Any:
@@ -140,10 +145,10 @@ class Recorder:
         return json.loads(_ID.sub(lambda id_: self._names.get(id_[0], id_[0]), text))
 
     def _learn_names(self) -> None:
-        """Names everything in the team once, so that a record keeps its name when it changes."""
+        """Gives each new object of the team a name, which it keeps when it changes."""
         store = self.apollo.store
         self._name("team", store.team_id, "")
-        for kind, things, label in (
+        for kind, objects, label in (
             ("user", store.users(), "email"),
             ("contact stage", store.contact_stages, "name"),
             ("account stage", store.account_stages, "name"),
@@ -152,8 +157,8 @@ class Recorder:
             ("account", store.accounts(), "domain"),
             ("contact", store.contacts(), "email"),
         ):
-            for thing in things:
-                self._name(kind, str(thing["id"]), str(thing.get(label) or thing.get("name")))
+            for entry in objects:
+                self._name(kind, str(entry["id"]), str(entry.get(label) or entry.get("name")))
 
     def _name(self, kind: str, apollo_id: str, label: str) -> None:
         if apollo_id in self._names:
@@ -167,7 +172,7 @@ def _request(seen: RequestSeen) -> dict[str, Any]:
     request: dict[str, Any] = {
         "endpoint": f"{seen.method} {seen.path.removeprefix(_PREFIX)}",
         "query": dict(parse_qsl(seen.query, keep_blank_values=True)),
-        # The order of the keys of an object says nothing.
+        # The order of an object's keys has no meaning.
         "body": json.loads(json.dumps(seen.body, sort_keys=True)),
         "status": seen.status,
     }
@@ -197,11 +202,11 @@ def _outcome(done: TargetRun) -> dict[str, Any]:
 
 
 def _sorted_by_endpoint(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Requests one after another to one endpoint, in an order that does not depend on threads."""
+    """Sorts successive requests to one endpoint, whose order depends on threads."""
     return [
         request
         for _, together in itertools.groupby(requests, key=_method_and_object)
-        for request in sorted(together, key=lambda one: json.dumps(one, ensure_ascii=False))
+        for request in sorted(together, key=lambda request: json.dumps(request, ensure_ascii=False))
     ]
 
 
@@ -210,7 +215,7 @@ def _method_and_object(request: dict[str, Any]) -> str:
 
 
 def laid_out(value: Any, indent: str = "") -> str:
-    """JSON in which everything that fits has one line, so that a diff shows whole records."""
+    """JSON in which each value that fits takes one line, so that a diff shows whole records."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, (dict, list)) or len(indent) + len(line) < _WIDTH:
         return line
@@ -218,9 +223,9 @@ def laid_out(value: Any, indent: str = "") -> str:
     parts: Iterable[str]
     if isinstance(value, dict):
         opening, closing = "{", "}"
-        parts = (f"{json.dumps(name)}: {laid_out(one, inner)}" for name, one in value.items())
+        parts = (f"{json.dumps(name)}: {laid_out(item, inner)}" for name, item in value.items())
     else:
         opening, closing = "[", "]"
-        parts = (laid_out(one, inner) for one in value)
+        parts = (laid_out(item, inner) for item in value)
     lines = ",\n".join(f"{inner}{part}" for part in parts)
     return f"{opening}\n{lines}\n{indent}{closing}"

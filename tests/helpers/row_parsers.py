@@ -1,4 +1,4 @@
-"""Readers of streams whose names Apollo knows, and records of any kind for them."""
+"""Row parsers with names that Apollo knows, and generated records of any kind for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EMAIL = "ada@example.com"
 
 
 class Names:
-    """Names that Apollo knows in these tests, as `row_reader.Names`."""
+    """Names that Apollo knows in these tests, like `row_parser.Names`."""
 
     ids: Mapping[str, str] = {"ada@team.example": OWNER, "Cold": STAGE, "example.com": OTHER}
 

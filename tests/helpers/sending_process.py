@@ -1,4 +1,7 @@
-"""A process of its own that sends as much as it may: URL, requests, lengths of the windows."""
+"""A process that sends requests as fast as the pacing allows.
+
+Arguments: the URL, the number of requests, and the lengths of the rate windows in seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apollo's windows and a busy client on a simulated clock: a year of waiting in a moment."""
+"""Apollo's rate windows and a busy client, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ SECONDS = (10.0, 35.0, 100.0)
 
 @dataclass(frozen=True)
 class Trip:
-    """How a request fares: seconds to Apollo and back, whether its answer is lost, and the seconds
-    that its worker rests afterwards."""
+    """The way of a request.
+
+    Attributes:
+        there: Seconds until Apollo counts it.
+        back: Seconds until its answer arrives.
+        lost: Whether the answer has no rate headers.
+        rest: Seconds for which its worker pauses afterwards.
+    """
 
     there: float = 0.02
     back: float = 0.02
@@ -28,34 +34,34 @@ class Trip:
 
 @dataclass
 class SimulatedApollo:
-    """Workers that send `requests` as fast as their pace allows, to windows with these limits."""
+    """Workers that send `requests` as fast as the pacing allows, to windows with these limits."""
 
     limits: Limits
     workers: int
     requests: int
     trips: Sequence[Trip] = (Trip(),)
     share: float = 1.0
-    used_before: int = 0  # requests of an earlier run, at the moment 0
-    begins: float = 0.0  # the moment of this run's first request
-    learns: bool = False  # asks for the statistics first
-    others: Sequence[float] = ()  # moments at which somebody else sends
+    used_before: int = 0  # requests of an earlier run, at time 0
+    begins: float = 0.0  # time of this run's first request
+    learns: bool = False  # reads the usage statistics first
+    others: Sequence[float] = ()  # times at which other clients send
 
     now: float = 0.0
     refused: int = 0
     sent: int = 0
-    counted: list[float] = field(default_factory=list)  # moments, own requests and others'
+    counted: list[float] = field(default_factory=list)  # times of all counted requests
 
     def __post_init__(self) -> None:
         self._windows = EndpointWindows()
         self._schedule = Schedule(self.limits, SECONDS)
-        self._pace = EndpointPacer(SECONDS, self.share)
+        self._pacer = EndpointPacer(SECONDS, self.share)
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._next_trip = itertools.cycle(self.trips)
-        self._listening = 0
+        self._waiting = 0
 
     def run(self) -> SimulatedApollo:
-        """Send everything; return itself with `refused` (429s) and `counted` filled in."""
+        """Send all requests; returns itself with `refused` (429s) and `counted` set."""
         for moment in [*[0.0] * self.used_before, *self.others]:
             self._at(moment, self._count)
         self._at(self.begins, self._begin)
@@ -66,56 +72,58 @@ class SimulatedApollo:
         return self
 
     def used(self, window: int) -> list[int]:
-        """Requests in each window of this length (0 minute, 1 hour, 2 day) that was opened."""
-        found: list[tuple[float, int]] = []
+        """Number of requests in each window of a length (0 minute, 1 hour, 2 day)."""
+        windows: list[tuple[float, int]] = []
         for moment in sorted(self.counted):
-            if not found or moment >= found[-1][0] + SECONDS[window]:
-                found.append((moment, 0))
-            found[-1] = (found[-1][0], found[-1][1] + 1)
-        return [number for _, number in found]
+            if not windows or moment >= windows[-1][0] + SECONDS[window]:
+                windows.append((moment, 0))
+            windows[-1] = (windows[-1][0], windows[-1][1] + 1)
+        return [number for _, number in windows]
 
     def _begin(self) -> None:
         if self.learns:
-            self._pace.learn(self._says(), self.now, self.now)
+            self._pacer.learn(self._rate_headers(), self.now, self.now)
         for _ in range(self.workers):
-            self._look()
+            self._try_to_send()
 
-    def _look(self) -> None:
+    def _try_to_send(self) -> None:
         if self.sent == self.requests:
             return
-        turn = self._pace.acquire(self.now)
-        if isinstance(turn, Permit):
+        answer = self._pacer.acquire(self.now)
+        if isinstance(answer, Permit):
             self.sent += 1
             trip = next(self._next_trip)
-            self._at(self.now + trip.there, self._arrive, turn, trip)
-        elif isinstance(turn, FullUntil):
-            assert turn.moment > self.now, "a wait that is none"
-            self._at(turn.moment, self._look)
+            self._at(self.now + trip.there, self._arrive, answer, trip)
+        elif isinstance(answer, FullUntil):
+            assert answer.moment > self.now, "the time to wait for is past"
+            self._at(answer.moment, self._try_to_send)
         else:
-            self._listening += 1
+            self._waiting += 1
 
     def _arrive(self, permit: Permit, trip: Trip) -> None:
         refusal = self._count()
         self.refused += refusal is not None
-        self._at(self.now + trip.back, self._answer, permit, trip, self._says(), refusal)
+        self._at(self.now + trip.back, self._answer, permit, trip, self._rate_headers(), refusal)
 
-    def _answer(self, permit: Permit, trip: Trip, said: Windows, refusal: Exhausted | None) -> None:
+    def _answer(
+        self, permit: Permit, trip: Trip, headers: Windows, refusal: Exhausted | None
+    ) -> None:
         if refusal is not None:
-            self._pace.refused(permit, self.now, said, refusal.retry_after)
+            self._pacer.refused(permit, self.now, headers, refusal.retry_after)
         else:
-            self._pace.answered(permit, self.now, Windows() if trip.lost else said)
-        self._at(self.now + trip.rest, self._look)
-        for _ in range(self._listening):
-            self._at(self.now, self._look)
-        self._listening = 0
+            self._pacer.answered(permit, self.now, Windows() if trip.lost else headers)
+        self._at(self.now + trip.rest, self._try_to_send)
+        for _ in range(self._waiting):
+            self._at(self.now, self._try_to_send)
+        self._waiting = 0
 
     def _count(self) -> Exhausted | None:
-        refusal = self._windows.take(self._schedule, self.now)
+        refusal = self._windows.count(self._schedule, self.now)
         if refusal is None:
             self.counted.append(self.now)
         return refusal
 
-    def _says(self) -> Windows:
+    def _rate_headers(self) -> Windows:
         return Windows(*map(_window, self._windows.usage(self._schedule, self.now)))
 
     def _at(self, moment: float, what: Callable[..., Any], *about: Any) -> None:
@@ -129,5 +137,5 @@ def _window(usage: Usage) -> Window:
 
 
 def all_but_last(used: Iterable[int]) -> list[int]:
-    """Windows in which there was work to the end."""
+    """The windows that end while there are still requests to send."""
     return list(used)[:-1]

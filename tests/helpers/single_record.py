@@ -1,4 +1,4 @@
-"""Rows of any kind, and Apollo as far as a single record goes."""
+"""Generated rows, and what requests do to a single record of Apollo."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def values_of(field: Field) -> st.SearchStrategy[str | None]:
 
 
 def written_fields(object_type: ObjectType) -> list[Field]:
-    """The fields that an update can reach; a plain phone number beside typed ones is a case."""
+    """The fields that an update can write, except a contact's untyped phone number."""
     untyped = {"phone_number"} if object_type is CONTACT else set()
     return [
         field
@@ -77,7 +77,7 @@ def contact(**own: Any) -> Json:
 
 
 def apply(object_type: ObjectType, record: Json, sent: dict[str, Any]) -> Json:
-    """The record after PATCH, PUT or bulk_update; Apollo empties what is sent empty."""
+    """The record after PATCH, PUT or bulk_update; an empty value clears its field."""
     after = {**record}
     shown_as = {
         name: field.read
@@ -91,7 +91,7 @@ def apply(object_type: ObjectType, record: Json, sent: dict[str, Any]) -> Json:
         elif object_type is CONTACT and name in (*PHONE_TYPES, "phone"):
             kind = PHONE_TYPES.get(name, "other")
             numbers: list[Json] = after["phone_numbers"]  # type: ignore[assignment]
-            after["phone_numbers"] = [one for one in numbers if one["type"] != kind] + (
+            after["phone_numbers"] = [number for number in numbers if number["type"] != kind] + (
                 [{"type": kind, "raw_number": value, "sanitized_number": f"00{value}"}]
                 if value
                 else []
@@ -108,9 +108,9 @@ def carry_out(object_type: ObjectType, record: Json, needed: Changes) -> Json:
 
 
 def seen(object_type: ObjectType, needed: Changes) -> Changes:
-    """The changes without the one field that Apollo never shows again."""
-    blind = {f.update for f in object_type.fields.values() if f.compare is Compare.BLIND}
-    update = {name: value for name, value in needed.update.items() if name not in blind}
+    """The changes without the field that no answer of Apollo shows."""
+    unshown = {f.update for f in object_type.fields.values() if f.compare is Compare.BLIND}
+    update = {name: value for name, value in needed.update.items() if name not in unshown}
     return Changes(update, needed.bulk, needed.lists)
 
 

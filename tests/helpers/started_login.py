@@ -1,4 +1,4 @@
-"""A login under way, and the user with the browser who answers it."""
+"""A login that waits for consent, and the user who gives it in a browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUTHORIZE = "https://apollo.example/#/oauth/authorize"
 
 
 class Login:
-    """A login under way in a thread: what it printed, and the request for consent in it."""
+    """Runs a login in a thread; ``url`` is the address of the consent page that it printed."""
 
     def __init__(self, arguments: list[str], capsys: pytest.CaptureFixture[str], typing: int):
         self._capsys = capsys
@@ -34,17 +34,17 @@ class Login:
             self._listen()
             time.sleep(0.005)
         self._listen()
-        found = re.search(r"^  (http.*)$", self._out, re.MULTILINE)
-        self.url = found[1] if found else ""
+        match = re.search(r"^  (http.*)$", self._out, re.MULTILINE)
+        self.url = match[1] if match else ""
 
     @property
     def asked(self) -> dict[str, str]:
-        # Apollo's page stands in a fragment, and so does what is asked of it.
+        # Apollo's consent page has its parameters in the fragment of the URL.
         query = self.url.partition("?")[2]
         return {name: values[0] for name, values in parse_qs(query).items()}
 
     def end(self, typed: str = "") -> tuple[int, str, str]:
-        """Exit code, standard output and standard error."""
+        """Type a line if one is given, wait for the end; exit code, standard output and error."""
         os.write(self._typing, typed.encode())
         os.close(self._typing)
         self._typing = -1
@@ -74,7 +74,7 @@ StartLogin = Callable[..., AbstractContextManager[Login]]
 
 
 def consent_of(apollo: Sandbox, asked: dict[str, str], **other: str) -> str:
-    """Allow access, as a user does; the address to which the browser is then sent."""
+    """Allow access, as a user does; returns the address to which Apollo sends the browser."""
     surface = apollo.url.removesuffix("/api/v1") + "/_sandbox/authorize"
     answer = requests.post(surface, json={**asked, **other}, timeout=20)
     assert answer.status_code == 200, answer.text

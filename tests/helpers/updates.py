@@ -1,4 +1,4 @@
-"""Contacts that are there before a run, and the requests that their updates take."""
+"""Contacts that exist before a run, and the requests of a run that updates them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USAGE = "POST /usage_stats/api_usage_stats"
 
 
 def there(apollo: Sandbox, count: int, **values: Any) -> list[dict[str, Any]]:
-    """Contacts that exist, made long before the run."""
+    """Adds contacts to Apollo, as if they had been created before the run."""
     return [
         apollo.store.add_contact(email=f"p{n}@a.com", **{"title": "old", **values})
         for n in range(count)
@@ -26,11 +26,11 @@ def there(apollo: Sandbox, count: int, **values: Any) -> list[dict[str, Any]]:
 
 
 def by_email(apollo: Sandbox) -> dict[str, dict[str, Any]]:
-    return {str(one["email"]): one for one in apollo.store.contacts()}
+    return {str(contact["email"]): contact for contact in apollo.store.contacts()}
 
 
 def titles(apollo: Sandbox) -> dict[str, object]:
-    return {str(one["email"]): one["title"] for one in apollo.store.contacts()}
+    return {str(contact["email"]): contact["title"] for contact in apollo.store.contacts()}
 
 
 def writes(apollo: Sandbox) -> dict[str, int]:

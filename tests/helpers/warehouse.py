@@ -1,7 +1,7 @@
-"""A warehouse whose rows change, and a tap that reads it the way tap-postgres does.
+"""A warehouse whose rows change, and a tap that reads it like tap-postgres.
 
-The tap reads rows from the bookmark on (``>=``), so the rows of the bookmark itself come twice, and
-it knows of no other memory than the last STATE that the target printed.
+The tap reads the rows from its bookmark on (``>=``), so those at the bookmark come twice. It starts
+from the last STATE that the target printed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SCHEMAS: dict[str, Values] = {
 
 @dataclass
 class Table:
-    """One stream: the present row of each key, and every row that a key ever had."""
+    """One stream: the current row of each key, and all versions of it."""
 
     stream: str
     rows: dict[int, Values] = field(default_factory=dict)
@@ -62,19 +62,19 @@ class Table:
 
 
 class Warehouse:
-    """Accounts and contacts, made up from a seeded source of chance.
+    """Accounts and contacts with random values.
 
-    Rows of one ``updated_at`` are common, as in a table that is loaded in batches. Two contacts
-    never have one name and one company, but for those of ``add_namesake``.
+    Many rows share an ``updated_at``, as in a table that is loaded in batches. No two contacts have
+    the same name and company, except those of ``add_namesake``.
     """
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.accounts = Table("accounts")
         self.contacts = Table("contacts")
-        #: Keys of contacts that are as good as another one to Apollo: the same name and company.
+        #: Key of a contact -> key of another that Apollo matches by name and company.
         self.namesakes: dict[int, int] = {}
-        #: Contacts whose e-mail address is none.
+        #: Keys of contacts whose e-mail address is malformed.
         self.malformed: set[int] = set()
         self._clock = 1_000
         self._next_id = 0
@@ -84,7 +84,7 @@ class Warehouse:
         return self.accounts, self.contacts
 
     def tick(self) -> int:
-        """The time of a change that must not tie with an earlier one."""
+        """A time later than that of all changes before."""
         self._clock += 1
         return self._clock
 
@@ -135,13 +135,13 @@ class Warehouse:
         return number
 
     def add_namesake(self, other: int) -> int:
-        """A contact with another e-mail whom Apollo's deduplication takes for ``other``."""
+        """Adds a contact with another e-mail address that Apollo matches with ``other``."""
         row = self.contacts.rows[other]
         number = self.add_contact(
             first_name=row["first_name"],
             last_name=row["last_name"],
             organization_name=row["organization_name"],
-            # A request's owner reaches whom Apollo takes for existing, where it does so at all.
+            # Apollo may give the matched record the owner of the request.
             owner_email=row["owner_email"],
         )
         self.namesakes[number] = other
@@ -153,11 +153,11 @@ class Warehouse:
         return number
 
     def add_twin(self, other: int) -> int:
-        """A contact of a key of its own with the e-mail of ``other``."""
+        """Adds a contact with the e-mail address of ``other``."""
         return self.add_contact(email=self.contacts.rows[other]["email"], updated_at=self.tick())
 
     def change(self, table: Table, key: int, **values: Any) -> None:
-        """Gives a row new values at a time of its own; without values, some of its own making."""
+        """Changes a row, by random values if none are given, with the time of the change."""
         row = table.rows[key]
         version = len(table.history[key])
         changed = {**row, "updated_at": self._now(), **values}
@@ -182,12 +182,12 @@ class Warehouse:
         table.put(changed)
 
     def move_email(self, key: int) -> None:
-        """Another e-mail address of the same person."""
+        """Gives a contact another e-mail address."""
         version = len(self.contacts.history[key])
         self.change(self.contacts, key, email=f"p{key}-{version}@moved{key % 5}.example")
 
     def move_domain(self, key: int) -> None:
-        """Another domain of the same firm; its contacts go with it, as a join would have it."""
+        """Gives an account another domain, and its contacts another account_domain."""
         old = self.accounts.rows[key]["domain"]
         label = f"firm{key:05}m{len(self.accounts.history[key])}"
         self.change(self.accounts, key, domain=f"{label}.example", name=f"{label} Ltd")
@@ -200,7 +200,7 @@ class Warehouse:
             )
 
     def messages(self, state: Values | None, *, state_every: int) -> Iterator[bytes]:
-        """What a tap sends that was started with this STATE: accounts, then contacts."""
+        """The messages of a tap that starts from this STATE: accounts, then contacts."""
         bookmarks = dict((state or {}).get("bookmarks", {}))
         for table in self.tables:
             yield _line(
@@ -217,9 +217,9 @@ class Warehouse:
                 (row for row in table.rows.values() if row["updated_at"] >= since),
                 key=lambda row: (row["updated_at"], row["id"]),
             )
-            for place, row in enumerate(rows, start=1):
+            for number, row in enumerate(rows, start=1):
                 yield _line({"type": "RECORD", "stream": table.stream, "record": row})
-                if place % state_every == 0 or place == len(rows):
+                if number % state_every == 0 or number == len(rows):
                     bookmarks[table.stream] = {
                         "replication_key": "updated_at",
                         "replication_key_value": row["updated_at"],

@@ -1,4 +1,4 @@
-"""The shortcut for common suffixes says what the public suffix list says."""
+"""The registrable domain is that of the public suffix list."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.held_state import HeldState, Passing
+from target_apollo.mapper.held_state import HeldState, StateHandling
 
 EARLY, HELD, LATE = "2026-11-20T08:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"
 
@@ -16,9 +16,9 @@ EARLY, HELD, LATE = "2026-11-20T08:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T
 def hold(*held: object, key: str | None = "updated_at", seen: object = HELD) -> HeldState:
     holding = HeldState("leads", "set rules.settled to false")
     holding.announce([key] if key else [])
-    holding.look_at(seen)
+    holding.check_value(seen)
     for value in held:
-        holding.keep(value)
+        holding.hold(value)
     return holding
 
 
@@ -26,9 +26,9 @@ def sdk(value: object, **more: object) -> dict[str, Any]:
     return {"replication_key": "updated_at", "replication_key_value": value, **more}
 
 
-def after(holding: HeldState, entry: Any, passing: Passing = Passing.SET_BACK) -> Any:
+def after(holding: HeldState, entry: Any, handling: StateHandling = StateHandling.SET_BACK) -> Any:
     value = {"bookmarks": {"leads": entry, "contacts": sdk(LATE)}}
-    assert holding.set_back(value) is passing
+    assert holding.set_back(value) is handling
     assert value["bookmarks"]["contacts"] == sdk(LATE)
     return value["bookmarks"]["leads"]
 
@@ -42,11 +42,11 @@ def test_the_oldest_of_several_held_leads_counts() -> None:
 
 
 def test_a_bookmark_before_the_held_lead_stays() -> None:
-    assert after(hold(HELD), sdk(EARLY), Passing.AS_IT_IS) == sdk(EARLY)
+    assert after(hold(HELD), sdk(EARLY), StateHandling.AS_IT_IS) == sdk(EARLY)
 
 
 def test_without_a_held_lead_state_stays() -> None:
-    assert after(hold(), sdk(LATE), Passing.AS_IT_IS) == sdk(LATE)
+    assert after(hold(), sdk(LATE), StateHandling.AS_IT_IS) == sdk(LATE)
 
 
 def test_a_bookmark_in_singer_python_s_shape_goes_back() -> None:
@@ -62,7 +62,7 @@ def test_a_bare_bookmark_goes_back() -> None:
 
 def test_a_state_without_bookmarks_around_the_streams_goes_back() -> None:
     value = {"leads": {"updated_at": LATE}, "currently_syncing": "leads"}
-    assert hold(HELD).set_back(value) is Passing.SET_BACK
+    assert hold(HELD).set_back(value) is StateHandling.SET_BACK
     assert value["leads"] == {"updated_at": HELD}
 
 
@@ -115,20 +115,20 @@ def test_a_held_lead_without_replication_value_takes_the_bookmark_away() -> None
 
 def test_a_state_without_the_stream_s_bookmark_is_withheld_while_a_lead_is_held() -> None:
     value = {"bookmarks": {"contacts": sdk(LATE)}}
-    assert hold(HELD).set_back(value) is Passing.WITHHELD
-    assert hold().set_back(value) is Passing.AS_IT_IS
-    assert hold(HELD).set_back({"bookmarks": {}}) is Passing.AS_IT_IS
+    assert hold(HELD).set_back(value) is StateHandling.WITHHELD
+    assert hold().set_back(value) is StateHandling.AS_IT_IS
+    assert hold(HELD).set_back({"bookmarks": {}}) is StateHandling.AS_IT_IS
 
 
 def test_a_bookmark_under_schema_and_table_belongs_to_the_table_s_stream() -> None:
     value = {"bookmarks": {"crm-leads": sdk(LATE)}}
-    assert hold(HELD).set_back(value) is Passing.SET_BACK
+    assert hold(HELD).set_back(value) is StateHandling.SET_BACK
     assert value["bookmarks"]["crm-leads"] == sdk(HELD)
 
 
 def test_a_full_table_stream_is_read_again_anyway() -> None:
     for entry in ({}, {"version": 7, "last_replication_method": "FULL_TABLE"}):
-        assert after(hold(HELD, key=None), dict(entry), Passing.AS_IT_IS) == entry
+        assert after(hold(HELD, key=None), dict(entry), StateHandling.AS_IT_IS) == entry
 
 
 @pytest.mark.parametrize("key", ["_sdc_lsn", "lsn"])

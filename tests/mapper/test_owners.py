@@ -1,4 +1,4 @@
-"""The user mapping, inline and from a CSV file."""
+"""The mapping from users of the warehouse to users of Apollo, inline and from a CSV file."""
 
 from __future__ import annotations
 

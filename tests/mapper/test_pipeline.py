@@ -1,4 +1,4 @@
-"""The way of the messages: what passes, in which order, changed or in the same bytes."""
+"""The pipeline: which messages it passes on, in which order, and with which bytes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_output_stream_has_a_new_name_in_each_of_its_messages() -> None:
         bookmark("2026-11-20T09:00:00Z"),
     )
     assert [message.get("stream") for message in out] == ["accounts", "accounts", None]
-    # The tap knows its own name only.
+    # The tap uses only its own name for the stream.
     assert "leads" in out[2]["value"]["bookmarks"]
 
 
@@ -275,8 +275,8 @@ messy_leads = st.builds(
 )
 
 
-def restated(record: Message) -> bool:
-    """The rules in plain words, for the values that `messy_leads` makes."""
+def meets_all_rules(record: Message) -> bool:
+    """Whether a lead meets the rules, for the values that `messy_leads` makes."""
     changed = record["updated_at"]
     return (
         record["record_type"] == "company"
@@ -295,7 +295,7 @@ def restated(record: Message) -> bool:
 def test_the_leads_that_pass_are_those_of_a_plain_restatement(messages: list[Message]) -> None:
     for number, message in enumerate(messages):
         message["record"]["id"] = number
-    wanted = [one["record"]["id"] for one in messages if restated(one["record"])]
+    wanted = [message["record"]["id"] for message in messages if meets_all_rules(message["record"])]
     assert keys(process(pipeline(), schema(), *messages)) == wanted
 
 
@@ -330,7 +330,7 @@ def read_value(value: Any) -> str | None:
 def test_whatever_the_interleaving_a_replay_from_the_emitted_state_reads_every_held_lead(
     sequence: list[int | None], in_sets_of: int, shape: Any
 ) -> None:
-    """An entry is a lead of that age in seconds, in any order, or None for a STATE."""
+    """Entries are ages of leads in seconds, in any order, and None for a STATE."""
     messages: list[Message] = [schema()]
     ages: list[int] = []
     for entry in [*sequence, None]:
@@ -357,5 +357,5 @@ def test_whatever_the_interleaving_a_replay_from_the_emitted_state_reads_every_h
                 assert all(
                     datetime.fromisoformat(one) >= datetime.fromisoformat(emitted) for one in held
                 )
-                # And it goes no further back than it must.
+                # STATE is set back no further than to the held lead.
                 assert emitted in (read_value(message["value"]), *held)

@@ -1,4 +1,4 @@
-"""The mapper as a process: pipes, signals, exit codes, and what it says of itself."""
+"""The mapper as a process: pipes, signals, exit codes, and ``--about``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def lines(*messages: Message | bytes) -> bytes:
     return b"".join(encode(message) + b"\n" for message in messages)
 
 
-# The mapper can take all of it in, and is then in the middle of writing it.
+# The mapper reads all of it, and is then still writing it.
 MANY = lines(schema(), *[record(id=at, name="x" * 200) for at in range(120)])
 
 
 def narrow(running: subprocess.Popen[bytes]) -> None:
-    """Give the pipe behind the mapper room for a few lines only."""
+    """Make the pipe after the mapper so small that it holds only a few lines."""
     assert running.stdout
     fcntl.fcntl(running.stdout, fcntl.F_SETPIPE_SZ, 4096)
 

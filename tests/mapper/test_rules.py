@@ -1,4 +1,4 @@
-"""Each rule by itself, on values as warehouses hold them."""
+"""Each rule alone, with values as they occur in warehouses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: a typo is an error that lists what is known, and every error names its setting."""
+"""Settings: the error of a typo lists the known names, and every error names its setting."""
 
 from __future__ import annotations
 

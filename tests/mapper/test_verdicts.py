@@ -1,4 +1,4 @@
-"""The verdict file, and the answer to "why was this lead not sent?"."""
+"""The verdict file, and the explanation why a lead was not sent."""
 
 from __future__ import annotations
 

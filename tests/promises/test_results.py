@@ -85,7 +85,7 @@ def results(tmp_path: Path) -> Callable[[Loaded], Loaded]:
             command += ["--state", str(tmp_path / "state.json")]
         done = subprocess.run(command, capture_output=True, timeout=120, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr.decode()
-        return into.take(done.stdout.splitlines())
+        return into.load(done.stdout.splitlines())
 
     return run
 

@@ -1,4 +1,4 @@
-"""A new sandbox for each test, strict and without limits, and a plain client for it."""
+"""Fixtures: a new strict sandbox without limits, and a simple client for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 
 class Client:
-    """Requests with the first API key; ``call`` gives the response, the rest its JSON."""
+    """Sends requests with the first API key. ``call`` returns the response, other methods JSON."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -38,7 +38,7 @@ class Client:
         return self._good(self.call("GET", path, **more))
 
     def error(self, method: str, path: str, body: Any = None, *, status: int = 422) -> Any:
-        """The body of a refusal with this status."""
+        """Send a request that must be refused with this status; returns the body."""
         response = self.call(method, path, body)
         assert response.status_code == status, response.text
         return response.json()

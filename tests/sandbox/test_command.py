@@ -1,4 +1,4 @@
-"""The command as a process of its own."""
+"""The command ``apollo-sync sandbox`` as a process."""
 
 from __future__ import annotations
 

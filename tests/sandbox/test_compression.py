@@ -1,4 +1,4 @@
-"""Answers packed with gzip, as Apollo's edge packs them."""
+"""Answers that are compressed with gzip, as by Apollo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BODY = {"contacts": [{"email": "packed@example.com"}], "run_dedupe": True}
 
 
 def raw(sandbox: Sandbox, accepts: str | None, path: str = "/contacts/bulk_create") -> Any:
-    """The answer's headers and its body as it is on the wire."""
+    """The headers of an answer and its body, not decompressed."""
     with requests.Session() as session:
         session.trust_env = False
         answer = session.post(

@@ -20,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.validation import TAKEN
+from target_apollo.sandbox.request_fields import TAKEN
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client, fresh
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
     reason="Apollo's OpenAPI document is not there: set APOLLO_OPENAPI to its path",
 )
 
-# (endpoint, path in the answer with * for list places and keys, what is tolerated): reason.
+# (endpoint, path in the answer with * for indexes and keys, tolerated difference): reason.
 NULL = "null"
 DEVIATIONS: dict[tuple[str, str, str], str] = {
     ("*", "contact.*", NULL): "recorded: fields of a contact that have no value are null",
@@ -67,7 +67,7 @@ def operation(label: str) -> dict[str, Any]:
 
 
 def without_nullable(schema: Any) -> Any:
-    """OpenAPI's ``nullable`` as JSON Schema says it."""
+    """A schema with OpenAPI's ``nullable`` turned into JSON Schema."""
     if isinstance(schema, list):
         return [without_nullable(part) for part in schema]
     if not isinstance(schema, dict):
@@ -136,7 +136,7 @@ def check_request(label: str, body: Any) -> None:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
-    """One sandbox for the whole table: a request builds on the ones before it."""
+    """One sandbox for the whole table, since a request builds on those before it."""
     with new_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
         yield sandbox
 
@@ -166,7 +166,7 @@ def seeded(served: Sandbox) -> dict[str, str]:
 
 
 def exchanges(ids: dict[str, str]) -> dict[str, Any]:
-    """Endpoint -> a request that uses every field which the target may send."""
+    """Endpoint -> a request with every field that the target may send."""
     custom = {ids["contact_field"]: "text"}
     single_contact = {
         "first_name": "Ann", "last_name": "Lee", "title": "CEO", "email": fresh(),
@@ -260,7 +260,7 @@ LABELS = list(exchanges(defaultdict(str)))
 
 @pytest.fixture(scope="module")
 def answers(served: Sandbox, seeded: dict[str, str]) -> dict[str, tuple[Any, requests.Response]]:
-    """Endpoint -> the body sent and the answer, each asked once in the table's order."""
+    """Endpoint -> the body and the answer of a request, in the order of the table."""
     client = Client(served)
     made = {}
     for label, body in exchanges(seeded).items():
@@ -364,12 +364,12 @@ def test_a_wrong_key_is_401_as_documented(apollo: Sandbox, label: str) -> None:
     answer = requests.request(method, apollo.url + path.replace("{id}", "a" * 24), timeout=20)
     assert answer.status_code == 401
     content = operation(label)["responses"]["401"]["content"]
-    # One route declares JSON for it, with the same text.
+    # One route documents it as JSON with the same text.
     assert answer.headers["content-type"].split(";")[0] in content or content
     assert answer.text.startswith("Invalid API key.")
 
 
-# Taken though no request schema lists them: matched on, says the prose of deduplication.
+# Fields that no request schema lists. The prose says that deduplication matches by them.
 PROSE_ONLY = {"id", "person_id", "salesforce_lead_id", "salesforce_contact_id", "hubspot_vid"}
 
 
@@ -384,7 +384,7 @@ def test_strict_mode_takes_exactly_the_documented_fields(label: str) -> None:
     }
     assert taken.query == parameters
     if "requestBody" not in documented:
-        # Ids that are documented for the query are taken in a body too, as clients send them.
+        # Some clients send in the body the ids that the reference documents for the query.
         assert taken.body in (set(), {name.removesuffix("[]") for name in parameters})
         return
     schema = documented["requestBody"]["content"]["application/json"]["schema"]

@@ -1,4 +1,4 @@
-"""The control surface for other processes, and the page."""
+"""The control endpoints, and the page."""
 
 from __future__ import annotations
 

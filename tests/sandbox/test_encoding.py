@@ -1,4 +1,4 @@
-"""A contact in a bulk answer is the same object, whichever way it was made into JSON."""
+"""A contact in a bulk answer equals its whole object, though it is encoded in another way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.encoding import ContactTemplate
-from target_apollo.sandbox.records import CREATED_CONTACT, UPDATED_CONTACT, Contact, contact_object
+from target_apollo.sandbox.records import (
+    CREATED_CONTACT,
+    UPDATED_CONTACT,
+    Contact,
+    ContactTemplate,
+    contact_object,
+)
 
 _EMAILS = st.one_of(
     st.none(),

@@ -1,4 +1,4 @@
-"""Faults as they look on the socket: read raw, since HTTP clients hide what came."""
+"""Faults as they arrive at the socket, since HTTP clients hide the bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BULK = "POST /contacts/bulk_create"
 
 
 def exchange(apollo: Sandbox, path: str, body: Any, patience: float = 10.0) -> bytes:
-    """Everything the server sends for a request until it ends the connection."""
+    """All bytes that the server sends for a request until the connection ends."""
     parts = urlsplit(apollo.url)
     payload = json.dumps(body).encode()
     head = (

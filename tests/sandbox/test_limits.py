@@ -1,4 +1,4 @@
-"""The rate windows as a client meets them."""
+"""The rate windows as a client sees them in answers."""
 
 from __future__ import annotations
 

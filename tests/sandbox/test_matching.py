@@ -1,12 +1,11 @@
-"""Match keys and their index, with generated records."""
+"""Match keys and the index of them, with generated records."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.matching import account_keys, contact_keys
-from target_apollo.sandbox.store import KeyIndex
+from target_apollo.sandbox.matching import KeyIndex, account_keys, contact_keys
 
 people = st.fixed_dictionaries(
     {},

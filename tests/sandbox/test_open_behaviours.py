@@ -1,4 +1,4 @@
-"""What Apollo's reference leaves open, switched each way."""
+"""Each option for a behaviour that Apollo's reference leaves open."""
 
 from __future__ import annotations
 

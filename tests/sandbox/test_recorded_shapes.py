@@ -1,4 +1,4 @@
-"""The keys of the sandbox's objects against answers that the live API gave."""
+"""The keys of the sandbox's objects equal those in recorded answers of the live API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def recorded(name: str, method: str) -> dict[str, Any]:
 
 
 def keys(value: Any) -> Any:
-    """The keys of a value at every depth; lists of objects are taken for the first."""
+    """The keys of a value at every depth; of a list of objects, those of the first."""
     if isinstance(value, dict):
         return {key: keys(part) for key, part in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -50,7 +50,7 @@ def test_a_created_contact_has_the_recorded_values_apart_from_its_own(client: Cl
     made = client.post(
         "/contacts", {"first_name": "Test", "last_name": "Contact", "email": real["email"]}
     )["contact"]
-    # Its own: ids and times. Apollo also guesses the company from the address.
+    # Ids and times differ. Apollo also infers the company from the e-mail address.
     own = {
         "id", "owner_id", "creator_id", "contact_stage_id", "created_at", "updated_at",
         "organization_id", "organization_name",

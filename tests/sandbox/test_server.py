@@ -1,4 +1,4 @@
-"""Serving a sandbox in a thread, and one after the other on the same socket."""
+"""Sandboxes in a thread, one alone and several after another on the same socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.server import LoopbackServer, bound
+from target_apollo.sandbox.server import LoopbackServer, open_listener
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client
 
@@ -56,5 +56,5 @@ def test_a_running_sandbox_leaves_its_port_free() -> None:
     with running_sandbox() as sandbox:
         port = urlsplit(sandbox.url).port
     assert port is not None
-    with bound("127.0.0.1", port), pytest.raises(OSError, match="in use"):
-        bound("127.0.0.1", port)
+    with open_listener("127.0.0.1", port), pytest.raises(OSError, match="in use"):
+        open_listener("127.0.0.1", port)

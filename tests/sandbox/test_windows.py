@@ -1,4 +1,4 @@
-"""The rate windows as such: generated streams of requests against what the rule says."""
+"""The rate windows: generated requests against an independent statement of the rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pauses = st.lists(st.sampled_from([0.0, 0.5, 3.0, 9.9, 10.0, 41.0, 201.0]), max_
 
 
 def windows_by_the_rule(times: list[float], length: float) -> list[int]:
-    """Sizes of fixed windows, each opened by the first request after the one before ended."""
+    """Requests in each window, which begins with the first request after the previous one."""
     sizes: list[int] = []
     start = None
     for at in times:
@@ -29,7 +29,7 @@ def test_no_window_ever_lets_more_through_than_its_limit(waits: list[float]) -> 
     windows, now, passed = EndpointWindows(), 1000.0, []
     for wait in waits:
         now += wait
-        if windows.take(SCHEDULE, now) is None:
+        if windows.count(SCHEDULE, now) is None:
             passed.append(now)
     for limit, length in zip(LIMITS.each(), SCHEDULE.seconds, strict=True):
         assert limit is not None
@@ -41,12 +41,12 @@ def test_a_refused_request_passes_after_the_wait_it_was_told(waits: list[float])
     windows, now = EndpointWindows(), 1000.0
     for wait in waits:
         now += wait
-        exhausted = windows.take(SCHEDULE, now)
+        exhausted = windows.count(SCHEDULE, now)
         if exhausted is not None:
             assert 0 < exhausted.wait <= SCHEDULE.seconds[2]
             assert exhausted.retry_after >= exhausted.wait
-            # The longest wait of all exhausted windows: then every one of them has ended.
-            assert windows.take(SCHEDULE, now + exhausted.retry_after) is None
+            # The wait is that of the window that ends last, so that all have room afterwards.
+            assert windows.count(SCHEDULE, now + exhausted.retry_after) is None
             now += exhausted.retry_after
 
 
@@ -55,7 +55,7 @@ def test_usage_and_left_add_up_to_the_limit(waits: list[float]) -> None:
     windows, now = EndpointWindows(), 1000.0
     for wait in waits:
         now += wait
-        windows.take(SCHEDULE, now)
+        windows.count(SCHEDULE, now)
         shown = dict(headers(windows.usage(SCHEDULE, now)))
         for limit, used, left in (
             ("x-rate-limit-minute", "x-minute-usage", "x-minute-requests-left"),
@@ -68,26 +68,26 @@ def test_usage_and_left_add_up_to_the_limit(waits: list[float]) -> None:
 def test_a_refused_request_is_counted_in_no_window() -> None:
     windows = EndpointWindows()
     for _ in range(10):
-        windows.take(SCHEDULE, 0.0)
+        windows.count(SCHEDULE, 0.0)
     assert [window.used for window in windows.usage(SCHEDULE, 0.0)] == [3, 3, 3]
 
 
 def test_a_window_starts_with_its_first_request_and_not_with_the_clock() -> None:
     windows = EndpointWindows()
     for at in (7.0, 8.0, 16.9):
-        assert windows.take(SCHEDULE, at) is None
-    exhausted = windows.take(SCHEDULE, 16.95)
+        assert windows.count(SCHEDULE, at) is None
+    exhausted = windows.count(SCHEDULE, 16.95)
     assert exhausted is not None
     assert exhausted.window == "minute"
-    assert windows.take(SCHEDULE, 17.0) is None
+    assert windows.count(SCHEDULE, 17.0) is None
 
 
 def test_the_longest_exhausted_window_is_named() -> None:
     windows = EndpointWindows()
     schedule = Schedule(Limits(2, 2, None), (10.0, 40.0, 200.0))
-    windows.take(schedule, 0.0)
-    windows.take(schedule, 1.0)
-    exhausted = windows.take(schedule, 2.0)
+    windows.count(schedule, 0.0)
+    windows.count(schedule, 1.0)
+    exhausted = windows.count(schedule, 2.0)
     assert exhausted is not None
     assert (exhausted.window, exhausted.limit, exhausted.retry_after) == ("hour", 2, 38)
 
@@ -95,7 +95,7 @@ def test_the_longest_exhausted_window_is_named() -> None:
 def test_an_unlimited_window_has_an_empty_limit_and_nothing_more() -> None:
     schedule = Schedule(Limits(None, 5, None))
     windows = EndpointWindows()
-    assert windows.take(schedule, 0.0) is None
+    assert windows.count(schedule, 0.0) is None
     assert dict(headers(windows.usage(schedule, 0.0))) == {
         "x-rate-limit-minute": "",
         "x-rate-limit-hourly": "5",

@@ -106,6 +106,6 @@ def load(
             arguments += ["--state", write_json("state.json", into.state)]
         capfdbinary.readouterr()
         assert main(arguments) == code
-        return into.take(capfdbinary.readouterr().out.splitlines())
+        return into.load(capfdbinary.readouterr().out.splitlines())
 
     return run

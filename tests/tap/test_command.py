@@ -59,7 +59,7 @@ def test_the_target_s_settings_file_will_do(
     own = {"ledger_url": sqlite_url, "api_key": "k", "api_url": "http://127.0.0.1:1/api/v1"}
     config = write_json("c.json", {**whole, **own, "stream_maps": {}, "batch_size_rows": 1})
     assert main(["--config", config]) == 1
-    assert Loaded().take(capfdbinary.readouterr().out.splitlines()).given == ["1"]
+    assert Loaded().load(capfdbinary.readouterr().out.splitlines()).given == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_without_credentials_the_ledger_is_read_and_the_rest_is_said(
     with Ledger.open(sqlite_url) as ledger:
         save(ledger, created("1"))
     assert main(["--config", write_json("c.json", {"ledger_url": sqlite_url})]) == 2
-    assert Loaded().take(capfdbinary.readouterr().out.splitlines()).given == ["1"]
+    assert Loaded().load(capfdbinary.readouterr().out.splitlines()).given == ["1"]
     assert "apollo_users is not complete: The setting 'api_key' is missing" in caplog.text
 
 
@@ -133,7 +133,7 @@ def test_the_environment_is_the_tap_s_own_before_the_target_s(
         monkeypatch.setenv(name, url)
         capfdbinary.readouterr()
         assert main(["--config", "ENV", "--catalog", wanted]) == 0
-        assert Loaded().take(capfdbinary.readouterr().out.splitlines()).given == found
+        assert Loaded().load(capfdbinary.readouterr().out.splitlines()).given == found
 
 
 def test_an_empty_ledger_url_gives_no_results(

@@ -41,7 +41,7 @@ def load(
             arguments += ["--catalog", write_json("catalog.json", catalog)]
         capfdbinary.readouterr()
         assert main(arguments) == code
-        return Loaded().take(capfdbinary.readouterr().out.splitlines())
+        return Loaded().load(capfdbinary.readouterr().out.splitlines())
 
     return run
 

@@ -94,7 +94,7 @@ def test_the_warehouse_ends_with_what_the_ledger_holds(
                 stream.selected = name == RESULTS
             with contextlib.suppress(Killed):
                 tap.sync_all()
-            loaded.take(writer.lines)
+            loaded.load(writer.lines)
         assert {key: record["reason"] for key, record in loaded.results.items()} == {
             key: outcome.error for key, outcome in held.items()
         }

@@ -27,4 +27,4 @@ _OFF: tuple[type[Rule], ...] = (ValidEmail, NotTestRecord, ActiveSince, StageSel
 RULES: dict[str, type[Rule]] = {rule.rule: rule for rule in (*_ON, *_OFF)}
 
 ON_BY_DEFAULT = frozenset(rule.rule for rule in _ON)
-"""The rules that hold without being named in the settings."""
+"""The rules that apply unless the settings turn them off."""

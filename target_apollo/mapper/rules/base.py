@@ -1,4 +1,4 @@
-"""What a rule is: typed options, the properties that it reads, and a check of one lead."""
+"""The base of all rules: typed options, the properties that a rule reads, and its check."""
 
 from __future__ import annotations
 
@@ -12,39 +12,41 @@ import msgspec
 from target_apollo.mapper.errors import Clock
 
 Lead = Mapping[str, object]
-"""The properties of a record that rules read, by name, with the values that the tap wrote."""
+"""The properties of a record that rules read: name -> value as the tap wrote it."""
 
 Check = Callable[[Lead], "str | None"]
-"""Says why a lead fails the rule, for a sales person, or None where it passes. Never raises for a
-value, whatever its type. A `NotYet` says that the lead may pass later without being changed."""
+"""Returns why a lead fails the rule, in words for a sales person, or None if it passes.
+
+It raises for no value, whatever its type. A reason of type `NotYet` means that the lead may pass
+later without a change."""
 
 
 class NotYet(str):
-    """A reason that goes away by itself; a lead with no other is held, not dropped."""
+    """A reason that ends by itself. A lead with only such reasons is held, not dropped."""
 
     __slots__ = ()
 
 
 class LookupCheck(ABC):
-    """A check that asks elsewhere, for many leads at once."""
+    """A check that looks something up for many leads at once."""
 
     @abstractmethod
     def prepare(self, leads: Sequence[Lead]) -> None:
-        """Look up what the following calls for these leads need."""
+        """Look up what the checks of these leads need, which are called next."""
 
     @abstractmethod
     def __call__(self, lead: Lead) -> str | None:
-        """Check one of the leads that were prepared last."""
+        """Check one of the leads of the last `prepare`, like a `Check`."""
 
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What a check may know of the stream that it is made for.
+    """The stream for which a check is made.
 
     Attributes:
-        stream: The name that the tap uses.
-        output: The name that the target sees, and so the ledger's.
-        key_properties: As the SCHEMA names them; empty if it names none.
+        stream: Its name in the tap.
+        output: Its name in the target, and so in the ledger.
+        key_properties: Those of its SCHEMA; empty if it has none.
         clock: Gives the current time.
     """
 
@@ -55,19 +57,20 @@ class StreamFacts:
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A rule with its options. The options of a rule are the fields of its class.
+    """A rule. The fields of its class are the options of the rule.
 
-    A subclass checks its options in ``__post_init__`` and raises ``ValueError`` with what to do.
+    A subclass checks its options in ``__post_init__`` and raises ``ValueError``, whose message says
+    what to do. Its docstring is the description of the rule in the JSON schema of the settings.
     """
 
     rule: ClassVar[str]
 
     def fields(self) -> tuple[str, ...]:
-        """The properties that the rule reads; a SCHEMA without one of them is refused."""
+        """The properties that the rule reads, which the SCHEMA must have."""
         raise NotImplementedError
 
     def check(self, stream: StreamFacts) -> Check:
-        """Make the check for one stream of this run.
+        """Make the check for one stream of a run.
 
         Raises:
             SettingsError: The rule can't work on this stream.

@@ -1,7 +1,4 @@
-"""Rules that keep rubbish out of a CRM: bad e-mail addresses, test records, repeated rows.
-
-The rule that a lead names a real company: a name, and a domain that a company can own.
-"""
+"""Rules on the data of a lead: company, e-mail address, no test record, no repeated row."""
 
 from __future__ import annotations
 
@@ -33,8 +30,8 @@ class ValidEmail(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The target takes it, and so does the `email-validator` package, which knows more."""
-        # Importing it costs 0.1 s, which runs without this rule need not pay.
+        """The check that both the target and the `email-validator` package take the address."""
+        # The import takes 0.1 s, which runs without this rule save.
         from email_validator import EmailNotValidError, validate_email
 
         field = self.field
@@ -46,7 +43,7 @@ class ValidEmail(Rule, frozen=True, kw_only=True):
             if not isinstance(value, str):
                 return f"the e-mail address is {kind(value)}, not text"
             address = value.strip()
-            # What the target refuses must not pass, whatever the package thinks of it.
+            # An address that the target refuses must not pass, even if the package takes it.
             if not is_email(address.lower()):
                 return f"{shown(value)} is not a valid e-mail address"
             try:
@@ -67,7 +64,7 @@ class NotTestRecord(Rule, frozen=True, kw_only=True):
     domain: str | None = "domain"
     email: str | None = None
     own_domains: tuple[str, ...] = ()
-    # Names that RFC 2606 and RFC 6761 keep for tests, and what people type instead.
+    # Names that RFC 2606 and RFC 6761 reserve for tests, and others that people use for them.
     test_domains: tuple[str, ...] = (
         *("example", "example.com", "example.net", "example.org", "invalid", "localhost", "test"),
         *("test.com", "mailinator.com"),
@@ -78,7 +75,7 @@ class NotTestRecord(Rule, frozen=True, kw_only=True):
     )
 
     def __post_init__(self) -> None:
-        """Check that there is something to look at."""
+        """Check that the rule has a property to read."""
         if not (self.name or self.domain or self.email):
             raise ValueError("needs at least one of `name`, `domain` and `email`")
 
@@ -89,7 +86,7 @@ class NotTestRecord(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """None of the values is on a list; other types say nothing and pass."""
+        """The check that no value is on one of the lists; values other than text pass."""
         names = {folded(name) for name in self.test_names}
         test_domains = _domains(self.test_domains)
         own_domains = _domains(self.own_domains)
@@ -123,12 +120,12 @@ class Unique(Rule, frozen=True, kw_only=True):
 
     @override
     def fields(self) -> tuple[str, ...]:
-        """The properties by which two rows are the same; the stream's own key is always read."""
+        """The properties in `by`; the stream's key properties are read in any case."""
         return self.by
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """No row before it had the same values."""
+        """The check that no earlier row had the same values."""
         fields = self.by or stream.key_properties
         if not fields:
             raise SettingsError(
@@ -139,11 +136,11 @@ class Unique(Rule, frozen=True, kw_only=True):
 
 
 class _FirstSeen:
-    """Remembers digests of keys in SQLite's temporary storage, so that memory stays flat."""
+    """Remembers the digests of all keys on disk, so that memory does not grow with the rows."""
 
     def __init__(self, fields: tuple[str, ...]) -> None:
         self._fields = fields
-        # An empty name is a private database that spills from a small cache to a temporary file.
+        # With an empty name, SQLite keeps a database in a small cache and a temporary file.
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("PRAGMA journal_mode=OFF")
         self._seen.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -162,13 +159,13 @@ def _domains(written: tuple[str, ...]) -> frozenset[str]:
 
 
 def _host(written: str) -> str:
-    """The host of an e-mail address, a URL or a domain; bare words such as ``test`` stay."""
+    """The host of an e-mail address, URL or domain; a plain word such as ``test`` is returned."""
     host = written.rpartition("@")[2]
     return bare_host(host) or caseless(host)
 
 
 def _is_under(host: str, domains: frozenset[str]) -> bool:
-    """Whether a host is one of these domains or lies under one."""
+    """Whether a host is one of these domains or a subdomain of one."""
     if not domains:
         return False
     labels = host.split(".")
@@ -191,7 +188,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """Both are there and the domain can be a company's own."""
+        """The check that the lead has a name, and a domain that a company can own."""
         name_field, domain_field = self.name, self.domain
         allowed = {caseless(domain) for domain in self.allow_domains}
 
@@ -216,7 +213,7 @@ def _not_text(domain: object) -> str:
 
 
 def domain_fault(written: str) -> str | None:
-    """Why a domain or URL can't be a company's own domain; None if it can."""
+    """Why a company can't own the domain of a host or URL, in words; None if it can."""
     domain = registrable(written)
     if domain is not None:
         return f"'{domain}' is a free-mail provider" if domain in FREE_MAIL else None

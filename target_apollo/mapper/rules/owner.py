@@ -1,4 +1,4 @@
-"""The rule that a lead has a user who has an Apollo user."""
+"""The rule that the user of a lead has an Apollo user in the mapping."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OwnerMapped(Rule, frozen=True, kw_only=True):
         """Read the mapping.
 
         Raises:
-            SettingsError: It can't be read, or holds something else.
+            SettingsError: It can't be read, or an entry is not valid.
         """
         return read_owners(self.map, self.map_path)
 
@@ -45,16 +45,16 @@ class OwnerMapped(Rule, frozen=True, kw_only=True):
 
     @override
     def may_hold(self) -> bool:
-        """With `hold_unmapped`, a lead waits until its user is in the mapping."""
+        """Whether a lead is held until its user is in the mapping: `hold_unmapped`."""
         return self.hold_unmapped
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The user is in the mapping."""
+        """The check that the lead's user is in the rule's mapping."""
         return self.check_with(self.owners())
 
     def check_with(self, owners: Owners) -> Check:
-        """The user is in this mapping."""
+        """The check that the lead's user is in a mapping that was read before."""
         field = self.field
         reason: type[str] = NotYet if self.hold_unmapped else str
 

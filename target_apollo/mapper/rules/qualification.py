@@ -1,6 +1,6 @@
-"""Rules that compare one property with a list of words; upper and lower case are alike.
+"""Rules that qualify a lead by one property: kind, fit, quarantine, stage, and no customer.
 
-Rules on how far a lead has come: whether it is a customer already, and its stage.
+Words are compared without regard to upper and lower case (`folded`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import blank, kind, shown
 from target_apollo.model.suggestions import folded
 
-#: How Apollo's own filters call the stage of a record that has none.
+#: The name that Apollo's filters give to records without a stage.
 NO_STAGE = "No stage"
 
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -36,7 +36,7 @@ class CompanyOnly(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The kind is one of the allowed."""
+        """The check that the kind is allowed."""
         return _one_of(self.field, "kind of lead", self.allow)
 
 
@@ -55,7 +55,7 @@ class IcpFit(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The fit is one of the allowed."""
+        """The check that the fit is allowed."""
         return _one_of(self.field, "ICP fit", self.allow)
 
 
@@ -74,7 +74,7 @@ class NotQuarantined(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The status is one of the allowed."""
+        """The check that the status is allowed."""
         return _one_of(self.field, "quarantine status", self.allow)
 
 
@@ -93,7 +93,7 @@ class StageSelected(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The stage is one of the chosen."""
+        """The check that the stage is one of those chosen."""
         chosen = _one_of(self.field, "stage", self.allow)
         if folded(NO_STAGE) not in map(folded, self.allow):
             return chosen
@@ -102,7 +102,7 @@ class StageSelected(Rule, frozen=True, kw_only=True):
 
 
 def _one_of(field: str, what: str, allow: Sequence[str]) -> Check:
-    # The spellings seen so far answer most leads with a single look-up.
+    # Most leads have a spelling of the settings, for which one look-up is enough.
     passing = set(allow)
     words = {folded(word) for word in allow}
     listed = ", ".join(allow)
@@ -139,7 +139,7 @@ class NotCustomer(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The mark is false, 0, a word for no, or empty."""
+        """The check that the mark is false, 0, a word for no, or empty."""
         field = self.field
 
         def check(lead: Lead) -> str | None:
@@ -197,12 +197,12 @@ class Stage(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The stage's place in the order is at or above the minimum's."""
+        """The check that the stage is the minimum or comes after it in the order."""
         field, minimum = self.field, self.minimum or ""
-        place = {folded(stage): at for at, stage in enumerate(self.order)}
-        lowest = place[folded(minimum)]
-        # Most leads have the spelling of the settings, which answers with a single look-up.
-        passing = {stage for stage in self.order if place[folded(stage)] >= lowest}
+        ranks = {folded(stage): rank for rank, stage in enumerate(self.order)}
+        lowest = ranks[folded(minimum)]
+        # Most leads have a spelling of the settings, for which one look-up is enough.
+        passing = {stage for stage in self.order if ranks[folded(stage)] >= lowest}
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
@@ -210,13 +210,13 @@ class Stage(Rule, frozen=True, kw_only=True):
                 return "has no stage" if value is None else f"the stage is {kind(value)}, not text"
             if value in passing:
                 return None
-            at = place.get(folded(value))
-            if at is None:
+            rank = ranks.get(folded(value))
+            if rank is None:
                 return (
                     "has no stage"
                     if blank(value)
                     else f"the stage {shown(value)} is not in the order"
                 )
-            return None if at >= lowest else f"the stage {shown(value)} is below '{minimum}'"
+            return None if rank >= lowest else f"the stage {shown(value)} is below '{minimum}'"
 
         return check

@@ -1,4 +1,4 @@
-"""The rule that a lead was not synced to Apollo before, unless it changed since."""
+"""The rule that drops leads that were synced to Apollo before and have not changed since."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, Stre
 from target_apollo.model.values import moment
 
 MARGIN = timedelta(minutes=5)
-"""The ledger knows a lead up to the start of the run that wrote it. The tap may have read the row
-a little earlier, and the warehouse's clock may be behind, so a lead that changed in this time
-before counts as changed. If it was not, the target sees the same payload and sends no request."""
+"""How long before its last sync a change of a lead still counts as a change since that sync.
+
+The ledger's time of a sync is the start of the run. The tap may have read the row a little earlier,
+and the clock of the warehouse may be slow. A lead that passes without a change costs no request:
+the target finds its payload unchanged."""
 
 
 def _ledger_of_the_target() -> str:
-    """Where the target keeps its ledger, unless the settings of either say otherwise."""
+    """URL of the ledger that the target uses, unless its config says otherwise."""
     return os.environ.get("TARGET_APOLLO_LEDGER_URL", "sqlite:///.target-apollo/ledger.db")
 
 
@@ -41,7 +43,7 @@ class NotSynced(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The ledger has no link under the output stream's name, or one older than the change."""
+        """The check that the ledger has no sync of the lead since its last change."""
         if not stream.key_properties:
             raise SettingsError(
                 f"The rule not_synced can't work on stream '{stream.stream}': its SCHEMA names no "
@@ -49,9 +51,9 @@ class NotSynced(Rule, frozen=True, kw_only=True):
                 "catalog, or set rules.not_synced to false."
             )
         if not self.ledger_url:
-            # The target's own way to say that there is no ledger.
+            # An empty ledger_url switches the ledger off, as in the target.
             return _knows_no_lead
-        # The ledger brings SQLAlchemy, which runs without this rule need not load.
+        # The ledger imports SQLAlchemy, which runs without this rule need not load.
         from target_apollo.ledger import Ledger, LedgerError, source_key
 
         try:
@@ -72,7 +74,14 @@ class NotSynced(Rule, frozen=True, kw_only=True):
 
 
 class ChangedSinceSync(LookupCheck):
-    """Compares leads with their last syncs, which are looked up for a set of leads at a time."""
+    """The check that a lead changed since its last sync.
+
+    Args:
+        key_properties: The stream's key properties.
+        updated_at: The property with the time of the last change.
+        source_key: Makes the ledger's key from key values; raises ValueError if they are no key.
+        synced_at: Looks up the last sync of each key, for many keys at once.
+    """
 
     def __init__(
         self,
@@ -93,7 +102,7 @@ class ChangedSinceSync(LookupCheck):
         self._synced = self._synced_at(keys)
 
     def __call__(self, lead: Lead) -> str | None:
-        """No sync is known, or the lead changed after it."""
+        """Why the lead fails the rule; None without a sync or with a change since."""
         if not self._synced:
             return None
         key = self._key(lead)
@@ -109,9 +118,9 @@ class ChangedSinceSync(LookupCheck):
         try:
             return self._source_key([lead.get(name) for name in self._key_properties])
         except ValueError:
-            # A key of a list or an object; the target rejects such a record with a reason.
+            # The key has a list or an object. The target rejects such a record with a reason.
             return None
 
 
 def _knows_no_lead(lead: Lead) -> None:
-    """A ledger that does not exist yet has no link for any lead."""
+    """Passes each lead: a ledger that does not exist has no syncs."""

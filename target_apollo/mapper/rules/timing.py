@@ -1,4 +1,4 @@
-"""Rules on time: not modified just now, and not without activity for long."""
+"""Rules on time: the last change is long enough ago, the last activity is recent enough."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Settled(Rule, frozen=True, kw_only=True):
 
     @override
     def may_hold(self) -> bool:
-        """Time alone settles a lead."""
+        """True: a lead that changed just now passes later without a change."""
         return True
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The last change is at least so many minutes ago; no time of change means no change."""
+        """The check that the last change is at least `minutes` ago; a lead without one passes."""
         field, clock, rest = self.field, stream.clock, timedelta(minutes=self.minutes)
         unsettled = NotYet(f"was modified in the last {self.minutes:g} minutes")
 
@@ -63,7 +63,7 @@ class ActiveSince(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The last activity is not older than so many calendar months."""
+        """The check that the last activity is at most `months` calendar months ago."""
         field, months = self.field, self.months
         earliest = months_before(stream.clock(), months)
 
@@ -78,7 +78,7 @@ class ActiveSince(Rule, frozen=True, kw_only=True):
 
 
 def months_before(moment: datetime, months: int) -> datetime:
-    """So many calendar months earlier: the same day, or the last of a shorter month."""
+    """The same day some calendar months earlier, or the last day of a month that is too short."""
     count = moment.year * 12 + moment.month - 1 - months
     year, month = count // 12, count % 12 + 1
     return moment.replace(

@@ -1,1 +1,1 @@
-"""What the endpoints do, by what they are about."""
+"""What each endpoint does: a function of a `Call` that returns the answer or raises Refusal."""

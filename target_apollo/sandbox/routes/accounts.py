@@ -1,4 +1,4 @@
-"""The endpoints of accounts, one and many, and how sent fields become an account's own keys."""
+"""The endpoints of accounts, and how the fields of a request become an account's own keys."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from target_apollo.sandbox import matching, records, validation
+from target_apollo.sandbox import matching, request_fields
 from target_apollo.sandbox.call import Call
+from target_apollo.sandbox.custom_fields import write_custom_fields
 from target_apollo.sandbox.errors import not_allowed, not_found, unprocessable
+from target_apollo.sandbox.formats import address_parts, bare_domain, sanitized_phone
 from target_apollo.sandbox.options import (
     BulkAnswers,
     PutAccounts,
@@ -23,11 +25,10 @@ from target_apollo.sandbox.records import (
     account_object,
     picked,
 )
+from target_apollo.sandbox.request_fields import ACCOUNT_SCALARS
 from target_apollo.sandbox.routes import bulk
-from target_apollo.sandbox.routes.contacts import clears, set_labels
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
-    ACCOUNT_SCALARS,
     account_to_update,
     check_ids,
     envelope,
@@ -39,17 +40,24 @@ _ADDRESS = ("raw_address", "street_address", "city", "state", "country", "postal
 
 
 def write(store: Store, options: SandboxOptions, account: Account, sent: Mapping[str, Any]) -> None:
-    """Write the sent fields into the account; raises Refusal for a 422.
+    """Write the fields of a request into an account.
 
-    ``sent`` holds only fields that the endpoint takes.
+    Args:
+        store: Holds the team's custom fields.
+        options: How empty values are taken.
+        account: Changed in place.
+        sent: Input field -> value; only fields that the endpoint takes.
+
+    Raises:
+        Refusal: 422, the custom fields are not valid.
     """
     own = account.own
     for name, value in sent.items():
         empty = value is None or value == ""
-        if empty and not clears(value, options):
+        if empty and not options.cleared_by.clears(value):
             continue
         if name == "domain":
-            own["domain"] = None if empty else records.bare_domain(str(value))
+            own["domain"] = None if empty else bare_domain(str(value))
         elif name == "phone":
             _write_phone(own, None if empty else str(value))
         elif name == "raw_address":
@@ -64,14 +72,14 @@ def write(store: Store, options: SandboxOptions, account: Account, sent: Mapping
             elif name not in ("owner_id", "account_stage_id"):
                 own.pop(name, None)
     if "typed_custom_fields" in sent:
-        records.written(
+        write_custom_fields(
             own, sent["typed_custom_fields"], store.workspace.fields, "account", options
         )
 
 
 def _write_phone(own: dict[str, Any], raw: str | None) -> None:
-    # The key sanitized_phone is in an answer only when there is a number.
-    sanitized = None if raw is None else records.sanitized_phone(raw)
+    # An answer has the key sanitized_phone only if the account has a number.
+    sanitized = None if raw is None else sanitized_phone(raw)
     own["phone"] = raw
     if sanitized is None:
         own.pop("sanitized_phone", None)
@@ -80,7 +88,7 @@ def _write_phone(own: dict[str, Any], raw: str | None) -> None:
 
 
 def _write_address(own: dict[str, Any], raw: str | None) -> None:
-    # The address keys are in an answer only when there is an address.
+    # An answer has the keys of the address only if the account has one.
     for key in _ADDRESS:
         own.pop(key, None)
     if raw is not None:
@@ -88,7 +96,7 @@ def _write_address(own: dict[str, Any], raw: str | None) -> None:
             {
                 "raw_address": raw,
                 "street_address": raw.partition(",")[0].strip(),
-                **records.place(raw),
+                **address_parts(raw),
                 "postal_code": None,
             }
         )
@@ -110,8 +118,8 @@ SORT_FIELDS = {
 
 
 def create(call: Call) -> Any:
-    """POST /accounts: always a new account, however alike."""
-    sent = bulk.taken(call.body, validation.CREATE_ACCOUNT)
+    """POST /accounts: always creates an account, also if it equals an existing one."""
+    sent = bulk.taken_fields(call.body, request_fields.CREATE_ACCOUNT)
     if not sent.get("name") and not sent.get("domain"):
         raise unprocessable(_NAMELESS)
     check_ids(call, sent)
@@ -122,14 +130,14 @@ def create(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    """PATCH /accounts/{id}, and PUT where the options let it in."""
+    """PATCH /accounts/{id}, and PUT if the option `put_accounts` accepts it."""
     if call.endpoint.method == "PUT":
         if call.options.put_accounts is PutAccounts.NOT_FOUND:
             raise not_found()
         if call.options.put_accounts is PutAccounts.NOT_ALLOWED:
             raise not_allowed()
     account = account_to_update(call, call.record_id)
-    sent = bulk.taken(call.body, validation.UPDATE_ACCOUNT)
+    sent = bulk.taken_fields(call.body, request_fields.UPDATE_ACCOUNT)
     check_ids(call, sent)
     if sent:
         _overwrite(call, account, sent)
@@ -150,7 +158,7 @@ def show(call: Call) -> Any:
 
 
 def search(call: Call) -> Any:
-    """POST /accounts/search: a part of the name; there is no filter for the domain."""
+    """POST /accounts/search: by a part of the name; Apollo has no filter by domain."""
     page, size = page_of(call)
     part = str(call.body.get("q_organization_name") or "").strip().lower()
     stages = names_in(call.body.get("account_stage_ids"))
@@ -185,20 +193,20 @@ def search(call: Call) -> Any:
 
 
 def bulk_create(call: Call) -> Any:
-    """POST /accounts/bulk_create: at most 100; what exists comes back as it is."""
+    """POST /accounts/bulk_create: at most 100; accounts that exist are answered unchanged."""
     store, options = call.store, call.options
-    items = bulk.created_items(call, "accounts", _NO_ARRAY)
+    items = bulk.items_to_create(call, "accounts", _NO_ARRAY)
     dedupe = call.body.get("run_dedupe") is True
-    items, refusal = bulk.until_refused(call, items, partial(_check_new, call))
+    items, refusal = bulk.checked_items(call, items, partial(_check_new, call))
     created: dict[str, Account] = {}
     existing: dict[str, Account] = {}
     for item in items:
         account = _new_account(call)
-        write(store, options, account, bulk.taken(item, validation.BULK_CREATE_ACCOUNT))
+        write(store, options, account, bulk.taken_fields(item, request_fields.BULK_CREATE_ACCOUNT))
         match = store.account_index.first(
             matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
         )
-        if match is not None and bulk.is_left_out(call, match, created, existing):
+        if match is not None and bulk.keeps_existing(call, match, created, existing):
             continue
         store.insert_account(account)
         created[account.own["id"]] = account
@@ -208,7 +216,7 @@ def bulk_create(call: Call) -> Any:
     if label_ids:
         touched = {**existing, **created} if options.labels_touch_existing else created
         for account in touched.values():
-            set_labels(store, account.own, [*account.own.get("label_ids", ()), *label_ids])
+            store.workspace.set_labels(account.own, [*account.own.get("label_ids", ()), *label_ids])
             store.changed_account(account, store.keys_of_account(account))
     return {
         "created_accounts": _answers(call, list(created.values())),
@@ -220,7 +228,7 @@ def _check_new(call: Call, item: dict[str, Any]) -> None:
     if not item.get("name") and not item.get("domain"):
         raise unprocessable(_NAMELESS)
     check_ids(call, item)
-    bulk.check_custom(item)
+    bulk.check_custom_fields(item)
 
 
 def _answers(call: Call, accounts: list[Account]) -> list[dict[str, Any]]:
@@ -236,7 +244,7 @@ def _answers(call: Call, accounts: list[Account]) -> list[dict[str, Any]]:
 
 
 def bulk_update(call: Call) -> Any:
-    """POST /accounts/bulk_update: name, owner and stage, and custom fields per account."""
+    """POST /accounts/bulk_update: name, owner and stage, and custom fields of each account."""
     body, options = call.body, call.options
     asynchronous = body.get("async") is True
     same: dict[str, Any] = {}
@@ -245,15 +253,17 @@ def bulk_update(call: Call) -> Any:
             raise unprocessable("Async processing is not permitted.")
         items = body["account_attributes"]
     elif isinstance(body.get("account_ids"), list):
-        # Custom fields can be written only per account.
-        same = bulk.taken(body, validation.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"})
+        # Custom fields can be sent only for each account by itself.
+        same = bulk.taken_fields(
+            body, request_fields.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"}
+        )
         items = [{**same, "id": account_id} for account_id in body["account_ids"]]
     else:
         raise unprocessable("Please provide either account_ids or account_attributes")
     plans, refusal = bulk.planned_updates(
         call,
         items,
-        validation.BULK_UPDATE_ACCOUNT - {"id"},
+        request_fields.BULK_UPDATE_ACCOUNT - {"id"},
         account_to_update,
     )
     for account, sent in plans:
@@ -273,7 +283,7 @@ def bulk_update(call: Call) -> Any:
 
 
 def update_owners(call: Call) -> Any:
-    """POST /accounts/update_owners: one owner for many, ids in the body or the query."""
+    """POST /accounts/update_owners: one owner for many accounts, ids in the body or the query."""
     return bulk.update_owners(call, "accounts", account_to_update, _overwrite)
 
 

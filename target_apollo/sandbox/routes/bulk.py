@@ -1,4 +1,4 @@
-"""What the endpoints of many contacts and of many accounts have in common."""
+"""Code that the bulk endpoints of contacts and of accounts share."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ Body = dict[str, Any]
 MOST_CREATED = 100
 
 
-def taken(body: Body, names: frozenset[str] | set[str]) -> Body:
-    """What of a body an endpoint takes; it passes over the rest."""
+def taken_fields(body: Body, names: frozenset[str] | set[str]) -> Body:
+    """The fields of a body that an endpoint takes; it ignores the others."""
     return {name: value for name, value in body.items() if name in names}
 
 
-def created_items(call: Call, kind: str, no_array: str) -> list[Body]:
+def items_to_create(call: Call, kind: str, no_array: str) -> list[Body]:
     """The records of a bulk_create request.
 
+    Args:
+        call: The request.
+        kind: ``contacts`` or ``accounts``, the field with the records.
+        no_array: Text of the refusal if the field is no array of objects.
+
     Raises:
-        Refusal: 422, they are no array, or too many.
+        Refusal: 422, the field is no array of objects, or has more than 100.
     """
     items = call.body.get(kind)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -36,39 +41,45 @@ def created_items(call: Call, kind: str, no_array: str) -> list[Body]:
     return items
 
 
-def until_refused(
+def checked_items(
     call: Call, items: list[Body], check: Callable[[Body], None]
 ) -> tuple[list[Body], Refusal | None]:
-    """The records before the first bad one, and the refusal that it causes.
+    """The records to write, and the refusal to answer afterwards; None if all records are good.
 
-    A bad record refuses the whole request; what stood before it is written only if the options say
-    so.
+    One bad record refuses the whole request. The records before it are written only if the option
+    `bulk_failure` says so.
+
+    Raises:
+        Refusal: The check refuses a record, and nothing is to be written.
     """
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         try:
             check(item)
         except Refusal as refusal:
             if call.options.bulk_failure is BulkFailure.NOTHING_WRITTEN:
                 raise
-            return items[:place], refusal
+            return items[:index], refusal
     return items, None
 
 
-def check_custom(sent: Body) -> None:
-    """Raise Refusal (422) where custom fields are no object."""
+def check_custom_fields(sent: Body) -> None:
+    """Raise Refusal (422) if the custom fields are no object."""
     custom = sent.get("typed_custom_fields")
     if custom is not None and not isinstance(custom, dict):
         raise unprocessable("There is something wrong with your request.")
 
 
-def is_left_out(
+def keeps_existing(
     call: Call, match: Record, created: Mapping[str, Record], existing: dict[str, Record]
 ) -> bool:
-    """Whether a record that is there already keeps a new one from being created.
+    """Whether a match prevents a record of a bulk_create from being created.
 
     Args:
-        created: What the same request has created so far, by id.
-        existing: Gets the match where the answer names it as existing.
+        call: The request.
+        match: The stored record that matches the new one.
+        created: Records that the same request has created so far, by id.
+        existing: Records that the answer lists as existing, by id; the match is added if it is
+            one of them.
     """
     match_id = match.own["id"]
     alike = call.options.alike_in_batch
@@ -83,7 +94,7 @@ def is_left_out(
 
 
 def label_ids(call: Call, kind: str) -> list[str]:
-    """Ids of the lists in ``append_label_names``, which are made where they are missing."""
+    """Ids of the lists in ``append_label_names``; missing lists are created."""
     names = names_in(call.body.get("append_label_names"))
     workspace = call.store.workspace
     return [workspace.label(call.stamp, kind, name, call.user_id)["id"] for name in names]
@@ -96,33 +107,41 @@ def planned_updates(
     find: Callable[[Call, object], Record],
     check: Callable[[Record, Body], None] | None = None,
 ) -> tuple[list[tuple[Record, Body]], Refusal | None]:
-    """The records of a bulk_update with what each is sent, and the refusal of the first bad one.
+    """The stored records of a bulk_update, each with its new fields, as `checked_items` does.
 
     Args:
-        names: What the endpoint takes of a record.
-        find: Gives the record of an id, or refuses it.
-        check: Refuses what else may be wrong with a record.
+        call: The request.
+        items: The records of the request, each with an ``id``.
+        names: Fields that the endpoint takes of each.
+        find: Returns the stored record of an id, or raises Refusal.
+        check: Raises Refusal for anything else that is wrong with a record.
+
+    Returns:
+        ``(record, fields)`` of each record to write, and the refusal to answer afterwards.
+
+    Raises:
+        Refusal: A record is refused, and nothing is to be written.
     """
     if len(items) > call.options.bulk_update_limit:
         raise unprocessable("Please limit your array to fewer than 1000.")
     plans: list[tuple[Record, Body]] = []
 
     def plan(item: Body) -> None:
-        sent = taken(item, names)
+        sent = taken_fields(item, names)
         record = find(call, item.get("id"))
         check_ids(call, sent)
         if check is not None:
             check(record, sent)
-        check_custom(sent)
+        check_custom_fields(sent)
         plans.append((record, sent))
 
     bodies = [item if isinstance(item, dict) else {} for item in items]
-    _, refusal = until_refused(call, bodies, plan)
+    _, refusal = checked_items(call, bodies, plan)
     return plans, refusal
 
 
 def progress_job(call: Call, job_type: str, records: Iterable[Contact | Account]) -> Body:
-    """The answer to a bulk_update that is carried out later."""
+    """The answer to a bulk_update that Apollo carries out later."""
     return {
         "entity_progress_job": {
             "id": call.store.new_id(),
@@ -141,7 +160,17 @@ def update_owners(
     find: Callable[[Call, object], Record],
     overwrite: Callable[[Call, Record, Body], None],
 ) -> Body:
-    """One owner for many records, ids in the body or the query."""
+    """Give many records one owner; the ids are in the body or the query.
+
+    Args:
+        call: The request.
+        kind: ``contacts`` or ``accounts``.
+        find: Returns the stored record of an id, or raises Refusal.
+        overwrite: Writes fields into a stored record.
+
+    Raises:
+        Refusal: 422, the ids or the owner are missing or unknown.
+    """
     ids = ids_of(call, f"{kind.removesuffix('s')}_ids")
     owner_id = text_of(call, "owner_id")
     check_ids(call, {"owner_id": owner_id})

@@ -1,14 +1,13 @@
-"""The endpoints of many contacts: bulk_create, bulk_update, update_stages, update_owners."""
+"""The bulk endpoints of contacts: bulk_create, bulk_update, update_stages, update_owners."""
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
 from typing import Any
 
-from target_apollo.sandbox import validation
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.encoding import ContactTemplate
 from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.formats import is_email
 from target_apollo.sandbox.options import (
     BulkAnswers,
     InvalidEmail,
@@ -20,19 +19,14 @@ from target_apollo.sandbox.records import (
     STAGED_CONTACT,
     UPDATED_CONTACT,
     Contact,
+    ContactTemplate,
     contact_object,
-    is_email,
     picked,
 )
+from target_apollo.sandbox.request_fields import BULK_CREATE_CONTACT, BULK_UPDATE_CONTACT
 from target_apollo.sandbox.routes import bulk
-from target_apollo.sandbox.routes.contacts import (
-    BadEmail,
-    check_room,
-    new_contact,
-    overwrite,
-    set_labels,
-    write,
-)
+from target_apollo.sandbox.routes.contact_writing import BadEmail, write
+from target_apollo.sandbox.routes.contacts import check_room, new_contact, overwrite
 from target_apollo.sandbox.validation import (
     check_ids,
     contact_to_update,
@@ -52,18 +46,18 @@ def _created(team_id: str) -> ContactTemplate:
 
 
 def bulk_create(call: Call) -> Any:
-    """POST /contacts/bulk_create: at most 100; never overwrites what exists, placeholders aside."""
+    """POST /contacts/bulk_create: at most 100; of existing ones, overwrites only placeholders."""
     store, options, body = call.store, call.options, call.body
-    items = bulk.created_items(call, "contacts", _NO_ARRAY)
+    items = bulk.items_to_create(call, "contacts", _NO_ARRAY)
     owner_id = str(body.get("owner_id") or "")
     check_ids(call, {"owner_id": owner_id})
-    items, refusal = bulk.until_refused(call, items, partial(_check_new, call))
+    items, refusal = bulk.checked_items(call, items, partial(_check_new, call))
     created: dict[str, Contact] = {}
     existing: dict[str, Contact] = {}
     dedupe = body.get("run_dedupe") is True
     blank = new_contact(call, owner_id)
     for item in items:
-        sent = bulk.taken(item, validation.BULK_CREATE_CONTACT)
+        sent = bulk.taken_fields(item, BULK_CREATE_CONTACT)
         contact = Contact({**blank.own, "id": store.new_id()}, found_from=blank.found_from)
         try:
             write(store, options, contact, sent, fresh=True)
@@ -76,7 +70,7 @@ def bulk_create(call: Call) -> Any:
             overwrite(call, match, sent)
             existing[match.own["id"]] = match
             continue
-        if match is not None and dedupe and bulk.is_left_out(call, match, created, existing):
+        if match is not None and dedupe and bulk.keeps_existing(call, match, created, existing):
             continue
         if options.max_contacts is not None:
             check_room(call, 1)
@@ -97,9 +91,9 @@ def bulk_create(call: Call) -> Any:
 
 
 def _check_new(call: Call, item: dict[str, Any]) -> None:
-    # One owner a request: an item's own owner_id is ignored, so it can't be wrong either.
+    # The owner is that of the request. An item's own owner_id is ignored, so it isn't checked.
     check_ids(call, {name: value for name, value in item.items() if name != "owner_id"})
-    bulk.check_custom(item)
+    bulk.check_custom_fields(item)
     email = item.get("email")
     refuses_email = call.options.invalid_email is InvalidEmail.REFUSED
     if refuses_email and email and not is_email(str(email).strip()):
@@ -113,7 +107,7 @@ def _append_labels(call: Call, created: dict[str, Contact], existing: dict[str, 
     store = call.store
     touched = {**existing, **created} if call.options.labels_touch_existing else created
     for contact in touched.values():
-        set_labels(store, contact.own, [*contact.own.get("label_ids", ()), *label_ids])
+        store.workspace.set_labels(contact.own, [*contact.own.get("label_ids", ()), *label_ids])
         store.changed_contact(contact, store.keys_of(contact))
 
 
@@ -133,9 +127,9 @@ def _in_answer_order(
 
 
 def bulk_update(call: Call) -> Any:
-    """POST /contacts/bulk_update: up to 100 at once, more (or ``async``) as a job."""
+    """POST /contacts/bulk_update: answers up to 100 at once; for more, or ``async``, with a job."""
     body, options = call.body, call.options
-    taken = set(validation.BULK_UPDATE_CONTACT - {"id"})
+    taken = set(BULK_UPDATE_CONTACT - {"id"})
     if options.bulk_update_takes_stage:
         taken.add("contact_stage_id")
     if isinstance(body.get("contact_attributes"), list):
@@ -172,7 +166,7 @@ def _check_email(contact: Contact, sent: dict[str, Any]) -> None:
 
 
 def update_stages(call: Call) -> Any:
-    """POST /contacts/update_stages: one stage for many, ids in the body or the query."""
+    """POST /contacts/update_stages: one stage for many contacts, ids in the body or the query."""
     contact_ids = ids_of(call, "contact_ids")
     stage_id = text_of(call, "contact_stage_id")
     check_ids(call, {"contact_stage_id": stage_id})
@@ -183,5 +177,5 @@ def update_stages(call: Call) -> Any:
 
 
 def update_owners(call: Call) -> Any:
-    """POST /contacts/update_owners: one owner for many, ids in the body or the query."""
+    """POST /contacts/update_owners: one owner for many contacts, ids in the body or the query."""
     return bulk.update_owners(call, "contacts", contact_to_update, overwrite)

@@ -7,18 +7,17 @@ from typing import Any
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import record_not_found, unprocessable
 from target_apollo.sandbox.records import Account, Contact, label_object
-from target_apollo.sandbox.routes.contacts import set_labels
 from target_apollo.sandbox.validation import names_in
 from target_apollo.sandbox.workspace import MODALITIES
 
 
 def index(call: Call) -> Any:
-    """GET /labels: a bare array of every list, not paged."""
+    """GET /labels: an array of all lists, without pages."""
     return list(call.store.workspace.labels.values())
 
 
 def create(call: Call) -> Any:
-    """POST /labels: a new list; names are unique per modality."""
+    """POST /labels: creates a list; its name must be new in its modality."""
     name = _name(call)
     modality = call.body.get("modality")
     if not modality:
@@ -29,12 +28,12 @@ def create(call: Call) -> Any:
     if workspace.label_named(modality, name) is not None:
         raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
     label = workspace.label(call.stamp, modality, name, call.user_id)
-    _set_book(call, label)
-    return {"label": _single(label)}
+    _set_book_of_business(call, label)
+    return {"label": _answer(label)}
 
 
 def update(call: Call) -> Any:
-    """PATCH /labels/{id}: another name."""
+    """PATCH /labels/{id}: renames a list."""
     workspace = call.store.workspace
     label = workspace.labels.get(call.record_id)
     if label is None:
@@ -44,8 +43,8 @@ def update(call: Call) -> Any:
     if other is not None and other is not label:
         raise unprocessable(f"{name} already exists", skip_alert_dialog=True)
     workspace.rename_label(call.stamp, label, name)
-    _set_book(call, label)
-    return {"label": _single(label)}
+    _set_book_of_business(call, label)
+    return {"label": _answer(label)}
 
 
 def add_records(call: Call) -> Any:
@@ -85,8 +84,12 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
     ids = [label["id"] for label in labels]
     for record in records:
         present = record.own.get("label_ids", ())
-        wanted = [*present, *ids] if adding else [one for one in present if one not in ids]
-        set_labels(store, record.own, wanted)
+        wanted = (
+            [*present, *ids]
+            if adding
+            else [label_id for label_id in present if label_id not in ids]
+        )
+        workspace.set_labels(record.own, wanted)
         if isinstance(record, Contact):
             store.changed_contact(record, store.keys_of(record))
         else:
@@ -104,7 +107,7 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
                 "batch_size": None,
             }
         }
-    return {"labels": [_single(label) for label in labels]}
+    return {"labels": [_answer(label) for label in labels]}
 
 
 def _name(call: Call) -> str:
@@ -114,11 +117,11 @@ def _name(call: Call) -> str:
     return name
 
 
-def _set_book(call: Call, label: dict[str, Any]) -> None:
+def _set_book_of_business(call: Call, label: dict[str, Any]) -> None:
     if "book_of_business" in call.body:
         label["book_of_business"] = call.body["book_of_business"]
         call.store.keep("labels", label["id"], label)
 
 
-def _single(label: dict[str, Any]) -> dict[str, Any]:
+def _answer(label: dict[str, Any]) -> dict[str, Any]:
     return {**label_object(label), "book_of_business": label.get("book_of_business")}

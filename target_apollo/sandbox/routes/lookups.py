@@ -1,4 +1,4 @@
-"""The endpoints that a client reads names and limits from: stages, fields, users, usage."""
+"""The endpoints from which a client reads stages, custom fields, users and usage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from target_apollo.sandbox.rate_windows import EndpointWindows
 from target_apollo.sandbox.validation import first, page_of
 from target_apollo.sandbox.workspace import FIELD_MODALITIES, FIELD_TYPES
 
-# A name is null, unless marked: + true, - false, [] and {} empty.
+# Keys of a user. A mark gives the value: + true, - false, [] and {} empty; without a mark, null.
 _USER = """
 id team_id first_name last_name title email cookie_consent_data created_at credit_limit
 direct_dial_credit_limit export_credit_limit ai_credit_limit salesforce_account deleted-
@@ -140,7 +140,7 @@ def account_stages(call: Call) -> Any:
 
 
 def fields(call: Call) -> Any:
-    """GET /fields: ids carry the modality as a prefix, unlike in everything that is written."""
+    """GET /fields: ids have the modality as a prefix, which writing requests do not take."""
     source = first(call.query, "source")
     shown: list[dict[str, Any]] = []
     if source in (None, "system"):
@@ -188,7 +188,7 @@ def _field(field_id: str, modality: str, label: str, kind: str, source: str) -> 
 
 
 def create_field(call: Call) -> Any:
-    """POST /fields: a custom field, but no picklist."""
+    """POST /fields: creates a custom field of any type but picklists."""
     body = call.body
     label, modality, kind = (str(body.get(name) or "") for name in ("label", "modality", "type"))
     if not label or modality not in FIELD_MODALITIES or kind not in _POSTABLE_TYPES:
@@ -209,7 +209,7 @@ def create_field(call: Call) -> Any:
 
 
 def typed_custom_fields(call: Call) -> Any:
-    """GET /typed_custom_fields: bare ids, and the options of picklists."""
+    """GET /typed_custom_fields: ids have no prefix; picklists have their options."""
     shown = []
     for field in call.store.workspace.fields.values():
         answer = {
@@ -245,17 +245,17 @@ def typed_custom_fields(call: Call) -> Any:
 
 
 def users(call: Call) -> Any:
-    """GET /users/search: the page comes back as text."""
+    """GET /users/search: the answer has the page's number as text."""
     page, size = page_of(call)
-    every = list(call.store.workspace.users.values())
+    members = list(call.store.workspace.users.values())
     return {
         "pagination": {
             "page": str(page),
             "per_page": size,
-            "total_entries": len(every),
-            "total_pages": -(-len(every) // size),
+            "total_entries": len(members),
+            "total_pages": -(-len(members) // size),
         },
-        "users": [user_object(user) for user in every[(page - 1) * size : page * size]],
+        "users": [user_object(user) for user in members[(page - 1) * size : page * size]],
         "num_fetch_result": None,
     }
 
@@ -277,7 +277,7 @@ _CREDITS = [
 
 
 def profile(call: Call) -> Any:
-    """GET /users/api_profile: the acting user, flat."""
+    """GET /users/api_profile: the acting user, not nested under a key."""
     user = call.store.workspace.users[call.user_id]
     shown: dict[str, Any] = {
         key: user[key] for key in ("id", "team_id", "first_name", "last_name", "title", "email")
@@ -288,7 +288,7 @@ def profile(call: Call) -> Any:
 
 
 def usage_stats(call: Call) -> Any:
-    """POST /usage_stats/api_usage_stats: per endpoint, under a key that is itself a JSON array."""
+    """POST /usage_stats/api_usage_stats: the usage of each endpoint, under a key that is JSON."""
     schedule = call.options.schedule()
     stats: dict[str, Any] = {}
     for endpoint in call.endpoints:

@@ -1,0 +1,101 @@
+"""How Apollo writes ids, times, phone numbers, domains and addresses. Pure functions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
+
+_NO_DIGIT = re.compile(r"\D+")
+
+_NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
+
+_ID = re.compile(r"[0-9a-f]{24}\Z")
+
+_EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
+
+FREE_DOMAINS = frozenset(
+    [
+        "aol.com",
+        "gmail.com",
+        "gmx.com",
+        "gmx.de",
+        "googlemail.com",
+        "hotmail.com",
+        "icloud.com",
+        "live.com",
+        "mail.com",
+        "msn.com",
+        "outlook.com",
+        "proton.me",
+        "protonmail.com",
+        "web.de",
+        "yahoo.com",
+        "yandex.com",
+        "zoho.com",
+    ]
+)
+
+
+def id_source() -> Callable[[], str]:
+    """A function that makes new ids: 24 hex digits of time, machine and counter, as in MongoDB."""
+    machine = secrets.token_hex(5)
+    counter = itertools.count(secrets.randbelow(1 << 22))
+
+    def new_id() -> str:
+        return f"{int(time.time()):08x}{machine}{next(counter) & 0xFFFFFF:06x}"
+
+    return new_id
+
+
+def is_id(value: object) -> bool:
+    """Whether a value is an Apollo id: 24 hex digits."""
+    return isinstance(value, str) and _ID.match(value) is not None
+
+
+def is_email(value: str) -> bool:
+    """Whether a text has the form of an e-mail address."""
+    return _EMAIL.match(value) is not None
+
+
+def timestamp(now: float) -> str:
+    """``2026-05-18T11:16:41.359Z``, from seconds since the epoch."""
+    moment = datetime.fromtimestamp(now, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def bare_domain(value: str) -> str:
+    """The domain in lower case without scheme, ``www.``, port and path."""
+    host = value.strip().lower().partition("://")[2] or value.strip().lower()
+    host = host.partition("/")[0].partition(":")[0]
+    return host.removeprefix("www.")
+
+
+def sanitized_phone(raw: str) -> str | None:
+    """A phone number in E.164 form, American unless it names a country; None without digits."""
+    if raw.isascii():
+        digits = raw.encode().translate(None, _NO_ASCII_DIGITS).decode()
+    else:
+        digits = _NO_DIGIT.sub("", raw)
+    if not digits:
+        return None
+    if raw.lstrip().startswith("+"):
+        return f"+{digits}"
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    return f"+1{digits}" if len(digits) == 10 else f"+{digits}"
+
+
+@lru_cache(maxsize=4096)
+def address_parts(raw: str) -> Mapping[str, str | None]:
+    """``city``, ``state`` and ``country`` of an address, split at its commas."""
+    parts = [part.strip() for part in raw.split(",") if part.strip()]
+    return {
+        "city": parts[-3] if len(parts) > 2 else (parts[0] if len(parts) > 1 else None),
+        "state": parts[-2] if len(parts) > 2 else None,
+        "country": parts[-1] if parts else None,
+    }
