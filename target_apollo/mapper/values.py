@@ -27,9 +27,9 @@ def blank(value: object) -> bool:
 
 
 def caseless(value: str) -> str:
-    """A key or a host as it is compared: trimmed, upper and lower case alike.
+    """A word, a key or a host as it is compared: trimmed, upper and lower case alike.
 
-    Names of stages and the like are compared by `model.suggestions.folded`, as the target does.
+    Names of stages are compared by `model.suggestions.folded`, as the target does.
     """
     return value.strip().casefold()
 
