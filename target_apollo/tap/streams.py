@@ -123,7 +123,6 @@ class SyncResults(OwnBookmark, ResultStream):
         address = Address.of(url)
         with address.engine(read_only=True).connect() as database:
             bookmark = bookmark_before(address, database)
-            # Before the links, so that a create that ends meanwhile is told of last as it ended.
             for row in read_links(address, database, since):
                 yield _record(row)
         if self.replication_method == "INCREMENTAL" and bookmark is not None:
