@@ -27,9 +27,9 @@ def blank(value: object) -> bool:
 
 
 def caseless(value: str) -> str:
-    """A key or a host in the form in which it is compared: trimmed, without upper case.
+    """A word, a key or a host in the form in which it is compared: trimmed, without upper case.
 
-    Names of stages and the like are compared by `model.suggestions.folded`, as in the target.
+    Names of stages are compared by `model.suggestions.folded`, as in the target.
     """
     return value.strip().casefold()
 

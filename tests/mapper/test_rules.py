@@ -177,6 +177,18 @@ def test_a_stage_is_written_as_the_target_takes_it() -> None:
     assert stage(lead(stage="SALES_QUALIFIED ")) is None
 
 
+def test_a_stage_to_select_is_written_as_the_target_takes_it() -> None:
+    selected = check("stage_selected", allow=["Sales Qualified"])
+    assert selected(lead(stage="sales-qualified")) is None
+
+
+def test_only_names_of_stages_are_compared_with_hyphens_and_underscores_aside() -> None:
+    assert check("not_test_record")(lead(name="test-account")) is None
+    assert check("not_test_record")(lead(name="Foo-Bar")) is None
+    assert check("company_only", allow=["sole trader"])(lead(record_type="sole_trader")) is not None
+    assert check("not_quarantined", allow=["on hold"])(lead(quarantine_status="on-hold"))
+
+
 @given(st.emails())
 def test_an_address_that_passes_is_one_that_the_target_takes(address: str) -> None:
     if check("valid_email")({"email": address}) is None:

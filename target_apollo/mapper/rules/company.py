@@ -12,7 +12,7 @@ from typing_extensions import override
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import blank, caseless, kind, registrable, shown
-from target_apollo.model.suggestions import FREE_MAIL, folded
+from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import bare_host, is_email
 
 
@@ -87,7 +87,7 @@ class NotTestRecord(Rule, frozen=True, kw_only=True):
     @override
     def check(self, stream: StreamFacts) -> Check:
         """The check that no value is on one of the lists; values other than text pass."""
-        names = {folded(name) for name in self.test_names}
+        names = {caseless(name) for name in self.test_names}
         test_domains = _domains(self.test_domains)
         own_domains = _domains(self.own_domains)
         name_field = self.name
@@ -95,7 +95,7 @@ class NotTestRecord(Rule, frozen=True, kw_only=True):
 
         def check(lead: Lead) -> str | None:
             name = lead.get(name_field) if name_field else None
-            if isinstance(name, str) and folded(name) in names:
+            if isinstance(name, str) and caseless(name) in names:
                 return f"the name {shown(name)} is a test name"
             for field in hosts:
                 written = lead.get(field)

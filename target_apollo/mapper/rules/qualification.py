@@ -5,14 +5,14 @@ Words are compared without regard to upper and lower case (`folded`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, kind, shown
+from target_apollo.mapper.values import blank, caseless, kind, shown
 from target_apollo.model.suggestions import folded
 
 #: The name that Apollo's filters give to records without a stage.
@@ -94,17 +94,19 @@ class StageSelected(Rule, frozen=True, kw_only=True):
     @override
     def check(self, stream: StreamFacts) -> Check:
         """The check that the stage is one of those chosen."""
-        chosen = _one_of(self.field, "stage", self.allow)
+        chosen = _one_of(self.field, "stage", self.allow, folded)
         if folded(NO_STAGE) not in map(folded, self.allow):
             return chosen
         field = self.field
         return lambda lead: None if blank(lead.get(field)) else chosen(lead)
 
 
-def _one_of(field: str, what: str, allow: Sequence[str]) -> Check:
+def _one_of(
+    field: str, what: str, allow: Sequence[str], spelled: Callable[[str], str] = caseless
+) -> Check:
     # Most leads have a spelling of the settings, for which one look-up is enough.
     passing = set(allow)
-    words = {folded(word) for word in allow}
+    words = {spelled(word) for word in allow}
     listed = ", ".join(allow)
 
     def check(lead: Lead) -> str | None:
@@ -113,7 +115,7 @@ def _one_of(field: str, what: str, allow: Sequence[str]) -> Check:
             if value is None:
                 return f"{what} is empty; allowed: {listed}"
             return f"{what} is {kind(value)}, not text"
-        if value in passing or folded(value) in words:
+        if value in passing or spelled(value) in words:
             return None
         return f"{what} is {shown(value)}; allowed: {listed}"
 
@@ -149,7 +151,7 @@ class NotCustomer(Rule, frozen=True, kw_only=True):
             if value is True:
                 return "is already a customer"
             if isinstance(value, str):
-                word = folded(value)
+                word = caseless(value)
                 if word in _NO:
                     return None
                 if word in _YES:
