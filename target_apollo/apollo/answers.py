@@ -1,11 +1,11 @@
-"""Success bodies, checked against what their endpoint promises, and the custom fields in them.
+"""Bodies of successful answers, checked against what Apollo documents, and their custom fields.
 
-A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
-success.
+A 200 with any other body does not confirm the request: it raises AnswerLost and never counts as an
+empty success.
 
-Custom fields come from two endpoints. GET /fields has all of them, with ids that carry the modality
-in front ("contact.<hex>"); a write with such an id is accepted and dropped, so that they leave here
-bare. Only the older GET /typed_custom_fields has the options of picklists.
+Custom fields come from two endpoints. GET /fields has all of them, with the modality in front of
+their ids ("contact.<hex>"). Apollo accepts a write with such an id and drops the value, so this
+module returns the id alone. Only the older GET /typed_custom_fields has the options of picklists.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class CheckedBody:
-    """The body of one endpoint's answer, read by the names the endpoint promises.
+    """The body of one endpoint's answer, read by the names that Apollo documents for it.
 
     Every method raises AnswerLost, with a reason that starts with "not confirmed", where the body
-    does not keep the promise.
+    has another shape.
     """
 
     def __init__(self, endpoint: str, answer: Answer) -> None:
@@ -36,7 +36,7 @@ class CheckedBody:
 
     @property
     def attempts(self) -> int:
-        """Tries that it took to get the answer."""
+        """How many tries the request took."""
         return self._answer.attempts
 
     def lost(self, what: str) -> AnswerLost:
@@ -46,23 +46,27 @@ class CheckedBody:
         )
 
     def whole(self) -> JSON:
-        """Return the body, which is promised to be one object."""
+        """Return the body, which must be a JSON object."""
         body = self._answer.body
         if not isinstance(body, dict):
             raise self.lost("the answer is no object")
         return body
 
     def record(self, name: str, record_id: str) -> JSON:
-        """Return the object called `name`, which is promised to have the id `record_id`."""
-        found = self.whole().get(name)
-        if not isinstance(found, dict):
+        """Return the object called `name`, which must have the id `record_id`."""
+        record = self.whole().get(name)
+        if not isinstance(record, dict):
             raise self.lost(f'the answer has no object "{name}"')
-        if found.get("id") != record_id:
+        if record.get("id") != record_id:
             raise self.lost("the answer is about another record")
-        return found
+        return record
 
     def records(self, name: str) -> list[JSON]:
-        """Return the list called `name`, which is promised to hold objects with an id."""
+        """Return the list called `name`, which must hold objects with an id.
+
+        Raises:
+            JobStarted: Apollo does the work in a background job instead.
+        """
         body = self.whole()
         if name not in body and "entity_progress_job" in body:
             raise JobStarted(
@@ -73,11 +77,11 @@ class CheckedBody:
         return self._objects(body.get(name), f'list "{name}"')
 
     def bare_records(self) -> list[JSON]:
-        """Return the body, which is promised to be a list of objects with an id."""
+        """Return the body, which must be a list of objects with an id."""
         return self._objects(self._answer.body, "list")
 
     def text(self, source: JSON, name: str) -> str:
-        """Return the string called `name`, which is promised to be in `source`."""
+        """Return the string called `name`, which must be in `source`."""
         value = source.get(name)
         if not isinstance(value, str):
             raise self.lost(f'the answer has no text "{name}" where one belongs')
@@ -95,7 +99,7 @@ class CheckedBody:
     def _objects(self, value: object, what: str) -> list[JSON]:
         if not isinstance(value, list):
             raise self.lost(f"the answer has no {what}")
-        if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value):
+        if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in value):
             raise self.lost(f"the answer's {what} holds something without an id")
         return value
 
@@ -108,7 +112,7 @@ Options = dict[str, str]
 
 
 def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
-    """Read the answer of GET /fields?source=custom; picklists are still without options."""
+    """Read the answer of GET /fields?source=custom, which lacks the options of picklists."""
     return [
         CustomField(
             id=_bare(field),
@@ -117,7 +121,7 @@ def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
             type=answer.text(field, "type"),
         )
         for field in answer.records("fields")
-        # Filtered once more, since Apollo ignores query parameters that it does not know.
+        # Filtered here too, since Apollo ignores query parameters that it does not know.
         if field.get("source", "custom") == "custom" and _APOLLO_ID.fullmatch(_bare(field))
     ]
 
@@ -142,7 +146,7 @@ def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
 def with_options(
     fields: Sequence[CustomField], options: Mapping[str, Options]
 ) -> list[CustomField]:
-    """Return the fields with the options that are known of each."""
+    """Return the fields with their options; `options` is field id -> option name -> option id."""
     return [
         CustomField(field.id, field.label, field.modality, field.type, options.get(field.id, {}))
         for field in fields

@@ -1,4 +1,4 @@
-"""Who we are to Apollo: credentials as `requests` auth objects."""
+"""Credentials for Apollo as `requests` auth objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADER = "x-api-key"
 class ApiKeyAuth(AuthBase):
     """An API key, sent as the header `x-api-key` and nowhere else.
 
-    Apollo also took the key in query and body once; both end up in logs of proxies. Raises
+    Apollo used to take the key in query and body too, which end up in logs of proxies. Raises
     ValueError for a key that is empty or holds characters that no header may hold.
     """
 
@@ -43,13 +43,13 @@ class ApiKeyAuth(AuthBase):
 
 @runtime_checkable
 class Refreshes(Protocol):
-    """Credentials that can renew themselves: asked once per request, after a 401."""
+    """Credentials that can renew themselves, at most once per request, after a 401."""
 
     def refresh(self, refused: PreparedRequest) -> bool:
         """Renew the credentials that `refused` carried; return whether to try again.
 
-        Called by several threads at once: when another thread has renewed them since, there is
-        nothing left to do but to return True. May raise an `ApolloError`.
+        Several threads may call it at once: it returns True at once where another thread has
+        renewed the credentials meanwhile. May raise an `ApolloError`.
         """
 
 

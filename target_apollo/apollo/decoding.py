@@ -1,4 +1,4 @@
-"""JSON out and in: the bodies of requests and answers, and what a refusal's body says."""
+"""The JSON of requests and answers, and the parts of a refusal's body."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ JSON = dict[str, Any]
 def encode_body(body: JSON | None) -> bytes | None:
     """Return a request's body as JSON.
 
-    The values of a row are texts without lone surrogates, so that there is nothing in them that
-    JSON or UTF-8 has no form for.
+    A row's values are texts without lone surrogates, so JSON and UTF-8 can hold every one of them.
     """
     return None if body is None else msgspec.json.encode(body)
 
@@ -25,7 +24,7 @@ def decode_body(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
     except (ValueError, RecursionError):
-        # The fast reader is strict about surrogates and big numbers: no reason to lose an answer.
+        # msgspec refuses lone surrogates and big numbers, which are no reason to lose an answer.
         try:
             return json.loads(content)
         except RecursionError:
@@ -37,7 +36,7 @@ _LONGEST_TEXT = 500
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refusal's parts, empty where it has none. `message` may hold personal data."""
+    """The parts of a refusal's body, each empty if missing. `message` may hold personal data."""
 
     message: str = field(default="", repr=False)
     code: str = ""
@@ -49,10 +48,9 @@ class Refusal:
 def read_refusal(content_type: str, content: bytes) -> Refusal:
     """Read the body of a 3xx or 4xx.
 
-    JSON has its text in `error` or `message` or both (the id of a missing record stands in the
-    second only), and may have `error_code`, `error_details` and
-    `deleted_contact_ids`. A 401 is plain text. Pages (HTML) come from proxies: nothing of them is
-    kept.
+    JSON has its text in `error` or `message` or both (only `message` names the id of a missing
+    record), and may have `error_code`, `error_details` and `deleted_contact_ids`. A 401 is plain
+    text. HTML pages come from proxies and are dropped.
     """
     try:
         body = decode_body(content)
@@ -68,7 +66,7 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
         message=" ".join(text for text in texts if isinstance(text, str) and text),
         code=_text(body.get("error_code")) or _text(_part(details, "code")),
         details=details if isinstance(details, dict) else {},
-        deleted_ids=tuple(one for one in deleted if isinstance(one, str))
+        deleted_ids=tuple(item for item in deleted if isinstance(item, str))
         if isinstance(deleted, list)
         else (),
         is_json=True,

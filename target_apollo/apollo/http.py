@@ -1,4 +1,4 @@
-"""One HTTP request over a `requests` session: a whole response comes back or none. No retries."""
+"""Sends one HTTP request over a `requests` session and returns the whole response. No retries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOTHING_SENT = (
     urllib3.exceptions.NewConnectionError,
     ssl.SSLCertVerificationError,
 )
-# What to call a failure; the first cause that is listed here names it.
+# Kinds of failures and their phrases, by precedence: the first kind among all causes counts.
 _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
     (requests.exceptions.ProxyError, "the proxy did not connect"),
@@ -46,9 +46,9 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True)
 class Response:
-    """A whole response as it came; the names of `headers` count in any case.
+    """A whole response, unchanged. The names of `headers` are case-insensitive.
 
-    `request` is what was sent, credentials included: never log it.
+    `request` is the request as sent, credentials included: never log it.
     """
 
     status: int
@@ -72,8 +72,8 @@ class NoAnswer(Exception):
 class HttpSession:
     """Sends single requests to one API, over at most `connections` kept connections. Thread-safe.
 
-    The environment's proxies and certificates are read once, as `requests` finds them. No redirect
-    is followed, which would take a write and the key elsewhere, and no cookie is kept.
+    The environment's proxies and certificates are read once, as `requests` finds them. Redirects
+    are not followed, since they would take a write and the key elsewhere. No cookie is kept.
     """
 
     def __init__(
@@ -93,7 +93,11 @@ class HttpSession:
         content: bytes | None,
         content_type: str = "application/json",
     ) -> Response:
-        """Send one request and read its whole response, whatever its status. Raises `NoAnswer`."""
+        """Send one request and return its whole response, whatever its status.
+
+        Raises:
+            NoAnswer: No whole response came.
+        """
         try:
             response = self._session.request(
                 method,
@@ -119,7 +123,7 @@ class HttpSession:
 
 
 class _Session(requests.Session):
-    """A session to which no response is a redirect: not even its address is looked at."""
+    """A session that takes no response for a redirect and never parses a redirect's address."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - theirs
         return None
@@ -128,13 +132,13 @@ class _Session(requests.Session):
 def _new_session(api_url: str, connections: int) -> requests.Session:
     session = _Session()
     scheme, host, _ = origin_of(api_url)
-    # A proxy from the environment would see plain http with the key; this machine needs none.
+    # A proxy would see the key in plain http, which is used for this machine only.
     proxies = {"no_proxy": host} if is_loopback(host) else {}
     route = session.merge_environment_settings(
         api_url, proxies, stream=None, verify=None, cert=None
     )
     session.proxies, session.verify, session.cert = route["proxies"], route["verify"], route["cert"]
-    # From here on neither the environment nor a netrc file has a say.
+    # From here on, neither the environment nor a netrc file changes a request.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
@@ -160,7 +164,7 @@ def _no_answer(failure: Exception) -> NoAnswer:
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:
-    """Walk from a failure to all it wraps; requests and urllib3 keep causes as arguments, too."""
+    """Yield a failure and all that it wraps; requests and urllib3 keep causes as arguments, too."""
     todo, seen = [failure], set[int]()
     while todo:
         cause = todo.pop()
@@ -169,7 +173,7 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
-        todo += [one for one in wrapped if isinstance(one, BaseException)]
+        todo += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
 def _version() -> str:

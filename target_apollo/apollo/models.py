@@ -1,4 +1,4 @@
-"""What the client hands out besides contacts and accounts, which stay objects as Apollo sends."""
+"""What the client returns, except for contacts and accounts, which stay JSON objects as sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class User:
-    """A member of the team. `email` is empty where Apollo gives none; deleted users own nothing."""
+    """A user of the team. `email` is empty where Apollo gives none; deleted users own nothing."""
 
     id: str
     email: str = field(repr=False)
@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Label:
-    """A list, as people call it. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
+    """A list in Apollo's interface. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Label:
 
 @dataclass(frozen=True)
 class CustomField:
-    """A custom field. `id` is the bare 24-hex id, the only form that writes understand.
+    """A custom field. `id` is 24 hex digits without a modality, as writes need it.
 
     `modality`: "contact", "account" or "opportunity"; `options` of a picklist: name -> option id.
     """
@@ -64,10 +64,10 @@ class CustomField:
 
 @dataclass(frozen=True)
 class BulkCreated:
-    """The records of a bulk_create: new ones, and ones that were there before and stay unmodified.
+    """The records of a bulk_create answer: created ones, and existing ones, which stay unmodified.
 
-    Neither list has a promised order, and fewer records than were sent may come back. `repeated`
-    says that an earlier try of the request may have created some of those in `existing`.
+    Apollo promises no order in either list, and may return fewer records than were sent.
+    `repeated`: an earlier try of the request may have created some of the records in `existing`.
     """
 
     created: list[JSON] = field(repr=False)

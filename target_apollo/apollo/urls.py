@@ -16,9 +16,9 @@ Origin = tuple[str, str, int]
 def check_api_url(url: str, *, setting: str = "api_url") -> str:
     """Return an address of the API in its normal form: lower-case host, no slash at the end.
 
-    Raises ValueError, with a sentence that names the setting and does not repeat its value (which
-    may hold a password), for anything but an https address of a plain host with an optional port
-    and path; http is good enough only for this machine itself.
+    Only an https address of a plain host with an optional port and path is valid, and http for this
+    machine. Any other raises ValueError, with a sentence that names the setting but does not show
+    its value, which may hold a password.
     """
     try:
         parts = urlsplit(url.strip())
@@ -35,8 +35,8 @@ def check_api_url(url: str, *, setting: str = "api_url") -> str:
         )
     if "?" in url or "#" in url:
         raise ValueError(f"The setting {setting} must not contain a query or a fragment.")
-    # Strict, since address parsers differ on strange characters, and the key goes where the last
-    # one of them says.
+    # Strict, since parsers of addresses differ on strange characters, and the parser that opens the
+    # connection decides where the key goes.
     if not (_HOST.fullmatch(host) or _is_ip(host)) or not _PATH.fullmatch(parts.path):
         raise ValueError(f"The setting {setting} has characters that no address of an API has.")
     if parts.scheme == "http" and not is_loopback(host):
@@ -51,7 +51,7 @@ def check_api_url(url: str, *, setting: str = "api_url") -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """Return scheme, host and port of an address: what must be equal for credentials to be sent."""
+    """Return scheme, host and port of an address. Credentials are sent to an equal origin only."""
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     return parts.scheme, (parts.hostname or "").lower(), port
