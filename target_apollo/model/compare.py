@@ -1,7 +1,7 @@
-"""Whether Apollo's record holds a value, and whether its answer shows that it was taken. Pure.
+"""Whether a record of Apollo holds a value, and whether an answer confirms an update. Pure.
 
-Apollo spells values its own way at times, so an answer is held against an update only where it
-leaves no doubt.
+Apollo sometimes stores a value in another spelling, so an answer contradicts an update only where
+it leaves no doubt.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from target_apollo.model import values as normalising
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 
-#: A contact's plain number is written, and so emptied, as its direct one.
+#: An update writes, and empties, a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
 
 _DIRECT_TYPE = CONTACT.fields[DIRECT_PHONE].phone_type
@@ -21,9 +21,9 @@ CUSTOM_FIELDS = "typed_custom_fields"
 
 
 def to_update(values: Values) -> Values:
-    """A row's values with one of two phone numbers that an update has one key for.
+    """A row's values with only one of the two phone numbers that share a key in an update.
 
-    The direct number goes before the plain one, and any number before none.
+    The direct number wins over the plain one, and a number wins over None.
     """
     if PLAIN_PHONE not in values or DIRECT_PHONE not in values:
         return values
@@ -33,12 +33,12 @@ def to_update(values: Values) -> Values:
 
 
 def shows_custom(answer: Json) -> bool:
-    """Whether Apollo's record says what its custom fields hold."""
+    """Whether a record in an answer has the values of its custom fields."""
     return isinstance(answer.get(CUSTOM_FIELDS), dict)
 
 
 def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
-    """Whether a custom field holds this value, in a record that shows its custom fields."""
+    """Whether a custom field holds a value, in a record for which `shows_custom` is true."""
     held = answer[CUSTOM_FIELDS]
     return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
 
@@ -48,7 +48,7 @@ def _plain(value: object) -> str:
 
 
 def shows(place: Field, answer: Json) -> bool:
-    """Whether Apollo's record says what it holds in a field."""
+    """Whether a record in an answer has the value of a field."""
     if place.compare is Compare.BLIND:
         return False
     if place.read is None:
@@ -57,7 +57,7 @@ def shows(place: Field, answer: Json) -> bool:
 
 
 def holds(place: Field, answer: Json, value: str | None) -> bool:
-    """Whether Apollo's record shows this value; False where it does not say."""
+    """Whether a record holds a value in a field; False where the answer does not show the field."""
     if not shows(place, answer):
         return False
     if place.read is None:
@@ -66,7 +66,7 @@ def holds(place: Field, answer: Json, value: str | None) -> bool:
     if value is None or held is None:
         return not held and value is None
     if place.compare is Compare.EMAIL:
-        # An additional address of the same person is no reason to change the primary one.
+        # If the value is another address of the same contact, the primary address stays.
         more = answer.get("contact_emails")
         others = more if isinstance(more, list) else []
         addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
@@ -89,7 +89,7 @@ def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
 
 
 def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
-    """Digits of a contact's numbers of some types."""
+    """The digits of a contact's phone numbers whose type `of_kind` accepts."""
     numbers = answer.get("phone_numbers")
     return {
         normalising.phone_digits(str(number.get(key) or ""))
@@ -106,15 +106,15 @@ def not_taken(
     after: Json,
     before: Json | None = None,
 ) -> tuple[str, ...]:
-    """What was sent and was not taken for certain: names of fields, ids of custom fields.
+    """Values that Apollo certainly did not take: names of fields, ids of custom fields.
 
-    A field that was to be emptied and is not; another id or e-mail; a custom field that is not
-    there; a value that is what it was before and reads otherwise than the sent one.
+    These are fields that should be empty and are not; ids and e-mails that differ; custom fields
+    that are missing; values that are as before the update and differ from the sent value.
 
     Args:
-        sent: Body of PATCH or PUT, or a record's attributes of bulk_update.
+        sent: Body of PATCH or PUT, or a record's attributes in bulk_update.
         after: The record in the answer.
-        before: The record as it was known before the update.
+        before: The record before the update, if it is known.
     """
     missed = [
         name
@@ -135,7 +135,7 @@ def not_taken(
 def emptied_unseen(
     object_type: ObjectType, row: Row, sent: Mapping[str, object], after: Json
 ) -> tuple[str, ...]:
-    """What was to be emptied, and the answer does not show what it holds now."""
+    """Fields and custom fields that an update empties and whose value the answer does not show."""
     unseen = [
         name
         for name, value in to_update(row.values).items()
@@ -165,5 +165,5 @@ def _contradicts(place: Field, value: str | None, after: Json, before: Json | No
 
 
 def _bare(value: object) -> str:
-    """A text without what Apollo may spell its own way: case, blanks and signs."""
+    """A text without the parts that Apollo may spell differently: case, blanks and punctuation."""
     return "".join(sign for sign in str(value or "").casefold() if sign.isalnum())
