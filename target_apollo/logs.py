@@ -35,8 +35,7 @@ class _FewerLines(logging.Filter):
 def quieten(logger: logging.Logger) -> None:
     """Drops the SDK's lines about batches and with records from a plugin's log, at every level.
 
-    The filter works for this logger only. A logger below it, such as the SDK gives each sink,
-    needs a call of its own.
+    The filter works for this logger only: the logger of each sink, a child of it, needs its own.
     """
     if not any(isinstance(present, _FewerLines) for present in logger.filters):
         logger.addFilter(_FewerLines())

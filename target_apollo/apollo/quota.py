@@ -144,10 +144,10 @@ def _entry(key: str) -> str:
     return "/".join(parts) if is_pair else key
 
 
-def _window(said: object) -> Window:
-    if not isinstance(said, dict):
+def _window(counts: object) -> Window:
+    if not isinstance(counts, dict):
         return Window()
-    limit, usage, left = (said.get(name) for name in ("limit", "consumed", "left_over"))
+    limit, usage, left = (counts.get(name) for name in ("limit", "consumed", "left_over"))
     return Window(limit=_whole_number(limit), usage=_whole_number(usage), left=_whole_number(left))
 
 

@@ -71,11 +71,11 @@ class WindowState:
 
 
 def window_states_of(
-    said: Windows, seconds: Sequence[float], share: float
+    counts: Windows, seconds: Sequence[float], share: float
 ) -> tuple[WindowState, ...]:
     """Return the states of windows as Apollo tells them, each as if it had opened just now."""
     states = []
-    for length, window in zip(seconds, said.each(), strict=True):
+    for length, window in zip(seconds, counts.each(), strict=True):
         whole, used = length + _margin(length), window.spent or 0
         states.append(
             WindowState(whole, _allowed(window.limit, share), used, whole if used else None)
@@ -152,8 +152,8 @@ class EndpointPacer:
         self._under_way.add(permit)
         return permit
 
-    def answered(self, permit: Permit, now: float, said: Windows) -> None:
-        """Note an answer, or a lost answer with an empty `said`: both count as requests."""
+    def answered(self, permit: Permit, now: float, counts: Windows) -> None:
+        """Note an answer, or a lost answer with an empty `counts`: both count as requests."""
         self._under_way.remove(permit)
         self._over += 1
         over = _Over(self._over, permit.taken_at, now)
@@ -161,16 +161,18 @@ class EndpointPacer:
             takewhile(lambda other: other.number > permit.after, reversed(self._recent))
         )
         oldest = min((other.taken_at for other in self._under_way), default=now)
-        for window, seen, told in self._each(permit, said):
-            window.answered(over, permit, seen, told, meanwhile, oldest)
+        for window, seen, count in self._each(permit, counts):
+            window.answered(over, permit, seen, count, meanwhile, oldest)
         self._recent.append(over)
         self._forget()
 
-    def refused(self, permit: Permit, now: float, said: Windows, retry_after: float | None) -> None:
+    def refused(
+        self, permit: Permit, now: float, counts: Windows, retry_after: float | None
+    ) -> None:
         """Note a 429, which Apollo does not count; full windows end after `retry_after` seconds."""
         self._under_way.remove(permit)
-        for window, seen, told in self._each(permit, said):
-            window.refused(now, seen, told, retry_after)
+        for window, seen, count in self._each(permit, counts):
+            window.refused(now, seen, count, retry_after)
 
     def not_sent(self, permit: Permit) -> None:
         """Take back the permit of a request that never reached Apollo."""
@@ -182,16 +184,16 @@ class EndpointPacer:
         """Return the states of the windows, shortest first."""
         return tuple(window.state(now, len(self._under_way)) for window in self._windows)
 
-    def learn(self, said: Windows, asked_at: float, now: float) -> None:
+    def learn(self, counts: Windows, asked_at: float, now: float) -> None:
         """Take over Apollo's statistics, asked for at `asked_at`; ignored after a first request."""
         if not self._over and not self._under_way:
-            for window, told in zip(self._windows, said.each(), strict=True):
-                window.learn(told, asked_at, now)
+            for window, count in zip(self._windows, counts.each(), strict=True):
+                window.learn(count, asked_at, now)
 
     def _each(
-        self, permit: Permit, said: Windows
+        self, permit: Permit, counts: Windows
     ) -> Iterable[tuple[RateWindow, tuple[int, int], Window]]:
-        return zip(self._windows, permit.seen, said.each(), strict=True)
+        return zip(self._windows, permit.seen, counts.each(), strict=True)
 
     def _forget(self) -> None:
         needed = min((permit.after for permit in self._under_way), default=self._over)
@@ -279,7 +281,7 @@ class RateWindow:
         over: _Over,
         permit: Permit,
         seen: tuple[int, int],
-        said: Window,
+        counts: Window,
         meanwhile: list[_Over],
         oldest: float,
     ) -> None:
@@ -290,47 +292,47 @@ class RateWindow:
         """
         period, counted = seen
         self._heard |= period == self._period
-        if said.limit is None or said.spent is None:
+        if counts.limit is None or counts.spent is None:
             if self._limit is not None:
                 self._unsure.append(over)
             return
-        known, self._limit = self._limit is not None, said.limit
-        if known and period != self._period:
+        had_limit, self._limit = self._limit is not None, counts.limit
+        if had_limit and period != self._period:
             self._unsure.append(over)
             return
-        if not known or said.spent < counted:
-            self._begin(said.spent, meanwhile, heard=True)
+        if not had_limit or counts.spent < counted:
+            self._begin(counts.spent, meanwhile, heard=True)
         if self._ends is None:
-            self._ends = self._ends_of(over, said.spent, oldest)
-        self._counted = max(self._counted, said.spent)
+            self._ends = self._ends_of(over, counts.spent, oldest)
+        self._counted = max(self._counted, counts.spent)
         self._unsure = [other for other in self._unsure if other.number > permit.after]
 
     def refused(
-        self, now: float, seen: tuple[int, int], said: Window, retry_after: float | None
+        self, now: float, seen: tuple[int, int], counts: Window, retry_after: float | None
     ) -> None:
         """Note the counts of a 429 and the wait that it asks for."""
         self._heard |= seen[0] == self._period
-        if said.limit is None or said.spent is None:
+        if counts.limit is None or counts.spent is None:
             return
-        known, self._limit = self._limit is not None, said.limit
-        if known and seen[0] != self._period:
+        had_limit, self._limit = self._limit is not None, counts.limit
+        if had_limit and seen[0] != self._period:
             return
-        self._counted = max(self._counted, said.spent)
+        self._counted = max(self._counted, counts.spent)
         latest = self.full_until(now)
-        if said.spent >= said.limit and retry_after is not None and self._ends is not None:
+        if counts.spent >= counts.limit and retry_after is not None and self._ends is not None:
             over = now + retry_after
             earliest = min(self._ends.earliest, over - _RETRY_AFTER_STEP_SECONDS)
             self._ends = _Ends(earliest, min(latest, over))
 
-    def learn(self, said: Window, asked_at: float, now: float) -> None:
+    def learn(self, counts: Window, asked_at: float, now: float) -> None:
         """Take over a window of the statistics, unless its numbers contradict each other."""
-        if said.limit is None or said.usage is None or said.left is None:
+        if counts.limit is None or counts.usage is None or counts.left is None:
             return
-        if said.usage + said.left != said.limit:
+        if counts.usage + counts.left != counts.limit:
             return
-        self._limit = said.limit
-        self._begin(said.usage, [], heard=True)
-        if said.usage:
+        self._limit = counts.limit
+        self._begin(counts.usage, [], heard=True)
+        if counts.usage:
             # Somebody else opened it, at any time before.
             self._ends = _Ends(asked_at, now + self._seconds + self._margin)
 

@@ -61,18 +61,18 @@ class Pacer:
                 self._changed.wait(_LOOK_EVERY_SECONDS)
             return permit
 
-    def answered(self, endpoint: str, permit: Permit, said: Windows) -> None:
-        """Return the permit of a request that Apollo may have counted; `said` is empty if lost."""
+    def answered(self, endpoint: str, permit: Permit, counts: Windows) -> None:
+        """Return the permit of a request that Apollo may have counted, with its answer's counts."""
         with self._changed:
-            self._pacer_of(endpoint).answered(permit, time.monotonic(), said)
+            self._pacer_of(endpoint).answered(permit, time.monotonic(), counts)
             self._changed.notify_all()
 
     def refused(
-        self, endpoint: str, permit: Permit, said: Windows, retry_after: float | None
+        self, endpoint: str, permit: Permit, counts: Windows, retry_after: float | None
     ) -> None:
         """Return the permit of a request that was answered with 429."""
         with self._changed:
-            self._pacer_of(endpoint).refused(permit, time.monotonic(), said, retry_after)
+            self._pacer_of(endpoint).refused(permit, time.monotonic(), counts, retry_after)
             self._changed.notify_all()
 
     def not_sent(self, endpoint: str, permit: Permit) -> None:
@@ -85,8 +85,8 @@ class Pacer:
         """Take over Apollo's statistics, by endpoint label, for endpoints not yet called."""
         with self._changed:
             now = time.monotonic()
-            for endpoint, said in usage.items():
-                self._pacer_of(endpoint).learn(said, asked_at, now)
+            for endpoint, counts in usage.items():
+                self._pacer_of(endpoint).learn(counts, asked_at, now)
 
     def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
         """Return the states of an endpoint's windows, shortest first."""
@@ -305,28 +305,28 @@ class Throttle:
             self._check_stop(attempt)
             if seconds := self._gates.closed_for(endpoint):
                 self._check_patience(attempt, seconds)
-                told = self._gates.first_to_wait(endpoint)
-                self._wait(attempt, WaitReason.RATE_LIMIT, seconds, told=told)
+                reports = self._gates.first_to_wait(endpoint)
+                self._wait(attempt, WaitReason.RATE_LIMIT, seconds, reports=reports)
                 continue
             permit = self._pacer.acquire(endpoint)
             if isinstance(permit, Permit):
                 return permit
             if permit is not None and (seconds := permit.moment - time.monotonic()) > 0:
                 self._check_patience(attempt, seconds)
-                told = self._pacer.first_to_wait(endpoint, permit)
-                self._wait(attempt, WaitReason.QUOTA, seconds, told=told)
+                reports = self._pacer.first_to_wait(endpoint, permit)
+                self._wait(attempt, WaitReason.QUOTA, seconds, reports=reports)
 
     def pause(self, attempt: Attempt, seconds: float) -> None:
         """Wait before another try after a lost answer. Raises RunStopped."""
-        self._wait(attempt, WaitReason.RETRY, seconds, told=True)
+        self._wait(attempt, WaitReason.RETRY, seconds, reports=True)
 
     def _check_patience(self, attempt: Attempt, seconds: float) -> None:
         if attempt.waited + seconds > self._max_wait:
             raise QuotaExhausted(attempt.endpoint, retry_at=_in(seconds))
         attempt.waited += seconds
 
-    def _wait(self, attempt: Attempt, reason: WaitReason, seconds: float, *, told: bool) -> None:
-        if told and self._on_wait is not None:
+    def _wait(self, attempt: Attempt, reason: WaitReason, seconds: float, *, reports: bool) -> None:
+        if reports and self._on_wait is not None:
             self._on_wait(Wait(attempt.endpoint, reason, seconds, _in(seconds)))
         began = time.monotonic()
         self._stop.wait(seconds)

@@ -212,8 +212,8 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     return problems + credential_settings.credential_problems(config)
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+def _unknown(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
     hint = f"did you mean '{near[0]}'?" if near else "see --about for those there are."
     return f"There is no setting '{name}': {hint}"
 

@@ -47,41 +47,41 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def shows(place: Field, answer: Json) -> bool:
+def shows(field: Field, answer: Json) -> bool:
     """Whether a record in an answer has the value of a field."""
-    if place.compare is Compare.BLIND:
+    if field.compare is Compare.BLIND:
         return False
-    if place.read is None:
+    if field.read is None:
         return isinstance(answer.get("phone_numbers"), list)
-    return place.read in answer
+    return field.read in answer
 
 
-def holds(place: Field, answer: Json, value: str | None) -> bool:
+def holds(field: Field, answer: Json, value: str | None) -> bool:
     """Whether a record holds a value in a field; False where the answer does not show the field."""
-    if not shows(place, answer):
+    if not shows(field, answer):
         return False
-    if place.read is None:
-        return _holds_phone(place, answer, value)
-    held = answer[place.read]
+    if field.read is None:
+        return _holds_phone(field, answer, value)
+    held = answer[field.read]
     if value is None or held is None:
         return not held and value is None
-    if place.compare is Compare.EMAIL:
+    if field.compare is Compare.EMAIL:
         # If the value is another address of the same contact, the primary address stays.
         more = answer.get("contact_emails")
         others = more if isinstance(more, list) else []
         addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
         return value in [str(address).strip().lower() for address in addresses]
-    if place.compare is Compare.DOMAIN:
+    if field.compare is Compare.DOMAIN:
         return normalising.bare_host(str(held)) == value
-    if place.compare is Compare.URL:
+    if field.compare is Compare.URL:
         return normalising.plain_url(str(held)) == normalising.plain_url(value)
-    if place.compare is Compare.PHONE:
+    if field.compare is Compare.PHONE:
         return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
     return _plain(held) == value
 
 
-def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
-    kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
+def _holds_phone(field: Field, answer: Json, value: str | None) -> bool:
+    kind = field.phone_type or (_DIRECT_TYPE if value is None else None)
     held = held_numbers(answer, lambda other: kind is None or other == kind)
     if value is None:
         return not held
@@ -149,18 +149,18 @@ def emptied_unseen(
     return tuple(unseen)
 
 
-def _is_in(place: Field, sent: Mapping[str, object]) -> bool:
-    return place.update in sent or place.bulk in sent
+def _is_in(field: Field, sent: Mapping[str, object]) -> bool:
+    return field.update in sent or field.bulk in sent
 
 
-def _contradicts(place: Field, value: str | None, after: Json, before: Json | None) -> bool:
-    if not shows(place, after) or holds(place, after, value):
+def _contradicts(field: Field, value: str | None, after: Json, before: Json | None) -> bool:
+    if not shows(field, after) or holds(field, after, value):
         return False
-    if value is None or place.normalise is normalising.apollo_id or place.compare is Compare.EMAIL:
+    if value is None or field.normalise is normalising.apollo_id or field.compare is Compare.EMAIL:
         return True
-    if before is None or place.read is None or place.resolved or place.compare is Compare.PHONE:
+    if before is None or field.read is None or field.resolved or field.compare is Compare.PHONE:
         return False
-    held, was = after.get(place.read), before.get(place.read, after)
+    held, was = after.get(field.read), before.get(field.read, after)
     return held == was and _bare(held) != _bare(value)
 
 

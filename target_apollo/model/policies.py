@@ -165,8 +165,8 @@ def guard(
         answer: The record as Apollo last showed it; None when only its id is known.
         left_at: The record's `updated_at` in Apollo after this row's last write, if known.
     """
-    known: Json = answer or {}
-    row_is_newer = _is_newer(row, known, left_at)
+    shown_record: Json = answer or {}
+    row_is_newer = _is_newer(row, shown_record, left_at)
 
     def may_write(policy: FieldPolicy, *, shown: bool, empty: bool) -> bool:
         if policy is FieldPolicy.FILL_IF_EMPTY:
@@ -181,19 +181,19 @@ def guard(
     kept_by: set[FieldPolicy] = set()
     for name, value in row.values.items():
         place = object_type.fields[name]
-        shown = shows(place, known)
-        empty = shown and holds(place, known, None)
+        shown = shows(place, shown_record)
+        empty = shown and holds(place, shown_record, None)
         if not may_write(policies.of(name), shown=shown, empty=empty):
             del values[name]
-            if not (shown and holds(place, known, value)):
+            if not (shown and holds(place, shown_record, value)):
                 protected.append(name)
                 kept_by.add(policies.of(name))
     for field_id, value in row.custom.items():
-        shown = shows_custom(known)
-        empty = shown and holds_custom(known, field_id, None)
+        shown = shows_custom(shown_record)
+        empty = shown and holds_custom(shown_record, field_id, None)
         if not may_write(policies.of_custom(field_id), shown=shown, empty=empty):
             del custom[field_id]
-            if not (shown and holds_custom(known, field_id, value)):
+            if not (shown and holds_custom(shown_record, field_id, value)):
                 protected.append(policies.labels.get(field_id, field_id))
                 kept_by.add(policies.of_custom(field_id))
     if len(values) == len(row.values) and len(custom) == len(row.custom):
@@ -213,12 +213,12 @@ def needs_the_record(
     Values that Apollo never shows, such as the time of an account's last change, are no reason to
     read it.
     """
-    known: Json = answer or {}
-    is_timed = "updated_at" in known or not object_type.shows_updated_at
+    shown_record: Json = answer or {}
+    is_timed = "updated_at" in shown_record or not object_type.shows_updated_at
     asked = [
-        (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
+        (policies.of(name), shows(place, shown_record) or place.compare is Compare.BLIND)
         for name, place in ((name, object_type.fields[name]) for name in row.values)
-    ] + [(policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom]
+    ] + [(policies.of_custom(field_id), shows_custom(shown_record)) for field_id in row.custom]
     return any(
         policy in _NEED_THE_RECORD
         and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else is_timed)

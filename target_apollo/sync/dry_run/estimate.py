@@ -82,8 +82,8 @@ def _limits(
     if READING.issuperset(requests):
         # The run would send no request that writes.
         return {}, NOT_ASKED
-    if any(limits.said[endpoint].known for endpoint in requests if endpoint in limits.said):
-        return limits.said, STATISTICS
+    if any(limits.usage[endpoint].known for endpoint in requests if endpoint in limits.usage):
+        return limits.usage, STATISTICS
     seen = [quota.of(endpoint) for endpoint in quota.snapshot()]
     seen = [windows for windows in seen if windows.minute.limit]
     if not seen:

@@ -51,17 +51,17 @@ class LedgerOverlay:
     ) -> dict[str, Link]:
         """As in `Ledger`; the links of the dry run win over those of the run's ledger."""
         self._asked = frozenset(keys)
-        found = self._own.links(connection, singular, stream, keys)
+        links = self._own.links(connection, singular, stream, keys)
         if self._below is not None:
-            missing = [key for key in keys if key not in found]
+            missing = [key for key in keys if key not in links]
             below = self._below.links(connection, singular, stream, missing)
-            found |= {
+            links |= {
                 key: link
                 for key, link in below.items()
                 if not self._is_dropped(connection, singular, link.apollo_id)
             }
-        self._trust(singular, (link.apollo_id for link in found.values()))
-        return found
+        self._trust(singular, (link.apollo_id for link in links.values()))
+        return links
 
     def links_of_stream(self, connection: str, singular: str, stream: str) -> Iterator[Link]:
         """As in `Ledger`."""
@@ -79,17 +79,17 @@ class LedgerOverlay:
         self, connection: str, singular: str, apollo_ids: Collection[str]
     ) -> dict[str, list[Link]]:
         """As in `Ledger`."""
-        found = self._own.links_by_apollo_id(connection, singular, apollo_ids)
+        links_of = self._own.links_by_apollo_id(connection, singular, apollo_ids)
         if self._below is None:
-            return found
+            return links_of
         below = self._below.links_by_apollo_id(connection, singular, apollo_ids)
         for apollo_id, links in below.items():
             if self._is_dropped(connection, singular, apollo_id):
                 continue
-            own = found.get(apollo_id, [])
+            own = links_of.get(apollo_id, [])
             keys = {link.source_key for link in own}
-            found[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
-        return found
+            links_of[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
+        return links_of
 
     def runs(self, limit: int) -> list[Run]:
         """The latest runs of the run's ledger, without the dry run."""
@@ -165,8 +165,8 @@ class LedgerOverlay:
         return (connection, singular, apollo_id) in self._dropped
 
     def _trust(self, singular: str, apollo_ids: Iterable[str | None]) -> None:
-        known = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
-        self._apollo.trust(ObjectKind(f"{singular}s"), known)
+        linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
+        self._apollo.trust(ObjectKind(f"{singular}s"), linked)
 
 
 #: The ledger of a run, or of a dry run.

@@ -87,8 +87,8 @@ def changed_record(
 
 def on_lists(record: Json, label_ids: Iterable[str]) -> Json:
     """A record after it was added to lists."""
-    known = record.get("label_ids")
-    before = known if isinstance(known, list) else []
+    held = record.get("label_ids")
+    before = held if isinstance(held, list) else []
     return {**record, "label_ids": list(dict.fromkeys([*before, *label_ids]))}
 
 

@@ -31,26 +31,26 @@ class DryRunLimits:
     def __init__(self, transport: TransportProtocol) -> None:
         self._client = ApolloClient(transport)
         self._lock = threading.Lock()
-        self._said: Mapping[str, Windows] | None = None
+        self._usage: Mapping[str, Windows] | None = None
         self.quota = Quota()
 
     @property
-    def said(self) -> Mapping[str, Windows]:
+    def usage(self) -> Mapping[str, Windows]:
         """Endpoint -> its rate limits and their use; empty where the key may not read them.
 
         Asked for once: POST /usage_stats/api_usage_stats.
         """
         with self._lock:
-            if self._said is None:
+            if self._usage is None:
                 try:
-                    self._said = self._client.usage()
+                    self._usage = self._client.usage()
                 except ApolloError:
-                    self._said = {}
-            return self._said
+                    self._usage = {}
+            return self._usage
 
     def spend(self, endpoint: str, requests: int) -> None:
         """Notes that a run would have sent `requests` requests to an endpoint so far."""
-        windows = self.said.get(endpoint)
+        windows = self.usage.get(endpoint)
         if windows is not None:
             left = [_spent(window, requests) for window in windows.each()]
             self.quota.note(endpoint, Windows(*left))
