@@ -1,4 +1,4 @@
-"""Neither the machine's settings nor a stranger on the way get at a request."""
+"""Neither the machine's environment nor redirects and proxies can change or see a request."""
 
 from __future__ import annotations
 
