@@ -28,6 +28,7 @@ from target_apollo.ledger import (
     Ledger,
     LinkOutcome,
     LinkStatus,
+    Place,
     payload_hash,
     source_key,
 )
@@ -92,15 +93,13 @@ def measure(url: str, rows: int, flush: int) -> None:
         def intents() -> None:
             for some in flushes:
                 ledger.record_intents(
-                    TEAM, "contact", "contacts", "run-1", [Intent(key) for key in some]
+                    Place(TEAM, "contact", "contacts"), "run-1", [Intent(key) for key in some]
                 )
 
         def outcomes() -> None:
             for some in flushes:
                 ledger.record_outcomes(
-                    TEAM,
-                    "contact",
-                    "contacts",
+                    Place(TEAM, "contact", "contacts"),
                     "run-1",
                     [
                         LinkOutcome(key, LinkStatus.CREATED, ids[key], "0123456789abcdef" * 2)
@@ -110,7 +109,7 @@ def measure(url: str, rows: int, flush: int) -> None:
 
         def look_up() -> None:
             for some in flushes:
-                assert len(ledger.links(TEAM, "contact", "contacts", some)) == len(some)
+                assert len(ledger.links(Place(TEAM, "contact", "contacts"), some)) == len(some)
 
         def look_up_moments() -> None:
             for some in flushes:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import msgspec
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, source_key
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 SETTLED_BEFORE = (NOW - timedelta(minutes=5)).isoformat()
@@ -178,7 +178,7 @@ def fill_ledger(path: Path, links: int) -> None:
             LinkOutcome(source_key([-at]), LinkStatus.CREATED, f"{at:024x}", f"{at:032x}")
             for at in range(1, links + 1)
         ]
-        ledger.record_outcomes("team", "account", "accounts", "earlier", outcomes)
+        ledger.record_outcomes(Place("team", "account", "accounts"), "earlier", outcomes)
 
 
 def peer_environment(folder: Path) -> str:

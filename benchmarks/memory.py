@@ -18,7 +18,7 @@ import throughput
 from bars import Bar
 from processes import TargetRun, run_target, sandbox
 
-MOST_MB = 150
+MOST_MB = 100
 # What the same work may differ by from run to run before memory counts as growing with the rows.
 SAME_WITHIN = 0.10
 KINDS = {"new": "created", "unchanged": "unchanged"}

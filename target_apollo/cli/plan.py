@@ -65,7 +65,7 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
             exit_code = FAILED
         else:
             _show(target)
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     return exit_code
 
 

@@ -74,7 +74,7 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     except Exception as defect:  # noqa: BLE001 - its message may show a record
         target.logger.error("%s", logs.defect_text(defect))
         exit_code = FAILED
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     return exit_code
 
 

@@ -17,7 +17,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.target.stdin import LONGEST_LINE, LineReader
+from target_apollo.target.stdin import LONGEST_LINE, SingerInput
 
 _CHUNK_BYTES = 1 << 20
 
@@ -46,7 +46,7 @@ class Line:
 
 def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
     """Yields the lines of a file's first `size` bytes, without blank lines."""
-    reader = LineReader()
+    reader = SingerInput()
     start = 0
     while start < size:
         # The caller may move the file's position between two lines.
@@ -63,7 +63,7 @@ def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
         start = end
 
 
-def _parsed(reader: LineReader, start: int, end: int, text: bytes) -> Line:
+def _parsed(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
     try:
         message = reader.deserialize_json(text)
     except InvalidInputLine:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from singer_sdk.configuration._dict_config import parse_environment_config
-
 from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
+from target_apollo.config.sdk import parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 
 PREFIX = "TARGET_APOLLO_"

@@ -4,20 +4,18 @@ It makes runs cheap (an unchanged row costs no request) and exact (a row whose e
 changed still updates the same Apollo record). Nothing breaks without it: an empty ledger costs
 requests, not duplicates.
 
-Rooms, imports from top to bottom::
+Its modules, imports from top to bottom::
 
-    store      Ledger: what the sinks, the mapper and the command line call
-    locks      one run at a time per connection and stream
-    creations  creates under way, a row a flush, until they are links
-    link_rows  look-up and upsert of links, in sets (link_statements has their SQL)
-    links      a source key's link to an Apollo record, and its states
-    runs       a row a run
-    privacy    what of a reason may be stored
-    schema     tables, version, upgrade
-    database   ledger_url -> engine; file modes; database errors as sentences
-    process    which process holds a lock, and whether it still runs
-    keys       source keys and payload hashes, without personal data
-    errors     LedgerError and its kin
+    ledger      Ledger: what the target, the mapper, the tap and the commands call
+    locks       one run at a time for each team and stream
+    queries     look-ups and upserts of links, in sets
+    statements  their SQL, for thousands of rows
+    runs        a row a run
+    tables      tables, version, upgrade
+    database    ledger_url -> engine; file modes; database errors as sentences
+    links       the link of a source key to an Apollo record, and its states
+    keys        source keys and payload hashes, without personal data
+    errors      LedgerError and its kin
 """
 
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
@@ -31,9 +29,10 @@ from target_apollo.ledger.links import (
     Link,
     LinkOutcome,
     LinkStatus,
+    Place,
 )
 from target_apollo.ledger.locks import StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger.runs import Run
 
 __all__ = [
     "CONFIRMED",
@@ -47,6 +46,7 @@ __all__ = [
     "LinkOutcome",
     "LinkStatus",
     "LockLost",
+    "Place",
     "Run",
     "StreamLock",
     "match_hash",

@@ -3,7 +3,7 @@
 Both are stored. A change of spelling here makes every known row look new or changed once, so the
 tests hold the exact texts.
 
-What of a reason may be stored: the ledger holds no personal data.
+The ledger holds no personal data: e-mail addresses in keys and reasons are hashed or left out.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ import msgspec
 #: Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
 LONGEST_PLAIN_KEY = 500
 
+#: Whole numbers below this are spelled as integers, others as digits and exponent, so that
+#: ``Decimal("1E+999999")`` stays short and every integer fits 64 bits.
 _PLAIN_INTEGERS_BELOW = 10**18
 
-"""Whole numbers below this are spelled as integers, others as digits and exponent, so that
-``Decimal("1E+999999")`` stays short and every integer fits 64 bits."""
-
-#: Rows of a flush, each of which is asked for its hash before its request and after it.
+#: Hashes of the match keys of a batch: each is asked for before and after its request.
 _MATCHES_REMEMBERED = 10_000
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
@@ -48,7 +47,7 @@ def source_key(values: Sequence[object]) -> str:
     message never holds a value.
     """
     if len(values) == 1 and type(values[0]) is int and _is_plain(values[0]):
-        # Most keys, without the calls.
+        # Most keys are one whole number: no calls for those.
         return str(values[0])
     if not values:
         raise ValueError("a record without key properties has no source key")
@@ -75,9 +74,9 @@ def payload_hash(payload: Mapping[str, object]) -> str:
 
 
 def payload_hash_of_texts(payload: Mapping[str, object]) -> str:
-    """Hash as ``payload_hash`` does what holds texts and nulls alone, at any depth.
+    """As ``payload_hash``, for a payload that holds nothing but texts and nulls, at any depth.
 
-    These have one spelling, so there is nothing to look for: most of the time that a hash takes.
+    Those have one spelling only, and looking for others takes most of the time of a hash.
     """
     return _hash_of(payload, _as_it_is)
 

@@ -9,13 +9,12 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import queries
-from target_apollo.ledger import queries as link_rows
+from target_apollo.ledger import queries, runs
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
 
 
@@ -26,8 +25,7 @@ class Ledger:
     method that writes is one transaction, on disk when the method returns. Every method raises
     ``LedgerError`` when the database fails.
 
-    ``connection`` is the Apollo team id, ``object`` is ``contact`` or ``account``, ``stream`` the
-    Singer stream's name, and keys are texts made by ``source_key``.
+    Keys are texts made by ``source_key``.
     """
 
     def __init__(self, address: Address, engine: Engine, database: Connection) -> None:
@@ -37,8 +35,6 @@ class Ledger:
         self._locks = Locks(engine)
         self._run_starts: dict[str, datetime] = {}
         self._connections: dict[str, list[str]] = {}
-        #: By connection, object and stream, then by run: creates that were noted, and are no links.
-        self._creations: dict[tuple[str, str, str], dict[str, list[Intent]]] = {}
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -113,34 +109,32 @@ class Ledger:
 
     def links(
         self,
-        connection: str,
-        object: str,  # noqa: A002 - the column's name
-        stream: str,
+        place: Place,
         keys: Collection[str],
     ) -> dict[str, Link]:
         """Look source keys up; those without a link are left out."""
         with self._reading("Reading") as database:
-            return link_rows.find_links(database, connection, object, stream, keys)
+            return queries.find_links(database, place, keys)
 
     def links_of_stream(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
     ) -> Iterator[Link]:
         """Give all links of a stream; nothing may be written until the last was taken."""
         with self._reading("Reading") as database:
-            yield from link_rows.stream_links(database, connection, object, stream)
+            yield from queries.stream_links(database, place)
 
     def links_by_apollo_id(
         self,
-        connection: str,
-        object: str,  # noqa: A002
+        place: Place,
         apollo_ids: Collection[str],
     ) -> dict[str, list[Link]]:
-        """Find the links, of any stream, to Apollo records; more than one where rows share one."""
+        """Find the links, of any stream, to Apollo records of a place's team and kind.
+
+        More than one where rows share a record.
+        """
         with self._reading("Reading") as database:
-            return link_rows.find_links_by_apollo_id(database, connection, object, apollo_ids)
+            return queries.find_links_by_apollo_id(database, place, apollo_ids)
 
     def synced_at(
         self, stream: str, keys: Collection[str], *, connection: str | None = None
@@ -156,79 +150,42 @@ class Ledger:
                 known = [connection]
             else:
                 if stream not in self._connections:
-                    self._connections[stream] = link_rows.connections_of(database, stream)
+                    self._connections[stream] = queries.connections_of(database, stream)
                 known = self._connections[stream]
-            return link_rows.find_synced_at(database, stream, keys, known)
+            return queries.find_synced_at(database, stream, keys, known)
 
     def record_intents(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
         run_id: str,
         intents: Sequence[Intent],
     ) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
-        with self._changing(connection, stream) as database:
-            link_rows.save_intents(database, connection, object, stream, run_id, intents)
-
-    def record_creations(
-        self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
-        run_id: str,
-        intents: Sequence[Intent],
-    ) -> None:
-        """Note before their requests go out that keys without a link are about to get one.
-
-        Most of them have an outcome a moment later, so they cost the ledger one row together. What
-        is left of it becomes pending links with the stream's next outcomes, or, after a run that
-        was killed, with the next lock of the stream. Raises ``LockLost`` too.
-        """
-        with self._changing(connection, stream) as database:
-            queries.save(database, connection, object, stream, run_id, intents)
-        noted = self._creations.setdefault((connection, object, stream), {})
-        noted[run_id] = [*noted.get(run_id, ()), *intents]
-
-    def creations_left(self, connection: str, stream: str) -> list[tuple[str, str, list[Intent]]]:
-        """Give the creates of a stream that are no links yet: object, run id and intents."""
-        with self._reading("Reading") as database:
-            return [
-                (row.object, row.run_id, queries.intents_of(row))
-                for row in queries.left_behind(database, connection, stream)
-            ]
+        with self._changing(place) as database:
+            queries.save_intents(database, place, run_id, intents)
 
     def record_outcomes(
         self,
-        connection: str,
-        object: str,  # noqa: A002
-        stream: str,
+        place: Place,
         run_id: str,
         outcomes: Sequence[LinkOutcome],
     ) -> None:
         """Write what became of a flush's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
-        with self._changing(connection, stream) as database:
-            # What was rejected may be in Apollo all the same: its link goes on saying under which
-            # e-mail or domain.
-            error = LinkStatus.ERROR
-            place = (connection, object, stream)
-            if noted := self._creations.get(place):
-                there = {outcome.source_key for outcome in outcomes if outcome.status is not error}
-                queries.settle(database, *place, noted, there)
-            link_rows.save_outcomes(database, connection, object, stream, run_id, outcomes, started)
-        self._creations.pop(place, None)
+        with self._changing(place) as database:
+            queries.save_outcomes(database, place, run_id, outcomes, started)
 
     def drop_links(
         self,
-        connection: str,
-        object: str,  # noqa: A002
+        place: Place,
         apollo_ids: Collection[str],
     ) -> int:
-        """Forget the links, of any stream, to Apollo records that are gone; give their number."""
+        """Forget the links, of any stream, to Apollo records that are gone; give their number.
+
+        The stream of ``place`` does not matter.
+        """
         with self._writing("Writing") as database:
-            return link_rows.delete_links(database, connection, object, apollo_ids)
+            return queries.delete_links(database, place, apollo_ids)
 
     def begin_run(
         self,
@@ -241,7 +198,7 @@ class Ledger:
         """Write the row of a run that begins; call again when it meets more streams."""
         run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
         with self._writing("Writing") as database:
-            queries.save_start(database, run)
+            runs.save_start(database, run)
         self._run_starts[run_id] = started_at
 
     def finish_run(
@@ -249,14 +206,12 @@ class Ledger:
     ) -> None:
         """Write a run's counts and why it ended into its row."""
         with self._writing("Writing") as database:
-            queries.save_end(
-                database, run_id, counts, exit_code, reason, datetime.now(timezone.utc)
-            )
+            runs.save_end(database, run_id, counts, exit_code, reason, datetime.now(timezone.utc))
 
     def runs(self, limit: int) -> list[Run]:
         """Give the latest runs, the newest first."""
         with self._reading("Reading") as database:
-            return list(queries.latest(database, limit))
+            return list(runs.latest(database, limit))
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
         """Make sure that no other run writes this stream to this connection.
@@ -269,13 +224,12 @@ class Ledger:
             return held
 
         def give_back() -> None:
-            if self._locks.let_go(connection, stream):
+            if self._locks.forget(connection, stream):
                 with self._writing("Writing") as database:
                     self._locks.erase(database, connection, stream)
 
         with self._writing("Writing") as database:
             self._locks.acquire(database, connection, stream, run_id)
-            queries.take_over(database, connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
         self._locks.hold(lock)
         return lock
@@ -291,9 +245,9 @@ class Ledger:
             yield database
 
     @contextmanager
-    def _changing(self, connection: str, stream: str) -> Iterator[Connection]:
+    def _changing(self, place: Place) -> Iterator[Connection]:
         with self._writing("Writing") as database:
-            self._locks.make_sure(database, connection, stream)
+            self._locks.make_sure(database, place.connection, place.stream)
             yield database
 
 

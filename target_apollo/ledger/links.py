@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
+
+
+class Place(NamedTuple):
+    """Where links belong: one stream's rows as one kind of record of one team.
+
+    Attributes:
+        connection: The Apollo team's id.
+        object: ``contact`` or ``account``.
+        stream: The Singer stream's name.
+    """
+
+    connection: str
+    object: str
+    stream: str
 
 
 class LinkStatus(Enum):
@@ -17,9 +32,6 @@ class LinkStatus(Enum):
         any of these ──intent──▶ PENDING          a write is about to go out again
         any of these ──outcome──▶ any but PENDING settled without a request, or rejected before one
         any of these ──drop──▶ (no link)          the Apollo record is gone
-
-    The intent to create a row of which the ledger knows nothing is kept apart (`creations`) and
-    becomes a PENDING link only if the run ends without its outcome.
 
     A link that is PENDING at the start of a run was left by a run that was killed, or whose
     answer was lost: the write may have happened or not. It has no payload hash, so the row is

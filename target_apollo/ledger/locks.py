@@ -8,11 +8,10 @@ which ends with that session; the row only says who holds it.
 Either way each write of links first makes sure, in its own transaction or session, that the lock
 is still this run's, so that a run that slept through its heartbeats can't write beside another.
 
-Which process holds a lock, and whether it still runs.
-
-A process id alone says little: ids are used again, and two containers may share a host name and
-count their processes separately. A process is therefore known by host name, by *space* (boot and
-process namespace, within which ids can be compared) and by id with start time.
+A process id alone does not say whether the holder of a lock still runs: ids are used again, and two
+containers may share a host name and count their processes separately. A process is therefore known
+by host name, by *space* (boot and process namespace, within which ids can be compared) and by id
+with start time.
 """
 
 from __future__ import annotations
@@ -53,11 +52,11 @@ class Process:
     """A process that writes to a ledger: where it runs and which one it is."""
 
     host: str
+    #: Boot id and process namespace on Linux; ``None`` where the system names none.
     space: str | None
-    """Boot id and process namespace on Linux; ``None`` where the system names none."""
     pid: int
+    #: Start time in clock ticks since boot, as ``/proc`` gives it; ``None`` where unknown.
     started: str | None
-    """Start time in clock ticks since boot, as ``/proc`` gives it; ``None`` where unknown."""
 
     @classmethod
     def current(cls) -> Process:
@@ -67,7 +66,7 @@ class Process:
         return cls(socket.gethostname(), _space(), pid, stat[1] if stat else None)
 
     def surely_ended(self, seen_from: Process) -> bool:
-        """Say whether ``seen_from`` can tell that this process runs no more."""
+        """Whether ``seen_from`` can tell that this process has ended."""
         if (self.host, self.space) != (seen_from.host, seen_from.space):
             return False
         try:
@@ -96,6 +95,7 @@ def _stat(pid: int) -> tuple[str, str] | None:
 
 
 def _space() -> str | None:
+    """Boot id and process namespace; None where the system has none."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no file to resolve
@@ -147,13 +147,13 @@ class StreamLock:
         self.release()
 
 
-def left_behind(holder: Holder, here: Process, now: datetime) -> bool:
-    """Decide whether a lock row in SQLite was left by a run that is gone.
+def is_stale(holder: Holder, here: Process, now: datetime) -> bool:
+    """Whether a lock row in SQLite belongs to a run that has ended.
 
-    A process that can be seen to have ended is gone at once. One that can be seen to run is not
-    gone, however old its heartbeat (the machine may have slept). One that can't be seen, on
-    another host or in another container, is gone once its heartbeat is older than
-    ``STALE_AFTER``, or as far in the future, when a clock was set back.
+    The row of a process that is seen to have ended is stale at once; that of one that is seen to
+    run never is, however old its heartbeat (the machine may have slept). The row of a process that
+    can't be seen, on another host or in another container, is stale once its heartbeat is older
+    than ``STALE_AFTER``, or as far in the future, when a clock was set back.
     """
     if holder.process.surely_ended(here):
         return True
@@ -177,7 +177,7 @@ class Locks:
         self._token = uuid.uuid4().hex
         self._held: dict[tuple[str, str], StreamLock] = {}
         self._session: object = None
-        self._heart: _Heart | None = None
+        self._heartbeat: Heartbeat | None = None
 
     def held(self, connection: str, stream: str) -> StreamLock | None:
         """Give the lock of a connection and stream if this ledger holds it."""
@@ -196,7 +196,7 @@ class Locks:
             self._session = _session_of(database)
         else:
             holder = _holder(database, connection, stream)
-            if holder is not None and not left_behind(holder, here, now):
+            if holder is not None and not is_stale(holder, here, now):
                 raise _another_run(stream, holder)
         database.execute(delete(apollo_locks).where(_row(connection, stream)))
         database.execute(
@@ -215,25 +215,26 @@ class Locks:
         )
 
     def hold(self, lock: StreamLock) -> None:
-        """Count a lock as held, once its row is committed, and keep its heart beating."""
+        """Count a lock as held, once its row is committed, and renew its heartbeat."""
         self._held[lock.connection, lock.stream] = lock
-        if not self._advisory and self._heart is None:
-            self._heart = _Heart(self._engine, self._token)
+        if not self._advisory and self._heartbeat is None:
+            self._heartbeat = Heartbeat(self._engine, self._token)
 
-    def let_go(self, connection: str, stream: str) -> bool:
+    def forget(self, connection: str, stream: str) -> bool:
         """Count a lock as no longer held; say whether it was.
 
-        Outside a transaction: the heart, which stops with the last lock, may wait for one.
+        Call it outside a transaction: the heartbeat, which stops with the last lock, may wait for
+        one.
         """
         if self._held.pop((connection, stream), None) is None:
             return False
-        if not self._held and self._heart is not None:
-            self._heart.stop()
-            self._heart = None
+        if not self._held and self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
         return True
 
     def erase(self, database: Connection, connection: str, stream: str) -> None:
-        """Give a lock back that was let go, inside a write transaction."""
+        """Delete the row of a lock that is no longer held, inside a write transaction."""
         database.execute(
             delete(apollo_locks).where(
                 _row(connection, stream), apollo_locks.c.token == self._token
@@ -267,7 +268,7 @@ class Locks:
             )
 
 
-class _Heart:
+class Heartbeat:
     """The thread that renews this ledger's lock rows in SQLite, on a connection of its own."""
 
     def __init__(self, engine: Engine, token: str) -> None:

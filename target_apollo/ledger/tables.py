@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
@@ -27,7 +28,7 @@ from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
 
-VERSION = 3
+VERSION = 4
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -84,19 +85,6 @@ apollo_links = Table(
     Column("changed_at", UtcTime),
     Index("apollo_links_by_apollo_id", "apollo_id"),
     sqlite_with_rowid=False,
-)
-
-# Since version 3: creates that are under way, all of a flush in one row.
-apollo_creations = Table(
-    "apollo_creations",
-    metadata,
-    Column("stream", Text, primary_key=True),
-    Column("connection", Text, primary_key=True),
-    Column("object", Text, primary_key=True),
-    Column("run_id", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("intents", Text, nullable=False),
-    Column("changed_at", UtcTime, nullable=False),
 )
 
 apollo_runs = Table(
@@ -173,17 +161,59 @@ def bring_up_to_date(connection: Connection) -> None:
     if version is not None:
         _add_what_is_missing(connection)
     metadata.create_all(connection)
+    if inspect(connection).has_table(_creations.name):
+        _keep_creations_as_links(connection)
     if connection.scalar(select(apollo_ledger_version.c.version)) is None:
         connection.execute(insert(apollo_ledger_version).values(version=VERSION))
     else:
         connection.execute(update(apollo_ledger_version).values(version=VERSION))
 
 
+#: In ledgers of version 3 only: creates under way, all of a batch in one row. ``intents`` is a JSON
+#: array of source keys, each with the hash of the e-mail or domain that it was sent under.
+_creations = Table(
+    "apollo_creations",
+    MetaData(),
+    Column("stream", Text, primary_key=True),
+    Column("connection", Text, primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("intents", Text, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
+
+def _keep_creations_as_links(connection: Connection) -> None:
+    """Makes pending links of the creates that a killed run of version 3 left; its table goes.
+
+    A source key that has got a link since keeps it.
+    """
+    for left in connection.execute(select(_creations)).all():
+        place = {"stream": left.stream, "connection": left.connection, "object": left.object}
+        there = select(apollo_links.c.source_key).filter_by(**place)
+        known = set(connection.scalars(there))
+        pending = [
+            {
+                **place,
+                "source_key": key,
+                "status": "pending",
+                "run_id": left.run_id,
+                "match_hash": match_hash,
+                "changed_at": left.changed_at,
+            }
+            for key, match_hash in dict(json.loads(left.intents)).items()
+            if key not in known
+        ]
+        if pending:
+            connection.execute(insert(apollo_links), pending)
+    _creations.drop(connection)
+
+
 def _add_what_is_missing(connection: Connection) -> None:
     """Add the columns and indexes that an older ledger's tables lack.
 
-    This is the whole way from any older version as long as releases only add tables, indexes and
-    columns that may be null; a release that does more adds its own step before this one.
+    That is the whole way from versions 1 and 2. Version 4 has one table less than version 3.
     """
     there = inspect(connection)
     preparer = connection.dialect.identifier_preparer

@@ -12,6 +12,7 @@ from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
+from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.mapper.errors import (
     VARIABLE,
     FixedClock,
@@ -24,7 +25,7 @@ from target_apollo.mapper.settings import Settings, read_settings, settings_sche
 from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
 
-class MapApolloLeads(InlineMapper):
+class MapApolloLeads(CheckedPlugin, InlineMapper):
     """Lets only qualified leads through to Apollo, loses none, and can explain each verdict."""
 
     name = "map-apollo-leads"
@@ -48,19 +49,17 @@ class MapApolloLeads(InlineMapper):
         self.message_reader.transform = self._pipeline.process_lines
         self.message_reader.counts = self._pipeline.counts
 
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
+    def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Check the settings as this package states them: in sentences, unknown ones included."""
         try:
-            self._settings = read_settings(self._config)
+            self._settings = read_settings(given)
         except SettingsError as error:
-            raise ConfigValidationError(
-                "Config validation failed", errors=[str(error)], schema=self.config_jsonschema
-            ) from None
-        return []
+            return given, [str(error)]
+        return given, []
 
-    def _handle_termination(self, signum: int, frame: object) -> None:  # noqa: ARG002
+    def on_signal(self, signal_number: int) -> None:
         """End after the lines at hand; the SDK's own handler would cut a line in two."""
-        self.message_reader.stop(signum)
+        self.message_reader.stop(signal_number)
 
     def process_endofpipe(self) -> None:
         """Say what became of the leads, and how the run ended."""

@@ -1,22 +1,22 @@
-"""The outcomes of the last runs: a picture of stacked bars, and its numbers as a table. Pure.
+"""The page's pictures as numbers: outcomes of the last runs, and the way into Apollo. Pure.
 
-The way into Apollo as steps with bars: leads over the rules, or rows over the checks. Pure.
+`page.html.j2` draws them: stacked bars over time, and steps with a bar each for leads over the
+rules or rows over the checks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import timezone
 from math import floor, log10
-from xml.etree.ElementTree import Element  # nosec B405
 
 from target_apollo.reporting.detail import Detail, LeadsPath
-from target_apollo.reporting.funnel import Step
-from target_apollo.reporting.html import Child, Field, bar, card_table, legend, shares, tag
-from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
+from target_apollo.reporting.funnel import Step as RuleStep
+from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream
 from target_apollo.reporting.words import amount, end_of, rule_words
-from target_apollo.sync.words import compact, duration, moment, number, plural, printable
+from target_apollo.sync.words import compact, moment, number, plural, printable
 
 #: From the bottom of a bar to its top: class in the style sheet, words, name of the count.
 LAYERS = (
@@ -28,107 +28,150 @@ LAYERS = (
     ("open", "left for the next run", OPEN),
     ("rejected", "rejected", "rejected"),
 )
+#: Part of a bar below which nothing would be seen, in percent.
+LEAST = 1.5
 
 _FEWEST_SLOTS = 8
-
 _MOST_LABELS = 12
-
 _SLOT, _BAR = 10.0, 6.6
+_IN_APOLLO = ("created", "updated", "unchanged", "existing")
+
+#: A part of a bar: its class in the style sheet, and its count.
+Part = tuple[str, int]
 
 
-def outcomes_over_time(runs: Sequence[PastRun], chosen: PastRun) -> list[Element]:
-    """The picture and the table.
+@dataclass(frozen=True)
+class BarPart:
+    """A part of a horizontal bar; `x` and `width` in percent of its length."""
+
+    name: str
+    x: str
+    width: str
+
+
+def bar_parts(parts: Sequence[Part], whole: int) -> list[BarPart]:
+    """The parts of a bar whose full length stands for `whole`, from left to right."""
+    found: list[BarPart] = []
+    place = 0.0
+    for (name, _), share in zip(parts, shares([count for _, count in parts], whole), strict=True):
+        if share:
+            found.append(BarPart(name, f"{place:.2f}", f"{share:.2f}"))
+            place += share
+    return found
+
+
+def shares(counts: Sequence[int], whole: int) -> list[float]:
+    """Counts in percent of a whole; none that is there is too small to be seen, none is beyond.
+
+    >>> shares([50, 0, 1], 1000)
+    [5.0, 0.0, 1.5]
+    """
+    if whole <= 0:
+        return [0.0 for _ in counts]
+    found = [max(LEAST, 100 * count / whole) if count > 0 else 0.0 for count in counts]
+    total = sum(found)
+    return [share * 100 / total for share in found] if total > 100 else found
+
+
+# --- outcomes over time
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A part of a run's column, in units of the picture, with the words that a pointer shows."""
+
+    name: str
+    x: str
+    width: str
+    y: str
+    height: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """What stands below a column: day and time of the run, or nothing."""
+
+    day: str = ""
+    time: str = ""
+    class_: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture of the last runs.
+
+    Attributes:
+        scale: Numbers beside it, from its top to its bottom.
+        wide: Its width in units.
+        words: The same in words, for whoever does not see it.
+        legend: Class, words and total of each outcome that there was.
+    """
+
+    scale: Sequence[str]
+    wide: str
+    rects: Sequence[Rect]
+    labels: Sequence[Label]
+    title: str
+    words: str
+    legend: Sequence[tuple[str, str, int]]
+
+
+def outcomes_over_time(runs: Sequence[PastRun], chosen: PastRun) -> Chart | None:
+    """The picture of the last runs; None where none of them wrote anything.
 
     Args:
         runs: The newest first, as everywhere; the picture goes from the oldest to the newest.
-        chosen: The run that the page is about, which both mark.
+        chosen: The run that the page is about, which the picture marks.
     """
     # A dry run wrote nothing: it is in the table, and no bar may say otherwise.
     wrote = [run for run in runs if not run.dry]
     if not wrote:
-        return [_table(runs, chosen)]
+        return None
     oldest_first = list(reversed(wrote))
     top = _round_top(max(_height(run) for run in wrote))
     slots = max(len(wrote), _FEWEST_SLOTS)
     totals = [
         (name, words, sum(run.count(count) or 0 for run in wrote)) for name, words, count in LAYERS
     ]
-    figure = tag(
-        "figure",
-        tag(
-            "div",
-            _scale(top),
-            _picture(oldest_first, top, slots),
-            _labels(oldest_first, chosen, slots),
-            class_="plot",
-        ),
-        tag("figcaption", legend([total for total in totals if total[2]])),
-    )
-    return [figure, _table(runs, chosen)]
-
-
-def _picture(runs: Sequence[PastRun], top: int, slots: int) -> Element:
-    wide = slots * _SLOT
-    bars = [part for at, run in enumerate(runs) for part in _column(run, at, top)]
-    return tag(
-        "svg",
-        tag("title", f"Outcomes of the last {plural(len(runs), 'run')}", id="chart-title"),
-        tag("desc", _in_words(runs), id="chart-words"),
-        [
-            tag("line", class_="grid", x1=0, x2=wide, y1=height, y2=height)
-            for height in (0, 50, 100)
-        ],
-        bars,
-        viewBox=f"0 0 {wide:g} 100",
-        preserveAspectRatio="none",
-        role="img",
-        aria_labelledby="chart-title chart-words",
+    return Chart(
+        scale=[compact(value) for value in (top, top // 2, 0)],
+        wide=f"{slots * _SLOT:g}",
+        rects=[rect for at, run in enumerate(oldest_first) for rect in _column(run, at, top)],
+        labels=[_label(oldest_first, at, chosen) for at in range(slots)],
+        title=f"Outcomes of the last {plural(len(wrote), 'run')}",
+        words=_in_words(oldest_first),
+        legend=[total for total in totals if total[2]],
     )
 
 
-def _column(run: PastRun, at: int, top: int) -> list[Element]:
-    left = at * _SLOT + (_SLOT - _BAR) / 2
-    place = {"x": f"{left:.2f}", "width": f"{_BAR:.2f}"}
+def _column(run: PastRun, at: int, top: int) -> list[Rect]:
+    x, width = f"{at * _SLOT + (_SLOT - _BAR) / 2:.2f}", f"{_BAR:.2f}"
     when = moment(run.started_at)
     if not run.counts:
-        told = tag("title", f"{when}: {end_of(run).words}, counts not known")
-        return [tag("rect", told, class_="unknown", y=88, height=12, **place)]
+        title = f"{when}: {end_of(run).words}, counts not known"
+        return [Rect("unknown", x, width, "88", "12", title)]
     counts = [max(0, run.count(count) or 0) for _, _, count in LAYERS]
-    drawn: list[Element] = []
-    floor_ = 100.0
+    rects: list[Rect] = []
+    bottom = 100.0
     for (name, words, _), count, share in zip(LAYERS, counts, shares(counts, top), strict=True):
         if share:
-            floor_ -= share
-            told = tag("title", f"{when}: {number(count)} {words}")
-            size = {"y": f"{floor_:.2f}", "height": f"{share:.2f}"}
-            drawn.append(tag("rect", told, class_=name, **place, **size))
-    return drawn
+            bottom -= share
+            title = f"{when}: {number(count)} {words}"
+            rects.append(Rect(name, x, width, f"{bottom:.2f}", f"{share:.2f}", title))
+    return rects
 
 
-def _scale(top: int) -> Element:
-    return tag(
-        "div",
-        [tag("span", compact(value)) for value in (top, top // 2, 0)],
-        class_="scale",
-        aria_hidden="true",
-    )
-
-
-def _labels(runs: Sequence[PastRun], chosen: PastRun, slots: int) -> Element:
-    labels = []
-    for at in range(slots):
-        run = runs[at] if at < len(runs) else None
-        ends = at in (0, len(runs) - 1)
-        shown = run is not None and (ends or len(runs) <= _MOST_LABELS)
-        names = ["now"] if run is not None and run.run_id == chosen.run_id else []
-        names += ["end"] if at == len(runs) - 1 and at > 0 else []
-        lines: list[Element | str] = []
-        if run is not None and shown:
-            at_utc = run.started_at.astimezone(timezone.utc)
-            lines = [f"{at_utc.day} {at_utc:%b}", tag("br"), f"{at_utc:%H:%M}"]
-        attributes = {"class_": " ".join(names)} if names else {}
-        labels.append(tag("li", lines, **attributes))
-    return tag("ol", labels, class_="labels", aria_hidden="true")
+def _label(runs: Sequence[PastRun], at: int, chosen: PastRun) -> Label:
+    if at >= len(runs):
+        return Label()
+    run = runs[at]
+    names = ["now"] if run.run_id == chosen.run_id else []
+    names += ["end"] if at == len(runs) - 1 and at > 0 else []
+    if len(runs) > _MOST_LABELS and at not in (0, len(runs) - 1):
+        return Label(class_=" ".join(names))
+    utc = run.started_at.astimezone(timezone.utc)
+    return Label(f"{utc.day} {utc:%b}", f"{utc:%H:%M}", " ".join(names))
 
 
 def _in_words(runs: Sequence[PastRun]) -> str:
@@ -141,37 +184,6 @@ def _in_words(runs: Sequence[PastRun]) -> str:
         f"{amount(newest, 'updated')} updated, {amount(newest, 'rejected')} rejected. "
         "The table below has the numbers of each."
     )
-
-
-def _table(runs: Sequence[PastRun], chosen: PastRun) -> Element:
-    counts = [name for name in (*OUTCOMES, OPEN) if any(run.count(name) for run in runs)]
-    heads = ["begun (UTC)", "end", "took", "read"]
-    heads += ["left" if name == OPEN else name for name in counts] + ["requests"]
-    rows = []
-    for run in runs:
-        end = end_of(run)
-        words = end.words + (" (dry run: nothing written)" if run.dry else "")
-        fields = [
-            Field(words, end.tone.value),
-            _number("took", duration(run.seconds), known=run.seconds is not None),
-            _number("read", amount(run, RECEIVED), known=bool(run.counts)),
-        ]
-        for name in counts:
-            label = "left" if name == OPEN else name
-            fields.append(_number(label, amount(run, name), known=bool(run.count(name))))
-        known = run.requests is not None
-        fields.append(_number("requests", number(run.requests), known=known))
-        head = tag("span", _when(run.started_at), " ", tag("code", run.run_id), class_="run")
-        rows.append((head, fields, "now-row" if run.run_id == chosen.run_id else ""))
-    return card_table("The last runs, the newest first", heads, rows, numbers=(2, len(heads) - 2))
-
-
-def _number(label: str, shown: str, *, known: bool) -> Field:
-    return Field(shown, "n" if known else "n zero", label=label)
-
-
-def _when(at: datetime) -> Element:
-    return tag("time", moment(at), datetime=at.isoformat(timespec="seconds"))
 
 
 def _height(run: PastRun) -> int:
@@ -190,64 +202,104 @@ def _round_top(highest: int) -> int:
     return 10 * unit
 
 
-_IN_APOLLO = ("created", "updated", "unchanged", "existing")
+# --- the way into Apollo
 
 
-def way_into_apollo(detail: Detail) -> list[Element]:
-    """Steps for each stream of leads; without verdicts those of all rows of the run."""
+@dataclass(frozen=True)
+class Step:
+    """A step of the way: how many are left, and what became of the others.
+
+    Attributes:
+        parts: Parts of its bar, whose full length stands for `whole`.
+        rule: The rule that those left behind did not meet.
+        is_end: Whether it is the end of the way, in Apollo.
+    """
+
+    name: str
+    count: int
+    whole: int
+    parts: Sequence[Part]
+    note: str = ""
+    rule: str = ""
+    is_last: bool = False
+    is_end: bool = False
+
+    @property
+    def legend(self) -> list[tuple[str, str, int]]:
+        """Class, words and count of each part of the bar."""
+        return [(name, name, count) for name, count in self.parts]
+
+
+@dataclass(frozen=True)
+class Path:
+    """The steps of one stream; `stream` is empty where there is one only."""
+
+    stream: str
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way into Apollo, with the heading of its section and a sentence under that."""
+
+    heading: str
+    hint: str
+    paths: Sequence[Path]
+
+
+def way_into_apollo(detail: Detail) -> Way | None:
+    """The way of each stream of leads; without verdicts that of all rows of the run."""
     if detail.paths:
+        leads = sum(path.funnel.read for path in detail.paths)
         several = len(detail.paths) > 1
-        return [part for path in detail.paths for part in _leads(path, named=several)]
-    if detail.run.counts.get(RECEIVED):
-        return [tag("ol", _rows(detail.run), class_="steps")]
-    return []
-
-
-def hint_of(detail: Detail) -> str:
-    """A sentence under the heading."""
-    if detail.paths:
-        return (
+        return Way(
+            f"From {plural(leads, 'lead')} to Apollo",
             "Each lead that was read, by the first rule that it did not meet. A held lead only "
-            "waits: the next run looks at it again."
+            "waits: the next run looks at it again.",
+            [Path(path.funnel.stream if several else "", _leads(path)) for path in detail.paths],
         )
-    return "Every row that was read, and where it ended."
+    if detail.run.counts.get(RECEIVED):
+        return Way(
+            "From rows to Apollo",
+            "Every row that was read, and where it ended.",
+            [Path("", list(_rows(detail.run)))],
+        )
+    return None
 
 
-def _leads(path: LeadsPath, *, named: bool) -> Iterator[Element]:
+def _leads(path: LeadsPath) -> list[Step]:
     funnel = path.funnel
-    if named:
-        yield tag("h3", "Leads of ", tag("code", printable(funnel.stream)))
     steps = [_step("Leads read", funnel.read, funnel.read)]
     steps += [
-        _step(rule_words(step.rule), step.remaining, funnel.read, _fell(step))
+        _step(rule_words(step.rule), step.remaining, funnel.read, _fell(step), step.rule)
         for step in funnel.steps
     ]
     if path.outcomes is None:
-        told = "What became of them in Apollo can't be told from the summary."
-        steps.append(_step("Sent to Apollo", funnel.passed, funnel.read, told, last=True))
-    else:
-        steps.append(_arrived(path.outcomes, funnel.read, path.stream or ""))
-    yield tag("ol", steps, class_="steps")
+        note = "What became of them in Apollo can't be told from the summary."
+        sent = [("mark", funnel.passed)]
+        last = Step("Sent to Apollo", funnel.passed, funnel.read, sent, note, is_last=True)
+        return [*steps, last]
+    return [*steps, _arrived(path.outcomes, funnel.read, path.stream or "")]
 
 
-def _fell(step: Step) -> list[Child]:
+def _fell(step: RuleStep) -> str:
     parts = [f"{number(step.dropped)} did not meet it"] if step.dropped else []
     parts += [f"{number(step.held)} held for a later run"] if step.held else []
-    return [", ".join(parts), " · ", tag("code", step.rule)]
+    return ", ".join(parts)
 
 
-def _arrived(outcomes: Stream, whole: int, stream: str) -> Element:
-    parts = [(name, getattr(outcomes, name)) for name, _, _ in LAYERS if name in _IN_APOLLO]
+def _arrived(outcomes: Stream, whole: int, stream: str) -> Step:
+    parts = [(name, getattr(outcomes, name)) for name in _IN_APOLLO]
     others = [
         f"{number(count)} {words}"
         for words, count in (("rejected", outcomes.rejected), ("skipped", outcomes.skipped))
         if count
     ]
-    note = [f"Stream {printable(stream)}"] + ([f"; {', '.join(others)}"] if others else [])
-    return _end("In Apollo", parts, whole, "".join(note))
+    note = f"Stream {printable(stream)}" + (f"; {', '.join(others)}" if others else "")
+    return _end("In Apollo", parts, whole, note)
 
 
-def _rows(run: PastRun) -> Iterator[Element]:
+def _rows(run: PastRun) -> Iterator[Step]:
     whole = remaining = run.count(RECEIVED) or 0
     yield _step("Rows read", whole, whole)
     for name, words, note in (
@@ -262,38 +314,11 @@ def _rows(run: PastRun) -> Iterator[Element]:
     yield _end("To be in Apollo" if run.dry else "In Apollo", parts, whole, "")
 
 
-def _step(
-    name: str, count: int, whole: int, note: Child | Sequence[Child] = "", *, last: bool = False
-) -> Element:
-    told = tag("span", note, class_="note") if note else None
-    attributes = {"class_": "last"} if last else {}
-    return tag(
-        "li",
-        tag("span", name),
-        tag("b", number(count)),
-        bar([("mark", count)], whole, tall=True),
-        told,
-        **attributes,
-    )
+def _step(name: str, count: int, whole: int, note: str = "", rule: str = "") -> Step:
+    return Step(name, count, whole, [("mark", count)], note, rule)
 
 
-def _end(name: str, parts: Sequence[tuple[str, int]], whole: int, note: str) -> Element:
+def _end(name: str, parts: Sequence[Part], whole: int, note: str) -> Step:
     met = [part for part in parts if part[1]]
     total = sum(count for _, count in met)
-    return tag(
-        "li",
-        tag("span", tag("strong", name)),
-        tag("b", number(total)),
-        bar(met, whole, tall=True),
-        tag("span", note, class_="note") if note else None,
-        legend([(part, part, count) for part, count in met]) if met else None,
-        class_="last",
-    )
-
-
-def heading_of(detail: Detail) -> str:
-    """The section's heading."""
-    if not detail.paths:
-        return "From rows to Apollo"
-    leads = sum(path.funnel.read for path in detail.paths)
-    return f"From {plural(leads, 'lead')} to Apollo"
+    return Step(name, total, whole, met, note, is_last=True, is_end=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import math
 import signal
@@ -143,10 +142,6 @@ def command(
             "Everyone who reaches this address can read and change the sandbox: it has no secrets.",
             file=sys.stderr,
         )
-    # Records live as long as the process: looking for garbage among them costs more than it finds.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
     serve_until_stopped(
         sandbox,
         listener,

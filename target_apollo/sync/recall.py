@@ -38,7 +38,6 @@ class RowHistory(msgspec.Struct, frozen=True):
     Attributes:
         source_key: The row's key as the ledger spells it.
         payload_hash: Stands for all that the row would write.
-        is_new: Whether the ledger has no link for the row.
         apollo_id: Its record, as far as no other row may have that.
         outcome: The outcome of a row that needs no request. Its link stays as it is.
         is_held: Whether the row is deleted and its record is that of another row too.
@@ -55,7 +54,6 @@ class RowHistory(msgspec.Struct, frozen=True):
 
     source_key: str = ""
     payload_hash: str | None = None
-    is_new: bool = True
     apollo_id: str | None = None
     outcome: Outcome | None = None
     is_held: bool = False
@@ -166,21 +164,20 @@ class LinkSorter:
                 to_change.update({row.match_key, row.apollo_id} - {None})
                 found.append(history)
                 continue
-            known = with_values(history, is_new=False)
             if _is_outdated(formers.get(row.number), link):
-                found.append(with_values(known, outcome=Outcome.SKIPPED))
+                found.append(with_values(history, outcome=Outcome.SKIPPED))
                 continue
             apollo_id = row.apollo_id or link.apollo_id
             # What the ledger knows of a record is past once an earlier row of the batch writes it.
             if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
-                found.append(with_values(known, outcome=outcome, apollo_id=link.apollo_id))
+                found.append(with_values(history, outcome=outcome, apollo_id=link.apollo_id))
                 continue
             if row.number in held:
-                found.append(with_values(known, is_held=True, apollo_id=link.apollo_id))
+                found.append(with_values(history, is_held=True, apollo_id=link.apollo_id))
                 continue
             to_change.update({row.match_key, apollo_id} - {None})
             is_shared = link.apollo_id in shared and not row.apollo_id and not row.deleted
-            found.append(self._of_link(row, known, link, run_starts, is_shared=is_shared))
+            found.append(self._of_link(row, history, link, run_starts, is_shared=is_shared))
         return found
 
     def _of_link(

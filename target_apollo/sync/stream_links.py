@@ -19,6 +19,7 @@ from target_apollo.ledger import (
     Link,
     LinkOutcome,
     LinkStatus,
+    Place,
     match_hash,
     source_key,
 )
@@ -78,7 +79,7 @@ class StreamLinks:
         policies: Policies | None = None,
     ) -> None:
         self._ledger = ledger
-        self._place = (connection, object_type.singular, stream)
+        self._place = Place(connection, object_type.singular, stream)
         self._run_id = run_id
         self._policies = policies if policies and policies.protect else None
         self._sorter = LinkSorter(mode, full_resync, self._policies)
@@ -97,7 +98,7 @@ class StreamLinks:
             LedgerError: The ledger can't be read.
         """
         keys = [key_of(row) for row in rows]
-        links = self._ledger.links(*self._place, keys)
+        links = self._ledger.links(self._place, keys)
         hashes = [payload_hash_of(row, self._policies) for row in rows]
         known = [links.get(key) for key in keys]
         run_starts: Mapping[str, datetime] = {}
@@ -122,7 +123,7 @@ class StreamLinks:
         return {row.number: history for row, history in zip(rows, histories, strict=True)}
 
     def _shared(self, ids: set[str]) -> set[str]:
-        return shared_ids(self._ledger.links_by_apollo_id(*self._place[:2], ids)) if ids else set()
+        return shared_ids(self._ledger.links_by_apollo_id(self._place, ids)) if ids else set()
 
     def _held(self, rows: Sequence[Row], deleted: Mapping[int, Link]) -> set[int]:
         if not deleted:
@@ -142,24 +143,18 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
-        creations: list[Intent] = []
         by_run: dict[str, dict[str, Intent]] = {}
         for row in rows:
             history = histories[row.number]
             key = history.source_key
             found_under = match_hash(row.match_key) if row.match_key else None
-            if row.apollo_id is None and history.is_new:
-                creations.append(Intent(key, None, found_under))
-                continue
             # Cut off again, the row is still one that its first run may have created.
             run_id = history.sent_by or self._run_id
             by_run.setdefault(run_id, {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
             )
-        if creations:
-            self._ledger.record_creations(*self._place, self._run_id, creations)
         for run_id, intents in by_run.items():
-            self._ledger.record_intents(*self._place, run_id, list(intents.values()))
+            self._ledger.record_intents(self._place, run_id, list(intents.values()))
 
     def is_of_another_row(self, apollo_id: str, key: str) -> bool:
         """Whether the ledger has a record as one that another source key wrote.
@@ -170,7 +165,7 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        found = self._ledger.links_by_apollo_id(*self._place[:2], [apollo_id])
+        found = self._ledger.links_by_apollo_id(self._place, [apollo_id])
         return any(
             link.source_key != key and link.status is not LinkStatus.EXISTING
             for link in found.get(apollo_id, ())
@@ -232,7 +227,7 @@ class StreamLinks:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
         if self._noted:
-            self._ledger.record_outcomes(*self._place, self._run_id, list(self._noted.values()))
+            self._ledger.record_outcomes(self._place, self._run_id, list(self._noted.values()))
         self._noted = {}
 
     def release(self) -> None:
@@ -247,7 +242,7 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        return self._ledger.links_of_stream(*self._place)
+        return self._ledger.links_of_stream(self._place)
 
     def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
         """Source keys of links to records that rows beside these have, in whatever stream.
@@ -258,7 +253,7 @@ class StreamLinks:
         leaving = Counter((link.apollo_id, link.source_key) for link in deleted)
         there: Counter[tuple[str | None, str]] = Counter()
         ids = {link.apollo_id for link in deleted if link.apollo_id}
-        for apollo_id, links in self._ledger.links_by_apollo_id(*self._place[:2], ids).items():
+        for apollo_id, links in self._ledger.links_by_apollo_id(self._place, ids).items():
             there.update((apollo_id, link.source_key) for link in links if not link.is_deleted)
         held = {apollo_id for apollo_id, _ in there - leaving}
         return {link.source_key for link in deleted if link.apollo_id in held}
@@ -270,7 +265,7 @@ class StreamLinks:
             LedgerError: The ledger can't be written.
         """
         intents = [Intent(link.source_key, link.apollo_id) for link in links]
-        self._ledger.record_intents(*self._place, self._run_id, intents)
+        self._ledger.record_intents(self._place, self._run_id, intents)
 
     def record_moves(self, links: Sequence[Link], mark: str) -> None:
         """Puts on disk that records of missing rows were moved.
@@ -285,7 +280,7 @@ class StreamLinks:
             LinkOutcome(link.source_key, LinkStatus.UPDATED, link.apollo_id, payload_hash=mark)
             for link in links
         ]
-        self._ledger.record_outcomes(*self._place, self._run_id, outcomes)
+        self._ledger.record_outcomes(self._place, self._run_id, outcomes)
 
     def drop(self, apollo_id: str) -> None:
         """Forgets the links to a record that Apollo no longer has.
@@ -293,4 +288,4 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written.
         """
-        self._ledger.drop_links(*self._place[:2], [apollo_id])
+        self._ledger.drop_links(self._place, [apollo_id])

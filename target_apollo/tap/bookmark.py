@@ -17,9 +17,8 @@ from target_apollo.ledger.database import WRITES, Address
 #: Rows have the times of the machines that write them. Kerberos allows clocks to differ as much.
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
-# A transaction that has written to a table holds this lock on it until it ends. If it wrote to both
-# tables, it counts twice, which does no harm. PostgreSQL may hide when other users' transactions
-# began, and a replica sees no locks.
+# A transaction that has written to the table holds this lock on it until it ends. PostgreSQL may
+# hide when other users' transactions began, and a replica sees no locks.
 _WRITERS = text(
     """
     select clock_timestamp() as now, pg_is_in_recovery() as is_replica,
@@ -28,7 +27,7 @@ _WRITERS = text(
     left join pg_stat_activity as began using (pid)
     where held.locktype = 'relation'
       and held.mode = 'RowExclusiveLock'
-      and held.relation in ('apollo_links'::regclass, 'apollo_creations'::regclass)
+      and held.relation in ('apollo_links'::regclass)
       and held.database = (select oid from pg_database where datname = current_database())
     """
 )

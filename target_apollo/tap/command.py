@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from singer_sdk._logging import _setup_console_logging
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.plugin_base import _plugin_log_level
 from singer_sdk.singerlib import Catalog
 
 from target_apollo import logs
+from target_apollo.config.sdk import set_up_log
 from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config, read_object
@@ -76,8 +75,7 @@ def command(
     if about:
         TapApolloSync.print_about(about_format)
         return OK
-    # As the SDK's own command does: Meltano gives a file that configures the log as JSON.
-    _setup_console_logging(log_level=_plugin_log_level(plugin_name=NAME))
+    set_up_log(TapApolloSync)
     logger = logging.getLogger(NAME)
     try:
         # The streams are the same with all settings, so discovery asks for none.

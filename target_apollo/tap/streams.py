@@ -16,10 +16,11 @@ from singer_sdk import typing as th
 from sqlalchemy import Row
 
 from target_apollo.apollo import ApolloError
+from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.queries import intents_of, read_creations, read_links
+from target_apollo.ledger.queries import read_links
 from target_apollo.model.objects import OBJECTS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.tap.bookmark import bookmark_before
@@ -61,7 +62,7 @@ class ResultStream(Stream):
 _TIME = th.DateTimeType
 
 
-class SyncResults(ResultStream):
+class SyncResults(OwnBookmark, ResultStream):
     """A record per source key and Apollo team, with its last outcome."""
 
     name = "apollo_sync_results"
@@ -121,9 +122,6 @@ class SyncResults(ResultStream):
         address = Address.of(url)
         with address.engine(read_only=True).connect() as database:
             bookmark = bookmark_before(address, database)
-            # Before the links: if a create ends meanwhile, its last record has its final outcome.
-            for creations in read_creations(address, database, since):
-                yield from _pending(creations)
             for row in read_links(address, database, since):
                 yield _record(row)
         if self.replication_method == "INCREMENTAL" and bookmark is not None:
@@ -146,11 +144,6 @@ class SyncResults(ResultStream):
         """No limit: `bookmark_before` has one already."""
         return
 
-    def _increment_stream_state(
-        self, latest_record: Mapping[str, Any], *, context: Mapping[str, Any] | None = None
-    ) -> None:
-        """Do nothing: the SDK would set the bookmark to the newest record's `changed_at`."""
-
 
 def _record(row: Row[Any]) -> dict[str, Any]:
     rejected = row.status == LinkStatus.ERROR.value
@@ -167,23 +160,6 @@ def _record(row: Row[Any]) -> dict[str, Any]:
         "run_id": row.run_id,
         "changed_at": _text(row.changed_at),
     }
-
-
-def _pending(creations: Row[Any]) -> Iterable[dict[str, Any]]:
-    for intent in intents_of(creations):
-        yield {
-            "connection": creations.connection,
-            "object": creations.object,
-            "stream": creations.stream,
-            "source_key": intent.source_key,
-            "apollo_id": None,
-            "outcome": LinkStatus.PENDING.value,
-            "reason": None,
-            "first_synced_at": None,
-            "last_synced_at": None,
-            "run_id": creations.run_id,
-            "changed_at": _text(creations.changed_at),
-        }
 
 
 def _text(moment: datetime | None) -> str | None:

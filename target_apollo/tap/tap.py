@@ -11,13 +11,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
 from singer_sdk import Tap, Target
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -29,6 +26,7 @@ from target_apollo.apollo import ApolloClient, Transport
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
+from target_apollo.config.sdk import CheckedPlugin, parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
@@ -130,7 +128,7 @@ def target_settings(config: Mapping[str, Any]) -> Settings:
     return Settings.of({**defaults, **config})
 
 
-class TapApolloSync(Tap):
+class TapApolloSync(CheckedPlugin, Tap):
     """Gives what became of each row, and Apollo's users, stages and custom fields."""
 
     name = NAME
@@ -152,15 +150,9 @@ class TapApolloSync(Tap):
         self.problems: list[Exception] = []
         super().__init__(**arguments)
 
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's own check shows values, of secrets too.
-        problems = config_problems(self._config)
-        if problems and raise_errors:
-            raise ConfigValidationError(
-                "The settings are wrong.", errors=problems, schema=self.config_jsonschema
-            )
-        self._config = with_defaults(self._config)
-        return problems
+    def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The tap's settings with defaults, and a sentence for each wrong one."""
+        return with_defaults(given), config_problems(given)
 
     def discover_streams(self) -> Sequence[ResultStream]:
         """The four streams; their records are read later."""
@@ -199,10 +191,7 @@ class TapApolloSync(Tap):
         if "_transport" in self.__dict__:
             self._transport.close()
 
-    def _handle_termination(
-        self,
-        signum: int,
-        frame: FrameType | None,  # noqa: ARG002 - the SDK's signature
-    ) -> NoReturn:
-        # The tap has printed its STATE; the SDK would print it again, in the middle of a line.
-        raise SystemExit(128 + signum)
+    def on_signal(self, signal_number: int) -> NoReturn:
+        """Ends the process; the tap has printed its STATE already."""
+        # The SDK's own handler would print the STATE again, in the middle of a line.
+        raise SystemExit(128 + signal_number)

@@ -1,14 +1,12 @@
-"""What comes to no sink: lines that are no messages, and records that are rejected or left out.
+"""Lines and records that reach no sink: unreadable, rejected, replayed or left out, and why.
 
-The row of what is turned away may well be in its table, so that none of the rows that did not come
-counts as gone any more.
-
-Why a record is rejected before it reaches a row: by its line, its schema or its width. Pure.
+After one of them, rows that have not come can no longer be taken for deleted: the row of the record
+may still be in its table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from singer_sdk.exceptions import (
     InvalidRecord,
@@ -27,15 +25,15 @@ from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
 
 
-class TurnedAway:
-    """Sees to it that all which comes to no sink has its outcome.
+class Intake:
+    """Gives their outcome to lines and records that reach no sink.
 
     Args:
-        sinks: All sinks that there are at the moment.
+        sinks: All sinks, by the name of their stream; more may come in later.
     """
 
     def __init__(
-        self, run: SyncRun, checkpoint: Checkpoint, sinks: Callable[[], Iterable[ApolloSink]]
+        self, run: SyncRun, checkpoint: Checkpoint, sinks: Mapping[str, ApolloSink]
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
@@ -48,7 +46,7 @@ class TurnedAway:
             InvalidRecord: `on_record_error` is ``fail``.
             RunError: Too many are bad, or the rejects file can't be written.
         """
-        self._miss(self._sinks())
+        self._mark_incomplete(self._sinks.values())
         self._run.rejects.reject(received, rejection)
         self._run.check_limits()
 
@@ -74,12 +72,12 @@ class TurnedAway:
         if self._run.settings.on_record_error == "fail":
             raise InvalidInputLine(f"{rejection.detail}.")
         self._checkpoint.next_record()
-        self._miss(self._sinks())
+        self._mark_incomplete(self._sinks.values())
         self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
-    def comes_back(self, received: SourceRecord) -> bool:
-        """Whether a record was rejected before and can't fare better now; it is left out then.
+    def is_replayed(self, received: SourceRecord) -> bool:
+        """Whether a record was rejected before and can't fare better now; it is skipped then.
 
         That is so of lines that were no messages, and of what this very run has rejected.
         """
@@ -98,11 +96,11 @@ class TurnedAway:
         Args:
             sinks: Those to which it would have come.
         """
-        self._miss(sinks)
+        self._mark_incomplete(sinks)
         self._run.skip(received)
 
     @staticmethod
-    def _miss(sinks: Iterable[ApolloSink]) -> None:
+    def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:
         for sink in sinks:
             sink.is_unsure_of_keys()
 

@@ -1,23 +1,19 @@
-"""The process around a run: from wrong settings or the first message to the exit code.
+"""The process of a run: it starts with settings, may get signals, and ends with an exit code.
 
-A signal is a wish to end: requests under way are waited for, but not for long.
-
-``running -> asked to stop -> ended``: a second signal within two seconds is the same wish, a later
-one ends the process at once, and so does the tenth second. RunEnd at once writes no STATE, so that
-nothing is lost: what was not confirmed is sent again by the next run.
-
-How often Python looks for garbage that refers to itself.
+``running -> stopping -> ended``: upon the first signal the run stops, and waits for requests under
+way. A second signal within two seconds changes nothing; a later one ends the process at once, and
+so does the tenth second. A process that ends at once writes no STATE, so that nothing is lost: the
+next run sends again what was not confirmed.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -25,24 +21,22 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo import logs
 from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import read_environment
+from target_apollo.config.sources import read_environment, unusable_files
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import SyncRun
 
 if TYPE_CHECKING:
-    from singer_sdk.plugin_base import _ConfigInput
-
     from target_apollo.target.target import TargetApollo
 
 
-#: Ctrl-C under Meltano sends SIGINT and SIGTERM.
-_ONE_WISH_SECONDS = 2.0
+#: Ctrl-C under Meltano sends SIGINT and SIGTERM: both are one request to stop.
+_ONE_REQUEST_SECONDS = 2.0
 #: A signalled run is over within ten seconds, whatever hangs.
 _LAST_RESORT_SECONDS = 9.5
 
 
-class Stopping:
-    """Keeps the first signal of a run and sees to it that the run ends.
+class SignalHandler:
+    """Remembers the first signal of a run and ends the process if the run does not end.
 
     Attributes:
         signal_number: The signal that came first; 0 while none has come.
@@ -52,10 +46,10 @@ class Stopping:
         self.signal_number = 0
         self._since = 0.0
 
-    def take(self, signal_number: int) -> bool:
-        """Takes a signal in; True for the first one, upon which the run is to stop."""
+    def handle(self, signal_number: int) -> bool:
+        """Handles a signal; True for the first one, upon which the run is to stop."""
         if self.signal_number:
-            if time.monotonic() - self._since > _ONE_WISH_SECONDS:
+            if time.monotonic() - self._since > _ONE_REQUEST_SECONDS:
                 _end_at_once(signal_number)
             return False
         self.signal_number = signal_number
@@ -70,42 +64,23 @@ def _end_at_once(signal_number: int) -> None:
     os._exit(128 + signal_number)
 
 
-#: New objects after which the youngest are looked through. A flush holds some ten thousand, and
-#: each request leaves a few behind that only the collector frees.
-_NEW_OBJECTS = 100_000
-
-
-def collect_rarely() -> None:
-    """Lets the collector of a whole process look seldom, and never at what is loaded already.
-
-    Records, rows and answers hold no references in circles: they go as soon as a flush is through
-    with them. By default the collector walks over what a flush holds every few records, which took
-    a tenth of a run's time.
-    """
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 10, 10)
-    gc.enable()
-
-
-#: A thread that has an answer to read or a request to send waits as long for the one that reads
-#: records. By default that is five times as long, while Apollo has nothing to do.
-_HAND_OVER_SECONDS = 0.001
-
-
 def run_process(
-    kind: type[TargetApollo], given: _ConfigInput, file_input: IO[Any] | None
+    kind: type[TargetApollo],
+    given: Mapping[str, Any],
+    file_input: IO[Any] | None,
+    *,
+    reads_environment: bool,
 ) -> NoReturn:
     """Makes a target, lets it run and ends the process with the exit code of the run.
 
     Args:
-        given: Settings of the command line; those of variables go above them, if it says so.
+        given: Settings of the command line.
         file_input: Singer messages; standard input where it is None.
+        reads_environment: Whether settings in environment variables go above those.
     """
-    collect_rarely()
-    sys.setswitchinterval(_HAND_OVER_SECONDS)
     try:
-        settings = dict(given.config)
-        if given.parse_env:
+        settings = dict(given)
+        if reads_environment:
             kind.append_builtin_config(kind.config_jsonschema)
             settings |= read_environment(kind.config_jsonschema)
         target = kind(config=settings)
@@ -118,7 +93,7 @@ def run_process(
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
         kind.logger.error("%s", logs.defect_text(defect))
         exit_code = FAILED
-    target.leave_abandoned(exit_code)
+    target.exit_without_threads(exit_code)
     sys.exit(exit_code)
 
 
@@ -128,9 +103,6 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
     Args:
         defect: A settings file that can't be used raises what is no sentence, or shows its values.
     """
-    # It imports the target.
-    from target_apollo.config.sources import unusable_files
-
     unusable = unusable_files(_config_sources(sys.argv[1:]))
     for sentence in unusable or [logs.defect_text(defect)]:
         logging.getLogger(name).error("%s", sentence)
@@ -147,8 +119,11 @@ def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
         return sources
 
 
-def leave_abandoned(run: SyncRun, exit_code: int) -> None:
-    """Ends the process after the run, if the thread of a request that was given up lives on."""
+def exit_without_threads(run: SyncRun, exit_code: int) -> None:
+    """Ends the process after the run, if a request that was given up still has a thread.
+
+    Python would wait for the thread, which waits for its answer.
+    """
     if run.pool.abandoned:
         logging.shutdown()
         os._exit(exit_code)

@@ -1,9 +1,7 @@
-"""How far a run has come: a live line on a terminal, a line every half minute in a log.
+"""How far a run has come: a line at the foot of a terminal, or one every half minute in a log.
 
-A thread of its own looks at the counts, so that it speaks also while a long flush is under way or
-the run waits for Apollo's quota.
-
-A line at the foot of a terminal that is redrawn in place and makes way for log lines.
+A thread of its own looks at the counts, so that the line changes also while a long flush is under
+way or the run waits for Apollo's quota.
 """
 
 from __future__ import annotations
@@ -100,7 +98,7 @@ DRAW_EVERY_SECONDS = 0.25
 _RATE_OVER_SECONDS = 30.0
 
 
-def texts(position: Position, rate: float | None, eta: float | None) -> list[str]:
+def parts(position: Position, rate: float | None, eta: float | None) -> list[str]:
     """The parts of a line about a run, the most telling first.
 
     Args:
@@ -129,7 +127,7 @@ def texts(position: Position, rate: float | None, eta: float | None) -> list[str
 
 
 class Progress:
-    """Tells of a run while it lasts, from `start` to `stop`.
+    """Shows how far a run has come, from `start` to `stop`.
 
     Args:
         look: Where the run stands; called in another thread than the run's.
@@ -152,14 +150,14 @@ class Progress:
         self._seen: deque[tuple[float, int]] = deque()
 
     def start(self) -> None:
-        """Begins to tell."""
+        """Starts to show it."""
         stream = self._stream or sys.stderr
         self._began = time.monotonic()
         self._seen.append((self._began, 0))
         if is_live(stream, os.environ):
             self._line = LiveLine(stream)
             self._line.attach(logging.getLogger(), self._logger)
-        self._thread = threading.Thread(target=self._tell, name="progress", daemon=True)
+        self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -172,12 +170,12 @@ class Progress:
             self._line.detach()
             self._line = None
 
-    def make_way(self) -> None:
+    def clear_line(self) -> None:
         """Clears the live line for what is written to the terminal past the log."""
         if self._line is not None:
             self._line.clear()
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         every = LOG_EVERY_SECONDS if self._line is None else DRAW_EVERY_SECONDS
         while not self._ended.wait(every):
             try:
@@ -185,18 +183,19 @@ class Progress:
             except RuntimeError:
                 # A count of a new stream was added while it was looked at; the next look is soon.
                 continue
-            parts = texts(position, self._rate(position.settled), self._eta(position.part))
+            rate, eta = self._rate(position.settled), self._eta(position.part)
+            found = parts(position, rate, eta)
             if self._line is not None:
-                self._line.draw(", ".join(parts))
+                self._line.draw(", ".join(found))
             else:
-                self._log(position, parts)
+                self._log(position, found)
 
-    def _log(self, position: Position, parts: list[str]) -> None:
+    def _log(self, position: Position, found: list[str]) -> None:
         if position.state_at is not None:
-            parts.append(f"STATE passed up to record {position.state_at:,}")
+            found.append(f"STATE passed up to record {position.state_at:,}")
         self._logger.info(
             "Progress: %s",
-            ", ".join(parts),
+            ", ".join(found),
             extra={
                 "read": position.read,
                 "written": position.written,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
@@ -26,8 +27,6 @@ from target_apollo.target.stdin import LONGEST_LINE
 from target_apollo.target.validation import CompiledValidator
 
 if TYPE_CHECKING:
-    from singer_sdk.sinks.core import BaseJSONSchemaValidator
-
     from target_apollo.target.target import TargetApollo
 
 
@@ -46,6 +45,11 @@ class ApolloSink(BatchSink):
         # The SDK logs records and schemas under a name of the sink's own.
         logs.quieten(target.logger.getChild(stream_name))
         super().__init__(target, stream_name, schema, key_properties)
+        #: Checks records; None where `validate_records` is false.
+        self._compiled = (
+            CompiledValidator(stream_name, self.schema) if self.validate_schema else None
+        )
+        self._key_names = tuple(key_properties or ())
         self._target = target
         self._run = target.run
         self._own = self._run.settings.of_stream(stream_name)
@@ -71,7 +75,9 @@ class ApolloSink(BatchSink):
         self.oldest_pending: int | None = None
         #: Keys that came in this run, where rows that no longer come have their record moved.
         self._seen = SeenKeys()
-        #: Bytes of the lines whose records wait for the next flush.
+        #: Records that wait for the next flush, as they came in and as stream maps made them.
+        self._waiting: list[tuple[SourceRecord, dict[str, Any]]] = []
+        #: Bytes of their lines.
         self._held_bytes = 0
 
     @property
@@ -84,28 +90,46 @@ class ApolloSink(BatchSink):
         """Whether the waiting records are as many, or as long, as one flush may have."""
         return self.current_size >= self._flush_size or self._held_bytes >= LONGEST_LINE
 
-    def get_validator(self) -> BaseJSONSchemaValidator | None:
-        """The compiled validator; none where `validate_records` is false."""
-        return CompiledValidator(self.stream_name, self.schema) if self.validate_schema else None
+    @property
+    def current_size(self) -> int:
+        """Records that wait for the next flush."""
+        return len(self._waiting)
 
-    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
-        # The SDK's own form logs a traceback with the record, and turns dates into objects,
-        # ending the run at the first that does not parse. Dates are sent as they came.
-        if self._validator is not None:
-            self._validator.validate(record)
-        return record
+    def get_validator(self) -> None:
+        """No validator of the SDK's, since records are checked by `check`."""
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Keeps a valid record for the next flush."""
-        target = self._target
-        received = target.receiving
-        target.taken = True
+    def check(self, record: dict[str, Any]) -> None:
+        """Checks a record against the schema of the stream, unless `validate_records` is false.
+
+        Raises:
+            InvalidRecord: It breaks a rule of the schema.
+            MissingKeyPropertiesError: It lacks a key property.
+        """
+        if self._compiled is not None:
+            self._compiled.validate(record)
+        for name in self._key_names:
+            if name not in record:
+                raise MissingKeyPropertiesError(
+                    f"A record of stream '{self.stream_name}' lacks the key property '{name}'"
+                )
+
+    def add(self, source: SourceRecord, record: dict[str, Any]) -> None:
+        """Keeps a record for the next flush.
+
+        Args:
+            source: The record as it came in.
+            record: What stream maps have made of it; `check` has found nothing wrong with it.
+        """
         if self.oldest_pending is None:
-            self.oldest_pending = received.number
-        if "records" not in context:
-            context["records"] = []
-        context["records"].append((received, record))
-        self._held_bytes += received.length
+            self.oldest_pending = source.number
+        self._waiting.append((source, record))
+        self._held_bytes += source.length
+        self.record_counter_metric.increment()
+
+    def start_drain(self) -> dict[str, Any]:
+        """Gives out the records that wait, in the form that `process_batch` takes."""
+        records, self._waiting = self._waiting, []
+        return {"records": records}
 
     def process_batch(self, context: dict[str, Any]) -> None:
         """Writes the records of a flush; each of them has its outcome when this returns.

@@ -1,9 +1,7 @@
-"""Which STATE may pass: the newest one whose records all have an outcome. Pure.
+"""STATE on standard output: the newest one whose records all have an outcome on disk.
 
 Records are numbered as they come. A sink that holds records says the number of its oldest; a STATE
-passes when it came before that number.
-
-STATE on standard output: the newest one whose records all have an outcome on disk.
+may be written when it came before that number.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from singer_sdk.singerlib.json import serialize_json
@@ -21,10 +19,10 @@ from target_apollo.target.sinks import ApolloSink
 
 
 class Checkpoint:
-    """Numbers records and holds STATE values back until they are true.
+    """Numbers records and holds STATE values back until they are true. Pure.
 
     States move one way: received -> covered (every record before it has an outcome on disk) ->
-    passed on, or left out for a newer one that is covered too.
+    written, or left out for a newer one that is covered too.
     """
 
     def __init__(self) -> None:
@@ -60,49 +58,51 @@ class Checkpoint:
         return found
 
 
-class PassingState:
-    """Passes STATE on, no more often than `state_interval_seconds` says.
+class StateWriter:
+    """Writes STATE, no more often than `state_interval_seconds` says.
 
     Args:
-        sinks: All sinks that there are at the moment.
-        make_way: Called before a line is printed, for what a terminal shows there.
+        sinks: All sinks, by the name of their stream; more may come in later.
+        clear_line: Called before a line is printed, for what a terminal shows there.
     """
 
     def __init__(
         self,
         run: SyncRun,
         checkpoint: Checkpoint,
-        sinks: Callable[[], Iterable[ApolloSink]],
-        make_way: Callable[[], None],
+        sinks: Mapping[str, ApolloSink],
+        clear_line: Callable[[], None],
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
         self._sinks = sinks
-        self._make_way = make_way
-        self._passed_at = 0.0
+        self._clear_line = clear_line
+        self._written_at = 0.0
 
-    def pass_on(self, *, last: bool = False) -> None:
-        """Prints the newest STATE that may pass, if there is one.
+    def write_if_due(self) -> None:
+        """Does what `write` does, unless the last STATE is younger than the interval."""
+        interval = self._run.settings.state_interval_seconds
+        if time.monotonic() - self._written_at >= interval:
+            self.write()
 
-        Args:
-            last: Whether the run is at its end, where the interval between STATEs does not count.
+    def write(self) -> None:
+        """Writes the newest STATE that may pass, if there is one.
 
         Raises:
             RunError: The rejected records before it can't be kept.
         """
         if not self._run.advances_state:
             return
-        now = time.monotonic()
-        interval = self._run.settings.state_interval_seconds
-        if not last and now - self._passed_at < interval:
-            return
-        waiting = [self._run.pending_flush.oldest, *(sink.oldest_pending for sink in self._sinks())]
+        waiting = [
+            self._run.pending_flush.oldest,
+            *(sink.oldest_pending for sink in self._sinks.values()),
+        ]
         covered = self._checkpoint.covered([number for number in waiting if number is not None])
         if covered is None or not covered[0]:
             return
         self._run.rejects.keep()
-        self._passed_at = now
-        self._make_way()
+        self._written_at = time.monotonic()
+        self._clear_line()
         sys.stdout.write(serialize_json(covered[0]) + "\n")
         sys.stdout.flush()
         self._run.state_at = self._checkpoint.received

@@ -1,11 +1,9 @@
-"""Reads Singer messages line by line; one bad line costs no other, and a signal ends the reading.
+"""The input: Singer messages, line by line, as they come.
 
-The SDK's readers log a line that is no JSON, and end the run with it. A line may hold an e-mail
-address, so here it is handed on with its number and length only.
-
-Lines of the input as they come, without waiting for those that don't.
-
-What a line may cost is bounded: one that is too long is skipped to its end and never held whole.
+A bad line costs no other: it is handed on with its number and length, where the SDK's readers would
+log it, with any e-mail address in it, and end the run. What a line may take in memory is bounded:
+one that is too long is skipped to its end and never held whole. A signal ends the reading, also
+while it waits for a line.
 """
 
 from __future__ import annotations
@@ -170,14 +168,16 @@ class StopReading(Exception):
     """Raised in the main thread by the signal handler while it waits for input."""
 
 
-class LineReader(GenericSingerReader[bytes]):
+class SingerInput(GenericSingerReader[bytes]):
     """Reads bytes, so that a line that is no UTF-8 is one bad line and not the end.
 
     Attributes:
+        handlers: By type of message, what is called with it, in place of what the SDK hands to
+            `process_lines`: that would go through private methods of the SDK's target.
         on_unreadable: Called with line, line number and what is wrong with it.
         on_too_long: Called with length and line number of a line that was skipped.
         stopped: Set to leave the loop before the next line.
-        on_caught_up: Called when all lines that have come are read, before the next are waited for.
+        before_wait: Called when all lines that have come are read, before the next are waited for.
         on_idle: Called when no line has come for `idle_seconds`.
         waiting: True while the main thread is blocked in a read; only then may `StopReading` be
             raised in it.
@@ -189,9 +189,10 @@ class LineReader(GenericSingerReader[bytes]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.handlers: dict[str, Callable[[Message], None]] = {}
         self.on_unreadable: Callable[[bytes, int, str], None] = _refuse
         self.on_too_long: Callable[[int, int], None] = _refuse_long
-        self.on_caught_up: Callable[[], None] = _do_nothing
+        self.before_wait: Callable[[], None] = _do_nothing
         self.on_idle: Callable[[], None] = _do_nothing
         self.idle_seconds = 1.0
         self.stopped = False
@@ -241,7 +242,12 @@ class LineReader(GenericSingerReader[bytes]):
         file_input: IO[bytes] | None,
         callbacks: dict[str, Callable[[Message], None]],
     ) -> Counter[str]:
-        """Hands each message to the callback of its type until the input ends or a signal comes."""
+        """Hands each message to the handler of its type until the input ends or a signal comes.
+
+        Args:
+            callbacks: Handlers for types that are not among `handlers`.
+        """
+        handlers = {**callbacks, **self.handlers}
         counts: Counter[str] = Counter()
         source = self._source = LineSource(file_input or self.default_input, self.idle_seconds)
         lines = source.lines
@@ -263,11 +269,11 @@ class LineReader(GenericSingerReader[bytes]):
                     self.on_unreadable(line, self.line_number, str(problem))
                     continue
                 kind = message["type"]
-                callback = callbacks.get(kind)
-                if callback is None:
+                handler = handlers.get(kind)
+                if handler is None:
                     self.on_unreadable(line, self.line_number, "of no known message type")
                     continue
-                callback(message)
+                handler(message)
                 counts[kind] += 1
                 if counts["RECORD"] == self.most_records:
                     self.ended_early = True
@@ -294,7 +300,7 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _next_line(self, source: LineSource) -> bytes | LongLine:
         if not self.stopped:
-            self.on_caught_up()
+            self.before_wait()
         # A signal before `waiting` is set is seen by the look at `stopped`; one after it raises,
         # and nothing is lost, since nothing was read yet.
         self.waiting = True

@@ -146,7 +146,7 @@ def test_a_bulk_request_takes_1_to_100_records(
 def test_an_object_without_an_endpoint_for_stages_is_not_sent_there(
     server: Server, client: ApolloClient
 ) -> None:
-    with pytest.raises(ValueError, match="no endpoint for the stages"):
+    with pytest.raises(LookupError, match="accounts"):
         client.update_stages(ACCOUNTS, [ID], STAGE)
 
     assert server.received == []

@@ -95,6 +95,7 @@ def test_parallel_requests_wait_for_the_next_minute_instead_of_causing_a_429(
     assert len(waits) <= 2, "one thread tells for all of them"
 
 
+@pytest.mark.full
 def test_more_threads_than_a_minute_has_requests_cause_no_429(
     apollo: Sandbox, connect: Connect
 ) -> None:
@@ -106,6 +107,7 @@ def test_more_threads_than_a_minute_has_requests_cause_no_429(
     assert rate_limited(transport) == 0
 
 
+@pytest.mark.full
 def test_tries_after_lost_answers_count(apollo: Sandbox, connect: Connect) -> None:
     apollo.set_options(minute_limit=10)
     apollo.inject(Fault(SEARCH, FaultKind.RESET_AFTER_WRITE, after=2, times=5))
@@ -246,6 +248,7 @@ def test_a_429_that_others_caused_is_waited_out_by_all_threads(
     assert transport.counters.snapshot()["statuses"]["200"] == 12
 
 
+@pytest.mark.full
 def test_two_processes_on_one_team_both_get_through(apollo: Sandbox) -> None:
     apollo.set_options(minute_limit=20)
     script = Path(sending_process.__file__)

@@ -143,6 +143,7 @@ def test_two_processes_that_begin_at_once_spend_one_refresh_token(logins: Logins
     assert logins.spent() == [token]
 
 
+@pytest.mark.full
 def test_processes_that_renew_all_the_time_use_each_refresh_token_once(logins: Logins) -> None:
     # So short a life that processes renew again and again, and each refresh revokes at once what
     # the others hold.

@@ -152,6 +152,7 @@ def test_a_spent_token_ends_the_target_with_2(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.full
 def test_a_silent_token_endpoint_ends_the_target_with_1(
     apollo: Sandbox, config: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import sys
 
 from sqlalchemy import Engine, event
 
-from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus
+from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 KEYS = [str(number) for number in range(2_000)]
@@ -33,7 +33,7 @@ def open_when_told(url: str) -> None:
     say("ready")
     sys.stdin.readline()
     with Ledger.open(url) as ledger:
-        ledger.record_intents(TEAM, "contact", str(os.getpid()), "run-1", [Intent("1")])
+        ledger.record_intents(Place(TEAM, "contact", str(os.getpid())), "run-1", [Intent("1")])
     say("opened")
 
 
@@ -55,7 +55,7 @@ def write_for_ever(url: str) -> None:
 
 def write(ledger: Ledger, number: int) -> None:
     outcomes = [LinkOutcome(key, LinkStatus.CREATED, f"{number:024x}") for key in KEYS]
-    ledger.record_outcomes(TEAM, "contact", "contacts", f"run-{number}", outcomes)
+    ledger.record_outcomes(Place(TEAM, "contact", "contacts"), f"run-{number}", outcomes)
 
 
 if __name__ == "__main__":

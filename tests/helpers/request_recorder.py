@@ -82,15 +82,13 @@ class Recorder:
                 stderr=stderr,
                 cwd=self._folder,
             )
-            deadline = time.monotonic() + _LONGEST_SECONDS
-            while self.apollo.count(CREATE) < creates:
-                assert time.monotonic() < deadline, log.read_text()
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.005)
-            # What the target does beside the request comes to an end too.
-            time.sleep(0.5)
-            process.kill()
-            exit_code = process.wait()
+            try:
+                self._wait_for_creates(process, creates)
+                # What the target does beside the request comes to an end too.
+                time.sleep(0.5)
+            finally:
+                process.kill()
+                exit_code = process.wait()
         self.apollo.clear_faults()
         states = [json.loads(line) for line in printed.read_bytes().splitlines()]
         self._end(TargetRun(exit_code, states, log.read_text()), is_parallel=False)
@@ -111,6 +109,13 @@ class Recorder:
                 "meant, run the test with REWRITE_TRACES=1.\n" + "\n".join(diff),
                 pytrace=False,
             )
+
+    def _wait_for_creates(self, process: subprocess.Popen[bytes], creates: int) -> None:
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        while self.apollo.count(CREATE) < creates:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The target did not come to create no. {creates} of contacts.")
+            time.sleep(0.005)
 
     def _begin(self) -> None:
         self._learn_names()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from target_apollo.ledger import Ledger, LedgerError, LinkOutcome, LinkStatus
+from target_apollo.ledger import Ledger, LedgerError, LinkOutcome, LinkStatus, Place
 from target_apollo.ledger.database import Address
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
@@ -32,7 +32,7 @@ def test_the_file_and_what_sqlite_puts_beside_it_are_private(tmp_path: Path) -> 
     before = os.umask(0)
     try:
         with Ledger.open(f"sqlite:///{tmp_path / 'a' / 'b' / 'ledger.db'}") as ledger:
-            ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [CREATED])
+            ledger.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [CREATED])
             files = sorted((tmp_path / "a" / "b").iterdir())
             assert [file.name for file in files] == ["ledger.db", "ledger.db-shm", "ledger.db-wal"]
             assert {mode(file) for file in files} == {0o600}
@@ -94,14 +94,14 @@ def test_a_reader_sees_what_is_committed_while_a_run_writes(
     reader = Ledger.open_existing(ledger_url)
     assert reader is not None
     with reader:
-        assert reader.links(TEAM, "contact", "contacts", ["1"]) == {}
-        ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [CREATED])
-        assert list(reader.links(TEAM, "contact", "contacts", ["1"])) == ["1"]
+        assert reader.links(Place(TEAM, "contact", "contacts"), ["1"]) == {}
+        ledger.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [CREATED])
+        assert list(reader.links(Place(TEAM, "contact", "contacts"), ["1"])) == ["1"]
 
 
 def test_a_reader_opens_a_ledger_that_its_writer_has_closed(ledger_url: str) -> None:
     with Ledger.open(ledger_url) as writer:
-        writer.record_outcomes(TEAM, "contact", "contacts", "run-1", [CREATED])
+        writer.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [CREATED])
     reader = Ledger.open_existing(ledger_url)
     assert reader is not None
     with reader:
@@ -112,7 +112,7 @@ def test_a_reader_cannot_write(ledger: Ledger, ledger_url: str) -> None:
     reader = Ledger.open_existing(ledger_url)
     assert reader is not None
     with reader, pytest.raises(LedgerError, match=r"read.?only"):
-        reader.record_outcomes(TEAM, "contact", "contacts", "run-1", [CREATED])
+        reader.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [CREATED])
 
 
 # Settings that can't be

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, LinkStatus, source_key
+from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, LinkStatus, Place, source_key
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 OTHER_TEAM = "5f5e100c0d4ae7000181ffff"
@@ -22,15 +22,15 @@ CREATED = LinkOutcome(ADA, LinkStatus.CREATED, ID_1, HASH, synced_at=NOON)
 
 
 def record(ledger: Ledger, *outcomes: LinkOutcome, team: str = TEAM, run: str = "run-1") -> None:
-    ledger.record_outcomes(team, "contact", "contacts", run, outcomes)
+    ledger.record_outcomes(Place(team, "contact", "contacts"), run, outcomes)
 
 
 def intend(ledger: Ledger, *intents: Intent, run: str = "run-2") -> None:
-    ledger.record_intents(TEAM, "contact", "contacts", run, intents)
+    ledger.record_intents(Place(TEAM, "contact", "contacts"), run, intents)
 
 
 def look_up(ledger: Ledger, *keys: str) -> dict[str, Link]:
-    return ledger.links(TEAM, "contact", "contacts", keys)
+    return ledger.links(Place(TEAM, "contact", "contacts"), keys)
 
 
 def test_an_unknown_key_has_no_link(ledger: Ledger) -> None:
@@ -49,9 +49,9 @@ def test_a_created_record_is_found_again_after_the_ledger_was_closed(
 
 def test_a_link_belongs_to_its_connection_object_and_stream(ledger: Ledger) -> None:
     record(ledger, CREATED)
-    assert ledger.links(OTHER_TEAM, "contact", "contacts", [ADA]) == {}
-    assert ledger.links(TEAM, "account", "contacts", [ADA]) == {}
-    assert ledger.links(TEAM, "contact", "people", [ADA]) == {}
+    assert ledger.links(Place(OTHER_TEAM, "contact", "contacts"), [ADA]) == {}
+    assert ledger.links(Place(TEAM, "account", "contacts"), [ADA]) == {}
+    assert ledger.links(Place(TEAM, "contact", "people"), [ADA]) == {}
 
 
 def test_a_row_is_unchanged_only_with_the_very_payload_that_apollo_holds(ledger: Ledger) -> None:
@@ -114,27 +114,27 @@ def test_of_two_outcomes_of_one_key_the_last_stands(ledger: Ledger) -> None:
 def test_rows_that_share_an_apollo_record_are_found_by_its_id(ledger: Ledger) -> None:
     record(ledger, CREATED, replace(CREATED, source_key=BOB))
     record(ledger, CREATED, team=OTHER_TEAM)
-    found = ledger.links_by_apollo_id(TEAM, "contact", [ID_1, ID_2])
+    found = ledger.links_by_apollo_id(Place(TEAM, "contact", "contacts"), [ID_1, ID_2])
     assert {key: [link.source_key for link in found[key]] for key in found} == {ID_1: [ADA, BOB]}
 
 
 def test_the_links_to_a_record_that_is_gone_are_dropped_in_every_stream(ledger: Ledger) -> None:
     record(ledger, CREATED, LinkOutcome(BOB, LinkStatus.CREATED, ID_2, HASH))
-    ledger.record_outcomes(TEAM, "contact", "people", "run-1", [CREATED])
+    ledger.record_outcomes(Place(TEAM, "contact", "people"), "run-1", [CREATED])
     record(ledger, CREATED, team=OTHER_TEAM)
-    assert ledger.drop_links(TEAM, "contact", [ID_1]) == 2
+    assert ledger.drop_links(Place(TEAM, "contact", "contacts"), [ID_1]) == 2
     assert list(look_up(ledger, ADA, BOB)) == [BOB]
-    assert ledger.links(TEAM, "contact", "people", [ADA]) == {}
-    assert list(ledger.links(OTHER_TEAM, "contact", "contacts", [ADA])) == [ADA]
+    assert ledger.links(Place(TEAM, "contact", "people"), [ADA]) == {}
+    assert list(ledger.links(Place(OTHER_TEAM, "contact", "contacts"), [ADA])) == [ADA]
 
 
 def test_more_keys_than_a_statement_takes_are_looked_up_in_parts(ledger: Ledger) -> None:
     keys = [source_key([number]) for number in range(3_000)]
     record(ledger, *(LinkOutcome(key, LinkStatus.CREATED, ID_1, HASH) for key in keys))
     assert set(look_up(ledger, *keys)) == set(keys)
-    assert len(ledger.links_by_apollo_id(TEAM, "contact", [ID_1])[ID_1]) == 3_000
+    assert len(ledger.links_by_apollo_id(Place(TEAM, "contact", "contacts"), [ID_1])[ID_1]) == 3_000
     assert set(ledger.synced_at("contacts", keys)) == set(keys)
-    assert ledger.drop_links(TEAM, "contact", [*keys, ID_1]) == 3_000
+    assert ledger.drop_links(Place(TEAM, "contact", "contacts"), [*keys, ID_1]) == 3_000
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_after_any_flushes_the_links_are_what_the_states_say(
         expected: dict[str, Link] = {}
         for step in history:
             if isinstance(step, str):
-                ledger.drop_links(TEAM, "contact", [step])
+                ledger.drop_links(Place(TEAM, "contact", "contacts"), [step])
                 expected = {k: link for k, link in expected.items() if link.apollo_id != step}
                 continue
             intend(ledger, *(one for one in step if isinstance(one, Intent)))

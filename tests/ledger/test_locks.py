@@ -21,9 +21,10 @@ from target_apollo.ledger import (
     LinkOutcome,
     LinkStatus,
     LockLost,
+    Place,
     locks,
 )
-from target_apollo.ledger.locks import STALE_AFTER, Holder, Process, left_behind
+from target_apollo.ledger.locks import STALE_AFTER, Holder, Process, is_stale
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -47,17 +48,17 @@ def ended() -> Process:
 
 
 def test_a_process_that_has_ended_is_gone_at_once(ended: Process) -> None:
-    assert left_behind(holder(ended, NOW), Process.current(), NOW)
+    assert is_stale(holder(ended, NOW), Process.current(), NOW)
 
 
 def test_a_process_that_runs_is_not_gone_however_old_its_heartbeat() -> None:
     here = Process.current()
-    assert not left_behind(holder(here, STALE), here, NOW)
+    assert not is_stale(holder(here, STALE), here, NOW)
 
 
 def test_a_process_whose_number_another_has_now_is_gone() -> None:
     here = Process.current()
-    assert left_behind(holder(replace(here, started="1"), NOW), here, NOW)
+    assert is_stale(holder(replace(here, started="1"), NOW), here, NOW)
 
 
 def test_a_killed_process_is_gone_before_its_parent_takes_notice() -> None:
@@ -65,7 +66,7 @@ def test_a_killed_process_is_gone_before_its_parent_takes_notice() -> None:
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         process = replace(Process.current(), pid=child.pid, started=None)
-        assert left_behind(holder(process, NOW), Process.current(), NOW)
+        assert is_stale(holder(process, NOW), Process.current(), NOW)
 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "other"}, {"space": "other container"}])
@@ -74,13 +75,13 @@ def test_a_process_elsewhere_is_gone_once_its_heartbeat_is_stale(
 ) -> None:
     there = replace(ended, **elsewhere)  # type: ignore[arg-type]
     here = Process.current()
-    assert not left_behind(holder(there, FRESH), here, NOW)
-    assert left_behind(holder(there, STALE), here, NOW)
+    assert not is_stale(holder(there, FRESH), here, NOW)
+    assert is_stale(holder(there, STALE), here, NOW)
 
 
 def test_a_heartbeat_far_in_the_future_does_not_hold_a_lock_for_good() -> None:
     there = replace(Process.current(), host="other")
-    assert left_behind(holder(there, NOW + timedelta(days=365)), Process.current(), NOW)
+    assert is_stale(holder(there, NOW + timedelta(days=365)), Process.current(), NOW)
 
 
 # One run at a time
@@ -141,7 +142,7 @@ def test_a_refused_run_takes_nothing_from_the_one_that_holds_the_lock(
     second.close()
     with pytest.raises(AnotherRunActive):
         opened().lock(TEAM, "contacts", "run-3")
-    first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+    first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
 
 
 # A lock that is lost
@@ -172,13 +173,13 @@ def test_a_run_whose_lock_was_taken_over_writes_no_more(
     second.lock(TEAM, "contacts", "run-2")
     outcome = LinkOutcome("1", LinkStatus.ERROR)
     with pytest.raises(LockLost, match=r"'contacts'.*ledger_url"):
-        first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+        first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
     with pytest.raises(LockLost):
-        first.record_outcomes(TEAM, "contact", "contacts", "run-1", [outcome])
+        first.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
     first.close()
     assert run_sql("SELECT run_id FROM apollo_locks") == [("run-2",)]
     assert run_sql("SELECT * FROM apollo_links") == []
-    second.record_intents(TEAM, "contact", "contacts", "run-2", [Intent("1")])
+    second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
 
 
 def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None:
@@ -195,13 +196,13 @@ def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None
         assert cut == [(True,)]
         second.lock(TEAM, "contacts", "run-2")
         with pytest.raises(LedgerError, match="run again"):
-            first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
         with pytest.raises(LockLost):
-            first.record_intents(TEAM, "contact", "contacts", "run-1", [Intent("1")])
+            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
         first.finish_run("run-1", {}, 1, "lost the ledger")
         first.close()
-        assert second.links(TEAM, "contact", "contacts", ["1"]) == {}
-        second.record_intents(TEAM, "contact", "contacts", "run-2", [Intent("1")])
+        assert second.links(Place(TEAM, "contact", "contacts"), ["1"]) == {}
+        second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
 
 
 def test_two_ledgers_in_one_postgresql_database_have_locks_of_their_own(

@@ -96,7 +96,7 @@ def test_processes_that_create_the_same_ledger_at_once_all_succeed(
         child.stdin.write("go\n")
         child.stdin.flush()
     assert [said(child) for child in children] == ["opened"] * 5
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(3,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
     assert run_sql("SELECT count(*) FROM apollo_links") == [(5,)]
 
 
@@ -130,6 +130,7 @@ def test_a_run_killed_before_its_commit_leaves_the_links_of_the_flush_before(
     lock_within_seconds(ledger_url, 20)
 
 
+@pytest.mark.full
 def test_a_run_killed_at_any_moment_leaves_whole_flushes(
     start: Start, ledger_url: str, run_sql: Sql
 ) -> None:

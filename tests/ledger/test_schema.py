@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus
+from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus, Place
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 ID_1 = "6095a710bd01d100a506d4ae"
@@ -28,21 +28,51 @@ def version_0(run_sql: Sql) -> None:
 
 
 def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(3,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
 
 
 @pytest.mark.usefixtures("version_0")
 def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sql: Sql) -> None:
     with Ledger.open(ledger_url) as ledger:
-        assert ledger.links(TEAM, "contact", "contacts", ["1"]) == {
+        assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"]) == {
             "1": Link("1", ID_1, None, LinkStatus.CREATED, None, None, None, None)
         }
         outcome = LinkOutcome("1", LinkStatus.ERROR, error="unknown stage")
-        ledger.record_outcomes(TEAM, "contact", "contacts", "run-1", [outcome])
-        assert ledger.links(TEAM, "contact", "contacts", ["1"])["1"].error == "unknown stage"
+        ledger.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
+        assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(3,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
+
+
+@pytest.fixture
+def version_3(run_sql: Sql, version_0: None) -> None:
+    """A ledger with the creates under way that a killed run left; key 1 has got a link since."""
+    run_sql("CREATE TABLE apollo_ledger_version (version INTEGER PRIMARY KEY)")
+    run_sql("INSERT INTO apollo_ledger_version (version) VALUES (3)")
+    run_sql(
+        "CREATE TABLE apollo_creations (stream TEXT, connection TEXT, object TEXT, run_id TEXT, "
+        "number INTEGER, intents TEXT NOT NULL, changed_at TIMESTAMP NOT NULL, "
+        "PRIMARY KEY (stream, connection, object, run_id, number))"
+    )
+    for number, intents in enumerate(('[["1", null], ["2", "sha256:22"]]', '[["3", null]]')):
+        run_sql(
+            "INSERT INTO apollo_creations VALUES "
+            f"('contacts', '{TEAM}', 'contact', 'killed', {number}, '{intents}', "
+            "'2026-11-01 12:00:00')"
+        )
+
+
+@pytest.mark.usefixtures("version_3")
+def test_creates_that_a_killed_run_left_become_pending_links(ledger_url: str, run_sql: Sql) -> None:
+    with Ledger.open(ledger_url) as ledger:
+        found = ledger.links(Place(TEAM, "contact", "contacts"), ["1", "2", "3"])
+    assert {key: link.status for key, link in found.items()} == {
+        "1": LinkStatus.CREATED, "2": LinkStatus.PENDING, "3": LinkStatus.PENDING,
+    }  # fmt: skip
+    assert (found["2"].run_id, found["2"].match_hash) == ("killed", "sha256:22")
+    with pytest.raises(Exception, match="apollo_creations"):
+        run_sql("SELECT * FROM apollo_creations")
 
 
 @pytest.mark.usefixtures("ledger")
@@ -65,7 +95,7 @@ def test_an_older_ledger_can_be_read_after_its_upgrade(ledger_url: str) -> None:
     reader = Ledger.open_existing(ledger_url)
     assert reader is not None
     with reader:
-        assert reader.links(TEAM, "contact", "contacts", ["1"])["1"].apollo_id == ID_1
+        assert reader.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].apollo_id == ID_1
 
 
 def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
@@ -73,6 +103,6 @@ def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
 ) -> None:
     run_sql("UPDATE apollo_ledger_version SET version = 7")
     for opening in (Ledger.open, Ledger.open_existing):
-        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 3"):
+        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 4"):
             opening(ledger_url)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]

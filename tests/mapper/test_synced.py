@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, source_key
 from target_apollo.mapper.errors import SettingsError
 from tests.helpers.leads import NOW, RULES, Message, config, keys, pipeline, process, record, schema
 
@@ -27,7 +27,7 @@ def sync(url: str, *values: object, stream: str = "accounts", when: datetime = S
             LinkOutcome(source_key([value]), LinkStatus.CREATED, f"{at:024x}", "hash")
             for at, value in enumerate(values)
         ]
-        ledger.record_outcomes("team", "account", stream, "run", outcomes)
+        ledger.record_outcomes(Place("team", "account", stream), "run", outcomes)
 
 
 def passed(url: str, *rows: Message, **options: object) -> list[object]:

@@ -186,6 +186,7 @@ def test_a_line_of_64_mb_without_an_end_is_skipped_too(apollo: Sandbox, feed: Fe
     check_alone(feed([OPEN, contact(1), contact(2), END, *hostile]), apollo, "line_too_long")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("piece", [b"[],", pytest.param(b"1.5,", marks=pytest.mark.full)])
 def test_the_longest_line_that_is_read_takes_bounded_memory(
     apollo: Sandbox, feed: Feed, piece: bytes

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, source_key
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, source_key
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.store import Store
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target
@@ -98,9 +98,7 @@ class Point:
             return
         with Ledger.open(str(self._config["ledger_url"])) as ledger:
             ledger.record_outcomes(
-                self._store.team_id,
-                "contact",
-                "contacts",
+                Place(self._store.team_id, "contact", "contacts"),
                 "earlier",
                 [
                     LinkOutcome(

@@ -169,6 +169,7 @@ def test_a_contact_with_an_account_domain_hangs_on_that_account(first: Sync, row
         assert contact["account_id"] == account["id"]
 
 
+@pytest.mark.full
 def test_the_second_run_reads_only_what_changed_and_the_last_row_of_each_table(
     second: Sync, changes: Changes
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_second_run_creates_nothing(second: Sync) -> None:
     assert not WRITES & second.requests.keys()
 
 
+@pytest.mark.full
 def test_the_job_writes_nothing_when_nothing_changed(second: Sync, third: Sync) -> None:
     assert not (WRITES | UPDATES) & third.requests.keys()
     assert third.held == second.held

@@ -240,11 +240,13 @@ def test_a_stopped_run_says_nothing_private(apollo: Sandbox, start: Start) -> No
     apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.SLOW, seconds=2))
     process, said = start()
     assert process.stdin is not None
-    process.stdin.write(lines_of([schema("contacts", STREAM), *(person(n) for n in range(801))]))
+    # More than a flush, so that requests are under way while the input is open.
+    process.stdin.write(lines_of([schema("contacts", STREAM), *(person(n) for n in range(1700))]))
     process.stdin.flush()
     end = time.monotonic() + 60
     while not apollo.count(CREATE) and time.monotonic() < end:
         time.sleep(0.05)
+    assert apollo.count(CREATE)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 

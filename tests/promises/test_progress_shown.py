@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.promises.conftest import Message, lines_of, record, schema
 
@@ -122,6 +124,7 @@ def test_a_log_has_a_line_now_and_then_also_in_a_long_flush(
     assert b"\x1b[K" not in log
 
 
+@pytest.mark.full
 def test_a_log_has_lines_while_the_run_waits_for_quota(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:

@@ -265,6 +265,7 @@ def test_a_second_replay_of_the_same_file_is_refused(
     assert apollo.count(CREATE) == 1
 
 
+@pytest.mark.full
 def test_what_a_run_rejects_during_a_replay_is_in_the_file_afterwards(
     apollo: Sandbox, sync: Run, run_target: Run, replay: Replay, tmp_path: Path
 ) -> None:
@@ -331,6 +332,7 @@ def test_a_schema_that_lets_nothing_else_in_takes_its_rejects_back(
     assert emails(apollo) == ["longer@a.com"]
 
 
+@pytest.mark.full
 def test_a_run_that_reads_the_file_it_appends_to_comes_to_an_end(
     apollo: Sandbox, sync: Run, replay: Replay
 ) -> None:

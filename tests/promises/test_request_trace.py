@@ -22,9 +22,11 @@ from tests.promises.conftest import Message, Run, contact, record, schema, state
 Scenario = Callable[[Recorder], None]
 
 GOLDEN = Path(__file__).with_name("request_traces")
-#: Rows from which updates go in bulk by themselves, and one more.
-MANY = 21
+#: Updates from which they go in bulk by themselves.
+MANY = 20
 BULK = "POST /contacts/bulk_update"
+#: A contact of these minutes may be taken for one that a killed run has made.
+LONG_AGO = "2020-01-01T00:00:00.000+00:00"
 WHOLE: Message = {"type": "ACTIVATE_VERSION", "stream": "contacts", "version": 1}
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -54,7 +56,9 @@ def accounts_with(*names: str) -> Message:
 def there(apollo: Sandbox, *numbers: int, **values: Any) -> list[dict[str, Any]]:
     """Contacts of earlier days."""
     return [
-        apollo.store.add_contact(**{"email": f"p{n}@a.com", "title": "Old", **values})
+        apollo.store.add_contact(
+            **{"email": f"p{n}@a.com", "title": "Old", "created_at": LONG_AGO, **values}
+        )
         for n in numbers
     ]
 
@@ -158,10 +162,16 @@ def upsert_of_new_rows(made: Recorder) -> None:
 @scenario
 def upsert_of_changed_rows_without_a_ledger(made: Recorder) -> None:
     there(made.apollo, *range(MANY + 2))
-    rows = [contact(n, title="New", first_name=f"F{n}") for n in range(MANY)]
+    rows = [contact(n, title="New", first_name=f"F{n}") for n in range(MANY - 1)]
     rows += [contact(MANY, title="Old"), contact(MANY + 1, mobile_phone="+49 151 12345678")]
     made.run(schema("contacts"), *rows, state({"at": MANY}), ledger_url="")
     made.run(schema("contacts"), *rows, state({"at": MANY}), ledger_url="")
+
+
+@scenario
+def upsert_of_as_many_changed_rows_as_go_one_by_one(made: Recorder) -> None:
+    there(made.apollo, *range(MANY - 1))
+    made.run(schema("contacts"), *(contact(n, title="New") for n in range(MANY - 1)))
 
 
 @scenario
@@ -285,6 +295,16 @@ def owners_by_their_address(made: Recorder) -> None:
     made.run(*rows(0))
     made.run(*rows(1))
     made.run(*rows(2), update_method="bulk")
+
+
+@scenario
+def new_contacts_in_requests_by_their_owner(made: Recorder) -> None:
+    reps = [made.apollo.store.add_user(email=f"rep{n}@team.com") for n in range(2)]
+    there(made.apollo, 2, 3)
+    rows = [contact(n, owner_email=reps[n % 2]["email"], label_names=["Fresh"]) for n in range(12)]
+    made.run(schema("contacts"), *rows, state({"at": 12}))
+    rows = [contact(n, owner_id=reps[n % 2]["id"]) for n in range(20, 32)]
+    made.run(schema("contacts"), *rows, state({"at": 32}), mode="insert")
 
 
 @scenario

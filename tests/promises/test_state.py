@@ -144,7 +144,14 @@ def test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent(
     assert covered in ([10] if moment == "idle" else [15, 20])
 
 
-@pytest.mark.parametrize("wishes", ["one", "two at once", "a second one later"])
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        "one",
+        pytest.param("two at once", marks=pytest.mark.full),
+        pytest.param("a second one later", marks=pytest.mark.full),
+    ],
+)
 def test_a_signalled_run_waits_for_no_answer_that_does_not_come(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path], wishes: str
 ) -> None:

@@ -67,9 +67,15 @@ def sandbox_url(installed: Installed) -> Iterator[str]:
 # --- what it holds
 
 
-def test_it_holds_the_whole_package_and_nothing_beside_it(files: set[PurePosixPath]) -> None:
+def test_it_holds_the_package_without_the_demo_and_nothing_beside_it(
+    files: set[PurePosixPath],
+) -> None:
     inside = {path for path in files if path.parts[0] == "target_apollo"}
-    sources = {path.relative_to(ROOT) for path in PACKAGE.rglob("*.py")}
+    sources = {
+        path.relative_to(ROOT)
+        for path in PACKAGE.rglob("*")
+        if path.suffix in {".py", ".j2", ".css"} and PACKAGE / "demo" not in path.parents
+    }
     assert {str(path) for path in inside} == {*map(str, sources), "target_apollo/py.typed"}
     assert {path.parts[0] for path in files - inside} == {f"target_apollo-{VERSION}.dist-info"}
 

@@ -6,15 +6,14 @@ import re
 from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_apollo.reporting.chart import LEAST, shares
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
-from target_apollo.reporting.html import LEAST, document, shares, tag
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.sync.words import printable
@@ -307,12 +306,3 @@ def test_the_language_and_the_width_of_a_phone_are_told() -> None:
     shown = read(full())
     assert shown.named("html") == [{"lang": "en"}]
     assert "width=device-width, initial-scale=1" in [m.get("content") for m in shown.named("meta")]
-
-
-def test_a_tree_is_written_with_its_texts_in_place() -> None:
-    tree: Any = tag(
-        "p", "a ", tag("b", "<c>"), " d", None, ["e", tag("br")], class_="f", aria_label='"'
-    )
-    assert document(tree) == (
-        '<!doctype html>\n<p class="f" aria-label="&quot;">a <b>&lt;c&gt;</b> de<br></p>\n'
-    )

@@ -58,7 +58,7 @@ def shown(sync: Callable[..., TargetRun], tmp_path: Path) -> Shown:
     settings = leads.config(rules, verdicts_path=str(verdicts), output_stream="accounts")
     judging = leads.Pipeline(
         leads.read_settings(settings),
-        leads.Standing(datetime.now(timezone.utc)),
+        leads.FixedClock(datetime.now(timezone.utc)),
         leads.logging.getLogger("leads"),
     )
     qualified = leads.process(

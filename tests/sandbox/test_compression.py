@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
+from target_apollo.apollo.endpoints import CONTACT_ENDPOINTS
 from target_apollo.sandbox import Sandbox
 
 BODY = {"contacts": [{"email": "packed@example.com"}], "run_dedupe": True}
@@ -72,7 +73,9 @@ def test_the_targets_client_reads_packed_answers(apollo: Sandbox) -> None:
         stop=threading.Event(),
     )
     try:
-        answer = ApolloClient(transport).create_contacts([{"email": "unpacked@example.com"}])
+        answer = ApolloClient(transport).create(
+            CONTACT_ENDPOINTS, [{"email": "unpacked@example.com"}]
+        )
     finally:
         transport.close()
     assert [contact["email"] for contact in answer.created] == ["unpacked@example.com"]

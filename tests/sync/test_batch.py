@@ -165,7 +165,7 @@ def test_the_ledger_is_told_of_an_outcome_with_what_it_remembers(
 def test_a_row_that_needs_no_request_leaves_its_link_as_it_is(
     batch: Batch, links: StreamLinks
 ) -> None:
-    history = RowHistory(source_key((1,)), "hash", is_new=False, outcome=Outcome.UNCHANGED)
+    history = RowHistory(source_key((1,)), "hash", outcome=Outcome.UNCHANGED)
     batch.use_ledger(links, {1: history})
     batch.finish(row(1), Outcome.UNCHANGED, APOLLO_ID)
     links.commit()

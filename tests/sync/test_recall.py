@@ -52,7 +52,7 @@ def new(of: Row, sorter: LinkSorter = UPSERT, former: Former | None = None) -> R
 
 def known(of: Row, **remembered: object) -> RowHistory:
     """The history of a row with the link that `link` gives it."""
-    return with_values(new(of), is_new=False, apollo_id=ADA_ID, **remembered)
+    return with_values(new(of), apollo_id=ADA_ID, **remembered)
 
 
 def histories(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM, RejectsFile, open_private
-from target_apollo.target.stdin import LineReader, Message
+from target_apollo.target.stdin import Message, SingerInput
 from target_apollo.target.validation import CompiledValidator
 
 # Every example writes under a name of its own in the test's folder.
@@ -55,7 +55,7 @@ def rejects(path: Path) -> Iterator[RejectsFile]:
 def messages(path: Path) -> list[Message]:
     """The file as a target reads it; no line of it may be unreadable."""
     found: list[Message] = []
-    LineReader().process_lines(
+    SingerInput().process_lines(
         io.BytesIO(path.read_bytes()), {"SCHEMA": found.append, "RECORD": found.append}
     )
     return found

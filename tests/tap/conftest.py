@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place
 from target_apollo.tap.command import main
 from tests.helpers.loading import Loaded
 from tests.ledger.conftest import (  # noqa: F401 - fixtures
@@ -34,7 +34,7 @@ def created(key: str, number: int = 0) -> LinkOutcome:
 
 
 def save(ledger: Ledger, *outcomes: LinkOutcome, run: str = "run-1") -> None:  # noqa: F811
-    ledger.record_outcomes(TEAM, "contact", "crm-contacts", run, outcomes)
+    ledger.record_outcomes(Place(TEAM, "contact", "crm-contacts"), run, outcomes)
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ def test_about_lists_the_settings(capfd: pytest.CaptureFixture[str]) -> None:
     assert {"api_key", "client_id", "api_url", "ledger_url"} <= set(about["settings"]["properties"])
 
 
+@pytest.mark.full
 def test_the_target_s_settings_file_will_do(
     write_json: Write, sqlite_url: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, queries, source_key
+from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place, queries, source_key
 from tests.helpers.loading import Loaded
 from tests.tap.conftest import TEAM, created, save
 
@@ -33,8 +33,9 @@ def test_each_link_is_a_record_with_its_outcome(ledger: Ledger, load: Load) -> N
         LinkOutcome("4", LinkStatus.EXISTING, apollo_id="d" * 24),
         LinkOutcome("5", LinkStatus.ERROR, error="unknown_name"),
     )
-    ledger.record_intents(TEAM, "contact", "crm-contacts", "run-1", [Intent("6")])
-    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("7")])
+    ledger.record_intents(
+        Place(TEAM, "contact", "crm-contacts"), "run-1", [Intent("6"), Intent("7")]
+    )
 
     results = load(Loaded()).results
 
@@ -71,7 +72,9 @@ def test_the_second_run_gives_what_changed_since(ledger: Ledger, load: Load, run
 def test_a_create_under_way_is_pending_until_it_is_told_how_it_ended(
     ledger: Ledger, load: Load
 ) -> None:
-    ledger.record_creations(TEAM, "contact", "crm-contacts", "run-1", [Intent("1"), Intent("2")])
+    ledger.record_intents(
+        Place(TEAM, "contact", "crm-contacts"), "run-1", [Intent("1"), Intent("2")]
+    )
     loaded = load(Loaded())
     assert {key: one["outcome"] for key, one in loaded.results.items()} == {
         "1": "pending", "2": "pending",
@@ -137,7 +140,7 @@ def test_teams_and_objects_that_share_a_key_have_a_record_each(
     monkeypatch.setattr(queries, "PAGE", 1)
     for team in ("team-1", "team-2"):
         for kind in ("account", "contact"):
-            ledger.record_outcomes(team, kind, "crm", "run-1", [created("1")])
+            ledger.record_outcomes(Place(team, kind, "crm"), "run-1", [created("1")])
     assert len(load(Loaded()).tables["apollo_sync_results"]) == 4
 
 

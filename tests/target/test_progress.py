@@ -12,7 +12,7 @@ import pytest
 from target_apollo.apollo import Wait, WaitReason
 from target_apollo.sync.counts import Position, Scarcest, scarcest
 from target_apollo.target import progress
-from target_apollo.target.progress import LiveLine, Progress, is_live, texts
+from target_apollo.target.progress import LiveLine, Progress, is_live, parts
 
 QUOTA = {
     "GET /fields": {
@@ -66,7 +66,7 @@ def test_no_window_is_scarce_where_apollo_told_no_limit() -> None:
 
 
 def test_a_line_tells_counts_rate_and_quota() -> None:
-    line = ", ".join(texts(position(scarcest=scarcest(QUOTA)), 380.4, None))
+    line = ", ".join(parts(position(scarcest=scarcest(QUOTA)), 380.4, None))
 
     assert line == (
         "read 1,200, written 1,000, no change 50, rejected 3, requests 14, 380 records/s, "
@@ -75,9 +75,9 @@ def test_a_line_tells_counts_rate_and_quota() -> None:
 
 
 def test_the_time_to_go_is_told_where_the_size_of_the_input_is_known() -> None:
-    assert "40% of the input" in texts(position(part=0.4), None, 95.2)
-    assert "1:35 to go" in texts(position(part=0.4), None, 95.2)
-    assert not any("to go" in part for part in texts(position(), 10, None))
+    assert "40% of the input" in parts(position(part=0.4), None, 95.2)
+    assert "1:35 to go" in parts(position(part=0.4), None, 95.2)
+    assert not any("to go" in part for part in parts(position(), 10, None))
 
 
 def test_a_wait_is_told_as_long_as_it_lasts() -> None:
@@ -85,8 +85,8 @@ def test_a_wait_is_told_as_long_as_it_lasts() -> None:
     later = Wait("PATCH /contacts/{id}", WaitReason.QUOTA, 60, now + timedelta(seconds=60))
     over = Wait("PATCH /contacts/{id}", WaitReason.QUOTA, 60, now - timedelta(seconds=1))
 
-    assert any(part.startswith("waiting until") for part in texts(position(wait=later), None, None))
-    assert not any(part.startswith("waiting") for part in texts(position(wait=over), None, None))
+    assert any(part.startswith("waiting until") for part in parts(position(wait=later), None, None))
+    assert not any(part.startswith("waiting") for part in parts(position(wait=over), None, None))
 
 
 def test_a_log_gets_structured_lines_while_the_run_is_busy(

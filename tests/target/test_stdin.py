@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.target.stdin import LineReader, Message, StopReading
+from target_apollo.target.stdin import Message, SingerInput, StopReading
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -26,7 +26,7 @@ class Reading:
     """A reader whose messages and unreadable lines are kept."""
 
     def __init__(self) -> None:
-        self.reader = LineReader()
+        self.reader = SingerInput()
         self.messages: list[Message] = []
         self.unreadable: list[tuple[bytes, int, str]] = []
         self.reader.on_unreadable = lambda *found: self.unreadable.append(found)
@@ -39,7 +39,7 @@ class Reading:
 
 def refusal(line: bytes) -> str:
     with pytest.raises(InvalidInputLine) as refused:
-        LineReader().deserialize_json(line)
+        SingerInput().deserialize_json(line)
     return str(refused.value)
 
 
@@ -187,7 +187,7 @@ def test_a_message_of_an_unknown_type_is_unreadable() -> None:
 
 
 def test_a_state_may_be_null() -> None:
-    assert LineReader().deserialize_json(b'{"type":"STATE","value":null}')["value"] is None
+    assert SingerInput().deserialize_json(b'{"type":"STATE","value":null}')["value"] is None
 
 
 def test_lines_are_numbered_from_one_and_blank_ones_count() -> None:
@@ -208,7 +208,7 @@ def test_a_half_line_at_the_end_is_unreadable() -> None:
 
 def test_an_unreadable_line_ends_the_reading_where_nobody_takes_it() -> None:
     with pytest.raises(InvalidInputLine, match=r"Line 2 \(9 bytes\) is not JSON"):
-        LineReader().process_lines(
+        SingerInput().process_lines(
             io.BytesIO(GOOD + b"\nnonsense\n"), {"RECORD": lambda message: None}
         )
 
@@ -242,7 +242,7 @@ def test_a_signal_while_waiting_for_input_ends_the_reading() -> None:
                 raise StopReading
             return super().readline(size)
 
-    reader = LineReader()
+    reader = SingerInput()
     counts = reader.process_lines(
         Interrupted(GOOD + b"\n" + GOOD), {"RECORD": lambda message: None}
     )
@@ -251,7 +251,7 @@ def test_a_signal_while_waiting_for_input_ends_the_reading() -> None:
 
 
 def test_the_reader_is_not_waiting_while_a_message_is_worked_on() -> None:
-    reader = LineReader()
+    reader = SingerInput()
     seen: list[bool] = []
     reader.process_lines(io.BytesIO(GOOD), {"RECORD": lambda message: seen.append(reader.waiting)})
     assert seen == [False]
@@ -261,7 +261,7 @@ def test_what_a_message_raises_is_not_taken_for_an_unreadable_line() -> None:
     def fail(message: Message) -> None:
         raise KeyError("email")
 
-    reader = LineReader()
+    reader = SingerInput()
     with pytest.raises(KeyError):
         reader.process_lines(io.BytesIO(GOOD), {"RECORD": fail})
     assert not reader.waiting
@@ -329,15 +329,15 @@ def test_what_is_done_between_lines_is_done_once_for_those_that_came_together() 
     looks: list[int] = []
     tap, reading = Tap([GOOD + b"\n" + GOOD + b"\n", GOOD]), Reading()
     reading.reader.on_idle = tap.on_idle
-    reading.reader.on_caught_up = lambda: looks.append(len(reading.messages))
+    reading.reader.before_wait = lambda: looks.append(len(reading.messages))
     tap.read_by(reading)
     assert looks == [0, 2, 3]
 
 
 def test_nothing_more_is_begun_between_lines_after_a_signal() -> None:
     looks: list[int] = []
-    reader = LineReader()
-    reader.on_caught_up = lambda: looks.append(1)
+    reader = SingerInput()
+    reader.before_wait = lambda: looks.append(1)
 
     def stop(message: Message) -> None:
         reader.stopped = True

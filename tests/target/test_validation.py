@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
 
-from target_apollo.target.stdin import LineReader
+from target_apollo.target.stdin import SingerInput
 from target_apollo.target.validation import CompiledValidator
 
 quick = settings(deadline=None, max_examples=30)
@@ -152,7 +152,7 @@ def test_the_numbers_of_a_schema_are_as_exact_as_those_of_a_record(
 ) -> None:
     schema = f'{{"properties":{{"x":{{"type":"number",{rule}}}}}}}'
     line = f'{{"type":"SCHEMA","stream":"contacts","key_properties":[],"schema":{schema}}}'
-    read = LineReader().deserialize_json(line.encode())["schema"]
+    read = SingerInput().deserialize_json(line.encode())["schema"]
     CompiledValidator("contacts", read).validate({"x": good})
     problem({"x": bad}, read)
 

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, StreamLock
-from target_apollo.ledger.queries import Run
+from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, Place, StreamLock
+from target_apollo.ledger.runs import Run
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
@@ -20,7 +20,7 @@ from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 class LedgerOverlay:
     """A temporary ledger over a run's ledger, which is only read. For the thread that made it.
 
-    Its methods are those of `Ledger` that a run calls. `singular` is ``contact`` or ``account``.
+    Its methods are those of `Ledger` that a run calls.
     """
 
     def __init__(self, ledger_url: str, apollo: SimulatedApollo) -> None:
@@ -46,45 +46,43 @@ class LedgerOverlay:
 
     # --- read from both ledgers
 
-    def links(
-        self, connection: str, singular: str, stream: str, keys: Collection[str]
-    ) -> dict[str, Link]:
+    def links(self, place: Place, keys: Collection[str]) -> dict[str, Link]:
         """As in `Ledger`; the links of the dry run win over those of the run's ledger."""
         self._asked = frozenset(keys)
-        links = self._own.links(connection, singular, stream, keys)
+        links = self._own.links(place, keys)
         if self._below is not None:
             missing = [key for key in keys if key not in links]
-            below = self._below.links(connection, singular, stream, missing)
+            below = self._below.links(place, missing)
             links |= {
                 key: link
                 for key, link in below.items()
-                if not self._is_dropped(connection, singular, link.apollo_id)
+                if not self._is_dropped(place, link.apollo_id)
             }
-        self._trust(singular, (link.apollo_id for link in links.values()))
+        self._trust(place, (link.apollo_id for link in links.values()))
         return links
 
-    def links_of_stream(self, connection: str, singular: str, stream: str) -> Iterator[Link]:
+    def links_of_stream(self, place: Place) -> Iterator[Link]:
         """As in `Ledger`."""
         own = set()
-        for link in self._own.links_of_stream(connection, singular, stream):
+        for link in self._own.links_of_stream(place):
             own.add(link.source_key)
             yield link
         if self._below is not None:
-            for link in self._below.links_of_stream(connection, singular, stream):
-                is_dropped = self._is_dropped(connection, singular, link.apollo_id)
+            for link in self._below.links_of_stream(place):
+                is_dropped = self._is_dropped(place, link.apollo_id)
                 if link.source_key not in own and not is_dropped:
                     yield link
 
     def links_by_apollo_id(
-        self, connection: str, singular: str, apollo_ids: Collection[str]
+        self, place: Place, apollo_ids: Collection[str]
     ) -> dict[str, list[Link]]:
         """As in `Ledger`."""
-        links_of = self._own.links_by_apollo_id(connection, singular, apollo_ids)
+        links_of = self._own.links_by_apollo_id(place, apollo_ids)
         if self._below is None:
             return links_of
-        below = self._below.links_by_apollo_id(connection, singular, apollo_ids)
+        below = self._below.links_by_apollo_id(place, apollo_ids)
         for apollo_id, links in below.items():
-            if self._is_dropped(connection, singular, apollo_id):
+            if self._is_dropped(place, apollo_id):
                 continue
             own = links_of.get(apollo_id, [])
             keys = {link.source_key for link in own}
@@ -98,44 +96,30 @@ class LedgerOverlay:
     # --- written to the temporary ledger
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
-        """As in `Ledger`; intents that a killed run left are copied to the temporary ledger."""
-        lock = self._own.lock(connection, stream, run_id)
-        if self._below is not None:
-            for singular, left_by, intents in self._below.creations_left(connection, stream):
-                self._own.record_intents(connection, singular, stream, left_by, intents)
-        return lock
-
-    def record_intents(
-        self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
-    ) -> None:
         """As in `Ledger`, in the temporary ledger."""
-        self._own.record_intents(connection, singular, stream, run_id, intents)
+        return self._own.lock(connection, stream, run_id)
+
+    def record_intents(self, place: Place, run_id: str, intents: Sequence[Intent]) -> None:
+        """As in `Ledger`, in the temporary ledger."""
+        self._own.record_intents(place, run_id, intents)
         # `links` has trusted those of its rows; the others are records that only the ledger knows.
         moved = [intent.apollo_id for intent in intents if intent.source_key not in self._asked]
         if any(moved):
-            self._trust(singular, moved)
-
-    def record_creations(
-        self, connection: str, singular: str, stream: str, run_id: str, intents: Sequence[Intent]
-    ) -> None:
-        """As in `Ledger`, in the temporary ledger."""
-        self._own.record_creations(connection, singular, stream, run_id, intents)
+            self._trust(place, moved)
 
     def record_outcomes(
         self,
-        connection: str,
-        singular: str,
-        stream: str,
+        place: Place,
         run_id: str,
         outcomes: Sequence[LinkOutcome],
     ) -> None:
         """As in `Ledger`, in the temporary ledger."""
-        self._own.record_outcomes(connection, singular, stream, run_id, outcomes)
+        self._own.record_outcomes(place, run_id, outcomes)
 
-    def drop_links(self, connection: str, singular: str, apollo_ids: Collection[str]) -> int:
+    def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
         """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""
-        self._dropped |= {(connection, singular, apollo_id) for apollo_id in apollo_ids}
-        return self._own.drop_links(connection, singular, apollo_ids)
+        self._dropped |= {(place.connection, place.object, apollo_id) for apollo_id in apollo_ids}
+        return self._own.drop_links(place, apollo_ids)
 
     def begin_run(
         self,
@@ -161,12 +145,12 @@ class LedgerOverlay:
             self._below.close()
         self._folder.cleanup()
 
-    def _is_dropped(self, connection: str, singular: str, apollo_id: str | None) -> bool:
-        return (connection, singular, apollo_id) in self._dropped
+    def _is_dropped(self, place: Place, apollo_id: str | None) -> bool:
+        return (place.connection, place.object, apollo_id) in self._dropped
 
-    def _trust(self, singular: str, apollo_ids: Iterable[str | None]) -> None:
+    def _trust(self, place: Place, apollo_ids: Iterable[str | None]) -> None:
         linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
-        self._apollo.trust(ObjectKind(f"{singular}s"), linked)
+        self._apollo.trust(ObjectKind(f"{place.object}s"), linked)
 
 
 #: The ledger of a run, or of a dry run.

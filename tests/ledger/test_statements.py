@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.database import WRITES, Address
-from target_apollo.ledger.queries import KEYS, ManyRows, moments
+from target_apollo.ledger.statements import KEYS, ManyRows, moments
 
 people = Table(
     "people",

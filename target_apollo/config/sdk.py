@@ -1,0 +1,91 @@
+"""The private names of the Singer SDK that this package uses.
+
+Changes of the SDK's public names are announced. These private names may change with any release, so
+`tests/config/test_sdk.py` tests each of them with the installed release:
+
+``PluginBase._validate_config``
+    Called when a plugin is made. The SDK's own version shows values of settings, even secrets, and
+    lets unknown settings pass.
+``PluginBase._config``
+    The settings that it checks; `PluginBase.config` is read-only.
+``PluginBase._handle_termination``
+    Called for SIGINT and SIGTERM once a plugin is made. A target's version drains all sinks inside
+    the handler, which acknowledges records that were never sent.
+``Stream._increment_stream_state``
+    Called for each record of a tap's stream. It moves the bookmark to the newest record, past rows
+    that other runs have not committed yet.
+``singer_sdk.configuration._dict_config.parse_environment_config``
+    Settings from environment variables and from a file ``.env``.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any, Protocol
+
+from singer_sdk import Stream
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import PluginBase
+
+__all__ = [
+    "CheckedPlugin",
+    "GivenSettings",
+    "OwnBookmark",
+    "parse_environment_config",
+    "set_up_log",
+]
+
+
+class CheckedPlugin(PluginBase):
+    """A plugin that checks its settings and ends on a signal in its own way."""
+
+    @abc.abstractmethod
+    def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The settings to use, and a sentence for each wrong one among the given settings."""
+
+    @abc.abstractmethod
+    def on_signal(self, signal_number: int) -> None:
+        """Handles SIGINT and SIGTERM, in the main thread."""
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self._config, problems = self.check_settings(self._config)
+        if problems and raise_errors:
+            raise ConfigValidationError(
+                "Config validation failed", errors=problems, schema=self.config_jsonschema
+            )
+        return problems
+
+    def _handle_termination(
+        self,
+        signum: int,
+        frame: FrameType | None,  # noqa: ARG002 - the SDK's signature
+    ) -> None:
+        self.on_signal(signum)
+
+
+class GivenSettings(Protocol):
+    """The value of `--config` on the SDK's command line, whose class is private."""
+
+    config: dict[str, Any]
+    parse_env: bool
+
+
+class OwnBookmark(Stream):
+    """A stream of a tap that sets its bookmark itself."""
+
+    def _increment_stream_state(
+        self, latest_record: Mapping[str, Any], *, context: Mapping[str, Any] | None = None
+    ) -> None:
+        """Does nothing, so that the stream's own bookmark stays."""
+
+
+def set_up_log(plugin: type[PluginBase]) -> None:
+    """Sets up the log of a plugin with a command of its own, as the SDK does for its commands.
+
+    Meltano gives a file that configures the log as JSON. The SDK reads it when it makes the command
+    line of a plugin, so this makes the command line.
+    """
+    _ = plugin.cli

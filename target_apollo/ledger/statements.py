@@ -1,0 +1,263 @@
+"""The statements for the table ``apollo_links`` that run for thousands of rows.
+
+SQLAlchemy spells each statement once a database; rows then go to the driver as tuples. Its own way
+with a dictionary a row costs several times what SQLite needs to find or write a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
+
+from target_apollo.ledger.tables import UtcTime, apollo_links
+
+#: Stands in a statement, as a bare column, for a list of values.
+KEYS = "KEYS"
+
+_MOMENTS_REMEMBERED = 1000
+
+
+class ManyRows:
+    """A statement whose parameters are tuples, in the order of ``columns``."""
+
+    def __init__(self, columns: Sequence[str], of_dialect: Callable[[str], Any]) -> None:
+        """``of_dialect`` gives the statement for ``sqlite`` or ``postgresql``."""
+        self._columns = list(columns)
+        self._of_dialect = of_dialect
+        self._texts: dict[str, str] = {}
+
+    def execute(self, database: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Run the statement for every row; no row is no work."""
+        if rows:
+            database.exec_driver_sql(self._text(database.dialect), rows)
+
+    def find(
+        self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]
+    ) -> Sequence[Any]:
+        """Run a query with ``values``, then ``keys`` in the place of `KEYS`, and give its rows."""
+        rows: Sequence[Any] = self._with_keys(database, values, keys).cursor.fetchall()
+        return rows
+
+    def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> None:
+        """Run a change with ``values``, then ``keys`` in the place of `KEYS`."""
+        self._with_keys(database, values, keys)
+
+    def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> Any:
+        mark = "?" if database.dialect.name == "sqlite" else "%s"
+        text = self._text(database.dialect).replace(KEYS, ", ".join([mark] * len(keys)))
+        return database.exec_driver_sql(text, (*values, *keys))
+
+    def _text(self, dialect: Dialect) -> str:
+        if dialect.name not in self._texts:
+            style = "qmark" if dialect.name == "sqlite" else "format"
+            spelling: Any = type(dialect)
+            compiled = self._of_dialect(dialect.name).compile(
+                dialect=spelling(paramstyle=style), column_keys=self._columns
+            )
+            if list(compiled.positiontup) != self._columns:
+                raise AssertionError(f"the statement takes {compiled.positiontup}")
+            self._texts[dialect.name] = str(compiled)
+        return self._texts[dialect.name]
+
+
+@lru_cache(maxsize=8)
+def moments(
+    dialect: Dialect,
+) -> tuple[Callable[[datetime | None], Any], Callable[[Any], datetime | None]]:
+    """How a database's driver takes a moment, and how it gives one back.
+
+    Thousands of rows have the moment of one flush or one run, so most are converted once.
+    """
+    column = UtcTime().dialect_impl(dialect)
+    return (
+        lru_cache(_MOMENTS_REMEMBERED)(column.bind_processor(dialect) or as_it_is),
+        lru_cache(_MOMENTS_REMEMBERED)(column.result_processor(dialect, None) or as_it_is),
+    )
+
+
+def as_it_is(value: Any) -> Any:
+    """For values that need no conversion."""
+    return value
+
+
+_links = apollo_links.c
+
+LINK_COLUMNS = [
+    apollo_links.c[name]
+    for name in (
+        "source_key",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "error",
+        "run_id",
+        "match_hash",
+        "apollo_updated_at",
+    )
+]
+
+FIND = ManyRows(
+    ["connection", "object", "stream"],
+    lambda _: select(*LINK_COLUMNS).where(
+        _links.connection == bindparam("connection"),
+        _links.object == bindparam("object"),
+        _links.stream == bindparam("stream"),
+        _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+
+FIND_BY_APOLLO_ID = ManyRows(
+    ["connection", "object"],
+    lambda _: (
+        select(*LINK_COLUMNS)
+        .where(
+            _links.connection == bindparam("connection"),
+            _links.object == bindparam("object"),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .order_by(_links.stream, _links.source_key)
+    ),
+)
+
+
+# A change's parameters may not have the names of columns.
+FORGET_HASHES = ManyRows(
+    ["of_connection", "of_object", "of_run", "deleted"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.run_id.is_distinct_from(bindparam("of_run")),
+            _links.payload_hash.is_not(None),
+            # A deleted row gave it nothing, and stays deleted.
+            _links.payload_hash.not_like(bindparam("deleted")),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .values(payload_hash=null(), match_hash=null())
+    ),
+)
+
+
+def _insert(dialect: str) -> Any:
+    # Only the one that is used: PostgreSQL's takes long to load.
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
+
+
+def _upsert(new: Any, **to_set: Any) -> Any:
+    return new.on_conflict_do_update(index_elements=list(apollo_links.primary_key), set_=to_set)
+
+
+def _intent(dialect: str) -> Any:
+    new = _insert(dialect)
+    to_save = new.excluded
+    return _upsert(
+        new,
+        apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
+        payload_hash=null(),
+        status=to_save.status,
+        error=null(),
+        run_id=to_save.run_id,
+        match_hash=to_save.match_hash,
+        changed_at=to_save.changed_at,
+    )
+
+
+def _confirmed(dialect: str) -> Any:
+    # Not as a parameter: SQLite's driver takes a microsecond over each null that it is given.
+    new = _insert(dialect).values(error=null())
+    to_save = new.excluded
+    return _upsert(
+        new,
+        apollo_id=to_save.apollo_id,
+        payload_hash=to_save.payload_hash,
+        status=to_save.status,
+        first_synced_at=func.coalesce(_links.first_synced_at, to_save.first_synced_at),
+        last_synced_at=to_save.last_synced_at,
+        error=null(),
+        run_id=to_save.run_id,
+        match_hash=to_save.match_hash,
+        apollo_updated_at=to_save.apollo_updated_at,
+        changed_at=to_save.changed_at,
+    )
+
+
+def _rejected(dialect: str) -> Any:
+    # It may be in Apollo all the same: what it was sent under stays.
+    new = _insert(dialect)
+    to_save = new.excluded
+    return _upsert(
+        new,
+        apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
+        payload_hash=null(),
+        status=to_save.status,
+        error=to_save.error,
+        run_id=to_save.run_id,
+        apollo_updated_at=null(),
+        changed_at=to_save.changed_at,
+    )
+
+
+_INTENT_COLUMNS = [
+    "stream",
+    "source_key",
+    "connection",
+    "object",
+    "apollo_id",
+    "status",
+    "run_id",
+    "match_hash",
+    "changed_at",
+]
+
+INTENT = ManyRows(_INTENT_COLUMNS, _intent)
+
+CONFIRMED_OUTCOME = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "payload_hash",
+        "status",
+        "first_synced_at",
+        "last_synced_at",
+        "run_id",
+        "match_hash",
+        "apollo_updated_at",
+        "changed_at",
+    ],
+    _confirmed,
+)
+
+REJECTED_OUTCOME = ManyRows(
+    [
+        "stream",
+        "source_key",
+        "connection",
+        "object",
+        "apollo_id",
+        "status",
+        "error",
+        "run_id",
+        "changed_at",
+    ],
+    _rejected,
+)
