@@ -32,7 +32,7 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,79}")
 
 
 class ApolloError(Exception):
-    """A request that got no usable answer, or none that grants it.
+    """A request to Apollo did not succeed, or its success is not confirmed.
 
     `endpoint` is the label of the endpoint ("POST /contacts/bulk_create"). `maybe_written`: Apollo
     may have carried out one try of this request although no answer came back. It can be true of
@@ -187,7 +187,7 @@ def _is_apollo_id(value: object) -> bool:
 
 
 def _forbidden_by(message: str, code: str) -> ForbiddenBy:
-    """Tell the kinds of 403 apart. The plan comes first: it can have the code of the scope too."""
+    """Tell the kinds of 403 apart: the plan first, since its answer can have the scope's code."""
     text = message.lower()
     if "paid plan" in text or "free plan" in text or "upgrade your plan" in text:
         return ForbiddenBy.PLAN

@@ -103,7 +103,7 @@ class FullUntil:
 
 @dataclass(frozen=True)
 class _Over:
-    """A finished request, sent at `sent_at`, done at `at`. `number` counts them in that order."""
+    """A request sent at `sent_at` and finished at `at`; `number` counts in order of finishing."""
 
     number: int
     sent_at: float

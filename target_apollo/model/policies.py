@@ -159,7 +159,7 @@ def guard(
 ) -> Guarded:
     """Removes the values from a row that the policies keep from an existing record.
 
-    A field whose value Apollo does not show is protected, unless its policy is `overwrite`.
+    A field that Apollo does not show is protected under `fill_if_empty`, since it may hold a value.
 
     Args:
         answer: The record as Apollo last showed it; None when only its id is known.

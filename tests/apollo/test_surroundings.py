@@ -1,4 +1,4 @@
-"""Neither the machine's environment nor redirects and proxies can change or see a request."""
+"""A netrc file, a proxy, a cookie or a false certificate neither changes nor sees a request."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ EMAIL = "ada@example.com"
 
 
 class Names:
-    """Names that Apollo knows in these tests, as `row_reader.Names`."""
+    """Names that Apollo knows in these tests, as `row_parser.Names`."""
 
     ids: Mapping[str, str] = {"ada@team.example": OWNER, "Cold": STAGE, "example.com": OTHER}
 
