@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
@@ -185,28 +186,28 @@ _creations = Table(
 
 
 def _keep_creations_as_links(connection: Connection) -> None:
-    """Makes pending links of the creates that a killed run of version 3 left; its table goes.
+    """Make pending links of the creates that a killed run of version 3 left; drop their table.
 
     A source key that has got a link since keeps it.
     """
+    dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+    new_link = dialects[connection.dialect.name].insert(apollo_links).on_conflict_do_nothing()
     for left in connection.execute(select(_creations)).all():
-        place = {"stream": left.stream, "connection": left.connection, "object": left.object}
-        there = select(apollo_links.c.source_key).filter_by(**place)
-        known = set(connection.scalars(there))
         pending = [
             {
-                **place,
+                "stream": left.stream,
+                "connection": left.connection,
+                "object": left.object,
                 "source_key": key,
                 "status": "pending",
                 "run_id": left.run_id,
                 "match_hash": match_hash,
                 "changed_at": left.changed_at,
             }
-            for key, match_hash in dict(json.loads(left.intents)).items()
-            if key not in known
+            for key, match_hash in json.loads(left.intents)
         ]
         if pending:
-            connection.execute(insert(apollo_links), pending)
+            connection.execute(new_link, pending)
     _creations.drop(connection)
 
 
