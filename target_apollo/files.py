@@ -1,10 +1,10 @@
 """Private files: ledger, rejects, tokens, verdicts, summaries and reports hold customers' data.
 
-They are made here and nowhere else: mode 0600, in folders of mode 0700, locked for one process at a
-time, replaced in one step and put on disk.
+This module alone makes them: mode 0600, in folders of mode 0700, locked for one process at a time,
+replaced in one step and synced to disk.
 
-A process that holds a file's lock may put another file in its place, so whoever got the lock looks
-whether the path still means the file that is locked.
+A process that holds a file's lock may replace the file. A process that gets the lock therefore
+checks whether the path still names the file that it has locked.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-#: Rights of the group and of others, which no private file gives.
+#: Rights of the group and of others, none of which a private file has.
 _OPEN_TO_OTHERS = 0o077
 
 
 def make_private_folder(path: Path) -> None:
-    """Makes a folder and those above it that are missing, each for its owner alone.
+    """Makes a folder and its missing parents, each with mode 0700.
 
-    A folder that is there keeps its mode: it may be the user's own.
+    A folder that exists keeps its mode, since it may be one of the user's.
 
     Raises:
-        OSError: One of them can't be made.
+        OSError: A folder can't be made.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
@@ -36,19 +36,19 @@ def make_private_folder(path: Path) -> None:
 
 
 def private_descriptor(path: Path, flags: int) -> int:
-    """Opens a file that only its owner can read, in a folder like it; returns its descriptor.
+    """Opens a private file and returns its descriptor; makes its folder if that is missing.
 
     Args:
-        flags: As for `os.open`; with ``os.O_CREAT`` a file that is missing is made.
+        flags: As for `os.open`; with ``os.O_CREAT`` a missing file is made.
 
     Raises:
-        OSError: It can't be made or opened, or its rights can't be taken back.
+        OSError: The file can't be made or opened, or its mode can't be changed to 0600.
     """
     make_private_folder(path.parent)
     descriptor = os.open(path, flags, 0o600)
     try:
-        # An older file may have been made or copied by hand with other rights; a device such as
-        # /dev/null is everybody's and stays so.
+        # Somebody may have made or copied the file with other rights. A device such as /dev/null is
+        # open to everybody and stays so.
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode) and mode & _OPEN_TO_OTHERS:
             os.fchmod(descriptor, 0o600)
@@ -59,7 +59,7 @@ def private_descriptor(path: Path, flags: int) -> int:
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Opens a private file for reading and appending.
+    """Opens a private file for reading and appending; makes it if it is missing.
 
     Raises:
         OSError: It can't be made or opened.
@@ -68,7 +68,7 @@ def open_private(path: Path) -> BinaryIO:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a private file in place, which may be a device such as ``/dev/stdout``.
+    """Overwrites a private file in place; the path may be a device such as ``/dev/stdout``.
 
     Raises:
         OSError: It can't be written.
@@ -79,13 +79,13 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Puts a private file on disk in one step, in place of the one that may be there.
+    """Makes or replaces a private file in one step and syncs it to disk.
 
     Raises:
-        OSError: It can't be written; a file that was there is as it was.
+        OSError: It can't be written; an earlier file at the path is unchanged.
     """
     make_private_folder(path.parent)
-    # Made with mode 0600.
+    # mkstemp makes it with mode 0600.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -102,7 +102,7 @@ def replace_private(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[BinaryIO]:
-    """The file at a path, opened as by `open_private`, while no other process has its lock.
+    """Opens the file at a path as `open_private` does, and holds its lock.
 
     Raises:
         BlockingIOError: Another process has the lock, and `wait` is false.
@@ -118,7 +118,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[BinaryIO]:
 
 
 def is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one that a path names."""
+    """Whether an open file is the file that a path names now."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -126,7 +126,11 @@ def is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Puts on disk that files of a folder were made, renamed or removed."""
+    """Syncs a folder to disk, so that new, renamed and removed files in it outlast a crash.
+
+    Raises:
+        OSError: It can't be opened or synced.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""What may stand in the log: lines for people, and at no level a record, a secret or an address.
+"""Keeps the log to lines for people, without a record, secret or e-mail address at any level.
 
-The SDK's lines for debugging show whole records, states and settings, those of SQLAlchemy every
-row of the ledger, and the text of an exception nobody foresaw may quote a value. What urllib3 says
-is let through: a request's path holds ids at most.
+The SDK's DEBUG lines show whole records, states and settings, SQLAlchemy's show every row of the
+ledger, and the text of an unexpected exception may quote a value. Lines of urllib3 may pass: the
+path of a request holds nothing more private than ids.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import traceback
 from singer_sdk.logging import ConsoleFormatter
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
-#: Least level of loggers whose lower levels show records; the target's own has its filter.
+#: Lowest level of loggers that show records below it; the target's own logger has a filter.
 _LEAST = {
     "singer_sdk": logging.INFO,
     "singer_sdk.metrics": logging.WARNING,
@@ -24,7 +24,7 @@ _LEAST = {
 
 
 class _FewerLines(logging.Filter):
-    """Drops the SDK's lines about batches, and all that it says at the level DEBUG."""
+    """Drops the SDK's lines about batches, and all of its DEBUG lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.DEBUG and _SDK in record.pathname:
@@ -33,11 +33,11 @@ class _FewerLines(logging.Filter):
 
 
 def quieten(logger: logging.Logger) -> None:
-    """Takes the SDK's per-batch lines and records out of a plugin's log, at every level.
+    """Drops the SDK's lines about batches and with records from a plugin's log, at every level.
 
-    The filter works for this logger only: the SDK gives each sink a child of it.
+    The filter works for this logger only: the logger of each sink, a child of it, needs its own.
     """
-    if not any(isinstance(known, _FewerLines) for known in logger.filters):
+    if not any(isinstance(present, _FewerLines) for present in logger.filters):
         logger.addFilter(_FewerLines())
     for name, least in _LEAST.items():
         other = logging.getLogger(name)
@@ -46,7 +46,7 @@ def quieten(logger: logging.Logger) -> None:
 
 
 def to_stderr(plugin: str) -> None:
-    """Sends the log to stderr as the SDK does for a plugin, with the level that it would have."""
+    """Sends the log to stderr in the SDK's format and with the level that the SDK would choose."""
     prefix = plugin.upper().replace("-", "_")
     level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
     handler = logging.StreamHandler(sys.stderr)
@@ -57,23 +57,23 @@ def to_stderr(plugin: str) -> None:
 
 
 def defect_text(defect: BaseException) -> str:
-    """Where an exception that nobody foresaw came from, without its words: they may show a value.
+    """The traceback of an unexpected exception, without its message, which may show a value.
 
-    Exceptions that led to it come first, as in a traceback.
+    Exceptions that led to it come first.
     """
     parts: list[str] = []
-    known: set[int] = set()
-    found: BaseException | None = defect
-    while found is not None and id(found) not in known:
-        known.add(id(found))
-        frames = traceback.extract_tb(found.__traceback__)
+    seen: set[int] = set()
+    error: BaseException | None = defect
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames = traceback.extract_tb(error.__traceback__)
         lines = [
             f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames
         ]
-        parts.append("\n".join([*lines, f"{type(found).__module__}.{type(found).__qualname__}"]))
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
-    way = "\nwhich led to\n".join(reversed(parts))
+        parts.append("\n".join([*lines, f"{type(error).__module__}.{type(error).__qualname__}"]))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    chain = "\nwhich led to\n".join(reversed(parts))
     return (
         "A defect of target-apollo ended the run. Nothing is lost: run it again. If it comes back, "
-        f"report these lines, which hold no values:\n{way}"
+        f"report these lines, which hold no values:\n{chain}"
     )

@@ -1,11 +1,11 @@
 """What Apollo answers: the values that the client hands out, refusals, and checked success bodies.
 
-A 200 whose body is something else says nothing about the request: it is AnswerLost, never an empty
-success.
+A 200 with any other body does not confirm the request: it raises AnswerLost and never counts as an
+empty success.
 
-Custom fields come from two endpoints. GET /fields has all of them, with ids that carry the modality
-in front ("contact.<hex>"); a write with such an id is accepted and dropped, so that they leave here
-bare. Only the older GET /typed_custom_fields has the options of picklists.
+Custom fields come from two endpoints. GET /fields has all of them, with the modality in front of
+their ids ("contact.<hex>"). Apollo accepts a write with such an id and drops the value, so this
+module returns the id alone. Only the older GET /typed_custom_fields has the options of picklists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class User:
-    """A member of the team. `email` is empty where Apollo gives none; deleted users own nothing."""
+    """A user of the team. `email` is empty where Apollo gives none; deleted users own nothing."""
 
     id: str
     email: str = field(repr=False)
@@ -56,7 +56,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Label:
-    """A list, as people call it. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
+    """A list in Apollo's interface. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
 
     id: str
     name: str
@@ -65,7 +65,7 @@ class Label:
 
 @dataclass(frozen=True)
 class CustomField:
-    """A custom field. `id` is the bare 24-hex id, the only form that writes understand.
+    """A custom field. `id` is 24 hex digits without a modality, as writes need it.
 
     `modality`: "contact", "account" or "opportunity"; `options` of a picklist: name -> option id.
     """
@@ -79,10 +79,10 @@ class CustomField:
 
 @dataclass(frozen=True)
 class BulkCreated:
-    """The records of a bulk_create: new ones, and ones that were there before and stay unmodified.
+    """The records of a bulk_create answer: created ones, and existing ones, which stay unmodified.
 
-    Neither list has a promised order, and fewer records than were sent may come back. `repeated`
-    says that an earlier try of the request may have created some of those in `existing`.
+    Apollo promises no order in either list, and may return fewer records than were sent.
+    `repeated`: an earlier try of the request may have created some of the records in `existing`.
     """
 
     created: list[JSON] = field(repr=False)
@@ -105,7 +105,7 @@ def decode_body(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
     except (ValueError, RecursionError):
-        # The fast reader is strict about surrogates and big numbers: no reason to lose an answer.
+        # msgspec refuses lone surrogates and big numbers, which are no reason to lose an answer.
         try:
             return json.loads(content)
         except RecursionError:
@@ -117,7 +117,7 @@ _LONGEST_TEXT = 500
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refusal's parts, empty where it has none. `message` may hold personal data."""
+    """The parts of a refusal's body, each empty if missing. `message` may hold personal data."""
 
     message: str = field(default="", repr=False)
     code: str = ""
@@ -129,10 +129,9 @@ class Refusal:
 def read_refusal(content_type: str, content: bytes) -> Refusal:
     """Read the body of a 3xx or 4xx.
 
-    JSON has its text in `error` or `message` or both (the id of a missing record stands in the
-    second only), and may have `error_code`, `error_details` and
-    `deleted_contact_ids`. A 401 is plain text. Pages (HTML) come from proxies: nothing of them is
-    kept.
+    JSON has its text in `error` or `message` or both (only `message` names the id of a missing
+    record), and may have `error_code`, `error_details` and `deleted_contact_ids`. A 401 is plain
+    text. HTML pages come from proxies and are dropped.
     """
     try:
         body = decode_body(content)
@@ -148,7 +147,7 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
         message=" ".join(text for text in texts if isinstance(text, str) and text),
         code=_text(body.get("error_code")) or _text(_part(details, "code")),
         details=details if isinstance(details, dict) else {},
-        deleted_ids=tuple(one for one in deleted if isinstance(one, str))
+        deleted_ids=tuple(item for item in deleted if isinstance(item, str))
         if isinstance(deleted, list)
         else (),
         is_json=True,
@@ -164,10 +163,10 @@ def _text(value: object) -> str:
 
 
 class CheckedBody:
-    """The body of one endpoint's answer, read by the names the endpoint promises.
+    """The body of one endpoint's answer, read by the names that Apollo documents for it.
 
     Every method raises AnswerLost, with a reason that starts with "not confirmed", where the body
-    does not keep the promise.
+    has another shape.
     """
 
     def __init__(self, endpoint: str, answer: Answer) -> None:
@@ -176,7 +175,7 @@ class CheckedBody:
 
     @property
     def attempts(self) -> int:
-        """Tries that it took to get the answer."""
+        """How many tries the request took."""
         return self._answer.attempts
 
     def lost(self, what: str) -> AnswerLost:
@@ -186,23 +185,27 @@ class CheckedBody:
         )
 
     def whole(self) -> JSON:
-        """Return the body, which is promised to be one object."""
+        """Return the body, which must be a JSON object."""
         body = self._answer.body
         if not isinstance(body, dict):
             raise self.lost("the answer is no object")
         return body
 
     def record(self, name: str, record_id: str) -> JSON:
-        """Return the object called `name`, which is promised to have the id `record_id`."""
-        found = self.whole().get(name)
-        if not isinstance(found, dict):
+        """Return the object called `name`, which must have the id `record_id`."""
+        record = self.whole().get(name)
+        if not isinstance(record, dict):
             raise self.lost(f'the answer has no object "{name}"')
-        if found.get("id") != record_id:
+        if record.get("id") != record_id:
             raise self.lost("the answer is about another record")
-        return found
+        return record
 
     def records(self, name: str) -> list[JSON]:
-        """Return the list called `name`, which is promised to hold objects with an id."""
+        """Return the list called `name`, which must hold objects with an id.
+
+        Raises:
+            JobStarted: Apollo does the work in a background job instead.
+        """
         body = self.whole()
         if name not in body and "entity_progress_job" in body:
             raise JobStarted(
@@ -213,11 +216,11 @@ class CheckedBody:
         return self._objects(body.get(name), f'list "{name}"')
 
     def bare_records(self) -> list[JSON]:
-        """Return the body, which is promised to be a list of objects with an id."""
+        """Return the body, which must be a list of objects with an id."""
         return self._objects(self._answer.body, "list")
 
     def text(self, source: JSON, name: str) -> str:
-        """Return the string called `name`, which is promised to be in `source`."""
+        """Return the string called `name`, which must be in `source`."""
         value = source.get(name)
         if not isinstance(value, str):
             raise self.lost(f'the answer has no text "{name}" where one belongs')
@@ -235,7 +238,7 @@ class CheckedBody:
     def _objects(self, value: object, what: str) -> list[JSON]:
         if not isinstance(value, list):
             raise self.lost(f"the answer has no {what}")
-        if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value):
+        if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in value):
             raise self.lost(f"the answer's {what} holds something without an id")
         return value
 
@@ -248,7 +251,7 @@ Options = dict[str, str]
 
 
 def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
-    """Read the answer of GET /fields?source=custom; picklists are still without options."""
+    """Read the answer of GET /fields?source=custom, which lacks the options of picklists."""
     return [
         CustomField(
             id=_bare(field),
@@ -257,7 +260,7 @@ def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
             type=answer.text(field, "type"),
         )
         for field in answer.records("fields")
-        # Filtered once more, since Apollo ignores query parameters that it does not know.
+        # Filtered here too, since Apollo ignores query parameters that it does not know.
         if field.get("source", "custom") == "custom" and _APOLLO_ID.fullmatch(_bare(field))
     ]
 
@@ -282,7 +285,7 @@ def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
 def with_options(
     fields: Sequence[CustomField], options: Mapping[str, Options]
 ) -> list[CustomField]:
-    """Return the fields with the options that are known of each."""
+    """Return the fields with their options; `options` is field id -> option name -> option id."""
     return [
         CustomField(field.id, field.label, field.modality, field.type, options.get(field.id, {}))
         for field in fields

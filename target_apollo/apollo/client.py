@@ -1,10 +1,9 @@
 """Apollo's endpoints as methods.
 
-Source: Apollo's OpenAPI document (server https://api.apollo.io/api/v1), below which every path
-stands. Every method raises the `ApolloError` family, and ValueError for arguments that fit none.
+Source: Apollo's OpenAPI document. All paths are below its server, https://api.apollo.io/api/v1.
+Every method raises the `ApolloError` family, and ValueError for arguments that no request can have.
 
-What an object's endpoints are called stands in an `ObjectEndpoints`, which all methods for contacts
-and accounts take first.
+The methods for contacts and accounts take an `ObjectEndpoints` first: the endpoints of that object.
 """
 
 from __future__ import annotations
@@ -56,21 +55,21 @@ class ApolloClient:
     def __init__(self, transport: TransportProtocol) -> None:
         self._transport = transport
         self._lock = threading.Lock()
-        #: By object, which of its two update endpoints Apollo takes, once that is known.
+        #: Plural of an object -> which of its two update endpoints Apollo takes, once known.
         self._taken: dict[str, str] = {}
 
-    # Who is asking, and what there is
+    # The user, the team and what the team has set up
 
     def profile(self) -> Profile:
-        """Return the user behind the credentials, their best probe: GET /users/api_profile."""
+        """Return the user behind the credentials, and so probe them: GET /users/api_profile."""
         body = self._send(endpoints.PROFILE)
         whole = body.whole()
         return Profile(body.text(whole, "id"), body.text(whole, "team_id"), _full_name(whole))
 
     def health(self) -> bool:
-        """Return whether the credentials are known: GET /auth/health.
+        """Return whether Apollo knows the credentials: GET /auth/health.
 
-        It answers 200 to a wrong key too; only `is_logged_in` tells.
+        The status is 200 for a wrong key too; only `is_logged_in` tells the difference.
         """
         return self._send(endpoints.HEALTH).whole().get("is_logged_in") is True
 
@@ -80,12 +79,12 @@ class ApolloClient:
         while page <= min(pages, _MOST_PAGES):
             params = {"page": page, "per_page": _PER_PAGE}
             body = self._send(endpoints.USERS, params=params)
-            found = body.records("users")
+            users = body.records("users")
             pagination = body.whole().get("pagination")
             if body.number(pagination, "page") != page:
                 raise body.lost("the answer is about another page")
             pages = body.number(pagination, "total_pages")
-            for user in found:
+            for user in users:
                 yield User(
                     user["id"], _text(user, "email"), _full_name(user), user.get("deleted") is True
                 )
@@ -111,24 +110,24 @@ class ApolloClient:
         return with_options(fields, read_picklist_options(typed))
 
     def create_custom_field(self, label: str, modality: str, kind: str) -> None:
-        """Make a custom field: POST /fields, which makes a second one where the label exists.
+        """Make a custom field: POST /fields. It makes a second field where the label exists.
 
         `modality`: "contact", "account" or "opportunity"; `kind`: "string", "textarea", "number",
-        "date", "datetime" or "boolean". Picklists can't be made. Apollo documents the id that it
-        answers in another form than those it uses, so the fields are read again for it.
+        "date", "datetime" or "boolean". Picklists can't be made. The id in Apollo's answer is
+        documented in a form that no other endpoint uses: read the fields again to get it.
         """
         body = {"label": label, "modality": modality, "type": kind}
         answer = self._send(endpoints.CREATE_FIELD, body)
         if not any(
-            made.get("name") == label and made.get("modality") == modality
-            for made in answer.records("typed_custom_fields")
+            field.get("name") == label and field.get("modality") == modality
+            for field in answer.records("typed_custom_fields")
         ):
             raise answer.lost("the answer does not name the field")
 
     def usage(self) -> Mapping[str, Windows]:
-        """Return the true rate limits: POST /usage_stats/api_usage_stats.
+        """Return the team's rate limits and their use: POST /usage_stats/api_usage_stats.
 
-        Keys are endpoint labels where the endpoint is one of ours, else "controller/action".
+        Keys are endpoint labels, or "controller/action" for endpoints that `ENDPOINTS` lacks.
         """
         return read_usage(self._send(endpoints.USAGE).whole())
 
@@ -150,13 +149,13 @@ class ApolloClient:
         owner_id: str | None = None,
         label_names: Sequence[str] = (),
     ) -> BulkCreated:
-        """Create at most 100 records, find those that exist: POST /contacts/bulk_create.
+        """Create at most 100 records and return those that exist: POST /contacts/bulk_create.
 
         Owner (contacts only) and list names are arguments of the whole request (`owner_id`,
-        `append_label_names`). For accounts a name alone is a match, too: check what came back as
-        existing.
+        `append_label_names`). Apollo takes accounts with the same name for the same account: check
+        the records that it returns as existing.
         """
-        # run_dedupe stands in every body: without it (Apollo's default) this makes duplicates, and
+        # Every body has run_dedupe: without it (Apollo's default) this makes duplicates, and
         # a request whose answer was lost could not be sent again.
         body: JSON = {of.plural: _bulk(records), "run_dedupe": True}
         if owner_id is not None:
@@ -177,8 +176,8 @@ class ApolloClient:
     def update(self, of: ObjectEndpoints, record_id: str, fields: JSON) -> JSON:
         """Update a record and return it: PATCH /contacts/{id}. `label_names` replaces lists.
 
-        Where there is an `update_instead`, the answers tell which of the two endpoints is taken; a
-        404 can mean the route or the record:
+        With an `update_instead`, Apollo's answers tell which of the two endpoints it takes. A 404
+        can mean that the route is missing or that the record is:
 
             unknown --PUT: any answer of Apollo's but 404 and 405--> PUT
             unknown --PUT: 404 or 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
@@ -201,7 +200,7 @@ class ApolloClient:
     def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
         """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.
 
-        For accounts it writes name, owner, stage and custom fields only.
+        For accounts, the endpoint writes only name, owner, stage and custom fields.
         """
         body = {of.attributes_key: _bulk(records), **of.bulk_update_arguments}
         return self._send(of.bulk_update, body).records(of.plural)
@@ -209,13 +208,13 @@ class ApolloClient:
     def update_owners(self, of: ObjectEndpoints, ids: Sequence[str], owner_id: str) -> list[JSON]:
         """Give at most 100 records an owner: POST /contacts/update_owners.
 
-        Documented with query parameters; taken as a JSON body too, which no length limit cuts off.
+        Apollo documents query parameters and takes a JSON body too, which has no length limit.
         """
         body = {of.ids_key: _bulk(ids), "owner_id": owner_id}
         return self._send(of.update_owners, body).records(of.plural)
 
     def update_stages(self, of: ObjectEndpoints, ids: Sequence[str], stage_id: str) -> list[JSON]:
-        """Put at most 100 records into a stage: POST /contacts/update_stages, body as above.
+        """Put at most 100 records into a stage: POST /contacts/update_stages, with a JSON body.
 
         Raises:
             LookupError: Apollo has no such endpoint for this kind of object.
@@ -230,24 +229,24 @@ class ApolloClient:
     ) -> list[JSON]:
         """Return one page of records: POST /contacts/search.
 
-        Contacts are found by name, title, company or e-mail, accounts by a part of their name (not
+        It finds contacts by name, title, company or e-mail, accounts by a part of their name (not
         by domain). The search is fuzzy and ignores filters that it does not know: check every hit.
         """
         body = {of.search_key: words, "page": page, "per_page": per_page}
         return self._send(of.search, body).records(of.plural)
 
     def newest(self, of: ObjectEndpoints, page: int = 1) -> list[JSON]:
-        """Return 100 records, those created last first: POST /contacts/search."""
+        """Return a page of 100 records, the newest first: POST /contacts/search."""
         body = {**_NEWEST_FIRST, "sort_by_field": of.created_key, "page": page}
         return self._send(of.search, body).records(of.plural)
 
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
     ) -> None:
-        """Add records to lists, leaving their other lists alone; lists that are missing are made.
+        """Add records to lists and leave their other lists alone; Apollo makes missing lists.
 
-        POST /labels/add_entity_ids_to_label_names. Ids that Apollo does not know are ignored
-        without a word.
+        POST /labels/add_entity_ids_to_label_names. Apollo silently ignores ids that it does not
+        know.
         """
         if not ids or not label_names:
             raise ValueError("There must be at least one record and one list.")
@@ -261,7 +260,7 @@ class ApolloClient:
         if not answer.records("labels"):
             raise answer.lost("the answer names no list")
 
-    # How answers are asked for
+    # Sending
 
     def _send(
         self,
@@ -277,14 +276,14 @@ class ApolloClient:
     def _record(
         self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON | None = None
     ) -> JSON:
-        # An empty or odd id would address another endpoint: PATCH /contacts/, /contacts/../labels.
+        # An empty or odd id would reach another endpoint: PATCH /contacts/, /contacts/../labels.
         if not _ID.fullmatch(record_id):
             raise ValueError(f"This is no id of an Apollo {of.singular}.")
         answer = self._send(endpoint, fields, record_id=record_id)
         return answer.record(of.singular, record_id)
 
     def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
-        """Update by one of two endpoints, and note it as the one that is taken if it is."""
+        """Update by one of the two endpoints, and remember it if Apollo takes it."""
         try:
             record = self._record(of, endpoint, record_id, fields)
         except RequestRefused as refusal:
@@ -295,8 +294,8 @@ class ApolloClient:
         return record
 
     def _note_taken(self, of: ObjectEndpoints, endpoint: str) -> None:
-        # The other one overrules: it is tried only after the first was turned away, whereas the
-        # first may be noted by an answer that was under way meanwhile.
+        # `update_instead` wins: it is tried only after Apollo has turned `update` away, whereas
+        # `update` may be noted late, by an answer that was outstanding meanwhile.
         with self._lock:
             if of.plural not in self._taken or endpoint == of.update_instead:
                 self._taken[of.plural] = endpoint

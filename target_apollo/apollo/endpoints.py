@@ -1,6 +1,6 @@
-"""Apollo's endpoints in use: what each needs, whether it writes, and how the objects name things.
+"""The endpoints of Apollo that are used: the access each needs, whether it writes, its arguments.
 
-An endpoint goes by its label, its method and path ("PATCH /contacts/{id}"). Source: the "Endpoint
+The label of an endpoint is its method and path ("PATCH /contacts/{id}"). Source: the "Endpoint
 essentials" of every operation in Apollo's API reference. An API key is either a master key or
 carries a list of entries like `api/v1/contacts/bulk_create`; an OAuth token carries scopes.
 """
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProbeArguments:
-    """What to send to an endpoint to learn whether it may be used, without any change.
+    """What to send to an endpoint to learn whether the key may use it, without changing anything.
 
-    Apollo checks the key before it reads a request: 403 where the key may not, and where it may,
-    an answer, or the refusal of a request that asks for nothing.
+    Apollo checks the key before it reads a request. It answers 403 if the key may not use the
+    endpoint; otherwise it answers, or refuses the request because it asks for nothing.
     """
 
     body: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -29,10 +29,10 @@ class ProbeArguments:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is to be known of an endpoint.
+    """The access that an endpoint needs, and what a request to it does.
 
-    `key_entry`: its entry in a key's list, `scope`: its OAuth scope; None: not known. `reads`: a
-    request to it changes nothing in Apollo. `probe`: None where nothing asks for it beforehand.
+    `key_entry`: its entry in an API key's list, `scope`: its OAuth scope; None: not known. `reads`:
+    a request to it changes nothing in Apollo. `probe`: None where `apollo-sync check` does not ask.
     """
 
     key_entry: str | None
@@ -69,7 +69,7 @@ BULK_UPDATE_ACCOUNTS: Final = "POST /accounts/bulk_update"
 UPDATE_ACCOUNT_OWNERS: Final = "POST /accounts/update_owners"
 SEARCH_ACCOUNTS: Final = "POST /accounts/search"
 
-#: Nothing is asked for but whether the key is let in.
+#: A request without arguments: its answer only tells whether the key may use the endpoint.
 _ASKS_FOR_NOTHING: Final = ProbeArguments(body={})
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
@@ -92,8 +92,8 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         ADD_TO_LISTS: Endpoint(
             "api/v1/labels/add_entity_ids_to_label_names",
             "lists_add_entities",
-            # Names neither a record nor a list, so that no list is made either: documented as 200
-            # with the message that nothing was provided.
+            # No record and no list, so Apollo makes no list either: documented as a 200 with the
+            # message that nothing was provided.
             probe=ProbeArguments(
                 {"entity_ids": [], "label_names": [], "modality": "contacts", "async": False}
             ),
@@ -112,8 +112,8 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
             probe=ProbeArguments(),
         ),
         USAGE: Endpoint("api/v1/usage_stats/api_usage_stats", "api_usage_stats_read", reads=True),
-        # Without an array of records there is nothing to create: documented as 422. run_dedupe
-        # stands here as in every bulk_create that is ever sent.
+        # Without an array of records there is nothing to create: documented as 422. run_dedupe is
+        # in every bulk_create, the probe included.
         CREATE_CONTACTS: Endpoint(
             "api/v1/contacts/bulk_create",
             "contacts_bulk_create",
@@ -126,7 +126,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         UPDATE_CONTACT: Endpoint(
             "api/v1/contacts/update", "contact_update", probe=_ASKS_FOR_NOTHING
         ),
-        # Names neither a contact nor a value: documented as 422, like those below.
+        # No contact and no value: documented as 422, like the updates below.
         BULK_UPDATE_CONTACTS: Endpoint(
             "api/v1/contacts/bulk_update",
             "contacts_bulk_update",
@@ -173,17 +173,17 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
 
 
 #: The endpoints that change nothing, by their labels.
-READING: Final = frozenset(label for label, one in ENDPOINTS.items() if one.reads)
+READING: Final = frozenset(label for label, endpoint in ENDPOINTS.items() if endpoint.reads)
 
 
 def access_to(label: str) -> Endpoint:
-    """Return what is known of an endpoint by its label: nothing where it is none of ours."""
+    """Return an endpoint by its label; one that `ENDPOINTS` lacks has no key entry and no scope."""
     return ENDPOINTS.get(label, Endpoint(None, None))
 
 
 def endpoints_of(key_entry: str) -> tuple[str, ...]:
-    """Return the labels that share a key's list entry; Apollo counts their requests together."""
-    return tuple(label for label, one in ENDPOINTS.items() if one.key_entry == key_entry)
+    """Return the labels with the same key entry; Apollo counts their requests together."""
+    return tuple(label for label, endpoint in ENDPOINTS.items() if endpoint.key_entry == key_entry)
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,11 @@ class ObjectEndpoints:
 
     Attributes:
         singular, plural: "contact" and "contacts", as in paths and bodies.
-        update: Changes one record. Where Apollo may not take it, `update_instead` does the same.
+        update: Changes one record.
+        update_instead: Does the same as `update`, where it is open which of the two Apollo takes.
         update_stages: Puts many records into one stage; None where there is no such endpoint.
         search_key: The argument of a search that takes words.
-        created_key: What a search sorts by to show the records in the order of their creation.
+        created_key: The field that a search sorts by to show records in order of creation.
         bulk_update_arguments: Arguments of a bulk_update request beside its records.
     """
 
@@ -216,22 +217,22 @@ class ObjectEndpoints:
 
     @property
     def attributes_key(self) -> str:
-        """Holds the records of a bulk_update request."""
+        """The argument with the records of a bulk_update request."""
         return f"{self.singular}_attributes"
 
     @property
     def ids_key(self) -> str:
-        """Holds the ids of the records that get one owner or stage."""
+        """The argument with the ids of the records that get one owner or stage."""
         return f"{self.singular}_ids"
 
     @property
     def stage_key(self) -> str:
-        """Holds a record's stage."""
+        """The field with the id of a record's stage."""
         return f"{self.singular}_stage_id"
 
     @property
     def stages_key(self) -> str:
-        """Holds the stages in an answer that lists them."""
+        """The name of the list in an answer with all stages."""
         return f"{self.singular}_stages"
 
 
@@ -248,10 +249,10 @@ CONTACT_ENDPOINTS: Final = ObjectEndpoints(
     stages=CONTACT_STAGES,
     search_key="q_keywords",
     created_key="contact_created_at",
-    # Up to 100 are done before the answer; above, Apollo starts a job that nobody can ask about.
+    # Apollo does up to 100 before it answers. Above, it starts a job that no endpoint tells about.
     bulk_update_arguments={"async": False},
 )
-# Apollo's reference had PUT before and has PATCH now. It refuses `async` in this bulk_update.
+# Apollo's reference used to have PUT and has PATCH now. Apollo refuses `async` in this bulk_update.
 ACCOUNT_ENDPOINTS: Final = ObjectEndpoints(
     singular="account",
     plural="accounts",

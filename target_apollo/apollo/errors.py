@@ -1,4 +1,4 @@
-"""What can become of a request besides an answer.
+"""The errors that a request to Apollo can end with.
 
     ApolloError
       CredentialsRefused   401: the key or token is wrong
@@ -10,8 +10,8 @@
       RunStopped           the run was stopped before the request (or its next try) went out
       NoAccessToken        OAuth: no token to send the request with; nothing was sent
 
-The text of every one of them is a sentence for the person who must act. Apollo's own text can hold
-personal data; it is kept as an attribute, for decisions and rejects, and is never part of `str()`.
+Every text is a sentence for the person who must act. Apollo's own text can hold personal data: it
+is an attribute, for decisions and rejects, and never part of `str()`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _APOLLO_ID = re.compile(r"\b[0-9a-f]{24}\b")
-# What may stand in a sentence unseen: Apollo's codes and field names are words of its vocabulary.
+# Apollo's codes and field names. They hold no personal data, so a sentence may show them.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,79}")
 
 
 class ApolloError(Exception):
-    """Something other than an answer.
+    """A request to Apollo did not succeed, or its success is not confirmed.
 
-    `endpoint` is the label of the endpoint ("POST /contacts/bulk_create"). `maybe_written` says
-    that one try of this request may have been carried out by Apollo although no answer came back;
-    it can be true for every member of the family, since any answer may follow a lost one.
+    `endpoint` is the label of the endpoint ("POST /contacts/bulk_create"). `maybe_written`: Apollo
+    may have carried out one try of this request although no answer came back. It can be true of
+    every error of the family, since any error may follow a try whose answer was lost.
     """
 
     def __init__(self, sentence: str, *, endpoint: str, maybe_written: bool = False) -> None:
@@ -48,7 +48,7 @@ class ApolloError(Exception):
 class CredentialsRefused(ApolloError):
     """Apollo answered 401: the key or token is missing, wrong, revoked or its user inactive.
 
-    `status` may be another one where the token endpoint refused; `setting` is what to mend.
+    `status` may differ from 401 where the token endpoint refused; `setting` is the setting to mend.
     """
 
     def __init__(self, endpoint: str, *, setting: str, status: int = 401) -> None:
@@ -66,7 +66,7 @@ class CredentialsRefused(ApolloError):
 
 
 class ForbiddenBy(enum.Enum):
-    """What stands between the credentials and the endpoint."""
+    """What the credentials lack to use the endpoint."""
 
     SCOPE = "scope"
     PLAN = "plan"
@@ -74,7 +74,7 @@ class ForbiddenBy(enum.Enum):
 
 
 class EndpointForbidden(ApolloError):
-    """Apollo answered 403. `message` and `code` are Apollo's, `by` is what they were read as.
+    """Apollo answered 403. `message` and `code` are Apollo's, `by` is what they mean.
 
     `key_entry` and `scope` are what a scoped API key and an OAuth token need for the endpoint.
     """
@@ -109,8 +109,8 @@ class RequestRefused(ApolloError):
     """Apollo read the request and refused it with a 3xx or 4xx other than 401, 403, 408 and 429.
 
     `message` is Apollo's text (may hold personal data), `code` its `error_code`, `details` its
-    `error_details`, `deleted_ids` its `deleted_contact_ids`. `from_apollo` says that the body was a
-    JSON object, as Apollo's refusals are; a page of a proxy or of a wrong address is none.
+    `error_details`, `deleted_ids` its `deleted_contact_ids`. `from_apollo`: the body is a JSON
+    object, as in Apollo's refusals; the page of a proxy or of a wrong address is not.
     """
 
     def __init__(
@@ -134,11 +134,11 @@ class RequestRefused(ApolloError):
 
     @property
     def names_missing_record(self) -> bool:
-        """Whether the refusal says that a record is gone, was deleted or that its id is none.
+        """Whether the refusal says that a record is missing or deleted, or that its id is invalid.
 
         Apollo answers 422 where others answer 404: "Oops! This contact does not exist in Apollo.",
         "This contact has been deleted.", "Cannot update contact as it is deleted.",
-        "Parameters misconfigured. <value> is not a valid ID". The last one may mean another id of
+        "Parameters misconfigured. <value> is not a valid ID". The last text may mean another id of
         the request (an owner's): compare `named_ids`. A 404 counts only with a body of Apollo's, so
         that a mistyped address or a proxy's page cannot make every record look deleted.
         """
@@ -154,7 +154,7 @@ class RequestRefused(ApolloError):
 
     @property
     def named_ids(self) -> tuple[str, ...]:
-        """The Apollo ids (24 hex digits) that the refusal names, in the order of their mention."""
+        """The Apollo ids (24 hex digits) that the refusal names, in order, without repetitions."""
         ids = [*self.deleted_ids, *_APOLLO_ID.findall(self.message.lower())]
         ids += [v.lower() for v in self.details.values() if _is_apollo_id(v)]
         return tuple(dict.fromkeys(ids))
@@ -170,16 +170,16 @@ class RequestRefused(ApolloError):
                 f"{endpoint} was refused ({self.status}) by something that does not answer like "
                 "Apollo: check the setting api_url and any proxy on the way."
             )
-        said = [f"code {self.code}"] if _CODE.fullmatch(self.code) else []
+        parts = [f"code {self.code}"] if _CODE.fullmatch(self.code) else []
         field = self.details.get("field")
         if isinstance(field, str) and _CODE.fullmatch(field):
-            said.append(f"field {field}")
+            parts.append(f"field {field}")
         if self.named_ids:
-            said.append("naming " + ", ".join(self.named_ids[:3]))
+            parts.append("naming " + ", ".join(self.named_ids[:3]))
         if len(self.named_ids) > 3:
-            said.append(f"and {len(self.named_ids) - 3} more")
-        heard = ", ".join([str(self.status), *said])
-        return f"Apollo refused {endpoint} ({heard}): look at the values that were sent."
+            parts.append(f"and {len(self.named_ids) - 3} more")
+        summary = ", ".join([str(self.status), *parts])
+        return f"Apollo refused {endpoint} ({summary}): look at the values that were sent."
 
 
 def _is_apollo_id(value: object) -> bool:
@@ -187,7 +187,7 @@ def _is_apollo_id(value: object) -> bool:
 
 
 def _forbidden_by(message: str, code: str) -> ForbiddenBy:
-    """Tell the kinds of 403 apart: the plan first, since its older form has the code as well."""
+    """Tell the kinds of 403 apart: the plan first, since its answer can have the scope's code."""
     text = message.lower()
     if "paid plan" in text or "free plan" in text or "upgrade your plan" in text:
         return ForbiddenBy.PLAN
@@ -197,8 +197,8 @@ def _forbidden_by(message: str, code: str) -> ForbiddenBy:
 class AnswerLost(ApolloError):
     """No usable answer after `attempts` tries: connection, timeout, 408, 5xx or a useless 2xx.
 
-    `reason` is a phrase without personal data ("answered 502", "not confirmed: …"). Unless
-    `maybe_written` is false (no connection was ever made), the change may have been made.
+    `reason` is a phrase without personal data ("answered 502", "not confirmed: …"). The change may
+    have been made, except where `maybe_written` is false: then no try reached Apollo.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class AnswerLost(ApolloError):
 
 
 class JobStarted(AnswerLost):
-    """Apollo answered with a background job, and documents no way to ask how such a job went."""
+    """Apollo answered with a background job; it documents no way to ask how a job ended."""
 
 
 class QuotaExhausted(ApolloError):
@@ -254,5 +254,5 @@ class RunStopped(ApolloError):
 class NoAccessToken(ApolloError):
     """OAuth: there is no access token to send a request with, and the request was not sent.
 
-    The token endpoint or the token file stands in the way; `sentence` says how.
+    `sentence` says what is wrong with the token endpoint or the token file.
     """

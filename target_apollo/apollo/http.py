@@ -35,9 +35,9 @@ Origin = tuple[str, str, int]
 def check_api_url(url: str, *, setting: str = "api_url") -> str:
     """Return an address of the API in its normal form: lower-case host, no slash at the end.
 
-    Raises ValueError, with a sentence that names the setting and does not repeat its value (which
-    may hold a password), for anything but an https address of a plain host with an optional port
-    and path; http is good enough only for this machine itself.
+    Only an https address of a plain host with an optional port and path is valid, and http for this
+    machine. Any other raises ValueError, with a sentence that names the setting but does not show
+    its value, which may hold a password.
     """
     try:
         parts = urlsplit(url.strip())
@@ -54,8 +54,8 @@ def check_api_url(url: str, *, setting: str = "api_url") -> str:
         )
     if "?" in url or "#" in url:
         raise ValueError(f"The setting {setting} must not contain a query or a fragment.")
-    # Strict, since address parsers differ on strange characters, and the key goes where the last
-    # one of them says.
+    # Strict, since parsers of addresses differ on strange characters, and the parser that opens the
+    # connection decides where the key goes.
     if not (_HOST.fullmatch(host) or _is_ip(host)) or not _PATH.fullmatch(parts.path):
         raise ValueError(f"The setting {setting} has characters that no address of an API has.")
     if parts.scheme == "http" and not is_loopback(host):
@@ -70,7 +70,7 @@ def check_api_url(url: str, *, setting: str = "api_url") -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """Return scheme, host and port of an address: what must be equal for credentials to be sent."""
+    """Return scheme, host and port of an address. Credentials are sent to an equal origin only."""
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     return parts.scheme, (parts.hostname or "").lower(), port
@@ -111,7 +111,7 @@ _HEADER = "x-api-key"
 class ApiKeyAuth(AuthBase):
     """An API key, sent as the header `x-api-key` and nowhere else.
 
-    Apollo also took the key in query and body once; both end up in logs of proxies. Raises
+    Apollo used to take the key in query and body too, which end up in logs of proxies. Raises
     ValueError for a key that is empty or holds characters that no header may hold.
     """
 
@@ -137,13 +137,13 @@ class ApiKeyAuth(AuthBase):
 
 @runtime_checkable
 class Refreshes(Protocol):
-    """Credentials that can renew themselves: asked once per request, after a 401."""
+    """Credentials that can renew themselves, at most once per request, after a 401."""
 
     def refresh(self, refused: PreparedRequest) -> bool:
         """Renew the credentials that `refused` carried; return whether to try again.
 
-        Called by several threads at once: when another thread has renewed them since, there is
-        nothing left to do but to return True. May raise an `ApolloError`.
+        Several threads may call it at once: it returns True at once where another thread has
+        renewed the credentials meanwhile. May raise an `ApolloError`.
         """
 
 
@@ -170,7 +170,7 @@ _NOTHING_SENT = (
     urllib3.exceptions.NewConnectionError,
     ssl.SSLCertVerificationError,
 )
-# What to call a failure; the first cause that is listed here names it.
+# Kinds of failures and their phrases, by precedence: the first kind among all causes counts.
 _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
     (requests.exceptions.ProxyError, "the proxy did not connect"),
@@ -187,9 +187,9 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True)
 class Response:
-    """A whole response as it came; the names of `headers` count in any case.
+    """A whole response, unchanged. The names of `headers` are case-insensitive.
 
-    `request` is what was sent, credentials included: never log it.
+    `request` is the request as sent, credentials included: never log it.
     """
 
     status: int
@@ -213,8 +213,8 @@ class NoAnswer(Exception):
 class HttpSession:
     """Sends single requests to one API, over at most `connections` kept connections. Thread-safe.
 
-    The environment's proxies and certificates are read once, as `requests` finds them. No redirect
-    is followed, which would take a write and the key elsewhere, and no cookie is kept.
+    The environment's proxies and certificates are read once, as `requests` finds them. Redirects
+    are not followed, since they would take a write and the key elsewhere. No cookie is kept.
     """
 
     def __init__(
@@ -234,7 +234,11 @@ class HttpSession:
         content: bytes | None,
         content_type: str = "application/json",
     ) -> Response:
-        """Send one request and read its whole response, whatever its status. Raises `NoAnswer`."""
+        """Send one request and return its whole response, whatever its status.
+
+        Raises:
+            NoAnswer: No whole response came.
+        """
         try:
             response = self._session.request(
                 method,
@@ -260,7 +264,7 @@ class HttpSession:
 
 
 class _Session(requests.Session):
-    """A session to which no response is a redirect: not even its address is looked at."""
+    """A session that takes no response for a redirect and never parses a redirect's address."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - theirs
         return None
@@ -269,13 +273,13 @@ class _Session(requests.Session):
 def _new_session(api_url: str, connections: int) -> requests.Session:
     session = _Session()
     scheme, host, _ = origin_of(api_url)
-    # A proxy from the environment would see plain http with the key; this machine needs none.
+    # A proxy would see the key in plain http, which is used for this machine only.
     proxies = {"no_proxy": host} if is_loopback(host) else {}
     route = session.merge_environment_settings(
         api_url, proxies, stream=None, verify=None, cert=None
     )
     session.proxies, session.verify, session.cert = route["proxies"], route["verify"], route["cert"]
-    # From here on neither the environment nor a netrc file has a say.
+    # From here on, neither the environment nor a netrc file changes a request.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
@@ -301,7 +305,7 @@ def _no_answer(failure: Exception) -> NoAnswer:
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:
-    """Walk from a failure to all it wraps; requests and urllib3 keep causes as arguments, too."""
+    """Yield a failure and all that it wraps; requests and urllib3 keep causes as arguments, too."""
     todo, seen = [failure], set[int]()
     while todo:
         cause = todo.pop()
@@ -310,7 +314,7 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
-        todo += [one for one in wrapped if isinstance(one, BaseException)]
+        todo += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
 def _version() -> str:

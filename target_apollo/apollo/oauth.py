@@ -1,8 +1,8 @@
 """OAuth 2.0 instead of a key: a bearer token that renews itself before it ends and after a 401.
 
 Apollo's token endpoint takes a code or a refresh token and gives a pair of tokens. Its requests are
-form-encoded, with the client's credentials in the body, as Apollo's page for partners shows. How it
-refuses is not documented; the error codes understood here are those of RFC 6749, section 5.2.
+form-encoded, with the client's credentials in the body (source: Apollo's page for partners). Apollo
+does not document its refusals; the error codes understood here are those of RFC 6749, section 5.2.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _TO_MEND = {
 
 @dataclass(frozen=True)
 class Grant:
-    """What the endpoint gives. `expires_in`: seconds that the access token lives; None: not said.
+    """The tokens of an answer. `expires_in`: life of the access token in seconds; None: not told.
 
-    `refresh_token` is None where the one that was sent stays good.
+    `refresh_token` is None where the refresh token of the request stays valid.
     """
 
     access_token: str = field(repr=False)
@@ -66,7 +66,7 @@ class Grant:
 
 
 class TokenEndpoint:
-    """The endpoint at `oauth_token_url`, for one client; nobody else is sent its credentials.
+    """The token endpoint at `oauth_token_url`, for one client. Only it gets the client's secrets.
 
     Raises ValueError, naming the setting, for an address that secrets must not be sent to.
     """
@@ -86,14 +86,14 @@ class TokenEndpoint:
         self._stop = stop
 
     def refresh(self, refresh_token: str) -> Grant:
-        """Spend a refresh token: Apollo revokes it and its access token at once.
+        """Exchange a refresh token, which Apollo then revokes together with its access token.
 
-        Raises an `ApolloError`: CredentialsRefused for a token that was spent or revoked.
+        Raises an `ApolloError`: CredentialsRefused for a token that was used before or revoked.
         """
         return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> Grant:
-        """Spend an authorization code; `verifier` is PKCE's (RFC 7636). Raises as `refresh`."""
+        """Exchange an authorization code; `verifier` is PKCE's (RFC 7636). Raises as `refresh`."""
         return self._ask(
             {
                 "grant_type": "authorization_code",
@@ -105,7 +105,7 @@ class TokenEndpoint:
 
     def _ask(self, form: Mapping[str, str]) -> Grant:
         content = urlencode({**form, **self._client}).encode()
-        # A connection of its own: there is one such request in a month.
+        # No session is kept for these requests: they come once a month.
         session = HttpSession(
             api_url=self.token_url,
             auth=_InTheBody(),
@@ -118,7 +118,7 @@ class TokenEndpoint:
             session.close()
 
     def _try(self, session: HttpSession, content: bytes) -> Grant:
-        """Ask, again where no answer came: had the token been spent, the answer would say so."""
+        """Send the form, again after a lost answer: Apollo refuses a token that is used already."""
         reason = ""
         for tries in range(_TRIES):
             if tries and self._stop.wait(backoff.full_jitter(_BACKOFF_SECONDS * 2**tries)):
@@ -147,7 +147,7 @@ class TokenEndpoint:
 
 
 class _InTheBody(AuthBase):
-    """No header: the client's credentials are in the body. Keeps netrc files out of it."""
+    """Adds no header, since the client's credentials are in the body, nor those of a netrc file."""
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         return r
@@ -201,7 +201,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _token(value: object) -> str | None:
-    # Only what a header can hold: http.client would repeat anything else in its exception.
+    # Only characters that a header can hold: http.client shows any other value in its exception.
     if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
         return value
     return None
@@ -218,8 +218,9 @@ def _object(content: bytes) -> dict[str, Any]:
 class OAuth(AuthBase):
     """A bearer token for all threads of a run, and for all runs that share its token file.
 
-    The token file knows newer tokens than the settings do: `refresh_token` is only spent where the
-    file has no pair that goes back to it. `stop` ends the wait for another process that renews.
+    The token file has newer tokens than the settings: the setting `refresh_token` is used only
+    where the file has no pair that was obtained with it. `stop` ends the wait for another process
+    that is renewing.
     """
 
     def __init__(
@@ -240,9 +241,9 @@ class OAuth(AuthBase):
         self._tokens: TokenPair | None = None
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        """Put the access token on a request, a new one if the old one is about to end.
+        """Put the access token on a request; renew it first if it is about to expire.
 
-        Raises an `ApolloError` where no token can be had.
+        Raises an `ApolloError` where there is no token and none can be obtained.
         """
         tokens = self._tokens
         if tokens is None or tokens.is_due(time.time()):
@@ -251,9 +252,9 @@ class OAuth(AuthBase):
         return r
 
     def refresh(self, refused: PreparedRequest) -> bool:
-        """Replace the access token that a refused request carried; return True, or raise.
+        """Replace the access token that a refused request carried; return True.
 
-        Raises an `ApolloError` where no other token can be had.
+        Raises an `ApolloError` where no other token can be obtained.
         """
         self._renewed(refused=str(refused.headers.get(_HEADER, "")).removeprefix(_SCHEME))
         return True
@@ -262,7 +263,7 @@ class OAuth(AuthBase):
         return "OAuth(…)"
 
     def _renewed(self, refused: str | None) -> TokenPair:
-        """Return a pair that is not due and whose access token is not the refused one."""
+        """Return a pair that is not due and whose access token is not `refused`."""
 
         def good(tokens: TokenPair) -> bool:
             return tokens.access_token != refused and not tokens.is_due(time.time())
@@ -270,14 +271,15 @@ class OAuth(AuthBase):
         with self._lock:
             if self._tokens is not None and good(self._tokens):
                 return self._tokens
-            found = self._file.find(self._login)
-            if found is None or not good(found[1]):
+            kept = self._file.find(self._login)
+            if kept is None or not good(kept[1]):
                 with self._file.locked(self._stop):
-                    # Whoever had the lock before may have renewed: spending is for the first only.
-                    found = self._file.find(self._login)
-                    if found is None or not good(found[1]):
-                        found = self._spend(found)
-            self._tokens = found[1]
+                    # Another process may have renewed while this one waited for the lock; a refresh
+                    # token works once.
+                    kept = self._file.find(self._login)
+                    if kept is None or not good(kept[1]):
+                        kept = self._spend(kept)
+            self._tokens = kept[1]
             return self._tokens
 
     def _spend(self, kept: tuple[Login, TokenPair] | None) -> tuple[Login, TokenPair]:
@@ -294,7 +296,7 @@ class OAuth(AuthBase):
 
 
 def pair_of(grant: Grant, refresh_token: str) -> TokenPair:
-    """Return a grant as a pair that is obtained now; `refresh_token` where it brings none."""
+    """Return the pair of a grant, obtained now; `refresh_token` is kept if the grant has none."""
     now = time.time()
     return TokenPair(
         access_token=grant.access_token,

@@ -1,12 +1,12 @@
-"""What Apollo says is left of each endpoint's rate limits, in headers and in its statistics.
+"""Reads each endpoint's rate limits and their use from headers and from Apollo's statistics.
 
 Apollo counts per team and endpoint in three fixed windows at once and tells the state of each in
 the headers of every answer after authentication (`x-rate-limit-minute`, `x-minute-usage`,
 `x-minute-requests-left`, likewise `hourly` and `24-hour`). An unlimited window has an empty limit.
 
 The statistics of POST /usage_stats/api_usage_stats have keys that are JSON arrays written as text,
-`["api/v1/contacts", "search"]`: controller and action, which together are the entry of a key's
-list. The numbers of one window need not add up; each is kept as said.
+`["api/v1/contacts", "search"]`: controller and action, which together are an entry in an API key's
+list. The numbers of one window need not add up; each is kept as Apollo tells it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Window:
 
     @property
     def spent(self) -> int | None:
-        """Requests made, by the worse of what usage and left say; None where that is unknown."""
+        """Requests made: `usage` or what `left` implies, whichever is more; None if unknown."""
         of_left = None if self.limit is None or self.left is None else self.limit - self.left
         return max((count for count in (self.usage, of_left) if count is not None), default=None)
 
@@ -60,17 +60,17 @@ class Windows:
     day: Window = Window()
 
     def each(self) -> tuple[Window, Window, Window]:
-        """The three, shortest first."""
+        """The three windows, shortest first."""
         return self.minute, self.hour, self.day
 
     @property
     def known(self) -> bool:
-        """Whether Apollo said anything about any of them."""
+        """Whether Apollo said anything about any of the windows."""
         return self.minute.known or self.hour.known or self.day.known
 
     @property
     def longest_exhausted(self) -> float | None:
-        """The length in seconds of the longest window with nothing left, None without one."""
+        """The length in seconds of the longest window with nothing left; None if none is."""
         for name in ("day", "hour", "minute"):
             window: Window = getattr(self, name)
             if window.left is not None and window.left <= 0:
@@ -79,8 +79,8 @@ class Windows:
 
 
 def read_windows(headers: Mapping[str, str]) -> Windows:
-    """Read the rate headers of one answer; `headers` must not care about case."""
-    return Windows(**{name: _read_window(headers, said) for name, said in _HEADER_NAMES.items()})
+    """Read the rate headers of one answer; the names of `headers` must be case-insensitive."""
+    return Windows(**{name: _read_window(headers, part) for name, part in _HEADER_NAMES.items()})
 
 
 def _read_window(headers: Mapping[str, str], name: str) -> Window:
@@ -97,20 +97,20 @@ def _count(text: str | None) -> int | None:
 
 
 class Quota:
-    """The windows last seen per endpoint. Shared by all threads; answers may come in any order."""
+    """The windows of the latest answer, per endpoint. Thread-safe; answers come in any order."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[str, Windows] = {}
 
     def note(self, endpoint: str, windows: Windows) -> None:
-        """Remember what an answer said; one without rate headers (401, 403) changes nothing."""
+        """Remember the windows of an answer; without rate headers (401, 403) nothing changes."""
         if windows.known:
             with self._lock:
                 self._seen[endpoint] = windows
 
     def of(self, endpoint: str) -> Windows:
-        """Return what was last said about an endpoint; all unknown before its first answer."""
+        """Return the latest windows of an endpoint; all unknown before its first answer."""
         with self._lock:
             return self._seen.get(endpoint, Windows())
 
@@ -121,15 +121,15 @@ class Quota:
 
 
 def read_usage(body: JSON) -> dict[str, Windows]:
-    """Return the windows per endpoint label, or per "controller/action" of others."""
+    """Return the windows per endpoint label, or per "controller/action" of unused endpoints."""
     usage: dict[str, Windows] = {}
-    for key, said in body.items():
-        if isinstance(said, dict):
+    for key, counts in body.items():
+        if isinstance(counts, dict):
             entry = _entry(key)
             windows = Windows(
-                minute=_window(said.get("minute")),
-                hour=_window(said.get("hour")),
-                day=_window(said.get("day")),
+                minute=_window(counts.get("minute")),
+                hour=_window(counts.get("hour")),
+                day=_window(counts.get("day")),
             )
             usage.update(dict.fromkeys(endpoints_of(entry) or (entry,), windows))
     return usage
@@ -144,10 +144,10 @@ def _entry(key: str) -> str:
     return "/".join(parts) if is_pair else key
 
 
-def _window(said: object) -> Window:
-    if not isinstance(said, dict):
+def _window(counts: object) -> Window:
+    if not isinstance(counts, dict):
         return Window()
-    limit, usage, left = (said.get(name) for name in ("limit", "consumed", "left_over"))
+    limit, usage, left = (counts.get(name) for name in ("limit", "consumed", "left_over"))
     return Window(limit=_whole_number(limit), usage=_whole_number(usage), left=_whole_number(left))
 
 

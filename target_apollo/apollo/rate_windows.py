@@ -1,26 +1,25 @@
 """How many requests may go out now within Apollo's rate windows, and when the rest can. Pure.
 
 Apollo counts the requests of a team to one endpoint in three fixed windows at once. A window opens
-with the first request after the last one ended, not on the clock; an answer tells the count in the
-window, its own request included, and never when the window ends. The time is an argument, in
-seconds of a clock that only goes forward.
+with the first request after the previous window ended, not on the clock. An answer tells the count
+in the window, its own request included, but never when the window ends. The time is an argument, in
+seconds of a monotonic clock.
 
-The count of a window is never taken for lower than it can be, as long as nobody else calls:
+As long as nobody else calls, the assumed count of a window is never below Apollo's. It is the sum:
 
     counted    the highest count that an answer told
-    unsure     requests that are over, but whose answer told no count, or one of a window that may
-               have ended since. An answer to a request that went out later has them in its count.
-    under way  requests whose answer is still out
+    unsure     finished requests whose answer told no count, or the count of a window that may have
+               ended since. The count in the answer to any later request includes them.
+    under way  requests whose answer is outstanding
 
-A new window is known in two ways. The count has fallen: there is a new one, whoever opened it. Or
-the time is up: what was counted by the moment `t` of the period's first answer began before `t` and
-is over at `t` + length. That window can have been opened earlier, by somebody else, and then it
-ends earlier; it never ends later.
+Two signs tell that a new window has begun. The count has fallen, whoever opened the new window. Or
+the time is up: if the period's first answer came at `t`, its window opened before `t` and is over
+at `t` + length. Somebody else may have opened it earlier; then it ends earlier, never later.
 
-`schedule` and `forecast` tell how long so many requests take: as much goes out as all windows of an
-endpoint leave, then nothing until the fullest has surely ended. A run can be earlier, where an
-answer tells that a window is over before that is sure. The time until an answer is left out: it
-counts only where no window is full.
+`schedule` and `forecast` tell how long a number of requests takes: as many go out as all windows of
+an endpoint leave, then none until the fullest window has surely ended. A run can be faster, where
+an answer tells earlier that a window is over. The time until an answer is left out of a schedule:
+it matters only where no window is full.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from target_apollo.apollo.quota import Window, Windows
 
-# Behind the latest end of a window, so that two clocks need not agree to the millisecond.
+# Added to the latest end of a window, since Apollo's clock and this one differ a little.
 _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS = 0.01, 1.0
 # A 429 tells the rest of its window in whole seconds.
 _RETRY_AFTER_STEP_SECONDS = 1.0
@@ -45,10 +44,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Permit:
-    """A request that may go out.
+    """The permission to send one request.
 
-    `after` is how many requests were over when the permit was given, `seen` each window's period
-    and count then.
+    `after` is the number of finished requests when the permit was given, `seen` the period and the
+    count of each window then.
     """
 
     taken_at: float
@@ -60,9 +59,9 @@ class Permit:
 class WindowState:
     """The state of a window at a moment.
 
-    `seconds` is its length, up to when it has surely ended; `allowed` the requests that may go out
-    in it, infinite where Apollo told no limit; `used` those that count already; `ends_in` the
-    seconds until it has surely ended, None where none is open.
+    `seconds` is its length with a margin, after which it has surely ended; `allowed` the requests
+    that may go out in it, infinite where Apollo told no limit; `used` the requests that count
+    already; `ends_in` the seconds until it has surely ended, None where no window is open.
     """
 
     seconds: float
@@ -72,16 +71,16 @@ class WindowState:
 
 
 def window_states_of(
-    said: Windows, seconds: Sequence[float], share: float
+    counts: Windows, seconds: Sequence[float], share: float
 ) -> tuple[WindowState, ...]:
-    """Return the states of windows by what Apollo said; nobody knows when they were opened."""
-    found = []
-    for length, window in zip(seconds, said.each(), strict=True):
+    """Return the states of windows as Apollo tells them, each as if it had opened just now."""
+    states = []
+    for length, window in zip(seconds, counts.each(), strict=True):
         whole, used = length + _margin(length), window.spent or 0
-        found.append(
+        states.append(
             WindowState(whole, _allowed(window.limit, share), used, whole if used else None)
         )
-    return tuple(found)
+    return tuple(states)
 
 
 def _margin(seconds: float) -> float:
@@ -91,20 +90,20 @@ def _margin(seconds: float) -> float:
 def _allowed(limit: int | None, share: float) -> float:
     if limit is None:
         return float("inf")
-    # The smallest share of a limit is one request: a share must not mean a standstill.
+    # At least one request, however small the share: otherwise nothing would ever be sent.
     return max(min(limit, 1), int(limit * share + _ROUNDING))
 
 
 @dataclass(frozen=True)
 class FullUntil:
-    """There is no room before this moment, whatever the outstanding answers say."""
+    """There is no room before `moment` (clock seconds), whatever the outstanding answers say."""
 
     moment: float
 
 
 @dataclass(frozen=True)
 class _Over:
-    """A request that is over. `number` counts them in the order in which they came to it."""
+    """A request sent at `sent_at` and finished at `at`; `number` counts in order of finishing."""
 
     number: int
     sent_at: float
@@ -113,7 +112,7 @@ class _Over:
 
 @dataclass(frozen=True)
 class _Ends:
-    """A window ends between these moments; `earliest` is a guess where others opened it."""
+    """The moments between which a window ends; `earliest` is a guess if others opened it."""
 
     earliest: float
     latest: float
@@ -130,15 +129,15 @@ class EndpointPacer:
         self._windows = tuple(RateWindow(length, share) for length in seconds)
         self._under_way: set[Permit] = set()
         self._over = 0
-        # Answers that a window may have to take for unsure later on, oldest first.
+        # Finished requests that a window may have to count as unsure later, oldest first.
         self._recent: deque[_Over] = deque()
 
     def acquire(self, now: float) -> Permit | FullUntil | None:
         """Return a permit for a request that goes out now.
 
-        Where there is no room, return until when, or None where the answers that are outstanding
-        decide whether there is any. Of a new window, the first answer is waited for before a second
-        request goes out: it tells when the window opened, and what others have used.
+        Where there is no room, return until when; None where that depends on outstanding answers.
+        In a new window, the second request waits for the first answer, which tells when the window
+        opened and how much others have used.
         """
         for window in self._windows:
             window.close_if_over(now, self._recent)
@@ -153,8 +152,8 @@ class EndpointPacer:
         self._under_way.add(permit)
         return permit
 
-    def answered(self, permit: Permit, now: float, said: Windows) -> None:
-        """Note an answer or the loss of one (`said` is empty then): it counts as a request."""
+    def answered(self, permit: Permit, now: float, counts: Windows) -> None:
+        """Note an answer, or a lost answer with an empty `counts`: both count as requests."""
         self._under_way.remove(permit)
         self._over += 1
         over = _Over(self._over, permit.taken_at, now)
@@ -162,19 +161,21 @@ class EndpointPacer:
             takewhile(lambda other: other.number > permit.after, reversed(self._recent))
         )
         oldest = min((other.taken_at for other in self._under_way), default=now)
-        for window, seen, one in self._each(permit, said):
-            window.answered(over, permit, seen, one, meanwhile, oldest)
+        for window, seen, count in self._each(permit, counts):
+            window.answered(over, permit, seen, count, meanwhile, oldest)
         self._recent.append(over)
         self._forget()
 
-    def refused(self, permit: Permit, now: float, said: Windows, retry_after: float | None) -> None:
+    def refused(
+        self, permit: Permit, now: float, counts: Windows, retry_after: float | None
+    ) -> None:
         """Note a 429, which Apollo does not count; full windows end after `retry_after` seconds."""
         self._under_way.remove(permit)
-        for window, seen, one in self._each(permit, said):
-            window.refused(now, seen, one, retry_after)
+        for window, seen, count in self._each(permit, counts):
+            window.refused(now, seen, count, retry_after)
 
     def not_sent(self, permit: Permit) -> None:
-        """Take a permit back whose request never reached Apollo."""
+        """Take back the permit of a request that never reached Apollo."""
         self._under_way.remove(permit)
         for window, seen in zip(self._windows, permit.seen, strict=True):
             window.leave(seen)
@@ -183,16 +184,16 @@ class EndpointPacer:
         """Return the states of the windows, shortest first."""
         return tuple(window.state(now, len(self._under_way)) for window in self._windows)
 
-    def learn(self, said: Windows, asked_at: float, now: float) -> None:
-        """Take over what Apollo's statistics say, before the first request to the endpoint."""
+    def learn(self, counts: Windows, asked_at: float, now: float) -> None:
+        """Take over Apollo's statistics, asked for at `asked_at`; ignored after a first request."""
         if not self._over and not self._under_way:
-            for window, one in zip(self._windows, said.each(), strict=True):
-                window.learn(one, asked_at, now)
+            for window, count in zip(self._windows, counts.each(), strict=True):
+                window.learn(count, asked_at, now)
 
     def _each(
-        self, permit: Permit, said: Windows
+        self, permit: Permit, counts: Windows
     ) -> Iterable[tuple[RateWindow, tuple[int, int], Window]]:
-        return zip(self._windows, permit.seen, said.each(), strict=True)
+        return zip(self._windows, permit.seen, counts.each(), strict=True)
 
     def _forget(self) -> None:
         needed = min((permit.after for permit in self._under_way), default=self._over)
@@ -203,9 +204,9 @@ class EndpointPacer:
 
 
 class RateWindow:
-    """One of an endpoint's windows, over and over: each time is a period.
+    """One of an endpoint's three windows. Each time that it opens, a new period begins.
 
-    When a period begins is a guess, which answers correct.
+    The beginning of a period is a guess, which answers correct.
     """
 
     def __init__(self, seconds: float, share: float) -> None:
@@ -222,7 +223,7 @@ class RateWindow:
 
     @property
     def awaits_first_answer(self) -> bool:
-        """Whether the first request of the period is out and nothing has come back."""
+        """Whether the first request of the period is outstanding."""
         return not self._heard and self._entered > 0
 
     @property
@@ -232,7 +233,7 @@ class RateWindow:
 
     @property
     def used_up(self) -> bool:
-        """Whether answers have told that there is no room."""
+        """Whether the count that answers told leaves no room."""
         return self._counted >= self._allowed
 
     @property
@@ -240,11 +241,11 @@ class RateWindow:
         return _allowed(self._limit, self._share)
 
     def has_room(self, under_way: int) -> bool:
-        """Whether one more request fits, with so many under way."""
+        """Whether one more request fits, with `under_way` requests outstanding."""
         return self._counted + len(self._unsure) + under_way < self._allowed
 
     def state(self, now: float, under_way: int) -> WindowState:
-        """Return the state of the window, with so many requests under way."""
+        """Return the state of the window, with `under_way` requests outstanding."""
         length = self._seconds + self._margin
         if self._ends is None or now >= self._ends.latest:
             return WindowState(length, self._allowed, under_way)
@@ -254,24 +255,24 @@ class RateWindow:
     def full_until(self, now: float) -> float:
         """The moment at which a full window has surely ended."""
         if self._ends is None:
-            # Whatever is open now ends within one length.
+            # A window that is open now ends within its length.
             self._ends = _Ends(now, now + self._seconds + self._margin)
         return self._ends.latest
 
     def enter(self) -> tuple[int, int]:
-        """Let a request in; return the period and the count that it has seen."""
+        """Count a request into the period; return the period and the count at this moment."""
         self._entered += 1
         return self._period, self._counted
 
     def leave(self, seen: tuple[int, int]) -> None:
-        """Let a request out that was never sent."""
+        """Take a request that was never sent out of the period."""
         if seen[0] == self._period:
             self._entered -= 1
 
     def close_if_over(self, now: float, recent: Iterable[_Over]) -> None:
         """Begin a new period when the time is up."""
         if self._ends is not None and now >= self._ends.latest:
-            # Answers that came so late may belong to the next window already.
+            # Answers after the earliest end may belong to the next window already.
             late = [over for over in recent if over.at >= self._ends.earliest]
             self._begin(0, late, heard=False)
 
@@ -280,55 +281,59 @@ class RateWindow:
         over: _Over,
         permit: Permit,
         seen: tuple[int, int],
-        said: Window,
+        counts: Window,
         meanwhile: list[_Over],
         oldest: float,
     ) -> None:
-        """Note what an answer said; `meanwhile` others came in, `oldest` of those out was sent."""
+        """Note the counts of an answer.
+
+        `meanwhile`: requests that finished since the permit was given; `oldest`: when the oldest
+        outstanding request was sent.
+        """
         period, counted = seen
         self._heard |= period == self._period
-        if said.limit is None or said.spent is None:
+        if counts.limit is None or counts.spent is None:
             if self._limit is not None:
                 self._unsure.append(over)
             return
-        known, self._limit = self._limit is not None, said.limit
-        if known and period != self._period:
+        had_limit, self._limit = self._limit is not None, counts.limit
+        if had_limit and period != self._period:
             self._unsure.append(over)
             return
-        if not known or said.spent < counted:
-            self._begin(said.spent, meanwhile, heard=True)
+        if not had_limit or counts.spent < counted:
+            self._begin(counts.spent, meanwhile, heard=True)
         if self._ends is None:
-            self._ends = self._ends_of(over, said.spent, oldest)
-        self._counted = max(self._counted, said.spent)
+            self._ends = self._ends_of(over, counts.spent, oldest)
+        self._counted = max(self._counted, counts.spent)
         self._unsure = [other for other in self._unsure if other.number > permit.after]
 
     def refused(
-        self, now: float, seen: tuple[int, int], said: Window, retry_after: float | None
+        self, now: float, seen: tuple[int, int], counts: Window, retry_after: float | None
     ) -> None:
-        """Note what a 429 said."""
+        """Note the counts of a 429 and the wait that it asks for."""
         self._heard |= seen[0] == self._period
-        if said.limit is None or said.spent is None:
+        if counts.limit is None or counts.spent is None:
             return
-        known, self._limit = self._limit is not None, said.limit
-        if known and seen[0] != self._period:
+        had_limit, self._limit = self._limit is not None, counts.limit
+        if had_limit and seen[0] != self._period:
             return
-        self._counted = max(self._counted, said.spent)
+        self._counted = max(self._counted, counts.spent)
         latest = self.full_until(now)
-        if said.spent >= said.limit and retry_after is not None and self._ends is not None:
+        if counts.spent >= counts.limit and retry_after is not None and self._ends is not None:
             over = now + retry_after
             earliest = min(self._ends.earliest, over - _RETRY_AFTER_STEP_SECONDS)
             self._ends = _Ends(earliest, min(latest, over))
 
-    def learn(self, said: Window, asked_at: float, now: float) -> None:
+    def learn(self, counts: Window, asked_at: float, now: float) -> None:
         """Take over a window of the statistics, unless its numbers contradict each other."""
-        if said.limit is None or said.usage is None or said.left is None:
+        if counts.limit is None or counts.usage is None or counts.left is None:
             return
-        if said.usage + said.left != said.limit:
+        if counts.usage + counts.left != counts.limit:
             return
-        self._limit = said.limit
-        self._begin(said.usage, [], heard=True)
-        if said.usage:
-            # It was opened at any time before, by somebody else.
+        self._limit = counts.limit
+        self._begin(counts.usage, [], heard=True)
+        if counts.usage:
+            # Somebody else opened it, at any time before.
             self._ends = _Ends(asked_at, now + self._seconds + self._margin)
 
     def _begin(self, counted: int, unsure: list[_Over], *, heard: bool) -> None:
@@ -340,7 +345,7 @@ class RateWindow:
         self._ends = None
 
     def _ends_of(self, over: _Over, spent: int, oldest: float) -> _Ends:
-        """When the window of an answer ends: it was open when the answer was on its way."""
+        """When the window of an answer ends: it was open between the request and its answer."""
         opened = over.sent_at
         if spent > 1:
             opened = min(opened, oldest, *(other.sent_at for other in self._unsure))
@@ -357,9 +362,9 @@ class Schedule:
 
     Attributes:
         left: What each window leaves now, shortest first; None where Apollo told no limit.
-        fits: Whether all requests fit what a window leaves.
+        fits: For each window, whether all requests fit into what it leaves.
         seconds: Until the last request can go out; infinite where a limit is 0.
-        longest_wait: The longest time in which none can, in seconds.
+        longest_wait: The longest time without room for a request, in seconds.
     """
 
     requests: int
@@ -378,8 +383,8 @@ class _Window:
 
 
 def schedule(requests: int, states: Sequence[WindowState]) -> Schedule:
-    """When so many requests can go out, one after another, to an endpoint with these windows."""
-    left = [max(0.0, one.allowed - one.used) for one in states]
+    """When this many requests can go out, one after another, to an endpoint with these windows."""
+    left = [max(0.0, state.allowed - state.used) for state in states]
     seconds, longest_wait = _simulate(requests, states)
     return Schedule(
         requests=requests,
@@ -393,13 +398,13 @@ def schedule(requests: int, states: Sequence[WindowState]) -> Schedule:
 def _simulate(requests: int, states: Sequence[WindowState]) -> tuple[float, float]:
     windows = [
         _Window(
-            one.seconds,
-            one.allowed,
-            one.used,
-            # What is used up was so in a window that is open; at the latest it opened just now.
-            (one.seconds if one.ends_in is None else one.ends_in) if one.used else None,
+            state.seconds,
+            state.allowed,
+            state.used,
+            # Used requests mean that the window is open; it opened just now at the latest.
+            (state.seconds if state.ends_in is None else state.ends_in) if state.used else None,
         )
-        for one in states
+        for state in states
     ]
     if requests and any(window.allowed < 1 for window in windows):
         return float("inf"), float("inf")
@@ -428,12 +433,12 @@ def _simulate(requests: int, states: Sequence[WindowState]) -> tuple[float, floa
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run's requests come to.
+    """How long a run's requests take.
 
     Attributes:
         schedules: By endpoint.
-        seconds: Until all are answered; infinite where they never can be.
-        stops: Whether a wait is longer than a run waits, so that it takes several.
+        seconds: Until all are answered; infinite where a limit is 0.
+        stops: Whether a wait is longer than a run waits, so that several runs are needed.
     """
 
     schedules: Mapping[str, Schedule]
@@ -449,12 +454,13 @@ def forecast(
     seconds_per_request: float,
     parallel_requests: int,
 ) -> Forecast:
-    """When a run is done that sends these requests.
+    """How long a run takes that sends these requests.
 
-    Endpoints are counted apart, so that their windows pass at the same time.
+    Apollo counts each endpoint apart, so waits for different endpoints overlap.
 
     Args:
-        states: By endpoint; one that is missing takes any number of requests.
+        requests: Endpoint -> number of requests.
+        states: Endpoint -> its windows; an endpoint without any has no limit.
         max_wait_seconds: The longest wait of a run.
         seconds_per_request: From a request to its answer.
     """
@@ -462,9 +468,9 @@ def forecast(
         endpoint: schedule(count, states.get(endpoint, ())) for endpoint, count in requests.items()
     }
     sending = sum(requests.values()) * seconds_per_request / parallel_requests
-    waiting = max((one.seconds for one in schedules.values()), default=0.0)
+    waiting = max((plan.seconds for plan in schedules.values()), default=0.0)
     return Forecast(
         schedules=schedules,
         seconds=max(sending, waiting),
-        stops=any(one.longest_wait > max_wait_seconds for one in schedules.values()),
+        stops=any(plan.longest_wait > max_wait_seconds for plan in schedules.values()),
     )

@@ -1,7 +1,7 @@
 """When a request may go out: after a 429's wait, within the quota, and never after a stop.
 
-`Throttle` holds each request back until it may go. `Pacer` knows the rate windows of all endpoints,
-`Gates` the waits that a 429 asked for, `Counters` what the requests came to.
+`Throttle` holds each request back until it may go out. `Pacer` keeps the rate windows of all
+endpoints, `Gates` the waits that a 429 asked for, `Counters` the counts of requests and answers.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
     from target_apollo.apollo.quota import Windows
 
-# How long a thread looks away while it waits for others' answers; a stop is seen that late.
+# How often a thread that waits for other threads' answers checks whether the run was stopped.
 _LOOK_EVERY_SECONDS = 0.1
-# Apollo's longest window is 24 hours; what is far beyond it is a mistake and not a wait.
+# Apollo's longest window is 24 hours; a Retry-After far beyond it is a mistake.
 LONGEST = timedelta(days=7).total_seconds()
 _PER = re.compile(r"\bper (minute|hour|day)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{0,9})?")
 
 
 class Pacer:
-    """Gives requests to all endpoints their permits. Shared by the threads of a transport.
+    """Gives out the permits for requests to all endpoints. Shared by the threads of a transport.
 
-    Each permit comes back as `answered`, `refused` or `not_sent`. `share` and `window_seconds` are
-    those of `EndpointPacer`. Labels that Apollo counts together (PUT and PATCH of one thing) share
-    one.
+    Each permit must be returned through `answered`, `refused` or `not_sent`. `share` and
+    `window_seconds` are those of `EndpointPacer`. Endpoints that Apollo counts together (PUT and
+    PATCH of an account) share one `EndpointPacer`.
     """
 
     def __init__(self, share: float, window_seconds: Sequence[float]) -> None:
@@ -52,9 +52,9 @@ class Pacer:
         self._told: dict[str, float] = {}
 
     def acquire(self, endpoint: str) -> Permit | FullUntil | None:
-        """Take a permit, or return until when (`time.monotonic`) there is none.
+        """Return a permit, or until when (`time.monotonic`) there is none.
 
-        None: it depends on answers that are outstanding. Look again, a moment was spent waiting.
+        None: that depends on outstanding answers. The call has waited for a moment; call it again.
         """
         with self._changed:
             permit = self._pacer_of(endpoint).acquire(time.monotonic())
@@ -62,22 +62,22 @@ class Pacer:
                 self._changed.wait(_LOOK_EVERY_SECONDS)
             return permit
 
-    def answered(self, endpoint: str, permit: Permit, said: Windows) -> None:
-        """Bring back the permit of a request that Apollo may have counted, and what it said."""
+    def answered(self, endpoint: str, permit: Permit, counts: Windows) -> None:
+        """Return the permit of a request that Apollo may have counted, with its answer's counts."""
         with self._changed:
-            self._pacer_of(endpoint).answered(permit, time.monotonic(), said)
+            self._pacer_of(endpoint).answered(permit, time.monotonic(), counts)
             self._changed.notify_all()
 
     def refused(
-        self, endpoint: str, permit: Permit, said: Windows, retry_after: float | None
+        self, endpoint: str, permit: Permit, counts: Windows, retry_after: float | None
     ) -> None:
-        """Bring back the permit of a request that was answered with 429."""
+        """Return the permit of a request that was answered with 429."""
         with self._changed:
-            self._pacer_of(endpoint).refused(permit, time.monotonic(), said, retry_after)
+            self._pacer_of(endpoint).refused(permit, time.monotonic(), counts, retry_after)
             self._changed.notify_all()
 
     def not_sent(self, endpoint: str, permit: Permit) -> None:
-        """Bring back the permit of a request that did not reach Apollo."""
+        """Return the permit of a request that did not reach Apollo."""
         with self._changed:
             self._pacer_of(endpoint).not_sent(permit)
             self._changed.notify_all()
@@ -86,8 +86,8 @@ class Pacer:
         """Take over Apollo's statistics, by endpoint label, for endpoints not yet called."""
         with self._changed:
             now = time.monotonic()
-            for endpoint, said in usage.items():
-                self._pacer_of(endpoint).learn(said, asked_at, now)
+            for endpoint, counts in usage.items():
+                self._pacer_of(endpoint).learn(counts, asked_at, now)
 
     def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
         """Return the states of an endpoint's windows, shortest first."""
@@ -95,7 +95,7 @@ class Pacer:
             return self._pacer_of(endpoint).states(time.monotonic())
 
     def first_to_wait(self, endpoint: str, until: FullUntil) -> bool:
-        """Return True to the first caller per moment: it tells of the wait, the others wait."""
+        """Return True to the first caller per moment, which reports the wait; others only wait."""
         counted_as = _counted_as(endpoint)
         with self._changed:
             if self._told.get(counted_as) == until.moment:
@@ -128,7 +128,7 @@ class WaitReason(enum.Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """One wait, as told to whoever logs it. `until` is an aware time (UTC)."""
+    """One wait of a request, for the log. `until` is an aware time (UTC)."""
 
     endpoint: str
     reason: WaitReason
@@ -160,7 +160,7 @@ class Gates:
             return max(0.0, self._open_at.get(endpoint, 0.0) - time.monotonic())
 
     def first_to_wait(self, endpoint: str) -> bool:
-        """Return True to the first caller per closing: it tells of the wait, the others wait."""
+        """Return True to the first caller per closing, which reports the wait; others only wait."""
         with self._lock:
             moment = self._open_at.get(endpoint, 0.0)
             if self._announced.get(endpoint) == moment:
@@ -170,17 +170,17 @@ class Gates:
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the headers of a 429 ask for; they must not care about case."""
+    """Return the seconds that a 429 asks to wait; names of `headers` must be case-insensitive."""
     date = parse_http_date(headers.get("Date")) or datetime.now(timezone.utc)
     return parse_retry_after(headers.get("Retry-After"), date)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, None where it says nothing usable.
+    """Return the seconds that a `Retry-After` header asks for; None where it says nothing usable.
 
     Whole and fractional seconds and HTTP dates are understood (RFC 9110, 10.2.3). Zero, the past,
-    garbage and more than a week count as nothing said. `now` should be the answer's own `Date`, so
-    that a clock that is wrong here does not stretch the wait.
+    garbage and more than a week are not usable. `now` should be the answer's own `Date`, so that a
+    wrong local clock does not stretch the wait.
     """
     text = (value or "").strip()
     seconds = float(text) if _NUMBER.fullmatch(text) else _seconds_until(text, now)
@@ -202,8 +202,8 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 def window_named_in(message: str) -> float | None:
     """Return the seconds of the window that a 429's text names ("… is 600 times per hour. …")."""
-    found = _PER.search(message)
-    return SECONDS[found.group(1).lower()] if found else None
+    match = _PER.search(message)
+    return SECONDS[match.group(1).lower()] if match else None
 
 
 def _seconds_until(text: str, now: datetime) -> float | None:
@@ -223,7 +223,7 @@ class Counters:
         self._waited = 0.0
 
     def sent(self, endpoint: str) -> None:
-        """Count a try that goes out; every try counts, since Apollo counts every one too."""
+        """Count a try that goes out; Apollo counts every try, too."""
         with self._lock:
             self._requests[endpoint] += 1
 
@@ -234,7 +234,7 @@ class Counters:
             self._rate_limited += status == 429
 
     def retried(self) -> None:
-        """Count a repetition after a lost answer."""
+        """Count a retry after a lost answer."""
         with self._lock:
             self._retries += 1
 
@@ -261,9 +261,9 @@ class Counters:
 
 @dataclass
 class Attempt:
-    """What one request has been through so far, over all its tries.
+    """The history of one request over all its tries.
 
-    `delays` gives the seconds before each retry; `waited` is in seconds, for rate limits only.
+    `delays` yields the seconds before each retry; `waited` is in seconds, for rate limits only.
     """
 
     endpoint: str
@@ -278,8 +278,8 @@ class Attempt:
 class Throttle:
     """Makes requests wait until they may go out. Shared by all threads of a transport.
 
-    `max_wait_seconds` bounds all waits of one request for rate limits together. `on_wait` is told
-    of each wait, by the thread that waits; threads that wait for the same moment count as one.
+    `max_wait_seconds` bounds the sum of one request's waits for rate limits. `on_wait` is called
+    with each wait, by the thread that waits; threads that wait for the same moment call it once.
     """
 
     def __init__(
@@ -300,7 +300,7 @@ class Throttle:
         self._counters = counters
 
     def acquire(self, attempt: Attempt) -> Permit:
-        """Wait until a request's next try may go out; every try passes here.
+        """Wait until a request's next try may go out; call it before every try.
 
         Raises RunStopped, and QuotaExhausted before a wait that is too long.
         """
@@ -309,28 +309,28 @@ class Throttle:
             self._check_stop(attempt)
             if seconds := self._gates.closed_for(endpoint):
                 self._check_patience(attempt, seconds)
-                told = self._gates.first_to_wait(endpoint)
-                self._wait(attempt, WaitReason.RATE_LIMIT, seconds, told=told)
+                reports = self._gates.first_to_wait(endpoint)
+                self._wait(attempt, WaitReason.RATE_LIMIT, seconds, reports=reports)
                 continue
             permit = self._pacer.acquire(endpoint)
             if isinstance(permit, Permit):
                 return permit
             if permit is not None and (seconds := permit.moment - time.monotonic()) > 0:
                 self._check_patience(attempt, seconds)
-                told = self._pacer.first_to_wait(endpoint, permit)
-                self._wait(attempt, WaitReason.QUOTA, seconds, told=told)
+                reports = self._pacer.first_to_wait(endpoint, permit)
+                self._wait(attempt, WaitReason.QUOTA, seconds, reports=reports)
 
     def pause(self, attempt: Attempt, seconds: float) -> None:
         """Wait before another try after a lost answer. Raises RunStopped."""
-        self._wait(attempt, WaitReason.RETRY, seconds, told=True)
+        self._wait(attempt, WaitReason.RETRY, seconds, reports=True)
 
     def _check_patience(self, attempt: Attempt, seconds: float) -> None:
         if attempt.waited + seconds > self._max_wait:
             raise QuotaExhausted(attempt.endpoint, retry_at=_in(seconds))
         attempt.waited += seconds
 
-    def _wait(self, attempt: Attempt, reason: WaitReason, seconds: float, *, told: bool) -> None:
-        if told and self._on_wait is not None:
+    def _wait(self, attempt: Attempt, reason: WaitReason, seconds: float, *, reports: bool) -> None:
+        if reports and self._on_wait is not None:
             self._on_wait(Wait(attempt.endpoint, reason, seconds, _in(seconds)))
         began = time.monotonic()
         self._stop.wait(seconds)

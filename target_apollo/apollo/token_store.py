@@ -1,13 +1,13 @@
 """The token file: rotated OAuth tokens, kept so that neither a crash nor a second run loses them.
 
-A refresh token works once. Whoever renews holds the lock beside the file, reads the file again
-under it, and has the new pair on disk before the lock is free. A pair that was written whole but
-not yet moved into place when its process died is taken up by the next one. What no file can mend:
-a process that dies after Apollo has answered and before the pair is written has spent the old
-token, and somebody must log in again.
+A refresh token works once. A process that renews takes the lock beside the file, reads the file
+again, and writes the new pair to disk before it releases the lock. If a process dies after it has
+written a whole pair but before it has moved it into place, the next process moves it. One case
+remains: a process that dies between Apollo's answer and the write has used up the old token, and
+somebody must log in again.
 
-One file may hold pairs of several logins, so that two environments in one folder don't cost each
-other their tokens. The file has mode 0600, a folder made for it 0700.
+One file may hold the pairs of several logins, so that two environments in one folder do not
+overwrite each other's tokens. The file has mode 0600, a folder made for it 0700.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN_ENDPOINT = "POST /oauth/token"  # noqa: S105 - a label
-# Longer than all tries of one refresh together, which is what a lock is held for.
+# A process holds the lock for all tries of one refresh, which take less than this.
 _LOCK_SECONDS = 300.0
 _LOCK_POLL_SECONDS = 0.05
-# Room for one more pair; tokens of other services reach 4 KB.
+# Room for one more pair; other services have tokens of up to 4 KB.
 _SPARE_BYTES = 16_384
 _EARLY_SECONDS = 60.0
 _VERSION = 1
@@ -42,7 +42,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class TokenPair:
-    """An access token and the refresh token for the time after it; times in epoch seconds."""
+    """An access token and the refresh token that renews it; times in epoch seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -50,7 +50,7 @@ class TokenPair:
     expires_at: float | None = None
 
     def is_due(self, now: float) -> bool:
-        """Return whether to renew: a minute before the end, or half-way through a short life."""
+        """Return whether to renew: a minute before the end, or half-way if it lives shorter."""
         if self.expires_at is None:
             return False
         return now >= self.expires_at - min(
@@ -60,10 +60,10 @@ class TokenPair:
 
 @dataclass(frozen=True)
 class Login:
-    """Which login a pair belongs to, as digests.
+    """The login that a pair belongs to, as digests.
 
-    `client` is of the token endpoint's address and the client id; `setting` of the refresh token in
-    the settings that the pair goes back to, empty for a login without one.
+    `client` is the digest of the token endpoint's address and the client id; `setting` that of the
+    refresh token in the settings with which the pair was first obtained, empty for a login without.
     """
 
     client: str
@@ -93,7 +93,7 @@ class TokenFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        # A link in its place stays a link, and all names of the file share one lock.
+        # If the path is a symbolic link, it stays one, and all names of the file share one lock.
         self._real = Path(os.path.realpath(path))
         self._lock_path = self._real.with_name(self._real.name + ".lock")
         self._new_path = self._real.with_name(self._real.name + ".new")
@@ -101,18 +101,18 @@ class TokenFile:
     def find(self, login: Login) -> tuple[Login, TokenPair] | None:
         """Return the pair of a login, with the login under which it is kept.
 
-        Settings without a refresh token have the pair of `apollo-sync login`; without that one, the
-        client's only pair.
+        For settings without a refresh token that is the pair of `apollo-sync login`, else the
+        client's pair if there is only one.
         """
         kept = self._read(self._real).kept
-        found = [one for one in kept if one.login == login]
-        if not found and not login.setting:
-            found = [one for one in kept if one.login.client == login.client]
-        return (found[0].login, found[0].tokens) if len(found) == 1 else None
+        matching = [entry for entry in kept if entry.login == login]
+        if not matching and not login.setting:
+            matching = [entry for entry in kept if entry.login.client == login.client]
+        return (matching[0].login, matching[0].tokens) if len(matching) == 1 else None
 
     @contextlib.contextmanager
     def locked(self, stop: threading.Event) -> Iterator[None]:
-        """Keep all other processes and threads from renewing meanwhile.
+        """Hold the lock that keeps all other processes and threads from renewing.
 
         Raises RunStopped where `stop` is set before the lock is free.
         """
@@ -128,9 +128,9 @@ class TokenFile:
 
     @contextlib.contextmanager
     def successor(self) -> Iterator[Successor]:
-        """Prepare to replace the file: to be entered under the lock, before a token is spent.
+        """Prepare to replace the file. Enter it under the lock, before a token is used up.
 
-        A folder that can't be written and a full disk show here, while the old pair still works.
+        A read-only folder or a full disk raises here, while the old pair still works.
         """
         contents = self._read(self._real)
         with self._failures("written"):
@@ -186,7 +186,7 @@ class TokenFile:
     def _read(self, path: Path, *, missing_ok: bool = True) -> _Contents:
         try:
             with path.open("rb") as file:
-                # It may have been copied or made by hand with other rights.
+                # Somebody may have copied the file, or made it, with other rights.
                 if os.fstat(file.fileno()).st_mode & 0o077:
                     with contextlib.suppress(PermissionError):
                         os.fchmod(file.fileno(), 0o600)
@@ -225,7 +225,7 @@ class TokenFile:
 
 
 class Successor:
-    """The file that is to take the token file's place."""
+    """The new file that replaces the token file."""
 
     def __init__(self, token_file: TokenFile, file: BinaryIO, contents: _Contents) -> None:
         self._token_file = token_file
@@ -233,8 +233,12 @@ class Successor:
         self._contents = contents
 
     def keep(self, login: Login, tokens: TokenPair) -> None:
-        """Put a login's new pair on disk, in place of its old one; other logins keep theirs."""
-        others = tuple(one for one in self._contents.kept if one.login != login)
+        """Put a login's new pair on disk, in place of its old pair; other logins keep theirs.
+
+        Raises:
+            NoAccessToken: The file can't be written; the old pair no longer works.
+        """
+        others = tuple(entry for entry in self._contents.kept if entry.login != login)
         contents = _Contents(_VERSION, (*others, _Kept(login, tokens)))
         try:
             self._token_file.take_over(self._file, contents)

@@ -1,8 +1,8 @@
-"""The one way to Apollo: a request goes in, an answer or a typed error comes out.
+"""Sends requests to Apollo: a request goes in, an answer or a typed error comes out.
 
-What is done after each status is an `After`. Everything may be sent again after a lost answer:
+`AFTER_STATUS` tells what follows each status. Every request may be sent again after a lost answer:
 updates are idempotent, lists are sets, and records are only ever created with `run_dedupe: true`,
-which returns what the first try created as existing.
+which returns the records of an earlier try as existing.
 """
 
 from __future__ import annotations
@@ -50,29 +50,30 @@ if TYPE_CHECKING:
     from target_apollo.apollo.rate_windows import WindowState
 
 _LONGEST_BACKOFF_SECONDS = 30.0
-# When nothing tells which window is used up: the shortest, since a run too early costs one request.
+# If nothing tells which window is used up: the shortest, since a run too early costs one request.
 _UNKNOWN_WINDOW_SECONDS = 60.0
 
 
 class After(enum.Enum):
-    """What is done after a status."""
+    """What the transport does after a status."""
 
-    #: The answer; a body that is no JSON is as good as no answer.
+    #: Return the answer; a body that is no JSON counts as no answer (RETRY).
     RETURN = "return"
-    #: Sent again with backoff, up to max_retries times; then AnswerLost. So is what got no answer.
+    #: Send again with backoff, up to max_retries times; then raise AnswerLost. The same follows
+    #: where no answer came.
     RETRY = "retry"
-    #: Sent again once the rate limit allows, together with all threads on that endpoint; then
-    #: QuotaExhausted. A run's own requests are paced so that it does not come to that.
+    #: Send again once the rate limit allows, which all threads on that endpoint wait for; raise
+    #: QuotaExhausted if that takes too long. Pacing keeps a run's own requests from a 429.
     WAIT = "wait"
-    #: Sent again once with credentials that have renewed themselves; else CredentialsRefused.
+    #: Send again once with renewed credentials; else raise CredentialsRefused.
     RENEW = "renew"
-    #: EndpointForbidden.
+    #: Raise EndpointForbidden.
     FORBID = "forbid"
-    #: RequestRefused.
+    #: Raise RequestRefused.
     REFUSE = "refuse"
 
 
-#: Statuses beside those that answer (2xx), call for a retry (5xx) or refuse (all others).
+#: The exceptions to the rule: 2xx returns, 5xx is retried, any other status refuses.
 AFTER_STATUS: Final[Mapping[int, After]] = {
     401: After.RENEW,
     403: After.FORBID,
@@ -82,7 +83,7 @@ AFTER_STATUS: Final[Mapping[int, After]] = {
 
 
 def after_status(status: int) -> After:
-    """Return what is done after a status."""
+    """Return what the transport does after a status."""
     if 200 <= status < 300:
         return After.RETURN
     if status >= 500:
@@ -92,7 +93,7 @@ def after_status(status: int) -> After:
 
 @dataclass(frozen=True)
 class Request:
-    """A request below api_url. `endpoint` is its label ("PATCH /contacts/{id}") for the counts."""
+    """A request; `path` is below api_url, `endpoint` its label ("PATCH /contacts/{id}")."""
 
     method: str
     path: str
@@ -108,7 +109,7 @@ def request_to(
     params: Mapping[str, Any] | None = None,
     record_id: str = "",
 ) -> Request:
-    """Return a request to an endpoint by its label, in which `record_id` stands for `{id}`."""
+    """Return a request to an endpoint by its label, with `record_id` in place of `{id}`."""
     method, path = endpoint.split(" ", 1)
     return Request(method, path.replace("{id}", record_id), endpoint, body, params)
 
@@ -123,16 +124,23 @@ class TransportProtocol(Protocol):
 class Transport:
     """Sends requests with retries, waits and typed errors. Shared by all threads of a run.
 
-    `api_url` is checked (`check_api_url`). Times are in seconds: `request_timeout_seconds` bounds a
-    connection and each silence while reading, `max_wait_seconds` all rate-limit waits of one
-    request together. `stop` ends every wait at once. `on_wait` is told of each wait, by the thread
-    that waits; threads that wait for the same rate limit count as one. `quota_share` (above 0, to
-    1) is the part of each rate limit after which nothing is sent, whoever used it; with
-    `learns_limits`, Apollo is asked what is left before the first request that is no GET.
-    `window_seconds` are the lengths of Apollo's windows, shortest first.
+    Args:
+        api_url: Checked with `check_api_url`, which may raise ValueError.
+        max_retries: Further tries after a lost answer.
+        request_timeout_seconds: Bounds connecting, and each silence while reading.
+        max_wait_seconds: Bounds the sum of one request's waits for rate limits.
+        parallel_requests: Connections that are kept open.
+        stop: Ends every wait at once when set.
+        on_wait: Called with each wait, by the thread that waits; threads that wait for the same
+            rate limit call it once.
+        quota_share: The part of each rate limit (above 0, to 1) after which nothing is sent,
+            whoever used it.
+        learns_limits: Whether to ask Apollo what is left before the first request that is no GET.
+        window_seconds: The lengths of Apollo's windows, shortest first.
 
-    `counters` counts requests, statuses, retries and waits so far; `quota` is what Apollo last said
-    of its rate limits.
+    Attributes:
+        counters: Requests, statuses, retries and waits so far.
+        quota: The rate limits as Apollo last told them.
     """
 
     def __init__(
@@ -185,7 +193,7 @@ class Transport:
         self._session.close()
 
     def send(self, request: Request) -> Answer:
-        """Send a request, again where that can help, and return Apollo's answer.
+        """Send a request, with retries where they can help, and return Apollo's answer.
 
         Raises one of the `ApolloError` family; ValueError or TypeError for a body that is no JSON.
         """
@@ -199,8 +207,8 @@ class Transport:
     def _learn_limits(self) -> None:
         """Ask what is left of all rate limits: POST /usage_stats/api_usage_stats.
 
-        One try and no wait. Not every key may ask, and nothing depends on it: no answer is no
-        error.
+        One try and no wait. Not every key may use the endpoint, and nothing depends on the answer:
+        errors are ignored.
         """
         request = request_to(endpoints.USAGE)
         attempt = Attempt(request.endpoint, self._delays(), failures=self._max_retries)
@@ -228,7 +236,7 @@ class Transport:
     def _try(
         self, request: Request, content: bytes | None, attempt: Attempt
     ) -> tuple[int, Any] | None:
-        """Send once. Return status and value, or None when it is to be sent again."""
+        """Send once. Return status and value, or None if the request must be sent again."""
         try:
             response = self._exchange(request, content, attempt)
             after = after_status(response.status)
@@ -259,10 +267,10 @@ class Transport:
         )
 
     def _exchange(self, request: Request, content: bytes | None, attempt: Attempt) -> Response:
-        """Send when the rate windows have room, and read the whole response, whatever its status.
+        """Send when the rate windows have room, and return the response, whatever its status.
 
-        What comes of the request corrects the pace of the next ones. Raises `NoAnswer`; RunStopped
-        and QuotaExhausted where there is no room in time.
+        The response corrects the pace of the next requests. Raises NoAnswer; RunStopped and
+        QuotaExhausted where there is no room in time.
         """
         endpoint = attempt.endpoint
         permit = self._throttle.acquire(attempt)
@@ -279,7 +287,7 @@ class Transport:
                 self._pacer.not_sent(endpoint, permit)
             raise
         except BaseException:
-            # Before it was on its way: there is no token, or it is no request that can be sent.
+            # Nothing was sent: there is no token, or the request is not valid.
             self._pacer.not_sent(endpoint, permit)
             raise
         windows = read_windows(response.headers)
@@ -307,7 +315,7 @@ class Transport:
     def _wait_as_told(self, response: Response, refusal: Refusal, attempt: Attempt) -> None:
         seconds = asked_wait(response.headers)
         if seconds is not None:
-            # At least one backoff step, so that fractions of a second cannot become a hot loop.
+            # At least one backoff step, so that waits of a few milliseconds are no busy loop.
             self._gates.close(attempt.endpoint, max(seconds, self._backoff_base))
             return
         if attempt.failures >= self._max_retries:
@@ -330,7 +338,7 @@ class Transport:
     def _delays(self) -> Iterator[float]:
         """Yield the seconds before each retry: a random part of a time that doubles.
 
-        The waits themselves are the throttle's, which a stop ends at once.
+        The throttle waits for them, since a stop ends its waits at once.
         """
         steps = backoff.expo(factor=self._backoff_base, max_value=_LONGEST_BACKOFF_SECONDS)
         next(steps)  # the generator's first value only starts it

@@ -1,8 +1,8 @@
 """`apollo-sync`: the commands around the target, as one click group.
 
-A command is a module in `COMMANDS` with a click command that is called `command` and returns the
-exit code. The module is imported when its command is called: no command waits for what only another
-one needs, and `--help` and the completion of a command's name import none of them.
+Each module in `COMMANDS` has a click command called `command`, which returns the exit code. A
+module is imported when its command is called, so a command does not wait for the imports of
+another, and `--help` and the completion of command names import none.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Entry:
 
     Attributes:
         summary: Its line in the help of the group.
-        module: The module that has it under the name `command`.
-        extra: The extra of this package that brings what the module imports.
-        needs: The packages of that extra; one of them is missing where the extra is.
+        module: The module with the click command `command`.
+        extra: The extra of this package that the module needs; empty: none.
+        needs: The import names of that extra's packages.
     """
 
     summary: str
@@ -35,10 +35,10 @@ class Entry:
     needs: tuple[str, ...] = ()
 
     def load(self) -> click.Command:
-        """The command itself.
+        """Imports the command.
 
         Raises:
-            ModuleNotFoundError: A package is missing, perhaps for want of the extra.
+            ModuleNotFoundError: A package is missing, perhaps because the extra is not installed.
         """
         command: click.Command = importlib.import_module(self.module).command
         return command
@@ -88,7 +88,7 @@ COMMANDS: Mapping[str, Entry] = {
 
 
 class _LazyGroup(click.Group):
-    """The commands in `COMMANDS`, each imported once it is asked for."""
+    """The commands in `COMMANDS`, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return [*COMMANDS]
@@ -103,7 +103,7 @@ class _LazyGroup(click.Group):
             if not entry.lacks_extra(missing):
                 raise
             if ctx.resilient_parsing:
-                # A shell completes: the command is there, only its options are not known.
+                # A shell completes a command line: the command exists, its options are unknown.
                 return click.Command(cmd_name)
             ctx.fail(
                 f"{NAME} {cmd_name} needs the extra '{entry.extra}': "
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `apollo-sync`; returns the exit code, which is 2 for wrong usage.
 
     Args:
-        arguments: What follows the program's name; None takes the process's own.
+        arguments: The command line without the program's name; None: that of the process.
     """
     try:
         return int(apollo_sync.main(arguments, prog_name=NAME, standalone_mode=False) or 0)

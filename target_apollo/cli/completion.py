@@ -1,6 +1,6 @@
-"""The command `apollo-sync completion`: click's script by which a shell completes `apollo-sync`.
+"""The command `apollo-sync completion`: prints click's script that completes it in a shell.
 
-The script asks the program itself what to offer, so it knows what the commands know.
+The script asks the program itself for the completions, so they always match the commands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command `apollo-sync explain`: why was this lead not sent?"""
+"""The command `apollo-sync explain`: why map-apollo-leads did not send a lead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from target_apollo.mapper.settings import VERDICTS_PATH
 VERDICTS_VARIABLE = "MAP_APOLLO_LEADS_VERDICTS_PATH"
 
 
-# A key may be a negative number, which is no option.
+# A key may be a negative number, which click must not take for an option.
 @click.command(cls=ApolloCommand, context_settings={"ignore_unknown_options": True})
 @click.argument("key")
 @click.option(
@@ -32,8 +32,8 @@ def command(key: str, verdicts: str) -> int:
     written with commas between its values. Exit codes: 0 told; 1 there is no verdict on that lead.
     """
     try:
-        told = explain(verdicts, key)
+        explanation = explain(verdicts, key)
     except NoVerdict as unknown:
         raise CommandFailed(str(unknown)) from None
-    sys.stdout.write(f"{told}\n")
+    sys.stdout.write(f"{explanation}\n")
     return 0

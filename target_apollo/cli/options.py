@@ -1,7 +1,7 @@
-"""What the commands of `apollo-sync` have in common: options, and how they end with an error.
+"""Options that the commands of `apollo-sync` share, and how a command ends with an error.
 
-An option is a decorator. A command that can't do its work raises; its user sees sentences on
-standard error and an exit code, never a traceback.
+An option is a decorator. A command that can't do its work raises an exception, of which its user
+sees sentences on standard error and an exit code, but no traceback.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from target_apollo.model.objects import ObjectKind
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-#: A path that shells complete. Whoever opens the file says what is wrong with it, so that click
-#: looks at nothing before.
+#: A path that shells complete. Click does not check it, since the code that opens the file has a
+#: better sentence for what is wrong with it.
 FILE = click.Path(readable=False)
 
 #: Values: `sources`, as `target_apollo.config.sources.read_config` takes them.
@@ -39,10 +39,10 @@ json_option = click.option(
 def object_option(about: str) -> Callable[[_Decorated], _Decorated]:
     """The option `--object`, which may be given more than once.
 
-    Its value is `kinds`: the kinds of object that are asked for, all without the option.
+    Its value is `kinds`: the given kinds of object; without the option, all of them.
 
     Args:
-        about: Its help.
+        about: The help of the option.
     """
     return click.option(
         "--object",
@@ -63,11 +63,11 @@ def _kinds(
 
 
 class CommandFailed(Exception):
-    """A command can't do its work, for reasons that its user can see or mend.
+    """A command can't do its work, for a reason that its user can solve.
 
     Args:
-        sentences: What stands on standard error, a line each.
-        exit_code: The exit code of the process; those of a run mean the same here.
+        sentences: The lines for standard error.
+        exit_code: The exit code of the process, with the meaning that it has for a run.
     """
 
     def __init__(self, *sentences: str, exit_code: int = 1) -> None:
@@ -76,13 +76,13 @@ class CommandFailed(Exception):
 
 
 class ApolloCommand(click.Command):
-    """A command that ends with sentences and an exit code, where what it raises is expected.
+    """A command that turns expected exceptions into sentences and an exit code.
 
-    Expected are `CommandFailed`, wrong settings, and that Apollo can't be asked.
+    Expected are `CommandFailed`, the errors of wrong settings, and `ApolloError`.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Carries the command out, and returns its exit code."""
+        """Runs the command and returns its exit code."""
         try:
             return super().invoke(ctx)
         except Exception as problem:
@@ -94,10 +94,11 @@ class ApolloCommand(click.Command):
 
 
 def _failure_of(problem: Exception) -> CommandFailed | None:
-    """What an expected exception means to the user; None for another one."""
+    """The sentences and exit code for an expected exception; None for any other exception."""
     if isinstance(problem, CommandFailed):
         return problem
-    # Commands that raise these have them loaded; to load them takes others half a second.
+    # Imported here, since the import takes half a second: a command that raises one of these has
+    # imported them already.
     from singer_sdk.exceptions import ConfigValidationError
 
     from target_apollo.apollo import ApolloError

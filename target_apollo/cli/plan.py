@@ -60,7 +60,7 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
         target = TargetApollo(config=config)
         try:
             exit_code = target.sync(source)
-        except Exception as defect:  # noqa: BLE001 - its own words may show a record
+        except Exception as defect:  # noqa: BLE001 - its message may show a record
             target.logger.error("%s", logs.defect_text(defect))
             exit_code = FAILED
         else:

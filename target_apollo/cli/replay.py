@@ -1,8 +1,8 @@
 """The command `apollo-sync replay`: sends the records of the rejects file again.
 
-The target reads the rejects file as its input. What succeeds leaves the file; what is rejected
-again stands in it with its new reason. While a replay runs, the records that it rejects go to a
-second file, ``<rejects file>.replaying``, so that no reject is lost wherever the replay is killed.
+The target reads the rejects file as its input. Records that succeed leave the file; records that
+are rejected again stay, with their new reason. While a replay runs, it writes its rejects to a
+second file, ``<rejects file>.replaying``, so no reject is lost if the replay is killed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class AnotherReplay(CommandFailed):
 
 
 class CannotReplay(CommandFailed):
-    """The rejects file can't be read, or not be replaced; it holds all its lines then."""
+    """The rejects file can't be read or replaced; it still has all of its lines."""
 
     def __init__(self, path: Path, problem: OSError) -> None:
         super().__init__(
@@ -71,7 +71,7 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
         exit_code = replay(target)
     except CommandFailed:
         raise
-    except Exception as defect:  # noqa: BLE001 - its own words may show a record
+    except Exception as defect:  # noqa: BLE001 - its message may show a record
         target.logger.error("%s", logs.defect_text(defect))
         exit_code = FAILED
     target.exit_without_threads(exit_code)
@@ -81,11 +81,11 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
 def replay(target: TargetApollo) -> int:
     """Sends the records of the setting `rejects_path` again; returns the exit code of the run.
 
-    A dry run sends nothing, so that nothing succeeds and the file stays as it is.
+    A dry run sends nothing, so the file stays as it is.
 
     Raises:
-        AnotherReplay: It is being replayed already.
-        CannotReplay: It can't be read, or not be replaced.
+        AnotherReplay: Another process is replaying the file.
+        CannotReplay: The file can't be read or replaced.
     """
     path = target.run.rejects.file.path
     with ExitStack() as held:
@@ -98,7 +98,7 @@ def replay(target: TargetApollo) -> int:
             lock = _beside(path, ".lock")
             held.enter_context(locked(lock, wait=False))
             held.callback(lock.unlink, missing_ok=True)
-            # A replay that was killed may have left one; the rejects file holds all that it does.
+            # A killed replay may have left this file; the rejects file has all of its records.
             _beside(path, ".replaying").unlink(missing_ok=True)
             rejects = held.enter_context(open_private(path))
             with locked(path):

@@ -1,7 +1,7 @@
-"""The rejects file of a replay: which of its lines are sent again, and which stay in the end.
+"""The rejects file of a replay: which of its lines are sent again, and which of them stay.
 
-The file is read in place, by offsets: it may hold a whole table, so no list of its lines is kept.
-After the run a successor takes its place at once, with what is still rejected.
+The file is read in place, by offsets, since it may hold a whole table, too large for a list of its
+lines. After the run, a successor with the records that are still rejected replaces it in one step.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Line:
-    """A line by its place in the file, from `start` to before `end`, in bytes.
+    """A line of the file, from offset `start` to before offset `end`, in bytes.
 
     Attributes:
-        kind: ``SCHEMA`` or ``RECORD``; empty for everything else, which nobody can send.
-        stream: Its stream; empty where `kind` is.
-        text: The line, empty where `kind` is.
+        kind: ``SCHEMA`` or ``RECORD``; empty for any other line, which can't be sent.
+        stream: The message's stream; empty where `kind` is.
+        text: The line with its line break; empty where `kind` is.
     """
 
     start: int
@@ -45,11 +45,11 @@ class Line:
 
 
 def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
-    """The lines of a file's first `size` bytes; blank ones are left out."""
+    """Yields the lines of a file's first `size` bytes, without blank lines."""
     reader = SingerInput()
     start = 0
     while start < size:
-        # Others may move the file's position between two lines.
+        # The caller may move the file's position between two lines.
         file.seek(start)
         text = file.readline(min(LONGEST_LINE + 1, size - start))
         end = start + len(text)
@@ -74,10 +74,10 @@ def _parsed(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
 
 
 class RejectedLines:
-    """What a replay's target reads as its input: SCHEMAs and RECORDs of a rejects file.
+    """The input of a replay's target: SCHEMA and RECORD messages of a rejects file.
 
     Attributes:
-        records: Records handed out so far, which is also the number of the newest.
+        records: How many records were returned so far; also the number of the latest record.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -85,7 +85,7 @@ class RejectedLines:
         self.records = 0
 
     def readline(self, _limit: int = -1) -> bytes:
-        """The next line that is sent; empty at the end."""
+        """The next line to send; empty at the end."""
         for line in self._lines:
             if line.is_sent:
                 self.records += line.kind == "RECORD"
@@ -124,17 +124,17 @@ class _Copy:
         self._written: dict[str, Line] = {}
 
     def begin_schema(self, schema: Line) -> None:
-        """The records that follow are described by this SCHEMA."""
+        """Remembers the SCHEMA of its stream's next records."""
         self._schemas[schema.stream] = schema
 
     def add_line(self, line: Line) -> None:
-        """Copies a line as it stands, after the SCHEMA of its stream where that is not there."""
+        """Copies a line unchanged; copies the SCHEMA of its stream before it if that is missing."""
         if line.stream:
             self._write_schema(line.stream)
         self._copy(line.start, line.end)
 
     def add_rest(self, start: int, end: int) -> None:
-        """Copies what other runs appended; it may count on SCHEMAs that stood before it."""
+        """Copies the lines that other runs appended, which may need any SCHEMA before them."""
         for stream in self._schemas:
             self._write_schema(stream)
         self._copy(start, end)
@@ -159,18 +159,19 @@ class _Copy:
 def leave_only_rejected(
     path: Path, rejects: BinaryIO, size: int, with_outcome: RecordsWithOutcome, successor_path: Path
 ) -> None:
-    """Replaces a rejects file by its successor, at once and on disk.
+    """Replaces a rejects file by its successor in one step and syncs it to disk.
 
-    The successor holds already what was rejected again. It takes in what has no outcome, the lines
-    that nobody can send, and what other runs appended.
+    The successor has the records that were rejected again already. This adds the records without an
+    outcome, the lines that can't be sent, and the lines that other runs have appended meanwhile.
 
     Args:
-        rejects: The file as it was opened when the replay began; `size` bytes long then.
-        with_outcome: The records that leave it.
-        successor_path: The file that takes its place.
+        rejects: The rejects file, opened when the replay began.
+        size: Its size in bytes when the replay began.
+        with_outcome: The records that are not copied.
+        successor_path: The file that replaces the rejects file.
 
     Raises:
-        OSError: The successor can't be written; the rejects file is as it was.
+        OSError: The successor can't be written; the rejects file is unchanged.
     """
     with open_private(successor_path) as successor:
         copy = _Copy(rejects, successor)
@@ -191,7 +192,7 @@ def leave_only_rejected(
                     copy.add_rest(size, end)
                 _replace(path, successor_path, successor)
             else:
-                # Somebody took the file away meanwhile; what is there now is none of ours.
+                # Somebody has moved the rejects file away, and the file at its path is another one.
                 _append(successor, current)
                 successor_path.unlink()
         sync_folder(path.parent)

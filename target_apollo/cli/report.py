@@ -1,4 +1,4 @@
-"""The command `apollo-sync report`: past runs in the terminal and, if asked for, as a page."""
+"""The command `apollo-sync report`: past runs in the terminal and optionally as an HTML page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from target_apollo.sync.exit import OK
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
-#: Files left out that get a line of their own.
+#: The most unreadable files that get a line of their own.
 _NAMED = 5
 
 
@@ -81,16 +81,16 @@ def command(
 def _runs(
     settings: Settings, limit: int, wanted: str | None
 ) -> tuple[list[PastRun], PastRun, PastRun | None]:
-    """The last runs, the one to detail, and the one before that if it is known."""
+    """The last runs, the run to detail, and the run before that if it is known."""
     path = settings.summary_path or ""
-    # One more than is shown: where a run's verdicts begin, its predecessor has ended.
-    found = latest(path, limit + 1, wanted)
-    _say_skipped(found.skipped)
+    # One more than is shown, since a run's verdicts begin where the run before it ended.
+    summaries = latest(path, limit + 1, wanted)
+    _say_skipped(summaries.skipped)
     rows = _ledger_rows(settings.ledger_url, limit + 1)
-    runs = merged(found.summaries, rows)
+    runs = merged(summaries.summaries, rows)
     if wanted is not None and all(run.run_id != wanted for run in runs):
         every = _ledger_rows(settings.ledger_url, _EVERY_RUN, quiet=True)
-        runs = merged(found.summaries, [*rows, *(row for row in every if row.run_id == wanted)])
+        runs = merged(summaries.summaries, [*rows, *(row for row in every if row.run_id == wanted)])
     folder = Path(path).parent if path else DEFAULT_FOLDER
     if not runs:
         raise CommandFailed(
@@ -100,13 +100,13 @@ def _runs(
         )
     at = 0
     if wanted is not None:
-        places = [place for place, run in enumerate(runs) if run.run_id == wanted]
-        if not places:
+        positions = [position for position, run in enumerate(runs) if run.run_id == wanted]
+        if not positions:
             raise CommandFailed(
                 f"There is no run {wanted}, neither in {folder} nor in the ledger. Without --run "
                 "the last runs are listed with their ids."
             )
-        at = places[0]
+        at = positions[0]
     before = runs[at + 1] if at + 1 < len(runs) else None
     shown = runs[:limit] if at < limit else [*runs[: limit - 1], runs[at]]
     return shown, runs[at], before

@@ -1,1 +1,1 @@
-"""The settings: their schema, their typed form, where they come from."""
+"""The settings: their schema, their sources, their typed form, and the credentials in them."""

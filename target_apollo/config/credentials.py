@@ -1,4 +1,4 @@
-"""From settings to credentials: a key, or OAuth tokens that renew themselves."""
+"""Makes credentials of the settings: an API key, or OAuth tokens that renew themselves."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from target_apollo.config.settings import Settings, SettingsError
 
 
 def auth_of(settings: Settings, stop: threading.Event) -> AuthBase:
-    """The credentials that requests are to carry.
+    """The credentials of the settings, for the requests of a run.
 
     Args:
-        stop: Once it is set, no wait for a token goes on.
+        stop: Ends every wait for a token when set.
 
     Raises:
-        SettingsError: The key is none that could be sent, there is no refresh token, or the token
-            file is none.
+        SettingsError: The key has characters that can't be sent, there is no refresh token, or the
+            token file can't be read.
     """
     try:
         if settings.api_key:
@@ -33,7 +33,7 @@ def auth_of(settings: Settings, stop: threading.Event) -> AuthBase:
 
 @dataclass(frozen=True)
 class OAuthApp:
-    """What the OAuth settings come to: the login they mean, where it is kept, and who renews it."""
+    """The OAuth settings: the login, the endpoint that renews its tokens, the file with them."""
 
     login: Login
     endpoint: TokenEndpoint
@@ -47,7 +47,7 @@ class OAuthApp:
         Raises:
             ValueError: Secrets must not be sent to the setting `oauth_token_url`.
         """
-        # Secrets that were read from a file tend to end in a line break.
+        # Secrets that come from a file often end in a line break.
         client_id = (settings.client_id or "").strip()
         refresh_token = (settings.refresh_token or "").strip() or None
         endpoint = TokenEndpoint(

@@ -1,6 +1,6 @@
-"""The settings' JSON schema, which makes ``--about`` and the README's table of settings.
+"""The JSON schema of the settings, of which ``--about`` and the README's table are made.
 
-The settings that say who we are to Apollo: a key, or OAuth 2.0. Their schema and their rule.
+The credentials come first, an API key or OAuth 2.0, with the rule that one of them is complete.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ _OAUTH = ("client_id", "client_secret", "refresh_token")
 
 
 def credential_problems(config: Mapping[str, Any]) -> list[str]:
-    """A sentence where a config has no credentials, two kinds of them, or half of one.
+    """Sentences for a config with no credentials, both kinds of them, or incomplete ones.
 
-    An empty setting counts as none: environment variables that are not filled in are empty. That
-    there is a refresh token, in the settings or in the token file, shows only later.
+    An empty setting counts as missing, since environment variables that are not filled in are
+    empty. A missing refresh token is no problem here: the token file may have one.
     """
     problems = []
     oauth = [name for name in _OAUTH if config.get(name)]
@@ -338,13 +338,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     additional_properties=False,
 ).to_dict()
 
-#: The settings that the SDK gives every target, without those that mean nothing here
+#: The settings that the SDK gives every target, without those that have no effect on this one
 #: (`add_record_metadata`, `batch_size_rows`, `load_method`).
 _SDK_SETTINGS = (TARGET_VALIDATE_RECORDS_CONFIG, STREAM_MAPS_CONFIG, FLATTENING_CONFIG)
 
 
 def add_sdk_settings(schema: dict[str, Any]) -> None:
-    """Adds to a schema of settings those that the SDK itself reads; what is there stays."""
+    """Adds the settings that the SDK itself reads to a schema; properties that it has stay."""
     for settings in _SDK_SETTINGS:
         for name, setting in settings["properties"].items():
             schema["properties"].setdefault(name, setting)

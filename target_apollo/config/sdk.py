@@ -1,19 +1,19 @@
-"""All that this package uses of the Singer SDK without the SDK offering it.
+"""The private names of the Singer SDK that this package uses.
 
-The SDK's other names are public: their changes are announced. These may change with any release,
-and `tests/config/test_sdk.py` holds each of them against the release that is installed:
+Changes of the SDK's public names are announced. These private names may change with any release, so
+`tests/config/test_sdk.py` tests each of them with the installed release:
 
 ``PluginBase._validate_config``
-    Called as a plugin is made. The SDK's own shows values of settings, of secrets too, and lets
-    unknown settings pass.
+    Called when a plugin is made. The SDK's own version shows values of settings, even secrets, and
+    lets unknown settings pass.
 ``PluginBase._config``
-    The settings that it checks; `PluginBase.config` can only be read.
+    The settings that it checks; `PluginBase.config` is read-only.
 ``PluginBase._handle_termination``
-    Called for SIGINT and SIGTERM, from the moment at which a plugin is made. A target's writes all
-    that is pending inside the handler, which acknowledges records that were never sent.
+    Called for SIGINT and SIGTERM once a plugin is made. A target's version drains all sinks inside
+    the handler, which acknowledges records that were never sent.
 ``Stream._increment_stream_state``
-    Called for each record of a tap's stream. It moves the bookmark to the newest record, past what
-    other runs have not written yet.
+    Called for each record of a tap's stream. It moves the bookmark to the newest record, past rows
+    that other runs have not committed yet.
 ``singer_sdk.configuration._dict_config.parse_environment_config``
     Settings from environment variables and from a file ``.env``.
 """
@@ -44,11 +44,11 @@ class CheckedPlugin(PluginBase):
 
     @abc.abstractmethod
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The settings to go on with, and a sentence for each of those given that is wrong."""
+        """The settings to use, and a sentence for each wrong one among the given settings."""
 
     @abc.abstractmethod
     def on_signal(self, signal_number: int) -> None:
-        """Called in the main thread when SIGINT or SIGTERM comes."""
+        """Handles SIGINT and SIGTERM, in the main thread."""
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self._config, problems = self.check_settings(self._config)
@@ -67,7 +67,7 @@ class CheckedPlugin(PluginBase):
 
 
 class GivenSettings(Protocol):
-    """What the SDK's command line makes of `--config`, whose class is private."""
+    """The value of `--config` on the SDK's command line, whose class is private."""
 
     config: dict[str, Any]
     parse_env: bool
@@ -79,12 +79,13 @@ class OwnBookmark(Stream):
     def _increment_stream_state(
         self, latest_record: Mapping[str, Any], *, context: Mapping[str, Any] | None = None
     ) -> None:
-        """Leaves the bookmark alone."""
+        """Does nothing, so that the stream's own bookmark stays."""
 
 
 def set_up_log(plugin: type[PluginBase]) -> None:
-    """Sets up the log of a plugin that has a command of its own, as the SDK would.
+    """Sets up the log of a plugin with a command of its own, as the SDK does for its commands.
 
-    Meltano names a file by which the log becomes JSON. The SDK reads it as it makes the command.
+    Meltano gives a file that configures the log as JSON. The SDK reads it when it makes the command
+    line of a plugin, so this makes the command line.
     """
     _ = plugin.cli

@@ -1,9 +1,4 @@
-"""The settings in their typed form, and a sentence for each that is wrong.
-
-What becomes of a record whose row was deleted at the source. Pure.
-
-The settings as they were given: checked, and filled up with the defaults.
-"""
+"""The settings: a sentence for each wrong one, the defaults, and their typed form. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +23,13 @@ from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 
 @dataclass(frozen=True)
 class OnDelete:
-    """The setting `on_delete`; neither stage nor list where deletions are ignored.
+    """The setting `on_delete`: where a record goes whose row was deleted at the source.
+
+    Both are None, and the value is false, where deletions are ignored.
 
     Attributes:
         stage: Name of the stage that the record is moved to.
-        list_name: Name of the list that it is added to.
+        list_name: Name of the list that the record is added to.
     """
 
     stage: str | None = None
@@ -43,7 +40,7 @@ class OnDelete:
         """Reads the setting.
 
         Raises:
-            ValueError: It is none of the forms; the message is a sentence.
+            ValueError: It has none of the three forms; the message is a sentence.
         """
         kind, _, name = written.partition(":")
         if written == "ignore":
@@ -62,7 +59,7 @@ class OnDelete:
 
 
 class SettingsError(Exception):
-    """Settings with which no run can start; each problem is a sentence that names its setting."""
+    """No run can start with these settings; `problems` has a sentence for each wrong one."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -71,7 +68,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """What is done with one stream."""
+    """The settings of one stream. `key`: its key properties; None: those of the SCHEMA message."""
 
     kind: ObjectKind
     mode: Mode
@@ -124,10 +121,10 @@ class Settings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
-        """The typed form of a config in which the defaults are filled in.
+        """The typed form of a config that `problems_of` finds right and that has all defaults.
 
         Raises:
-            SettingsError: With a sentence for every setting that is wrong.
+            ValueError: A value is not allowed.
         """
         own: dict[str, Any] = {
             name: _counted(name, config.get(name)) for name in cls.__dataclass_fields__
@@ -147,15 +144,15 @@ class Settings:
         return cls(**own)
 
     def pattern_of(self, stream: str) -> str | None:
-        """The first pattern under `streams` that fits a stream; None where none does."""
+        """The first pattern in the setting `streams` that matches a stream's name, or None."""
         fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
         return next(fitting, None)
 
     def of_stream(self, stream: str) -> StreamSettings:
-        """The settings of one stream: the first pattern under `streams` that fits, and its name.
+        """The settings of one stream, by the first pattern in `streams` that matches its name.
 
         Raises:
-            SettingsError: Neither the setting nor the name tells the object.
+            SettingsError: Neither the setting nor the stream's name tells the object.
         """
         own = self.streams.get(self.pattern_of(stream) or "", {})
         kind = own.get("object") or object_of_name(stream)
@@ -177,13 +174,13 @@ class Settings:
 
 
 def _counted(name: str, value: object) -> object:
-    # JSON schema takes 50.0 for a whole number; Python slices and counts by 50 only.
+    # JSON Schema accepts 50.0 as an integer; Python needs 50 to slice and count.
     whole = "integer" in SCHEMA["properties"][name]["type"]
     return int(value) if whole and isinstance(value, float) else value
 
 
 def object_of_name(stream: str) -> str | None:
-    """The object that a stream's name ends in, as in ``public-contacts`` or ``crm.accounts``."""
+    """The object at the end of a stream's name (``public-contacts``, ``crm.accounts``), or None."""
     last = re.split(r"[-.:/]|__", stream)[-1].strip().lower()
     return {"contact": "contacts", "account": "accounts"}.get(last.removesuffix("s"))
 
@@ -191,39 +188,39 @@ def object_of_name(stream: str) -> str | None:
 def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     """A sentence for every setting that is unknown, of the wrong type or out of range.
 
-    The sentences never show a value: a secret may stand in the wrong place.
+    The sentences never show a value, since a secret may be in the wrong setting.
     """
-    found = [
+    problems = [
         _unknown(name, schema["properties"]) for name in config if name not in schema["properties"]
     ]
     relaxed = {key: value for key, value in schema.items() if key != "additionalProperties"}
-    found += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
+    problems += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
     url = config.get("api_url")
     if isinstance(url, str):
         try:
             check_api_url(url)
         except ValueError as problem:
-            found.append(str(problem))
+            problems.append(str(problem))
     if isinstance(config.get("on_delete"), str):
         try:
             OnDelete.of(config["on_delete"])
         except ValueError as problem:
-            found.append(str(problem))
-    if not found and isinstance(config.get("field_policy"), dict):
+            problems.append(str(problem))
+    if not problems and isinstance(config.get("field_policy"), dict):
         named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
-        found += policy_problems(named)
-    return found + credential_settings.credential_problems(config)
+        problems += policy_problems(named)
+    return problems + credential_settings.credential_problems(config)
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+def _unknown(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
     hint = f"did you mean '{near[0]}'?" if near else "see --about for those there are."
     return f"There is no setting '{name}': {hint}"
 
 
 def _sentence(error: ValidationError) -> str:
     where = ".".join(str(step) for step in error.absolute_path)
-    # Typed as "anything or unset" by the library; they are set where a rule was broken.
+    # jsonschema types them as "anything or unset"; they are set in an error.
     value: Any = error.validator_value
     instance: Any = error.instance
     schema: Any = error.schema
@@ -256,12 +253,12 @@ def _either(values: object) -> str:
 def check_given(
     given: MutableMapping[str, Any], schema: dict[str, Any], *, raise_errors: bool
 ) -> list[str]:
-    """Fills settings up with their defaults; the answer is a sentence for each that is wrong.
+    """Checks settings, adds the defaults to `given`, and returns a sentence for each wrong one.
 
-    The SDK's own check lets unknown settings pass and shows values, of secrets too.
+    It replaces the SDK's check, which lets unknown settings pass and shows values, even secrets.
 
     Raises:
-        ConfigValidationError: Some are wrong, and `raise_errors` asks for it.
+        ConfigValidationError: Settings are wrong and `raise_errors` is true.
     """
     problems = problems_of(given, schema)
     if problems and raise_errors:

@@ -1,6 +1,6 @@
 """Where the target's settings come from: JSON files and environment variables.
 
-They are read by the SDK's rules, but what is wrong with them is said in sentences.
+They are read by the SDK's rules, but every problem becomes a sentence.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ _ENVIRONMENT = "ENV"
 
 
 def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that stand in variables such as ``TARGET_APOLLO_API_KEY``.
+    """The settings from environment variables such as ``TARGET_APOLLO_API_KEY``.
 
-    They are read one by one, so that one that can't be read is called by its name.
+    Each variable is read on its own, so that the error can name it.
 
     Raises:
-        SettingsError: A variable holds no value of its setting's type.
+        SettingsError: The value of a variable has not its setting's type.
     """
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for name, setting in schema["properties"].items():
         try:
-            found |= parse_environment_config({"properties": {name: setting}}, PREFIX)
+            config |= parse_environment_config({"properties": {name: setting}}, PREFIX)
             # The SDK leaves numbers that may have a fraction as text.
-            if "number" in setting.get("type", ()) and isinstance(found.get(name), str):
-                found[name] = float(found[name])
+            if "number" in setting.get("type", ()) and isinstance(config.get(name), str):
+                config[name] = float(config[name])
         except ValueError:
             variable = f"{PREFIX}{name.upper()}"
             raise SettingsError(
                 [f"The environment variable {variable} holds no value of its setting's type."]
             ) from None
-    return found
+    return config
 
 
 def read_settings(sources: Sequence[str], *, asks_apollo: bool = True) -> Settings:
-    """The settings that the target would run with, typed; as `read_config`."""
+    """The settings that the target would run with, typed. Arguments and errors as `read_config`."""
     return Settings.of(read_config(sources, asks_apollo=asks_apollo))
 
 
@@ -50,12 +50,12 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
     """The settings that the target would run with, checked as it checks them.
 
     Args:
-        sources: Paths of JSON files, and ``ENV`` for the environment, which wins over the files;
-            none at all is the environment.
-        asks_apollo: Whether what reads them needs the credentials.
+        sources: Paths of JSON files, a later one wins, and ``ENV`` for the environment, which wins
+            over the files. Without any source, the environment.
+        asks_apollo: Whether credentials are needed.
 
     Raises:
-        SettingsError: A file can't be read, or a sentence for every setting that is wrong.
+        SettingsError: A file can't be read, or settings are wrong (a sentence for each).
     """
     schema: dict[str, Any] = {**SCHEMA, "properties": dict(SCHEMA["properties"])}
     add_sdk_settings(schema)
@@ -80,19 +80,19 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
 
 
 def unusable_files(sources: Sequence[str]) -> list[str]:
-    """A sentence for each file among the sources of settings that holds none."""
-    found: list[str] = []
+    """A sentence for each file among the sources that can't be read or holds no settings."""
+    problems: list[str] = []
     for source in sources:
         try:
             if source != _ENVIRONMENT:
                 _read_file(source)
         except SettingsError as problem:
-            found += problem.problems
-    return found
+            problems += problem.problems
+    return problems
 
 
 def _read_file(path: str) -> Mapping[str, Any]:
-    # Neither the parser's words nor the file's are shown: a secret may stand at the broken place.
+    # Errors show neither the parser's text nor the file's, since a secret may be where it broke.
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""What an account is: the table of its fields, as in `contact`. Pure."""
+"""The account: the table of its fields, like that of `model.contact`. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _FIELDS = (
 
 
 def _search_words(domain: str) -> tuple[str, ...]:
-    # Accounts are found by a part of their name only, which may be the domain or begin it.
+    # Apollo finds accounts only by a part of their name, which may be the domain or its first part.
     return (domain, domain.split(".", 1)[0])
 
 

@@ -1,7 +1,7 @@
-"""Whether Apollo's record holds a value, and whether its answer shows that it was taken. Pure.
+"""Whether a record of Apollo holds a value, and whether an answer confirms an update. Pure.
 
-Apollo spells values its own way at times, so an answer is held against an update only where it
-leaves no doubt.
+Apollo sometimes stores a value in another spelling, so an answer contradicts an update only where
+it leaves no doubt.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from target_apollo.model import values as normalising
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 
-#: A contact's plain number is written, and so emptied, as its direct one.
+#: An update writes, and empties, a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
 
 _DIRECT_TYPE = CONTACT.fields[DIRECT_PHONE].phone_type
@@ -21,9 +21,9 @@ CUSTOM_FIELDS = "typed_custom_fields"
 
 
 def to_update(values: Values) -> Values:
-    """A row's values with one of two phone numbers that an update has one key for.
+    """A row's values with only one of the two phone numbers that share a key in an update.
 
-    The direct number goes before the plain one, and any number before none.
+    The direct number wins over the plain one, and a number wins over None.
     """
     if PLAIN_PHONE not in values or DIRECT_PHONE not in values:
         return values
@@ -33,12 +33,12 @@ def to_update(values: Values) -> Values:
 
 
 def shows_custom(answer: Json) -> bool:
-    """Whether Apollo's record says what its custom fields hold."""
+    """Whether a record in an answer has the values of its custom fields."""
     return isinstance(answer.get(CUSTOM_FIELDS), dict)
 
 
 def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
-    """Whether a custom field holds this value, in a record that shows its custom fields."""
+    """Whether a custom field holds a value, in a record for which `shows_custom` is true."""
     held = answer[CUSTOM_FIELDS]
     return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
 
@@ -47,41 +47,41 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def shows(place: Field, answer: Json) -> bool:
-    """Whether Apollo's record says what it holds in a field."""
-    if place.compare is Compare.BLIND:
+def shows(field: Field, answer: Json) -> bool:
+    """Whether a record in an answer has the value of a field."""
+    if field.compare is Compare.BLIND:
         return False
-    if place.read is None:
+    if field.read is None:
         return isinstance(answer.get("phone_numbers"), list)
-    return place.read in answer
+    return field.read in answer
 
 
-def holds(place: Field, answer: Json, value: str | None) -> bool:
-    """Whether Apollo's record shows this value; False where it does not say."""
-    if not shows(place, answer):
+def holds(field: Field, answer: Json, value: str | None) -> bool:
+    """Whether a record holds a value in a field; False where the answer does not show the field."""
+    if not shows(field, answer):
         return False
-    if place.read is None:
-        return _holds_phone(place, answer, value)
-    held = answer[place.read]
+    if field.read is None:
+        return _holds_phone(field, answer, value)
+    held = answer[field.read]
     if value is None or held is None:
         return not held and value is None
-    if place.compare is Compare.EMAIL:
-        # An additional address of the same person is no reason to change the primary one.
+    if field.compare is Compare.EMAIL:
+        # If the value is another address of the same contact, the primary address stays.
         more = answer.get("contact_emails")
         others = more if isinstance(more, list) else []
         addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
         return value in [str(address).strip().lower() for address in addresses]
-    if place.compare is Compare.DOMAIN:
+    if field.compare is Compare.DOMAIN:
         return normalising.bare_host(str(held)) == value
-    if place.compare is Compare.URL:
+    if field.compare is Compare.URL:
         return normalising.plain_url(str(held)) == normalising.plain_url(value)
-    if place.compare is Compare.PHONE:
+    if field.compare is Compare.PHONE:
         return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
     return _plain(held) == value
 
 
-def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
-    kind = place.phone_type or (_DIRECT_TYPE if value is None else None)
+def _holds_phone(field: Field, answer: Json, value: str | None) -> bool:
+    kind = field.phone_type or (_DIRECT_TYPE if value is None else None)
     held = held_numbers(answer, lambda other: kind is None or other == kind)
     if value is None:
         return not held
@@ -89,7 +89,7 @@ def _holds_phone(place: Field, answer: Json, value: str | None) -> bool:
 
 
 def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
-    """Digits of a contact's numbers of some types."""
+    """The digits of a contact's phone numbers whose type `of_kind` accepts."""
     numbers = answer.get("phone_numbers")
     return {
         normalising.phone_digits(str(number.get(key) or ""))
@@ -106,15 +106,15 @@ def not_taken(
     after: Json,
     before: Json | None = None,
 ) -> tuple[str, ...]:
-    """What was sent and was not taken for certain: names of fields, ids of custom fields.
+    """Values that Apollo certainly did not take: names of fields, ids of custom fields.
 
-    A field that was to be emptied and is not; another id or e-mail; a custom field that is not
-    there; a value that is what it was before and reads otherwise than the sent one.
+    These are fields that should be empty and are not; ids and e-mails that differ; custom fields
+    that are missing; values that are as before the update and differ from the sent value.
 
     Args:
-        sent: Body of PATCH or PUT, or a record's attributes of bulk_update.
+        sent: Body of PATCH or PUT, or a record's attributes in bulk_update.
         after: The record in the answer.
-        before: The record as it was known before the update.
+        before: The record before the update, if it is known.
     """
     missed = [
         name
@@ -135,7 +135,7 @@ def not_taken(
 def emptied_unseen(
     object_type: ObjectType, row: Row, sent: Mapping[str, object], after: Json
 ) -> tuple[str, ...]:
-    """What was to be emptied, and the answer does not show what it holds now."""
+    """Fields and custom fields that an update empties and whose value the answer does not show."""
     unseen = [
         name
         for name, value in to_update(row.values).items()
@@ -149,21 +149,21 @@ def emptied_unseen(
     return tuple(unseen)
 
 
-def _is_in(place: Field, sent: Mapping[str, object]) -> bool:
-    return place.update in sent or place.bulk in sent
+def _is_in(field: Field, sent: Mapping[str, object]) -> bool:
+    return field.update in sent or field.bulk in sent
 
 
-def _contradicts(place: Field, value: str | None, after: Json, before: Json | None) -> bool:
-    if not shows(place, after) or holds(place, after, value):
+def _contradicts(field: Field, value: str | None, after: Json, before: Json | None) -> bool:
+    if not shows(field, after) or holds(field, after, value):
         return False
-    if value is None or place.normalise is normalising.apollo_id or place.compare is Compare.EMAIL:
+    if value is None or field.normalise is normalising.apollo_id or field.compare is Compare.EMAIL:
         return True
-    if before is None or place.read is None or place.resolved or place.compare is Compare.PHONE:
+    if before is None or field.read is None or field.resolved or field.compare is Compare.PHONE:
         return False
-    held, was = after.get(place.read), before.get(place.read, after)
+    held, was = after.get(field.read), before.get(field.read, after)
     return held == was and _bare(held) != _bare(value)
 
 
 def _bare(value: object) -> str:
-    """A text without what Apollo may spell its own way: case, blanks and signs."""
+    """A text without the parts that Apollo may spell differently: case, blanks and punctuation."""
     return "".join(sign for sign in str(value or "").casefold() if sign.isalnum())

@@ -1,7 +1,7 @@
-"""What a contact is: the table of its fields. Pure.
+"""The contact: the table of its fields. Pure.
 
-The table is the one place that knows which endpoint takes which field (Apollo's OpenAPI document,
-August 2026). A field that an endpoint does not document is never sent there.
+Only this table says which endpoint takes which field (source: Apollo's OpenAPI document, August
+2026). A field is never sent to an endpoint that does not document it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ID = normalising.apollo_id
 
 
 def _contact_phone(name: str, phone_type: str) -> Field:
-    # Only PATCH tells types of numbers apart; bulk_create has one `phone` without a type.
+    # Only PATCH has types of numbers; bulk_create has one `phone` without a type.
     return Field(name, update=name, compare=Compare.PHONE, phone_type=phone_type)
 
 
@@ -43,7 +43,7 @@ _FIELDS = (
     everywhere("first_name"),
     everywhere("last_name"),
     everywhere("title"),
-    # The company's own name, where Apollo knows it; a place as Apollo's maps have it.
+    # Apollo replaces a company's name by the one that it knows, and an address by that of its maps.
     everywhere("organization_name", resolved=True),
     everywhere("present_raw_address", resolved=True),
     Field("phone_number", create="phone", update="direct_phone", compare=Compare.PHONE),

@@ -1,4 +1,4 @@
-"""What a kind of object is: its fields, what each endpoint calls them, its match key. Pure."""
+"""The type of an object: its fields, their names at each endpoint, its match key. Pure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Json = dict[str, object]
 
 
 class ObjectKind(enum.Enum):
-    """The two objects that are written, by the name that Apollo's paths and lists use."""
+    """The objects that are synced; the value is the name in Apollo's paths and lists."""
 
     CONTACTS = "contacts"
     ACCOUNTS = "accounts"
 
 
 class Compare(enum.Enum):
-    """How a record's value is compared with Apollo's."""
+    """How a row's value is compared with the value in Apollo."""
 
     TEXT = enum.auto()
     EMAIL = enum.auto()
     DOMAIN = enum.auto()
     PHONE = enum.auto()
     URL = enum.auto()
-    #: Apollo never shows the value again, so that equality can't be seen.
+    #: Not at all: Apollo never shows the value.
     BLIND = enum.auto()
 
 
 @dataclass(frozen=True)
 class Field:
-    """A property of a stream and its name at each endpoint; None where it is not taken.
+    """A property of a stream and its name at each endpoint; None: the endpoint does not take it.
 
     Attributes:
         name: The property's name in a stream.
@@ -46,8 +46,8 @@ class Field:
         phone_type: The type under which Apollo answers a phone number; None for any.
         create_wide: An argument of the whole bulk_create request, not of an item.
         grouped: Endpoint that gives one value to many records.
-        resolved: Apollo may show what it made of a value instead of the value, so that an old one
-            in an answer is no sign that the new one was not taken.
+        resolved: Apollo may replace the value by one that it looks up, so an old value in an answer
+            does not mean that Apollo did not take the new one.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Field:
 
 
 def everywhere(name: str, *, resolved: bool = False) -> Field:
-    """A text that every endpoint takes and shows under its own name."""
+    """A text field that every endpoint takes and shows under the same name."""
     return Field(name, create=name, update=name, bulk=name, read=name, resolved=resolved)
 
 
 def create_only(name: str, *, read: str | None = None) -> Field:
-    """A text that only a creation takes; shown as `read`, or under its own name."""
+    """A text field that only bulk_create takes; answers show it as `read`, else as `name`."""
     return Field(name, create=name, read=read or name)
 
 
@@ -78,12 +78,11 @@ class ObjectType:
     """A kind of object with its fields, its match key and its endpoints.
 
     Attributes:
-        endpoints: Its endpoints, and the words that they use.
-        match_field: What Apollo recognises a record by, and what a new one must have.
+        endpoints: Its endpoints and the names of their arguments.
+        match_field: The field by which Apollo recognises a record; a new record must have it.
         crm_ids: Fields by which ``run_dedupe`` also recognises a record.
-        named_fields: Properties that name something which Apollo knows by id, and the field that
-            takes the id.
-        search_words: What to search for, one after another, to find a match key.
+        named_fields: Property with a name (``owner_email``) -> the field that takes its id.
+        search_words: Match key -> the words to search for, one after another, to find its record.
         bulk_shows: Whether bulk_update answers with the values that it wrote.
         shows_updated_at: Whether an answer tells when the record was changed.
         is_named_by_others: Whether rows of another type name a record by its match key, as
@@ -121,7 +120,7 @@ class ObjectType:
 
     @cached_property
     def item_names(self) -> dict[str, str]:
-        """What an item of a bulk_create request calls the fields that it takes."""
+        """Field name -> its name in an item of a bulk_create request, for fields that it takes."""
         return {
             name: place.create
             for name, place in self.fields.items()

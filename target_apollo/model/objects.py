@@ -1,4 +1,4 @@
-"""The kinds of objects that are synced, and what properties mean on each of them. Pure."""
+"""The objects that are synced: contacts and accounts, by kind. Pure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ __all__ = [
 
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 
-#: Properties that are no fields of the object but say something about the record.
+#: Properties with a meaning of their own: the record's id and its lists are no fields.
 APOLLO_ID = "apollo_id"
 LABEL_NAMES = "label_names"

@@ -1,4 +1,4 @@
-"""What can become of a record: exactly one outcome, and a reason where it was not written."""
+"""The outcomes of a record, one for each record, and the reasons why records are rejected."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 
 class Outcome(enum.Enum):
-    """The end of a record. Every record that was read reaches exactly one of them.
+    """How a record ended. Every record that was read gets exactly one outcome.
 
-    ``received -> created | updated | unchanged | existing | skipped | rejected``; there is no way
-    from one outcome to another.
+    ``received -> created | updated | unchanged | existing | skipped | rejected``. An outcome never
+    changes into another.
     """
 
     CREATED = "created"
     UPDATED = "updated"
-    #: Apollo held these very values; no request was sent to write them.
+    #: Apollo has these values already; no request was sent to write them.
     UNCHANGED = "unchanged"
-    #: Mode insert: Apollo had the record already and it was left alone.
+    #: Mode insert: Apollo has the record already, and it stays as it is.
     EXISTING = "existing"
-    #: A stream map left it out, or a later record of its source key in the flush took its place.
+    #: A stream map dropped it, or a later record with its source key replaced it in the batch.
     SKIPPED = "skipped"
     REJECTED = "rejected"
 
-    # Every record is counted by its outcome; an enum's own form takes a call of Python code.
+    # Every record is counted by its outcome; Enum's own __hash__ is slow, since it is Python code.
     __hash__ = object.__hash__
 
 
 class Reason(enum.Enum):
-    """Why a record was rejected. The value stands in the rejects file and in the summary."""
+    """Why a record was rejected. The rejects file and the summary have the value."""
 
     UNREADABLE = "unreadable_line"
     TOO_LONG = "line_too_long"
@@ -55,11 +55,11 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why one record was not written, in the terms of the rejects file.
+    """Why one record was not written, as in the rejects file.
 
-    ``detail`` is a sentence for the person who mends the record. It stays free of values, except
-    for ids, so that it can be logged. ``apollo_message`` is Apollo's own text, which can quote the
-    record: it goes into the rejects file only.
+    ``detail`` is a sentence for the person who mends the record. It shows no values except ids, so
+    it can be logged. ``apollo_message`` is Apollo's own text, which can quote the record: only the
+    rejects file has it.
     """
 
     reason: Reason
@@ -71,7 +71,7 @@ class Rejection:
 
 
 class RecordError(Exception):
-    """A record can't be written as it is; carries the `Rejection`."""
+    """A record can't be written as it is; `rejection` says why."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)

@@ -25,7 +25,7 @@ class FieldPolicy(enum.Enum):
     """What a row may do to a field of a record."""
 
     OVERWRITE = "overwrite"
-    #: Written where Apollo holds nothing.
+    #: Written where the field is empty in Apollo.
     FILL_IF_EMPTY = "fill_if_empty"
     #: Written when the record is created, and never after.
     CREATE_ONLY = "create_only"
@@ -34,13 +34,13 @@ class FieldPolicy(enum.Enum):
     NEWEST = "newest"
 
 
-#: Finds id and label of an object's custom field by the name of a property or by its label.
+#: Finds the id and label of an object's custom field by the name of a property or by its label.
 CustomFields = Callable[[ObjectType, str], "tuple[str, str] | None"]
 
 #: In `field_policy`: all fields that are not named.
 ALL_OTHERS = "*"
 
-#: To follow these, the record has to be seen as Apollo holds it now.
+#: Policies that need the record's present values in Apollo.
 _NEED_THE_RECORD = (FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST)
 
 
@@ -49,10 +49,10 @@ class Policies:
     """The policies of one stream.
 
     Attributes:
-        fields: By field name, as in `objects`.
+        fields: By field name, as in `ObjectType.fields`.
         custom: By custom field id.
-        otherwise: For what is in neither.
-        labels: Custom field id -> its label, for what people read.
+        otherwise: The policy of all other fields.
+        labels: Custom field id -> its label, for messages.
     """
 
     fields: Mapping[str, FieldPolicy] = field(default_factory=dict)
@@ -69,12 +69,12 @@ class Policies:
         return self.custom.get(field_id, self.otherwise)
 
     def keeps_out(self, name_or_id: str) -> bool:
-        """Whether no row may ever write a field, or a custom field by its id."""
+        """Whether no row may ever write the field of this name, or the custom field of this id."""
         own = self.fields.get(name_or_id) or self.custom.get(name_or_id)
         return (own or self.otherwise) is FieldPolicy.NEVER
 
     def keeping(self, row: Row) -> dict[str, str]:
-        """The policies of a row's values that may keep them from being written."""
+        """Name or custom field id -> policy, for the row's values not under `overwrite`."""
         asked = {
             **{name: self.of(name) for name in row.values},
             **{field_id: self.of_custom(field_id) for field_id in row.custom},
@@ -85,18 +85,18 @@ class Policies:
 
     @property
     def protect(self) -> bool:
-        """Whether any of them keeps anything from being written."""
+        """Whether any policy is other than `overwrite`."""
         used = {*self.fields.values(), *self.custom.values(), self.otherwise}
         return used != {FieldPolicy.OVERWRITE}
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A row with what it may write to an existing record.
+    """A row without the values that the policies keep from an existing record.
 
     Attributes:
-        protected: Names of the fields whose value in Apollo differs, or may differ, and stays.
-        is_older: Whether one of them stays since the record changed after the row.
+        protected: Names of fields that keep a value in Apollo that differs, or may differ.
+        is_older: Whether one of them is protected because the record changed after the row.
     """
 
     row: Row
@@ -107,33 +107,29 @@ class Guarded:
 def policies_of(
     named: Mapping[str, FieldPolicy], object_type: ObjectType, custom_field: CustomFields
 ) -> Policies:
-    """The policies of the setting `field_policy` that concern one object.
-
-    Args:
-        custom_field: Finds the id and label of an object's custom field by property or label.
-    """
+    """The policies of one object, from the setting `field_policy`."""
     fields: dict[str, FieldPolicy] = {}
     custom: dict[str, FieldPolicy] = {}
     labels: dict[str, str] = {}
     for name, policy in named.items():
         field_name = object_type.named_fields.get(name, name)
-        found = None
+        custom_id_and_label = None
         if field_name in object_type.fields or field_name == LABEL_NAMES:
             fields[field_name] = policy
         else:
-            found = custom_field(object_type, name)
-        if found is not None:
-            field_id, labels[field_id] = found
+            custom_id_and_label = custom_field(object_type, name)
+        if custom_id_and_label is not None:
+            field_id, labels[field_id] = custom_id_and_label
             custom[field_id] = policy
     otherwise = named.get(ALL_OTHERS, FieldPolicy.OVERWRITE)
     if otherwise is FieldPolicy.NEVER:
-        # Apollo recognises records by it.
+        # A record can't be created without the field by which Apollo recognises it.
         fields.setdefault(object_type.match_field, FieldPolicy.CREATE_ONLY)
     return Policies(fields, custom, otherwise, labels)
 
 
 def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
-    """Names in `field_policy` that are no field and no custom field of either object."""
+    """Names in `field_policy` that no field and no custom field of any object has."""
     return [
         name
         for name in named
@@ -148,9 +144,9 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
 
 
 def unknown_policy(names: Sequence[str]) -> str:
-    """The sentence for policies that protect nothing, since no field has their name."""
-    known = [name for object_type in OBJECTS.values() for name in object_type.fields]
-    near = difflib.get_close_matches(names[0], known, n=1)
+    """The sentence for policies that have no effect, since no field has these names."""
+    fields = [name for object_type in OBJECTS.values() for name in object_type.fields]
+    near = difflib.get_close_matches(names[0], fields, n=1)
     hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
     return (
         f"The setting 'field_policy' names {', '.join(names)}: no field of contacts or accounts "
@@ -161,16 +157,16 @@ def unknown_policy(names: Sequence[str]) -> str:
 def guard(
     policies: Policies, object_type: ObjectType, row: Row, answer: Json | None, left_at: str | None
 ) -> Guarded:
-    """Takes out of a row what its policies keep from an existing record.
+    """Removes the values from a row that the policies keep from an existing record.
 
-    Where Apollo does not show what it holds, a field is protected rather than overwritten.
+    A field that Apollo does not show is protected under `fill_if_empty`, since it may hold a value.
 
     Args:
         answer: The record as Apollo last showed it; None when only its id is known.
-        left_at: Apollo's `updated_at` of the record as this row's last write left it.
+        left_at: The record's `updated_at` in Apollo after this row's last write, if known.
     """
-    known: Json = answer or {}
-    row_is_newer = _is_newer(row, known, left_at)
+    shown_record: Json = answer or {}
+    row_is_newer = _is_newer(row, shown_record, left_at)
 
     def may_write(policy: FieldPolicy, *, shown: bool, empty: bool) -> bool:
         if policy is FieldPolicy.FILL_IF_EMPTY:
@@ -185,19 +181,19 @@ def guard(
     kept_by: set[FieldPolicy] = set()
     for name, value in row.values.items():
         place = object_type.fields[name]
-        shown = shows(place, known)
-        empty = shown and holds(place, known, None)
+        shown = shows(place, shown_record)
+        empty = shown and holds(place, shown_record, None)
         if not may_write(policies.of(name), shown=shown, empty=empty):
             del values[name]
-            if not (shown and holds(place, known, value)):
+            if not (shown and holds(place, shown_record, value)):
                 protected.append(name)
                 kept_by.add(policies.of(name))
     for field_id, value in row.custom.items():
-        shown = shows_custom(known)
-        empty = shown and holds_custom(known, field_id, None)
+        shown = shows_custom(shown_record)
+        empty = shown and holds_custom(shown_record, field_id, None)
         if not may_write(policies.of_custom(field_id), shown=shown, empty=empty):
             del custom[field_id]
-            if not (shown and holds_custom(known, field_id, value)):
+            if not (shown and holds_custom(shown_record, field_id, value)):
                 protected.append(policies.labels.get(field_id, field_id))
                 kept_by.add(policies.of_custom(field_id))
     if len(values) == len(row.values) and len(custom) == len(row.custom):
@@ -212,16 +208,17 @@ def guard(
 def needs_the_record(
     policies: Policies, object_type: ObjectType, row: Row, answer: Json | None
 ) -> bool:
-    """Whether a policy can't be followed by what Apollo has shown of the record so far.
+    """Whether the record must be read before the policies can be followed.
 
-    No reading shows what Apollo never shows, as the time of an account's last change.
+    Values that Apollo never shows, such as the time of an account's last change, are no reason to
+    read it.
     """
-    known: Json = answer or {}
-    is_timed = "updated_at" in known or not object_type.shows_updated_at
+    shown_record: Json = answer or {}
+    is_timed = "updated_at" in shown_record or not object_type.shows_updated_at
     asked = [
-        (policies.of(name), shows(place, known) or place.compare is Compare.BLIND)
+        (policies.of(name), shows(place, shown_record) or place.compare is Compare.BLIND)
         for name, place in ((name, object_type.fields[name]) for name in row.values)
-    ] + [(policies.of_custom(field_id), shows_custom(known)) for field_id in row.custom]
+    ] + [(policies.of_custom(field_id), shows_custom(shown_record)) for field_id in row.custom]
     return any(
         policy in _NEED_THE_RECORD
         and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else is_timed)
@@ -230,7 +227,7 @@ def needs_the_record(
 
 
 def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
-    """Whether the row changed after the record did, other than by this row's own last write."""
+    """Whether the row changed after the record; this row's own last write does not count."""
     apollo = moment(known.get("updated_at"))
     if apollo is None or row.changed_at is None:
         return False
@@ -238,8 +235,8 @@ def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
 
 
 def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
-    """A sentence for each field that has different policies under two names."""
-    found: list[str] = []
+    """A sentence for each field whose two names have different policies."""
+    problems: list[str] = []
     for object_type in OBJECTS.values():
         first: dict[str, str] = {}
         for name in named:
@@ -247,24 +244,24 @@ def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> lis
             place = custom[0] if custom else object_type.named_fields.get(name, name)
             other = first.setdefault(place, name)
             if named[other] is not named[name]:
-                found.append(
+                problems.append(
                     f"The setting 'field_policy' has '{other}: {named[other].value}' and '{name}: "
                     f"{named[name].value}', which are one field of Apollo: leave one of them out."
                 )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(problems))
 
 
 def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
     """A sentence for each policy that can't be followed."""
-    found = [
+    problems = [
         f"The setting 'field_policy' has '{name}: never', but Apollo recognises records by it: use "
         "'create_only', which leaves it as it is on records that exist."
         for name in [object_type.match_field for object_type in OBJECTS.values()]
         if named.get(name) is FieldPolicy.NEVER
     ]
     if named.get(LABEL_NAMES) in _NEED_THE_RECORD:
-        found.append(
+        problems.append(
             f"The setting 'field_policy' has '{LABEL_NAMES}: {named[LABEL_NAMES].value}', but "
             "lists are only ever added to: use 'create_only' or 'never'."
         )
-    return found + clashes(named, lambda _object_type, _name: None)
+    return problems + clashes(named, lambda _object_type, _name: None)

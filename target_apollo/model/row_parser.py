@@ -1,7 +1,7 @@
-"""Singer record in, row out: fields named, values normalised, names resolved to ids.
+"""Makes rows of Singer records: names the fields, normalises values, resolves names to ids.
 
-A `RowReader` is made once per sink from what the stream is; reading a record then costs one look-up
-and one normaliser a property.
+Each sink has one `RowReader`, made from the stream's settings and schema. A record then costs it a
+look-up and a normaliser for each property.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from target_apollo.model.values import moment
 
 
 class Names(Protocol):
-    """Turns names into ids. `directory.Directory` asks Apollo; tests use a dictionary."""
+    """Turns names into ids. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def resolve(self, name: str, value: str) -> str | None:
         """The id for the value of a property such as ``owner_email``.
@@ -38,10 +38,10 @@ class Names(Protocol):
     def custom_value(
         self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
-        """Id and normaliser of the custom field that a property is written to, if there is one."""
+        """Id and normaliser of the custom field that takes a property; None where there is none."""
 
 
-#: Why a row of mode update is rejected of which neither record nor ledger tells the Apollo id.
+#: The rejection in mode update where neither the record nor the ledger has the Apollo id.
 UPDATE_NEEDS_ID = Rejection(
     Reason.UPDATE_NEEDS_ID,
     "update needs the Apollo id: give the stream a property 'apollo_id', make its single key "
@@ -50,20 +50,20 @@ UPDATE_NEEDS_ID = Rejection(
 )
 
 Setter = Callable[[str, object, "_Draft"], None]
-#: Properties that are written, each with its setter and whether it takes any text.
+#: The written properties of a record, each with its setter and whether its field takes any text.
 _Layout = list[tuple[str, Setter, bool]]
 
-#: Properties beyond its schema's whose places a reader remembers; records may bring any number.
+#: How many setters a reader remembers for properties outside the schema, which have no limit.
 _MOST_REMEMBERED = 1000
-#: Sets of properties of which a reader remembers all places at once, and the widest of them: taps
-#: that leave nulls out send many.
+#: How many layouts a reader remembers, and of how many properties at most: taps that leave out
+#: nulls send many sets of properties.
 _LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
-#: Types that a key may have as it is. A boolean is an int, but not of this very type.
+#: Types of key values that need no check. `type(True)` is bool, so booleans are checked.
 _PLAIN_KEYS = frozenset({int, str})
 
 
 class _Draft(msgspec.Struct):
-    """A row in the making."""
+    """The parts of a row while a record is read."""
 
     values: Values = {}
     custom: Values = {}
@@ -78,10 +78,11 @@ class RowReader:
     Attributes:
         key_properties: The source key; empty where the stream has none.
         properties: Properties of the stream's schema.
-        null_policies: A property's own null policy.
-        kept_out: Whether no row may write a field, or a custom field by its id.
-        updated_at_field: Property with the time of a row's last change; None where none is asked
-            for.
+        null_policy: The null policy of properties that `null_policies` lacks.
+        null_policies: Property -> its own null policy.
+        kept_out: Name of a field, or custom field id -> whether no row may write it.
+        updated_at_field: Property with the time of a row's last change; None: not needed.
+        lists: Names of the lists that every record is added to.
     """
 
     object_type: ObjectType
@@ -96,7 +97,7 @@ class RowReader:
     lists: tuple[str, ...] = ()
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
-    #: Properties met so far that take any text; their fields have the same names.
+    #: Properties seen so far whose field, of the same name, takes any text.
     _texts: set[str] = field(default_factory=set)
     _others: int = 0
 
@@ -114,8 +115,7 @@ class RowReader:
         names = tuple(record)
         for name, setter, is_text in self._layouts.get(names) or self._layout(names):
             value = record[name]
-            # Most values are text that is clean as it is: what `normalising.text` would make of
-            # them, without the calls.
+            # Most values are clean text: this is what `values.text` returns, without the calls.
             if is_text and type(value) is str:
                 written = value.strip()
                 if written and written.isprintable():
@@ -140,10 +140,14 @@ class RowReader:
     def read_deleted(
         self, number: int, record: Mapping[str, object], values: Values, lists: tuple[str, ...]
     ) -> Row:
-        """The row of a record that was deleted at its source; of its own values only the ids count.
+        """The row of a record that was deleted at its source.
+
+        Args:
+            values: What moves the record in Apollo; the record's own values are ignored.
+            lists: Names of the lists that the record is added to.
 
         Raises:
-            RecordError: Nothing tells which row it was.
+            RecordError: The record has no key, match key or Apollo id.
         """
         key = self._key(record)
         draft = _Draft()
@@ -169,13 +173,13 @@ class RowReader:
         )
 
     def place(self, name: str) -> bool:
-        """Whether a property is written anywhere."""
+        """Whether a property is written to a field, custom field, list or id."""
         return self._setter_of(name) is not None
 
     def _layout(self, names: tuple[str, ...]) -> _Layout:
-        """Where the properties of records with these go; those that go nowhere are left out.
+        """The setters for records with these properties; properties without a setter are left out.
 
-        Most records of a stream have one of a few, so these are remembered.
+        Most records of a stream have the same few sets of properties, so layouts are remembered.
         """
         placed = [(name, self._setter_of(name)) for name in names]
         layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
@@ -184,7 +188,7 @@ class RowReader:
         return layout
 
     def _setter_of(self, name: str) -> Setter | None:
-        """Finds out where a property goes, and remembers it unless there are too many."""
+        """The setter of a property, remembered unless too many are."""
         if name in self._setters:
             return self._setters[name]
         setter = self._setter(name)
@@ -205,7 +209,7 @@ class RowReader:
                     Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
                 )
         if key and all(value is None for value in key):
-            # Such records would be taken for one and the same.
+            # Records without a key would count as one and the same row.
             names = ", ".join(f"'{name}'" for name in self.key_properties)
             raise RecordError(
                 Reason.MISSING_KEY_PROPERTY,
@@ -223,7 +227,7 @@ class RowReader:
 
     def _check_identity(self, match_key: str | None, target_id: str | None) -> None:
         if self.mode is Mode.UPDATE:
-            # Its id may still be found in the ledger.
+            # The ledger may have the Apollo id.
             return
         if match_key is None and not (self.mode is Mode.UPSERT and target_id):
             raise RecordError(
@@ -248,7 +252,7 @@ class RowReader:
         return self.null_policies.get(name, self.null_policy) is NullPolicy.CLEAR
 
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
-        # An insert creates: the id of another record has no say in it.
+        # An insert creates a record, so an id in the record is ignored.
         if self.mode is not Mode.INSERT:
             draft.apollo_id = normalising.apollo_id(name, value)
 
@@ -261,11 +265,11 @@ class RowReader:
         def set_field(name: str, value: object, draft: _Draft) -> None:
             if value is None and not clears:
                 return
-            found = normalise(name, value)
-            if found is not None:
-                draft.values[field.name] = found
+            normalised = normalise(name, value)
+            if normalised is not None:
+                draft.values[field.name] = normalised
             elif clears:
-                # A name beside the empty id may have given it already.
+                # A property with a name may have set the id already.
                 draft.values.setdefault(field.name, None)
 
         return set_field
@@ -279,32 +283,32 @@ class RowReader:
                 if clears:
                     draft.values.setdefault(field_name, None)
                 return
-            found = self.names.resolve(name, written)
-            # An id in the record is more exact than a name beside it.
-            if found is not None and draft.values.get(field_name) is None:
-                draft.values[field_name] = found
+            resolved_id = self.names.resolve(name, written)
+            # If the record has both the id and the name, the id wins.
+            if resolved_id is not None and draft.values.get(field_name) is None:
+                draft.values[field_name] = resolved_id
 
         return set_by_name
 
     def _custom_setter(self, name: str) -> Setter | None:
-        place = self.names.custom_value(self.object_type, name)
-        if place is None:
+        custom_field = self.names.custom_value(self.object_type, name)
+        if custom_field is None:
             return None
-        field_id, normalise = place
+        field_id, normalise = custom_field
         if self.kept_out(field_id):
             return _leave_out
         clears = self._clears(name)
 
         def set_custom(name: str, value: object, draft: _Draft) -> None:
-            found = None if value is None else normalise(name, value)
-            if found is not None or clears:
-                draft.custom[field_id] = found
+            normalised = None if value is None else normalise(name, value)
+            if normalised is not None or clears:
+                draft.custom[field_id] = normalised
 
         return set_custom
 
 
 def _leave_out(name: str, value: object, draft: _Draft) -> None:
-    """For a property whose field no row may write."""
+    """The setter of a property whose field no row may write."""
 
 
 def _set_lists(name: str, value: object, draft: _Draft) -> None:

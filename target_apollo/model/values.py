@@ -1,8 +1,8 @@
-"""Values of a record in the one spelling in which they are compared and sent. Pure.
+"""Normalises a record's values to the form in which they are compared and sent. Pure.
 
-Text, e-mail addresses, domains, ids, phone numbers and times; values of custom fields as Apollo
-takes them, always text, by the type of the field. The mapper's rules read times and addresses by
-the same functions, so that a lead that passes is one that the target can write.
+Text, e-mail addresses, domains, ids, phone numbers and times; and values of custom fields, which
+Apollo takes as text in a form that depends on the type of the field. The mapper's rules read times
+and addresses with the same functions, so the target can write every lead that passes them.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _NOT_A_DIGIT = re.compile(r"\D+")
-#: Every float fits; a number such as 1e100000 would fill the memory once it is spelled out.
+#: Enough for every float; a number such as 1e100000 would fill the memory in plain digits.
 _MOST_DIGITS = 400
 
 
 def text(name: str, value: object) -> str | None:
-    """A trimmed string without control characters; None for null and for nothing but blanks.
+    """A trimmed string without control characters; None for null and for blanks only.
 
     Numbers become their plain digits, since warehouses keep phone numbers and CRM ids as numbers.
 
     Raises:
-        RecordError: The value is a boolean, an object, an array or a number of absurd size.
+        RecordError: The value is a boolean, object, array or a number of more than 400 digits.
     """
     if isinstance(value, str):
         cleaned = value.strip()
-        # isprintable() is a single fast pass; the patterns run for the rare rest.
+        # isprintable() is fast; the patterns are for the few values that it finds.
         if not cleaned.isprintable():
             cleaned = _SURROGATE.sub("\ufffd", _CONTROL.sub("", cleaned)).strip()
         return cleaned or None
@@ -68,13 +68,14 @@ def text(name: str, value: object) -> str | None:
 
 
 def number_text(value: int | float | Decimal) -> str:
-    """A number in plain digits, equal ones alike: no exponent, no closing zeros of a fraction.
+    """A number in plain digits, without exponent or trailing zeros, so equal numbers look equal.
 
     >>> number_text(Decimal("4.915E+10")), number_text(Decimal("2.50"))
     ('49150000000', '2.5')
 
     Raises:
-        ValueError: Infinity, NaN or more than 400 digits; the message goes on after a name.
+        ValueError: Infinity, NaN or more than 400 digits. The message continues a sentence that
+            begins with the property's name.
     """
     exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
     if not exact.is_finite():
@@ -106,7 +107,7 @@ def email(name: str, value: object) -> str | None:
 
 
 def is_email(address: str) -> bool:
-    """Whether Apollo can recognise a contact by a text: an address of at most 254 characters."""
+    """Whether a text is an e-mail address of at most 254 characters."""
     return len(address) <= 254 and _EMAIL.fullmatch(address) is not None
 
 
@@ -144,7 +145,7 @@ def _host_of_url(written: str) -> str:
     try:
         parts = urlsplit(written)
         if parts.username is not None:
-            # An e-mail address: its domain is a mail provider's as often as a company's.
+            # An e-mail address, whose domain may be a mail provider's instead of the company's.
             return ""
         host = (parts.hostname or "").rstrip(".")
         return host if host.isascii() else idna.encode(host, uts46=True).decode()
@@ -176,22 +177,22 @@ def names(name: str, value: object) -> tuple[str, ...]:
     """Names of lists, from an array of texts or from a single text; blanks are left out.
 
     Raises:
-        RecordError: The value is neither.
+        RecordError: The value or an entry of the array is not text.
     """
     written = value if isinstance(value, list) else [value]
-    found = (text(name, entry) for entry in written)
-    return tuple(dict.fromkeys(entry for entry in found if entry))
+    texts = (text(name, entry) for entry in written)
+    return tuple(dict.fromkeys(entry for entry in texts if entry))
 
 
 def phone_digits(value: str) -> str:
-    """The digits by which two notations of a phone number are compared."""
+    """The digits of a phone number without leading zeros, to compare two notations of it."""
     return _NOT_A_DIGIT.sub("", value).lstrip("0")
 
 
 def plain_url(value: str) -> str:
-    """A URL without scheme, ``www.`` and closing slash, as two notations of it are compared.
+    """A URL without scheme, ``www.`` and trailing slash, to compare two notations of it.
 
-    Apollo stores LinkedIn addresses in a form of its own (``http://www.linkedin.com/in/…``).
+    Apollo stores LinkedIn addresses in its own notation (``http://www.linkedin.com/in/…``).
     """
     return value.strip().lower().split("://", 1)[-1].removeprefix("www.").rstrip("/")
 
@@ -201,8 +202,8 @@ Normalise = Callable[[str, object], "str | None"]
 _TRUE = {"true", "t", "yes", "y", "1"}
 
 _FALSE = {"false", "f", "no", "n", "0"}
-#: Python's own reading of dates takes more forms or fewer, by its version. Warehouses write a blank
-#: before the offset, or UTC for Z.
+#: Python's own parser accepts other forms in each version. Warehouses write a blank before the
+#: offset, or UTC in place of Z.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?",
@@ -211,9 +212,9 @@ _MOMENT = re.compile(
 
 
 def normaliser_of(field: CustomField) -> Normalise | None:
-    """How values of a custom field are spelled; None for a type that can't be written safely.
+    """The normaliser of a custom field's values; None for a type that can't be written safely.
 
-    Apollo documents no form for values of several options, so none is guessed.
+    Apollo documents no form for values with several options, so those are not written.
     """
     if field.type in ("multipicklist", "multi_select"):
         return None
@@ -274,9 +275,9 @@ def _datetime(name: str, value: object) -> str | None:
 
 
 def _is_moment(written: str) -> bool:
-    """Whether a text is a date, with or without a time, in the form in which Apollo takes one.
+    """Whether a text is a date, with or without a time, in a form that Apollo takes.
 
-    Narrower than `moment`: the text is sent as it stands.
+    It accepts fewer forms than `moment`, since the text is sent unchanged.
     """
     shape = _MOMENT.fullmatch(written)
     if shape is None:
@@ -297,19 +298,19 @@ def _option_of(field: CustomField) -> Normalise:
         written = _text(name, value)
         if written is None or written in ids:
             return written
-        found = options.get(written) or whatever_case.get(written.casefold())
-        if found is None:
+        option_id = options.get(written) or whatever_case.get(written.casefold())
+        if option_id is None:
             what = f"option of the custom field '{field.label}'"
             raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, written, options))
-        return found
+        return option_id
 
     return option
 
 
 def moment(written: object) -> datetime | None:
-    """A time with its zone, UTC where it has none; None where it is no time.
+    """An aware time, in UTC where the text has no zone; None where the value is no time.
 
-    Takes what ISO 8601 allows, a date for its first moment, and the forms of warehouses:
+    It accepts ISO 8601, a date (as its first moment), and the forms of warehouses:
     ``2026-01-01 12:00:00+00`` (PostgreSQL) and ``2026-01-01 12:00:00 UTC`` (BigQuery).
 
     >>> moment("2026-01-01T12:00:00Z").isoformat()
@@ -321,7 +322,7 @@ def moment(written: object) -> datetime | None:
     if spelled.endswith((" UTC", "z")):
         spelled = spelled.removesuffix(" UTC").removesuffix("z") + "Z"
     try:
-        found = _read_iso(spelled)
+        parsed = _read_iso(spelled)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)

@@ -1,1 +1,1 @@
-"""tap-apollo-sync: a Singer tap over the ledger, and over what names stand for in Apollo."""
+"""tap-apollo-sync: a Singer tap for the ledger and for Apollo's users, stages, custom fields."""

@@ -1,9 +1,9 @@
-"""Up to which moment nothing can turn up in the ledger any more.
+"""The bookmark of the ledger's stream: the moment up to which all of its rows are visible.
 
-A row carries the moment at which it was written, and appears when its transaction commits. A
-bookmark at the newest row would lose one that was written before it and committed after. So the
-bookmark is the oldest moment at which a write may still be under way, less `CLOCKS_DIFFER_BY`; rows
-between it and the newest come twice, which Singer allows.
+A row has the time at which it was written, but a reader sees it only when its transaction commits.
+A bookmark at the newest row would miss a row that was written before it and committed after it. So
+the bookmark is the start of the oldest write that may still be open, less `CLOCKS_DIFFER_BY`. Rows
+between the bookmark and the newest row are read twice, which Singer allows.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from sqlalchemy import Connection, text
 
 from target_apollo.ledger.database import WRITES, Address
 
-#: Moments come from the clocks of the machines that write; Kerberos allows them as much.
+#: Rows have the times of the machines that write them. Kerberos allows clocks to differ as much.
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
-# A transaction that has written to the table holds this lock on it until it ends. The start of
-# other users' transactions may be hidden, and a replica sees no locks.
+# A transaction that has written to the table holds this lock on it until it ends. PostgreSQL may
+# hide when other users' transactions began, and a replica sees no locks.
 _WRITERS = text(
     """
     select clock_timestamp() as now, pg_is_in_recovery() as is_replica,
@@ -34,33 +34,39 @@ _WRITERS = text(
 
 
 def bookmark_before(address: Address, database: Connection) -> datetime | None:
-    """The bookmark for rows that are read from now on; None where it can't be told.
+    """The bookmark (aware) for rows that are read from now on; None where it can't be found out.
 
     Raises:
-        LedgerError: The ledger can't be asked, or a write to it does not end.
+        LedgerError: The ledger can't be read, or a write to it does not end.
     """
     settled = settled_until(address, database)
     return None if settled is None else settled - CLOCKS_DIFFER_BY
 
 
 def settled_until(address: Address, database: Connection) -> datetime | None:
-    """The moment (aware, UTC) of which all earlier writes, by its clock, are committed.
+    """The moment (aware, UTC) before which all writes are committed, by the database's clock.
+
+    None where open writes can't be seen: on a replica, or without the right to see others' writes.
 
     Args:
-        database: An open connection to the ledger, with no transaction under way.
+        database: An open connection to the ledger, outside a transaction.
+
+    Raises:
+        LedgerError: The ledger can't be read, or a write to it does not end.
     """
     with address.errors_as_sentences("Reading"):
         if address.file is not None:
             return _without_writer(address)
         with database.begin():
-            found = database.execute(_WRITERS).one()
-    if found.is_replica or found.known < found.writers:
+            writers = database.execute(_WRITERS).one()
+    if writers.is_replica or writers.known < writers.writers:
         return None
-    settled: datetime = min(found.now, found.oldest or found.now)
+    settled: datetime = min(writers.now, writers.oldest or writers.now)
     return settled.astimezone(timezone.utc)
 
 
 def _without_writer(address: Address) -> datetime:
-    """A moment at which nobody writes: SQLite has one write lock, and it is waited for."""
-    with address.engine().connect().execution_options(**{WRITES: True}) as door, door.begin():
+    """The present moment, taken while this process holds SQLite's only write lock."""
+    engine = address.engine()
+    with engine.connect().execution_options(**{WRITES: True}) as database, database.begin():
         return datetime.now(timezone.utc)

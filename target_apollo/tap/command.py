@@ -19,7 +19,7 @@ from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config, read_object
 
 _INTERRUPTED = 130
-#: A path that shells complete; whoever opens the file says what is wrong with it.
+#: A path that shells complete; click does not check it, since the code that opens it does.
 _FILE = click.Path(readable=False)
 
 
@@ -92,11 +92,11 @@ def command(
         tap.sync_all()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter would try once more at its end, and complain.
+        # Otherwise the interpreter would flush again at its exit and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         logger.error("Nobody reads the messages any more: the loader has ended. Look at its log.")
         return FAILED
-    except Exception as defect:  # noqa: BLE001 - its own words may show a record
+    except Exception as defect:  # noqa: BLE001 - its message may show a record
         logger.error("%s", logs.defect_text(defect))
         return FAILED
     finally:
@@ -117,10 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tap(config: dict[str, Any], catalog_path: str | None, state_path: str | None) -> TapApolloSync:
-    """The tap for the streams of a catalog, from a state on.
+    """The tap for the streams of a catalog, which continues from a state.
 
     Raises:
-        SettingsError: A file can't be read, or the catalog is none.
+        SettingsError: A file can't be read, or is no catalog.
         ConfigValidationError: A setting is wrong.
     """
     catalog: Catalog | None = None

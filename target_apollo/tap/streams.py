@@ -1,8 +1,7 @@
-"""What became of each row of the warehouse: the ledger's links as a stream, incremental.
+"""The tap's streams: the outcome of each row, and Apollo's users, stages and custom fields.
 
-What the tap's streams have in common: a problem with one keeps none of the others from going.
-
-What Apollo calls its users, stages and custom fields: whole tables, read anew each time.
+The outcomes are the ledger's links, read incrementally; the others are whole tables, read anew each
+time. A problem with one stream does not stop the others.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ResultStream(Stream):
-    """A stream of the tap; a subclass gives name, schema, keys and rows."""
+    """A stream of the tap; a subclass has its name, schema, keys and rows."""
 
     tap: TapApolloSync
 
@@ -44,16 +43,16 @@ class ResultStream(Stream):
         """Yield the records.
 
         Raises:
-            ApolloError: Apollo did not give what was asked for.
+            ApolloError: A request to Apollo failed.
             LedgerError: The ledger can't be read.
-            SettingsError: The settings do not reach what the stream is read from.
+            SettingsError: Credentials are missing, or the bookmark in the STATE is wrong.
         """
 
     def get_records(
         self,
         context: Mapping[str, Any] | None,  # noqa: ARG002 - the SDK's signature
     ) -> Iterable[dict[str, Any]]:
-        """Yield the records that could be read; what kept others away is left with the tap."""
+        """Yield the records until a problem ends the stream; the tap notes the problem."""
         try:
             yield from self.rows()
         except (ApolloError, LedgerError, SettingsError) as problem:
@@ -95,11 +94,11 @@ class SyncResults(OwnBookmark, ResultStream):
     ).to_dict()
 
     def rows(self) -> Iterable[dict[str, Any]]:
-        """Yield the links that changed since the bookmark, and move it behind the last of them.
+        """Yield the links that changed since the bookmark, then set the new bookmark.
 
         Raises:
             LedgerError: The ledger can't be read.
-            SettingsError: The bookmark in the STATE is none.
+            SettingsError: The bookmark in the STATE is no time.
         """
         url = self.config["ledger_url"]
         if not url:
@@ -142,7 +141,7 @@ class SyncResults(OwnBookmark, ResultStream):
         self,
         context: Mapping[str, Any] | None = None,  # noqa: ARG002 - the SDK's signature
     ) -> None:
-        """No other limit of the bookmark than its own."""
+        """No limit: `bookmark_before` has one already."""
         return
 
 
@@ -168,7 +167,7 @@ def _text(moment: datetime | None) -> str | None:
 
 
 class Users(ResultStream):
-    """The members of the team, deleted ones included; source: GET /users/search."""
+    """The users of the team, deleted users included; source: GET /users/search."""
 
     name = "apollo_users"
     primary_keys = ("id",)

@@ -1,6 +1,6 @@
-"""tap-apollo-sync, on the Singer SDK: catalog, selection, STATE and stream order are the SDK's.
+"""tap-apollo-sync on the Singer SDK, which does catalog, selection, STATE and stream order.
 
-The tap's settings: those of the target that say where Apollo and the ledger are.
+The tap's settings are those of the target that say where Apollo and the ledger are.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ SCHEMA: dict[str, Any] = {
 
 
 def read_config(sources: Sequence[str]) -> dict[str, Any]:
-    """The settings from JSON files, a later one before an earlier, and from the environment.
+    """The settings from JSON files and from the environment, unchecked and without defaults.
 
     Args:
-        sources: Paths, and ``ENV`` for the variables ``TAP_APOLLO_SYNC_…``, which go before the
-            target's ``TARGET_APOLLO_…``, and those before the files; none at all is ``ENV``.
+        sources: Paths, of which a later one wins, and ``ENV``: the variables ``TARGET_APOLLO_…``
+            win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any source, ``ENV``.
 
     Raises:
         SettingsError: A file can't be read.
@@ -69,7 +69,8 @@ def read_object(path: str, what: str) -> dict[str, Any]:
     """The JSON object in a file; ``what`` names the file in sentences ("catalog").
 
     Raises:
-        SettingsError: It can't be read or is none. Neither its words nor the parser's are shown.
+        SettingsError: It can't be read or is no JSON object. The sentence shows neither the file's
+            text nor the parser's.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -87,8 +88,8 @@ def read_object(path: str, what: str) -> dict[str, Any]:
 def config_problems(config: Mapping[str, Any]) -> list[str]:
     """A sentence for every setting that is wrong, or that neither the tap nor the target has.
 
-    The target's other settings may stand there: one file can serve both. Missing credentials are no
-    problem yet, since the ledger is read without them.
+    The target's other settings are allowed, so that one file can serve both. Missing credentials
+    are no problem here, since the ledger is read without them.
     """
     schema: dict[str, Any] = {"properties": dict(TARGET_SCHEMA["properties"])}
     Target.append_builtin_config(schema)
@@ -99,7 +100,7 @@ def config_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The tap's part of a config, with what is not set filled in."""
+    """The tap's settings of a config, with defaults where they are not set."""
     filled = {}
     for name, setting in SCHEMA["properties"].items():
         value = config.get(name)
@@ -111,7 +112,7 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def target_settings(config: Mapping[str, Any]) -> Settings:
-    """A config of the tap as the settings by which Apollo is reached.
+    """The typed settings of the target, with the tap's config and defaults for all others.
 
     Raises:
         SettingsError: There are no credentials, or two kinds of them.
@@ -132,7 +133,7 @@ class TapApolloSync(CheckedPlugin, Tap):
 
     name = NAME
     package_name = "target-apollo"
-    # The SDK adds settings of its own to it.
+    # A copy, since the SDK adds its own settings to it.
     config_jsonschema = copy.deepcopy(SCHEMA)
     message_writer_class = MsgSpecWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -145,21 +146,21 @@ class TapApolloSync(CheckedPlugin, Tap):
 
     def __init__(self, **arguments: Any) -> None:
         logs.quieten(self.logger)
-        #: What kept streams from being read in full, in the order in which it came.
+        #: The problems that kept streams from being read in full, in order.
         self.problems: list[Exception] = []
         super().__init__(**arguments)
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The tap's part of the settings, and a sentence for each that is wrong."""
+        """The tap's settings with defaults, and a sentence for each wrong one."""
         return with_defaults(given), config_problems(given)
 
     def discover_streams(self) -> Sequence[ResultStream]:
-        """The four streams; what is in them is read later."""
+        """The four streams; their records are read later."""
         return [SyncResults(self), Users(self), Stages(self), CustomFields(self)]
 
     @cached_property
     def apollo(self) -> ApolloClient:
-        """The client for what Apollo knows; made when the first stream asks for it.
+        """The client for the streams that Apollo answers; made when the first stream needs it.
 
         Raises:
             SettingsError: There are no credentials.
@@ -181,16 +182,16 @@ class TapApolloSync(CheckedPlugin, Tap):
         )
 
     def note(self, stream: str, problem: Exception) -> None:
-        """Takes in, and says, what kept a stream from being read in full."""
+        """Notes and logs the problem that kept a stream from being read in full."""
         self.problems.append(problem)
         self.logger.error("%s is not complete: %s", stream, problem)
 
     def close(self) -> None:
-        """Ends connections to Apollo, if there are any."""
+        """Closes the connections to Apollo, if there are any."""
         if "_transport" in self.__dict__:
             self._transport.close()
 
     def on_signal(self, signal_number: int) -> NoReturn:
-        """Ends the process; all STATE there is has been printed."""
-        # The SDK would print it again, inside another line.
+        """Ends the process; the tap has printed its STATE already."""
+        # The SDK's own handler would print the STATE again, in the middle of a line.
         raise SystemExit(128 + signal_number)

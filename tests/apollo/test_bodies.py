@@ -1,4 +1,4 @@
-"""Bodies of requests read back as what was to be sent."""
+"""The bodies of requests decode to the values that they were made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records are made, read and changed by the requests that Apollo documents."""
+"""The client makes, reads and changes records by the requests that Apollo documents."""
 
 from __future__ import annotations
 

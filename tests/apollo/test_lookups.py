@@ -1,4 +1,4 @@
-"""What the client reads beside records: the team, stages, lists, fields and the usage."""
+"""The client reads the team, stages, lists, custom fields and the usage of rate limits."""
 
 from __future__ import annotations
 

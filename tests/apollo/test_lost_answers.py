@@ -1,4 +1,4 @@
-"""After a lost answer the request is sent again, and the change may have been made."""
+"""After a lost answer the request is sent again, since Apollo may have made the change or not."""
 
 from __future__ import annotations
 

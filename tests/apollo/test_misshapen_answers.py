@@ -1,4 +1,4 @@
-"""An answer of another shape than the promised one confirms nothing."""
+"""An answer whose shape is not the documented one confirms nothing."""
 
 from __future__ import annotations
 

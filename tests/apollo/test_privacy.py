@@ -1,4 +1,4 @@
-"""Keys, e-mails and answers' texts appear in no exception and no log line, whatever goes wrong."""
+"""No exception and no log line shows a key, an e-mail or the text of an answer."""
 
 from __future__ import annotations
 

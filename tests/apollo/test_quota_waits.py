@@ -1,4 +1,4 @@
-"""Pacing over real sockets, against a sandbox whose minute has two seconds."""
+"""Pacing over real sockets, against a sandbox whose minute window lasts two seconds."""
 
 from __future__ import annotations
 

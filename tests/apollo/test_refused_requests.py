@@ -1,4 +1,4 @@
-"""What Apollo refuses is not sent again, except with a renewed token."""
+"""A request that Apollo refuses is not sent again, except with a renewed token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neither the machine's settings nor a stranger on the way get at a request."""
+"""A netrc file, a proxy, a cookie or a false certificate neither changes nor sees a request."""
 
 from __future__ import annotations
 

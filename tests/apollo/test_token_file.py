@@ -1,4 +1,4 @@
-"""The token file: rights, faults, and processes that renew at once or die while they do."""
+"""The token file: rights, faults, and processes that renew at the same time or die meanwhile."""
 
 from __future__ import annotations
 

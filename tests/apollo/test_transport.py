@@ -1,4 +1,4 @@
-"""A request arrives as given, and its answer comes back whole."""
+"""A request arrives unchanged, and its answer is returned whole."""
 
 from __future__ import annotations
 

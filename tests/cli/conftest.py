@@ -1,4 +1,4 @@
-"""The target, run inside the test against a sandbox, as the system tests run it."""
+"""Fixtures that run the target inside the test against a sandbox, shared with the promises."""
 
 from __future__ import annotations
 

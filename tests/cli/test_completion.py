@@ -1,4 +1,4 @@
-"""What a shell completes once it has read the script of `apollo-sync completion`."""
+"""The completions of a shell that has loaded the script of `apollo-sync completion`."""
 
 from __future__ import annotations
 

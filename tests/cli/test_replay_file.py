@@ -1,4 +1,4 @@
-"""What stays in a rejects file after a replay, whatever stood in it and whoever wrote to it."""
+"""The lines that a replay leaves in a rejects file, whatever the file and other runs hold."""
 
 from __future__ import annotations
 

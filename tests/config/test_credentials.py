@@ -1,4 +1,4 @@
-"""Which credentials a run has: the settings' rule, and whole runs with OAuth 2.0."""
+"""The credentials of a run: the rule for the settings, and whole runs with OAuth 2.0."""
 
 from __future__ import annotations
 

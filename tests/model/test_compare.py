@@ -1,4 +1,4 @@
-"""What an answer shows of the values sent, and what was not taken."""
+"""Which of the sent values an answer shows, and which Apollo did not take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row: how a record is read as one, what it is recognised by, and what holds of any."""
+"""Reading a record as a row: its fields, its identity, and laws that hold for every row."""
 
 from __future__ import annotations
 

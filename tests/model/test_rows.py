@@ -1,4 +1,4 @@
-"""A key as log lines show it."""
+"""Source keys as log lines show them."""
 
 from __future__ import annotations
 

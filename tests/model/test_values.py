@@ -1,4 +1,4 @@
-"""The values of a record in their one form: text, addresses, domains, ids, custom fields, times."""
+"""Normalised values: text, e-mail addresses, domains, ids, custom fields, times."""
 
 from __future__ import annotations
 

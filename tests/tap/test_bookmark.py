@@ -1,4 +1,4 @@
-"""No result is missed, however writes to the ledger and runs of the tap fall together."""
+"""The tap misses no result, however writes to the ledger and runs of the tap overlap."""
 
 from __future__ import annotations
 

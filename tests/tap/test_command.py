@@ -1,4 +1,4 @@
-"""`apollo-sync results` and `tap-apollo-sync`: arguments, settings, files, ends."""
+"""`apollo-sync results` and `tap-apollo-sync`: arguments, settings, files, exit codes."""
 
 from __future__ import annotations
 

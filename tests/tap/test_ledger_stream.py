@@ -1,4 +1,4 @@
-"""`apollo_sync_results`: what the ledger knows, once in full and then what changed."""
+"""`apollo_sync_results`: all links of the ledger at first, then those that changed."""
 
 from __future__ import annotations
 

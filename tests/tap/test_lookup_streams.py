@@ -1,4 +1,4 @@
-"""Users, stages and custom fields as Apollo has them, and what keeps one of them from coming."""
+"""Users, stages and custom fields as Apollo has them, and problems that stop one stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes to the ledger, runs of the tap and kills of it in any order: the warehouse has it all."""
+"""The warehouse has every result, in whatever order ledger writes, tap runs and kills happen."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`apollo-sync check`: can a sync with these settings work? Found out without writing."""
+"""`apollo-sync check`: finds out, without writing, whether a sync with these settings can work."""

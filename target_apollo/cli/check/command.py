@@ -1,6 +1,6 @@
-"""The command `apollo-sync check`: can a sync with these settings work?
+"""The command `apollo-sync check`: whether a sync with these settings can work.
 
-The report goes to standard output, as lines for a person or as JSON for a program; neither holds
+The report goes to standard output, as lines for people or as JSON for programs. Neither form holds
 the key or an e-mail address.
 """
 
@@ -58,7 +58,7 @@ def command(sources: Sequence[str], kinds: list[ObjectKind], wants_json: bool) -
 
 
 def as_lines(check: Check) -> list[str]:
-    """The check in a few lines, one per endpoint, without the verdict."""
+    """The check as lines for people, one per endpoint, without the verdict."""
     credentials = "Token" if check.oauth else "Key"
     lines = [f"Address  {check.api_url}", f"{credentials:<8} {_KEY[check.key_valid]}"]
     if check.profile is not None:
@@ -69,25 +69,25 @@ def as_lines(check: Check) -> list[str]:
     for kind, modes in check.modes.items():
         in_modes = " and ".join(sorted(mode.value for mode in modes))
         lines.append(f"{kind.value.capitalize():<8} written in mode {in_modes}")
-    width = max((len(found.endpoint) for found in check.findings), default=0)
+    width = max((len(finding.endpoint) for finding in check.findings), default=0)
     for title, required in (("A run needs", True), ("Some records need", False)):
-        rows = [found for found in check.findings if found.need.required is required]
+        rows = [finding for finding in check.findings if finding.need.required is required]
         if rows:
-            lines += ["", f"{title}:", *(_line(found, width) for found in rows)]
+            lines += ["", f"{title}:", *(_line(finding, width) for finding in rows)]
     return lines
 
 
-def _line(found: Finding, width: int) -> str:
-    words = [f"  {found.access.value:<12}", f"{found.endpoint:<{width}}"]
-    notes = [f"for {found.need.only_for}"] if found.need.only_for else []
-    if found.access is Access.FORBIDDEN:
-        notes.append(found.remedy)
-    if found.retry_at is not None:
-        notes.append(f"again after {found.retry_at:%Y-%m-%d %H:%M:%S} UTC")
-    if found.detail:
-        notes.append(found.detail)
-    if found.windows.known:
-        notes.append(quota_left(found.windows))
+def _line(finding: Finding, width: int) -> str:
+    words = [f"  {finding.access.value:<12}", f"{finding.endpoint:<{width}}"]
+    notes = [f"for {finding.need.only_for}"] if finding.need.only_for else []
+    if finding.access is Access.FORBIDDEN:
+        notes.append(finding.remedy)
+    if finding.retry_at is not None:
+        notes.append(f"again after {finding.retry_at:%Y-%m-%d %H:%M:%S} UTC")
+    if finding.detail:
+        notes.append(finding.detail)
+    if finding.windows.known:
+        notes.append(quota_left(finding.windows))
     return "  ".join([*words, "; ".join(notes)]).rstrip()
 
 
@@ -102,7 +102,7 @@ def quota_left(windows: Windows) -> str:
 
 
 def as_json(check: Check) -> dict[str, Any]:
-    """The same as one JSON object; its names stay as they are."""
+    """The check as one JSON object. Programs rely on its names, so they never change."""
     exit_code, because = check.verdict
     profile = check.profile
     return {
@@ -116,24 +116,24 @@ def as_json(check: Check) -> dict[str, Any]:
         "modes": {
             kind.value: sorted(mode.value for mode in modes) for kind, modes in check.modes.items()
         },
-        "endpoints": [_endpoint(found) for found in check.findings],
+        "endpoints": [_endpoint(finding) for finding in check.findings],
     }
 
 
-def _endpoint(found: Finding) -> dict[str, Any]:
-    access = access_to(found.endpoint)
+def _endpoint(finding: Finding) -> dict[str, Any]:
+    access = access_to(finding.endpoint)
     return {
-        "endpoint": found.endpoint,
-        "standing": found.access.value,
-        "objects": [kind.value for kind in found.need.kinds],
-        "required": found.need.required,
-        "only_for": found.need.only_for or None,
-        "forbidden_by": found.forbidden_by.value if found.forbidden_by else None,
+        "endpoint": finding.endpoint,
+        "standing": finding.access.value,
+        "objects": [kind.value for kind in finding.need.kinds],
+        "required": finding.need.required,
+        "only_for": finding.need.only_for or None,
+        "forbidden_by": finding.forbidden_by.value if finding.forbidden_by else None,
         "key_entry": access.key_entry,
         "scope": access.scope,
-        "quota": {name: _window(window) for name, window in _each(found.windows)},
-        "retry_at": found.retry_at.isoformat(timespec="seconds") if found.retry_at else None,
-        "detail": found.detail or None,
+        "quota": {name: _window(window) for name, window in _each(finding.windows)},
+        "retry_at": finding.retry_at.isoformat(timespec="seconds") if finding.retry_at else None,
+        "detail": finding.detail or None,
     }
 
 

@@ -1,6 +1,6 @@
-"""What a sync with these settings may do, found out by asking Apollo. Nothing is written.
+"""Asks Apollo what a sync with these settings may do, without writing anything.
 
-What a check finds says by itself what its exit code is, and the sentence that goes with it.
+The result is a `Check`, whose `verdict` is the exit code of the command and a sentence.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ class Access(enum.Enum):
 
     ALLOWED = "allowed"
     FORBIDDEN = "forbidden"
-    #: 429: whether they may use it shows when the window has ended.
+    #: 429: only a request after the window's end can tell whether they may.
     EXHAUSTED = "out of quota"
-    #: No usable answer, or one that Apollo does not give.
+    #: No usable answer, or one that does not come from Apollo.
     UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one endpoint's probe showed.
+    """The result of one endpoint's probe.
 
     Attributes:
-        endpoint: The label of the one that answered (PATCH where PUT is no route).
-        forbidden_by: What stands in the way, where it is forbidden.
-        wait_seconds: How long a run would wait for quota now; 0 where some is left. Where Apollo
-            does not say when the window ends, it is the window's whole length.
-        retry_at: When Apollo takes requests again, where it said so (aware, UTC).
+        endpoint: The label of the endpoint that answered (PATCH where PUT is no route).
+        forbidden_by: What the credentials lack, where the endpoint is forbidden.
+        wait_seconds: How long a run would wait for quota now; 0 where some is left. If Apollo does
+            not say when the window ends, it is the window's whole length.
+        retry_at: When Apollo takes requests again, if it says so (aware, UTC).
         detail: A sentence on what is unclear.
-        oauth: Whether a token of OAuth 2.0 was asked with, and no API key.
+        oauth: Whether the request had an OAuth 2.0 token instead of an API key.
     """
 
     need: Need
@@ -73,7 +73,7 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """What makes a forbidden endpoint usable."""
+        """What the user must do to make a forbidden endpoint usable."""
         access = access_to(self.endpoint)
         if self.forbidden_by is ForbiddenBy.PLAN:
             return "Apollo's plan of this team does not include it"
@@ -88,15 +88,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found out.
+    """The result of a check.
 
     Attributes:
         modes: The modes in which each object is written.
-        oauth: Whether OAuth 2.0 is used, and no API key.
-        key_valid: Whether Apollo knows the key; None where that could not be found out.
-        profile: Team and user; None where the key may not ask who it is.
-        problem: What kept the check from coming to its end, as exit code and sentence.
-        max_wait_seconds: The longest wait for quota that a run sleeps through.
+        max_wait_seconds: The longest wait of a run for quota.
+        oauth: Whether the settings have OAuth 2.0 instead of an API key.
+        key_valid: Whether Apollo knows the credentials; None: not found out.
+        profile: Team and user; None where the key may not read them.
+        findings: The results of the probes.
+        problem: Exit code and sentence of the problem that ended the check early.
     """
 
     api_url: str
@@ -110,23 +111,25 @@ class Check:
 
     @property
     def verdict(self) -> tuple[int, str]:
-        """Exit code and sentence: what somebody must mend counts before what time mends.
+        """Exit code and sentence. Problems that a person must solve come before used-up quota.
 
         0 usable, 2 wrong key or settings, 3 out of quota for longer than a run waits, 1 else.
         """
         if self.problem is not None:
             return self.problem
-        required = [found for found in self.findings if found.need.required]
-        forbidden = [found for found in required if found.access is Access.FORBIDDEN]
+        required = [finding for finding in self.findings if finding.need.required]
+        forbidden = [finding for finding in required if finding.access is Access.FORBIDDEN]
         if forbidden:
             return MISCONFIGURED, _not_usable(forbidden)
-        exhausted = [found for found in required if found.wait_seconds > self.max_wait_seconds]
+        exhausted = [
+            finding for finding in required if finding.wait_seconds > self.max_wait_seconds
+        ]
         if exhausted:
             return OUT_OF_QUOTA, _out_of_quota(exhausted)
-        unclear = [found for found in required if found.access is Access.UNCLEAR]
+        unclear = [finding for finding in required if finding.access is Access.UNCLEAR]
         if unclear:
             return FAILED, f"Not clear: {unclear[0].detail}"
-        wait = max((found.wait_seconds for found in required), default=0.0)
+        wait = max((finding.wait_seconds for finding in required), default=0.0)
         if wait:
             return OK, (
                 f"Usable; a run that starts now waits up to {wait:.0f} s for quota, which "
@@ -136,24 +139,26 @@ class Check:
 
 
 def _not_usable(forbidden: Sequence[Finding]) -> str:
-    oauth = any(found.oauth for found in forbidden)
+    oauth = any(finding.oauth for finding in forbidden)
     what = "token" if oauth else "key"
-    said = [f"Not usable: the {what} may not use {_endpoints(forbidden)}."]
-    plan = [found for found in forbidden if found.forbidden_by is ForbiddenBy.PLAN]
+    sentences = [f"Not usable: the {what} may not use {_endpoints(forbidden)}."]
+    plan = [finding for finding in forbidden if finding.forbidden_by is ForbiddenBy.PLAN]
     if plan:
-        said.append(f"Apollo's plan of this team does not include {_endpoints(plan)}.")
-    lacking = [access_to(found.endpoint) for found in forbidden if found not in plan]
+        sentences.append(f"Apollo's plan of this team does not include {_endpoints(plan)}.")
+    lacking = [access_to(finding.endpoint) for finding in forbidden if finding not in plan]
     if lacking and oauth:
         named = ", ".join(sorted({access.scope or "" for access in lacking} - {""}))
-        said.append(f"Give the app the scopes {named} in Apollo, then run `apollo-sync login`.")
+        sentences.append(
+            f"Give the app the scopes {named} in Apollo, then run `apollo-sync login`."
+        )
     elif lacking:
         named = ", ".join(sorted({access.key_entry or "" for access in lacking} - {""}))
-        said.append(f"Add {named} to the key's list in Apollo, or use a master key.")
-    return " ".join(said)
+        sentences.append(f"Add {named} to the key's list in Apollo, or use a master key.")
+    return " ".join(sentences)
 
 
 def _out_of_quota(exhausted: Sequence[Finding]) -> str:
-    latest = max(exhausted, key=lambda found: found.wait_seconds)
+    latest = max(exhausted, key=lambda finding: finding.wait_seconds)
     when = (
         f"in at most {latest.wait_seconds / 60:.0f} minutes"
         if latest.retry_at is None
@@ -163,14 +168,14 @@ def _out_of_quota(exhausted: Sequence[Finding]) -> str:
 
 
 def _endpoints(findings: Sequence[Finding]) -> str:
-    return ", ".join(found.endpoint for found in findings)
+    return ", ".join(finding.endpoint for finding in findings)
 
 
 def lower_of(one: Windows, other: Windows) -> Windows:
-    """The windows of an endpoint of which two sources tell, the one with less left for each.
+    """The windows of an endpoint from two sources: for each window, the source with less left.
 
-    Rate headers are of the last answer; the statistics' numbers do not always add up. Whoever
-    plans a run is better off with the smaller promise.
+    Rate headers are as old as the last answer, and the numbers of the statistics do not always add
+    up. The smaller number is the safer one to plan a run with.
     """
     return Windows(
         minute=_lower(one.minute, other.minute),
@@ -185,23 +190,23 @@ def _lower(one: Window, other: Window) -> Window:
     return one if one.left <= other.left else other
 
 
-# Somebody waits for the check: it asks for next to nothing, and a full window is a finding.
+# Short, since somebody waits for the check, and a full window is a result of the check too.
 _TIMEOUT_SECONDS = 10.0
 
 _MAX_RETRIES = 1
 
 _MAX_WAIT_SECONDS = 1.0
-#: Probes without an answer, one after another, after which no more are sent.
+#: After so many probes in a row without an answer, no more are sent.
 _LOST_IN_A_ROW = 3
 
 
 def check_connection(settings: Settings, kinds: Collection[ObjectKind]) -> Check:
-    """What a sync of these objects may do with the settings' key.
+    """Finds out what a sync of these objects may do with the settings' credentials.
 
-    About 15 requests one after another, each of which changes nothing (`PROBES`).
+    Sends about 15 requests, one after another, none of which changes anything (`PROBES`).
 
     Raises:
-        SettingsError: The key is none that could be sent, or there is no OAuth token.
+        SettingsError: The key has characters that can't be sent, or there is no OAuth token.
     """
     stop = threading.Event()
     transport = Transport(
@@ -230,7 +235,7 @@ def check_connection(settings: Settings, kinds: Collection[ObjectKind]) -> Check
 
 @dataclass
 class _Identity:
-    """The part of a `Check` that says whose key it is."""
+    """The part of a `Check` that tells the user and team of the credentials."""
 
     key_valid: bool | None = None
     profile: Profile | None = None
@@ -239,8 +244,8 @@ class _Identity:
 
 
 def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
-    # Every run begins with this request; only a 403 does not end it, since a key that may not ask
-    # who it is can still be allowed to write.
+    # Every run begins with this request. A 403 does not end the run, since a key that may not read
+    # its user may still be allowed to write. Every other error does.
     endpoint = endpoints.PROFILE
     need = Need(endpoint, kinds, required=True)
     try:
@@ -255,13 +260,14 @@ def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
         return _Identity(problem=(FAILED, str(problem)))
     except EndpointForbidden as refusal:
         if not refusal.message and not refusal.code:
-            # Apollo says something with each 403 of its own; a firewall's is about no key.
+            # Each 403 of Apollo has a message or code. This one is a firewall's, which says nothing
+            # about the key.
             return _by_health(client, refusal)
         need = Need(endpoint, kinds, required=False, only_for="the team's id")
-        found = Finding(need, endpoint, Access.FORBIDDEN, refusal.by)
-        return _Identity(key_valid=True, findings=(found,))
+        finding = Finding(need, endpoint, Access.FORBIDDEN, refusal.by)
+        return _Identity(key_valid=True, findings=(finding,))
     except QuotaExhausted as exhausted:
-        # Apollo counts behind the key's check: a wrong key never gets as far as a 429.
+        # Apollo checks the key before it counts the request, so a wrong key never gets a 429.
         return _Identity(key_valid=True, findings=(_exhausted(need, endpoint, exhausted),))
     except (RequestRefused, AnswerLost) as problem:
         if isinstance(problem, AnswerLost) and not problem.maybe_written:
@@ -270,19 +276,21 @@ def _identify(client: ApolloClient, kinds: tuple[ObjectKind, ...]) -> _Identity:
 
 
 def _by_health(client: ApolloClient, problem: ApolloError) -> _Identity:
-    """Who is asking, by ``GET /auth/health``, for want of a profile.
+    """Whether Apollo knows the credentials, by ``GET /auth/health``, where there is no profile.
 
-    The status says nothing (200 to a wrong key too), and a good key does not make a run possible
-    whose first request fails.
+    A run can't work even with a valid key here, since its first request, for the profile, fails.
+
+    Args:
+        problem: Why there is no profile.
     """
     try:
-        known = client.health()
+        is_logged_in = client.health()
     except ApolloError:
         if isinstance(problem, AnswerLost):
             return _Identity(problem=(FAILED, str(problem)))
         sentence = "Nothing at this address answers as Apollo does: check the setting api_url."
         return _Identity(problem=(FAILED, sentence))
-    if known:
+    if is_logged_in:
         return _Identity(key_valid=True, problem=(FAILED, f"The key is valid, but: {problem}"))
     return _Identity(
         key_valid=False,
@@ -295,21 +303,21 @@ def _by_health(client: ApolloClient, problem: ApolloError) -> _Identity:
 
 
 def _with_findings(check: Check, transport: Transport, needs: tuple[Need, ...]) -> Check:
-    found = list(check.findings)
+    findings = list(check.findings)
     problem: tuple[int, str] | None = None
     lost = 0
     for need in needs:
         try:
-            found.append(_probe(transport, need, need.endpoint))
+            findings.append(_probe(transport, need, need.endpoint))
             lost = 0
         except AnswerLost as error:
             lost += 1
-            found.append(Finding(need, need.endpoint, Access.UNCLEAR, detail=str(error)))
+            findings.append(Finding(need, need.endpoint, Access.UNCLEAR, detail=str(error)))
             if lost == _LOST_IN_A_ROW or not error.maybe_written:
                 problem = (FAILED, str(error))
                 break
         except CredentialsRefused as refusal:
-            # Revoked between two requests.
+            # Somebody revoked the credentials between two requests.
             return replace(check, key_valid=False, problem=(MISCONFIGURED, str(refusal)))
         except NoAccessToken as missing:
             return replace(check, problem=(FAILED, str(missing)))
@@ -319,17 +327,17 @@ def _with_findings(check: Check, transport: Transport, needs: tuple[Need, ...]) 
         check,
         findings=tuple(
             _with_quota(
-                replace(one, oauth=check.oauth),
-                lower_of(usage.get(one.endpoint, Windows()), quota.of(one.endpoint)),
+                replace(finding, oauth=check.oauth),
+                lower_of(usage.get(finding.endpoint, Windows()), quota.of(finding.endpoint)),
             )
-            for one in found
+            for finding in findings
         ),
         problem=problem,
     )
 
 
 def _probe(transport: Transport, need: Need, endpoint: str) -> Finding:
-    """What an endpoint's probe shows.
+    """Sends an endpoint's probe and returns its result.
 
     Raises:
         AnswerLost: There was no usable answer.
@@ -366,15 +374,15 @@ def _exhausted(need: Need, endpoint: str, exhausted: QuotaExhausted) -> Finding:
 
 
 def _usage(transport: Transport) -> Mapping[str, Windows]:
-    """Apollo's statistics on quota; none where the key may not read them."""
+    """Endpoint -> its rate limits by Apollo's statistics; empty where the key may not read them."""
     try:
         return ApolloClient(transport).usage()
     except ApolloError:
         return {}
 
 
-def _with_quota(found: Finding, windows: Windows) -> Finding:
-    if found.access is Access.FORBIDDEN:
-        return found
-    wait = found.wait_seconds or windows.longest_exhausted or 0.0
-    return replace(found, windows=windows, wait_seconds=wait)
+def _with_quota(finding: Finding, windows: Windows) -> Finding:
+    if finding.access is Access.FORBIDDEN:
+        return finding
+    wait = finding.wait_seconds or windows.longest_exhausted or 0.0
+    return replace(finding, windows=windows, wait_seconds=wait)

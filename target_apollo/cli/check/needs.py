@@ -1,8 +1,8 @@
 """Which endpoints a sync uses, by object, mode and settings, and how each is probed. Pure.
 
-The table follows the code that writes: an endpoint that a sync starts to use gets a line here, and
-`apollo-sync check` asks for it from then on. A probe changes nothing, counts as one request of its
-endpoint's quota and costs no credits.
+The table must match the code in `sync`: when a sync begins to use an endpoint, add a line here, so
+that `apollo-sync check` probes it. A probe changes nothing, counts as one request in its endpoint's
+quota and costs no credits.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class _Use:
     """A use of an endpoint.
 
     Attributes:
-        only_for: What in a record or in Apollo leads to it; empty: no run goes without it.
-        setting: What of the settings, once asked for, no run goes on without; see `_asked_for`.
+        only_for: What in a record or in Apollo makes a run use it; empty: every run uses it.
+        setting: The settings with which a run needs it after all, by a name of `_asked_for`.
     """
 
     endpoint: str
@@ -98,7 +98,7 @@ _USES = (
     _Use(endpoints.ADD_TO_LISTS, _BOTH, _UPDATING, "on_delete", "deletion list"),
     _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
     _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "rows that a killed run left, and on_delete"),
-    # In mode upsert the lists of existing records are read first, to see what is missing.
+    # In mode upsert a run reads the lists of existing records first, to see which are missing.
     _Use(endpoints.LABELS, _BOTH, frozenset({Mode.UPSERT}), "lists", "lists"),
     _Use(endpoints.ADD_TO_LISTS, _BOTH, _ALL, "lists", "lists"),
 )
@@ -106,13 +106,13 @@ _USES = (
 
 @dataclass(frozen=True)
 class Need:
-    """What a sync with given settings wants of one endpoint.
+    """An endpoint that a sync with given settings uses.
 
     Attributes:
         endpoint: Its label, as in `target_apollo.apollo.ENDPOINTS`.
         kinds: The objects whose sync uses it, in a fixed order.
         required: Whether a run can do nothing useful without it.
-        only_for: Where it is not required: what it is for.
+        only_for: What it is for, where it is not required.
     """
 
     endpoint: str
@@ -124,33 +124,37 @@ class Need:
 def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
     """The modes in which an object is written.
 
-    These are the modes of the entries under `streams` that are about the object, or may be;
-    without such an entry it is the setting `mode`.
+    These are the modes of the entries in the setting `streams` whose streams are, or may be, of the
+    object; without such an entry, the setting `mode`.
     """
-    found = {
+    modes = {
         Mode(entry["mode"]) if "mode" in entry else settings.mode
         for pattern, entry in settings.streams.items()
         if (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
     }
-    return frozenset(found or {settings.mode})
+    return frozenset(modes or {settings.mode})
 
 
 def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, ...]:
-    """What a sync of these objects wants, an entry per endpoint, required ones first."""
+    """The endpoints that a sync of these objects uses, required endpoints first."""
     modes = {kind: modes_of(settings, kind) for kind in ObjectKind if kind in kinds}
     filled = _asked_for(settings)
     uses: dict[str, list[_Use]] = {}
     for use in _USES:
         if any(_applies(use, kind, modes) for kind in modes):
             uses.setdefault(use.endpoint, []).append(use)
-    needs = [_need(endpoint, found, modes, filled) for endpoint, found in uses.items()]
+    needs = [_need(endpoint, of_it, modes, filled) for endpoint, of_it in uses.items()]
     return tuple(sorted(needs, key=lambda need: not need.required))
 
 
 def _asked_for(settings: Settings) -> set[str]:
-    """What the settings make every run do, or every run that meets a row of that kind."""
+    """Names for settings that are in use and without whose endpoints a run can't do its work."""
     policies = settings.field_policy
-    named = {name for one in OBJECTS.values() for name in (*one.fields, *one.named_fields)}
+    named = {
+        name
+        for object_type in OBJECTS.values()
+        for name in (*object_type.fields, *object_type.named_fields)
+    }
     asked = {
         "custom_fields": settings.custom_fields
         or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
@@ -181,11 +185,11 @@ def _need(
     )
 
 
-#: No record has this id: Apollo's ids are MongoDB's, which begin with the second of their making.
+#: No record has this id: Apollo's ids are MongoDB's, which begin with the time of their creation.
 NO_RECORD: Final = "0" * 24
 
-# Refusals that come behind the key's check: 400 malformed, 422 asks for nothing. 404 is one only
-# where the path names a record; elsewhere it is the sign of a wrong address.
+# Statuses of refusals after the check of the key: 400 for a malformed request, 422 for a request
+# for nothing. 404 is such a status only if the path names a record; else the address is wrong.
 _REFUSED: Final = frozenset({400, 422})
 
 _NO_SUCH_RECORD: Final = _REFUSED | {404}
@@ -193,13 +197,17 @@ _NO_SUCH_RECORD: Final = _REFUSED | {404}
 
 @dataclass(frozen=True)
 class Probe:
-    """A request that changes nothing, and the refusals that show that the key was let in."""
+    """A request that changes nothing, to find out whether the key may use an endpoint.
+
+    Attributes:
+        lets_in: Statuses of refusals that Apollo gives only to a key that may use the endpoint.
+    """
 
     request: Request
     lets_in: frozenset[int]
 
     def may_use(self, refusal: RequestRefused) -> bool:
-        """Whether a refusal is Apollo's word on the request, given after it accepted the key."""
+        """Whether Apollo refused the request after it had accepted the key."""
         return refusal.from_apollo and refusal.status in self.lets_in
 
 
@@ -220,9 +228,9 @@ PROBES: Final[Mapping[str, Probe]] = {
     if endpoint.probe is not None
 }
 
-#: What is asked where an endpoint is no route (404 or 405), as the sync itself does.
+#: Endpoint -> the endpoint to ask in its place where it is no route (404 or 405), as a sync does.
 ELSE_ASKED: Final[Mapping[str, str]] = {
-    one.endpoints.update: one.endpoints.update_instead
-    for one in OBJECTS.values()
-    if one.endpoints.update_instead is not None
+    object_type.endpoints.update: object_type.endpoints.update_instead
+    for object_type in OBJECTS.values()
+    if object_type.endpoints.update_instead is not None
 }

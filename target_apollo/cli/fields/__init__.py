@@ -1,1 +1,1 @@
-"""`apollo-sync fields`: what can be mapped, and the custom fields that are missing for it."""
+"""`apollo-sync fields`: the fields that can be mapped, and custom fields that are missing."""

@@ -17,12 +17,12 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class StreamSchema:
-    """A stream with its wanted properties.
+    """A stream with its selected properties.
 
     Attributes:
-        name: As the tap's messages call it.
+        name: The stream's name in the tap's messages.
         properties: Property -> its JSON schema.
-        passive: The key and the bookmark, which are not fields of a record.
+        passive: Key properties and bookmark, which need no field in Apollo.
     """
 
     name: str
@@ -31,7 +31,7 @@ class StreamSchema:
 
 
 def read_catalog(path: str) -> list[StreamSchema]:
-    """The streams of a catalog that are not deselected, without the properties that are.
+    """The streams of a catalog, without deselected streams and properties.
 
     Raises:
         SettingsError: The file can't be read, or is no catalog.
@@ -49,25 +49,25 @@ def read_catalog(path: str) -> list[StreamSchema]:
 
 
 def read_schemas(path: str) -> list[StreamSchema]:
-    """The streams of a tap's output; of several SCHEMA messages of a stream, the last counts.
+    """The streams of a tap's output; if a stream has several SCHEMA messages, the last counts.
 
     Raises:
-        SettingsError: The file can't be read, or has no SCHEMA message that is one.
+        SettingsError: The file can't be read, or has no SCHEMA message or a malformed one.
     """
-    found: dict[str, StreamSchema] = {}
+    streams: dict[str, StreamSchema] = {}
     with _opened(path, "file") as file:
         for number, line in enumerate(_schema_lines(file), 1):
             message = _json(line, f"SCHEMA message {number} in {path} is no JSON.")
             try:
                 if message["type"] == "SCHEMA":
-                    found[str(message["stream"])] = _of_message(message)
+                    streams[str(message["stream"])] = _of_message(message)
             except (AttributeError, KeyError, TypeError):
                 raise SettingsError(
                     [f"SCHEMA message {number} in {path} lacks its stream or its schema."]
                 ) from None
-    if not found:
+    if not streams:
         raise SettingsError([f"There is no SCHEMA message in {path}: give a tap's output."])
-    return list(found.values())
+    return list(streams.values())
 
 
 def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
@@ -82,7 +82,7 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
         for name, schema in entry["schema"]["properties"].items()
         if not deselected.get(("properties", name))
     }
-    # The id is what an SDK tap's messages carry; others have one of the two.
+    # Messages of the SDK's taps have the id as the stream's name; other taps have only one of both.
     name = str(entry.get("tap_stream_id") or entry["stream"])
     return StreamSchema(name, properties, frozenset(map(str, filter(None, passive))))
 
@@ -94,18 +94,18 @@ def _of_message(message: Mapping[str, Any]) -> StreamSchema:
 
 
 def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, Any]]:
-    return {tuple(one["breadcrumb"]): one["metadata"] for one in entry.get("metadata") or ()}
+    return {tuple(item["breadcrumb"]): item["metadata"] for item in entry.get("metadata") or ()}
 
 
 def _deselected(entry: Mapping[str, Any]) -> dict[tuple[str, ...], bool]:
     return {
-        place: about.get("selected") is False or about.get("inclusion") == "unsupported"
-        for place, about in _metadata(entry).items()
+        breadcrumb: about.get("selected") is False or about.get("inclusion") == "unsupported"
+        for breadcrumb, about in _metadata(entry).items()
     }
 
 
 def _schema_lines(file: Iterable[str]) -> Iterator[str]:
-    # Records are not parsed: there may be millions, and nothing of them is wanted.
+    # Lines with records are not parsed: there may be millions.
     return (line for line in file if '"SCHEMA"' in line)
 
 

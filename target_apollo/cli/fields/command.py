@@ -1,7 +1,7 @@
-"""The command `apollo-sync fields`: what can be mapped, and custom fields that are missing for it.
+"""The command `apollo-sync fields`: the fields that can be mapped, and missing custom fields.
 
-The lists, as lines for a terminal and as JSON, name colleagues and their addresses to whoever asks
-for them: neither belongs in a log.
+The output has the names and e-mail addresses of colleagues, both as lines for people and as JSON,
+so it must not go into a log.
 """
 
 from __future__ import annotations
@@ -109,11 +109,12 @@ def command(
 
 
 def _list_fields(settings: Settings, kinds: Sequence[ObjectKind], wants_json: bool) -> int:
-    """Prints what can be mapped; returns the exit code, which tells of a list that is closed.
+    """Prints the fields that can be mapped; returns the exit code.
 
     Raises:
-        SettingsError: There are no credentials that could be sent.
+        SettingsError: There are no usable credentials.
         ApolloError: Apollo can't be asked.
+        CommandFailed: The key may not read some of the lists.
     """
     with client_of(settings, retries=True) as client:
         workspace = read_workspace(client, kinds)
@@ -131,10 +132,10 @@ def _list_fields(settings: Settings, kinds: Sequence[ObjectKind], wants_json: bo
 def _missing_of(
     streams: Sequence[StreamSchema], settings: Settings, kinds: Sequence[ObjectKind]
 ) -> Missing:
-    """The custom fields that the streams' properties lack; reads the fields that there are.
+    """The custom fields that the streams' properties need and the team lacks.
 
     Raises:
-        SettingsError: There are no credentials that could be sent.
+        SettingsError: There are no usable credentials.
         ApolloError: Apollo can't be asked.
     """
     written, others = _of_objects(streams, settings, kinds)
@@ -142,11 +143,13 @@ def _missing_of(
         either = " or ".join(kind.value for kind in kinds)
         sys.stderr.write(f"Stream '{stream}' is left out: it is not of {either}.\n")
     with client_of(settings, retries=True) as client:
-        known = {(field.modality, folded(field.label)) for field in client.custom_fields()}
+        existing = {(field.modality, folded(field.label)) for field in client.custom_fields()}
     labels = settings.custom_fields
     return find_missing(
         written,
-        lambda object_type, name: (object_type.singular, folded(labels.get(name, name))) in known,
+        lambda object_type, name: (
+            (object_type.singular, folded(labels.get(name, name))) in existing
+        ),
         labels,
         passive=[settings.updated_at_field],
     )
@@ -180,18 +183,18 @@ def _confirmed(count: int, stdin_is_taken: bool) -> bool:
 
 
 def _create(proposals: Sequence[Proposal], settings: Settings) -> None:
-    """Makes the fields one after another, and says each that Apollo confirms.
+    """Makes the fields one after another, and prints each field that Apollo confirms.
 
     Raises:
-        SettingsError: There are no credentials that could be sent.
-        ApolloError: One could not be made.
-        CommandFailed: One may have been made.
+        SettingsError: There are no usable credentials.
+        ApolloError: A field could not be made.
+        CommandFailed: The answer to the last field was lost; it may have been made.
     """
     try:
         with client_of(settings, retries=False) as client:
-            for made in create_fields(client, proposals):
+            for field in create_fields(client, proposals):
                 sys.stdout.write(
-                    f"Made {made.object.singular} field '{made.label}' ({made.kind}).\n"
+                    f"Made {field.object.singular} field '{field.label}' ({field.kind}).\n"
                 )
                 sys.stdout.flush()
     except ApolloError as problem:
@@ -203,7 +206,7 @@ def _create(proposals: Sequence[Proposal], settings: Settings) -> None:
 
 
 def as_lines(workspace: Workspace, kinds: Collection[ObjectKind]) -> list[str]:
-    """The lists, a heading above each."""
+    """The lists as lines for people, each under a heading."""
     lines: list[str] = []
     for kind in kinds:
         name = kind.value
@@ -215,23 +218,23 @@ def as_lines(workspace: Workspace, kinds: Collection[ObjectKind]) -> list[str]:
             *_list(f"Custom fields of {name}", None if custom is None else _custom_lines(custom)),
             *_list(
                 f"Stages of {name}",
-                None if stages is None else [one.display_name or one.name for one in stages],
+                None if stages is None else [stage.display_name or stage.name for stage in stages],
             ),
-            *_list(f"Lists of {name}", None if lists is None else [one.name for one in lists]),
+            *_list(f"Lists of {name}", None if lists is None else [label.name for label in lists]),
         ]
     owners = workspace.owners
     lines += _list(
         "Owners",
-        None if owners is None else _columns([(one.email, one.name, one.id) for one in owners]),
+        None if owners is None else _columns([(user.email, user.name, user.id) for user in owners]),
     )
     return lines[:-1]
 
 
 def missing_lines(missing: Missing) -> list[str]:
-    """What would be made, and what can't be."""
+    """The custom fields that could be made, and the properties for which none can be."""
     rows = [
-        (one.object.singular, one.label, one.kind, f"for {', '.join(one.properties)}")
-        for one in missing.proposals
+        (field.object.singular, field.label, field.kind, f"for {', '.join(field.properties)}")
+        for field in missing.proposals
     ]
     lines: list[str] = []
     if missing.left_out:
@@ -241,39 +244,39 @@ def missing_lines(missing: Missing) -> list[str]:
 
 def as_json(workspace: Workspace, kinds: Collection[ObjectKind]) -> dict[str, Any]:
     """The lists as one object; null for a list that the key may not read."""
-    found: dict[str, Any] = {}
+    lists_of: dict[str, Any] = {}
     for kind in kinds:
         custom, lists = workspace.custom_fields, workspace.lists
         stages = workspace.stages[kind]
-        found[kind.value] = {
+        lists_of[kind.value] = {
             "fields": [
                 {
-                    "name": one.name,
-                    "names": one.names or None,
-                    "modes": [mode.value for mode in one.modes],
-                    "new": one.new,
-                    "existing": list(one.existing),
+                    "name": field.name,
+                    "names": field.names or None,
+                    "modes": [mode.value for mode in field.modes],
+                    "new": field.new,
+                    "existing": list(field.existing),
                 }
-                for one in standard_fields(OBJECTS[kind])
+                for field in standard_fields(OBJECTS[kind])
             ],
             "custom_fields": None
             if custom is None
-            else [_custom_json(one) for one in custom[kind]],
+            else [_custom_json(custom_field) for custom_field in custom[kind]],
             "stages": None
             if stages is None
-            else [{"id": one.id, "name": one.display_name or one.name} for one in stages],
+            else [{"id": stage.id, "name": stage.display_name or stage.name} for stage in stages],
             "lists": None
             if lists is None
-            else [{"id": one.id, "name": one.name} for one in lists[kind]],
+            else [{"id": label.id, "name": label.name} for label in lists[kind]],
         }
     owners = workspace.owners
-    found["owners"] = (
+    lists_of["owners"] = (
         None
         if owners is None
-        else [{"id": one.id, "name": one.name, "email": one.email} for one in owners]
+        else [{"id": user.id, "name": user.name, "email": user.email} for user in owners]
     )
-    found["problems"] = list(workspace.problems)
-    return found
+    lists_of["problems"] = list(workspace.problems)
+    return lists_of
 
 
 def _custom_json(field: CustomField) -> dict[str, Any]:
@@ -288,16 +291,16 @@ def _custom_json(field: CustomField) -> dict[str, Any]:
 
 def _standard_lines(fields: Sequence[StandardField]) -> list[str]:
     rows = []
-    for one in fields:
-        modes = ", ".join(mode.value for mode in one.modes)
-        ways = ", ".join(dict.fromkeys((one.new, *one.existing)))
-        meant = f"; gives {one.names}" if one.names else ""
-        rows.append((one.name, modes, ways + meant))
+    for field in fields:
+        modes = ", ".join(mode.value for mode in field.modes)
+        written_by = ", ".join(dict.fromkeys((field.new, *field.existing)))
+        meaning = f"; gives {field.names}" if field.names else ""
+        rows.append((field.name, modes, written_by + meaning))
     return _columns(rows)
 
 
 def _custom_lines(fields: Sequence[CustomField]) -> list[str]:
-    return _columns([(one.label, one.type, _note(one)) for one in fields])
+    return _columns([(field.label, field.type, _note(field)) for field in fields])
 
 
 def _note(field: CustomField) -> str:
@@ -315,7 +318,7 @@ def _list(heading: str, lines: Sequence[str] | None) -> list[str]:
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -323,5 +326,5 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _shown(line: str) -> str:
-    # A name in Apollo may hold what a terminal would obey.
+    # A name in Apollo may hold control sequences, which a terminal would carry out.
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)

@@ -1,7 +1,7 @@
-"""Which custom fields a stream's properties lack, and of which type each would be. Pure.
+"""The custom fields that a stream's properties need and the team lacks, with their types. Pure.
 
-A property lacks one if it is neither a field that every contact or account has, nor a custom field
-of the team. Apollo's API makes fields of six types; a picklist can only be made in Apollo itself.
+A property needs a custom field if it is no field of every contact or account. Apollo's API makes
+custom fields of six types; picklists can be made only in Apollo itself.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from target_apollo.model.suggestions import folded
 STRING, TEXTAREA, NUMBER, BOOLEAN, DATE, DATETIME = (
     "string", "textarea", "number", "boolean", "date", "datetime",
 )  # fmt: skip
-#: Characters from which a text is a long one; what fits is a line.
+#: The most characters of a text in one line; a property with longer texts gets a text area.
 _LONG = 255
 
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
 def type_of(schema: Mapping[str, Any]) -> str | None:
-    """The type of field that holds all values of a property; None for lists, objects and unknowns.
+    """The type of custom field for a property; None for arrays, objects and unknown types.
 
     >>> type_of({"type": ["null", "integer"]}), type_of({"type": "string", "maxLength": 4000})
     ('number', 'textarea')
@@ -52,19 +52,19 @@ def type_of(schema: Mapping[str, Any]) -> str | None:
     return _text_type(forms) if kinds == {"string"} else STRING
 
 
-def wider(one: str, other: str) -> str:
-    """The type that holds the values of both."""
-    if one == other:
-        return one
-    if TEXTAREA in (one, other):
+def wider(first: str, second: str) -> str:
+    """The type that holds the values of both types."""
+    if first == second:
+        return first
+    if TEXTAREA in (first, second):
         return TEXTAREA
-    return DATETIME if {one, other} == {DATE, DATETIME} else STRING
+    return DATETIME if {first, second} == {DATE, DATETIME} else STRING
 
 
 def _text_type(forms: list[Mapping[str, Any]]) -> str:
     formats = {form["format"] for form in forms if form.get("format")}
     for name, kind in (("date-time", DATETIME), ("date", DATE), ("singer.decimal", NUMBER)):
-        # Taps write dates as "date-time or any text", since some dates break the format.
+        # Taps describe dates as "date-time or any text", since some dates do not fit the format.
         if formats == {name}:
             return kind
     lengths = [form["maxLength"] for form in forms if isinstance(form.get("maxLength"), int)]
@@ -72,12 +72,12 @@ def _text_type(forms: list[Mapping[str, Any]]) -> str:
 
 
 def _forms(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The schema itself, or the forms it gives a choice of."""
+    """Yields the schema itself, or the alternatives under its anyOf and oneOf."""
     choices = [
-        one
+        choice
         for word in ("anyOf", "oneOf")
-        for one in schema.get(word) or ()
-        if isinstance(one, Mapping)
+        for choice in schema.get(word) or ()
+        if isinstance(choice, Mapping)
     ]
     if not choices:
         yield schema
@@ -95,9 +95,9 @@ class StandardField:
     """A property that needs no custom field.
 
     Attributes:
-        new: The endpoint that gives it to a new record.
-        existing: The endpoints that change it on an existing one; none: on creation only.
-        names: For a name that is looked up: the field that takes its id.
+        new: The endpoint that writes it to a new record.
+        existing: The endpoints that change it on an existing record; none: only new ones get it.
+        names: The field that takes the id, if the property is a name that is looked up.
     """
 
     name: str
@@ -112,19 +112,19 @@ class StandardField:
 
 
 def standard_fields(object_type: ObjectType) -> tuple[StandardField, ...]:
-    """All of an object, a looked-up name beside the field that takes its id."""
-    found = []
+    """All standard fields of an object; a looked-up name follows the field that takes its id."""
+    standards = []
     named = {field: name for name, field in object_type.named_fields.items()}
     for field in object_type.fields.values():
         standard = _standard(object_type, field)
         if standard is None:
             continue
-        found.append(standard)
+        standards.append(standard)
         if field.name in named:
             name = named[field.name]
-            found.append(StandardField(name, standard.new, standard.existing, names=field.name))
+            standards.append(StandardField(name, standard.new, standard.existing, names=field.name))
     lists = StandardField(LABEL_NAMES, object_type.endpoints.create, (endpoints.ADD_TO_LISTS,))
-    return (*found, lists)
+    return (*standards, lists)
 
 
 def _standard(object_type: ObjectType, field: Field) -> StandardField | None:
@@ -138,12 +138,12 @@ def _standard(object_type: ObjectType, field: Field) -> StandardField | None:
     )
     if field.create or field.create_wide:
         return StandardField(field.name, object_type.endpoints.create, existing)
-    # What a creation does not take is written right after it.
+    # A field that bulk_create does not take is written by an update right after it.
     return StandardField(field.name, existing[0], existing) if existing else None
 
 
 _SEPARATOR = re.compile(r"[\s_-]+")
-#: What taps, and the rejects file, say about a record.
+#: Prefixes of properties about the record itself, from taps and from the rejects file.
 _ABOUT_RECORDS = ("_sdc_", "_reject")
 
 
@@ -164,7 +164,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Missing:
-    """What is to be made, and for which properties no field can be.
+    """The custom fields that could be made, and the properties for which none can be.
 
     Attributes:
         left_out: Property with its stream -> why.
@@ -180,47 +180,47 @@ def find_missing(
     labels: Mapping[str, str],
     passive: Iterable[str] = (),
 ) -> Missing:
-    """The custom fields for properties that fit nowhere.
+    """The custom fields that the properties of streams need and the team lacks.
 
     Args:
-        exists: Whether an object has a custom field of the label that a property stands for.
-        labels: The setting `custom_fields`.
-        passive: Properties that are no fields in any stream.
+        exists: Whether an object has a custom field for a property.
+        labels: The setting `custom_fields`: property -> label.
+        passive: Properties that need no field in any stream.
     """
-    found: dict[tuple[ObjectKind, str], Proposal] = {}
+    proposals: dict[tuple[ObjectKind, str], Proposal] = {}
     left_out: dict[str, str] = {}
     never = {APOLLO_ID, *passive}
     for stream, kind in streams:
         object_type = OBJECTS[kind]
-        known = {field.name for field in standard_fields(object_type)} | never | stream.passive
+        mapped = {field.name for field in standard_fields(object_type)} | never | stream.passive
         for name, schema in stream.properties.items():
-            if name in known or name.startswith(_ABOUT_RECORDS) or exists(object_type, name):
+            if name in mapped or name.startswith(_ABOUT_RECORDS) or exists(object_type, name):
                 continue
             where = f"{stream.name}.{name}"
             label = labels.get(name) or label_of(name)
-            made = type_of(schema)
+            field_type = type_of(schema)
             if not label:
                 left_out[where] = "its name makes no label"
-            elif made is None:
+            elif field_type is None:
                 left_out[where] = "a custom field holds no list, object or unknown type"
             else:
-                place = (kind, folded(label))
-                before = found.get(place)
-                found[place] = (
-                    Proposal(object_type, label, made, (where,))
+                key = (kind, folded(label))
+                before = proposals.get(key)
+                proposals[key] = (
+                    Proposal(object_type, label, field_type, (where,))
                     if before is None
                     else Proposal(
                         object_type,
                         before.label,
-                        wider(before.kind, made),
+                        wider(before.kind, field_type),
                         (*before.properties, where),
                     )
                 )
-    return Missing(tuple(found.values()), left_out)
+    return Missing(tuple(proposals.values()), left_out)
 
 
 def label_of(name: str) -> str:
-    """A label that people read and that the property finds again.
+    """A readable label for a property, by which the property finds the custom field again.
 
     >>> label_of("lead_score"), label_of("annualRevenue")
     ('Lead score', 'AnnualRevenue')

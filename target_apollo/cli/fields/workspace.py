@@ -1,6 +1,6 @@
-"""What a team has that a stream can name: custom fields, owners, stages, lists.
+"""A team's custom fields, owners, stages and lists, which a stream can name.
 
-Custom fields are made here too, one after another, each by a request that is sent once.
+It makes custom fields too, one after another. Each request is sent only once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Known = TypeVar("_Known")
 
 @dataclass(frozen=True)
 class Workspace:
-    """A team's names; None where the key may not read them, and why under `problems`."""
+    """A team's names; None where the key may not read them, with a sentence in `problems`."""
 
     custom_fields: Mapping[ObjectKind, list[CustomField]] | None
     owners: list[User] | None
@@ -41,7 +41,7 @@ class Workspace:
 
 
 def read_workspace(client: ApolloClient, kinds: Collection[ObjectKind]) -> Workspace:
-    """A team's names for some objects: five to seven requests that change nothing.
+    """Reads a team's names for some objects, by five to seven requests that change nothing.
 
     Raises:
         ApolloError: Apollo can't be asked at all.
@@ -69,7 +69,7 @@ def read_workspace(client: ApolloClient, kinds: Collection[ObjectKind]) -> Works
         stages={kind: allowed(partial(client.stages, OBJECTS[kind].endpoints)) for kind in kinds},
         lists=None
         if labels is None
-        else {kind: [one for one in labels if one.modality == kind.value] for kind in kinds},
+        else {kind: [label for label in labels if label.modality == kind.value] for kind in kinds},
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -79,11 +79,11 @@ def client_of(settings: Settings, *, retries: bool) -> Iterator[ApolloClient]:
     """A client with the settings' credentials.
 
     Args:
-        retries: Whether a request whose answer is lost is sent again. A field's must not be: Apollo
-            would make a second one of the same label.
+        retries: Whether to send a request again whose answer is lost. To make fields it must be
+            false: Apollo would make a second field with the same label.
 
     Raises:
-        SettingsError: There are no credentials that could be sent.
+        SettingsError: There are no usable credentials.
     """
     stop = threading.Event()
     transport = Transport(
@@ -105,7 +105,8 @@ def create_fields(client: ApolloClient, proposals: Sequence[Proposal]) -> Iterat
     """Make the fields, and yield each once Apollo has confirmed it.
 
     Raises:
-        ApolloError: One could not be made, or may have been; those yielded before are.
+        ApolloError: A field could not be made, or its answer was lost (`maybe_written`). The fields
+            yielded before are made.
     """
     for proposal in proposals:
         client.create_custom_field(proposal.label, proposal.object.singular, proposal.kind)

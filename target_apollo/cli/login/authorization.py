@@ -1,7 +1,7 @@
-"""What a login asks the authorization server, and what its answer means. Pure, but for chance.
+"""The authorization request of a login, and the code in its answer. Pure, except for random values.
 
 Sources: RFC 6749 section 4.1 (code and state), RFC 7636 (PKCE, S256), and Apollo's page for
-partners: a user without the permission comes back with `status_code` and `error_message`.
+partners: for a user without the permission, the answer has `status_code` and `error_message`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _CODE = re.compile(r"[A-Za-z0-9_]{1,60}")
 
 
 class NotThisLogin(Exception):
-    """An answer that does not belong to the login that was started: its state is another."""
+    """The answer belongs to another login: its state is not the one of this request."""
 
 
 class NotGranted(Exception):
-    """The user or Apollo said no. `reason`: a code such as ``access_denied``, or empty."""
+    """The user or Apollo refused consent. `reason`: a code such as ``access_denied``, or empty."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ class NotGranted(Exception):
 
 @dataclass(frozen=True)
 class Authorization:
-    """One request for consent; `state` and `verifier` are known to this process alone."""
+    """One request for consent; `state` and `verifier` are random secrets of this process."""
 
     authorize_url: str
     client_id: str
@@ -42,7 +42,7 @@ class Authorization:
 
     @property
     def url(self) -> str:
-        """The page to open. Apollo's is inside a fragment, and so are its parameters."""
+        """The page to open. Apollo's page is in a URL fragment, so its parameters are, too."""
         parameters = {
             "client_id": self.client_id,
             "redirect_uri": self.redirect_uri,
@@ -66,7 +66,7 @@ class Authorization:
         except ValueError:
             raise NotThisLogin from None
         sent = {name: values[0] for name, values in query.items()}
-        # A refusal of Apollo's carries no state; the worst that a forged one does is end a login.
+        # Apollo's refusals have no state. A forged refusal can do no more than end this login.
         if "code" not in sent and ("error" in sent or "status_code" in sent):
             raise NotGranted(_word(sent.get("error")) or _word(sent.get("status_code")))
         is_ours = secrets.compare_digest(

@@ -24,7 +24,7 @@ from target_apollo.sync.exit import OK
 
 _AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
 _LONGEST_WAIT_SECONDS = 86_400
-#: The port of a redirect address on which nobody listens.
+#: The port in the redirect address of --paste, where nothing listens.
 _PASTE_PORT = 8400
 
 
@@ -43,7 +43,7 @@ def _seconds(
     parameter: click.Parameter,  # noqa: ARG001
     seconds: float,
 ) -> float:
-    # A range of click's lets "nan" through.
+    # click.FloatRange accepts "nan".
     if not 0 < seconds <= _LONGEST_WAIT_SECONDS:
         raise click.BadParameter(f"must be above 0 and at most {_LONGEST_WAIT_SECONDS}")
     return seconds
@@ -119,11 +119,11 @@ def command(
         )
     stop = threading.Event()
     app = OAuthApp.of(settings, stop)
-    # A file that can't be replaced shows now, and not when the code is spent.
+    # If the token file can't be replaced, this raises now, before a code is used up.
     with app.token_file.locked(stop), app.token_file.successor():
         pass
     listener = None if paste or redirect_uri else _listener(port)
-    asked = Authorization(
+    authorization = Authorization(
         authorize_url,
         (settings.client_id or "").strip(),
         listener.redirect_uri
@@ -131,11 +131,15 @@ def command(
         else redirect_uri or f"http://127.0.0.1:{port or _PASTE_PORT}{PATH}",
         scope.split() if scope else _scopes_of(settings),
     )
-    address = _pasted(asked, wait) if listener is None else _brought(listener, asked, wait)
-    code = _code_in(asked, address)
+    address = (
+        _pasted(authorization, wait)
+        if listener is None
+        else _brought(listener, authorization, wait)
+    )
+    code = _code_in(authorization, address)
     with app.token_file.locked(stop), app.token_file.successor() as successor:
         grant = app.endpoint.exchange_code(
-            code, redirect_uri=asked.redirect_uri, verifier=asked.verifier
+            code, redirect_uri=authorization.redirect_uri, verifier=authorization.verifier
         )
         successor.keep(app.login, pair_of(grant, ""))
     team = _team(settings, stop)
@@ -147,7 +151,7 @@ def command(
 
 
 def _listener(port: int) -> Listener:
-    """The address that a browser on this machine can be sent to.
+    """A listener on this machine, to whose address Apollo can send the browser.
 
     Raises:
         CommandFailed: The port can't be listened on.
@@ -162,10 +166,10 @@ def _listener(port: int) -> Listener:
 
 
 def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
-    """The address to which Apollo sends the browser, as the browser asks the listener for it.
+    """The address to which Apollo sends the browser, from the browser's request to the listener.
 
     Raises:
-        CommandFailed: It did not come within so many seconds.
+        CommandFailed: The browser did not come within `wait` seconds.
     """
     with listener.listening(asked):
         _say(_invitation(asked))
@@ -177,10 +181,10 @@ def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
 
 
 def _pasted(asked: Authorization, wait: float) -> str:
-    """The address to which Apollo sends the browser, as somebody pastes it.
+    """The address to which Apollo sends the browser, as pasted to standard input.
 
     Raises:
-        CommandFailed: It did not come within so many seconds.
+        CommandFailed: Nothing was pasted within `wait` seconds.
     """
     _say(_invitation(asked))
     _say(
@@ -197,7 +201,7 @@ def _invitation(asked: Authorization) -> str:
 
 
 def _code_in(asked: Authorization, address: str) -> str:
-    """The code that the token endpoint takes.
+    """The authorization code in the address.
 
     Raises:
         CommandFailed: The address is another login's, or says that consent was refused.
@@ -231,7 +235,7 @@ def _scopes_of(settings: Settings) -> list[str]:
 
 
 def _team(settings: Settings, stop: threading.Event) -> str:
-    """The id of the team that the new tokens write to, which proves that they work.
+    """The id of the team that the new tokens belong to; asking for it proves that they work.
 
     Raises:
         CommandFailed: Apollo does not take the tokens.

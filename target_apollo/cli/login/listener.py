@@ -1,4 +1,4 @@
-"""The loopback address to which the browser brings the answer (RFC 8252, section 7.3)."""
+"""Listens on the loopback address to which Apollo sends the browser (RFC 8252, section 7.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from target_apollo.cli.login.authorization import Authorization, NotGranted, NotThisLogin
 
 PATH = "/callback"
-# A browser opens connections ahead of need and sends nothing on them.
+# Browsers open connections in advance and may send nothing on them: they are closed after this.
 _SILENCE_SECONDS = 10
 
 
@@ -34,11 +34,11 @@ class Listener:
 
     @property
     def redirect_uri(self) -> str:
-        """Where Apollo is to send the browser."""
+        """The address to which Apollo must send the browser."""
         return f"http://127.0.0.1:{self._server.server_address[1]}{PATH}"
 
     def offer(self, address: str) -> bool:
-        """Keeps an address that a browser asked for; returns False if it is another login's."""
+        """Keeps the address of a browser's request; returns False if it is another login's."""
         try:
             if self._asked is not None:
                 self._asked.code_in(address)
@@ -52,7 +52,7 @@ class Listener:
         return True
 
     def wait(self, seconds: float) -> str | None:
-        """The address to which Apollo sent the browser, or None where it did not come in time."""
+        """The address to which Apollo sent the browser, or None if it does not come in time."""
         try:
             return self._answers.get(timeout=seconds)
         except queue.Empty:
@@ -60,7 +60,7 @@ class Listener:
 
     @contextlib.contextmanager
     def listening(self, asked: Authorization) -> Iterator[None]:
-        """Takes answers to a request for consent meanwhile; the port is free again afterwards."""
+        """Listens for answers to a request for consent; the port is free again afterwards."""
         self._asked = asked
         thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="login", daemon=True
@@ -83,7 +83,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing: the address in a traceback holds the code."""
+        """Logs nothing: the address in a traceback holds the code."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENCE_SECONDS
 
     def do_GET(self) -> None:
-        """Takes the answer; any other page does not exist."""
+        """Takes the answer at `PATH`; any other path gets a 404."""
         if urlsplit(self.path).path != PATH:
             self._say(404, "There is nothing here.")
         elif self.server.listener.offer(self.path):
@@ -110,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: the address holds the code."""
+        """Logs nothing: the address holds the code."""

@@ -1,7 +1,6 @@
-"""A dry run: everything that a run does, up to the requests that would change Apollo.
+"""A dry run: does all that a run does, but sends no request that would change Apollo.
 
-Those are answered here as Apollo would answer them, from the records it was asked to show and from
-what earlier requests of the dry run would have made of them, so that all that follows from an
-answer happens too. Requests that read go to Apollo. Nothing is kept: neither in the ledger nor in
-the rejects file nor as STATE.
+Requests that read go to Apollo. Requests that write are answered here as Apollo would answer them,
+from the records that it has shown and from what earlier requests of the dry run would have changed,
+so the rest of the run goes on as usual. The ledger, the rejects file and STATE stay unchanged.
 """

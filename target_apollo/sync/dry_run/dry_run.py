@@ -1,4 +1,4 @@
-"""What a dry run takes in place of a run's transport and ledger."""
+"""The parts of a dry run, which take the place of a run's transport and ledger."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class DryRun:
     """One dry run.
 
     Attributes:
-        transport: For the run's client.
-        lookups: Asks Apollo for records which a run would not ask for.
+        transport: The transport for the run's client.
+        lookups: Asks Apollo for records that a run would not ask for.
         limits: Apollo's rate limits, and what the requests would leave of them.
         seen: The rows by e-mail and domain.
-        apollo: Apollo as it would be by now.
+        apollo: Contacts, accounts and lists as the run would have changed them so far.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -36,7 +36,7 @@ class DryRun:
         self.transport = DryRunTransport(transport, self.apollo, self.limits)
 
     def ledger(self, ledger_url: str) -> LedgerOverlay:
-        """The ledger of the setting `ledger_url`, read only.
+        """The ledger of the setting `ledger_url`, which is only read.
 
         Raises:
             LedgerError: It can't be opened.
@@ -44,7 +44,7 @@ class DryRun:
         return LedgerOverlay(ledger_url, self.apollo)
 
     def estimate(self, settings: Settings) -> dict[str, Any]:
-        """What the run would send and need, as the summary has it under ``estimate``."""
+        """The requests that the run would send and their time, for ``estimate`` in the summary."""
         terms = Terms(
             settings.quota_share,
             settings.max_wait_seconds,
@@ -61,15 +61,15 @@ class DryRun:
         }
 
     def close(self) -> None:
-        """Deletes what was kept for the time of the dry run."""
+        """Deletes the temporary data of the dry run."""
         self._records.close()
         self.seen.close()
 
     def show(self, object_type: ObjectType, apollo_id: str) -> Json:
-        """A record as Apollo has it, or as the dry run has made it.
+        """A record as the dry run would have changed it so far.
 
         Raises:
-            RequestRefused: There is none.
+            RequestRefused: There is no such record.
         """
         return self.apollo.known(object_type.kind, apollo_id) or self.lookups.read(
             object_type, apollo_id

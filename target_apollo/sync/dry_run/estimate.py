@@ -1,4 +1,4 @@
-"""What the requests of a dry run need of Apollo's rate limits, and how long they take."""
+"""Whether the requests of a dry run fit Apollo's rate limits, and how long they would take."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from target_apollo.apollo.quota import WINDOW_SECONDS
 from target_apollo.apollo.rate_windows import WINDOWS, forecast
 from target_apollo.sync.dry_run.transport import DryRunLimits
 
-#: Where the limits are known from; the value stands in the summary.
+#: The source of the limits, as the summary has it.
 STATISTICS, LOOKUPS, UNKNOWN, NOT_ASKED = "statistics", "look-ups", "unknown", "not asked"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the time depends on.
+    """The settings and the speed that an estimate depends on.
 
     Attributes:
+        max_wait_seconds: The longest wait of a run for a rate limit.
         seconds_per_request: From a request to its answer.
     """
 
@@ -35,42 +36,43 @@ class Terms:
 def estimate(
     requests: Mapping[str, int], limits: DryRunLimits, quota: Quota, terms: Terms
 ) -> dict[str, Any]:
-    """What the summary of a dry run says under ``estimate``.
+    """The part ``estimate`` in the summary of a dry run.
 
     Args:
-        quota: What the answers to look-ups said.
+        requests: Endpoint -> requests that the run would send.
+        quota: The rate limits in the answers to look-ups.
     """
-    said, source = _limits(requests, limits, quota)
+    windows_of, source = _limits(requests, limits, quota)
     states: dict[str, tuple[WindowState, ...]] = {
         endpoint: window_states_of(windows, WINDOW_SECONDS, terms.quota_share)
-        for endpoint, windows in said.items()
+        for endpoint, windows in windows_of.items()
     }
-    found = forecast(
+    expected = forecast(
         requests,
         states,
         max_wait_seconds=terms.max_wait_seconds,
         seconds_per_request=terms.seconds_per_request,
         parallel_requests=terms.parallel_requests,
     )
-    known = math.isfinite(found.seconds) and source != UNKNOWN
-    done_at = datetime.now(timezone.utc) + timedelta(seconds=found.seconds) if known else None
+    is_known = math.isfinite(expected.seconds) and source != UNKNOWN
+    done_at = datetime.now(timezone.utc) + timedelta(seconds=expected.seconds) if is_known else None
     return {
         "requests": dict(requests),
         "limits_from": source,
         "endpoints": {
             endpoint: {
-                "requests": one.requests,
+                "requests": plan.requests,
                 **{
                     name: {"left": left, "fits": fits}
-                    for name, left, fits in zip(WINDOWS, one.left, one.fits, strict=False)
+                    for name, left, fits in zip(WINDOWS, plan.left, plan.fits, strict=False)
                 },
-                "seconds": round(one.seconds, 1) if math.isfinite(one.seconds) else None,
+                "seconds": round(plan.seconds, 1) if math.isfinite(plan.seconds) else None,
             }
-            for endpoint, one in found.schedules.items()
+            for endpoint, plan in expected.schedules.items()
         },
-        "seconds": round(found.seconds, 1) if known else None,
+        "seconds": round(expected.seconds, 1) if is_known else None,
         "done_at": done_at.isoformat(timespec="seconds") if done_at else None,
-        "takes_several_runs": found.stops,
+        "takes_several_runs": expected.stops,
     }
 
 
@@ -78,16 +80,16 @@ def _limits(
     requests: Mapping[str, int], limits: DryRunLimits, quota: Quota
 ) -> tuple[Mapping[str, Windows], str]:
     if READING.issuperset(requests):
-        # Nothing is to be written, or the run came to no request that writes.
+        # The run would send no request that writes.
         return {}, NOT_ASKED
-    if any(limits.said[endpoint].known for endpoint in requests if endpoint in limits.said):
-        return limits.said, STATISTICS
+    if any(limits.usage[endpoint].known for endpoint in requests if endpoint in limits.usage):
+        return limits.usage, STATISTICS
     seen = [quota.of(endpoint) for endpoint in quota.snapshot()]
     seen = [windows for windows in seen if windows.minute.limit]
     if not seen:
         return {}, UNKNOWN
-    # Apollo's plans have one set of limits for the endpoints that sync; it is not known here what
-    # is used up of the others.
+    # Apollo's plans have the same limits for all endpoints of a sync. How much is used of endpoints
+    # that no look-up asked is unknown, so they count as unused.
     tightest = min(seen, key=lambda windows: [w.limit or math.inf for w in windows.each()])
     unused = Windows(*[replace(window, usage=0, left=window.limit) for window in tightest.each()])
     return {

@@ -1,13 +1,13 @@
-"""The records that exist in Apollo, as far as a dry run has to know them.
+"""The records that exist in Apollo, as far as a dry run needs them.
 
 `KnownRecords` keeps them, by Apollo id and by the keys by which Apollo recognises a record.
 
-`RecordLookups` asks Apollo for them, with few requests and never more than a bound. Two ways lead
-there. All contacts (or accounts) are read, a hundred a request; then everything is known, namesakes
-included. Or each record is asked for: a contact by its e-mail (POST /contacts/search), an account
-by its name or domain (POST /accounts/search), an id by GET. Single questions come first; as soon as
-they would cost as much as reading everything, that is done instead, so that the way taken costs at
-most twice the cheaper one.
+`RecordLookups` asks Apollo for them, with few requests and never more than `MOST_LOOKUPS`. It has
+two methods. It reads all contacts (or accounts), a hundred a request; then all records are known,
+namesakes included. Or it looks up single records: a contact by its e-mail (POST /contacts/search),
+an account by its name or domain (POST /accounts/search), an id by GET. It starts with single
+look-ups, and reads all records as soon as that costs no more than the single look-ups so far. So it
+sends at most twice the requests of the cheaper method.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from target_apollo.sync.match import match_keys
 class KnownRecords:
     """Contacts and accounts by Apollo id and by dedupe key. Not thread-safe.
 
-    They stand in a temporary database, so that a million of them take no memory. They are
-    customers' data: SQLite keeps the file without a name, for this process only, and it is gone
-    when the database is closed, however the process ends.
+    They are in a temporary database, so that a million records need little memory. Since they are
+    customers' data, SQLite keeps the file without a name, for this process only. The file is gone
+    when the database is closed or the process ends, in whatever way.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,11 @@ class KnownRecords:
         self._encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
     def put(self, kind: ObjectKind, record: Json, keys: Iterable[str]) -> None:
-        """Adds a record, in place of the one with its id."""
+        """Adds a record, or replaces the record with the same id.
+
+        Args:
+            keys: Its dedupe keys.
+        """
         apollo_id = record["id"]
         self._database.execute("BEGIN")
         self._database.execute(
@@ -68,14 +72,14 @@ class KnownRecords:
         self._database.execute("COMMIT")
 
     def get(self, kind: ObjectKind, apollo_id: str) -> Json | None:
-        """The record with an Apollo id."""
-        found = self._database.execute(
+        """The record with an Apollo id, or None."""
+        row = self._database.execute(
             "SELECT body FROM records WHERE kind = ? AND id = ?", (kind.value, apollo_id)
         ).fetchone()
-        return None if found is None else msgspec.json.decode(found[0], type=dict)
+        return None if row is None else msgspec.json.decode(row[0], type=dict)
 
     def first(self, kind: ObjectKind, keys: Iterable[str]) -> Json | None:
-        """The record that the first of these keys finds; of several the oldest."""
+        """The oldest record with the first of these dedupe keys that any record has, or None."""
         for key in keys:
             ids = self.ids_of(kind, key)
             if ids:
@@ -88,7 +92,7 @@ class KnownRecords:
             "SELECT id FROM dedupe_keys WHERE kind = ? AND dedupe_key = ? ORDER BY rowid",
             (kind.value, dedupe_key),
         )
-        return [str(found) for (found,) in rows]
+        return [str(apollo_id) for (apollo_id,) in rows]
 
     def close(self) -> None:
         """Deletes the database."""
@@ -96,26 +100,26 @@ class KnownRecords:
 
 
 def dedupe_keys(object_type: ObjectType, record: Json) -> list[str]:
-    """The keys by which Apollo takes an incoming record for one that it has, the strongest first.
+    """The keys by which Apollo recognises an existing record as the same, the strongest first.
 
-    Contacts: CRM ids, any e-mail, first and last name with the same company, which is the same
-    e-mail domain (free mail aside) or company name. Accounts: CRM ids, domain, name. Source: the
+    Contacts: CRM ids, any e-mail, first and last name at the same company, which is the same e-mail
+    domain (except for free mail) or company name. Accounts: CRM ids, domain, name. Source: the
     reference of ``run_dedupe`` in Apollo's bulk_create endpoints.
 
     Args:
-        record: As Apollo answers it.
+        record: The record as in Apollo's answers.
     """
-    found = [
+    keys_found = [
         f"crm {value}"
         for name in object_type.crm_ids
         if (value := record.get(object_type.fields[name].read or ""))
     ]
     keys = match_keys(object_type, record)
-    found += [f"{object_type.match_field} {key}" for key in keys]
+    keys_found += [f"{object_type.match_field} {key}" for key in keys]
     if "name" in object_type.fields:
         name = _folded(record.get("name"))
-        return [*found, f"name {name}"] if name else found
-    return found + _namesakes(record, keys)
+        return [*keys_found, f"name {name}"] if name else keys_found
+    return keys_found + _namesakes(record, keys)
 
 
 def _namesakes(record: Json, addresses: list[str]) -> list[str]:
@@ -123,14 +127,14 @@ def _namesakes(record: Json, addresses: list[str]) -> list[str]:
     if not first or not last:
         return []
     domains = [address.rpartition("@")[2] for address in addresses[:1]]
-    found = [f"name {first} {last} at {domain}" for domain in domains if domain not in FREE_MAIL]
+    keys = [f"name {first} {last} at {domain}" for domain in domains if domain not in FREE_MAIL]
     organization = record.get("organization_id")
     if organization:
-        found.append(f"name {first} {last} in {organization}")
+        keys.append(f"name {first} {last} in {organization}")
     company = _folded(record.get("organization_name"))
     if company:
-        found.append(f"name {first} {last} of {company}")
-    return found
+        keys.append(f"name {first} {last} of {company}")
+    return keys
 
 
 def _folded(value: object) -> str:
@@ -138,18 +142,18 @@ def _folded(value: object) -> str:
 
 
 _PER_PAGE = 100
-#: Of more records than these pages show, not all are read.
+#: All records are read only if they fit on so many pages.
 _MOST_PAGES = 100
-#: Look-ups of one object in one dry run, whatever its input. Single questions end before they are
-#: as many as the pages, so that it is enough for both.
+#: Most look-ups of one object in one dry run, whatever its input. Single look-ups end before they
+#: are as many as the pages, so this is enough for both methods.
 MOST_LOOKUPS = 2 * _MOST_PAGES
 
 
 class RecordLookups:
-    """Fetches into `records` what Apollo has. For one thread at a time.
+    """Fetches records from Apollo into `records`. For one thread at a time.
 
     Attributes:
-        not_looked_up: Records of which nobody asked whether they exist, by object.
+        not_looked_up: Object -> number of records not looked up, since the look-ups had ended.
     """
 
     def __init__(self, transport: TransportProtocol, records: KnownRecords) -> None:
@@ -157,7 +161,7 @@ class RecordLookups:
         self._records = records
         self._pages: dict[ObjectKind, int] = {}
         self._complete: set[ObjectKind] = set()
-        #: Single questions so far, whether they were put or not.
+        #: Single look-ups so far, including those that were not sent.
         self._asked: Counter[ObjectKind] = Counter()
         self._sent: Counter[ObjectKind] = Counter()
         self.not_looked_up: Counter[ObjectKind] = Counter()
@@ -165,12 +169,12 @@ class RecordLookups:
 
     @property
     def sent(self) -> int:
-        """Requests so far."""
+        """Number of requests so far."""
         return self._sent.total()
 
     @property
     def ended_because(self) -> str:
-        """Why no further record was looked up; empty where all could be."""
+        """Sentences on why look-ups ended early; empty where none did."""
         return " ".join(dict.fromkeys(self._ended.values()))
 
     def knows_all(self, kind: ObjectKind) -> bool:
@@ -178,7 +182,7 @@ class RecordLookups:
         return kind in self._complete
 
     def look_for(self, object_type: ObjectType, wanted: Sequence[Json]) -> None:
-        """Fetches those of the wanted records that exist.
+        """Fetches the records in Apollo that are the same as the wanted records.
 
         Args:
             wanted: Records as they would be after their creation.
@@ -186,23 +190,23 @@ class RecordLookups:
         kind = object_type.kind
         if kind in self._complete:
             return
-        missing = [one for one in wanted if not self._is_known(object_type, one)]
+        missing = [record for record in wanted if not self._is_known(object_type, record)]
         if not missing:
             return
         if self._reads_all(object_type, len(missing)):
             return
-        for one in missing:
-            if not self._search(object_type, one):
+        for record in missing:
+            if not self._search(object_type, record):
                 self.not_looked_up[kind] += 1
 
     def look_for_id(self, object_type: ObjectType, apollo_id: str, *, trusted: bool) -> None:
         """Fetches the record with an Apollo id, if there is one.
 
         Args:
-            trusted: The ledger says that it is there: a question of its own is not worth it.
+            trusted: The ledger says that it exists, so it is not looked up on its own.
 
         Raises:
-            RequestRefused: There is none.
+            RequestRefused: There is no such record.
         """
         if object_type.kind in self._complete or self._reads_all(object_type, 1) or trusted:
             return
@@ -212,10 +216,10 @@ class RecordLookups:
         self.read(object_type, apollo_id)
 
     def read(self, object_type: ObjectType, apollo_id: str) -> Json:
-        """The record with an Apollo id, fetched: GET /contacts/{id} or /accounts/{id}.
+        """Fetches the record with an Apollo id: GET /contacts/{id} or /accounts/{id}.
 
         Raises:
-            RequestRefused: There is none.
+            RequestRefused: There is no such record.
         """
         endpoint = object_type.endpoints.read
         self._sent[object_type.kind] += 1
@@ -238,14 +242,18 @@ class RecordLookups:
         return kind not in self._ended
 
     def _reads_all(self, object_type: ObjectType, singles: int) -> bool:
-        """Reads all records where that is as cheap as so many single questions, or has begun."""
+        """Reads all records if that costs no more than the single look-ups; returns whether it did.
+
+        Args:
+            singles: The single look-ups that are due now.
+        """
         kind = object_type.kind
         if kind not in self._pages and self._may_send(kind):
-            # The first page tells how many there are, and is often the only one.
-            found = self._page(object_type, 1)
-            if found is not None:
-                self._pages[kind] = found[1]
-                self._keep(object_type, found[0])
+            # The first page tells the number of pages, and is often the only page.
+            answer = self._page(object_type, 1)
+            if answer is not None:
+                self._pages[kind] = answer[1]
+                self._keep(object_type, answer[0])
         pages = self._pages.get(kind)
         if pages is None or kind in self._ended:
             return False
@@ -254,33 +262,33 @@ class RecordLookups:
             self._asked[kind] += singles
             return False
         for page in range(2, pages + 1):
-            found = self._page(object_type, page)
-            if found is None:
+            answer = self._page(object_type, page)
+            if answer is None:
                 return False
-            self._keep(object_type, found[0])
+            self._keep(object_type, answer[0])
         self._complete.add(kind)
         return True
 
     def _search(self, object_type: ObjectType, wanted: Json) -> bool:
-        """Asks for one record by its words; False where nobody asked."""
+        """Searches for one record; False where look-ups have ended and no request was sent."""
         if object_type.match_field == "email":
-            questions = [str(wanted.get("email") or "")]
+            searches = [str(wanted.get("email") or "")]
         else:
-            questions = list(_words_of_account(wanted))
-        for words in filter(None, questions):
+            searches = list(_words_of_account(wanted))
+        for words in filter(None, searches):
             if not self._may_send(object_type.kind):
                 return False
-            found = self._page(object_type, 1, words)
-            if found is None:
+            answer = self._page(object_type, 1, words)
+            if answer is None:
                 return False
-            # The search is fuzzy: what it finds counts by its own e-mail, domain or name.
-            self._keep(object_type, found[0])
+            # The search is fuzzy: only the e-mail, domain or name of a hit tells what it is.
+            self._keep(object_type, answer[0])
             if self._is_matched(object_type, wanted):
                 break
         return True
 
     def _is_matched(self, object_type: ObjectType, wanted: Json) -> bool:
-        # Not by its name alone: there may be a better match under another one.
+        # The name alone is not enough: another name may find a record with the same domain.
         matches = [f"{object_type.match_field} {key}" for key in match_keys(object_type, wanted)]
         return self._records.first(object_type.kind, matches) is not None
 
@@ -288,7 +296,7 @@ class RecordLookups:
         self, object_type: ObjectType, page: int, words: str = ""
     ) -> tuple[list[Json], int] | None:
         of = object_type.endpoints
-        # Oldest first: what others create meanwhile moves no record to another page.
+        # Oldest first, so that records which others create meanwhile move none to another page.
         body: Json = {
             "page": page,
             "per_page": _PER_PAGE,
@@ -308,13 +316,13 @@ class RecordLookups:
 
     def _keep(self, object_type: ObjectType, found: Sequence[Json]) -> None:
         for record in found:
-            # What the dry run made of a record is newer than what Apollo still shows.
+            # The dry run may have changed the record, which Apollo does not show.
             if self._records.get(object_type.kind, str(record["id"])) is None:
                 self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
 
 
 def _words_of_account(wanted: Json) -> Iterator[str]:
-    # Accounts can be searched by a part of their name only.
+    # Apollo finds accounts only by a part of their name.
     name = str(wanted.get("name") or "").strip()
     if name:
         yield name

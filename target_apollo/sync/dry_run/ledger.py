@@ -1,8 +1,8 @@
-"""The ledger of a dry run: the run's ledger, only read, under one of its own that is thrown away.
+"""The ledger of a dry run: it reads the run's ledger and writes to a temporary one.
 
-What a run would note goes into a ledger in a temporary folder, so that later rows of the dry run
-find it. The run's own ledger is opened to be read, and not locked: a dry run beside a run disturbs
-neither.
+What a run would record goes into a ledger in a temporary folder, where later rows of the dry run
+find it. The run's ledger is only read and not locked, so a dry run and a run can go on at the same
+time.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 
 class LedgerOverlay:
-    """Reads through to a run's ledger and writes beside it. For the thread that made it.
+    """A temporary ledger over a run's ledger, which is only read. For the thread that made it.
 
     Its methods are those of `Ledger` that a run calls.
     """
 
     def __init__(self, ledger_url: str, apollo: SimulatedApollo) -> None:
-        """Opens the ledger of the setting `ledger_url` to be read; it need not exist.
+        """Opens the ledger of the setting `ledger_url` for reading; it need not exist.
 
-        One of an older version is brought up to date, as every reader does.
+        A ledger of an older version is upgraded, as by every reader.
 
         Args:
-            apollo: Is told which records the ledger has links to, and takes them for existing.
+            apollo: Takes the records that the ledger has links to as existing.
 
         Raises:
             LedgerError: It can't be opened.
         """
         self._below = Ledger.open_existing(ledger_url)
-        # Readable by its owner only, as all that tempfile makes.
+        # tempfile makes folders that only their owner can read.
         self._folder = tempfile.TemporaryDirectory(prefix="target-apollo-")
         self._own = Ledger.open(f"sqlite:///{self._folder.name}/ledger.db")
         self._apollo = apollo
-        #: Source keys of the rows that were asked for last.
+        #: Source keys of the latest call of `links`.
         self._asked: frozenset[str] = frozenset()
         #: Connection, object and Apollo id of links that were dropped.
         self._dropped: set[tuple[str, str, str | None]] = set()
 
-    # --- what is read from both
+    # --- read from both ledgers
 
     def links(self, place: Place, keys: Collection[str]) -> dict[str, Link]:
-        """As in `Ledger`; what the dry run noted goes before what a run noted."""
+        """As in `Ledger`; the links of the dry run win over those of the run's ledger."""
         self._asked = frozenset(keys)
-        found = self._own.links(place, keys)
+        links = self._own.links(place, keys)
         if self._below is not None:
-            missing = [key for key in keys if key not in found]
+            missing = [key for key in keys if key not in links]
             below = self._below.links(place, missing)
-            found |= {
+            links |= {
                 key: link
                 for key, link in below.items()
                 if not self._is_dropped(place, link.apollo_id)
             }
-        self._trust(place, (link.apollo_id for link in found.values()))
-        return found
+        self._trust(place, (link.apollo_id for link in links.values()))
+        return links
 
     def links_of_stream(self, place: Place) -> Iterator[Link]:
         """As in `Ledger`."""
@@ -77,33 +77,33 @@ class LedgerOverlay:
         self, place: Place, apollo_ids: Collection[str]
     ) -> dict[str, list[Link]]:
         """As in `Ledger`."""
-        found = self._own.links_by_apollo_id(place, apollo_ids)
+        links_of = self._own.links_by_apollo_id(place, apollo_ids)
         if self._below is None:
-            return found
+            return links_of
         below = self._below.links_by_apollo_id(place, apollo_ids)
         for apollo_id, links in below.items():
             if self._is_dropped(place, apollo_id):
                 continue
-            own = found.get(apollo_id, [])
+            own = links_of.get(apollo_id, [])
             keys = {link.source_key for link in own}
-            found[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
-        return found
+            links_of[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
+        return links_of
 
     def runs(self, limit: int) -> list[Run]:
-        """The latest runs; the dry run is none."""
+        """The latest runs of the run's ledger, without the dry run."""
         return [] if self._below is None else self._below.runs(limit)
 
-    # --- what is written beside the run's ledger
+    # --- written to the temporary ledger
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
-        """As in `Ledger`, beside it."""
+        """As in `Ledger`, in the temporary ledger."""
         return self._own.lock(connection, stream, run_id)
 
     def record_intents(self, place: Place, run_id: str, intents: Sequence[Intent]) -> None:
-        """As in `Ledger`, beside it."""
+        """As in `Ledger`, in the temporary ledger."""
         self._own.record_intents(place, run_id, intents)
-        # Not of rows that were just asked for: these are records that only the ledger knows.
-        moved = [one.apollo_id for one in intents if one.source_key not in self._asked]
+        # `links` has trusted those of its rows; the others are records that only the ledger knows.
+        moved = [intent.apollo_id for intent in intents if intent.source_key not in self._asked]
         if any(moved):
             self._trust(place, moved)
 
@@ -113,11 +113,11 @@ class LedgerOverlay:
         run_id: str,
         outcomes: Sequence[LinkOutcome],
     ) -> None:
-        """As in `Ledger`, beside it."""
+        """As in `Ledger`, in the temporary ledger."""
         self._own.record_outcomes(place, run_id, outcomes)
 
     def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
-        """As in `Ledger`, for the rest of the dry run."""
+        """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""
         self._dropped |= {(place.connection, place.object, apollo_id) for apollo_id in apollo_ids}
         return self._own.drop_links(place, apollo_ids)
 
@@ -129,17 +129,17 @@ class LedgerOverlay:
         mode: str,
         started_at: datetime,
     ) -> None:
-        """As in `Ledger`, beside it."""
+        """As in `Ledger`, in the temporary ledger."""
         self._own.begin_run(run_id, connection, streams, mode, started_at)
 
     def finish_run(
         self, run_id: str, counts: Mapping[str, int], exit_code: int, reason: str | None = None
     ) -> None:
-        """As in `Ledger`, beside it."""
+        """As in `Ledger`, in the temporary ledger."""
         self._own.finish_run(run_id, counts, exit_code, reason)
 
     def close(self) -> None:
-        """Closes both, and deletes what the dry run wrote."""
+        """Closes both ledgers and deletes the temporary one."""
         self._own.close()
         if self._below is not None:
             self._below.close()
@@ -149,8 +149,8 @@ class LedgerOverlay:
         return (place.connection, place.object, apollo_id) in self._dropped
 
     def _trust(self, place: Place, apollo_ids: Iterable[str | None]) -> None:
-        known = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
-        self._apollo.trust(ObjectKind(f"{place.object}s"), known)
+        linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
+        self._apollo.trust(ObjectKind(f"{place.object}s"), linked)
 
 
 #: The ledger of a run, or of a dry run.

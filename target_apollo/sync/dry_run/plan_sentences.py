@@ -11,15 +11,15 @@ from target_apollo.sync.words import duration, moment, plural
 
 
 def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
-    """What of a plan may stand in a log: no values, and keys no more than the log has anyway."""
+    """The plan's sentences for the log, without values and keys of records."""
     estimate = summary["estimate"]
-    found = [
+    requests = [
         f"{plural(count, 'request')} to {endpoint}"
         for endpoint, count in estimate["requests"].items()
     ]
     duplicates = summary["duplicates"]["found"]
     return [
-        *([f"{', '.join(found)}."] if found else []),
+        *([f"{', '.join(requests)}."] if requests else []),
         *time_sentences(estimate),
         *unknown_sentences(estimate),
         *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
@@ -27,20 +27,20 @@ def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
 
 
 def time_sentences(estimate: Mapping[str, Any]) -> list[str]:
-    """Whether the requests fit Apollo's limits, and when they are done."""
+    """Sentences on whether the requests fit Apollo's limits, and when they are done."""
     requests = sum(estimate["requests"].values())
-    found = [_fit_sentence(estimate, requests)]
+    sentences = [_fit_sentence(estimate, requests)]
     if estimate["limits_from"] == "look-ups":
-        found.append(
+        sentences.append(
             "The key may not read the usage statistics, so what other endpoints have left is not "
             "known: each is taken to have the limits that the look-ups showed, unused."
         )
     if estimate["takes_several_runs"]:
-        found.append(
+        sentences.append(
             "That includes a wait longer than max_wait_seconds: a run then ends with exit code 3, "
             "and the next one goes on from there."
         )
-    return found
+    return sentences
 
 
 def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
@@ -55,7 +55,7 @@ def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
     tight = [
         name
         for name in WINDOWS
-        if not all(one[name]["fits"] for one in estimate["endpoints"].values() if name in one)
+        if not all(plan[name]["fits"] for plan in estimate["endpoints"].values() if name in plan)
     ]
     fits = "which fit what is left of this minute, this hour and this day"
     if tight:
@@ -68,10 +68,10 @@ def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
 
 
 def unknown_sentences(estimate: Mapping[str, Any]) -> list[str]:
-    """What the plan does not know, since it was not looked up."""
-    found = [
+    """Sentences on the rows whose records were not looked up."""
+    sentences = [
         f"{plural(count, 'row')} of {kind} counted as created or updated may exist or be gone: "
         "they were not looked up. Those to create that exist need an update where they differ."
         for kind, count in estimate["not_looked_up"].items()
     ]
-    return [*found, estimate["not_looked_up_because"]] if found else []
+    return [*sentences, estimate["not_looked_up_because"]] if sentences else []

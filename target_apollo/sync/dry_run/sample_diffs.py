@@ -1,4 +1,4 @@
-"""Samples of what a dry run would change in existing records, field by field, with the values."""
+"""Samples of the changed fields of existing records in a dry run, with both values."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Diff:
     """A field that would change.
 
     Attributes:
-        apollo: What Apollo holds; None for nothing, and where it does not show it.
-        new: What would be written; None empties the field.
+        apollo: The value in Apollo; None where it is empty or Apollo does not show it.
+        new: The value that would be written; None empties the field.
     """
 
     field: str
@@ -38,24 +38,24 @@ def diffs_of(
     lists: Sequence[str],
     labels: Mapping[str, str],
 ) -> list[Diff]:
-    """Where a row would change a record.
+    """The fields of a record that a row would change.
 
     Args:
         answer: The record as Apollo shows it.
-        lists: Names of lists that the record would be added to.
+        lists: Names of the lists that the record would be added to.
         labels: Custom field id -> its label.
     """
-    found = []
+    diffs = []
     for name, value in to_update(row.values).items():
         place = object_type.fields[name]
         if (place.update or place.bulk) and not holds(place, answer, value):
-            found.append(Diff(name, _held(place, answer), value))
+            diffs.append(Diff(name, _held(place, answer), value))
     for field_id, value in row.custom.items():
         if not (shows_custom(answer) and holds_custom(answer, field_id, value)):
             custom = answer.get(CUSTOM_FIELDS)
             held = custom.get(field_id) if isinstance(custom, dict) else None
-            found.append(Diff(labels.get(field_id, field_id), _text(held), value))
-    return [*found, *(Diff(LABEL_NAMES, None, name) for name in lists)]
+            diffs.append(Diff(labels.get(field_id, field_id), _text(held), value))
+    return [*diffs, *(Diff(LABEL_NAMES, None, name) for name in lists)]
 
 
 def _held(place: Field, answer: Json) -> str | None:
@@ -78,10 +78,10 @@ class SampleDiffs:
     """Keeps the first changed fields of the updates of a dry run. For one thread.
 
     Args:
-        most: Fields to keep, and records to read for it.
+        most: The most fields to keep, and the most records to read for them.
 
     Attributes:
-        diffs: As the summary lists them: stream, key, apollo_id, field, apollo, new.
+        diffs: Entries of the summary: stream, key, apollo_id, field, apollo, new.
     """
 
     def __init__(self, most: int, dry_run: DryRun, directory: Directory) -> None:
@@ -92,7 +92,7 @@ class SampleDiffs:
         self.diffs: list[dict[str, Any]] = []
 
     def add(self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]) -> None:
-        """Looks at updates that are about to be carried out."""
+        """Keeps the changed fields of updates that the run would send now."""
         for update in updates:
             if len(self.diffs) >= self._most:
                 return
@@ -118,7 +118,7 @@ class SampleDiffs:
                 )
 
     def _read(self, object_type: ObjectType, apollo_id: str) -> Json | None:
-        # The row came by its id alone: nothing has shown the record yet.
+        # The row was matched by its id alone, so no answer has shown the record yet.
         if self._reads >= self._most:
             return None
         self._reads += 1

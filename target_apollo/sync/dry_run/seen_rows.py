@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from target_apollo.model.objects import ObjectKind
 
-#: Keys that are told of rows which share an e-mail or domain.
+#: The most source keys that are listed for rows with the same e-mail or domain.
 _MOST_KEYS = 100
 
 
 class SeenRows:
-    """Which source keys came with which e-mail or domain. For one thread."""
+    """The source keys of the rows with each e-mail or domain. For one thread."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
@@ -25,7 +25,7 @@ class SeenRows:
         )
 
     def note(self, stream: str, kind: ObjectKind, rows: Iterable[tuple[str, str]]) -> None:
-        """Adds rows, each as its e-mail or domain and its source key as a text."""
+        """Adds rows, each as a pair: its e-mail or domain, and its source key as text."""
         self._database.execute("BEGIN")
         self._database.executemany(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -34,7 +34,10 @@ class SeenRows:
         self._database.execute("COMMIT")
 
     def shared(self) -> Iterator[tuple[str, ObjectKind, list[str]]]:
-        """Stream, object and source keys for each e-mail or domain that several rows share."""
+        """Yields stream, object and source keys for each e-mail or domain that several rows share.
+
+        At most 100 keys for each.
+        """
         rows = self._database.execute(
             "SELECT kind, stream, match_key, source_key FROM seen ORDER BY 1, 2, 3, 4"
         )

@@ -1,7 +1,7 @@
-"""Apollo as the requests of a dry run would have made it: answers those that write, sends none.
+"""A simulated Apollo: answers the requests of a dry run that write, without sending them.
 
-A record that Apollo has comes from the look-ups. One that would be created gets an id made up here,
-which starts with eight times ``d``. Later requests find what earlier ones made of a record.
+Records that exist come from the look-ups. A record that would be created gets a provisional id,
+which starts with eight times ``d``. Later requests see the changes of earlier ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
 from target_apollo.sync.match import match_keys
 from target_apollo.sync.refusals import consequence_of
 
-#: Under this type Apollo shows the number that bulk_create takes without one.
+#: The type under which Apollo shows a number from bulk_create, which has no type.
 _PLAIN_TYPE = "other"
 
 _TYPES = {field.update: field.phone_type for field in CONTACT.fields.values() if field.phone_type}
@@ -41,10 +41,10 @@ def created_record(
     owner_id: str | None = None,
     label_ids: Iterable[str] = (),
 ) -> Json:
-    """The record that an item of a bulk_create request becomes.
+    """The record that Apollo would make of an item of a bulk_create request.
 
     Args:
-        owner_id: The owner of the whole request, which contacts have.
+        owner_id: The owner in the arguments of the whole request (contacts only).
     """
     record: Json = {field.read: None for field in object_type.fields.values() if field.read}
     record |= {
@@ -72,7 +72,7 @@ def changed_record(
     """A record after an update.
 
     Args:
-        record: As Apollo answered it; as little as its id, where it was not read.
+        record: The record before; only its id where it was not looked up.
         body: The fields of PATCH or PUT, or with `bulk` those of an item of bulk_update.
     """
     after = {**record, "updated_at": _written(now)}
@@ -86,8 +86,8 @@ def changed_record(
 
 def on_lists(record: Json, label_ids: Iterable[str]) -> Json:
     """A record after it was added to lists."""
-    known = record.get("label_ids")
-    before = known if isinstance(known, list) else []
+    held = record.get("label_ids")
+    before = held if isinstance(held, list) else []
     return {**record, "label_ids": list(dict.fromkeys([*before, *label_ids]))}
 
 
@@ -100,7 +100,7 @@ def _set(record: Json, field: Field, value: object, phone_type: str | None) -> N
 
 def _set_phone(record: Json, value: object, phone_type: str | None) -> None:
     numbers = record.get("phone_numbers")
-    # Of a record that was not read nobody knows the other numbers.
+    # The other numbers of a record that was not looked up are unknown.
     if isinstance(numbers, list):
         kept = [number for number in numbers if number.get("type") != phone_type]
         new = [{"raw_number": value, "sanitized_number": value, "type": phone_type}]
@@ -120,17 +120,17 @@ def _written(now: datetime) -> str:
 
 
 _PROVISIONAL = "d" * 8
-#: What POST /accounts/bulk_update answers of an account.
+#: The fields of an account in the answer of POST /accounts/bulk_update.
 _SHORT_FORM = ("id", "account_stage_id")
 
 
 def is_provisional(apollo_id: str) -> bool:
-    """Whether an id is that of a record which only would be created."""
+    """Whether an id belongs to a record that the dry run would create."""
     return apollo_id.startswith(_PROVISIONAL)
 
 
 class SimulatedApollo:
-    """Contacts, accounts and lists of a team, as far as they are known. Thread-safe."""
+    """The contacts, accounts and lists of a team that a dry run knows. Thread-safe."""
 
     def __init__(self, records: KnownRecords, lookups: RecordLookups) -> None:
         self._records = records
@@ -162,22 +162,22 @@ class SimulatedApollo:
         return {endpoint: answer for endpoint, answer in answers.items() if endpoint is not None}
 
     def answer(self, request: Request) -> Any | None:
-        """The body of Apollo's answer; None where the request is one that Apollo must answer.
+        """The body of the simulated answer; None where the request must go to Apollo.
 
         Raises:
-            RequestRefused: As Apollo would refuse it, for a record that does not exist.
+            RequestRefused: The record does not exist, so Apollo would refuse the request.
         """
         with self._lock:
             answer = self._answers.get(request.endpoint)
             return None if answer is None else answer(request)
 
     def trust(self, kind: ObjectKind, apollo_ids: frozenset[str]) -> None:
-        """Takes the records with these ids for existing, in place of those of an earlier call."""
+        """Takes the records with these ids as existing; replaces the ids of an earlier call."""
         with self._lock:
             self._trusted[kind] = apollo_ids
 
     def known(self, kind: ObjectKind, apollo_id: str) -> Json | None:
-        """A record as it would be by now, as far as it was looked up or created."""
+        """A record with the changes so far; None where it was neither looked up nor created."""
         with self._lock:
             return self._records.get(kind, apollo_id)
 
@@ -202,12 +202,12 @@ class SimulatedApollo:
         if object_type.is_named_by_others:
             self._note_several(object_type, new)
         for record in new:
-            found = self._records.first(object_type.kind, dedupe_keys(object_type, record))
-            if found is None:
+            match = self._records.first(object_type.kind, dedupe_keys(object_type, record))
+            if match is None:
                 self._put(object_type, record)
                 created[record["id"]] = record
-            elif found["id"] not in created:
-                existing[found["id"]] = found
+            elif match["id"] not in created:
+                existing[match["id"]] = match
         return {
             f"created_{object_type.kind.value}": list(created.values()),
             f"existing_{object_type.kind.value}": list(existing.values()),
@@ -231,7 +231,7 @@ class SimulatedApollo:
 
     def _bulk_update(self, object_type: ObjectType, request: Request) -> Json:
         items = _items((request.body or {})[object_type.endpoints.attributes_key])
-        # All or nothing: a record that is gone refuses the whole request before it changes one.
+        # All or nothing: if one record is missing, Apollo refuses the request and changes nothing.
         befores = [self._record(object_type, str(item["id"]), request.endpoint) for item in items]
         afters = [
             self._put(object_type, changed_record(object_type, before, item, _now(), bulk=True))
@@ -245,7 +245,7 @@ class SimulatedApollo:
         body = dict(request.body or {})
         ids = [str(apollo_id) for apollo_id in _listed(body.pop(object_type.endpoints.ids_key))]
         befores = [self._record(object_type, apollo_id, request.endpoint) for apollo_id in ids]
-        # Owner and stage are named in the answer as they are here.
+        # Requests and answers use the same names for owner and stage.
         afters = [self._put(object_type, {**before, **body}) for before in befores]
         return {object_type.kind.value: afters}
 
@@ -261,8 +261,8 @@ class SimulatedApollo:
 
     def _record(self, object_type: ObjectType, apollo_id: str, endpoint: str) -> Json:
         kind = object_type.kind
-        found = self._records.get(kind, apollo_id)
-        if found is None:
+        record = self._records.get(kind, apollo_id)
+        if record is None:
             trusted = apollo_id in self._trusted.get(kind, ())
             try:
                 self._lookups.look_for_id(object_type, apollo_id, trusted=trusted)
@@ -270,10 +270,10 @@ class SimulatedApollo:
                 if not consequence_of(refusal, apollo_id).record_is_gone:
                     raise
                 raise _gone(object_type, apollo_id, endpoint) from None
-            found = self._records.get(kind, apollo_id)
-        if found is None and self._lookups.knows_all(kind):
+            record = self._records.get(kind, apollo_id)
+        if record is None and self._lookups.knows_all(kind):
             raise _gone(object_type, apollo_id, endpoint)
-        return found or {"id": apollo_id}
+        return record or {"id": apollo_id}
 
     def _put(self, object_type: ObjectType, record: Json) -> Json:
         self._records.put(object_type.kind, record, dedupe_keys(object_type, record))
@@ -290,8 +290,8 @@ class SimulatedApollo:
         return self._known_labels
 
     def _label_ids(self, modality: str, names: object) -> list[str]:
-        """Ids of lists; those that are missing are made, as Apollo makes them."""
-        found = []
+        """Ids of lists by their names; missing lists are made, as Apollo does."""
+        ids = []
         for name in _listed(names):
             label = next(
                 (
@@ -304,8 +304,8 @@ class SimulatedApollo:
             if label is None:
                 label = {"id": self._next_id(), "name": name, "modality": modality}
                 self._labels.append(label)
-            found.append(str(label["id"]))
-        return found
+            ids.append(str(label["id"]))
+        return ids
 
 
 def _gone(object_type: ObjectType, apollo_id: str, endpoint: str) -> RequestRefused:

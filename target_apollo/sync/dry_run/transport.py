@@ -22,37 +22,38 @@ from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 
 class DryRunLimits:
-    """Apollo's rate limits as they stand, and what the dry run's requests leave. Thread-safe.
+    """Apollo's rate limits, and what the dry run's requests would leave of them. Thread-safe.
 
     Attributes:
-        quota: As a run would have learned it from the answers to its requests.
+        quota: The limits as the answers to a run's requests would tell them.
     """
 
     def __init__(self, transport: TransportProtocol) -> None:
         self._client = ApolloClient(transport)
         self._lock = threading.Lock()
-        self._said: Mapping[str, Windows] | None = None
+        self._usage: Mapping[str, Windows] | None = None
         self.quota = Quota()
 
     @property
-    def said(self) -> Mapping[str, Windows]:
-        """By endpoint, what was left; empty where the key may not ask.
+    def usage(self) -> Mapping[str, Windows]:
+        """Endpoint -> its rate limits and their use; empty where the key may not read them.
 
-        POST /usage_stats/api_usage_stats, once.
+        Asked for once: POST /usage_stats/api_usage_stats.
         """
         with self._lock:
-            if self._said is None:
+            if self._usage is None:
                 try:
-                    self._said = self._client.usage()
+                    self._usage = self._client.usage()
                 except ApolloError:
-                    self._said = {}
-            return self._said
+                    self._usage = {}
+            return self._usage
 
     def spend(self, endpoint: str, requests: int) -> None:
-        """Notes that a run would have sent so many requests to an endpoint by now."""
-        windows = self.said.get(endpoint)
+        """Notes that a run would have sent `requests` requests to an endpoint so far."""
+        windows = self.usage.get(endpoint)
         if windows is not None:
-            self.quota.note(endpoint, Windows(*[_spent(one, requests) for one in windows.each()]))
+            left = [_spent(window, requests) for window in windows.each()]
+            self.quota.note(endpoint, Windows(*left))
 
 
 def _spent(window: Window, requests: int) -> Window:
@@ -63,7 +64,7 @@ def _spent(window: Window, requests: int) -> Window:
 
 
 class DryRunTransport:
-    """Stands in for `apollo.Transport` in front of the client. Thread-safe."""
+    """Takes the place of `apollo.Transport` for the client. Thread-safe."""
 
     def __init__(
         self, transport: TransportProtocol, simulated: SimulatedApollo, limits: DryRunLimits
@@ -78,22 +79,22 @@ class DryRunTransport:
 
     @property
     def requests(self) -> dict[str, int]:
-        """Requests that a run would have sent by now, by endpoint."""
+        """Endpoint -> number of requests that a run would have sent so far."""
         with self._lock:
             return dict(self._requests)
 
     @property
     def mean_seconds(self) -> float:
-        """From a request to Apollo's answer, by those that were sent; 0 where none was."""
+        """Mean seconds from a request to Apollo's answer, of those that were sent; 0 if none."""
         with self._lock:
             return self._seconds / self._answers if self._answers else 0.0
 
     def send(self, request: Request) -> Answer:
-        """The answer to a request, Apollo's own to one that reads.
+        """Returns the simulated answer to a request that writes, Apollo's own to others.
 
         Raises:
             ApolloError: As `apollo.Transport.send`.
-            NotImplementedError: A writing request that nothing here answers; it was not sent.
+            NotImplementedError: The request writes and has no simulated answer; it was not sent.
         """
         with self._lock:
             self._requests[request.endpoint] += 1

@@ -1,4 +1,4 @@
-"""Whose key it is, and whether it is one."""
+"""The user and team of the key, and whether Apollo knows the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which endpoints a sync with these settings can't do without."""
+"""The endpoints that a sync with given settings needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check says, in lines and in JSON."""
+"""The report of a check, as lines and as JSON."""
 
 from __future__ import annotations
 

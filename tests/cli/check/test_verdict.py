@@ -1,4 +1,4 @@
-"""Why a sync can't work although the key is good, and what counts first."""
+"""Why a sync can't work although the key is valid, and which reason comes first."""
 
 from __future__ import annotations
 

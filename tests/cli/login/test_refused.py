@@ -1,4 +1,4 @@
-"""What a login refuses or can't do, and what it says then."""
+"""Logins that are refused or fail, and their sentences."""
 
 from __future__ import annotations
 
