@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from target_apollo.apollo.endpoints import ACCOUNT_ENDPOINTS
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.object_type import (
     Compare,
     Field,
@@ -14,7 +14,7 @@ from target_apollo.model.object_type import (
 )
 from target_apollo.model.outcomes import Reason
 
-_ID = normalising.apollo_id
+_ID = values.apollo_id
 
 _FIELDS = (
     Field(
@@ -23,7 +23,7 @@ _FIELDS = (
         update="domain",
         read="domain",
         compare=Compare.DOMAIN,
-        normalise=normalising.domain,
+        normalise=values.domain,
     ),
     everywhere("name"),
     Field("phone_number", create="phone", update="phone", read="phone", compare=Compare.PHONE),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from target_apollo.model import values as normalising
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
+from target_apollo.model.values import apollo_id, bare_host, phone_digits, plain_url
 
 #: An update writes, and empties, a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
@@ -72,11 +72,11 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
         addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
         return value in [str(address).strip().lower() for address in addresses]
     if field.compare is Compare.DOMAIN:
-        return normalising.bare_host(str(held)) == value
+        return bare_host(str(held)) == value
     if field.compare is Compare.URL:
-        return normalising.plain_url(str(held)) == normalising.plain_url(value)
+        return plain_url(str(held)) == plain_url(value)
     if field.compare is Compare.PHONE:
-        return normalising.phone_digits(str(held)) == normalising.phone_digits(value)
+        return phone_digits(str(held)) == phone_digits(value)
     return _plain(held) == value
 
 
@@ -85,14 +85,14 @@ def _holds_phone(field: Field, answer: Json, value: str | None) -> bool:
     held = held_numbers(answer, lambda other: kind is None or other == kind)
     if value is None:
         return not held
-    return normalising.phone_digits(value) in held
+    return phone_digits(value) in held
 
 
 def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
     """The digits of a contact's phone numbers whose type `of_kind` accepts."""
     numbers = answer.get("phone_numbers")
     return {
-        normalising.phone_digits(str(number.get(key) or ""))
+        phone_digits(str(number.get(key) or ""))
         for number in (numbers if isinstance(numbers, list) else [])
         if isinstance(number, dict) and of_kind(number.get("type"))
         for key in ("raw_number", "sanitized_number")
@@ -156,7 +156,7 @@ def _is_in(field: Field, sent: Mapping[str, object]) -> bool:
 def _contradicts(field: Field, value: str | None, after: Json, before: Json | None) -> bool:
     if not shows(field, after) or holds(field, after, value):
         return False
-    if value is None or field.normalise is normalising.apollo_id or field.compare is Compare.EMAIL:
+    if value is None or field.normalise is apollo_id or field.compare is Compare.EMAIL:
         return True
     if before is None or field.read is None or field.resolved or field.compare is Compare.PHONE:
         return False

@@ -11,7 +11,7 @@ from target_apollo.apollo.endpoints import (
     UPDATE_CONTACT_OWNERS,
     UPDATE_CONTACT_STAGES,
 )
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.object_type import (
     Compare,
     Field,
@@ -22,7 +22,7 @@ from target_apollo.model.object_type import (
 )
 from target_apollo.model.outcomes import Reason
 
-_ID = normalising.apollo_id
+_ID = values.apollo_id
 
 
 def _contact_phone(name: str, phone_type: str) -> Field:
@@ -38,7 +38,7 @@ _FIELDS = (
         bulk="email",
         read="email",
         compare=Compare.EMAIL,
-        normalise=normalising.email,
+        normalise=values.email,
     ),
     everywhere("first_name"),
     everywhere("last_name"),

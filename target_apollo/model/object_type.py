@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from target_apollo.apollo.endpoints import ObjectEndpoints
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.outcomes import Reason
 
 Json = dict[str, object]
@@ -56,7 +56,7 @@ class Field:
     bulk: str | None = None
     read: str | None = None
     compare: Compare = Compare.TEXT
-    normalise: Callable[[str, object], str | None] = normalising.text
+    normalise: Callable[[str, object], str | None] = values.text
     phone_type: str | None = None
     create_wide: bool = False
     grouped: str | None = None

@@ -91,7 +91,7 @@ class Policies:
 
 
 @dataclass(frozen=True)
-class Guarded:
+class PolicyResult:
     """A row without the values that the policies keep from an existing record.
 
     Attributes:
@@ -154,19 +154,23 @@ def unknown_policy(names: Sequence[str]) -> str:
     )
 
 
-def guard(
-    policies: Policies, object_type: ObjectType, row: Row, answer: Json | None, left_at: str | None
-) -> Guarded:
+def apply_policies(
+    policies: Policies,
+    object_type: ObjectType,
+    row: Row,
+    answer: Json | None,
+    last_written_at: str | None,
+) -> PolicyResult:
     """Removes the values from a row that the policies keep from an existing record.
 
     A field that Apollo does not show is protected under `fill_if_empty`, since it may hold a value.
 
     Args:
         answer: The record as Apollo last showed it; None when only its id is known.
-        left_at: The record's `updated_at` in Apollo after this row's last write, if known.
+        last_written_at: The record's `updated_at` in Apollo after this row's last write, if known.
     """
     shown_record: Json = answer or {}
-    row_is_newer = _is_newer(row, shown_record, left_at)
+    row_is_newer = _is_newer(row, shown_record, last_written_at)
 
     def may_write(policy: FieldPolicy, *, shown: bool, empty: bool) -> bool:
         if policy is FieldPolicy.FILL_IF_EMPTY:
@@ -197,8 +201,8 @@ def guard(
                 protected.append(policies.labels.get(field_id, field_id))
                 kept_by.add(policies.of_custom(field_id))
     if len(values) == len(row.values) and len(custom) == len(row.custom):
-        return Guarded(row)
-    return Guarded(
+        return PolicyResult(row)
+    return PolicyResult(
         with_values(row, values=values, custom=custom),
         tuple(protected),
         is_older=FieldPolicy.NEWEST in kept_by,
@@ -226,12 +230,12 @@ def needs_the_record(
     )
 
 
-def _is_newer(row: Row, known: Json, left_at: str | None) -> bool:
+def _is_newer(row: Row, known: Json, last_written_at: str | None) -> bool:
     """Whether the row changed after the record; this row's own last write does not count."""
     apollo = moment(known.get("updated_at"))
     if apollo is None or row.changed_at is None:
         return False
-    return row.changed_at > apollo or known.get("updated_at") == left_at
+    return row.changed_at > apollo or known.get("updated_at") == last_written_at
 
 
 def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:

@@ -1,6 +1,6 @@
 """Makes rows of Singer records: names the fields, normalises values, resolves names to ids.
 
-Each sink has one `RowReader`, made from the stream's settings and schema. A record then costs it a
+Each sink has one `RowParser`, made from the stream's settings and schema. A record then costs it a
 look-up and a normaliser for each property.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from target_apollo.model import values as normalising
+from target_apollo.model import values as normalisers
 from target_apollo.model.objects import (
     APOLLO_ID,
     LABEL_NAMES,
@@ -72,7 +72,7 @@ class _Draft(msgspec.Struct):
 
 
 @dataclass
-class RowReader:
+class RowParser:
     """Reads the records of one sink.
 
     Attributes:
@@ -172,7 +172,7 @@ class RowReader:
             deleted=True,
         )
 
-    def place(self, name: str) -> bool:
+    def is_mapped(self, name: str) -> bool:
         """Whether a property is written to a field, custom field, list or id."""
         return self._setter_of(name) is not None
 
@@ -221,7 +221,7 @@ class RowReader:
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
         if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
             return draft.apollo_id
-        if len(key) == 1 and isinstance(key[0], str) and normalising.is_apollo_id(key[0].lower()):
+        if len(key) == 1 and isinstance(key[0], str) and normalisers.is_apollo_id(key[0].lower()):
             return key[0].lower()
         return None
 
@@ -254,12 +254,12 @@ class RowReader:
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
         # An insert creates a record, so an id in the record is ignored.
         if self.mode is not Mode.INSERT:
-            draft.apollo_id = normalising.apollo_id(name, value)
+            draft.apollo_id = normalisers.apollo_id(name, value)
 
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise
         clears = self._clears(field.name) and field.name != self.object_type.match_field
-        if normalise is normalising.text:
+        if normalise is normalisers.text:
             self._texts.add(field.name)
 
         def set_field(name: str, value: object, draft: _Draft) -> None:
@@ -278,7 +278,7 @@ class RowReader:
         clears = self._clears(name)
 
         def set_by_name(name: str, value: object, draft: _Draft) -> None:
-            written = normalising.text(name, value)
+            written = normalisers.text(name, value)
             if written is None:
                 if clears:
                     draft.values.setdefault(field_name, None)
@@ -312,4 +312,4 @@ def _leave_out(name: str, value: object, draft: _Draft) -> None:
 
 
 def _set_lists(name: str, value: object, draft: _Draft) -> None:
-    draft.lists = normalising.names(name, value)
+    draft.lists = normalisers.names(name, value)

@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import ApolloError, RequestRefused
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.model.policies import Policies, guard, needs_the_record
+from target_apollo.model.policies import Policies, apply_policies, needs_the_record
 from target_apollo.model.rows import Row
 from target_apollo.sync.plan import changes
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
@@ -107,24 +107,26 @@ class RecordComparer:
         return replace(matched, row=with_values(row, values=values))
 
     def _update(
-        self, matched: MatchedRecord, policies: Policies, left_at: str | None
+        self, matched: MatchedRecord, policies: Policies, last_written_at: str | None
     ) -> PlannedUpdate:
         """The update of one record.
 
         Args:
-            left_at: Apollo's `updated_at` of the record as the last write left it.
+            last_written_at: Apollo's `updated_at` of the record as the last write left it.
         """
-        guarded = guard(policies, self.object_type, matched.row, matched.answer, left_at)
-        row, kind = guarded.row, self.object_type.kind
+        result = apply_policies(
+            policies, self.object_type, matched.row, matched.answer, last_written_at
+        )
+        row, kind = result.row, self.object_type.kind
         list_ids = self.run.directory.list_ids(kind) if row.lists and matched.answer else {}
         needed = changes(self.object_type, row, matched.answer, list_ids)
         outcome = Outcome.UPDATED
-        if guarded.protected:
-            self.run.counts.count_protected(kind.value, guarded.protected)
+        if result.protected:
+            self.run.counts.count_protected(kind.value, result.protected)
             if not needed:
                 outcome = Outcome.SKIPPED
         return PlannedUpdate(
-            row, matched.apollo_id, matched.answer, needed, outcome, is_older=guarded.is_older
+            row, matched.apollo_id, matched.answer, needed, outcome, is_older=result.is_older
         )
 
     def _answers(

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from target_apollo.model import values as normalising
 from target_apollo.model.compare import (
     CUSTOM_FIELDS,
     PLAIN_PHONE,
@@ -23,6 +22,7 @@ from target_apollo.model.compare import (
 )
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, Values
+from target_apollo.model.values import apollo_id, phone_digits
 
 #: A request body is kept below this, whatever the number of records in it.
 MAX_REQUEST_CHARACTERS = 4_000_000
@@ -199,9 +199,9 @@ def _differing(object_type: ObjectType, values: Values, answer: Json | None) -> 
         return differing
     # A plain number may be held as one of a type that is about to get another number.
     typed = {object_type.fields[name].phone_type: value for name, value in differing.items()}
-    digits = normalising.phone_digits(plain)
+    digits = phone_digits(plain)
     stays = digits in held_numbers(answer, lambda kind: kind not in typed)
-    comes = digits in {normalising.phone_digits(v) for kind, v in typed.items() if kind and v}
+    comes = digits in {phone_digits(v) for kind, v in typed.items() if kind and v}
     return differing if stays or comes else {**differing, PLAIN_PHONE: plain}
 
 
@@ -213,7 +213,7 @@ def _by_endpoint(
     unwritable: list[str] = []
     for name, value in differing.items():
         place = object_type.fields[name]
-        if value is None and place.normalise is not normalising.apollo_id:
+        if value is None and place.normalise is not apollo_id:
             # An empty text clears a field; an id is cleared by null, "" being no id.
             value = ""
         if place.update:

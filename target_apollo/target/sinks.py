@@ -17,7 +17,7 @@ from target_apollo import logs
 from target_apollo.ledger import source_key
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
-from target_apollo.model.row_parser import RowReader
+from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_rows
@@ -56,7 +56,7 @@ class ApolloSink(BatchSink):
         self._sync = StreamSync(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
         )
-        self._reader = RowReader(
+        self._parser = RowParser(
             object_type=self.object_type,
             mode=self._own.mode,
             key_properties=self._own.key or tuple(key_properties or ()),
@@ -172,7 +172,7 @@ class ApolloSink(BatchSink):
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
         """The row of a record; None for a record that has its outcome without one."""
-        run, reader = self._run, self._reader
+        run, reader = self._run, self._parser
         changed_at = reader.updated_at_field
         if self._moves_deleted:
             self._note_seen(record)
@@ -195,7 +195,7 @@ class ApolloSink(BatchSink):
 
     def _note_seen(self, record: dict[str, Any]) -> None:
         try:
-            key = [record.get(name) for name in self._reader.key_properties]
+            key = [record.get(name) for name in self._parser.key_properties]
             self._seen.add([source_key(key)])
         except ValueError:
             self._seen.unsure = True
@@ -245,7 +245,7 @@ class ApolloSink(BatchSink):
         # there is not. A record's property that its schema lacks is met later, and dropped too.
         passive = frozenset(
             (
-                *self._reader.key_properties,
+                *self._parser.key_properties,
                 *self._target.bookmark_properties(self.stream_name),
             )
         )
@@ -255,7 +255,7 @@ class ApolloSink(BatchSink):
         unknown = [
             name
             for name in self.schema.get("properties", {})
-            if not self._reader.place(name) and name not in passive
+            if not self._parser.is_mapped(name) and name not in passive
         ]
         self._run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
         self._checked_beside = passive

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.row_parser import RowReader
+from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, NullPolicy, Row
 
 OWNER, OTHER, STAGE = "a" * 24, "b" * 24, "c" * 24
@@ -32,7 +32,7 @@ class Names:
     def custom_value(
         self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
-        return (TIER, normalising.text) if name in ("tier", "industry") else None
+        return (TIER, values.text) if name in ("tier", "industry") else None
 
 
 def reader(
@@ -40,10 +40,10 @@ def reader(
     mode: Mode = Mode.UPSERT,
     key: Sequence[str] = ("id",),
     **own: Any,
-) -> RowReader:
+) -> RowParser:
     """A reader of a stream whose schema has every property."""
     properties = own.pop("properties", frozenset({*object_type.fields, "id", "apollo_id"}))
-    return RowReader(object_type, mode, key, properties, Names(), **own)
+    return RowParser(object_type, mode, key, properties, Names(), **own)
 
 
 def read(record: dict[str, object], **own: Any) -> Row:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
+from target_apollo.model.values import apollo_id
 from target_apollo.sync.plan import Changes, changes
 
 both = pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def values_of(field: Field) -> st.SearchStrategy[str | None]:
         return st.none() | phones
     if field.compare is Compare.URL:
         return st.none() | pages
-    return st.none() | (ids if field.normalise is normalising.apollo_id else words)
+    return st.none() | (ids if field.normalise is apollo_id else words)
 
 
 def written_fields(object_type: ObjectType) -> list[Field]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo import ENDPOINTS
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.objects import (
     ACCOUNT,
     APOLLO_ID,
@@ -155,7 +155,7 @@ def test_a_field_that_holds_an_apollo_id_takes_only_apollo_ids(
     object_type: ObjectType, field: Field
 ) -> None:
     ours = {"owner_id", "account_id", "parent_account_id", f"{object_type.singular}_stage_id"}
-    assert (field.normalise is normalising.apollo_id) == (field.name in ours)
+    assert (field.normalise is values.apollo_id) == (field.name in ours)
 
 
 @both

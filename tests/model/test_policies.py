@@ -8,7 +8,7 @@ from target_apollo.model.policies import (
     ALL_OTHERS,
     FieldPolicy,
     Policies,
-    guard,
+    apply_policies,
     needs_the_record,
     policies_of,
     unknown_names,
@@ -57,7 +57,7 @@ def custom_field(object_type: ObjectType, name: str) -> tuple[str, str] | None:
 def test_what_is_written_comes_from_the_row_and_nothing_is_added(
     own: Policies, row: Row, answer: Json | None
 ) -> None:
-    left = guard(own, CONTACT, row, answer, None).row
+    left = apply_policies(own, CONTACT, row, answer, None).row
     assert left.values.items() <= row.values.items()
     assert left.custom.items() <= row.custom.items()
 
@@ -66,7 +66,7 @@ def test_what_is_written_comes_from_the_row_and_nothing_is_added(
 def test_never_and_create_only_never_change_an_existing_record(
     own: Policies, row: Row, answer: Json | None
 ) -> None:
-    left = guard(own, CONTACT, row, answer, None).row
+    left = apply_policies(own, CONTACT, row, answer, None).row
     kept = (FieldPolicy.NEVER, FieldPolicy.CREATE_ONLY)
     assert not [name for name in left.values if own.of(name) in kept]
     assert not [field_id for field_id in left.custom if own.of_custom(field_id) in kept]
@@ -74,7 +74,7 @@ def test_never_and_create_only_never_change_an_existing_record(
 
 @given(policies, rows, answers)
 def test_overwrite_always_writes(own: Policies, row: Row, answer: Json | None) -> None:
-    left = guard(own, CONTACT, row, answer, None).row
+    left = apply_policies(own, CONTACT, row, answer, None).row
     wanted = {name for name in row.values if own.of(name) is FieldPolicy.OVERWRITE}
     assert wanted <= left.values.keys()
 
@@ -83,7 +83,7 @@ def test_overwrite_always_writes(own: Policies, row: Row, answer: Json | None) -
 def test_fill_if_empty_writes_only_where_apollo_shows_that_it_holds_nothing(
     own: Policies, row: Row, answer: Json | None
 ) -> None:
-    for name in guard(own, CONTACT, row, answer, None).row.values:
+    for name in apply_policies(own, CONTACT, row, answer, None).row.values:
         if own.of(name) is FieldPolicy.FILL_IF_EMPTY:
             place = CONTACT.fields[name]
             assert answer is not None
@@ -100,7 +100,7 @@ def test_newest_writes_only_what_changed_after_the_record(
 ) -> None:
     newest = [
         name
-        for name in guard(own, CONTACT, row, answer, None).row.values
+        for name in apply_policies(own, CONTACT, row, answer, None).row.values
         if own.of(name) is FieldPolicy.NEWEST
     ]
     if newest:
@@ -114,18 +114,18 @@ def test_newest_writes_only_what_changed_after_the_record(
 def test_what_is_kept_back_and_may_differ_is_named(
     own: Policies, row: Row, answer: Json | None
 ) -> None:
-    guarded = guard(own, CONTACT, row, answer, None)
-    kept_back = {*row.values, *row.custom} - {*guarded.row.values, *guarded.row.custom}
-    assert set(guarded.protected) <= kept_back
+    result = apply_policies(own, CONTACT, row, answer, None)
+    kept_back = {*row.values, *row.custom} - {*result.row.values, *result.row.custom}
+    assert set(result.protected) <= kept_back
     if answer is None:
-        assert set(guarded.protected) == kept_back
+        assert set(result.protected) == kept_back
 
 
 @given(rows, answers)
 def test_without_policies_a_row_is_written_whole_and_nothing_is_read(
     row: Row, answer: Json | None
 ) -> None:
-    assert guard(Policies(), CONTACT, row, answer, None).row is row
+    assert apply_policies(Policies(), CONTACT, row, answer, None).row is row
     assert not needs_the_record(Policies(), CONTACT, row, answer)
 
 
@@ -148,8 +148,10 @@ def test_a_record_is_left_to_the_row_that_wrote_it_last() -> None:
     row = Row(1, (1,), "p@a.com", {"title": "new"}, changed_at=moment("2020-01-01"))
     answer: Json = {"title": "old", "updated_at": "2025-01-01T00:00:00.000Z"}
 
-    assert guard(own, CONTACT, row, answer, "2025-01-01T00:00:00.000Z").row is row
-    assert guard(own, CONTACT, row, answer, "2024-12-31T00:00:00.000Z").protected == ("title",)
+    assert apply_policies(own, CONTACT, row, answer, "2025-01-01T00:00:00.000Z").row is row
+    assert apply_policies(own, CONTACT, row, answer, "2024-12-31T00:00:00.000Z").protected == (
+        "title",
+    )
 
 
 def test_names_stand_for_the_field_that_takes_their_id() -> None:
@@ -185,4 +187,4 @@ def test_a_name_that_means_nothing_for_either_object_is_told() -> None:
 def test_lists_are_added_to_when_a_record_is_created_only() -> None:
     own = Policies({LABEL_NAMES: FieldPolicy.CREATE_ONLY})
     row = Row(1, (1,), "p@a.com", {"title": "a"}, lists=("Wave 1",))
-    assert guard(own, CONTACT, row, None, None).row.lists == ()
+    assert apply_policies(own, CONTACT, row, None, None).row.lists == ()

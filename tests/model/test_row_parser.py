@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
-from target_apollo.model.row_parser import RowReader
+from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, NullPolicy, Row
 from target_apollo.sync.duplicates import collapse
 from tests.helpers.row_parsers import (
@@ -141,7 +141,7 @@ def test_a_property_without_a_place_is_not_written() -> None:
      ("tier", True), ("nowhere", False), ("domain", False)],
 )  # fmt: skip
 def test_a_property_s_place_is_known_before_any_record(name: str, placed: bool) -> None:
-    assert reader().place(name) is placed
+    assert reader().is_mapped(name) is placed
 
 
 def test_lists_of_the_settings_and_of_the_record_are_joined() -> None:
@@ -253,7 +253,7 @@ quick = settings(deadline=None, max_examples=25)
 @example(reader(), {"id": [1], "email": EMAIL})
 @example(reader(), {"id": {"a": 1}, "email": EMAIL})
 def test_any_record_becomes_a_row_that_can_be_planned_or_is_refused(
-    reading: RowReader, record: dict[str, object]
+    reading: RowParser, record: dict[str, object]
 ) -> None:
     try:
         row = reading.read(7, record)
@@ -267,7 +267,7 @@ def test_any_record_becomes_a_row_that_can_be_planned_or_is_refused(
 @quick
 @given(readers, hostile_records)
 def test_a_row_holds_text_under_the_fields_of_its_object(
-    reading: RowReader, record: dict[str, object]
+    reading: RowParser, record: dict[str, object]
 ) -> None:
     try:
         row = reading.read(7, record)
@@ -282,7 +282,7 @@ def test_a_row_holds_text_under_the_fields_of_its_object(
 @quick
 @given(readers, hostile_records, st.randoms(use_true_random=False))
 def test_the_order_of_the_properties_changes_nothing(
-    reading: RowReader, record: dict[str, object], chance: Any
+    reading: RowParser, record: dict[str, object], chance: Any
 ) -> None:
     def outcome(of: dict[str, object]) -> object:
         try:
@@ -320,17 +320,17 @@ def test_a_refusal_never_shows_the_value(name: str, value: object) -> None:
 def test_plain_text_is_read_as_by_its_normaliser(
     record: dict[str, object], null_policy: NullPolicy, object_type: ObjectType
 ) -> None:
-    """The reader takes clean text without a call of `normalising.text`; nothing else differs."""
+    """The reader takes clean text without a call of `values.text`; nothing else differs."""
     record = {"id": 1, object_type.match_field: "ada@example.com", **record}
     quick_reader = reader(object_type, null_policy=null_policy)
     slow_reader = reader(object_type, null_policy=null_policy)
     for name in record:
-        assert quick_reader.place(name) is slow_reader.place(name)
+        assert quick_reader.is_mapped(name) is slow_reader.is_mapped(name)
     slow_reader._texts.clear()
     assert _read_or_refused(quick_reader, record) == _read_or_refused(slow_reader, record)
 
 
-def _read_or_refused(reading: RowReader, record: dict[str, object]) -> Row | Rejection:
+def _read_or_refused(reading: RowParser, record: dict[str, object]) -> Row | Rejection:
     try:
         return reading.read(1, record)
     except RecordError as refused:

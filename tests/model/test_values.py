@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import CustomField
-from target_apollo.model import values as normalising
+from target_apollo.model import values
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.values import Normalise, moment, normaliser_of
 
@@ -55,10 +55,10 @@ json_values = st.recursive(
 
 Normaliser = Callable[[str, object], "str | None"]
 NORMALISERS: tuple[Normaliser, ...] = (
-    normalising.text,
-    normalising.email,
-    normalising.domain,
-    normalising.apollo_id,
+    values.text,
+    values.email,
+    values.domain,
+    values.apollo_id,
 )
 
 
@@ -104,7 +104,7 @@ def test_a_refusal_never_shows_the_value(normalise: Normaliser, value: str) -> N
 @quick
 @given(hostile_text)
 def test_text_can_always_be_sent_as_utf_8(value: str) -> None:
-    (normalising.text("title", value) or "").encode()
+    (values.text("title", value) or "").encode()
 
 
 @quick
@@ -112,16 +112,16 @@ def test_text_can_always_be_sent_as_utf_8(value: str) -> None:
     st.text(st.characters(categories=["L", "N"]), min_size=1), st.sampled_from("\x00\x07\x1b\x7f")
 )
 def test_control_characters_are_left_out_of_text(value: str, control: str) -> None:
-    assert normalising.text("title", f" {control}{value}{control}\r\n") == value
+    assert values.text("title", f" {control}{value}{control}\r\n") == value
 
 
 def test_line_breaks_and_tabs_inside_a_text_are_kept() -> None:
-    assert normalising.text("address", "1 Pine St\n\tSan Francisco") == "1 Pine St\n\tSan Francisco"
+    assert values.text("address", "1 Pine St\n\tSan Francisco") == "1 Pine St\n\tSan Francisco"
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  \t\n", "\x00", "\u00a0\u2003"])
 def test_null_and_blanks_are_nothing(nothing: object) -> None:
-    assert normalising.text("title", nothing) is None
+    assert values.text("title", nothing) is None
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_null_and_blanks_are_nothing(nothing: object) -> None:
 )
 def test_what_is_no_text_is_refused_by_its_kind(value: object, kind: str) -> None:
     with pytest.raises(RecordError, match=f"'title' must be text, not {kind}") as refused:
-        normalising.text("title", value)
+        values.text("title", value)
     assert refused.value.rejection.reason is Reason.WRONG_TYPE
 
 
 @quick
 @given(numbers)
 def test_a_number_keeps_its_value_and_gets_no_exponent(value: int | float | Decimal) -> None:
-    written = normalising.number_text(value)
+    written = values.number_text(value)
     assert Decimal(written) == Decimal(str(value))
     assert set(written) <= set("-.0123456789")
 
@@ -146,17 +146,17 @@ def test_a_number_keeps_its_value_and_gets_no_exponent(value: int | float | Deci
 def test_equal_numbers_are_spelled_the_same(digits: int, places: int, zeros: int) -> None:
     short = Decimal(digits).scaleb(-places)
     long = Decimal(f"{short:f}" + ("" if places else ".") + "0" * (zeros + 1))
-    assert normalising.number_text(long) == normalising.number_text(short)
+    assert values.number_text(long) == values.number_text(short)
 
 
 def test_zero_has_no_sign() -> None:
-    assert normalising.number_text(Decimal("-0.0")) == "0"
+    assert values.number_text(Decimal("-0.0")) == "0"
 
 
 @pytest.mark.parametrize("value", [Decimal("1E+100000"), Decimal("1E-100000")])
 def test_a_number_of_absurd_size_is_refused_and_not_spelled_out(value: Decimal) -> None:
     with pytest.raises(RecordError):
-        normalising.text("phone_number", value)
+        values.text("phone_number", value)
 
 
 # --- e-mail addresses
@@ -165,7 +165,7 @@ def test_a_number_of_absurd_size_is_refused_and_not_spelled_out(value: Decimal) 
 @quick
 @given(emails, st.sampled_from(["", " ", "\t", "\n", "\u00a0"]))
 def test_an_address_is_trimmed_and_in_lower_case(address: str, blank: str) -> None:
-    assert normalising.email("email", f"{blank}{address}{blank}") == address.lower()
+    assert values.email("email", f"{blank}{address}{blank}") == address.lower()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_an_address_is_trimmed_and_in_lower_case(address: str, blank: str) -> No
 )
 def test_what_is_no_address_is_refused(value: str) -> None:
     with pytest.raises(RecordError) as refused:
-        normalising.email("email", value)
+        values.email("email", value)
     assert refused.value.rejection.reason is Reason.MALFORMED_EMAIL
 
 
@@ -207,7 +207,7 @@ def test_what_is_no_address_is_refused(value: str) -> None:
 def test_every_notation_of_a_site_is_one_domain(
     host: str, scheme: str, www: str, port: str, path: str
 ) -> None:
-    assert normalising.domain("domain", f" {scheme}{www}{host.upper()}{port}{path} ") == host
+    assert values.domain("domain", f" {scheme}{www}{host.upper()}{port}{path} ") == host
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_every_notation_of_a_site_is_one_domain(
     ],
 )
 def test_a_domain_is_spelled_in_ascii(written: str, host: str) -> None:
-    assert normalising.domain("domain", written) == host
+    assert values.domain("domain", written) == host
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_domain_is_spelled_in_ascii(written: str, host: str) -> None:
 )
 def test_what_names_no_host_is_refused(value: str) -> None:
     with pytest.raises(RecordError) as refused:
-        normalising.domain("domain", value)
+        values.domain("domain", value)
     assert refused.value.rejection.reason is Reason.MALFORMED_DOMAIN
 
 
@@ -255,7 +255,7 @@ def test_what_names_no_host_is_refused(value: str) -> None:
 @given(plain_hosts)
 def test_an_e_mail_address_is_no_domain(host: str) -> None:
     with pytest.raises(RecordError):
-        normalising.domain("domain", f"ada@{host}")
+        values.domain("domain", f"ada@{host}")
 
 
 # --- ids, names, phones, addresses of pages
@@ -264,36 +264,36 @@ def test_an_e_mail_address_is_no_domain(host: str) -> None:
 @quick
 @given(hex_ids)
 def test_an_apollo_id_is_24_hex_digits_in_lower_case(value: str) -> None:
-    assert normalising.apollo_id("apollo_id", f" {value} ") == value.lower()
-    assert normalising.is_apollo_id(value.lower())
+    assert values.apollo_id("apollo_id", f" {value} ") == value.lower()
+    assert values.is_apollo_id(value.lower())
 
 
 @quick
 @given(st.text(max_size=30) | st.from_regex(r"[0-9a-f]{23}|[0-9a-f]{25}", fullmatch=True))
 def test_anything_else_is_no_apollo_id(value: str) -> None:
-    written = normalising.text("apollo_id", value)
-    assume(written is not None and not normalising.is_apollo_id(written.lower()))
+    written = values.text("apollo_id", value)
+    assume(written is not None and not values.is_apollo_id(written.lower()))
     with pytest.raises(RecordError) as refused:
-        normalising.apollo_id("apollo_id", value)
+        values.apollo_id("apollo_id", value)
     assert refused.value.rejection.reason is Reason.MALFORMED_ID
 
 
 @quick
 @given(st.lists(st.sampled_from(["A", " A ", "B", "", " ", None, 7])))
 def test_names_of_lists_are_kept_once_each_in_their_order(value: list[object]) -> None:
-    found = normalising.names("label_names", value)
+    found = values.names("label_names", value)
     trimmed = [str(entry).strip() for entry in value if entry is not None]
     assert found == tuple(dict.fromkeys(name for name in trimmed if name))
 
 
 def test_a_single_name_is_a_list_of_one() -> None:
-    assert normalising.names("label_names", " Customers ") == ("Customers",)
+    assert values.names("label_names", " Customers ") == ("Customers",)
 
 
 @pytest.mark.parametrize("value", [{"name": "A"}, [["A"]], [{"name": "A"}], True])
 def test_what_is_no_list_of_names_is_refused(value: object) -> None:
     with pytest.raises(RecordError):
-        normalising.names("label_names", value)
+        values.names("label_names", value)
 
 
 @quick
@@ -306,7 +306,7 @@ def test_phone_numbers_are_compared_by_their_digits(
     digits: str, signs: list[str], prefix: str
 ) -> None:
     written = prefix + "".join(digit + sign for digit, sign in zip(digits, signs, strict=False))
-    assert normalising.phone_digits(written) == digits
+    assert values.phone_digits(written) == digits
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_phone_numbers_are_compared_by_their_digits(
     ],
 )
 def test_every_notation_of_a_page_compares_equal(written: str) -> None:
-    assert normalising.plain_url(written) == "linkedin.com/in/ada"
+    assert values.plain_url(written) == "linkedin.com/in/ada"
 
 
 # --- custom fields

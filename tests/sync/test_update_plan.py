@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import Window, Windows
-from target_apollo.model import values as normalising
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod, Values
+from target_apollo.model.values import apollo_id
 from target_apollo.sandbox import records as shapes
 from target_apollo.sync.plan import changes
 from target_apollo.sync.update_plan import (
@@ -260,7 +260,7 @@ def test_a_field_that_only_bulk_update_takes_and_does_not_clear_is_missed() -> N
 @both
 def test_an_id_is_never_cleared_in_bulk_where_a_single_update_can(object_type: ObjectType) -> None:
     ids = [field.name for field in object_type.fields.values()
-           if field.normalise is normalising.apollo_id and field.update]  # fmt: skip
+           if field.normalise is apollo_id and field.update]  # fmt: skip
     for name in ids:
         assert not parts_of(object_type, {name: None}, None).bulk
 
