@@ -169,6 +169,8 @@ class TargetApollo(CheckedPlugin, Target):
         sink = self.get_sink_class(name)(self, name, schema, key_properties)
         if former is not None:
             sink.follow(former)
+            # At the end of the input, later rows of one address are written after earlier ones.
+            del self._sinks[name]
         self._sinks[name] = sink
 
     def _on_record(self, message: Message) -> None:

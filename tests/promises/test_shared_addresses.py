@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from tests.promises.conftest import CONTACT_SCHEMA, Run, contact, schema
+from tests.promises.conftest import CONTACT_SCHEMA, Run, contact, record, schema
 
 
 def emails(apollo: Sandbox) -> list[str]:
@@ -86,3 +86,22 @@ def test_what_a_rejected_row_left_behind_is_overwritten_by_the_row_after_it(
     assert done.reasons == ["custom_field_refused"]
     (one,) = apollo.store.contacts()
     assert (one["first_name"], one["title"]) == ("Right", "New")
+
+
+def test_of_rows_of_two_streams_with_one_address_the_later_stands_after_a_new_schema(
+    apollo: Sandbox, sync: Run
+) -> None:
+    changed = {"properties": {**CONTACT_SCHEMA["properties"], "present_raw_address": {}}}
+    earlier = {"id": 1, "email": "shared@a.com", "title": "Earlier"}
+
+    sync(
+        [
+            schema("a-contacts"),
+            schema("b-contacts"),
+            record("b-contacts", **earlier),
+            schema("a-contacts", changed),
+            record("a-contacts", **{**earlier, "id": 2, "title": "Later"}),
+        ]
+    )
+
+    assert [one["title"] for one in apollo.store.contacts()] == ["Later"]
