@@ -90,6 +90,7 @@ class TargetApollo(CheckedPlugin, Target):
             "RECORD": self._on_record,
             "STATE": self._on_state,
             "ACTIVATE_VERSION": self._on_activate_version,
+            "BATCH": self._on_batch,
         }
         self._input.on_unreadable = self._intake.reject_line
         self._input.on_too_long = self._intake.reject_long_line
@@ -239,6 +240,13 @@ class TargetApollo(CheckedPlugin, Target):
                 self.drain_one(sink)
                 self.run.pending_flush.finish()
                 sink.move_missing_rows()
+
+    def _on_batch(self, message: Message) -> None:
+        """Ends the run: the rows stand in files, whose records no STATE could wait for."""
+        raise RunError(
+            f"Stream '{message.get('stream')}' comes in BATCH files, which target-apollo does not "
+            "read: remove `batch_config` from the tap's settings."
+        )
 
     def _on_state(self, message: Message) -> None:
         self._checkpoint.hold(message["value"])

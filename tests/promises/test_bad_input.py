@@ -341,3 +341,17 @@ def test_a_row_that_is_taken_for_somebody_else_puts_nobody_else_on_its_list(
 
     assert done.reasons == ["identity_conflict"]
     assert apollo.store.contacts()[0]["label_ids"] == []
+
+
+@pytest.mark.parametrize("manifest", [[], ["file:///tmp/rows.jsonl.gz"]], ids=["empty", "a file"])
+def test_batch_files_end_the_run_with_a_sentence(
+    apollo: Sandbox, sync: Run, manifest: list[str]
+) -> None:
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    files = {"type": "BATCH", "stream": "contacts", "encoding": encoding, "manifest": manifest}
+
+    done = sync([schema("contacts"), files, state({"at": 1})])
+
+    assert done.exit_code == 1
+    assert "Stream 'contacts' comes in BATCH files" in done.log
+    assert done.states == []
