@@ -20,12 +20,12 @@ from sqlalchemy.pool import NullPool
 from target_apollo.files import private_descriptor
 from target_apollo.ledger.errors import LedgerError
 
+#: Execution option of a connection: its next transaction writes, so it takes SQLite's write lock
+#: at its start. A transaction that reads first and writes later would fail instead of wait.
 WRITES = "ledger_writes"
-"""Execution option of a connection: its next transaction writes, so it takes SQLite's write lock
-at its start. A transaction that reads first and writes later would fail instead of wait."""
 
+#: How long SQLite waits for another process's write transaction, which takes milliseconds.
 BUSY_SECONDS = 30.0
-"""How long SQLite waits for another process's write transaction, which takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Address:
     """Where the ledger is: a SQLite file, or a PostgreSQL database."""
 
     url: URL
+    #: Absolute path of the SQLite file; ``None`` for PostgreSQL.
     file: Path | None
-    """Absolute path of the SQLite file; ``None`` for PostgreSQL."""
 
     @classmethod
     def of(cls, ledger_url: str) -> Address:
@@ -66,7 +66,7 @@ class Address:
         )
 
     def __str__(self) -> str:
-        """Name the place without user, password or options."""
+        """Name the file or database, without user, password or options."""
         if self.file is not None:
             return f"file {self.file}"
         return f"PostgreSQL database {self.url.database!r} on {self.url.host or 'the local socket'}"

@@ -167,7 +167,7 @@ def save_outcomes(
     outcomes: Sequence[LinkOutcome],
     synced_at: datetime,
 ) -> None:
-    """Upsert outcomes; of several of one key the last stands.
+    """Upsert outcomes; of several outcomes of one key the last one is kept.
 
     ``synced_at`` is for confirmed outcomes that bring no moment of their own. Other source keys
     that are linked to a record which was changed now, and that this run has not come to yet, lose
@@ -212,7 +212,7 @@ def save_outcomes(
         if outcome.status is LinkStatus.ERROR
     ]
     REJECTED_OUTCOME.execute(database, rejected)
-    # What was created a moment ago no other row has given anything.
+    # Only updated records: no other row can have written to a record that was just created.
     updated = LinkStatus.UPDATED
     changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
     for some in chunks(changed):

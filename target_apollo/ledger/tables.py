@@ -124,8 +124,8 @@ apollo_ledger_version = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
 )
 
+#: Key of the advisory lock for changes of the tables; the same in all releases.
 CREATION_LOCK = 0x61706F6C6C6F
-"""Key of the advisory lock for changes of the tables; the same in all releases."""
 
 
 def version_of(connection: Connection) -> int | None:

@@ -1,6 +1,6 @@
-"""Past runs, from what the ledger and the summaries know of them together.
+"""Past runs, merged from the ledger and the summaries, and the keys of their rejected records.
 
-Which records of a run are in the rejects file: their keys, never their values.
+Of a rejected record only the key is read, never a value.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ ByReason = Mapping[tuple[str, str], RejectedKeys]
 def rejected_keys(path: Path, run_id: str) -> ByReason:
     """The records that a run put into the rejects file and that are still there.
 
-    What was replayed since is gone from it, or stands there under the replay's run id.
+    A record that was replayed since is no longer in the file, or has the replay's run id.
 
     Raises:
         OSError: There is a file that can't be read.

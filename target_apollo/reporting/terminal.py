@@ -1,7 +1,4 @@
-"""The report as lines for a terminal. Pure.
-
-Text in columns for a terminal, with colour only where one is watched. Pure.
-"""
+"""The report as lines for a terminal: columns, wrapped text and colour. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from target_apollo.sync.words import duration, listed, moment, number, plural, p
 _GAP = 2
 
 _CODES = {Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "31"}
-#: Characters, where nobody's screen sets the width.
+#: Width in characters where the output is no terminal.
 UNBOUNDED = 1000
 
 

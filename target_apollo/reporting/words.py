@@ -1,8 +1,6 @@
-"""Numbers, times and ends in words, for the terminal and for the page. Pure.
+"""Ends of runs, reject reasons, rules and duplicates in words, for the reports. Pure.
 
-Reasons, rules and kinds of duplicates in words for people who do not run the sync. Pure.
-
-What another version of this program called otherwise is shown by its name.
+A name that this version does not know, from a file of another version, is shown as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _SIGNALLED = 128
 
 
 class Tone(enum.Enum):
-    """How something is to be taken."""
+    """Whether something is good news, a warning or bad news; it sets the colour."""
 
     GOOD = "good"
     WARN = "warn"
@@ -90,7 +88,7 @@ def story_of(run: PastRun) -> str:
 
 
 def outlook_of(summary: Summary) -> str:
-    """What a rehearsed run would take; empty where that is not known."""
+    """How long the real run after a dry run would take; empty where there is no estimate."""
     estimate = summary.estimate
     if estimate is None:
         return ""

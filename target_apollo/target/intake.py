@@ -26,7 +26,7 @@ from target_apollo.target.stdin import too_long
 
 
 class Intake:
-    """Gives their outcome to lines and records that reach no sink.
+    """Gives lines and records that reach no sink their outcome.
 
     Args:
         sinks: All sinks, by the name of their stream; more may come in later.
@@ -79,7 +79,7 @@ class Intake:
     def is_replayed(self, received: SourceRecord) -> bool:
         """Whether a record was rejected before and can't fare better now; it is skipped then.
 
-        That is so of lines that were no messages, and of what this very run has rejected.
+        This holds for lines that were no messages, and for records that this run has rejected.
         """
         if received.stream == UNREADABLE_STREAM:
             self._run.notices.unreadable_again()

@@ -1,4 +1,4 @@
-"""STATE on standard output: the newest one whose records all have an outcome on disk.
+"""STATE on standard output: the newest STATE whose records all have an outcome on disk.
 
 Records are numbered as they come. A sink that holds records says the number of its oldest; a STATE
 may be written when it came before that number.
@@ -19,7 +19,7 @@ from target_apollo.target.sinks import ApolloSink
 
 
 class Checkpoint:
-    """Numbers records and holds STATE values back until they are true. Pure.
+    """Numbers records and holds STATE back until all records before it have an outcome. Pure.
 
     States move one way: received -> covered (every record before it has an outcome on disk) ->
     written, or left out for a newer one that is covered too.

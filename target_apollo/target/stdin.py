@@ -37,7 +37,7 @@ class LongLine:
 
 
 def too_long() -> str:
-    """What is said of a line that was skipped."""
+    """The reason why a line was skipped, for the log and the rejects file."""
     return f"longer than {LONGEST_LINE >> 20} MB and was skipped"
 
 
@@ -86,7 +86,7 @@ class LineSource:
         return min(1.0, os.lseek(self._descriptor, 0, os.SEEK_CUR) / status.st_size)
 
     def skip(self) -> bool:
-        """Passes over what has come, without keeping it; True at the end.
+        """Reads and discards the input that has come; True at its end.
 
         Only a pipe has somebody who waits for its being read.
         """
