@@ -1,4 +1,4 @@
-"""A source key's link to an Apollo record: its states, and what leads from one to another."""
+"""The link of a source key to an Apollo record: its states and the changes between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 class LinkStatus(Enum):
-    """How a link's last write stands.
+    """What became of the last write of a link.
 
     ::
 
@@ -38,26 +38,26 @@ class LinkStatus(Enum):
     written again, which ``run_dedupe`` and the idempotence of updates make harmless.
     """
 
+    #: A request may have gone out; no answer is known. No payload hash.
     PENDING = "pending"
-    """A request may have gone out; no answer is known. No payload hash."""
+    #: Apollo confirmed that it created the record.
     CREATED = "created"
-    """Apollo confirmed that it created the record."""
+    #: Apollo confirmed that it changed the record.
     UPDATED = "updated"
-    """Apollo confirmed that it changed the record."""
+    #: Compared with Apollo, which held the row's values already.
     UNCHANGED = "unchanged"
-    """Compared with Apollo, which held the row's values already."""
+    #: Insert mode: the record was there and was left alone. No payload hash, since Apollo's
+    #: values were not compared.
     EXISTING = "existing"
-    """Insert mode: the record was there and was left alone. No payload hash, since Apollo's
-    values were not compared."""
+    #: The row was rejected. No payload hash, so that the next run tries again.
     ERROR = "error"
-    """The row was rejected. No payload hash, so that the next run tries again."""
 
 
 # Tuples, since looking an enum's member up in a set takes a call of Python code.
+#: After these Apollo holds the row's values, whose hash the link keeps.
 HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
-"""After these Apollo holds the row's values, whose hash the link keeps."""
+#: After these the record is in Apollo.
 CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
-"""After these the record is in Apollo."""
 #: Begins what stands for the payload of a row that was deleted at its source.
 DELETED = "deleted:"
 
@@ -67,20 +67,20 @@ class Link(msgspec.Struct, frozen=True):
 
     source_key: str
     apollo_id: str | None
+    #: Hash of the values that Apollo is known to hold; ``None`` where that is not known.
     payload_hash: str | None
-    """Hash of the values that Apollo is known to hold; ``None`` where that is not known."""
     status: LinkStatus
+    #: Aware, UTC. ``None`` as long as nothing was confirmed.
     first_synced_at: datetime | None
-    """Aware, UTC. ``None`` as long as nothing was confirmed."""
+    #: Aware, UTC: changes of the source up to this moment are in Apollo; see ``LinkOutcome``.
     last_synced_at: datetime | None
-    """Aware, UTC: changes of the source up to this moment are in Apollo; see ``LinkOutcome``."""
     error: str | None
     run_id: str | None
+    #: Hash of the e-mail or domain that the record was last given; of a create that is not
+    #: confirmed, the one under which it was sent.
     match_hash: str | None = None
-    """Hash of the e-mail or domain that the record was last given; of a create that is not
-    confirmed, the one under which it was sent."""
+    #: Apollo's `updated_at` of the record, as it answered the last write.
     apollo_updated_at: str | None = None
-    """Apollo's `updated_at` of the record, as it answered the last write."""
 
     @property
     def is_deleted(self) -> bool:
@@ -100,10 +100,10 @@ class Intent(msgspec.Struct, frozen=True):
     """A write that is about to go out for a source key."""
 
     source_key: str
+    #: The record to be updated; ``None`` keeps the id that the link has.
     apollo_id: str | None = None
-    """The record to be updated; ``None`` keeps the id that the link has."""
+    #: Of a create: hash of the e-mail or domain under which the record will be found.
     match_hash: str | None = None
-    """Of a create: hash of the e-mail or domain under which the record will be found."""
 
 
 class LinkOutcome(msgspec.Struct, frozen=True):
@@ -117,16 +117,16 @@ class LinkOutcome(msgspec.Struct, frozen=True):
     status: LinkStatus
     apollo_id: str | None = None
     payload_hash: str | None = None
+    #: Why the row was rejected; e-mail addresses in it are withheld.
     error: str | None = None
-    """Why the row was rejected; e-mail addresses in it are withheld."""
+    #: Aware: when the row was read from its source, if known. Without it the start of the run
+    #: counts, and without that the present. Never later than the reading: a change of the row while
+    #: it was on its way would look synced, and the mapper would hold it back for good.
     synced_at: datetime | None = None
-    """Aware: when the row was read from its source, if known. Without it the start of the run
-    counts, and without that the present. Never later than the reading: a change of the row while
-    it was on its way would look synced, and the mapper would hold it back for good."""
+    #: Hash of the e-mail or domain that the record holds by the row.
     match_hash: str | None = None
-    """Hash of the e-mail or domain that the record holds by the row."""
+    #: Apollo's `updated_at` in its answer to the write, where there was one.
     apollo_updated_at: str | None = None
-    """Apollo's `updated_at` in its answer to the write, where there was one."""
 
     def __post_init__(self) -> None:
         status = self.status

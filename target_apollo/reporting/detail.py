@@ -1,4 +1,4 @@
-"""What a report tells of one run, put into rows that the terminal and the page show alike. Pure."""
+"""What a report shows of one run, as rows for the terminal and the page. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RejectRow:
     """Rejected records of one stream and reason.
 
     Attributes:
-        kept: Those of them that are in the rejects file still.
+        kept: Those that are still in the rejects file.
     """
 
     stream: str
@@ -26,11 +26,11 @@ class RejectRow:
 
 @dataclass(frozen=True)
 class RequestRow:
-    """One endpoint.
+    """Requests sent to one endpoint, and the rate limits of it.
 
     Attributes:
-        estimated: What was reckoned before the run wrote anything; None where nothing was.
-        windows: What Apollo told last; None where it told nothing.
+        estimated: Requests estimated before the run wrote anything; None without an estimate.
+        windows: The limits in Apollo's last answer; None where it named none.
     """
 
     endpoint: str

@@ -1,7 +1,7 @@
-"""The summaries that runs have left: what one holds, and how a folder of them is read.
+"""The summary files of past runs: their form, and how a folder of them is read.
 
-Whatever a summary of today has beside the first version's keys is optional, since older files stay
-where they are. Files that are no summary of a run are told apart by their form.
+Keys that the first version did not write are optional, since older files stay where they are. A
+file that does not have this form is no summary of a run.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class Api(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What was reckoned before anything was written.
+    """The estimate that is made before anything is written.
 
     Attributes:
         requests: Those that write, by endpoint.
-        seconds: What a rehearsed run would take; None where it was not rehearsed, or not known.
+        seconds: How long the real run would take; None without a dry run, or if unknown.
         takes_several_runs: Whether Apollo's limits stop it before its end.
     """
 
