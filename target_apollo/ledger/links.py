@@ -10,7 +10,7 @@ import msgspec
 
 
 class Place(NamedTuple):
-    """Where links belong: one stream's rows as one kind of record of one team.
+    """What links belong to: one stream, one kind of Apollo record and one Apollo team.
 
     Attributes:
         connection: The Apollo team's id.
@@ -121,9 +121,9 @@ class LinkOutcome(msgspec.Struct, frozen=True):
     error: str | None = None
     #: Aware: when the row was read from its source, if known. Without it the start of the run
     #: counts, and without that the present. Never later than the reading: a change of the row while
-    #: it was on its way would look synced, and the mapper would hold it back for good.
+    #: it was on its way would look synced, and the mapper would never send it.
     synced_at: datetime | None = None
-    #: Hash of the e-mail or domain that the record holds by the row.
+    #: Hash of the e-mail or domain that the row gave the record.
     match_hash: str | None = None
     #: Apollo's `updated_at` in its answer to the write, where there was one.
     apollo_updated_at: str | None = None

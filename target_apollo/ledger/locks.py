@@ -107,7 +107,7 @@ _log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 
-#: Age of a heartbeat from which a holder that can't be asked counts as gone.
+#: A holder that can't be seen counts as ended once its heartbeat is older than this.
 STALE_AFTER = timedelta(seconds=60)
 
 

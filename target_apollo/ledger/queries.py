@@ -290,7 +290,7 @@ _COLUMNS = (
 def read_links(address: Address, database: Connection, since: datetime | None) -> Iterator[Any]:
     """Yield the links that changed at a moment or later, as rows; without a moment, all of them.
 
-    They come by their key, by which the table is sorted: all pages together read it once. A link
+    They come in the order of the key, so that all pages together read the table once. A link
     of which nobody knows when it changed, from a ledger of the first version, counts as the oldest.
 
     Raises:

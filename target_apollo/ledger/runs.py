@@ -19,7 +19,7 @@ from target_apollo.ledger.tables import apollo_runs
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the ledger knows it; one that was killed has no end."""
+    """A run as the ledger knows it; a killed run has no ``finished_at``."""
 
     run_id: str
     #: Apollo team id.

@@ -1,4 +1,4 @@
-"""The ledger's tables, their version, and the way from an older version to this one."""
+"""The ledger's tables, their version, and the upgrade from older versions."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _keep_creations_as_links(connection: Connection) -> None:
 def _add_what_is_missing(connection: Connection) -> None:
     """Add the columns and indexes that an older ledger's tables lack.
 
-    That is the whole way from versions 1 and 2. Version 4 has one table less than version 3.
+    Versions 1 and 2 need no other change. Version 4 has one table less than version 3.
     """
     there = inspect(connection)
     preparer = connection.dialect.identifier_preparer

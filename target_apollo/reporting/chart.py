@@ -124,7 +124,7 @@ def outcomes_over_time(runs: Sequence[PastRun], chosen: PastRun) -> Chart | None
         runs: The newest first, as everywhere; the picture goes from the oldest to the newest.
         chosen: The run that the page is about, which the picture marks.
     """
-    # A dry run wrote nothing: it is in the table, and no bar may say otherwise.
+    # A dry run wrote nothing: it is in the table, but has no bar.
     wrote = [run for run in runs if not run.dry]
     if not wrote:
         return None

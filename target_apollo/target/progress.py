@@ -26,7 +26,7 @@ _USUAL = 80
 
 
 def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether somebody watches who can see a line redrawn."""
+    """Whether the stream is a terminal that can redraw a line."""
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
