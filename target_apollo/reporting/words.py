@@ -1,6 +1,7 @@
 """Ends of runs, reject reasons, rules and duplicates in words, for the reports. Pure.
 
-A name that this version does not know, from a file of another version, is shown as it is.
+A name that this version does not know, from a file of another version, is shown with blanks for its
+underscores.
 """
 
 from __future__ import annotations

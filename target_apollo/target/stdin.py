@@ -37,7 +37,7 @@ class LongLine:
 
 
 def too_long() -> str:
-    """The reason why a line was skipped, for the log and the rejects file."""
+    """The end of a sentence about a line that was skipped, for log, rejects file and exceptions."""
     return f"longer than {LONGEST_LINE >> 20} MB and was skipped"
 
 
