@@ -1,7 +1,7 @@
 """The records of one stream that are written together, until each of them has its outcome.
 
-A `Batch` is told what becomes of each of them. Its flush pauses while requests are out, and there
-is one `PendingFlush` in a run.
+A `Batch` gives each record its outcome. `PendingFlush` is the one flush of a run that waits for
+answers.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Batch:
         rejection: Rejection | None = None,
         key: Sequence[object] = (),
     ) -> None:
-        """Gives its outcome to a record that no row was read from; raises as `finish`.
+        """Finishes a record from which no row could be read; raises the errors of `finish`.
 
         Args:
             key: Values of its source key.
@@ -259,7 +259,7 @@ def flush_size(batch_size: int, parallel_requests: int) -> int:
     """Records per flush: all parallel requests are busy, four times over where they are full ones.
 
     A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
-    Whoever asks for smaller requests than Apollo takes gets STATE in smaller steps, too.
+    A smaller `batch_size` also means that STATE is written in smaller steps.
     """
     rounds = 4 if batch_size >= MAX_BULK else 1
     return batch_size * parallel_requests * rounds

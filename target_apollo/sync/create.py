@@ -1,4 +1,4 @@
-"""bulk_create: one request from sending to confirmation, and what the answers come to.
+"""Creates records: sends bulk_create requests and interprets their answers.
 
 `create` runs in the pool: it shares nothing but the API client. `RecordCreator` sends the requests
 of a batch side by side and takes their answers in the order of the rows.
@@ -41,7 +41,7 @@ from target_apollo.sync.update_plan import PlannedUpdate
 
 @dataclass
 class CreateResult:
-    """What became of a request's rows: matched (or told by no answer), or refused."""
+    """The rows of a request: matched to an answer (or unconfirmed), or refused."""
 
     matched: list[Matched] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
@@ -111,7 +111,7 @@ def create_and_shorten(
 
 
 def _outcome_part(answer: Json) -> Json:
-    """Of the answer on a created record: what `RecordCreator` reads to give its row an outcome."""
+    """The part of a created record's answer that `RecordCreator` needs for the outcome."""
     if answer.get(CUSTOM_FIELD_ERRORS):
         return answer
     return {name: answer[name] for name in ("id", "updated_at") if name in answer}
@@ -256,7 +256,7 @@ class RecordCreator:
     def _complete(
         self, batch: Batch, request: CreateRequest, row: Row, answer: Json
     ) -> list[PlannedUpdate]:
-        """What bulk_create did not carry of a record that it made; the row is done if nothing."""
+        """Plans the update for what bulk_create does not take; finishes the row if it took all."""
         self.run.limits.created += 1
         behind = left_to_write(self.object_type, request, row)
         refused = None

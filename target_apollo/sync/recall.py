@@ -1,7 +1,7 @@
 """What the ledger remembers of the rows of a batch, one `RowHistory` a row. Pure.
 
 Rows whose values Apollo is known to hold need no request; rows whose Apollo id is known go straight
-to an update. `StreamLinks.recall` asks the ledger and decides by what stands here.
+to an update. `StreamLinks.recall` reads the links from the ledger and calls the functions here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.source_record import Former
 
-#: Stands for a moment that is not known, and is before all changes of a row.
+#: Used for an unknown time: earlier than any change of a row.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -37,8 +37,8 @@ class RowHistory(msgspec.Struct, frozen=True):
 
     Attributes:
         source_key: The row's key as the ledger spells it.
-        payload_hash: Stands for all that the row would write.
-        apollo_id: Its record, as far as no other row may have that.
+        payload_hash: Hash of everything that the row would write.
+        apollo_id: Id of its record; None if it is unknown, or if another row may own the record.
         outcome: The outcome of a row that needs no request. Its link stays as it is.
         is_held: Whether the row is deleted and its record is that of another row too.
         sent_at: When the run began that sent the row's last write, if that was never confirmed.
@@ -66,7 +66,7 @@ class RowHistory(msgspec.Struct, frozen=True):
     read_at: datetime | None = None
 
 
-#: Of a row that nothing is remembered of.
+#: History of a row that the ledger does not know.
 NO_HISTORY = RowHistory()
 
 
@@ -83,7 +83,9 @@ def key_of(row: Row) -> str:
 
 
 def payload_hash_of(row: Row, policies: Policies | None) -> str:
-    """Stands for all that a row would write, and for the policies that may keep it from that.
+    """Hash of everything that a row would write, and of the policies that may prevent it.
+
+    Of a deleted row it is the `deletion_mark`.
 
     Args:
         policies: None where none of them keeps anything from being written.
@@ -97,7 +99,7 @@ def payload_hash_of(row: Row, policies: Policies | None) -> str:
 
 
 def deletion_mark(values: Values, lists: Sequence[str]) -> str:
-    """Stands for the payload of a deleted row, whose record is moved to this stage or list."""
+    """Marks the payload of a deleted row: the stage or lists that its record is moved to."""
     return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
 
 
@@ -168,7 +170,7 @@ class LinkSorter:
                 found.append(with_values(history, outcome=Outcome.SKIPPED))
                 continue
             apollo_id = row.apollo_id or link.apollo_id
-            # What the ledger knows of a record is past once an earlier row of the batch writes it.
+            # An earlier row of the batch that writes the record makes the link stale.
             if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
                 found.append(with_values(history, outcome=outcome, apollo_id=link.apollo_id))
                 continue

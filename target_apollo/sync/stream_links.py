@@ -1,8 +1,7 @@
-"""What the ledger says of a stream's rows before a batch, and what it is told of them after.
+"""The ledger's links of one stream: reads row histories, writes intents and outcomes.
 
-Before: the history of each row, from which it is told what is left to do. The intent is on disk
-before a request goes out, so that a killed run is put right by the next. After: the outcomes, in
-one transaction a batch.
+The history of each row says what is left to do. An intent is on disk before its request goes out,
+so that the next run puts a killed one right. Outcomes are written in one transaction a batch.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class StreamLinks:
             history = histories[row.number]
             key = history.source_key
             found_under = match_hash(row.match_key) if row.match_key else None
-            # Cut off again, the row is still one that its first run may have created.
+            # If this run is killed too, the record may still be the first run's: its id stays.
             run_id = history.sent_by or self._run_id
             by_run.setdefault(run_id, {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
@@ -182,7 +181,7 @@ class StreamLinks:
         rejection: Rejection | None = None,
         updated_at: str | None = None,
     ) -> None:
-        """Takes in a row's outcome; `commit` puts it on disk.
+        """Adds a row's outcome to those that `commit` writes.
 
         Args:
             updated_at: Apollo's own time of the last write, where its answer told.
@@ -212,7 +211,7 @@ class StreamLinks:
             self.drop(row.apollo_id)
 
     def add_unreadable(self, key: Sequence[object], rejection: Rejection) -> None:
-        """Takes in that a record was rejected as it was read; one without a key is nobody's."""
+        """Adds the rejection of a record that could not be read; ignored if it has no key."""
         if all(value is None for value in key):
             return
         with suppress(ValueError):
@@ -271,7 +270,7 @@ class StreamLinks:
         """Puts on disk that records of missing rows were moved.
 
         Args:
-            mark: Stands for their payload, so that they are moved once only.
+            mark: The links' new payload hash, by which later runs see that they are moved.
 
         Raises:
             LedgerError: The ledger can't be written.

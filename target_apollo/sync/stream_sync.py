@@ -1,8 +1,8 @@
 """Syncs the rows of one stream, batch by batch: recall, match, create, compare, update, commit.
 
 A batch is written in waves in which no Apollo record occurs twice. In each wave existing records
-are updated first, since one of them may give an address free that a new row carries; then the rows
-of which no record is known are created, and what Apollo had already is compared and updated.
+are updated first, since an update may free an e-mail or domain that a new row carries; then rows
+without a known record are created, and what Apollo had already is compared and updated.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class StreamSync:
         #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
         self._rows: Mapping[int, Row] = {}
 
-    # --- what is asked for with the first batch, since it takes requests or the ledger
+    # --- loaded with the first batch, since loading takes requests or opens the ledger
 
     @cached_property
     def policies(self) -> Policies:
@@ -366,7 +366,7 @@ class StreamSync:
             failure = self._compare(batch, after.existing, updates) or after.failure
             if failure is not None:
                 return updates, failure
-            # Rows that Apollo had already did not use the limit up.
+            # Rows that Apollo had already do not count against the limit.
             left = left[allowed:]
         return updates, None
 

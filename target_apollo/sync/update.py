@@ -41,7 +41,7 @@ from target_apollo.sync.update_steps import (
 
 @dataclass
 class UpdateResult:
-    """What became of the updates of a round.
+    """The results of a round of updates.
 
     Attributes:
         done: Updates with the record as Apollo answered it; None where nothing was sent.

@@ -1,8 +1,8 @@
 """The steps of an update: which part goes to which endpoint, in which order, and what comes back.
 
 `update_steps` is the table. Each step sends one part of many updates, a record a request or many
-records a request. What an answer means stands beside it, and so does what takes the place of an
-endpoint that this run may not use.
+records a request. Also here: how an answer is read, and what replaces an endpoint that this run may
+not use.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from target_apollo.sync.update_plan import (
     fallback_from_stages,
 )
 
-#: Apollo names no most for a list request, only that it must be done within five minutes. A hundred
-#: are done at once everywhere.
+#: Apollo documents no maximum for a list request, only that it must finish within five minutes. A
+#: hundred records are always finished in time.
 _LIST_SIZES = (500, MAX_BULK)
 
 
@@ -243,7 +243,7 @@ def _read_lists(_: ObjectType, one: UpdateInProgress, _answer: Json) -> None:
 
 
 def may_fall_back(step: UpdateStep, one: UpdateInProgress, refusal: RequestRefused) -> bool:
-    """Whether an update that a step's endpoint refused may fare better at other endpoints.
+    """Whether to send an update that a step's endpoint refused to other endpoints instead.
 
     So it is where the refusal does not say what is wrong, and where the update empties a field: of
     PATCH and PUT alone it is known that they take an empty value, and how they answer for a missing
