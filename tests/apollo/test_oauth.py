@@ -229,6 +229,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("reply", "words"), REFUSALS.values(), ids=list(REFUSALS))
 def test_what_is_no_answer_of_a_token_endpoint_names_the_setting_to_look_at(
     logins: Logins, server: Server, reply: Reply, words: str
@@ -331,6 +332,7 @@ FAULTS: dict[str, Fault | None] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
 @pytest.mark.parametrize("secret", [None, SECRET])
 def test_no_secret_is_logged_or_raised(

@@ -121,6 +121,7 @@ def test_a_signal_while_it_waits_ends_it_with_its_counts(
     assert b"Traceback" not in said
 
 
+@pytest.mark.full
 def test_a_signal_while_the_target_is_slow_cuts_no_line(running: subprocess.Popen[bytes]) -> None:
     assert running.stdin
     assert running.stderr
@@ -142,6 +143,7 @@ def test_a_signal_while_the_target_is_slow_cuts_no_line(running: subprocess.Pope
     assert b"Traceback" not in said
 
 
+@pytest.mark.full
 def test_a_second_signal_does_not_wait_for_a_target_that_hangs(
     running: subprocess.Popen[bytes],
 ) -> None:

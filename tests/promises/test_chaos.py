@@ -124,6 +124,7 @@ def sent_by(warehouse: Warehouse, folder: Path) -> Path:
     return messages
 
 
+@pytest.mark.full
 def test_a_second_target_on_the_same_stream_ends_with_a_sentence(
     apollo: Sandbox,
     tmp_path: Path,

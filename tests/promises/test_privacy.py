@@ -192,6 +192,7 @@ def test_a_run_at_level_debug_says_nothing_private(
     assert MARK in (tmp_path / "rejects.singer").read_text()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "settings",
     [
@@ -226,6 +227,7 @@ def test_no_setting_makes_a_run_say_more(
     assert "Traceback" not in text
 
 
+@pytest.mark.full
 def test_a_second_run_and_its_ledger_say_nothing_private(start: Start, tmp_path: Path) -> None:
     for number in range(3):
         process, said = start(full_resync=number == 2)

@@ -112,6 +112,7 @@ def test_a_terminal_shows_a_live_line_that_leaves_no_trace(
     assert any("ended with exit code 0" in line for line in lines)
 
 
+@pytest.mark.full
 def test_a_log_has_a_line_now_and_then_also_in_a_long_flush(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_flush_is_finished_when_the_tap_falls_silent(
         assert next(states(process)) == 2
 
 
+@pytest.mark.full
 def test_a_signal_lets_the_flush_under_way_have_its_answers(
     held_answers: Sandbox, tmp_path: Path, target_config: Config
 ) -> None:

@@ -210,6 +210,7 @@ def test_wrong_settings_are_said_before_anything_is_sent(apollo: Sandbox, replay
     assert "did you mean 'mode'?" in done.log
 
 
+@pytest.mark.full
 def test_a_signal_keeps_what_has_no_outcome(apollo: Sandbox, sync: Run, replay: Replay) -> None:
     sync(mismatched(*range(30)))
     apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.SLOW, seconds=1.5, after=1))
@@ -225,6 +226,7 @@ def test_a_signal_keeps_what_has_no_outcome(apollo: Sandbox, sync: Run, replay: 
     assert 0 < len(stay) < 30
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("requests", [1, 2, 3])
 def test_a_replay_that_is_killed_loses_nothing_and_the_next_doubles_nothing(
     apollo: Sandbox, sync: Run, replay: Replay, requests: int

@@ -147,6 +147,7 @@ def untimed(links: list[Link]) -> list[Link]:
     return [with_values(link, first_synced_at=None, last_synced_at=None) for link in links]
 
 
+@pytest.mark.full
 @settings(deadline=None, max_examples=25)
 @given(new_rows, st.sampled_from(Mode))
 def test_new_rows_fare_alike_whether_or_not_the_ledger_knows_another_of_the_batch(

@@ -179,6 +179,7 @@ def test_a_signal_ends_the_tap_by_its_number(long_ledger: str, number: signal.Si
     assert b"Traceback" not in said
 
 
+@pytest.mark.full
 def test_the_log_shows_no_secret_and_no_password(write_json: Write, tmp_path: Path) -> None:
     config = {
         "api_key": "s3cret-key", "api_url": "http://127.0.0.1:1/api/v1",
