@@ -15,11 +15,6 @@ As long as nobody else calls, the assumed count of a window is never below Apoll
 Two signs tell that a new window has begun. The count has fallen, whoever opened the new window. Or
 the time is up: if the period's first answer came at `t`, its window opened before `t` and is over
 at `t` + length. Somebody else may have opened it earlier; then it ends earlier, never later.
-
-`schedule` and `forecast` tell how long a number of requests takes: as many go out as all windows of
-an endpoint leave, then none until the fullest window has surely ended. A run can be faster, where
-an answer tells earlier that a window is over. The time until an answer is left out of a schedule:
-it matters only where no window is full.
 """
 
 from __future__ import annotations
@@ -30,7 +25,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from target_apollo.apollo.quota import Window, Windows
 
@@ -350,127 +345,3 @@ class RateWindow:
         if spent > 1:
             opened = min(opened, oldest, *(other.sent_at for other in self._unsure))
         return _Ends(opened + self._seconds, over.at + self._seconds + self._margin)
-
-
-#: The windows of an endpoint, shortest first.
-WINDOWS = ("minute", "hour", "day")
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When requests to one endpoint can go out.
-
-    Attributes:
-        left: What each window leaves now, shortest first; None where Apollo told no limit.
-        fits: For each window, whether all requests fit into what it leaves.
-        seconds: Until the last request can go out; infinite where a limit is 0.
-        longest_wait: The longest time without room for a request, in seconds.
-    """
-
-    requests: int
-    left: tuple[int | None, ...]
-    fits: tuple[bool, ...]
-    seconds: float
-    longest_wait: float
-
-
-@dataclass
-class _Window:
-    length: float
-    allowed: float
-    used: float
-    ends_at: float | None
-
-
-def schedule(requests: int, states: Sequence[WindowState]) -> Schedule:
-    """When this many requests can go out, one after another, to an endpoint with these windows."""
-    left = [max(0.0, state.allowed - state.used) for state in states]
-    seconds, longest_wait = _simulate(requests, states)
-    return Schedule(
-        requests=requests,
-        left=tuple(None if count == float("inf") else int(count) for count in left),
-        fits=tuple(requests <= count for count in left),
-        seconds=seconds,
-        longest_wait=longest_wait,
-    )
-
-
-def _simulate(requests: int, states: Sequence[WindowState]) -> tuple[float, float]:
-    windows = [
-        _Window(
-            state.seconds,
-            state.allowed,
-            state.used,
-            # Used requests mean that the window is open; it opened just now at the latest.
-            (state.seconds if state.ends_in is None else state.ends_in) if state.used else None,
-        )
-        for state in states
-    ]
-    if requests and any(window.allowed < 1 for window in windows):
-        return float("inf"), float("inf")
-    now, longest_wait, open_requests = 0.0, 0.0, requests
-    while True:
-        for window in windows:
-            if window.ends_at is not None and now >= window.ends_at:
-                window.used, window.ends_at = 0, None
-        room = min((window.allowed - window.used for window in windows), default=float("inf"))
-        sent = min(open_requests, max(0, room))
-        open_requests -= int(sent)
-        if not open_requests:
-            return now, longest_wait
-        for window in windows:
-            window.used += sent
-            if window.ends_at is None and window.used:
-                window.ends_at = now + window.length
-        ends = [
-            window.ends_at
-            for window in windows
-            if window.ends_at is not None and window.used >= window.allowed
-        ]
-        longest_wait = max(longest_wait, max(ends) - now)
-        now = max(ends)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """How long a run's requests take.
-
-    Attributes:
-        schedules: By endpoint.
-        seconds: Until all are answered; infinite where a limit is 0.
-        stops: Whether a wait is longer than a run waits, so that several runs are needed.
-    """
-
-    schedules: Mapping[str, Schedule]
-    seconds: float
-    stops: bool
-
-
-def forecast(
-    requests: Mapping[str, int],
-    states: Mapping[str, Sequence[WindowState]],
-    *,
-    max_wait_seconds: float,
-    seconds_per_request: float,
-    parallel_requests: int,
-) -> Forecast:
-    """How long a run takes that sends these requests.
-
-    Apollo counts each endpoint apart, so waits for different endpoints overlap.
-
-    Args:
-        requests: Endpoint -> number of requests.
-        states: Endpoint -> its windows; an endpoint without any has no limit.
-        max_wait_seconds: The longest wait of a run.
-        seconds_per_request: From a request to its answer.
-    """
-    schedules = {
-        endpoint: schedule(count, states.get(endpoint, ())) for endpoint, count in requests.items()
-    }
-    sending = sum(requests.values()) * seconds_per_request / parallel_requests
-    waiting = max((plan.seconds for plan in schedules.values()), default=0.0)
-    return Forecast(
-        schedules=schedules,
-        seconds=max(sending, waiting),
-        stops=any(plan.longest_wait > max_wait_seconds for plan in schedules.values()),
-    )

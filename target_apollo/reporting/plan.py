@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from target_apollo.apollo.rate_windows import WINDOWS
+from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words

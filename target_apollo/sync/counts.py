@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.apollo import Wait, WindowState
-from target_apollo.apollo.rate_windows import schedule
+from target_apollo.apollo.forecast import schedule
 from target_apollo.files import write_private
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text

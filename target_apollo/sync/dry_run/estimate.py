@@ -10,8 +10,8 @@ from typing import Any
 
 from target_apollo.apollo import Quota, Windows, WindowState, window_states_of
 from target_apollo.apollo.endpoints import READING
+from target_apollo.apollo.forecast import WINDOWS, forecast
 from target_apollo.apollo.quota import WINDOW_SECONDS
-from target_apollo.apollo.rate_windows import WINDOWS, forecast
 from target_apollo.sync.dry_run.transport import DryRunLimits
 
 #: The source of the limits, as the summary has it.

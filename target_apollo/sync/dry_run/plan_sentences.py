@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from target_apollo.apollo.rate_windows import WINDOWS
+from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.sync.words import duration, moment, plural
 
 
