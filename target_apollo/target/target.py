@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import IO, Any, ClassVar, cast
 
 from singer_sdk import Target
@@ -28,19 +27,13 @@ from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import saw_whole_table
-from target_apollo.sync.exit import (
-    FAILED,
-    RECORD_ERRORS,
-    RunEnd,
-    RunError,
-    check_reject_limit,
-    ending_of,
-)
+from target_apollo.sync.exit import RECORD_ERRORS, RunError
 from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.target import process
+from target_apollo.target.finish import RunFinisher
 from target_apollo.target.intake import MOST_PROPERTIES, Intake, rejection_of, too_wide
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
@@ -78,8 +71,6 @@ class TargetApollo(CheckedPlugin, Target):
         self._all_written_at = time.monotonic()
         #: Whether records come that were rejected before, which are of some streams only.
         self._replays = False
-        self._is_finished = False
-        self._ending = RunEnd(FAILED, "A defect of target-apollo ended the run.")
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
@@ -102,6 +93,7 @@ class TargetApollo(CheckedPlugin, Target):
         self._state_writer = StateWriter(
             self.run, self._checkpoint, self._sinks, self._progress.clear_line
         )
+        self._finisher = RunFinisher(self.run, self._checkpoint, self._state_writer, self._signals)
 
     # --- settings
 
@@ -324,7 +316,7 @@ class TargetApollo(CheckedPlugin, Target):
         if self._input.ended_early:
             self.run.notices.left_unread()
             self._input.pass_over_rest()
-        self._finish(None)
+        self._finisher.finish(None)
 
     def _say_unused_settings(self) -> None:
         if self._input.ended_early or self._replays or not self._streams:
@@ -332,41 +324,6 @@ class TargetApollo(CheckedPlugin, Target):
         properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
         for sentence in unused_settings(self.run.settings, set(self._sinks), properties):
             self.logger.warning("%s", sentence)
-
-    def _finish(self, problem: BaseException | None) -> RunEnd | None:
-        """Ends the run: its last STATE, its rejected records on disk, its summary.
-
-        A second call does nothing.
-
-        Args:
-            problem: What ended the reading or writing; None where the input came to its end.
-
-        Returns:
-            How the run ended, or None for a defect of this program.
-        """
-        run = self.run
-        ending = ending_of(problem, self._signals.signal_number)
-        if self._is_finished:
-            return ending
-        self._is_finished = True
-        with suppress(Exception):
-            # What was confirmed of it counts; why the run ends is known already.
-            run.pending_flush.finish()
-        try:
-            self._state_writer.write()
-            run.rejects.keep()
-        except RunError as unwritable:
-            ending = ending_of(unwritable, 0)
-        run.close()
-        if ending is not None and ending.exit_code == 0:
-            ending = check_reject_limit(
-                run.counts.rejected_percent,
-                run.settings.max_rejected_percent,
-                run.rejects.location,
-            )
-        self._ending = ending or self._ending
-        run.summarise(self._checkpoint.received, self._ending.exit_code, self._ending.because)
-        return ending
 
     def sync(self, file_input: IO[Any] | None = None) -> int:
         """Reads the input to its end, writes it, and gives the exit code of the run.
@@ -378,11 +335,11 @@ class TargetApollo(CheckedPlugin, Target):
         try:
             self.listen(file_input)
         except Exception as problem:
-            if self._finish(problem) is None:
+            if self._finisher.finish(problem) is None:
                 raise
         finally:
             self._progress.stop()
-        return self._ending.exit_code
+        return self._finisher.ending.exit_code
 
     def _position(self) -> Position:
         return self.run.position(self._checkpoint.received, self._input.part_read)
