@@ -1,7 +1,7 @@
 """Lines and records that reach no sink: unreadable, rejected, replayed or left out, and why.
 
-After one of them, rows that have not come can no longer be taken for deleted: the row of the record
-may still be in its table.
+After one of them, missing rows are no longer taken for deleted: the row of the lost record may
+still be in its table.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from target_apollo.target.stdin import too_long
 
 
 class Intake:
-    """Gives lines and records that reach no sink their outcome.
+    """Gives an outcome to each line and record that reaches no sink.
 
     Args:
-        sinks: All sinks, by the name of their stream; more may come in later.
+        sinks: All sinks, by the name of their stream; more may be added later.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Intake:
         self._sinks = sinks
 
     def reject(self, received: SourceRecord, rejection: Rejection) -> None:
-        """Rejects a record that no sink has taken.
+        """Rejects a record that can't be handed to its sinks.
 
         Raises:
             InvalidRecord: `on_record_error` is ``fail``.
-            RunError: Too many are bad, or the rejects file can't be written.
+            RunError: Too many records are rejected, or the rejects file can't be written.
         """
         self._mark_incomplete(self._sinks.values())
         self._run.rejects.reject(received, rejection)
@@ -54,17 +54,17 @@ class Intake:
         """Rejects a line that is no Singer message.
 
         Args:
-            problem: What it is instead, for ``Line 3 (20 bytes) is …``.
+            problem: The end of the sentence ``Line 3 (20 bytes) is …``.
 
         Raises:
             InvalidInputLine: `on_record_error` is ``fail``.
-            RunError: Too many are bad, or the rejects file can't be written.
+            RunError: Too many records are rejected, or the rejects file can't be written.
         """
         sentence = f"Line {line_number} ({len(line)} bytes) is {problem}"
         self._reject_line(line, line_number, Rejection(Reason.UNREADABLE, sentence))
 
     def reject_long_line(self, length: int, line_number: int) -> None:
-        """Rejects a line that was skipped, of so many bytes; raises as `reject_line`."""
+        """Rejects a line of `length` bytes that was skipped; raises as `reject_line`."""
         sentence = f"Line {line_number} ({length} bytes) is {too_long()}"
         self._reject_line(length, line_number, Rejection(Reason.TOO_LONG, sentence))
 
@@ -76,10 +76,10 @@ class Intake:
         self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
-    def is_replayed(self, received: SourceRecord) -> bool:
-        """Whether a record was rejected before and can't fare better now; it is skipped then.
+    def skip_replayed(self, received: SourceRecord) -> bool:
+        """Skips a record that was rejected before and would be rejected again; True if it did.
 
-        This holds for lines that were no messages, and for records that this run has rejected.
+        These are lines that were no Singer messages, and records that this very run rejected.
         """
         if received.stream == UNREADABLE_STREAM:
             self._run.notices.unreadable_again()
@@ -91,10 +91,10 @@ class Intake:
         return True
 
     def leave_out(self, received: SourceRecord, sinks: Iterable[ApolloSink]) -> None:
-        """Counts a record that a stream map leaves out; its table holds it all the same.
+        """Counts a record that a stream map leaves out; its row is still in the table.
 
         Args:
-            sinks: Those to which it would have come.
+            sinks: Those that would have received it.
         """
         self._mark_incomplete(sinks)
         self._run.skip(received)
@@ -102,10 +102,10 @@ class Intake:
     @staticmethod
     def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:
         for sink in sinks:
-            sink.is_unsure_of_keys()
+            sink.note_lost_record()
 
 
-#: A wider record is no contact and no account; each of its properties would be looked up.
+#: Most properties of a record. Contacts and accounts have far fewer, and each one is looked up.
 MOST_PROPERTIES = 10_000
 
 _REASONS: Mapping[type[Exception], Reason] = {

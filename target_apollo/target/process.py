@@ -1,9 +1,9 @@
 """The process of a run: it starts with settings, may get signals, and ends with an exit code.
 
-``running -> stopping -> ended``: upon the first signal the run stops, and waits for requests under
-way. A second signal within two seconds changes nothing; a later one ends the process at once, and
-so does the tenth second. A process that ends at once writes no STATE, so that nothing is lost: the
-next run sends again what was not confirmed.
+``running -> stopping -> ended``: at the first signal the run stops reading and waits for requests
+under way. A second signal within two seconds changes nothing; a later one ends the process at once.
+A process that has not ended after ten seconds is ended too. Such a process writes no STATE, so that
+nothing is lost: the next run sends the unconfirmed rows again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
 
 
-#: Ctrl-C under Meltano sends SIGINT and SIGTERM: both are one request to stop.
+#: Ctrl-C under Meltano sends SIGINT and SIGTERM: both count as one request to stop.
 _ONE_REQUEST_SECONDS = 2.0
-#: A signalled run is over within ten seconds, whatever hangs.
+#: Seconds until a process that still runs is ended: a signal must end it within ten.
 _LAST_RESORT_SECONDS = 9.5
 
 
@@ -47,7 +47,7 @@ class SignalHandler:
         self._since = 0.0
 
     def handle(self, signal_number: int) -> bool:
-        """Handles a signal; True for the first one, upon which the run is to stop."""
+        """Handles a signal; True for the first one, after which the run has to stop."""
         if self.signal_number:
             if time.monotonic() - self._since > _ONE_REQUEST_SECONDS:
                 _end_at_once(signal_number)
@@ -71,12 +71,12 @@ def run_process(
     *,
     reads_environment: bool,
 ) -> NoReturn:
-    """Makes a target, lets it run and ends the process with the exit code of the run.
+    """Creates a target, runs it and ends the process with the exit code of the run.
 
     Args:
         given: Settings of the command line.
         file_input: Singer messages; standard input where it is None.
-        reads_environment: Whether settings in environment variables go above those.
+        reads_environment: Whether environment variables override those.
     """
     try:
         settings = dict(given)
@@ -85,9 +85,9 @@ def run_process(
             settings |= read_environment(kind.config_jsonschema)
         target = kind(config=settings)
     except ConfigValidationError as problem:
-        _refuse(problem.errors, kind.logger)
+        _exit_misconfigured(problem.errors, kind.logger)
     except SettingsError as problem:
-        _refuse(problem.problems, kind.logger)
+        _exit_misconfigured(problem.problems, kind.logger)
     try:
         exit_code = target.sync(file_input)
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
@@ -97,11 +97,12 @@ def run_process(
     sys.exit(exit_code)
 
 
-def end_before_start(name: str, defect: Exception) -> NoReturn:
-    """Ends a process whose command line could not be carried out.
+def exit_on_cli_error(name: str, defect: Exception) -> NoReturn:
+    """Logs why the command line failed, and ends the process.
 
     Args:
-        defect: A settings file that can't be used raises what is no sentence, or shows its values.
+        defect: The exception. Its message is not logged: for an unusable settings file it is
+            unclear, or shows values of the file.
     """
     unusable = unusable_files(_config_sources(sys.argv[1:]))
     for sentence in unusable or [logs.defect_text(defect)]:
@@ -110,7 +111,7 @@ def end_before_start(name: str, defect: Exception) -> NoReturn:
 
 
 def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
-    """What `--config` names in a command line that the SDK could not carry out."""
+    """The values of `--config` in a command line that the SDK could not process."""
     config = click.Option(["--config"], multiple=True)
     lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
     command = click.Command("", params=[config], context_settings=lenient, add_help_option=False)
@@ -120,16 +121,16 @@ def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def exit_without_threads(run: SyncRun, exit_code: int) -> None:
-    """Ends the process after the run, if a request that was given up still has a thread.
+    """Ends the process after the run, if an abandoned request still has a thread.
 
-    Python would wait for the thread, which waits for its answer.
+    Otherwise Python would wait for that thread, which waits for its answer.
     """
     if run.pool.abandoned:
         logging.shutdown()
         os._exit(exit_code)
 
 
-def _refuse(problems: Iterable[str], logger: logging.Logger) -> NoReturn:
+def _exit_misconfigured(problems: Iterable[str], logger: logging.Logger) -> NoReturn:
     for sentence in problems:
         logger.error("%s", sentence)
     sys.exit(MISCONFIGURED)

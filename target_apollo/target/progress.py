@@ -1,7 +1,7 @@
-"""How far a run has come: a line at the foot of a terminal, or one every half minute in a log.
+"""The progress of a run: a line at the foot of a terminal, or one every half minute in a log.
 
-A thread of its own looks at the counts, so that the line changes also while a long flush is under
-way or the run waits for Apollo's quota.
+A separate thread reads the counts, so that the line is also updated during a long flush and while
+the run waits for Apollo's quota.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 class LiveLine:
-    """The line. Thread-safe; all that is written to the terminal goes through it while it is shown.
+    """A line at the foot of a terminal, which is redrawn in place. Thread-safe.
 
-    It stands in for the stream of the log's handlers: `write` and `flush` are what they call.
+    While it is shown, the log's handlers write to this object in place of their stream, with
+    `write` and `flush`, so that log lines and the line do not mix.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -43,7 +44,7 @@ class LiveLine:
         self._handlers: list[logging.StreamHandler[Any]] = []
 
     def attach(self, *loggers: logging.Logger) -> None:
-        """Has the handlers of these loggers that write to the terminal write through the line."""
+        """Makes the handlers of these loggers that write to the terminal write here."""
         for logger in loggers:
             for handler in logger.handlers:
                 if isinstance(handler, logging.StreamHandler) and handler.stream is self._stream:
@@ -51,21 +52,21 @@ class LiveLine:
                     self._handlers.append(handler)
 
     def detach(self) -> None:
-        """Clears the line and gives the handlers their stream back."""
+        """Clears the line and restores the stream of the handlers."""
         self.clear()
         for handler in self._handlers:
             handler.setStream(self._stream)
         self._handlers = []
 
     def draw(self, text: str) -> None:
-        """Shows a text in place of the one before, cut where the terminal ends."""
+        """Replaces the text of the line; it is cut to the width of the terminal."""
         with self._lock:
             self._is_shown = True
             self._stream.write(_CLEAR + text[: max(_NARROWEST, self._width() - 1)])
             self._stream.flush()
 
     def clear(self) -> None:
-        """Takes the line away until it is drawn again."""
+        """Removes the line until it is drawn again."""
         with self._lock:
             if self._is_shown:
                 self._is_shown = False
@@ -73,13 +74,13 @@ class LiveLine:
                 self._stream.flush()
 
     def write(self, text: str) -> int:
-        """Writes a text where the line stood."""
+        """Removes the line and writes a text in its place."""
         with self._lock:
             self.clear()
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """Brings what was written to the terminal."""
+        """Flushes the terminal's stream."""
         with self._lock:
             self._stream.flush()
 
@@ -90,20 +91,20 @@ class LiveLine:
             return _USUAL
 
 
-#: Between two lines in a log.
+#: Seconds between two lines in a log.
 LOG_EVERY_SECONDS = 30.0
-#: Between two drawings of the live line.
+#: Seconds between two drawings of the live line.
 DRAW_EVERY_SECONDS = 0.25
 
 _RATE_OVER_SECONDS = 30.0
 
 
 def parts(position: Position, rate: float | None, eta: float | None) -> list[str]:
-    """The parts of a line about a run, the most telling first.
+    """The parts of a progress line, the most important first.
 
     Args:
-        rate: Records that got their outcome, a second.
-        eta: Seconds until the input is read.
+        rate: Records per second that get their outcome; None if that is not known.
+        eta: Seconds until the whole input is read; None if that is not known.
     """
     found = [f"read {position.read:,}", f"written {position.written:,}"]
     if position.without:
@@ -127,11 +128,11 @@ def parts(position: Position, rate: float | None, eta: float | None) -> list[str
 
 
 class Progress:
-    """Shows how far a run has come, from `start` to `stop`.
+    """Shows the progress of a run from `start` to `stop`.
 
     Args:
-        look: Where the run stands; called in another thread than the run's.
-        stream: Where the live line goes if that is a terminal; standard error where it is None.
+        look: Returns the progress; called from another thread than the run's.
+        stream: Shows the live line if it is a terminal; standard error if it is None.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Progress:
         self._seen: deque[tuple[float, int]] = deque()
 
     def start(self) -> None:
-        """Starts to show it."""
+        """Starts the thread that shows the progress."""
         stream = self._stream or sys.stderr
         self._began = time.monotonic()
         self._seen.append((self._began, 0))
@@ -161,7 +162,7 @@ class Progress:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, and takes the live line away; a second call does nothing."""
+        """Ends the thread and removes the live line; a second call does nothing."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
@@ -171,7 +172,7 @@ class Progress:
             self._line = None
 
     def clear_line(self) -> None:
-        """Clears the live line for what is written to the terminal past the log."""
+        """Removes the live line before something outside the log writes to the terminal."""
         if self._line is not None:
             self._line.clear()
 
@@ -181,7 +182,7 @@ class Progress:
             try:
                 position = self._look()
             except RuntimeError:
-                # A count of a new stream was added while it was looked at; the next look is soon.
+                # The run added a new stream while the counts were read; the next try is soon.
                 continue
             rate, eta = self._rate(position.settled), self._eta(position.part)
             found = parts(position, rate, eta)

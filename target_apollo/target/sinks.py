@@ -1,7 +1,7 @@
-"""The sinks: Singer records in, outcomes out.
+"""The sinks, which write the records of streams to Apollo.
 
-A sink collects the records of one stream until a flush, reads them into rows and hands them to its
-`StreamSync`. Each record leaves with exactly one outcome.
+A sink collects the records of one stream until a flush, reads them into rows and hands the rows to
+its `StreamSync`. Each record gets exactly one outcome.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ApolloSink(BatchSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        # The SDK logs records and schemas under a name of the sink's own.
+        # The SDK logs records and schemas with a logger of the sink.
         logs.quieten(target.logger.getChild(stream_name))
         super().__init__(target, stream_name, schema, key_properties)
         #: Checks records; None where `validate_records` is false.
@@ -71,16 +71,16 @@ class ApolloSink(BatchSink):
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
         )
-        #: Number of the oldest record without an outcome; STATE may not pass it.
+        #: Number of the oldest record without an outcome; a later STATE must wait for it.
         self.oldest_pending: int | None = None
         self._moves_deleted = bool(self._run.settings.on_delete)
-        #: Properties that may be unknown to Apollo, once those of the schema were looked at.
+        #: Key and bookmark properties at the last check for unknown fields; None before it.
         self._checked_beside: frozenset[str] | None = None
-        #: Keys that came in this run, where rows that no longer come have their record moved.
+        #: Keys of the rows of this run, needed if `on_delete` moves records of missing rows.
         self._seen = SeenKeys()
-        #: Records that wait for the next flush, as they came in and as stream maps made them.
+        #: Records that wait for the next flush: as received, and after stream maps.
         self._waiting: list[tuple[SourceRecord, dict[str, Any]]] = []
-        #: Bytes of their lines.
+        #: Bytes of the lines of these records.
         self._held_bytes = 0
 
     @property
@@ -90,7 +90,7 @@ class ApolloSink(BatchSink):
 
     @property
     def is_full(self) -> bool:
-        """Whether the waiting records are as many, or as long, as one flush may have."""
+        """Whether the waiting records fill a flush, by their number or by their bytes."""
         return self.current_size >= self._flush_size or self._held_bytes >= LONGEST_LINE
 
     @property
@@ -99,7 +99,7 @@ class ApolloSink(BatchSink):
         return len(self._waiting)
 
     def get_validator(self) -> None:
-        """No validator of the SDK's, since records are checked by `check`."""
+        """Returns no validator of the SDK: `check` validates the records."""
 
     def check(self, record: dict[str, Any]) -> None:
         """Checks a record against the schema of the stream, unless `validate_records` is false.
@@ -121,7 +121,7 @@ class ApolloSink(BatchSink):
 
         Args:
             source: The record as it came in.
-            record: What stream maps have made of it; `check` has found nothing wrong with it.
+            record: The record after stream maps; it has passed `check`.
         """
         if self.oldest_pending is None:
             self.oldest_pending = source.number
@@ -130,7 +130,7 @@ class ApolloSink(BatchSink):
         self.record_counter_metric.increment()
 
     def start_drain(self) -> dict[str, Any]:
-        """Gives out the records that wait, in the form that `process_batch` takes."""
+        """Removes and returns the waiting records, as `process_batch` takes them."""
         records, self._waiting = self._waiting, []
         return {"records": records}
 
@@ -144,9 +144,9 @@ class ApolloSink(BatchSink):
         self._run.pending_flush.finish()
 
     def flush_ahead(self) -> None:
-        """Starts a flush, which ends while the records of the next one come in.
+        """Starts a flush; its requests are under way while the next records are read.
 
-        In place of the SDK's `drain_one`; raises as `process_batch`, also for the flush before.
+        Replaces the SDK's `drain_one`; raises as `process_batch`, also for the flush before.
         """
         self._start_flush(self.start_drain())
         self.mark_drained()
@@ -201,22 +201,22 @@ class ApolloSink(BatchSink):
             self._seen.unsure = True
 
     def follow(self, former: ApolloSink) -> None:
-        """Takes over which keys came before the stream's SCHEMA changed."""
+        """Takes over the keys that arrived before the stream's SCHEMA changed."""
         self._seen = former._seen
 
-    def is_unsure_of_keys(self) -> None:
-        """Notes that a record was lost on its way here: its row must not be taken for gone."""
+    def note_lost_record(self) -> None:
+        """Notes that a record did not reach the sink: missing rows may not be taken for deleted."""
         self._seen.unsure = True
 
     def move_missing_rows(self) -> None:
-        """Moves the records of rows that a table sent as a whole no longer holds.
+        """Moves the Apollo records of rows that are gone from a table sent as a whole.
 
         Raises:
-            RunError: So many are gone that somebody should look first.
+            RunError: So many rows are gone that a person has to check it first.
             ApolloError, LedgerError: The run can't go on.
         """
         if self._own.mode is Mode.INSERT:
-            # It leaves alone what exists.
+            # This mode changes no existing record.
             return
         move_missing_rows(
             self._run,
@@ -241,8 +241,15 @@ class ApolloSink(BatchSink):
         self._target.pass_state()
 
     def _check_fields(self) -> None:
-        # Before anything is written, since unknown_fields may be "fail" and a policy may name what
-        # there is not. A record's property that its schema lacks is met later, and dropped too.
+        """Checks the schema's properties and the policies against Apollo's fields, before a write.
+
+        A property that only a record has, and not its schema, is found later and dropped too.
+
+        Raises:
+            RunError: A property has no field and `unknown_fields` is ``fail``, or a policy is for a
+                field that does not exist.
+            ApolloError: Apollo did not tell its custom fields.
+        """
         passive = frozenset(
             (
                 *self._parser.key_properties,

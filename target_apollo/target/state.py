@@ -1,7 +1,7 @@
 """STATE on standard output: the newest STATE whose records all have an outcome on disk.
 
-Records are numbered as they come. A sink that holds records says the number of its oldest; a STATE
-may be written when it came before that number.
+Records are numbered in the order of their arrival. A sink that holds records tells the number of
+the oldest one; a STATE may be written if it arrived before that record.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from target_apollo.target.sinks import ApolloSink
 class Checkpoint:
     """Numbers records and holds STATE back until all records before it have an outcome. Pure.
 
-    States move one way: received -> covered (every record before it has an outcome on disk) ->
-    written, or left out for a newer one that is covered too.
+    A STATE goes one way: received -> covered (every record before it has an outcome on disk) ->
+    written, or replaced by a newer one that is covered too.
     """
 
     def __init__(self) -> None:
@@ -35,18 +35,18 @@ class Checkpoint:
         return self._received
 
     def next_record(self) -> int:
-        """The number of a record that has just come in; the first is 1."""
+        """Counts a record that has just arrived and returns its number; the first is 1."""
         self._received += 1
         return self._received
 
     def hold(self, value: Any) -> None:
-        """Takes in the value of a STATE message that came after the newest record."""
+        """Keeps the value of a STATE message that arrived after the newest record."""
         if self._waiting and self._waiting[-1][0] == self._received:
             self._waiting.pop()
         self._waiting.append((self._received, value))
 
     def covered(self, oldest_pending: Iterable[int]) -> tuple[Any] | None:
-        """The newest STATE that may pass, as a tuple of one, or None.
+        """Removes and returns the newest STATE that may be written, in a tuple, or None.
 
         Args:
             oldest_pending: For every sink that holds records, the number of its oldest.
@@ -59,11 +59,11 @@ class Checkpoint:
 
 
 class StateWriter:
-    """Writes STATE, no more often than `state_interval_seconds` says.
+    """Writes STATE to standard output, at most once in `state_interval_seconds`.
 
     Args:
-        sinks: All sinks, by the name of their stream; more may come in later.
-        clear_line: Called before a line is printed, for what a terminal shows there.
+        sinks: All sinks, by the name of their stream; more may be added later.
+        clear_line: Called before a line is printed, to remove the progress line of a terminal.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class StateWriter:
         self._written_at = 0.0
 
     def write_if_due(self) -> None:
-        """Does what `write` does, unless the last STATE is younger than the interval."""
+        """Calls `write`, unless the last STATE is younger than the interval."""
         interval = self._run.settings.state_interval_seconds
         if time.monotonic() - self._written_at >= interval:
             self.write()
 
     def write(self) -> None:
-        """Writes the newest STATE that may pass, if there is one.
+        """Writes the newest STATE that may be written, if there is one.
 
         Raises:
-            RunError: The rejected records before it can't be kept.
+            RunError: The rejected records before it can't be put on disk.
         """
         if not self._run.advances_state:
             return

@@ -1,9 +1,9 @@
-"""The input: Singer messages, line by line, as they come.
+"""The input: Singer messages, read line by line.
 
-A bad line costs no other: it is handed on with its number and length, where the SDK's readers would
-log it, with any e-mail address in it, and end the run. What a line may take in memory is bounded:
-one that is too long is skipped to its end and never held whole. A signal ends the reading, also
-while it waits for a line.
+A bad line does not affect others: it is reported with its number and length. The SDK's readers
+would log it, with any e-mail address in it, and end the run. The memory for a line is bounded: a
+line that is too long is skipped and never held as a whole. A signal ends the reading, also while it
+waits for a line.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-#: Bytes of the longest line that is read, a hundred times what a wide contact takes. Decoded, a
-#: line of empty arrays takes thirty times its length.
+#: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
+#: of empty arrays takes thirty times its length in memory.
 LONGEST_LINE = 8 << 20
 
 _CHUNK = 1 << 20
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class LongLine:
-    """A line that was skipped, being longer than `LONGEST_LINE`; its length is in bytes."""
+    """A line that was skipped because it is longer than `LONGEST_LINE`; `length` in bytes."""
 
     length: int
 
@@ -42,19 +42,19 @@ def too_long() -> str:
 
 
 class LineSource:
-    """Lines of a file or pipe, and whether one is there to be read now.
+    """Reads lines of a file or pipe, and tells whether one can be read without waiting.
 
-    A blocking read would keep a partial batch, and STATE with it, waiting for the next message of
-    a tap that has fallen silent.
+    With a blocking read, a partial batch and its STATE would wait for the next message of a tap
+    that sends none for a while.
     """
 
     def __init__(self, source: IO[Any], idle_seconds: float) -> None:
         self._source = getattr(source, "buffer", source)
         self._idle_seconds = idle_seconds
-        #: Pieces of a line whose end has not come yet.
+        #: Pieces of a line whose end has not arrived yet.
         self._parts: list[bytes] = []
         self._length = 0
-        #: Lines that came with the newest piece of input and wait to be read.
+        #: Whole lines that have been read from the source and are not processed yet.
         self.lines: deque[bytes | LongLine] = deque()
         self._ended = False
         try:
@@ -65,7 +65,7 @@ class LineSource:
             self._descriptor = None
 
     def ready(self) -> bool:
-        """Waits for a whole line, or for the end; False when none came for `idle_seconds`."""
+        """Waits for a whole line or the end; False if neither comes in `idle_seconds`."""
         if self._descriptor is None:
             return True
         while not self.lines and not self._ended:
@@ -77,7 +77,7 @@ class LineSource:
 
     @property
     def part_read(self) -> float | None:
-        """Part of a file that is read, 0 to 1; None for what has no size."""
+        """The part of the file that has been read, 0 to 1; None if its size is not known."""
         if self._descriptor is None:
             return None
         status = os.fstat(self._descriptor)
@@ -86,9 +86,9 @@ class LineSource:
         return min(1.0, os.lseek(self._descriptor, 0, os.SEEK_CUR) / status.st_size)
 
     def skip(self) -> bool:
-        """Reads and discards the input that has come; True at its end.
+        """Reads and discards the input that has arrived; True at its end.
 
-        Only a pipe has somebody who waits for its being read.
+        Only the writer of a pipe waits for its input to be read: for a file this does nothing.
         """
         if self._descriptor is None or self._ended or not _is_pipe(self._descriptor):
             return True
@@ -96,7 +96,7 @@ class LineSource:
         return bool(found) and not os.read(self._descriptor, _CHUNK)
 
     def readline(self) -> bytes | LongLine:
-        """The next line; empty at the end. To be called when `ready` has said so."""
+        """The next line; empty at the end. Call it only after `ready` has returned True."""
         if self._descriptor is None:
             return self._readline_of_source()
         return self.lines.popleft() if self.lines else b""
@@ -125,7 +125,7 @@ class LineSource:
             self._add(first + b"\n")
             self._end_line()
             *whole, first = whole
-            # Lines that begin and end within a chunk are shorter than the longest.
+            # Lines that begin and end within a chunk are shorter than `LONGEST_LINE`.
             self.lines.extend([line + b"\n" for line in whole])
         if first:
             self._add(first)
@@ -151,7 +151,7 @@ def _is_pipe(descriptor: int) -> bool:
 
 Message = dict[str, Any]
 
-#: Levels of arrays and objects. Code that walks a message calls itself once a level.
+#: Most levels of arrays and objects in a message: code that walks it recurses once a level.
 DEEPEST_LEVEL = 100
 # A number keeps all its digits; one beyond these powers of ten would fill the memory as text.
 _NUMBERS = Context(
@@ -169,22 +169,22 @@ class StopReading(Exception):
 
 
 class SingerInput(GenericSingerReader[bytes]):
-    """Reads bytes, so that a line that is no UTF-8 is one bad line and not the end.
+    """Reads messages as bytes, so that a line that is not UTF-8 does not end the run.
 
     Attributes:
-        handlers: By type of message, what is called with it, in place of what the SDK hands to
-            `process_lines`: that would go through private methods of the SDK's target.
-        on_unreadable: Called with line, line number and what is wrong with it.
+        handlers: Message type -> its handler. They replace the callbacks that the SDK passes to
+            `process_lines`, which are private methods of its target.
+        on_unreadable: Called with the line, its number and the end of a sentence on its fault.
         on_too_long: Called with length and line number of a line that was skipped.
         stopped: Set to leave the loop before the next line.
-        before_wait: Called when all lines that have come are read, before the next are waited for.
-        on_idle: Called when no line has come for `idle_seconds`.
+        before_wait: Called after all lines that have arrived, before the wait for the next one.
+        on_idle: Called when no line has arrived for `idle_seconds`.
         waiting: True while the main thread is blocked in a read; only then may `StopReading` be
             raised in it.
         line_number: Number of the newest line; the first is 1.
-        line_length: Its bytes.
+        line_length: Bytes of that line.
         most_records: Records after which the reading ends; None for no limit.
-        ended_early: Whether it ended so, with input left.
+        ended_early: Whether the reading ended because of `most_records`.
     """
 
     def __init__(self) -> None:
@@ -205,7 +205,7 @@ class SingerInput(GenericSingerReader[bytes]):
 
     @property
     def part_read(self) -> float | None:
-        """Part of a file that is read, 0 to 1; None for what has no size."""
+        """The part of the file that has been read, 0 to 1; None if its size is not known."""
         return None if self._source is None else self._source.part_read
 
     @property
@@ -214,10 +214,10 @@ class SingerInput(GenericSingerReader[bytes]):
         return sys.stdin.buffer
 
     def deserialize_json(self, line: bytes) -> Message:
-        """A message from a line.
+        """Decodes a line to a message.
 
         Raises:
-            InvalidInputLine: It is none; the sentence does not show the line.
+            InvalidInputLine: The line is no Singer message; the exception does not show it.
         """
         try:
             message = _DECODER.decode(line)
@@ -231,7 +231,7 @@ class SingerInput(GenericSingerReader[bytes]):
         problem_found = _shape_problem(message)
         if problem_found:
             raise InvalidInputLine(f"not a Singer message: {problem_found}")
-        # The walk is only for the rare line that has brackets enough to be deep.
+        # Only a line with more brackets can be nested too deep; few lines have so many.
         if line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL and _is_too_deep(message):
             raise InvalidInputLine(_TOO_DEEP)
         found: Message = message
@@ -252,7 +252,7 @@ class SingerInput(GenericSingerReader[bytes]):
         source = self._source = LineSource(file_input or self.default_input, self.idle_seconds)
         lines = source.lines
         try:
-            # A line that is there already needs no wait, and so no look at the descriptor.
+            # A line that has been read already needs neither a wait nor a system call.
             while line := (
                 lines.popleft() if lines and not self.stopped else self._next_line(source)
             ):
@@ -284,10 +284,10 @@ class SingerInput(GenericSingerReader[bytes]):
             self.waiting = False
         return counts
 
-    def pass_over_rest(self) -> None:
-        """Reads the input to its end, or until a signal comes, and looks at none of it.
+    def discard_rest(self) -> None:
+        """Reads the input to its end, or until a signal comes, and discards it.
 
-        Whoever writes into a pipe that nobody reads ends with an error, and its run with it.
+        Otherwise the tap would fail with a broken pipe, and the pipeline with it.
         """
         try:
             self.waiting = True
@@ -301,8 +301,8 @@ class SingerInput(GenericSingerReader[bytes]):
     def _next_line(self, source: LineSource) -> bytes | LongLine:
         if not self.stopped:
             self.before_wait()
-        # A signal before `waiting` is set is seen by the look at `stopped`; one after it raises,
-        # and nothing is lost, since nothing was read yet.
+        # A signal before `waiting` is set is found by the check of `stopped`. After that, its
+        # handler raises `StopReading`; nothing is lost, since no line has been read.
         self.waiting = True
         while not self.stopped:
             if source.ready():
@@ -363,7 +363,7 @@ def _are_names(value: object) -> bool:
 
 
 def _do_nothing() -> None:
-    """For a reader without a target."""
+    """Default handler of a reader without a target."""
 
 
 def _refuse(line: bytes, line_number: int, problem: str) -> None:

@@ -1,7 +1,7 @@
-"""A stream as its tap describes it: what stream maps make of its records, and how they are checked.
+"""A stream as its tap describes it: its schema, its stream maps and the validation of its records.
 
-A record goes through a `Route` for each stream map, and what comes out is checked by the
-`CompiledValidator` of the sink to which the route leads.
+A record goes through a `Route` for each stream map; the `CompiledValidator` of the route's sink
+checks the result.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from target_apollo.sync.rejects_file import without_reject
 
 Record = dict[str, Any]
 
-#: Properties that the SDK's targets take out of records, since they add them where that is asked
-#: for. This target has no such setting.
+#: Metadata properties that are removed from records. The SDK's targets remove them too, unless the
+#: setting `add_record_metadata` is true; this target does not have that setting.
 METADATA = frozenset(
     {
         "_sdc_batched_at",
@@ -35,24 +35,24 @@ METADATA = frozenset(
 
 
 class Route:
-    """The way of a stream's records through one stream map into the sink that it names.
+    """Takes a stream's records through one stream map to a sink.
 
-    A stream has one route as a rule, and more where `stream_maps` makes several streams of it.
+    A stream usually has one route, and several if `stream_maps` splits it into several streams.
 
     Attributes:
-        sink_name: The name of the stream after the map, by which its sink is known.
+        sink_name: The name of the stream after the map, by which its sink is looked up.
     """
 
     def __init__(self, stream_map: StreamMap) -> None:
         self.sink_name = stream_map.stream_alias
         leaves_alone = type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
-        # Most streams have no map: their records need neither a copy nor the call.
+        # Most streams have no map: their records are neither copied nor mapped.
         self._map = None if leaves_alone else stream_map
 
     def transform(self, record: Record) -> Record | None:
-        """The record as the sink gets it; None where the map leaves it out.
+        """The record after the map; None if the map leaves it out.
 
-        The record that is handed in stays as it is, for the rejects file.
+        The argument is not changed: the rejects file needs the original.
 
         Raises:
             MapExpressionError: The map can't be applied to the record.
@@ -64,8 +64,8 @@ class Route:
             except MapExpressionError:
                 raise
             except Exception as problem:  # noqa: BLE001 - an expression may raise anything
-                # The SDK tells of faults that its evaluator finds, not of what Python's operators
-                # raise (a text and a null added). The words of those may show a value.
+                # The SDK wraps the errors of its evaluator, but not those of Python's operators,
+                # such as a text plus a null. Their messages may show a value.
                 raise MapExpressionError(type(problem).__name__) from None
         if transformed is None or transformed.keys().isdisjoint(METADATA):
             return transformed
@@ -78,10 +78,10 @@ class SourceStream:
 
     Attributes:
         schema: JSON schema of its records, without the property that the rejects file adds; None
-            as long as no SCHEMA has come.
-        key_properties: The properties that tell its rows apart.
-        bookmark_properties: Those by which the tap finds what changed; none where it sends the
-            whole table each time.
+            before the first SCHEMA message.
+        key_properties: The properties that identify a row.
+        bookmark_properties: Those by which the tap finds changed rows; empty if it sends the whole
+            table each time.
         routes: One for each stream map that applies to it.
     """
 
@@ -92,10 +92,10 @@ class SourceStream:
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> SourceStream:
-        """Reads a SCHEMA message; routes are still missing.
+        """Creates a stream from a SCHEMA message, without routes yet.
 
         Raises:
-            InvalidInputLine: It does not name the properties of records.
+            InvalidInputLine: Its schema has no 'properties'.
         """
         schema = message.get("schema")
         if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
@@ -119,7 +119,7 @@ class SourceStream:
         )
 
     def has_schema_of(self, other: SourceStream) -> bool:
-        """Whether schema and key are the same, so that its maps and sinks can stay."""
+        """Whether schema and key are equal, so that stream maps and sinks can be kept."""
         return self.schema == other.schema and self.key_properties == other.key_properties
 
 
@@ -127,10 +127,10 @@ class CompiledValidator:
     """Checks records against the schema of their stream, in compiled code.
 
     The SDK's own validator takes four fifths of a target's time; this one does the same checks,
-    and its words never show a value.
+    and its messages never show a value.
 
     Raises:
-        InvalidJSONSchema: The stream's schema is no JSON schema.
+        InvalidJSONSchema: The stream's schema is not a valid JSON schema.
     """
 
     def __init__(self, stream: str, schema: dict[str, Any]) -> None:
@@ -147,22 +147,22 @@ class CompiledValidator:
         """Checks one record.
 
         Raises:
-            InvalidRecord: Names the property and the rule, not the value.
+            InvalidRecord: It breaks a rule; the message shows property and rule, not the value.
         """
         try:
             self._validator.validate(record)
         except jsonschema_rs.ValidationError as error:
-            where = _place(error.instance_path, self._schema)
+            where = _shown_path(error.instance_path, self._schema)
             rule = str(error.schema_path[-1]) if error.schema_path else "schema"
             what = f"'{where}' breaks" if where else "the record breaks"
             raise InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {}) from None
         except ValueError as error:
-            # A value that no JSON has, such as a lone surrogate from a stream map.
+            # A value that JSON can't hold, such as a lone surrogate from a stream map.
             raise InvalidRecord("the record holds a value that JSON can't carry", {}) from error
 
 
-def _place(path: Sequence[str | int], schema: object) -> str:
-    """A path in a record by the names that its schema has; others may be values, as in a map."""
+def _shown_path(path: Sequence[str | int], schema: object) -> str:
+    """The path to a value as text; names that the schema lacks may be values and show as ``…``."""
     shown = []
     for step in path:
         inner = (

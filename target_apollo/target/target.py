@@ -1,8 +1,8 @@
-"""The target: its command, its settings, and what becomes of each message that comes in.
+"""The Singer target: its command, its settings and the handling of each message.
 
-The SDK brings the command line, `--about`, stream maps and flattening. The messages go to the
-methods of this class and not to the SDK's own: a record gets its number here, goes through its
-stream maps, is checked and handed to its sink, and STATE waits for its outcome.
+The SDK provides the command line, `--about`, stream maps and flattening. The methods of this class
+handle the messages in place of the SDK's: a record gets its number, goes through its stream maps,
+is validated and handed to its sink, and STATE waits for its outcome.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
 from target_apollo.target.streams import SourceStream
 
-#: A stream whose SCHEMA has not come.
+#: Used for a stream before its first SCHEMA message.
 _WITHOUT_SCHEMA = SourceStream()
 
 
@@ -64,12 +64,12 @@ class TargetApollo(CheckedPlugin, Target):
     def __init__(self, **arguments: Any) -> None:
         self._signals = SignalHandler()
         self._checkpoint = Checkpoint()
-        #: By the tap's name of them.
+        #: Streams by the name that the tap gives them.
         self._streams: dict[str, SourceStream] = {}
-        #: By the name of their stream after stream maps, in the order in which they were made.
+        #: Sinks by the name of their stream after stream maps, in the order of their creation.
         self._sinks: dict[str, ApolloSink] = {}
         self._all_written_at = time.monotonic()
-        #: Whether records come that were rejected before, which are of some streams only.
+        #: Whether the input holds records of a rejects file, which has only some of the streams.
         self._replays = False
         logs.quieten(self.logger)
         super().__init__(**arguments)
@@ -85,7 +85,7 @@ class TargetApollo(CheckedPlugin, Target):
         }
         self._input.on_unreadable = self._intake.reject_line
         self._input.on_too_long = self._intake.reject_long_line
-        # For every record, the look at the clock alone would take a fourteenth of its reading.
+        # Not called for every record: reading the clock would add 7 % to the time of a record.
         self._input.before_wait = self._write_aged
         self._input.on_idle = self._on_idle
         self._input.most_records = self.run.settings.max_records
@@ -99,11 +99,11 @@ class TargetApollo(CheckedPlugin, Target):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Adds the SDK's settings, but for those that would do nothing here."""
+        """Adds the SDK's settings, except those without an effect in this target."""
         add_sdk_settings(config_jsonschema)
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The settings filled up with their defaults, and a sentence for each that is wrong."""
+        """The settings with defaults filled in, and a sentence for each invalid one."""
         self.append_builtin_config(self.config_jsonschema)
         return given, check_given(given, self.config_jsonschema, raise_errors=False)
 
@@ -127,10 +127,10 @@ class TargetApollo(CheckedPlugin, Target):
         """The stream maps that apply to a stream.
 
         Args:
-            schema: The SDK writes into it.
+            schema: JSON schema of the stream; the SDK changes it.
 
         Raises:
-            SettingsError: One of them can't be applied to the stream.
+            SettingsError: A stream map can't be applied to the stream.
         """
         try:
             self.mapper.register_raw_stream_schema(name, schema, message.get("key_properties"))
@@ -141,12 +141,12 @@ class TargetApollo(CheckedPlugin, Target):
         return self.mapper.stream_maps[name]
 
     def _make_sink(self, stream_map: StreamMap) -> None:
-        """Makes the sink that a stream map leads to, unless there is one for the same schema.
+        """Creates the sink for the records of a stream map, unless its schema is unchanged.
 
         Raises:
-            SettingsError: Nothing tells whether it holds contacts or accounts.
-            InvalidJSONSchema: Its schema is none.
-            ApolloError, RunError: The records of the sink before can't be written.
+            SettingsError: It is not known whether the stream holds contacts or accounts.
+            InvalidJSONSchema: The schema is not a valid JSON schema.
+            ApolloError, RunError: The records of the former sink can't be written.
         """
         name, schema = stream_map.stream_alias, stream_map.transformed_schema
         key_properties = list(stream_map.transformed_key_properties or ())
@@ -155,14 +155,15 @@ class TargetApollo(CheckedPlugin, Target):
             if (former.original_schema, list(former.key_properties)) == (schema, key_properties):
                 return
             self.logger.info("The SCHEMA of stream '%s' has changed.", name)
-            # Later they would overwrite newer values of the same rows.
+            # Written later, its records would overwrite newer values of the same rows.
             self.run.pending_flush.finish()
             self.drain_one(former)
             former.clean_up()
         sink = self.get_sink_class(name)(self, name, schema, key_properties)
         if former is not None:
             sink.follow(former)
-            # At the end of the input, later rows of one address are written after earlier ones.
+            # The new sink goes to the end of the dict. At the end of the input sinks are written
+            # in this order, so that of two rows with one address the later one is written last.
             del self._sinks[name]
         self._sinks[name] = sink
 
@@ -182,7 +183,7 @@ class TargetApollo(CheckedPlugin, Target):
         )
         if former is not None or name == UNREADABLE_STREAM:
             self._replays = True
-            if self._intake.is_replayed(source):
+            if self._intake.skip_replayed(source):
                 return
         if len(record) > MOST_PROPERTIES:
             self._intake.reject(source, too_wide(record))
@@ -203,7 +204,7 @@ class TargetApollo(CheckedPlugin, Target):
 
         Raises:
             RecordsWithoutSchemaException: It came before the SCHEMA of its stream.
-            MapExpressionError, InvalidRecord, MissingKeyPropertiesError: It is bad.
+            MapExpressionError, InvalidRecord, MissingKeyPropertiesError: It can't be used.
             ApolloError, RunError: The records that fill the sink can't be written.
         """
         if stream.schema is None:
@@ -224,7 +225,7 @@ class TargetApollo(CheckedPlugin, Target):
         return is_taken
 
     def _on_activate_version(self, message: Message) -> None:
-        """Moves the records of rows that are gone, after a tap has sent a table as a whole."""
+        """Moves the Apollo records of deleted rows, once a tap has sent a whole table."""
         stream, version = message["stream"], message.get("version")
         for sink in self._sinks_of(stream):
             name = sink.stream_name
@@ -234,7 +235,7 @@ class TargetApollo(CheckedPlugin, Target):
                 sink.move_missing_rows()
 
     def _on_batch(self, message: Message) -> None:
-        """Ends the run: the rows stand in files, whose records no STATE could wait for."""
+        """Ends the run: the rows of a BATCH message are in files, which are not read."""
         raise RunError(
             f"Stream '{message.get('stream')}' comes in BATCH files, which target-apollo does not "
             "read: remove `batch_config` from the tap's settings."
@@ -246,7 +247,7 @@ class TargetApollo(CheckedPlugin, Target):
         self.pass_state()
 
     def _on_idle(self) -> None:
-        """Writes what is under way or has waited long, since no more may come for a while."""
+        """Finishes the flush under way and writes old batches while no line arrives."""
         self.run.pending_flush.finish()
         self._write_aged()
         self.pass_state()
@@ -257,7 +258,7 @@ class TargetApollo(CheckedPlugin, Target):
         """The sink for a stream, by the setting `streams` or by the stream's name.
 
         Raises:
-            SettingsError: Neither tells whether it holds contacts or accounts.
+            SettingsError: Neither tells whether the stream holds contacts or accounts.
         """
         kind = self.run.settings.of_stream(stream_name).kind
         return ContactsSink if kind is ObjectKind.CONTACTS else AccountsSink
@@ -267,7 +268,7 @@ class TargetApollo(CheckedPlugin, Target):
         return self._streams.get(stream, _WITHOUT_SCHEMA).bookmark_properties
 
     def before_flush(self, sink: ApolloSink) -> None:
-        """Proves the credentials once, and writes pending accounts before contacts.
+        """Checks the credentials once, and writes pending accounts before contacts.
 
         Raises:
             ApolloError: The credentials are refused, or the accounts can't be written.
@@ -283,7 +284,7 @@ class TargetApollo(CheckedPlugin, Target):
         self._state_writer.write_if_due()
 
     def _sinks_of(self, stream: str) -> Iterator[ApolloSink]:
-        """The sinks into which a stream goes by its stream maps."""
+        """The sinks that receive the records of a stream after its stream maps."""
         for route in self._streams.get(stream, _WITHOUT_SCHEMA).routes:
             yield self._sinks[route.sink_name]
 
@@ -297,7 +298,7 @@ class TargetApollo(CheckedPlugin, Target):
     def _write_aged(self) -> None:
         """Writes batches that may have waited for `max_record_age_seconds`.
 
-        A stream that has fallen silent would hold STATE back.
+        Otherwise a stream without new records would hold STATE back.
         """
         waited = time.monotonic() - self._all_written_at
         if waited > self.run.settings.max_record_age_seconds:
@@ -306,19 +307,19 @@ class TargetApollo(CheckedPlugin, Target):
     # --- the end
 
     def process_endofpipe(self) -> None:
-        """Writes what is pending, unless a signal ended the reading, and ends the run."""
+        """Writes the waiting records, unless a signal ended the reading, and ends the run."""
         if not self._signals.signal_number:
             self._write_all()
             for sink in self._sinks.values():
                 sink.clean_up()
-            self._say_unused_settings()
+            self._warn_of_unused_settings()
         self.run.pending_flush.finish()
         if self._input.ended_early:
             self.run.notices.left_unread()
-            self._input.pass_over_rest()
+            self._input.discard_rest()
         self._finisher.finish(None)
 
-    def _say_unused_settings(self) -> None:
+    def _warn_of_unused_settings(self) -> None:
         if self._input.ended_early or self._replays or not self._streams:
             return
         properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
@@ -326,7 +327,7 @@ class TargetApollo(CheckedPlugin, Target):
             self.logger.warning("%s", sentence)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:
-        """Reads the input to its end, writes it, and gives the exit code of the run.
+        """Reads and writes the whole input; returns the exit code of the run.
 
         Args:
             file_input: Singer messages; standard input where it is None.
@@ -345,7 +346,7 @@ class TargetApollo(CheckedPlugin, Target):
         return self.run.position(self._checkpoint.received, self._input.part_read)
 
     def on_signal(self, signal_number: int) -> None:
-        """Stops the reading; records that have come are not begun any more."""
+        """Stops the reading; records that wait for a flush are not written any more."""
         if not self._signals.handle(signal_number):
             return
         self.run.stop.set()
@@ -373,7 +374,7 @@ class TargetApollo(CheckedPlugin, Target):
         )
 
     def exit_without_threads(self, exit_code: int) -> None:
-        """Ends the process after the run, if the thread of a request that was given up lives on."""
+        """Ends the process after the run, if an abandoned request still has a thread."""
         process.exit_without_threads(self.run, exit_code)
 
 
@@ -381,5 +382,5 @@ def main() -> None:
     """Runs the command ``target-apollo``."""
     try:
         TargetApollo.cli()
-    except Exception as defect:  # noqa: BLE001 - it says more than may be shown
-        process.end_before_start(TargetApollo.name, defect)
+    except Exception as defect:  # noqa: BLE001 - its message may show values
+        process.exit_on_cli_error(TargetApollo.name, defect)
