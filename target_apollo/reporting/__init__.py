@@ -1,1 +1,1 @@
-"""What a run did, for people and for programs."""
+"""Reports on past runs and plans: text for a terminal, and one HTML page."""

@@ -1,7 +1,7 @@
-"""The page's pictures as numbers: outcomes of the last runs, and the way into Apollo. Pure.
+"""The charts of the HTML report as numbers: outcomes of the last runs, and steps into Apollo. Pure.
 
-`page.html.j2` draws them: stacked bars over time, and steps with a bar each for leads over the
-rules or rows over the checks.
+`page.html.j2` draws them: a stacked bar for each run, and a bar for each step that leads or rows
+pass on their way into Apollo.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from target_apollo.reporting.summaries import Stream
 from target_apollo.reporting.words import amount, end_of, rule_words
 from target_apollo.sync.words import compact, moment, number, plural, printable
 
-#: From the bottom of a bar to its top: class in the style sheet, words, name of the count.
+#: Parts of a run's bar from bottom to top: CSS class, words, name of the count.
 LAYERS = (
     ("created", "created", "created"),
     ("updated", "updated", "updated"),
@@ -28,7 +28,7 @@ LAYERS = (
     ("open", "left for the next run", OPEN),
     ("rejected", "rejected", "rejected"),
 )
-#: Part of a bar below which nothing would be seen, in percent.
+#: The smallest part of a bar that can be seen, in percent.
 LEAST = 1.5
 
 _FEWEST_SLOTS = 8
@@ -36,13 +36,13 @@ _MOST_LABELS = 12
 _SLOT, _BAR = 10.0, 6.6
 _IN_APOLLO = ("created", "updated", "unchanged", "existing")
 
-#: A part of a bar: its class in the style sheet, and its count.
+#: A part of a bar: CSS class and count.
 Part = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class BarPart:
-    """A part of a horizontal bar; `x` and `width` in percent of its length."""
+    """A part of a horizontal bar; `x` and `width` in percent of the bar."""
 
     name: str
     x: str
@@ -50,7 +50,7 @@ class BarPart:
 
 
 def bar_parts(parts: Sequence[Part], whole: int) -> list[BarPart]:
-    """The parts of a bar whose full length stands for `whole`, from left to right."""
+    """The parts of a bar from left to right; the count `whole` fills it."""
     found: list[BarPart] = []
     place = 0.0
     for (name, _), share in zip(parts, shares([count for _, count in parts], whole), strict=True):
@@ -61,7 +61,7 @@ def bar_parts(parts: Sequence[Part], whole: int) -> list[BarPart]:
 
 
 def shares(counts: Sequence[int], whole: int) -> list[float]:
-    """Counts in percent of a whole; none that is there is too small to be seen, none is beyond.
+    """Counts in percent of a whole; each that is not 0 is at least `LEAST`, the sum at most 100.
 
     >>> shares([50, 0, 1], 1000)
     [5.0, 0.0, 1.5]
@@ -78,7 +78,7 @@ def shares(counts: Sequence[int], whole: int) -> list[float]:
 
 @dataclass(frozen=True)
 class Rect:
-    """A part of a run's column, in units of the picture, with the words that a pointer shows."""
+    """A part of a run's bar, in units of the chart; `title` is its tooltip."""
 
     name: str
     x: str
@@ -90,7 +90,7 @@ class Rect:
 
 @dataclass(frozen=True)
 class Label:
-    """What stands below a column: day and time of the run, or nothing."""
+    """The text below a bar: day and time of the run, or nothing."""
 
     day: str = ""
     time: str = ""
@@ -99,13 +99,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture of the last runs.
+    """A chart of the last runs.
 
     Attributes:
-        scale: Numbers beside it, from its top to its bottom.
+        scale: Numbers of the axis, from top to bottom.
         wide: Its width in units.
-        words: The same in words, for whoever does not see it.
-        legend: Class, words and total of each outcome that there was.
+        words: Its content in words, for screen readers.
+        legend: CSS class, words and total of each outcome that occurs.
     """
 
     scale: Sequence[str]
@@ -118,11 +118,11 @@ class Chart:
 
 
 def outcomes_over_time(runs: Sequence[PastRun], chosen: PastRun) -> Chart | None:
-    """The picture of the last runs; None where none of them wrote anything.
+    """The chart of the last runs; None if all of them are dry runs.
 
     Args:
-        runs: The newest first, as everywhere; the picture goes from the oldest to the newest.
-        chosen: The run that the page is about, which the picture marks.
+        runs: The newest first; the chart goes from the oldest to the newest.
+        chosen: The run that the page is about; its label is marked.
     """
     # A dry run wrote nothing: it is in the table, but has no bar.
     wrote = [run for run in runs if not run.dry]
@@ -191,7 +191,7 @@ def _height(run: PastRun) -> int:
 
 
 def _round_top(highest: int) -> int:
-    """The end of a scale: an even number that is easily read, and at least 2."""
+    """The highest number of the axis: round, even and at least 2."""
     if highest <= 2:
         return 2
     unit = int(10 ** floor(log10(highest)))
@@ -207,12 +207,12 @@ def _round_top(highest: int) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the way: how many are left, and what became of the others.
+    """A step into Apollo: how many leads or rows remain, and why the others do not.
 
     Attributes:
-        parts: Parts of its bar, whose full length stands for `whole`.
-        rule: The rule that those left behind did not meet.
-        is_end: Whether it is the end of the way, in Apollo.
+        parts: Parts of its bar, which `whole` fills.
+        rule: The rule that the others did not meet; empty for other steps.
+        is_end: Whether it counts the records in Apollo.
     """
 
     name: str
@@ -226,13 +226,13 @@ class Step:
 
     @property
     def legend(self) -> list[tuple[str, str, int]]:
-        """Class, words and count of each part of the bar."""
+        """CSS class, words and count of each part of the bar."""
         return [(name, name, count) for name, count in self.parts]
 
 
 @dataclass(frozen=True)
 class Path:
-    """The steps of one stream; `stream` is empty where there is one only."""
+    """The steps of one stream; `stream` is empty if there is only one."""
 
     stream: str
     steps: Sequence[Step]
@@ -240,7 +240,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Way:
-    """The way into Apollo, with the heading of its section and a sentence under that."""
+    """The steps into Apollo, with the heading of their section and a sentence below it."""
 
     heading: str
     hint: str
@@ -248,7 +248,7 @@ class Way:
 
 
 def way_into_apollo(detail: Detail) -> Way | None:
-    """The way of each stream of leads; without verdicts that of all rows of the run."""
+    """The steps of each stream of leads or, without verdicts, of all rows of the run."""
     if detail.paths:
         leads = sum(path.funnel.read for path in detail.paths)
         several = len(detail.paths) > 1

@@ -1,11 +1,11 @@
-"""What a report shows of one run, as rows for the terminal and the page. Pure."""
+"""The content of a report on one run, as rows for the terminal and the HTML page. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from target_apollo.reporting.funnel import Funnel, became
+from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 
@@ -15,7 +15,7 @@ class RejectRow:
     """Rejected records of one stream and reason.
 
     Attributes:
-        kept: Those that are still in the rejects file.
+        kept: Keys of those that are still in the rejects file.
     """
 
     stream: str
@@ -54,10 +54,11 @@ class ProtectedRow:
 
 @dataclass(frozen=True)
 class LeadsPath:
-    """A funnel, and what became of its leads behind it.
+    """A funnel of leads, and their outcomes in the run.
 
     Attributes:
-        stream: The stream in the run that they went on in; None where that can't be told.
+        stream: The stream of the run that received the leads; None if that is not known.
+        outcomes: Those of that stream.
     """
 
     funnel: Funnel
@@ -67,7 +68,14 @@ class LeadsPath:
 
 @dataclass(frozen=True)
 class Detail:
-    """One run in detail. Without a summary all of it is empty."""
+    """One run in detail. Without a summary, what comes from it is empty.
+
+    Attributes:
+        deleted: Stream -> records moved because their rows were deleted at the source.
+        not_placed: Stream -> properties that have no field in Apollo.
+        not_writable: Contacts or accounts -> fields that Apollo can't change on existing records,
+            with the number of rows.
+    """
 
     run: PastRun
     streams: Mapping[str, Stream]
@@ -82,16 +90,16 @@ class Detail:
 
     @property
     def summary(self) -> Summary | None:
-        """The summary behind it."""
+        """The summary of the run, if there is one."""
         return self.run.summary
 
 
 def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail:
-    """Puts together what is known of a run.
+    """Puts together the details of a run.
 
     Args:
-        kept: What the rejects file has of it.
-        funnels: What the verdicts say of its leads.
+        kept: Its records in the rejects file.
+        funnels: Funnels of its leads, from the verdict file.
     """
     summary = run.summary
     streams = summary.streams if summary else {}
@@ -122,7 +130,7 @@ def _rejects(streams: Mapping[str, Stream], kept: ByReason) -> list[RejectRow]:
         for reason, count in stream.rejected_because.items()
         if count
     }
-    # A run that was killed has no summary, and yet its rejects.
+    # A killed run has no summary, but its rejects are in the file.
     for which, records in kept.items():
         numbers.setdefault(which, records.number)
     rows = [
@@ -160,5 +168,5 @@ def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
 
 
 def _path(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsPath:
-    stream = became(funnel, of_run, streams)
+    stream = receiving_stream(funnel, of_run, streams)
     return LeadsPath(funnel, stream, None if stream is None else streams[stream])

@@ -1,4 +1,4 @@
-"""The way of leads from the source over the rules into Apollo, read from the verdict file."""
+"""The leads that pass each of the mapper's rules, counted from its verdict file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from target_apollo.mapper.verdicts import Outcome, earlier
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Stream
 
-#: The mapper begins with the target, and may judge a lead while the target still loads.
+#: The mapper starts together with the target, and may judge a lead before the run begins.
 _HEAD_START = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A rule that some leads failed first.
+    """A rule, and the leads that fail it as their first rule.
 
     Attributes:
         remaining: Leads that passed it and all rules before it.
@@ -36,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Funnel:
-    """The leads of one stream in one run, by the first rule that each failed."""
+    """The leads of one stream in one run, by the first rule that each fails."""
 
     stream: str
     read: int
@@ -44,27 +44,27 @@ class Funnel:
 
     @property
     def passed(self) -> int:
-        """Leads that met every rule and went on."""
+        """Leads that meet every rule and go on to the target."""
         return self.steps[-1].remaining if self.steps else self.read
 
 
 @dataclass(frozen=True)
 class Period:
-    """The time whose verdicts belong to a run."""
+    """The period whose verdicts belong to a run."""
 
     begin: datetime
     end: datetime | None
 
     @classmethod
     def of(cls, run: PastRun, before: PastRun | None) -> Period:
-        """From the end of the run before, at most a minute early, to the run's own end.
+        """From a minute before the run, but not before the end of the run before, to its end.
 
-        A verdict does not name its run: the mapper is another process, which knows of none.
+        A verdict does not name its run: the mapper is another process and does not know it.
         """
         begin = run.started_at - _HEAD_START
         if before is not None and before.ended_at is not None:
             begin = max(begin, min(before.ended_at, run.started_at))
-        # Verdicts tell whole seconds.
+        # The times of verdicts are whole seconds.
         return cls(begin.replace(microsecond=0), run.ended_at)
 
     def holds(self, at: datetime) -> bool:
@@ -100,7 +100,7 @@ class _Tally:
 
     def steps(self) -> Iterator[Step]:
         remaining = self.read
-        # Rules of another version come last.
+        # Rules that only another version knows come last.
         for rule in dict.fromkeys((*RULES, *sorted(self.dropped + self.held))):
             dropped, held = self.dropped[rule], self.held[rule]
             if dropped or held:
@@ -112,7 +112,7 @@ def read_funnels(path: Path, period: Period) -> list[Funnel]:
     """A funnel for each stream of leads that was judged in a period.
 
     Args:
-        path: The mapper's `verdicts_path`; the file moved aside for its size is read too.
+        path: The mapper's `verdicts_path`; the earlier file beside it is read too.
 
     Raises:
         OSError: The file can't be read.
@@ -126,8 +126,8 @@ def read_funnels(path: Path, period: Period) -> list[Funnel]:
     ]
 
 
-def became(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> str | None:
-    """The stream of the run that a funnel's leads went on in; None where it can't be told.
+def receiving_stream(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> str | None:
+    """The stream of the run that received a funnel's leads; None if that is not known.
 
     Args:
         of_run: How many funnels the run has.
@@ -143,7 +143,7 @@ def became(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> str | 
 
 def _verdicts(path: Path, period: Period) -> Iterator[_Verdict]:
     aside = earlier(path)
-    # Nothing is written to it any more.
+    # The earlier file does not change any more: its time is that of its last verdict.
     with_aside = aside.exists() and aside.stat().st_mtime >= period.begin.timestamp()
     for file in (aside, path) if with_aside else (path,):
         with file.open("rb") as lines:

@@ -1,7 +1,7 @@
-"""The report as one page: no script, nothing from the network, every text escaped.
+"""The report as one HTML page: no script, no network access, every text escaped.
 
-`page.html.j2` is its form and `page.css` its style sheet. The page's policy lets nothing in but
-that sheet, whose hash it names.
+`page.html.j2` is its template and `page.css` its style sheet. The page's content security policy
+allows this style sheet only, by its hash.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _MOST_KEYS, _MOST_GROUPS = 50, 50
 
 
 def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
-    """The whole file.
+    """Renders the HTML file.
 
     Args:
         runs: The runs for the chart, the newest first.
         detail: The run that the page is about.
-        now: When the page is made, aware.
+        now: The time that the page shows as its own, with a time zone.
     """
     run, summary = detail.run, detail.summary
     style = _file("page.css")
@@ -101,7 +101,7 @@ def _template() -> Template:
 
 
 def _printable(value: object) -> object:
-    """A text without control characters; what the template itself has written stays."""
+    """A text without control characters; markup from the template is not changed."""
     is_markup = hasattr(value, "__html__")
     return printable(value) if isinstance(value, str) and not is_markup else value
 
@@ -117,7 +117,7 @@ def _facts(detail: Detail) -> list[str]:
 
 
 def _tiles(run: PastRun) -> list[tuple[str, str, str]]:
-    """Class, count and words of each tile."""
+    """CSS class, count and words of each tile."""
     same = (run.count("unchanged") or 0) + (run.count("existing") or 0)
     tiles = [
         ("created", amount(run, "created"), "to create" if run.dry else "created in Apollo"),

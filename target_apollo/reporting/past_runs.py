@@ -27,13 +27,13 @@ OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 @dataclass(frozen=True)
 class PastRun:
-    """A run as it is known afterwards.
+    """A past run.
 
     Attributes:
-        ended_at: None for a run that noted no end: it was killed, or is still under way.
-        exit_code: None likewise.
-        counts: ``received``, each outcome and ``without_outcome`` -> records; empty likewise.
-        summary: None where its file is gone or was never written.
+        ended_at: None if no end is noted: the run was killed, or is still under way.
+        exit_code: None in that case too.
+        counts: ``received``, each outcome and ``without_outcome`` -> records; empty in that case.
+        summary: None if its file is gone or was never written.
         in_ledger: Whether the ledger has it.
     """
 
@@ -57,21 +57,21 @@ class PastRun:
 
     @property
     def requests(self) -> int | None:
-        """Requests sent; only a summary knows."""
+        """Requests sent; None without a summary."""
         return None if self.summary is None else sum(self.summary.api.requests.values())
 
     @property
     def dry(self) -> bool:
-        """Whether it only planned."""
+        """Whether it was a dry run."""
         return self.summary is not None and self.summary.dry_run
 
     def count(self, name: str) -> int | None:
-        """Records of one kind; None where it is not known."""
+        """One of the counts; None if they are not known."""
         return self.counts.get(name, 0) if self.counts else None
 
 
 def merged(summaries: Sequence[Summary], rows: Sequence[Run]) -> list[PastRun]:
-    """The runs of both, each once, the newest first."""
+    """The runs of summaries and ledger, each once, the newest first."""
     of_ledger = {row.run_id: row for row in rows}
     runs = {
         summary.run_id: _of_summary(summary, of_ledger.get(summary.run_id)) for summary in summaries
@@ -120,11 +120,11 @@ _KEPT = 50
 
 @dataclass
 class RejectedKeys:
-    """Records of one stream and reason.
+    """Keys of rejected records of one stream and reason.
 
     Attributes:
-        number: How many are in the file.
-        keys: The first of them, fit to be shown.
+        number: Records in the file.
+        keys: Keys of the first of them, as text.
     """
 
     number: int = 0
@@ -156,7 +156,7 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
     A record that was replayed since is no longer in the file, or has the replay's run id.
 
     Raises:
-        OSError: There is a file that can't be read.
+        OSError: The file exists and can't be read.
     """
     found: dict[tuple[str, str], RejectedKeys] = {}
     keys: dict[str, list[str]] = {}

@@ -22,7 +22,7 @@ _TONES = {
 
 
 def plan_lines(summary: Mapping[str, Any], width: int, paint: Paint) -> list[str]:
-    """The whole plan for a terminal; sampled values are shown."""
+    """The whole plan for a terminal; it shows sampled values of records."""
     team = f" for Apollo team {printable(str(summary['team']))}" if summary.get("team") else ""
     lines = [paint.strong(f"Plan{team}: nothing was written.")]
     if summary["ended_because"]:

@@ -1,7 +1,7 @@
-"""The summary files of past runs: their form, and how a folder of them is read.
+"""The summary files of past runs: their format, and reading the newest of a folder.
 
-Keys that the first version did not write are optional, since older files stay where they are. A
-file that does not have this form is no summary of a run.
+Keys that the first version did not write are optional, so that older files stay readable. A file
+in another format is not a summary.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 #: Where a run leaves its summary if the setting `summary_path` is empty.
 DEFAULT_FOLDER = Path(".target-apollo/runs")
 _SUFFIX = ".json"
-#: Bytes of a summary with everything that it may list; a larger file is none.
+#: Bytes of the largest possible summary; a larger file is not read.
 _LARGEST = 16 * 1024 * 1024
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -52,7 +52,7 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Requests allowed, made and left in a minute, an hour or a day; None where nobody said."""
+    """Requests allowed, made and left in a minute, an hour or a day; None if not told."""
 
     limit: int | None = None
     usage: int | None = None
@@ -68,7 +68,7 @@ class Windows(msgspec.Struct, frozen=True):
 
 
 class Api(msgspec.Struct, frozen=True):
-    """What went over the wire."""
+    """Requests to Apollo, and how they fared."""
 
     requests: dict[str, Count] = {}
     retries: Count = 0
@@ -78,12 +78,12 @@ class Api(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """The estimate that is made before anything is written.
+    """The estimate made before the first write.
 
     Attributes:
-        requests: Those that write, by endpoint.
+        requests: Writing requests by endpoint.
         seconds: How long the real run would take; None without a dry run, or if unknown.
-        takes_several_runs: Whether Apollo's limits stop it before its end.
+        takes_several_runs: Whether Apollo's limits would stop the run before its end.
     """
 
     requests: dict[str, Count] = {}
@@ -100,14 +100,14 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 
 class Duplicates(msgspec.Struct, frozen=True):
-    """How many groups there are, and the first of them."""
+    """The number of groups of duplicates, and the first groups."""
 
     found: Count = 0
     listed: tuple[Duplicate, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A field that a dry run would change."""
+    """A field that a real run would change."""
 
     stream: str
     key: str
@@ -147,20 +147,20 @@ _decoder = msgspec.json.Decoder(Summary)
 
 @dataclass(frozen=True)
 class Found:
-    """The summaries of a folder, and a sentence on each file that is none."""
+    """The summaries of a folder, and a sentence on each file that is not one."""
 
     summaries: Sequence[Summary] = ()
     skipped: Sequence[str] = ()
 
 
 def latest(summary_path: str, limit: int, run_id: str | None = None) -> Found:
-    """The summaries of the runs that ended last.
+    """Reads the summaries of the runs that ended last.
 
     Args:
-        summary_path: The setting; empty for the default folder. Other files beside the one that it
-            names, with the same ending, are read too, since a path may be made anew for every run.
-        limit: How many at most; files of earlier runs are not opened.
-        run_id: A run whose summary is wanted however old it is.
+        summary_path: The setting; empty for the default folder. Other files in the folder with the
+            same suffix are read too, since the path may contain a date.
+        limit: Most summaries to read; older files are not opened.
+        run_id: A run whose summary is read too, however old it is.
     """
     summaries: list[Summary] = []
     skipped: list[str] = []
@@ -182,7 +182,7 @@ def latest(summary_path: str, limit: int, run_id: str | None = None) -> Found:
 
 
 def _names_another(path: Path, summary_path: str, run_id: str | None) -> bool:
-    # In the default folder a file is called after its run.
+    # In the default folder a file is named after its run.
     return not summary_path and path.stem != run_id
 
 
@@ -198,7 +198,7 @@ def _written_at(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError:
-        # Renamed away at this moment: reading it says so.
+        # Renamed or removed a moment ago: `_read` reports it.
         return 0
 
 

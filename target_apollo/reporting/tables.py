@@ -1,4 +1,4 @@
-"""The page's tables as rows of cells; `page.html.j2` writes them. Pure."""
+"""The tables of the HTML report as rows of cells, which `page.html.j2` renders. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from target_apollo.reporting.words import amount, end_of
 from target_apollo.sync.words import duration, number
 
 _LONGEST_VALUE = 200
-#: Percent of a window from which its bar warns.
+#: Percent of a window in use from which its bar is a warning.
 _NEAR = 80
 
 
@@ -22,11 +22,11 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        class_: Its classes in the style sheet.
-        label: Its name where the row is laid out as a card.
-        parts: Parts of a bar before the text: class and count of each.
-        of: What the full length of the bar stands for; 0 for no bar.
-        code: Whether the text stands in a monospaced font.
+        class_: CSS classes.
+        label: Name of the column, shown on a narrow screen, where the row becomes a card.
+        parts: Parts of a bar in front of the text: CSS class and count of each.
+        of: The count that fills the whole bar; 0 for no bar.
+        code: Whether the text is monospaced.
     """
 
     text: str
@@ -42,9 +42,9 @@ class Row:
     """A row of a table.
 
     Attributes:
-        code: What the row is about, in a monospaced font.
-        text: Text behind it.
-        begun: When the run of the row began, where it is about a run.
+        code: The subject of the row, such as a run's id or an endpoint, monospaced.
+        text: Text after `code`.
+        begun: When the run began, if the row is about a run.
     """
 
     code: str
@@ -71,7 +71,7 @@ def runs_table(runs: Sequence[PastRun], chosen: PastRun) -> Table:
     """The last runs with their counts.
 
     Args:
-        chosen: The run that the page is about, which is marked.
+        chosen: The run that the page is about; its row is marked.
     """
     counts = [name for name in (*OUTCOMES, OPEN) if any(run.count(name) for run in runs)]
     heads = ["begun (UTC)", "end", "took", "read"]
@@ -99,7 +99,7 @@ def _number(label: str, shown: str, *, known: bool) -> Cell:
 
 
 def streams_table(detail: Detail) -> Table:
-    """Outcomes of each stream; those that none had are left out."""
+    """Outcomes of each stream; an outcome that no record has is left out."""
     met = [
         outcome
         for outcome in OUTCOMES
@@ -154,7 +154,7 @@ def _used(window: Window) -> int | None:
 
 
 def differences_table(found: Sequence[Difference]) -> Table:
-    """What a dry run would change."""
+    """The fields that a real run would change."""
     rows = [
         Row(
             one.stream,

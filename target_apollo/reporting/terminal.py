@@ -23,13 +23,13 @@ from target_apollo.sync.words import duration, listed, moment, number, plural, p
 _GAP = 2
 
 _CODES = {Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "31"}
-#: Width in characters where the output is no terminal.
+#: Width in characters if the output is not a terminal.
 UNBOUNDED = 1000
 
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours a text, or leaves it alone."""
+    """Adds colour to a text, if `on`."""
 
     on: bool = False
 
@@ -48,7 +48,7 @@ class Paint:
         return self._code(text, "1")
 
     def soft(self, text: str) -> str:
-        """A text of less weight."""
+        """A dimmed text."""
         return self._code(text, "2")
 
     def _code(self, text: str, code: str) -> str:
@@ -57,7 +57,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Cell:
-    """A text with its tone; colour takes no room."""
+    """A text with its tone; colour does not count to its width."""
 
     text: str
     tone: Tone | None = None
@@ -65,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and the side to which its cells are put."""
+    """A heading, and whether the cells are aligned right."""
 
     head: str
     right: bool = False
@@ -98,7 +98,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], paint: Pain
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """A text in lines of at most a width; what has no blank is broken."""
+    """A text in lines of at most a width; words that are too long are broken."""
     return textwrap.wrap(
         text,
         max(width, len(indent) + 20),
@@ -119,14 +119,14 @@ _KEYS = 10
 _GROUPS = 10
 
 _COUNTS = (RECEIVED, *OUTCOMES, OPEN)
-#: Heading of what is left in each of Apollo's windows.
+#: Headings of the requests left in each of Apollo's windows.
 _WINDOWS = {"minute": "left/min", "hour": "left/h", "day": "left/day"}
 
 _HEADS = {OPEN: "left"}
 
 
 def run_lines(runs: Sequence[PastRun], width: int, paint: Paint) -> list[str]:
-    """The runs as a table; where that is too wide, without what is 0, or a few lines a run."""
+    """The runs as a table; if too wide, without columns of zeros; else a few lines a run."""
     counts = [name for name in _COUNTS if name != OPEN or any(run.count(OPEN) for run in runs)]
     met = [name for name in counts if any(run.count(name) for run in runs)]
     for shown in (counts, met):

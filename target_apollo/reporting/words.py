@@ -1,7 +1,7 @@
 """Ends of runs, reject reasons, rules and duplicates in words, for the reports. Pure.
 
-A name that this version does not know, from a file of another version, is shown with blanks for its
-underscores.
+A name that this version does not know, from a file of another version, is shown with spaces in
+place of its underscores.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def outlook_of(summary: Summary) -> str:
 
 
 def amount(run: PastRun, name: str) -> str:
-    """A count of a run as it is shown."""
+    """A count of a run as text."""
     return number(run.count(name))
 
 
@@ -162,12 +162,12 @@ def reason_words(reason: str) -> str:
 
 
 def duplicate_words(kind: str) -> str:
-    """What makes rows duplicates."""
+    """Why rows are duplicates, in words."""
     return DUPLICATES.get(kind) or _name(kind)
 
 
 def rule_words(rule: str) -> str:
-    """What a lead is that meets a rule."""
+    """Describes a lead that meets a rule."""
     return RULES.get(rule) or _name(rule)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from target_apollo.mapper.rules import RULES
 from target_apollo.mapper.verdicts import Outcome, VerdictFile, earlier
-from target_apollo.reporting.funnel import Funnel, Period, Step, became, read_funnels
+from target_apollo.reporting.funnel import Funnel, Period, Step, read_funnels, receiving_stream
 from target_apollo.reporting.past_runs import merged
 from target_apollo.reporting.summaries import Stream
 from tests.helpers.past_runs import AT, past_run, row
@@ -170,4 +170,4 @@ PASSED = Funnel("leads", 4, (Step("stage", 1, 0, 3),))
 def test_the_stream_in_which_leads_went_on_is_told_where_it_is_sure(
     streams: dict[str, Stream], funnels: int, found: str | None
 ) -> None:
-    assert became(PASSED, funnels, streams) == found
+    assert receiving_stream(PASSED, funnels, streams) == found
