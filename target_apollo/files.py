@@ -1,7 +1,7 @@
 """Private files: ledger, rejects, tokens, verdicts, summaries and reports hold customers' data.
 
-This module alone makes them: mode 0600, in folders of mode 0700, locked for one process at a time,
-replaced in one step and synced to disk.
+Only this module creates them: mode 0600, in folders of mode 0700. It also locks them against other
+processes, replaces them in one step and syncs them to disk.
 
 A process that holds a file's lock may replace the file. A process that gets the lock therefore
 checks whether the path still names the file that it has locked.
@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-#: Rights of the group and of others, none of which a private file has.
+#: Permission bits of group and others; a private file has none of them.
 _OPEN_TO_OTHERS = 0o077
 
 

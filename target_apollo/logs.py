@@ -1,8 +1,8 @@
-"""Keeps the log to lines for people, without a record, secret or e-mail address at any level.
+"""Keeps records, secrets and e-mail addresses out of the log, at every level.
 
 The SDK's DEBUG lines show whole records, states and settings, SQLAlchemy's show every row of the
-ledger, and the text of an unexpected exception may quote a value. Lines of urllib3 may pass: the
-path of a request holds nothing more private than ids.
+ledger, and the text of an unexpected exception may quote a value. Lines of urllib3 are kept: the
+path of a request holds ids at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import traceback
 from singer_sdk.logging import ConsoleFormatter
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
-#: Lowest level of loggers that show records below it; the target's own logger has a filter.
+#: Lowest level for loggers that show records below it; the target's own logger has a filter.
 _LEAST = {
     "singer_sdk": logging.INFO,
     "singer_sdk.metrics": logging.WARNING,
@@ -33,9 +33,9 @@ class _FewerLines(logging.Filter):
 
 
 def quieten(logger: logging.Logger) -> None:
-    """Drops the SDK's lines about batches and with records from a plugin's log, at every level.
+    """Drops the SDK's log lines that show records or are about batches, at every level.
 
-    The filter works for this logger only: the logger of each sink, a child of it, needs its own.
+    The filter applies to this logger only: the logger of each sink, its child, needs its own.
     """
     if not any(isinstance(present, _FewerLines) for present in logger.filters):
         logger.addFilter(_FewerLines())

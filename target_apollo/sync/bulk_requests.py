@@ -1,7 +1,7 @@
-"""Requests that update records, many at once, and what became of each record.
+"""Requests that update many records at once, and the result for each record.
 
-`UpdateRoutes` remembers which of their endpoints a run may use, and decides by what is left of the
-quota whether updates go one by one.
+`UpdateRoutes` remembers which endpoints a run can use for updates, and decides by the quota that is
+left whether updates are sent in bulk or one by one.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from target_apollo.sync.update_plan import UpdateInProgress, goes_in_bulk, reque
 
 
 class UpdateRoutes:
-    """The endpoints that a run's updates may use. For one thread at a time.
+    """The endpoints that a run can use for updates. Not thread-safe.
 
     Attributes:
-        closed: Endpoints for many records that can't be used in this run, and why.
+        closed: Bulk endpoints that can't be used in this run -> the reason, a sentence.
     """
 
     def __init__(self, quota: Quota, share: float, logger: logging.Logger) -> None:
@@ -49,15 +49,15 @@ class UpdateRoutes:
         self.closed: dict[str, str] = {}
 
     def choose_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
-        """Whether so many updates go a hundred a request, as far as an endpoint is open for it."""
+        """Whether this many updates are sent in bulk, if a bulk endpoint is open."""
         return goes_in_bulk(method, updates, self._requests_left(object_type.endpoints.update))
 
     def is_open(self, endpoint: str) -> bool:
-        """Whether no answer has yet closed an endpoint to this run."""
+        """Whether the run can still use an endpoint."""
         return endpoint not in self.closed
 
     def close(self, endpoint: str, why: ApolloError, instead: str) -> None:
-        """Leaves an endpoint alone for the rest of the run, and says so once.
+        """Stops the use of an endpoint for the rest of the run, and logs that once.
 
         Args:
             instead: How its records are written from now on, for the log.
@@ -75,16 +75,16 @@ class UpdateRoutes:
         self._logger.warning("%s For the rest of the run %s.", sentence, instead)
 
     def _requests_left(self, endpoint: str) -> int | None:
-        # PUT and PATCH of one thing are counted together.
+        # Apollo counts PUT and PATCH of one kind of record together.
         labels = endpoints_of(access_to(endpoint).key_entry or "")
         known = [requests_left(self._quota.of(label), self._share) for label in labels]
         return min((left for left in known if left is not None), default=None)
 
 
 def closes(problem: Exception) -> bool:
-    """Whether an endpoint answered that it is none for this run, whatever the records.
+    """Whether an answer means that the run can't use the endpoint, whatever its records.
 
-    A 403; a 404 or 405 that names no record; a background job, which confirms nothing.
+    This is a 403, a 404 or 405 that names no record, or a background job, which confirms no record.
     """
     if isinstance(problem, RequestRefused):
         return subject_of(problem) is RefusalSubject.ENDPOINT
@@ -97,15 +97,15 @@ Send = Callable[[Sequence[UpdateInProgress]], "Sequence[Json]"]
 
 @dataclass
 class BulkResult:
-    """What became of updates that were sent.
+    """The results of updates that were sent.
 
     Attributes:
         answered: Updates with the record of the answer that names them.
-        unanswered: Updates that the answers left out, asked twice.
-        refused: Updates that were refused also when they were alone, or named by the refusal.
-        blocked: Updates whose request met an endpoint that is closed to this run.
-        closed_by: How that endpoint answered.
-        failure: What ends the run; the updates of its request are in no list.
+        unanswered: Updates that are missing in the answers to two requests.
+        refused: Updates that were refused when sent alone, or that a refusal names.
+        blocked: Updates that were not written, since the run can't use the endpoint.
+        closed_by: The answer of that endpoint.
+        failure: The error that ends the run; the updates of its request are in no list.
     """
 
     answered: list[tuple[UpdateInProgress, Json]] = field(default_factory=list)
@@ -116,7 +116,7 @@ class BulkResult:
     failure: ApolloError | None = None
 
     def followed_by(self, again: BulkResult) -> BulkResult:
-        """The whole, where the updates that were blocked were sent once more."""
+        """This result together with that of sending the blocked updates again."""
         return BulkResult(
             self.answered + again.answered,
             self.unanswered + again.unanswered,
@@ -128,7 +128,7 @@ class BulkResult:
 
 
 def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Send) -> BulkResult:
-    """Sends updates at the same time, each in a request of its own."""
+    """Sends updates in parallel, each in a request of its own."""
     results = pool.run([partial(send, [update]) for update in updates])
     found = BulkResult()
     for update, result in zip(updates, results, strict=True):
@@ -154,9 +154,9 @@ def send_grouped(
     requests: Sequence[Sequence[UpdateInProgress]],
     send: Send,
 ) -> BulkResult:
-    """Sends requests at the same time, takes refused ones apart, asks again for what is left out.
+    """Sends requests in parallel, splits refused ones, repeats updates that an answer leaves out.
 
-    Sending again is safe: an update is the same twice.
+    Repeating is safe: an update has the same effect twice.
     """
     results = pool.run([partial(_send, object_type, updates, send) for updates in requests])
     found = BulkResult()
@@ -186,7 +186,7 @@ def _send(object_type: ObjectType, updates: Sequence[UpdateInProgress], send: Se
             answers.update({str(answer.get("id")): answer for answer in send(left_out)})
         return answers
 
-    # A refusal names Apollo's id, which the record itself need not carry.
+    # A refusal names Apollo's id, which a row from the source may lack.
     rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in updates]
     try:
         split = SplitRequest([(rows, send_rows(rows))])

@@ -1,11 +1,11 @@
-"""The one place where calls run at the same time, and how a flush pauses for their answers.
+"""Requests in parallel, and how a flush pauses while it waits for their answers.
 
-What threads share is the API client, which is made for it; rows and plans are frozen, and every
-result is handled by the caller's thread.
+No other module starts threads for requests. They share the API client, which is thread-safe; rows
+and plans are frozen, and the caller's thread handles every result.
 
-Apollo, or the network to it, takes longer over a request than a run over its rows. So a flush is a
-generator: it yields once its requests are out, the next records are read meanwhile, and it goes on
-with the answers when it is asked to. All of it stays in one thread, in the order of the rows.
+A request takes longer than the work on its rows. A flush is therefore a generator: it yields once
+its requests are sent, the caller reads the next records meanwhile, and the flush handles the
+answers when the caller resumes it. All of this is in one thread, in the order of the rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Steps = Generator[None, None, T]
 
 
 def run_to_end(steps: Steps[T]) -> T:
-    """Runs all steps, waiting wherever they would pause, and gives their result."""
+    """Runs all steps, waits for answers in place of pauses, and returns the result."""
     while True:
         try:
             next(steps)
@@ -35,8 +35,8 @@ def run_to_end(steps: Steps[T]) -> T:
             return result
 
 
-#: How long requests may go on after the run was told to stop. A signal must end the process within
-#: 10 seconds, and the rest is for writing outcomes and STATE down.
+#: Seconds that requests under way have after the run was told to stop. A signal must end the
+#: process within 10 seconds, and the others are for writing outcomes and STATE.
 GRACE_SECONDS = 7.0
 
 _LOOK_EVERY_SECONDS = 0.2
@@ -65,14 +65,14 @@ class RequestPool:
             return list(results)
 
     def start(self, calls: Sequence[Callable[[], T]]) -> StartedCalls[T]:
-        """Starts calls; their results are to be taken in a ``with`` block."""
+        """Starts calls; take their results in a ``with`` block."""
         return StartedCalls(self, [self._pool.submit(call) for call in calls])
 
     def wait_for(self, futures: Collection[Future[T]]) -> None:
-        """Waits until calls are over, or given up after a stop."""
+        """Waits until all calls have ended; gives them up some time after a stop."""
         unfinished = {future for future in futures if not future.done()}
         while unfinished:
-            # Once the time is up for one call it is for all.
+            # Once a call was given up, the others get no more time.
             seconds = 0 if self.abandoned else _LOOK_EVERY_SECONDS
             _, unfinished = wait(unfinished, timeout=seconds)
             if unfinished and self._time_is_up():
@@ -92,11 +92,12 @@ class RequestPool:
 
 
 class StartedCalls(Generic[T]):
-    """Calls under way, over which one iterates for their results.
+    """Calls under way; iterate over it for their results.
 
-    Results come in the order of the calls, while later ones are still under way: a result or the
-    exception that the call raised. Each comes once and is not kept, since the answers of a whole
-    flush are large. When the ``with`` block ends, however it does, all calls are over or given up.
+    Results come in the order of the calls, while later calls may still be under way. Each one is
+    what the call returned, or the exception that it raised. It is given once and not kept, since
+    the answers of a whole flush are large. However the ``with`` block ends, all calls have then
+    ended or were given up.
     """
 
     def __init__(self, pool: RequestPool, futures: Iterable[Future[T]]) -> None:
@@ -120,8 +121,8 @@ class StartedCalls(Generic[T]):
 def _problem_of(future: Future[T]) -> Exception | None:
     if not future.done():
         future.cancel()
-        # Its request is on its way and may be carried out: like a lost answer, it gives its rows
-        # no outcome, and the next run finds out.
+        # Apollo may still carry out the request. As after a lost answer, its rows get no outcome,
+        # and the next run finds out whether they were written.
         return RunStopped("a request under way", maybe_written=True)
     problem = future.exception()
     if problem is not None and not isinstance(problem, Exception):

@@ -1,6 +1,6 @@
-"""What a run counts: outcomes, writes against their limits, requests that it plans.
+"""The counts of a run: outcomes, writes with their limits, planned requests.
 
-At its end they make the summary: one log line and one JSON file.
+At the end of the run they make up its summary: one log line and one JSON file.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 from target_apollo.sync.exit import RunError
 
-#: Keys of duplicates that the summary lists; the count is always whole.
+#: Groups of duplicates that the summary lists; its count is of all.
 _LISTED_DUPLICATES = 100
 
 
 @dataclass
 class RunCounts:
-    """What has happened so far, counted as it happens."""
+    """The counts of a run so far, and what its summary lists."""
 
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -58,11 +58,12 @@ class RunCounts:
         *,
         apollo_ids: Sequence[str] = (),
     ) -> None:
-        """Notes source keys that belong together, or stand for what no company owns.
+        """Counts groups of duplicates, and of accounts whose domain is that of no company.
 
         Args:
-            kind: Why; see `duplicates`.
-            apollo_ids: The accounts of a domain that several have.
+            groups: The source keys of each group.
+            kind: Why they are a group, such as ``same_email``.
+            apollo_ids: The Apollo accounts that share a domain.
         """
         for keys in groups:
             self.duplicates += 1
@@ -81,7 +82,7 @@ class RunCounts:
         self.protected[kind].update(names)
 
     def count_deleted(self, stream: str, number: int = 1) -> None:
-        """Counts records that were moved since their rows were deleted at the source."""
+        """Counts records that were moved because their rows were deleted at the source."""
         self.deleted[stream] += number
 
     def total(self, outcome: Outcome) -> int:
@@ -142,10 +143,11 @@ class RunCounts:
 
 @dataclass
 class WriteLimits:
-    """The last guard against a mistake upstream: `max_creates` and `max_updates` of a run.
+    """The limits `max_creates` and `max_updates` of a run, against mistakes upstream.
 
     Attributes:
-        max_creates: None for no limit; so is max_updates.
+        max_creates: None for no limit.
+        max_updates: None for no limit.
     """
 
     max_creates: int | None = None
@@ -157,7 +159,7 @@ class WriteLimits:
         """How many of `wanted` rows may be sent to be created.
 
         Raises:
-            RunError: None, since the limit is reached.
+            RunError: No further one, since the limit is reached.
         """
         return _allowed("max_creates", self.max_creates, self.created, wanted)
 
@@ -165,7 +167,7 @@ class WriteLimits:
         """How many of `wanted` records may be updated.
 
         Raises:
-            RunError: None, since the limit is reached.
+            RunError: No further one, since the limit is reached.
         """
         return _allowed("max_updates", self.max_updates, self.updated, wanted)
 
@@ -183,12 +185,12 @@ def _allowed(setting: str, limit: int | None, used: int, wanted: int) -> int:
 
 
 class RequestCounter:
-    """Sums the requests that the rounds of a run plan; for one thread.
+    """Sums the requests that a run plans. Not thread-safe.
 
     Args:
-        states: Tells how the windows of an endpoint stand, shortest first.
-        logger: Gets a line where a round does not fit what is left of the minute; None in a dry
-            run, which does not wait.
+        states: Returns the states of an endpoint's rate windows, shortest first.
+        logger: Logs a line if requests do not fit into the rest of the minute; None in a dry run,
+            which does not wait.
     """
 
     def __init__(
@@ -204,7 +206,7 @@ class RequestCounter:
         return dict(self._requests)
 
     def plan_requests(self, requests: Mapping[str, int]) -> None:
-        """Adds the requests of a round that is about to be sent, by endpoint."""
+        """Adds requests that are about to be sent, by endpoint."""
         for endpoint, count in requests.items():
             if count:
                 self._requests[endpoint] += count
@@ -275,13 +277,14 @@ class Scarcest:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
-        read: Records read; written: created or updated; without: came to their end without a write.
-        settled: Records with an outcome.
-        state_at: The record up to which STATE has passed; None before the first.
-        part: Part of the input that is read, 0 to 1; None where its size is not known.
+        read: Records read.
+        written: Records created or updated.
+        without: Records with an outcome that needs no write: unchanged, existing or skipped.
+        state_at: Number of the record up to which STATE has passed; None before the first STATE.
+        part: The part of the input that has been read, 0 to 1; None if its size is not known.
     """
 
     read: int
@@ -301,7 +304,11 @@ class Position:
 
 
 def scarcest(quota: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Scarcest | None:
-    """The scarcest window of what `api.Quota` tells: endpoint -> window -> limit, usage, left."""
+    """The window with the smallest part left; None if no limit is known.
+
+    Args:
+        quota: Endpoint -> window -> limit, usage and left, as `Quota` tells them.
+    """
     found = [
         Scarcest(endpoint, name, left, limit)
         for endpoint, windows in quota.items()

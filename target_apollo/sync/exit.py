@@ -1,10 +1,10 @@
-"""How a run can end, and the exit code that says so. Pure.
+"""The ways a run can end, and their exit codes. Pure.
 
 ====  ==========================================================================
-0     all went well, rejected records within the limit included
+0     all went well; some records may be rejected, within the limit
 1     too many rejected records, or an error
-2     wrong settings or credentials: nothing will change until somebody mends them
-3     Apollo's quota is used up: run again later, it goes on where it stopped
+2     wrong settings or credentials: every run fails until a person corrects them
+3     Apollo's quota is used up: a later run continues where this one stopped
 128+  stopped by that signal
 ====  ==========================================================================
 """
@@ -34,7 +34,7 @@ from target_apollo.ledger import AnotherRunActive, LedgerError
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128
-#: What a bad record raises in the SDK; these end the run where `on_record_error` is ``fail``.
+#: Exceptions for a bad record; they end the run if `on_record_error` is ``fail``.
 RECORD_ERRORS = (
     InvalidRecord,
     MissingKeyPropertiesError,
@@ -45,7 +45,7 @@ _MISCONFIGURED = (CredentialsRefused, EndpointForbidden, SettingsError, AnotherR
 
 
 class RunError(Exception):
-    """The run can't go on, for a reason that is neither Apollo's nor one record's."""
+    """The run can't go on, for a reason other than Apollo or a single record."""
 
     def __init__(self, sentence: str, *, exit_code: int = FAILED) -> None:
         super().__init__(sentence)
@@ -61,7 +61,7 @@ class RunEnd:
 
 
 def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | None:
-    """How a run ends that was ended by an exception or a signal; None for a defect of this program.
+    """How a run ended, by its exception or signal; None for a defect of this program.
 
     Args:
         problem: What ended the reading or writing; None where the input came to its end.
@@ -88,7 +88,7 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
 
 
 def check_reject_limit(rejected_percent: float, limit: float, rejects_path: object) -> RunEnd:
-    """How a run ends whose input came to its end."""
+    """How a run ended that read its whole input: too many rejected records are a failure."""
     if rejected_percent > limit:
         return RunEnd(
             FAILED,

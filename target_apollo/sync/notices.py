@@ -1,6 +1,6 @@
-"""What a run logs once and not for each record that gives rise to it.
+"""Notices that a run logs once, and not for each record that causes them.
 
-At its end that is also which settings were used for nothing, most often for a misspelled name.
+At its end a run also names settings without an effect, most often because of a misspelled name.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Notices:
         self._settings = settings
         self._counts = counts
         self._logger = logger
-        #: Which notices were given, and of which stream.
+        #: Name and stream of each notice that was logged.
         self._given: set[tuple[str, str]] = set()
 
     def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
-        """Logs once per stream which properties have no place in Apollo.
+        """Logs once per stream which properties have no field in Apollo.
 
         Raises:
             RunError: The setting `unknown_fields` is ``fail``.
@@ -51,7 +51,7 @@ class Notices:
             self._logger.warning("%s; they are not sent (unknown_fields).", sentence)
 
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
-        """Logs once per field that Apollo changes it on no existing record."""
+        """Logs once per field that Apollo can't change it on existing records; counts each time."""
         for name in names:
             if not self._counts.not_writable[kind][name]:
                 self._logger.warning(
@@ -71,7 +71,7 @@ class Notices:
         )
 
     def unreadable_again(self) -> None:
-        """Logs once that lines come which were rejected because they are no messages."""
+        """Logs once that the input holds rejected lines, which are no Singer messages."""
         if self._is_first("unreadable_again"):
             self._logger.warning(
                 "Lines of the stream '%s' are left out: they were no Singer messages when they "
@@ -80,7 +80,7 @@ class Notices:
             )
 
     def own_rejects(self) -> None:
-        """Logs once that the run reads the file into which it rejects."""
+        """Logs once that the run reads its own rejects file."""
         if self._is_first("own_rejects"):
             self._logger.warning(
                 "Records that this very run rejected come back on its input and are left out: it "
@@ -108,7 +108,7 @@ class Notices:
             )
 
     def sends_changes_only(self, stream: str) -> None:
-        """Logs once per stream that a tap's ACTIVATE_VERSION tells nothing of the rows left out."""
+        """Logs once per stream that its tap sends changed rows only, so that no row is missing."""
         if self._is_first("sends_changes_only", stream):
             self._logger.warning(
                 "Stream '%s' has bookmark_properties, so that rows which did not come are not "
@@ -117,7 +117,7 @@ class Notices:
             )
 
     def begun_earlier(self, stream: str, began: datetime) -> None:
-        """Logs once per stream that its table was begun before this run, which saw its end only.
+        """Logs once per stream that its tap began to read the table before this run.
 
         Args:
             began: When the tap began to read the table; UTC.
@@ -132,7 +132,7 @@ class Notices:
             )
 
     def missing_rows_unknown(self, stream: str, *, has_ledger: bool) -> None:
-        """Logs why rows that a table no longer holds are not looked for."""
+        """Logs why the run does not look for rows that are gone from a table."""
         why = (
             "a record was left out or can't be told from others, or none came at all"
             if has_ledger
@@ -146,7 +146,7 @@ class Notices:
         )
 
     def _is_first(self, notice: str, stream: str = "") -> bool:
-        """Whether a notice was not given before, of the stream; it counts as given from now on."""
+        """Marks a notice on a stream as logged; True if it was not logged before."""
         is_first = (notice, stream) not in self._given
         self._given.add((notice, stream))
         return is_first
@@ -155,14 +155,14 @@ class Notices:
 def unused_settings(
     settings: Settings, streams: Collection[str], properties: Iterable[Mapping[str, object]]
 ) -> list[str]:
-    """A sentence for each entry that names a stream or a property of which none came.
+    """A sentence for each entry whose stream or property did not occur in the run.
 
-    A run goes on without such an entry, and so otherwise than was meant: in another mode, or with
-    nulls that clear what they should not.
+    Such an entry has no effect, so that the run may do what its user did not intend: write in
+    another mode, or clear values for nulls.
 
     Args:
         streams: Names of the streams that came.
-        properties: Those of their schemas.
+        properties: The properties of their schemas.
     """
     used = {settings.pattern_of(stream) for stream in streams}
     existing = {name for of_stream in properties for name in of_stream}

@@ -25,7 +25,7 @@ class Rejects:
     Attributes:
         file: Where they are kept; a dry run keeps none.
         has_unsaved: Whether records were rejected since they were last put on disk.
-        on_outcome: Told of each record that has got its outcome, where somebody asks.
+        on_outcome: Called with each record that has got its outcome; None if nobody needs it.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Rejects:
                 f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
-        # Also where it fails: the ledger may not say of the record that it has its outcome.
+        # Set first, since the write may fail: the ledger must not tell of an outcome that is not on
+        # disk.
         self.has_unsaved = True
         try:
             if not self._settings.dry_run:
@@ -103,7 +104,7 @@ class Rejects:
 
     @property
     def location(self) -> str:
-        """Where one reads why records were rejected, for sentences."""
+        """Where a user finds the reasons of rejections, as part of a sentence."""
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:

@@ -1,9 +1,9 @@
 """Rejected records as a Singer file, so that a target can read them again.
 
 The file holds customers' data: mode 0600 in a folder that only its owner may enter. Several runs
-may append to it, and a replay may put a shorter one in its place: lines are written in blocks of
-whole lines under the file's lock, and a block repeats the SCHEMAs it needs unless the file is just
-as this run left it.
+may append to it, and a replay may replace it by a shorter one. Lines are therefore written in
+blocks of whole lines under the file's lock, and a block repeats the SCHEMA messages that it needs,
+unless the file is unchanged since this run's last block.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.model.outcomes import Rejection
 from target_apollo.sync.source_record import REJECT, Former
 
-#: Stream under which lines stand that could not be read as a Singer message.
+#: The stream of lines that could not be read as a Singer message.
 UNREADABLE_STREAM = "_unreadable"
 _UNREADABLE_SCHEMA = {
     "properties": {
@@ -29,34 +29,35 @@ _UNREADABLE_SCHEMA = {
         "length": {"type": "integer"},
     }
 }
-#: Bytes that are held until they are written, where nothing asks for them earlier.
+#: Bytes that are held in memory before a write, unless `sync` is called earlier.
 _HELD = 1 << 20
 
 
 class RejectsFile:
-    """Appends rejected records, each after the SCHEMA of its stream; made with the first one.
+    """Appends rejected records, each after the SCHEMA of its stream; the first creates it.
 
-    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; where it
-    was rejected before, also first_at and first_run_id.
+    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; if it was
+    rejected before, also first_at and first_run_id.
 
     Args:
         path: The file, as the user knows it.
-        into: Where the lines are written instead, while a replay prepares the file's successor.
+        into: The file to write to instead, while a replay prepares a new file for `path`.
     """
 
     def __init__(self, path: Path, run_id: str, into: Path | None = None) -> None:
         self.path = path
-        self._place = into or path
+        self._written_to = into or path
         self._run_id = run_id
         self._made = False
         #: Stream, SCHEMA line and RECORD line of what is not written yet.
         self._held: list[tuple[str, bytes, bytes]] = []
         self._held_bytes = 0
-        #: SCHEMA line that stands last in the file, by stream.
+        #: The last SCHEMA line of each stream in the file.
         self._written: dict[str, bytes] = {}
+        #: Device, inode and size of the file after this run's last block.
         self._left_at: tuple[int, int, int] | None = None
         self._schemas: dict[str, tuple[object, bytes]] = {}
-        # Taps hand on decimals.
+        # Records may hold `Decimal` numbers.
         self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
     def append(
@@ -68,12 +69,12 @@ class RejectsFile:
         rejection: Rejection,
         former: Former | None = None,
     ) -> None:
-        """Takes a record in and why it was rejected; `sync` puts it on disk.
+        """Adds a record with the reason of its rejection; `sync` puts it on disk.
 
         Args:
-            schema: The stream's JSON schema as received; None where it had none yet.
+            schema: The stream's JSON schema as received; None if none has come yet.
             record: The record as received.
-            former: What an earlier run said of it; its attempts are counted on.
+            former: Its earlier rejection, if it had one; the attempts are added up.
 
         Raises:
             OSError: The file can't be written.
@@ -100,9 +101,9 @@ class RejectsFile:
         self._held.append((stream, self._schema_line(stream, schema, key_properties), line))
         self._held_bytes += len(line)
         if not self._made:
-            # A file that can't be made is met with the first reject, not with the last.
-            open_private(self._place).close()
-            sync_folder(self._place.parent)
+            # A file that can't be written is then noticed at the first reject.
+            open_private(self._written_to).close()
+            sync_folder(self._written_to.parent)
             self._made = True
         if self._held_bytes > _HELD:
             self.sync()
@@ -122,11 +123,11 @@ class RejectsFile:
         """Puts on disk what was appended; a STATE that covers it may pass only afterwards.
 
         Raises:
-            OSError: The file can't be written; nothing of it is, and a later call tries again.
+            OSError: The file can't be written. It is unchanged, and a later call tries again.
         """
         if not self._held:
             return
-        with locked(self._place) as file:
+        with locked(self._written_to) as file:
             descriptor = file.fileno()
             found = _signature(descriptor)
             written = dict(self._written) if found == self._left_at else {}
@@ -172,18 +173,18 @@ class RejectsFile:
         try:
             return self._encoder.encode(message) + b"\n"
         except UnicodeEncodeError:
-            # Half a surrogate pair, in Apollo's words or out of a stream map.
+            # A lone surrogate, in Apollo's message or from a stream map.
             return self._encoder.encode(_storable(message)) + b"\n"
 
 
 def without_reject(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A stream's schema without the property that only the rejects file gives it."""
+    """A stream's schema without the property that only the rejects file adds to it."""
     properties = {name: of for name, of in schema["properties"].items() if name != REJECT}
     return {**schema, "properties": properties}
 
 
 def _with_reject(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    # Other targets check a record as it stands, and this schema lets no other property in.
+    # Another target may read the file, and this schema would refuse the property.
     if schema.get("additionalProperties") is not False:
         return schema
     return {**schema, "properties": {**schema.get("properties", {}), REJECT: {}}}
@@ -200,7 +201,7 @@ def _storable(value: Any) -> Any:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    # Not through a buffer, which would write its rest after the file was cut back.
+    # Not buffered: a buffer could write its rest after `sync` has truncated the file.
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
