@@ -1,9 +1,9 @@
 """How long a number of requests takes within Apollo's rate windows. Pure.
 
-`schedule` and `forecast` tell how long a number of requests takes: as many go out as all windows of
-an endpoint leave, then none until the fullest window has surely ended. A run can be faster, where
-an answer tells earlier that a window is over. The time until an answer is left out of a schedule:
-it matters only where no window is full.
+`schedule` is about one endpoint, `forecast` about a whole run. As many requests are sent as all
+windows of an endpoint allow, then none until the full window that ends last has surely ended. A run
+can be faster, since an answer may show earlier that a window has ended. A schedule leaves out the
+time until an answer, which matters only if no window is full.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Schedule:
     """When requests to one endpoint can go out.
 
     Attributes:
-        left: What each window leaves now, shortest first; None where Apollo told no limit.
+        left: What each window leaves now, shortest first; None if Apollo told no limit.
         fits: For each window, whether all requests fit into what it leaves.
-        seconds: Until the last request can go out; infinite where a limit is 0.
+        seconds: Until the last request can go out; infinite if a limit is 0.
         longest_wait: The longest time without room for a request, in seconds.
     """
 
@@ -47,7 +47,11 @@ class _Window:
 
 
 def schedule(requests: int, states: Sequence[WindowState]) -> Schedule:
-    """When this many requests can go out, one after another, to an endpoint with these windows."""
+    """When requests to one endpoint can go out, sent one after another.
+
+    Args:
+        states: The windows of the endpoint, shortest first.
+    """
     left = [max(0.0, state.allowed - state.used) for state in states]
     seconds, longest_wait = _simulate(requests, states)
     return Schedule(
@@ -118,9 +122,9 @@ def forecast(
     seconds_per_request: float,
     parallel_requests: int,
 ) -> Forecast:
-    """How long a run takes that sends these requests.
+    """How long a run with these requests takes.
 
-    Apollo counts each endpoint apart, so waits for different endpoints overlap.
+    Apollo counts the requests of each endpoint separately, so that waits for them overlap.
 
     Args:
         requests: Endpoint -> number of requests.

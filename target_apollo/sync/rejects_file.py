@@ -49,7 +49,7 @@ class RejectsFile:
         self._written_to = into or path
         self._run_id = run_id
         self._made = False
-        #: Stream, SCHEMA line and RECORD line of what is not written yet.
+        #: Stream, SCHEMA line and RECORD line of each record that is not written yet.
         self._held: list[tuple[str, bytes, bytes]] = []
         self._held_bytes = 0
         #: The last SCHEMA line of each stream in the file.

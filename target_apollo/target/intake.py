@@ -77,7 +77,7 @@ class Intake:
         self._run.check_limits()
 
     def skip_replayed(self, received: SourceRecord) -> bool:
-        """Skips a record that was rejected before and would be rejected again; True if it did.
+        """Skips a record that was rejected before and would be again; True if it was skipped.
 
         These are lines that were no Singer messages, and records that this very run rejected.
         """
