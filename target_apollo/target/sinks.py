@@ -78,9 +78,9 @@ class ApolloSink(BatchSink):
         self._checked_beside: frozenset[str] | None = None
         #: Keys of the rows of this run, needed if `on_delete` moves records of missing rows.
         self._seen = SeenKeys()
-        #: Records that wait for the next flush: as received, and after stream maps.
+        #: Records that wait for the next flush, as they came in and as stream maps made them.
         self._waiting: list[tuple[SourceRecord, dict[str, Any]]] = []
-        #: Bytes of the lines of these records.
+        #: Bytes of their lines.
         self._held_bytes = 0
 
     @property
@@ -90,7 +90,7 @@ class ApolloSink(BatchSink):
 
     @property
     def is_full(self) -> bool:
-        """Whether the waiting records fill a flush, by their number or by their bytes."""
+        """Whether the waiting records are as many, or as long, as one flush may have."""
         return self.current_size >= self._flush_size or self._held_bytes >= LONGEST_LINE
 
     @property
@@ -130,7 +130,7 @@ class ApolloSink(BatchSink):
         self.record_counter_metric.increment()
 
     def start_drain(self) -> dict[str, Any]:
-        """Removes and returns the waiting records, as `process_batch` takes them."""
+        """Gives out the records that wait, in the form that `process_batch` takes."""
         records, self._waiting = self._waiting, []
         return {"records": records}
 

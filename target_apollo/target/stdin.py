@@ -231,7 +231,7 @@ class SingerInput(GenericSingerReader[bytes]):
         problem_found = _shape_problem(message)
         if problem_found:
             raise InvalidInputLine(f"not a Singer message: {problem_found}")
-        # Only a line with more brackets can be nested too deep; few lines have so many.
+        # The walk is only for the rare line that has brackets enough to be deep.
         if line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL and _is_too_deep(message):
             raise InvalidInputLine(_TOO_DEEP)
         found: Message = message
