@@ -37,6 +37,9 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "faults": control.order,
         "reset": control.reset,
         "seed": control.seed,
+        "merge": control.merge,
+        "delete": control.delete,
+        "forget": control.forget,
         "options": control.change,
         "authorize": control.authorize,
     }
@@ -158,6 +161,29 @@ class _Control:
             "contacts": [store.add_contact(**row) for row in sent.get("contacts", ())],
         }
 
+    def merge(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Merge one record into another: ``{"contacts": {"loser": id, "survivor": id}}``."""
+        store = self._sandbox.store
+        kind, ids = _one_kind("A merge", sent)
+        if not isinstance(ids, dict) or ids.keys() != {"loser", "survivor"}:
+            raise ValueError("A merge names the ids of a loser and a survivor.")
+        merge = store.merge_contacts if kind == "contacts" else store.merge_accounts
+        return merge(str(ids["loser"]), str(ids["survivor"]))
+
+    def delete(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Delete records as a user does in Apollo's app: ``{"contacts": [id, …]}``."""
+        store = self._sandbox.store
+        kind, ids = _one_kind("A deletion", sent)
+        delete = store.delete_contact if kind == "contacts" else store.delete_account
+        return {"deleted": _each(ids, delete)}
+
+    def forget(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Make records vanish, as if they had never existed: ``{"accounts": [id, …]}``."""
+        store = self._sandbox.store
+        kind, ids = _one_kind("A request to forget", sent)
+        forget = store.forget_contact if kind == "contacts" else store.forget_account
+        return {"forgotten": _each(ids, forget)}
+
     def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Consent to an OAuth app, as a user does on Apollo's page.
 
@@ -188,3 +214,17 @@ def _last(request: Request) -> int:
     """The parameter ``last``: how many of the newest records to return; 0 returns all."""
     limit = request.query_params.get("last", "")
     return int(limit) if limit.isdigit() else 0
+
+
+def _one_kind(what: str, sent: dict[str, Any]) -> tuple[str, Any]:
+    if len(sent) != 1 or not sent.keys() <= {"contacts", "accounts"}:
+        raise ValueError(f"{what} has one of contacts, accounts.")
+    return next(iter(sent.items()))
+
+
+def _each(ids: Any, change: Callable[[str], None]) -> list[str]:
+    if not isinstance(ids, list):
+        raise ValueError("Send the ids as a list.")
+    for record_id in ids:
+        change(str(record_id))
+    return ids

@@ -60,6 +60,13 @@ class UnknownId(str, enum.Enum):
     NOT_FOUND = "not_found"  # 404
 
 
+class GoneInBulk(str, enum.Enum):
+    """The 422 of a bulk_update with the id of a record that is missing or deleted."""
+
+    NOT_FOUND = "not_found"  # "Validation failed", and error_details that name one record
+    AS_SINGLE = "as_single"  # the words for a single record: deleted, or no valid id
+
+
 class PutAccounts(str, enum.Enum):
     """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""
 
@@ -161,6 +168,12 @@ class SandboxOptions:
 
     unknown_id: UnknownId = UnknownId.UNPROCESSABLE
     """Status for an update of an id that no record has."""
+
+    gone_in_bulk: GoneInBulk = GoneInBulk.NOT_FOUND
+    """The form of the 422 for a bulk_update with an id that is missing or deleted."""
+
+    owners_and_stages_skip_gone: bool = True
+    """update_owners and update_stages ignore ids that are missing or deleted; otherwise 422."""
 
     bad_id_names_value: bool = True
     """The 422 for a bad id names the id; otherwise its text is a general one."""

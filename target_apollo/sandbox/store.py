@@ -11,10 +11,10 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from target_apollo.sandbox import matching, seeding
+from target_apollo.sandbox import matching, merging, seeding
 from target_apollo.sandbox.formats import id_source, timestamp
 from target_apollo.sandbox.journal import Journal
 from target_apollo.sandbox.matching import KeyIndex
@@ -42,6 +42,7 @@ class Store:
         self.contact_by_id: dict[str, Contact] = {}
         self.account_by_id: dict[str, Account] = {}
         self.deleted_contacts: set[str] = set()
+        self.deleted_accounts: set[str] = set()
         self.contact_index: KeyIndex[Contact] = KeyIndex()
         self.account_index: KeyIndex[Account] = KeyIndex()
         self.tokens: dict[str, dict[str, Any]] = {}
@@ -180,15 +181,102 @@ class Store:
             return field
 
     def delete_contact(self, contact_id: str) -> None:
-        """Delete a contact as a user does in Apollo's app; raises KeyError for an unknown id."""
+        """Delete a contact as a user does in Apollo's app; raises ValueError for an unknown id."""
         with self.lock:
-            contact = self.contact_by_id.pop(contact_id)
-            self.contact_index.remove(self.keys_of(contact), contact)
-            for label_id in contact.own.get("label_ids", ()):
-                self.workspace.count_label(label_id, -1)
+            self._take_contact(contact_id)
             self.deleted_contacts.add(contact_id)
             self.keep("contacts", contact_id, {"deleted": True})
             self.commit()
+
+    def delete_account(self, account_id: str) -> None:
+        """Delete an account; its contacts stay, without a link. Raises ValueError as above."""
+        with self.lock:
+            self._take_account(account_id, successor=None)
+            self.deleted_accounts.add(account_id)
+            self.keep("accounts", account_id, {"deleted": True})
+            self.commit()
+
+    def forget_contact(self, contact_id: str) -> None:
+        """Make a contact vanish, as if it had never existed for this API key.
+
+        Raises:
+            ValueError: There is no such contact.
+        """
+        with self.lock:
+            self._take_contact(contact_id)
+            self.keep("contacts", contact_id, None)
+            self.commit()
+
+    def forget_account(self, account_id: str) -> None:
+        """Make an account vanish; its contacts stay, without a link. Raises ValueError as above."""
+        with self.lock:
+            self._take_account(account_id, successor=None)
+            self.keep("accounts", account_id, None)
+            self.commit()
+
+    def merge_contacts(self, loser_id: str, survivor_id: str) -> dict[str, Any]:
+        """Merge a contact into another, as a user does in Apollo's app; the loser is deleted.
+
+        Returns:
+            The whole object of the survivor, with the addresses and CRM ids of both.
+
+        Raises:
+            ValueError: There is no such contact, or both are the same.
+        """
+        with self.lock:
+            survivor = _other(self.contact_by_id, "contact", loser_id, survivor_id)
+            keys = self.keys_of(survivor)
+            merging.merge_contact(survivor, self._take_contact(loser_id))
+            self.deleted_contacts.add(loser_id)
+            self.keep("contacts", loser_id, {"deleted": True})
+            survivor.own["updated_at"] = timestamp(time.time())
+            self.changed_contact(survivor, keys)
+            self.commit()
+            return contact_object(survivor)
+
+    def merge_accounts(self, loser_id: str, survivor_id: str) -> dict[str, Any]:
+        """Merge an account into another, which takes over its contacts and CRM ids.
+
+        Returns:
+            The whole object of the survivor.
+
+        Raises:
+            ValueError: There is no such account, or both are the same.
+        """
+        with self.lock:
+            survivor = _other(self.account_by_id, "account", loser_id, survivor_id)
+            keys = self.keys_of_account(survivor)
+            merging.merge_account(survivor, self._take_account(loser_id, successor=survivor_id))
+            self.deleted_accounts.add(loser_id)
+            self.keep("accounts", loser_id, {"deleted": True})
+            survivor.updated_at = timestamp(time.time())
+            self.changed_account(survivor, keys)
+            self.commit()
+            return account_object(survivor)
+
+    def _take_contact(self, contact_id: str) -> Contact:
+        contact = self.contact_by_id.pop(contact_id, None)
+        if contact is None:
+            raise ValueError(f"There is no contact {contact_id}.")
+        self.contact_index.remove(self.keys_of(contact), contact)
+        self._leave_lists(contact.own)
+        return contact
+
+    def _take_account(self, account_id: str, *, successor: str | None) -> Account:
+        account = self.account_by_id.pop(account_id, None)
+        if account is None:
+            raise ValueError(f"There is no account {account_id}.")
+        self.account_index.remove(self.keys_of_account(account), account)
+        self._leave_lists(account.own)
+        for contact in self.contact_by_id.values():
+            if contact.own.get("account_id") == account_id:
+                contact.own["account_id"] = successor
+                self.changed_contact(contact, self.keys_of(contact))
+        return account
+
+    def _leave_lists(self, own: dict[str, Any]) -> None:
+        for label_id in own.get("label_ids", ()):
+            self.workspace.count_label(label_id, -1)
 
     # For the endpoints: the caller holds the lock.
 
@@ -289,6 +377,9 @@ class Store:
             self.contact_by_id[contact_id] = contact
             self.contact_index.add(self.keys_of(contact), contact)
         for account_id, row in journal.rows("accounts"):
+            if "deleted" in row:
+                self.deleted_accounts.add(account_id)
+                continue
             account = Account.of_row(row)
             self.account_by_id[account_id] = account
             self.account_index.add(self.keys_of_account(account), account)
@@ -296,3 +387,12 @@ class Store:
 
 def _newest(records: Collection[Record], last: int) -> Iterable[Record]:
     return itertools.islice(records, max(0, len(records) - last) if last else 0, None)
+
+
+def _other(known: Mapping[str, Record], kind: str, loser_id: str, survivor_id: str) -> Record:
+    if loser_id == survivor_id:
+        raise ValueError(f"The {kind} {loser_id} can't be merged into itself.")
+    for record_id in (loser_id, survivor_id):
+        if record_id not in known:
+            raise ValueError(f"There is no {kind} {record_id}.")
+    return known[survivor_id]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import Refusal, bad_id, record_not_found, unprocessable
 from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.options import UnknownId
+from target_apollo.sandbox.options import GoneInBulk, UnknownId
 from target_apollo.sandbox.records import Account, Contact
 
-GONE_CONTACT = "Oops! This contact does not exist in Apollo."
+# Of contacts the reference has all of these words. Of accounts it shows only the answers to
+# malformed ids, which name the parameter instead of a value; for accounts that are missing or
+# deleted the sandbox takes the words of contacts, as the nearest.
 
 
 def refuse_id(call: Call, value: object) -> Refusal:
@@ -19,34 +21,76 @@ def refuse_id(call: Call, value: object) -> Refusal:
     return bad_id(value, names_value=call.options.bad_id_names_value)
 
 
+def contact_to_read(call: Call, contact_id: str) -> Contact:
+    """The contact of this id; raises Refusal for a malformed, unknown or deleted one."""
+    if not is_id(contact_id):
+        raise refuse_id(call, contact_id)
+    contact = call.store.contact_by_id.get(contact_id)
+    if contact is None:
+        raise _unreadable(call, "contact", contact_id, call.store.deleted_contacts)
+    return contact
+
+
+def account_to_read(call: Call, account_id: str) -> Account:
+    """The account of this id; raises Refusal for a malformed, unknown or deleted one."""
+    if not is_id(account_id):
+        raise unprocessable("Parameters misconfigured. id is not a valid ID")
+    account = call.store.account_by_id.get(account_id)
+    if account is None:
+        raise _unreadable(call, "account", account_id, call.store.deleted_accounts)
+    return account
+
+
 def contact_to_update(call: Call, contact_id: object) -> Contact:
     """The contact of this id; raises Refusal for a malformed, unknown or deleted one."""
     if not is_id(contact_id):
         raise refuse_id(call, contact_id)
     contact = call.store.contact_by_id.get(str(contact_id))
-    if contact is not None:
-        return contact
-    if contact_id in call.store.deleted_contacts:
-        raise unprocessable(
-            "Cannot update contact as it is deleted.", deleted_contact_ids=[contact_id]
-        )
-    if call.options.unknown_id is UnknownId.NOT_FOUND:
-        raise record_not_found("contact", str(contact_id))
-    if call.endpoint.method == "PATCH":
-        raise unprocessable(GONE_CONTACT)
-    raise refuse_id(call, contact_id)
+    if contact is None:
+        raise _not_updatable(call, "contact", str(contact_id), call.store.deleted_contacts)
+    return contact
 
 
 def account_to_update(call: Call, account_id: object) -> Account:
-    """The account of this id; raises Refusal for a malformed or unknown one."""
+    """The account of this id; raises Refusal for a malformed, unknown or deleted one."""
     if not is_id(account_id):
         raise refuse_id(call, account_id)
     account = call.store.account_by_id.get(str(account_id))
-    if account is not None:
-        return account
+    if account is None:
+        raise _not_updatable(call, "account", str(account_id), call.store.deleted_accounts)
+    return account
+
+
+def _unreadable(call: Call, kind: str, record_id: str, deleted: Container[str]) -> Refusal:
+    if record_id in deleted:
+        return unprocessable(f"This {kind} has been deleted.")
+    return _missing(call, kind, record_id)
+
+
+def _not_updatable(call: Call, kind: str, record_id: str, deleted: Container[str]) -> Refusal:
+    in_bulk = call.endpoint.path.endswith("/bulk_update")
+    if in_bulk and call.options.gone_in_bulk is GoneInBulk.NOT_FOUND:
+        return unprocessable(
+            "Validation failed",
+            error_details={
+                f"{kind}_id": record_id,
+                "field": "id",
+                "message": f"{kind.capitalize()} not found",
+            },
+        )
+    if record_id in deleted:
+        return unprocessable(
+            f"Cannot update {kind} as it is deleted.", **{f"deleted_{kind}_ids": [record_id]}
+        )
+    if in_bulk and call.options.unknown_id is UnknownId.UNPROCESSABLE:
+        return refuse_id(call, record_id)
+    return _missing(call, kind, record_id)
+
+
+def _missing(call: Call, kind: str, record_id: str) -> Refusal:
     if call.options.unknown_id is UnknownId.NOT_FOUND:
-        raise record_not_found("account", str(account_id))
-    raise refuse_id(call, account_id)
+        return record_not_found(kind, record_id)
+    return unprocessable(f"Oops! This {kind} does not exist in Apollo.")
 
 
 _CHECKED = frozenset(

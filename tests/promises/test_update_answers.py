@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.options import BulkFailure, UnknownId
+from target_apollo.sandbox.options import BulkFailure, GoneInBulk, UnknownId
 from tests.helpers.fault_mix import LOST
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import BULK, PATCH, STAGES, by_email, refusal, there
@@ -54,7 +54,12 @@ def test_a_refusal_that_names_a_contact_takes_that_one_out(apollo: Sandbox, sync
 def test_contacts_that_are_gone_are_made_again(
     sync: Run, unknown_id: UnknownId, names_value: bool
 ) -> None:
-    options = SandboxOptions(strict=True, unknown_id=unknown_id, bad_id_names_value=names_value)
+    options = SandboxOptions(
+        strict=True,
+        unknown_id=unknown_id,
+        bad_id_names_value=names_value,
+        gone_in_bulk=GoneInBulk.AS_SINGLE,
+    )
     with new_sandbox(options) as apollo:
         there(apollo, 25)
         rows = [contact(n, title="new") for n in range(25)]
@@ -72,6 +77,7 @@ def test_contacts_that_are_gone_are_made_again(
 def test_a_deleted_contact_is_rejected_and_the_others_are_updated(
     apollo: Sandbox, sync: Run
 ) -> None:
+    apollo.set_options(gone_in_bulk="as_single")
     sync([schema("contacts"), *(contact(n, title="old") for n in range(25))])
     apollo.store.delete_contact(by_email(apollo)["p5@a.com"]["id"])
 

@@ -222,7 +222,8 @@ def test_a_deleted_contact_refuses_the_whole_bulk_update(apollo: Sandbox, client
     body = client.error(
         "POST", "/contacts/bulk_update", {"contact_ids": [there, gone], "title": "x"}
     )
-    assert body["deleted_contact_ids"] == [gone]
+    assert body["error_details"]["contact_id"] == gone
+    assert client.get(f"/contacts/{there}")["contact"]["title"] is None
 
 
 @pytest.mark.parametrize("style", ["body", "query"])

@@ -29,6 +29,7 @@ from target_apollo.sandbox.request_fields import ACCOUNT_SCALARS
 from target_apollo.sandbox.routes import bulk
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
+    account_to_read,
     account_to_update,
     check_ids,
     envelope,
@@ -146,9 +147,7 @@ def update(call: Call) -> Any:
 
 def show(call: Call) -> Any:
     """GET /accounts/{id}."""
-    account = call.store.account_by_id.get(call.record_id)
-    if account is None:
-        raise unprocessable("Parameters misconfigured. id is not a valid ID")
+    account = account_to_read(call, call.record_id)
     return {
         "account": {
             **account_object(account, SHOWN_ACCOUNT),
@@ -284,7 +283,9 @@ def bulk_update(call: Call) -> Any:
 
 def update_owners(call: Call) -> Any:
     """POST /accounts/update_owners: one owner for many accounts, ids in the body or the query."""
-    return bulk.update_owners(call, "accounts", account_to_update, _overwrite)
+    return bulk.update_owners(
+        call, "accounts", call.store.account_by_id, account_to_update, _overwrite
+    )
 
 
 def _new_account(call: Call) -> Account:

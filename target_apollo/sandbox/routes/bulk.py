@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import Refusal, unprocessable
+from target_apollo.sandbox.formats import is_id
 from target_apollo.sandbox.options import AlikeInBatch, BulkFailure
 from target_apollo.sandbox.records import Account, Contact
 from target_apollo.sandbox.validation import check_ids, ids_of, names_in, text_of
@@ -154,9 +155,38 @@ def progress_job(call: Call, job_type: str, records: Iterable[Contact | Account]
     }
 
 
+def present(
+    call: Call,
+    ids: Iterable[str],
+    known: Mapping[str, Record],
+    find: Callable[[Call, object], Record],
+) -> list[Record]:
+    """The stored records of these ids.
+
+    update_owners and update_stages ignore the ids of missing and deleted records, unless the option
+    `owners_and_stages_skip_gone` says otherwise.
+
+    Args:
+        call: The request.
+        ids: Ids of the request.
+        known: The stored records by id.
+        find: Returns the stored record of an id, or raises Refusal.
+
+    Raises:
+        Refusal: An id is malformed, or missing and not ignored.
+    """
+    skips = call.options.owners_and_stages_skip_gone
+    return [
+        find(call, record_id)
+        for record_id in ids
+        if not (skips and is_id(record_id) and record_id not in known)
+    ]
+
+
 def update_owners(
     call: Call,
     kind: str,
+    known: Mapping[str, Record],
     find: Callable[[Call, object], Record],
     overwrite: Callable[[Call, Record, Body], None],
 ) -> Body:
@@ -165,6 +195,7 @@ def update_owners(
     Args:
         call: The request.
         kind: ``contacts`` or ``accounts``.
+        known: The stored records by id.
         find: Returns the stored record of an id, or raises Refusal.
         overwrite: Writes fields into a stored record.
 
@@ -174,7 +205,7 @@ def update_owners(
     ids = ids_of(call, f"{kind.removesuffix('s')}_ids")
     owner_id = text_of(call, "owner_id")
     check_ids(call, {"owner_id": owner_id})
-    records = [find(call, record_id) for record_id in ids]
+    records = present(call, ids, known, find)
     for record in records:
         overwrite(call, record, {"owner_id": owner_id})
     return {

@@ -6,7 +6,6 @@ from typing import Any
 
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.formats import is_id
 from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
     CREATED_CONTACT,
@@ -22,13 +21,12 @@ from target_apollo.sandbox.request_fields import CREATE_CONTACT, UPDATE_CONTACT
 from target_apollo.sandbox.routes.contact_writing import BadEmail, write
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
-    GONE_CONTACT,
     check_ids,
+    contact_to_read,
     contact_to_update,
     envelope,
     names_in,
     page_of,
-    refuse_id,
 )
 
 SORT_FIELDS = {
@@ -89,17 +87,11 @@ def update(call: Call) -> Any:
 
 def show(call: Call) -> Any:
     """GET /contacts/{id}."""
-    if not is_id(call.record_id):
-        raise refuse_id(call, call.record_id)
-    contact = call.store.contact_by_id.get(call.record_id)
-    if contact is None:
-        deleted = call.record_id in call.store.deleted_contacts
-        raise unprocessable("This contact has been deleted." if deleted else GONE_CONTACT)
-    return {"contact": contact_object(contact, SHOWN_CONTACT)}
+    return {"contact": contact_object(contact_to_read(call, call.record_id), SHOWN_CONTACT)}
 
 
 def search(call: Call) -> Any:
-    """POST /contacts/search: name, title, company and e-mail hold all words of q_keywords."""
+    """POST /contacts/search: name, title, company and e-mails hold all words."""
     page, size = page_of(call)
     words = str(call.body.get("q_keywords") or "").lower().split()
     stages = set(names_in(call.body.get("contact_stage_ids")))
@@ -111,7 +103,7 @@ def search(call: Call) -> Any:
         if contact.found_from <= now
         and (not stages or contact.own.get("contact_stage_id") in stages)
         and (not labels or labels.intersection(contact.own.get("label_ids", ())))
-        and (not words or _has_words(contact.own, words))
+        and (not words or _has_words(contact, words))
     ]
     key = SORT_FIELDS.get(str(call.body.get("sort_by_field") or "contact_updated_at"))
     if key is None:
@@ -130,10 +122,10 @@ def search(call: Call) -> Any:
     return envelope("contacts", shown, page, size, len(hits))
 
 
-def _has_words(own: dict[str, Any], words: list[str]) -> bool:
-    text = " ".join(
-        str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")
-    ).lower()
+def _has_words(contact: Contact, words: list[str]) -> bool:
+    own = contact.own
+    shown = [str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")]
+    text = " ".join([*shown, *contact.emails]).lower()
     return all(word in text for word in words)
 
 

@@ -170,7 +170,7 @@ def update_stages(call: Call) -> Any:
     contact_ids = ids_of(call, "contact_ids")
     stage_id = text_of(call, "contact_stage_id")
     check_ids(call, {"contact_stage_id": stage_id})
-    contacts = [contact_to_update(call, contact_id) for contact_id in contact_ids]
+    contacts = bulk.present(call, contact_ids, call.store.contact_by_id, contact_to_update)
     for contact in contacts:
         overwrite(call, contact, {"contact_stage_id": stage_id})
     return {"contacts": [contact_object(contact, STAGED_CONTACT) for contact in contacts]}
@@ -178,4 +178,6 @@ def update_stages(call: Call) -> Any:
 
 def update_owners(call: Call) -> Any:
     """POST /contacts/update_owners: one owner for many contacts, ids in the body or the query."""
-    return bulk.update_owners(call, "contacts", contact_to_update, overwrite)
+    return bulk.update_owners(
+        call, "contacts", call.store.contact_by_id, contact_to_update, overwrite
+    )
