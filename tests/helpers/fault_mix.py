@@ -11,6 +11,7 @@ from target_apollo.sandbox.options import (
     AlikeInBatch,
     BulkAnswers,
     BulkFailure,
+    GoneInBulk,
     PutAccounts,
     UnknownId,
 )
@@ -106,4 +107,5 @@ def sandbox_options(chance: random.Random) -> SandboxOptions:
         server_error_html=chance.random() < 0.5,
         unknown_id=chance.choice(list(UnknownId)),
         bad_id_names_value=chance.random() < 0.5,
+        gone_in_bulk=GoneInBulk.AS_SINGLE,
     )
