@@ -6,6 +6,7 @@ import itertools
 import re
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -16,7 +17,10 @@ _NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
 
 _ID = re.compile(r"[0-9a-f]{24}\Z")
 
-_EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
+# A strict reading: dots of the local part stand between characters, all of them ASCII, and the
+# domain has at least two labels.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@[^@\s<>,;.]+(?:\.[^@\s<>,;.]+)+\Z")
 
 FREE_DOMAINS = frozenset(
     [
@@ -58,8 +62,16 @@ def is_id(value: object) -> bool:
 
 
 def is_email(value: str) -> bool:
-    """Whether a text has the form of an e-mail address."""
+    """Whether a text is an e-mail address by a strict reading (see `_EMAIL`)."""
     return _EMAIL.match(value) is not None
+
+
+def nearest_email(value: str) -> str | None:
+    """The address without accents and stray dots in the local part; None if it is not valid yet."""
+    local, sign, domain = value.partition("@")
+    plain = unicodedata.normalize("NFKD", local).encode("ascii", "ignore").decode()
+    respelled = ".".join(filter(None, plain.split(".")))[:64].rstrip(".") + sign + domain
+    return respelled if is_email(respelled) else None
 
 
 def timestamp(now: float) -> str:

@@ -34,8 +34,42 @@ class InvalidEmail(str, enum.Enum):
 
     IGNORED = "ignored"  # the record is written without it
     ACCEPTED = "accepted"  # it is stored as it came
+    RESPELLED = "respelled"  # it is stored in the nearest valid spelling, if there is one
     REFUSED = "refused"  # 422 for the whole request
     DROPPED = "dropped"  # bulk_create: the record is neither written nor answered
+
+
+class TakenEmail(str, enum.Enum):
+    """What an update does with an e-mail address that another contact has.
+
+    The reference does not say it, so a client must not rely on a refusal.
+    """
+
+    ALLOWED = "allowed"  # two contacts have it
+    REFUSED = "refused"  # 422
+
+
+class MatchedInBulk(str, enum.Enum):
+    """What contacts/bulk_create with run_dedupe does with a match; public sources contradict."""
+
+    UNCHANGED = "unchanged"  # as the reference says: answered as existing, as it was
+    DUPLICATED = "duplicated"  # one more contact is created
+    OVERWRITTEN = "overwritten"  # answered as existing, with the sent values
+
+
+class KeywordSearch(str, enum.Enum):
+    """What a search for contacts by q_keywords finds."""
+
+    EVERY_WORD = "every_word"  # the contacts that hold all words
+    NEAR_HITS = "near_hits"  # also those that hold a part of a word, such as its domain
+    NOTHING = "nothing"  # no contact, although it is there
+
+
+class FullPlan(str, enum.Enum):
+    """The status of a creation beyond `max_contacts`."""
+
+    UNPROCESSABLE = "unprocessable"  # 422
+    FORBIDDEN = "forbidden"  # 403
 
 
 class BulkAnswers(str, enum.Enum):
@@ -157,6 +191,12 @@ class SandboxOptions:
     invalid_email: InvalidEmail = InvalidEmail.IGNORED
     """What a request does with a malformed e-mail address (bulk_update always answers 422)."""
 
+    taken_email: TakenEmail = TakenEmail.ALLOWED
+    """What PATCH and bulk_update do with an e-mail address that another contact has."""
+
+    matched_in_bulk: MatchedInBulk = MatchedInBulk.UNCHANGED
+    """What a contacts/bulk_create with run_dedupe does with a contact that exists."""
+
     bulk_answers: BulkAnswers = BulkAnswers.FULL
     """Whole objects in bulk answers, or only the fields that the reference lists."""
 
@@ -187,6 +227,9 @@ class SandboxOptions:
     search_lag_seconds: float = 0.0
     """Seconds after which a search finds a new record."""
 
+    keyword_search: KeywordSearch = KeywordSearch.EVERY_WORD
+    """What a search for contacts by keywords finds."""
+
     retry_after: RetryAfter = RetryAfter.SECONDS
     """The form of the retry-after header of a 429."""
 
@@ -197,7 +240,10 @@ class SandboxOptions:
     """5xx answers have an HTML page as body instead of JSON."""
 
     max_contacts: int | None = None
-    """Contacts that the plan may store; creating more is answered with 422."""
+    """Contacts that the plan may store; a creation beyond them is refused."""
+
+    full_plan: FullPlan = FullPlan.UNPROCESSABLE
+    """The status of a creation beyond `max_contacts`."""
 
     single_takes_owner: bool = False
     """POST and PATCH of one contact take an owner_id, which the reference does not document."""

@@ -122,26 +122,23 @@ def _write_emails(
     contact: Contact, sent: Mapping[str, Any], options: SandboxOptions, *, fresh: bool
 ) -> None:
     own = contact.own
-    others: list[str] = []
-    if isinstance(sent.get("contact_emails"), list):
-        listed = [entry for entry in sent["contact_emails"] if isinstance(entry, dict)]
-        listed.sort(key=lambda entry: entry.get("position") or 0)
-        others = [str(entry.get("email") or "").strip().lower() for entry in listed]
+    others = listed_emails(sent, options)
     email = sent.get("email")
-    if fresh and "email" not in sent and others:
-        email = others[0]
     if email is None or email == "":
-        if fresh or ("email" in sent and options.cleared_by.clears(email)):
+        if fresh and "email" not in sent and others:
+            email = others[0]
+        elif fresh or ("email" in sent and options.cleared_by.clears(email)):
             contact.emails = ()
             own.update(WITHOUT_EMAIL)
             own.pop("free_domain", None)
-        return
-    email = str(email).strip().lower()
-    if not formats.is_email(email) and options.invalid_email is not InvalidEmail.ACCEPTED:
-        if options.invalid_email is InvalidEmail.REFUSED:
-            raise unprocessable("Email is invalid.")
-        if options.invalid_email is InvalidEmail.DROPPED:
-            raise BadEmail
+            return
+        else:
+            return
+    email = stored_email(email, options)
+    if email is None and fresh and others:
+        # Of several addresses, one that is ignored costs no other.
+        email = others[0]
+    if email is None:
         if fresh:
             own.update(WITHOUT_EMAIL)
         return
@@ -153,8 +150,37 @@ def _write_emails(
         own["free_domain"] = True
     else:
         own.pop("free_domain", None)
-    if others:
-        contact.emails = tuple(dict.fromkeys(other for other in others if other != email))
+    contact.emails = tuple(
+        dict.fromkeys(other for other in others or contact.emails if other != email)
+    )
+
+
+def stored_email(value: object, options: SandboxOptions) -> str | None:
+    """An address as Apollo stores it; None if it is malformed and ignored.
+
+    Raises:
+        Refusal: 422, the address is malformed, and the options refuse it.
+        BadEmail: The contact must not be written.
+    """
+    email = str(value).strip().lower()
+    if formats.is_email(email) or options.invalid_email is InvalidEmail.ACCEPTED:
+        return email
+    if options.invalid_email is InvalidEmail.REFUSED:
+        raise unprocessable("Email is invalid.")
+    if options.invalid_email is InvalidEmail.DROPPED:
+        raise BadEmail
+    return formats.nearest_email(email) if options.invalid_email is InvalidEmail.RESPELLED else None
+
+
+def listed_emails(sent: Mapping[str, Any], options: SandboxOptions) -> list[str]:
+    """The addresses of ``contact_emails`` by their positions; raises as `stored_email` does."""
+    listed = sent.get("contact_emails")
+    if not isinstance(listed, list):
+        return []
+    entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("email")]
+    entries.sort(key=lambda entry: entry.get("position") or 0)
+    stored = (stored_email(entry["email"], options) for entry in entries)
+    return [email for email in stored if email]
 
 
 def _write_phones(own: dict[str, Any], sent: Mapping[str, Any], options: SandboxOptions) -> None:

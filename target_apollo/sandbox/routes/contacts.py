@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.errors import Refusal, unprocessable
+from target_apollo.sandbox.options import FullPlan, KeywordSearch, TakenEmail
 from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
     CREATED_CONTACT,
@@ -63,10 +64,12 @@ def create(call: Call) -> Any:
         check_room(call, 1)
         _set_named_labels(call, contact, sent)
         store.insert_contact(contact)
-    return {
+    answer = {
         "contact": contact_object(contact, CREATED_CONTACT),
         "labels": labels_of(store, contact),
     }
+    # Only clients of others have seen this key, and only on a match.
+    return answer if match is None else {**answer, "was_existing": True}
 
 
 def update(call: Call) -> Any:
@@ -76,6 +79,8 @@ def update(call: Call) -> Any:
     taken = UPDATE_CONTACT | ({"owner_id"} if options.single_takes_owner else set())
     sent = {name: value for name, value in call.body.items() if name in taken}
     check_ids(call, sent)
+    if is_taken(call, contact, sent.get("email")):
+        raise unprocessable("Email has already been taken")
     # A PATCH without any field that Apollo takes leaves even updated_at as it is.
     if sent:
         overwrite(call, contact, sent)
@@ -103,7 +108,7 @@ def search(call: Call) -> Any:
         if contact.found_from <= now
         and (not stages or contact.own.get("contact_stage_id") in stages)
         and (not labels or labels.intersection(contact.own.get("label_ids", ())))
-        and (not words or _has_words(contact, words))
+        and (not words or _is_hit(contact, words, call.options.keyword_search))
     ]
     key = SORT_FIELDS.get(str(call.body.get("sort_by_field") or "contact_updated_at"))
     if key is None:
@@ -122,11 +127,24 @@ def search(call: Call) -> Any:
     return envelope("contacts", shown, page, size, len(hits))
 
 
-def _has_words(contact: Contact, words: list[str]) -> bool:
+def _is_hit(contact: Contact, words: list[str], search: KeywordSearch) -> bool:
+    if search is KeywordSearch.NOTHING:
+        return False
     own = contact.own
     shown = [str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")]
     text = " ".join([*shown, *contact.emails]).lower()
+    if search is KeywordSearch.NEAR_HITS:
+        parts = (part for word in words for part in word.split("@"))
+        return any(part in text for part in parts if part)
     return all(word in text for word in words)
+
+
+def is_taken(call: Call, contact: Contact, email: object) -> bool:
+    """Whether the address is refused because another contact has it (option `taken_email`)."""
+    if not email or call.options.taken_email is TakenEmail.ALLOWED:
+        return False
+    holders = call.store.contact_index.every(f"email {str(email).strip().lower()}")
+    return any(holder is not contact for holder in holders)
 
 
 def new_contact(call: Call, owner_id: str = "") -> Contact:
@@ -179,9 +197,12 @@ def labels_of(store: Store, contact: Contact) -> list[dict[str, Any]]:
 
 
 def check_room(call: Call, more: int) -> None:
-    """Raise Refusal (422) if the plan has no room for ``more`` further contacts."""
+    """Raise Refusal (422 or 403) if the plan has no room for ``more`` further contacts."""
     most = call.options.max_contacts
     if most is not None and len(call.store.contact_by_id) + more > most:
-        raise unprocessable(
+        error = (
             f"You have reached the limit of {most} contacts of your plan. Please upgrade your plan."
+        )
+        raise Refusal(
+            403 if call.options.full_plan is FullPlan.FORBIDDEN else 422, {"error": error}
         )

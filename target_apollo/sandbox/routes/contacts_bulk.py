@@ -11,6 +11,7 @@ from target_apollo.sandbox.formats import is_email
 from target_apollo.sandbox.options import (
     BulkAnswers,
     InvalidEmail,
+    MatchedInBulk,
 )
 from target_apollo.sandbox.records import (
     CREATED_CONTACT,
@@ -25,8 +26,13 @@ from target_apollo.sandbox.records import (
 )
 from target_apollo.sandbox.request_fields import BULK_CREATE_CONTACT, BULK_UPDATE_CONTACT
 from target_apollo.sandbox.routes import bulk
-from target_apollo.sandbox.routes.contact_writing import BadEmail, write
-from target_apollo.sandbox.routes.contacts import check_room, new_contact, overwrite
+from target_apollo.sandbox.routes.contact_writing import (
+    BadEmail,
+    listed_emails,
+    stored_email,
+    write,
+)
+from target_apollo.sandbox.routes.contacts import check_room, is_taken, new_contact, overwrite
 from target_apollo.sandbox.validation import (
     check_ids,
     contact_to_update,
@@ -55,6 +61,8 @@ def bulk_create(call: Call) -> Any:
     created: dict[str, Contact] = {}
     existing: dict[str, Contact] = {}
     dedupe = body.get("run_dedupe") is True
+    overwrites = dedupe and options.matched_in_bulk is MatchedInBulk.OVERWRITTEN
+    respects = dedupe and options.matched_in_bulk is not MatchedInBulk.DUPLICATED
     blank = new_contact(call, owner_id)
     for item in items:
         sent = bulk.taken_fields(item, BULK_CREATE_CONTACT)
@@ -66,11 +74,14 @@ def bulk_create(call: Call) -> Any:
         keys = store.keys_of(contact)
         match = store.contact_by_id.get(str(sent["id"])) if dedupe and "id" in sent else None
         match = match or store.contact_index.first(keys)
-        if match is not None and match.own.get("source") == "email_import":
+        if match is not None and (
+            match.own.get("source") == "email_import"
+            or (overwrites and match.own["id"] not in created)
+        ):
             overwrite(call, match, sent)
             existing[match.own["id"]] = match
             continue
-        if match is not None and dedupe and bulk.keeps_existing(call, match, created, existing):
+        if match is not None and respects and bulk.keeps_existing(call, match, created, existing):
             continue
         if options.max_contacts is not None:
             check_room(call, 1)
@@ -94,10 +105,10 @@ def _check_new(call: Call, item: dict[str, Any]) -> None:
     # The owner is that of the request. An item's own owner_id is ignored, so it isn't checked.
     check_ids(call, {name: value for name, value in item.items() if name != "owner_id"})
     bulk.check_custom_fields(item)
-    email = item.get("email")
-    refuses_email = call.options.invalid_email is InvalidEmail.REFUSED
-    if refuses_email and email and not is_email(str(email).strip()):
-        raise unprocessable("Email is invalid.")
+    if call.options.invalid_email is InvalidEmail.REFUSED:
+        if item.get("email"):
+            stored_email(item["email"], call.options)
+        listed_emails(item, call.options)
 
 
 def _append_labels(call: Call, created: dict[str, Contact], existing: dict[str, Contact]) -> None:
@@ -139,7 +150,9 @@ def bulk_update(call: Call) -> Any:
         items = [{**same, "id": contact_id} for contact_id in body["contact_ids"]]
     else:
         raise unprocessable("Please provide either contact_ids or contact_attributes")
-    plans, refusal = bulk.planned_updates(call, items, taken, contact_to_update, _check_email)
+    plans, refusal = bulk.planned_updates(
+        call, items, taken, contact_to_update, partial(_check_email, call)
+    )
     for contact, sent in plans:
         overwrite(call, contact, sent)
     if refusal is not None:
@@ -152,17 +165,18 @@ def bulk_update(call: Call) -> Any:
     return {"contacts": _in_answer_order(call, shown, _UPDATED, DOCUMENTED_UPDATED_CONTACT)}
 
 
-def _check_email(contact: Contact, sent: dict[str, Any]) -> None:
+def _check_email(call: Call, contact: Contact, sent: dict[str, Any]) -> None:
     email = sent.get("email")
     if email and not is_email(str(email).strip()):
-        raise unprocessable(
-            "Validation failed",
-            error_details={
-                "contact_id": contact.own["id"],
-                "field": "email",
-                "message": "Invalid email format",
-            },
-        )
+        message = "Invalid email format"
+    elif is_taken(call, contact, email):
+        message = "Email has already been taken"
+    else:
+        return
+    raise unprocessable(
+        "Validation failed",
+        error_details={"contact_id": contact.own["id"], "field": "email", "message": message},
+    )
 
 
 def update_stages(call: Call) -> Any:
