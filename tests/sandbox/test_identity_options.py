@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 
 from target_apollo.sandbox import Sandbox
 from target_apollo.sandbox.formats import is_email
@@ -222,6 +223,32 @@ def test_contacts_are_matched_in_the_documented_order(
             sent["email"] = other.replace("fresh.example", "order.example")
 
 
+def test_ids_phones_and_addresses_of_a_bulk_create_are_answered_as_single_reads_answer_them(
+    client: Client,
+) -> None:
+    second = fresh()
+    contact = bulk_created(
+        client,
+        email=fresh(),
+        contact_emails=[{"email": second, "position": 1}],
+        phone_numbers=[{"raw_number": "555-555-0101", "position": 0}],
+        salesforce_id="003A",
+        salesforce_contact_id="003A",
+        salesforce_lead_id="00QA",
+        salesforce_account_id="001A",
+        hubspot_id="771",
+    )
+    read = client.get(f"/contacts/{contact['id']}")["contact"]
+    for shown in (contact, read):
+        assert [one["position"] for one in shown["contact_emails"]] == [0, 1]
+        assert shown["contact_emails"][1]["email"] == second
+        assert shown["phone_numbers"][0]["sanitized_number"] == "+15555550101"
+        assert (shown["salesforce_contact_id"], shown["salesforce_lead_id"]) == ("003A", "00QA")
+        assert (shown["salesforce_id"], shown["salesforce_account_id"]) == ("003A", "001A")
+        assert shown["hubspot_vid"] == "771"
+        assert "hubspot_id" not in shown
+
+
 # --- searches
 
 
@@ -282,6 +309,14 @@ def test_a_contact_that_opted_out_is_answered_as_such(apollo: Sandbox, client: C
     assert listed["email_unsubscribed"] is True
     made = client.post("/contacts", {"email": fresh()})["contact"]
     assert made["email_unsubscribed"] is None
+
+
+def test_an_opt_out_can_be_seeded_from_outside(apollo: Sandbox, client: Client) -> None:
+    base = apollo.url.removesuffix("/api/v1")
+    seed = {"contacts": [{"email": fresh(), "email_unsubscribed": True}]}
+    (contact,) = requests.post(f"{base}/_sandbox/seed", json=seed, timeout=20).json()["contacts"]
+    shown = client.get(f"/contacts/{contact['id']}")["contact"]
+    assert shown["email_unsubscribed"] is True
 
 
 def test_the_team_has_a_stage_for_those_who_must_not_be_contacted(client: Client) -> None:
