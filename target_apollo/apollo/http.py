@@ -6,6 +6,7 @@ credentials are let through to one origin and to no other.
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import re
 import ssl
@@ -177,7 +178,7 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.ConnectTimeout, "no connection in time"),
     (urllib3.exceptions.NewConnectionError, "no connection to the host"),
     (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
-    (urllib3.exceptions.IncompleteRead, "the answer was cut off"),
+    (http.client.IncompleteRead, "the answer was cut off"),
     (urllib3.exceptions.InvalidChunkLength, "the answer was cut off"),
     (urllib3.exceptions.DecodeError, "the answer could not be unpacked"),
     (ssl.SSLError, "the TLS connection failed"),
@@ -249,14 +250,17 @@ class HttpSession:
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
+                stream=True,
             )
+            # At once, where `content` would take a large answer in pieces of ten kilobytes.
+            received: bytes = response.raw.read(decode_content=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as failure:
             raise _no_answer(failure) from None
         length = response.headers.get("Content-Length", "")
         # urllib3 2 checks this too; 1.26 does so only when asked.
         if length.isdigit() and response.raw.tell() < int(length):
             raise NoAnswer("the answer was cut off", maybe_written=True)
-        return Response(response.status_code, response.headers, response.content, response.request)
+        return Response(response.status_code, response.headers, received, response.request)
 
     def close(self) -> None:
         """Close the kept connections."""
