@@ -7,7 +7,7 @@ its `StreamSync`. Each record gets exactly one outcome.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import MissingKeyPropertiesError
@@ -78,8 +78,10 @@ class ApolloSink(BatchSink):
         self._checked_beside: frozenset[str] | None = None
         #: Keys of the rows of this run, needed if `on_delete` moves records of missing rows.
         self._seen = SeenKeys()
-        #: Records that wait for the next flush, as they came in and as stream maps made them.
-        self._waiting: list[tuple[SourceRecord, dict[str, Any]]] = []
+        #: Records that wait for the next flush, as they came in; `_mapped` has each as stream maps
+        #: made it.
+        self._waiting: list[SourceRecord] = []
+        self._mapped: list[dict[str, Any]] = []
         #: Bytes of their lines.
         self._held_bytes = 0
 
@@ -91,7 +93,7 @@ class ApolloSink(BatchSink):
     @property
     def is_full(self) -> bool:
         """Whether the waiting records are as many, or as long, as one flush may have."""
-        return self.current_size >= self._flush_size or self._held_bytes >= LONGEST_LINE
+        return len(self._waiting) >= self._flush_size or self._held_bytes >= LONGEST_LINE
 
     @property
     def current_size(self) -> int:
@@ -125,14 +127,16 @@ class ApolloSink(BatchSink):
         """
         if self.oldest_pending is None:
             self.oldest_pending = source.number
-        self._waiting.append((source, record))
+        self._waiting.append(source)
+        self._mapped.append(record)
         self._held_bytes += source.length
-        self.record_counter_metric.increment()
 
     def start_drain(self) -> dict[str, Any]:
         """Gives out the records that wait, in the form that `process_batch` takes."""
-        records, self._waiting = self._waiting, []
-        return {"records": records}
+        drained = {"sources": self._waiting, "records": self._mapped}
+        self.record_counter_metric.increment(len(self._waiting))
+        self._waiting, self._mapped = [], []
+        return drained
 
     def process_batch(self, context: dict[str, Any]) -> None:
         """Writes the records of a flush; each of them has its outcome when this returns.
@@ -158,15 +162,16 @@ class ApolloSink(BatchSink):
             run.pending_flush.finish()
         self._target.before_flush(self)
         self._check_fields()
-        records = context.get("records", [])
+        sources, records = context["sources"], context["records"]
         batch = Batch(
             self.stream_name,
-            (source for source, _ in records),
+            sources,
             run.counts,
             run.rejects,
             RecordCache(self.object_type, run.directory),
         )
-        rows = [row for source, record in records if (row := self._read(batch, source, record))]
+        read = map(partial(self._read, batch), sources, records)
+        rows = [row for row in read if row is not None]
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
 

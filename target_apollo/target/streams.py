@@ -67,7 +67,7 @@ class Route:
                 # The SDK wraps the errors of its evaluator, but not those of Python's operators,
                 # such as a text plus a null. Their messages may show a value.
                 raise MapExpressionError(type(problem).__name__) from None
-        if transformed is None or transformed.keys().isdisjoint(METADATA):
+        if transformed is None or METADATA.isdisjoint(transformed):
             return transformed
         return {name: value for name, value in transformed.items() if name not in METADATA}
 

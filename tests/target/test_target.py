@@ -152,9 +152,7 @@ def reached(target: TargetApollo) -> dict[str, Any]:
     """What became of records: those that each sink has, as it got them, and counts of others."""
     counts = target.run.counts
     return {
-        "sinks": {
-            name: [record for _, record in sink._waiting] for name, sink in target._sinks.items()
-        },
+        "sinks": {name: sink._mapped for name, sink in target._sinks.items()},
         "skipped": sum(found[Outcome.SKIPPED] for found in counts.outcomes.values()),
         "rejected": dict(sum(map(Counter, counts.rejected.values()), Counter())),
     }
@@ -219,7 +217,7 @@ def test_the_record_as_it_came_in_stays_whole(
     hand_over(target, found)
 
     for sink in target._sinks.values():
-        for source, _ in sink._waiting:
+        for source in sink._waiting:
             assert source.record == found[source.number - 1]
             assert source.deleted == bool(source.record.get("_sdc_deleted_at"))
 
@@ -232,10 +230,12 @@ def test_a_sink_counts_what_it_holds(found: list[dict[str, Any]]) -> None:
     hand_over(target, found)
 
     sink = target._sinks["contacts"]
-    numbers = [source.number for source, _ in sink._waiting]
-    assert sink.current_size == sink.record_counter_metric.value == len(numbers)
+    numbers = [source.number for source in sink._waiting]
+    assert sink.current_size == len(numbers)
     assert sink.oldest_pending == (numbers[0] if numbers else None)
     assert numbers == sorted(numbers)
+    sink.start_drain()
+    assert (sink.current_size, sink.record_counter_metric.value) == (0, len(numbers))
 
 
 def test_a_record_that_a_map_changes_leaves_its_source_alone() -> None:
@@ -244,7 +244,8 @@ def test_a_record_that_a_map_changes_leaves_its_source_alone() -> None:
 
     hand_over(target, [{"id": 1, "email": "ada@example.com"}])
 
-    ((source, record),) = target._sinks["contacts"]._waiting
+    sink = target._sinks["contacts"]
+    (source,), (record,) = sink._waiting, sink._mapped
     assert (record["title"], source.record["email"]) == ("ada@example.com", "ada@example.com")
 
 
