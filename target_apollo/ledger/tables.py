@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
@@ -190,8 +190,9 @@ def _keep_creations_as_links(connection: Connection) -> None:
 
     A source key that has got a link since keeps it.
     """
-    dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
-    new_link = dialects[connection.dialect.name].insert(apollo_links).on_conflict_do_nothing()
+    # Only the one that is used: PostgreSQL's takes long to load.
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    new_link = dialect.insert(apollo_links).on_conflict_do_nothing()
     for left in connection.execute(select(_creations)).all():
         pending = [
             {

@@ -149,15 +149,16 @@ class Batch:
             RunError: The rejects file can't be written.
         """
         record = self._open.pop(row.number)
-        earlier = [self._open.pop(number) for number in row.supersedes]
+        earlier = [self._open.pop(number) for number in row.supersedes] if row.supersedes else ()
         if self._links is not None:
-            history = self.history_of(row)
+            history = self._histories.get(row.number, NO_HISTORY)
             self._links.add_outcome(row, history, outcome, apollo_id, rejection, updated_at)
         if row.deleted and outcome is Outcome.UPDATED:
             self._counts.count_deleted(self._stream)
         if rejection is None:
-            self._done[Outcome.SKIPPED] += earlier
             self._done[outcome].append(record)
+            if earlier:
+                self._done[Outcome.SKIPPED] += earlier
         else:
             for one in (*earlier, record):
                 self._rejects.reject(one, rejection)
