@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from publicsuffixlist import PublicSuffixList
-
-from target_apollo.model.values import bare_host
-
 _LONGEST_NUMBER = 40
 
 #: Most characters of a value that a reason quotes; the verdict also has the whole value.
@@ -75,21 +71,3 @@ def shown(value: object) -> str:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return str(value)
     return kind(value)
-
-
-# A domain under an unknown top-level domain is a typo, not a registrable domain.
-_suffixes = PublicSuffixList(accept_unknown=False)
-
-
-def registrable(written: str) -> str | None:
-    """The registrable domain of a host or URL; None if it has none.
-
-    >>> registrable("https://shop.acme.co.uk/about"), registrable("co.uk"), registrable("acme.con")
-    ('acme.co.uk', None, None)
-
-    Both sections of the public suffix list apply: ``acme.github.io`` can be registered,
-    ``github.io`` can't. The list is part of its package; nothing is downloaded.
-    """
-    host = bare_host(written)
-    domain: str | None = None if host is None else _suffixes.privatesuffix(host)
-    return domain

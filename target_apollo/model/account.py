@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from target_apollo.apollo.endpoints import ACCOUNT_ENDPOINTS
-from target_apollo.model import values
+from target_apollo.model import domains, values
 from target_apollo.model.object_type import (
     Compare,
     Field,
@@ -23,7 +23,7 @@ _FIELDS = (
         update="domain",
         read="domain",
         compare=Compare.DOMAIN,
-        normalise=values.domain,
+        normalise=domains.domain,
     ),
     everywhere("name"),
     Field("phone_number", create="phone", update="phone", read="phone", compare=Compare.PHONE),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from target_apollo.model.domains import bare_host
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.model.values import apollo_id, bare_host, phone_digits, plain_url
+from target_apollo.model.values import apollo_id, phone_digits, plain_url
 
 #: An update writes, and empties, a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"

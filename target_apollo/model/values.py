@@ -1,6 +1,6 @@
 """Normalises a record's values to the form in which they are compared and sent. Pure.
 
-Text, e-mail addresses, domains, ids, phone numbers and times; and values of custom fields, which
+Text, e-mail addresses, ids, phone numbers and times; and values of custom fields, which
 Apollo takes as text in a form that depends on the type of the field. The mapper's rules read times
 and addresses with the same functions, so the target can write every lead that passes them.
 """
@@ -12,9 +12,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from urllib.parse import urlsplit
-
-import idna
 
 from target_apollo.apollo import CustomField
 from target_apollo.model.outcomes import Reason, RecordError
@@ -29,9 +26,6 @@ _EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\.]+(\.[^\s@<>,;
 
 _APOLLO_ID = re.compile(r"[0-9a-f]{24}")
 
-_HOST = re.compile(
-    r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
-)
 # Control characters show up as garbage in a CRM and break its exports; tab and newline are text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -109,48 +103,6 @@ def email(name: str, value: object) -> str | None:
 def is_email(address: str) -> bool:
     """Whether a text is an e-mail address of at most 254 characters."""
     return len(address) <= 254 and _EMAIL.fullmatch(address) is not None
-
-
-def domain(name: str, value: object) -> str | None:
-    """The bare host name of a domain or URL: lower case, IDNA, without ``www.`` and port.
-
-    >>> domain("domain", "https://www.Müller.example:8080/team?x=1")
-    'xn--mller-kva.example'
-
-    Raises:
-        RecordError: The value is no text or names no host.
-    """
-    written = text(name, value)
-    if written is None:
-        return None
-    host = bare_host(written)
-    if host is None:
-        raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
-    return host
-
-
-def bare_host(written: str) -> str | None:
-    """The host of a URL or domain as `domain` spells it, or None where there is none."""
-    plain = written.strip().lower()
-    if not _HOST.fullmatch(plain):
-        plain = _host_of_url(plain)
-    while plain.startswith("www.") and plain.count(".") > 1:
-        plain = plain.removeprefix("www.")
-    return plain if _HOST.fullmatch(plain) else None
-
-
-def _host_of_url(written: str) -> str:
-    if "://" not in written:
-        written = f"//{written.removeprefix('//')}"
-    try:
-        parts = urlsplit(written)
-        if parts.username is not None:
-            # An e-mail address, whose domain may be a mail provider's instead of the company's.
-            return ""
-        host = (parts.hostname or "").rstrip(".")
-        return host if host.isascii() else idna.encode(host, uts46=True).decode()
-    except (ValueError, idna.IDNAError):
-        return ""
 
 
 def apollo_id(name: str, value: object) -> str | None:

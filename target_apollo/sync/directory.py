@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
+from target_apollo.model.domains import bare_host
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
-from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.model.values import normaliser_of
 from target_apollo.sync.match import match_keys
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from itertools import repeat
 
 import msgspec
 
-from target_apollo.model import values
+from target_apollo.model.domains import bare_host
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row
 
@@ -132,7 +132,7 @@ def match_keys(object_type: ObjectType, answer: Json) -> list[str]:
         written += [entry.get("email") for entry in more if isinstance(entry, dict)]
     found = [value.strip().lower() for value in written if isinstance(value, str)]
     if object_type.is_matched_by_domain:
-        found = [host for host in map(values.bare_host, found) if host]
+        found = [host for host in map(bare_host, found) if host]
     return list(dict.fromkeys(found))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from target_apollo.demo.crm_rows import CrmRows, Table, Workspace, crm_rows
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
-from target_apollo.model import values
+from target_apollo.model import domains, values
 from target_apollo.model.outcomes import Reason, RecordError
 from tests.helpers.databases import own_database
 
@@ -81,7 +81,7 @@ def test_accounts_have_the_key_or_the_fault_that_is_written_down(rows: CrmRows) 
     for row in rows.accounts.rows:
         number, domain = row["id"], row["domain"]
         found = verdict(
-            lambda domain=domain: values.domain("domain", domain), Reason.MISSING_DOMAIN
+            lambda domain=domain: domains.domain("domain", domain), Reason.MISSING_DOMAIN
         )
         fault = rows.accounts.bad.get(number)
         if fault not in (None, Reason.UNKNOWN_NAME):

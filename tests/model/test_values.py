@@ -1,4 +1,4 @@
-"""Normalised values: text, e-mail addresses, domains, ids, custom fields, times."""
+"""Normalised values: text, e-mail addresses, ids, custom fields, times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import CustomField
-from target_apollo.model import values
+from target_apollo.model import domains, values
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.values import Normalise, moment, normaliser_of
 
@@ -25,7 +25,6 @@ hosts = st.builds(
     st.lists(labels.filter(lambda name: "--" not in name), min_size=1, max_size=4),
     st.sampled_from(["com", "io", "de", "co.uk", "museum"]),
 )
-plain_hosts = hosts.filter(lambda host: not host.startswith("www."))
 web_texts = st.builds(
     "".join,
     st.tuples(
@@ -57,7 +56,7 @@ Normaliser = Callable[[str, object], "str | None"]
 NORMALISERS: tuple[Normaliser, ...] = (
     values.text,
     values.email,
-    values.domain,
+    domains.domain,
     values.apollo_id,
 )
 
@@ -191,71 +190,6 @@ def test_what_is_no_address_is_refused(value: str) -> None:
     with pytest.raises(RecordError) as refused:
         values.email("email", value)
     assert refused.value.rejection.reason is Reason.MALFORMED_EMAIL
-
-
-# --- domains
-
-
-@quick
-@given(
-    plain_hosts,
-    st.sampled_from(["", "http://", "https://", "HTTPS://", "//"]),
-    st.sampled_from(["", "www.", "WWW."]),
-    st.sampled_from(["", ":443", ":8080"]),
-    st.sampled_from(["", "/", "/a/b?c=d", "?utm=x", "#top"]),
-)
-def test_every_notation_of_a_site_is_one_domain(
-    host: str, scheme: str, www: str, port: str, path: str
-) -> None:
-    assert values.domain("domain", f" {scheme}{www}{host.upper()}{port}{path} ") == host
-
-
-@pytest.mark.parametrize(
-    ("written", "host"),
-    [
-        ("Müller.example", "xn--mller-kva.example"),
-        ("https://www.例え.テスト/", "xn--r8jz45g.xn--zckzah"),
-        ("xn--mller-kva.example", "xn--mller-kva.example"),
-        ("www．example．com", "example.com"),
-        ("example.com.", "example.com"),
-        ("www.com", "www.com"),
-    ],
-)
-def test_a_domain_is_spelled_in_ascii(written: str, host: str) -> None:
-    assert values.domain("domain", written) == host
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "n/a",
-        "none",
-        "localhost",
-        "1.2.3.4",
-        "http://[::1]/",
-        "acme",
-        "acme .com",
-        "acme.com, other.com",
-        "-acme.com",
-        "http://",
-        "http://[",
-        "//",
-        "acme..com",
-        f"{'a' * 64}.com",
-        f"{'a.' * 130}com",
-    ],
-)
-def test_what_names_no_host_is_refused(value: str) -> None:
-    with pytest.raises(RecordError) as refused:
-        values.domain("domain", value)
-    assert refused.value.rejection.reason is Reason.MALFORMED_DOMAIN
-
-
-@quick
-@given(plain_hosts)
-def test_an_e_mail_address_is_no_domain(host: str) -> None:
-    with pytest.raises(RecordError):
-        values.domain("domain", f"ada@{host}")
 
 
 # --- ids, names, phones, addresses of pages

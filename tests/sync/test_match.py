@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_apollo.model.domains import bare_host
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.model.values import bare_host
 from target_apollo.sync.match import Match, Matched, match_answers, match_keys
 
 quick = settings(deadline=None, max_examples=25)

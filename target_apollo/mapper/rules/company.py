@@ -11,9 +11,10 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, caseless, kind, registrable, shown
+from target_apollo.mapper.values import blank, caseless, kind, shown
+from target_apollo.model.domains import bare_host, registrable
 from target_apollo.model.suggestions import FREE_MAIL
-from target_apollo.model.values import bare_host, is_email
+from target_apollo.model.values import is_email
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):
