@@ -204,6 +204,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "so once, `ignore` drops them, `fail` ends the run before anything is written.",
     ),
     th.Property(
+        "allow_domains",
+        th.ArrayType(th.StringType),
+        default=[],
+        description="Hosts that count as a company's own domain though many companies share them, "
+        "such as `facebook.com` for the account of Meta. Each is one host, without those under it.",
+    ),
+    th.Property(
         "lists",
         th.ArrayType(th.StringType),
         default=[],

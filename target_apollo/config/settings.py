@@ -16,6 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo.apollo import check_api_url
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
+from target_apollo.model.domains import allowed_hosts
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
 from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
@@ -97,6 +98,7 @@ class Settings:
     on_delete: OnDelete
     custom_fields: Mapping[str, str]
     unknown_fields: str
+    allow_domains: frozenset[str]
     lists: tuple[str, ...]
     batch_size: int
     parallel_requests: int
@@ -140,6 +142,7 @@ class Settings:
             name: NullPolicy(policy) for name, policy in config["null_policy_per_field"].items()
         }
         own["on_delete"] = OnDelete.of(config["on_delete"])
+        own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["lists"] = tuple(config["lists"])
         return cls(**own)
 
@@ -206,6 +209,12 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
             OnDelete.of(config["on_delete"])
         except ValueError as problem:
             problems.append(str(problem))
+    hosts = config.get("allow_domains")
+    if isinstance(hosts, list) and all(isinstance(host, str) for host in hosts):
+        try:
+            allowed_hosts(hosts)
+        except ValueError as problem:
+            problems.append(f"A setting is wrong: {problem}.")
     if not problems and isinstance(config.get("field_policy"), dict):
         named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
         problems += policy_problems(named)

@@ -1,15 +1,23 @@
-"""Reads the host of a company's web site out of a domain or a URL. Pure."""
+"""The host of a company's web site: read out of a domain or URL, and told from a shared one. Pure.
+
+A page on a host that many companies share, such as ``facebook.com/acme``, says nothing about whose
+domain that is. Taken for the company's own, it would give the account of the service a new name.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from urllib.parse import urlsplit
 
 import idna
 from publicsuffixlist import PublicSuffixList
 
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.values import text
+from target_apollo.model.values import Normalise, text
 
 _HOST = re.compile(
     r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
@@ -58,10 +66,6 @@ def _host_of_url(written: str) -> str:
         return ""
 
 
-# A domain under an unknown top-level domain is a typo, not a registrable domain.
-_suffixes = PublicSuffixList(accept_unknown=False)
-
-
 def registrable(written: str) -> str | None:
     """The registrable domain of a host or URL; None if it has none.
 
@@ -72,5 +76,131 @@ def registrable(written: str) -> str | None:
     ``github.io`` can't. The list is part of its package; nothing is downloaded.
     """
     host = bare_host(written)
-    domain: str | None = None if host is None else _suffixes.privatesuffix(host)
+    domain: str | None = None if host is None else _suffixes().privatesuffix(host)
     return domain
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    # A domain under an unknown top-level domain is a typo, not a registrable domain.
+    return PublicSuffixList(accept_unknown=False)
+
+
+@dataclass(frozen=True)
+class SharedHost:
+    """A host that many companies share.
+
+    Attributes:
+        name: As it is listed: ``facebook.com``, ``amazon.*`` or ``github.io``.
+        holds: What it holds, in words such as "profiles in social networks".
+    """
+
+    name: str
+    holds: str
+
+
+#: Part of the package, like the public suffix list is of its own.
+_LIST = resources.files(__package__).joinpath("shared_hosts.txt")
+#: What stands behind the name of a service that has a domain in each country. Other endings are
+#: left out, since they are mostly a service's own site: amazon.jobs.
+_OF_COUNTRY = re.compile(r"com|(?:com?\.)?[a-z]{2}")
+
+
+@dataclass(frozen=True)
+class _SharedHosts:
+    """The list, by host. `alone`: without the hosts under it. `worldwide`: by a service's name."""
+
+    alone: Mapping[str, SharedHost]
+    whole: Mapping[str, SharedHost]
+    worldwide: Mapping[str, SharedHost]
+
+
+@cache
+def _shared_hosts() -> _SharedHosts:
+    holds = ""
+    alone, whole, worldwide = (dict[str, SharedHost]() for _ in range(3))
+    for line in _LIST.read_text(encoding="ascii").splitlines():
+        if line.startswith("["):
+            holds = line.strip("[]")
+        elif line and not line.startswith("#"):
+            name, _, extent = line.partition(" ")
+            if name.endswith(".*"):
+                worldwide[name.removesuffix(".*")] = SharedHost(name, holds)
+            else:
+                (alone if extent else whole)[name] = SharedHost(name, holds)
+    return _SharedHosts(alone, whole, worldwide)
+
+
+def shared_host(host: str) -> SharedHost | None:
+    """The entry of the list by which a host, as `bare_host` spells it, is shared; None if it isn't.
+
+    >>> shared_host("m.facebook.com").name, shared_host("amazon.co.uk").name
+    ('facebook.com', 'amazon.*')
+    >>> shared_host("acme.myshopify.com"), shared_host("myshopify.com").name
+    (None, 'myshopify.com')
+
+    A public suffix is shared too. Every row of accounts is looked up here.
+    """
+    listed = _shared_hosts()
+    if host in listed.alone:
+        return listed.alone[host]
+    rest = host
+    while rest:
+        found = listed.whole.get(rest)
+        if found is not None:
+            return found
+        label, _, rest = rest.partition(".")
+        if label in listed.worldwide and _OF_COUNTRY.fullmatch(rest):
+            return listed.worldwide[label]
+    if _suffixes().publicsuffix(host) == host:
+        return SharedHost(host, "each has its own domain under it")
+    return None
+
+
+def shared_fault(name: str, host: str, allowed: Collection[str]) -> str | None:
+    """Why the host in the property `name` is no company's own, as a sentence; None if it may be.
+
+    Args:
+        host: As `bare_host` spells it.
+        allowed: Hosts that count as a company's own in any case, as `allowed_hosts` gives them.
+    """
+    shared = None if host in allowed else shared_host(host)
+    if shared is None:
+        return None
+    return (
+        f"'{name}' is an address on {shared.name}, which many companies share ({shared.holds}); "
+        "give the company's own domain, or name the host in the setting 'allow_domains' if it is "
+        "the company's own"
+    )
+
+
+def company_domain(allowed: Collection[str]) -> Normalise:
+    """A normaliser like `domain` that also refuses shared hosts.
+
+    It raises:
+        RecordError: The value is no text, names no host, or names a shared one.
+    """
+
+    def normalise(name: str, value: object) -> str | None:
+        host = domain(name, value)
+        fault = None if host is None else shared_fault(name, host, allowed)
+        if fault is not None:
+            raise RecordError(Reason.SHARED_DOMAIN, fault)
+        return host
+
+    return normalise
+
+
+def allowed_hosts(written: Iterable[str]) -> frozenset[str]:
+    """The hosts of the setting `allow_domains`, each as `bare_host` spells it.
+
+    Raises:
+        ValueError: An entry names no host; the message has its place and is no whole sentence.
+    """
+    hosts = set()
+    for place, entry in enumerate(written, 1):
+        host = bare_host(entry)
+        if host is None:
+            raise ValueError(f"entry {place} of 'allow_domains' is not a host such as facebook.com")
+        hosts.add(host)
+    return frozenset(hosts)

@@ -41,6 +41,7 @@ class Reason(enum.Enum):
     MALFORMED_EMAIL = "malformed_email"
     MISSING_DOMAIN = "missing_domain"
     MALFORMED_DOMAIN = "malformed_domain"
+    SHARED_DOMAIN = "shared_domain"
     MALFORMED_ID = "malformed_id"
     WRONG_TYPE = "wrong_type"
     UNKNOWN_NAME = "unknown_name"

@@ -14,9 +14,11 @@ from typing import Protocol
 import msgspec
 
 from target_apollo.model import values as normalisers
+from target_apollo.model.domains import company_domain
 from target_apollo.model.objects import (
     APOLLO_ID,
     LABEL_NAMES,
+    Compare,
     Field,
     ObjectType,
 )
@@ -83,6 +85,7 @@ class RowParser:
         kept_out: Name of a field, or custom field id -> whether no row may write it.
         updated_at_field: Property with the time of a row's last change; None: not needed.
         lists: Names of the lists that every record is added to.
+        allowed_domains: Hosts that count as a company's own though many companies share them.
     """
 
     object_type: ObjectType
@@ -95,6 +98,7 @@ class RowParser:
     kept_out: Callable[[str], bool] = frozenset[str]().__contains__
     updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
+    allowed_domains: frozenset[str] = frozenset()
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     #: Properties seen so far whose field, of the same name, takes any text.
@@ -258,6 +262,8 @@ class RowParser:
 
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise
+        if field.compare is Compare.DOMAIN:
+            normalise = company_domain(self.allowed_domains)
         clears = self._clears(field.name) and field.name != self.object_type.match_field
         if normalise is normalisers.text:
             self._texts.add(field.name)

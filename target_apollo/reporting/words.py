@@ -118,6 +118,7 @@ REASONS: Mapping[str, str] = {
     Reason.MALFORMED_EMAIL.value: "Its e-mail address is malformed",
     Reason.MISSING_DOMAIN.value: "It has no domain",
     Reason.MALFORMED_DOMAIN.value: "Its domain is malformed",
+    Reason.SHARED_DOMAIN.value: "Its domain is a site that many companies share",
     Reason.MALFORMED_ID.value: "An id in it is malformed",
     Reason.WRONG_TYPE.value: "A value in it is of the wrong kind",
     Reason.UNKNOWN_NAME.value: "It names an owner, stage or account that Apollo does not know",

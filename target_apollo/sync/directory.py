@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
-from target_apollo.model.domains import bare_host
+from target_apollo.model.domains import bare_host, shared_fault
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
@@ -58,6 +58,7 @@ class Directory:
         labels: Property of a stream -> label of the custom field, where they differ.
         pending_flush: Finished before each request, so that no more than the settings allow are
             under way.
+        allowed_domains: Hosts that count as a company's own though many companies share them.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Directory:
         labels: Mapping[str, str],
         logger: logging.Logger,
         pending_flush: PendingFlush,
+        allowed_domains: frozenset[str] = frozenset(),
     ) -> None:
         self._asked = client
         self._pending_flush = pending_flush
         self._labels = labels
+        self._allowed_domains = allowed_domains
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
         #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
@@ -171,6 +174,9 @@ class Directory:
         domain = bare_host(value)
         if domain is None:
             raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
+        fault = shared_fault(name, domain, self._allowed_domains)
+        if fault is not None:
+            raise RecordError(Reason.UNKNOWN_NAME, fault)
         if domain not in self._accounts:
             self._accounts[domain] = self._search_account(domain)
         found = self._accounts[domain]

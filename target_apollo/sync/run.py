@@ -96,7 +96,13 @@ class SyncRun:
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
-        self.directory = Directory(self.client, settings.custom_fields, logger, self.pending_flush)
+        self.directory = Directory(
+            self.client,
+            settings.custom_fields,
+            logger,
+            self.pending_flush,
+            settings.allow_domains,
+        )
         self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
         self._sample_diffs: SampleDiffs | None = None
         if self.dry_run is not None and settings.sample_diffs:

@@ -293,6 +293,17 @@ def test_on_delete_is_one_of_its_three_forms(written: str) -> None:
     assert "'on_delete' must be" in problem
 
 
+@pytest.mark.parametrize("entry", ["", "facebook", "ada@facebook.com"])
+def test_a_host_that_is_none_is_named_by_its_place_and_not_shown(entry: str) -> None:
+    (problem,) = problems_of(config(allow_domains=["facebook.com", entry]), SCHEMA)
+    assert problem.startswith("A setting is wrong: entry 2 of 'allow_domains' is not a host")
+
+
+def test_hosts_are_read_in_any_notation() -> None:
+    read = Settings.of(config(allow_domains=["https://www.Facebook.com/acme", "x.com"]))
+    assert read.allow_domains == {"facebook.com", "x.com"}
+
+
 def test_a_stream_can_have_an_update_method_of_its_own() -> None:
     own = Settings.of(config(streams={"contacts": {"update_method": "bulk"}}))
     assert own.of_stream("contacts").update_method is UpdateMethod.BULK

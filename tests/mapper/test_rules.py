@@ -113,6 +113,55 @@ def test_valid_company_says_what_is_wrong_with_a_domain(domain: object, why: str
     assert check("valid_company")(lead(domain=domain)) == why
 
 
+@pytest.mark.parametrize(
+    ("domain", "listed"),
+    [
+        ("https://www.facebook.com/corner.cafe", "facebook.com"),
+        ("linkedin.com/company/acme", "linkedin.com"),
+        ("https://instagram.com/acme", "instagram.com"),
+        ("https://x.com/acme", "x.com"),
+        ("https://twitter.com/acme", "twitter.com"),
+        ("https://www.youtube.com/@acme", "youtube.com"),
+        ("https://www.tiktok.com/@acme", "tiktok.com"),
+        ("https://www.xing.com/pages/acme", "xing.com"),
+        ("https://www.crunchbase.com/organization/acme", "crunchbase.com"),
+        ("https://www.yelp.de/biz/acme", "yelp.*"),
+        ("https://www.tripadvisor.com/Restaurant", "tripadvisor.*"),
+        ("https://www.google.com/maps/place/Acme", "google.*"),
+        ("https://acme.sites.google.com", "sites.google.com"),
+        ("https://g.page/acme", "g.page"),
+        ("https://medium.com/@acme", "medium.com"),
+        ("https://github.com/acme", "github.com"),
+        ("https://gitlab.com/acme", "gitlab.com"),
+        ("https://apps.apple.com/app/acme", "apps.apple.com"),
+        ("https://www.amazon.co.uk/stores/acme", "amazon.*"),
+        ("https://www.ebay.com/str/acme", "ebay.*"),
+        ("https://www.etsy.com/shop/acme", "etsy.com"),
+        ("https://linktr.ee/acme", "linktr.ee"),
+        ("https://bit.ly/acme", "bit.ly"),
+        ("https://wa.me/4915112345678", "wa.me"),
+        ("https://www.dropbox.com/s/acme", "dropbox.com"),
+    ],
+)
+def test_valid_company_takes_no_page_on_a_host_that_many_companies_share(
+    domain: str, listed: str
+) -> None:
+    why = check("valid_company")(lead(domain=domain))
+    assert why is not None
+    assert why.startswith(f"'{listed}' is shared by many companies (")
+
+
+@pytest.mark.parametrize("domain", ["acme.myshopify.com", "acme.wixsite.com", "acme.medium.com"])
+def test_valid_company_takes_a_company_s_own_host_under_a_shared_one(domain: str) -> None:
+    assert check("valid_company")(lead(domain=domain)) is None
+
+
+def test_valid_company_takes_a_shared_host_where_the_setting_allows_it() -> None:
+    valid_company = check("valid_company", allow_domains=["https://www.Facebook.com/"])
+    assert valid_company(lead(domain="facebook.com")) is None
+    assert valid_company(lead(domain="m.facebook.com")) is not None
+
+
 def test_valid_company_wants_a_name() -> None:
     valid_company = check("valid_company")
     assert valid_company(lead(name=" \t ")) == "has no name"

@@ -91,6 +91,11 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             {"rules": {**NEEDED_RULES, "icp_fit": {"allow": []}}},
             "Setting rules.icp_fit.allow: expected `array` of length >= 1.",
         ),
+        (
+            {"rules": {**NEEDED_RULES, "valid_company": {"allow_domains": ["no host"]}}},
+            "Setting rules.valid_company: entry 1 of 'allow_domains' is not a host such as "
+            "facebook.com.",
+        ),
         ({"streams": "leads"}, "Setting streams: expected `array`, got `str`."),
         ({"streams": []}, "Setting streams is empty: name the streams that hold leads."),
         (

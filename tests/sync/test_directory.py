@@ -122,3 +122,14 @@ def test_a_property_belongs_to_the_custom_field_of_its_label(
     assert found is not None
     assert found[0] == field["id"]
     assert directory.custom_value(CONTACT, "score") is None
+
+
+def test_a_link_to_a_shared_host_is_no_link_and_costs_no_request(
+    directory: Directory, apollo: Sandbox
+) -> None:
+    apollo.store.add_account(domain="facebook.com", name="facebook.com")
+
+    said = refusal(directory, "account_domain", "https://www.facebook.com/corner.cafe")
+
+    assert "facebook.com, which many companies share" in said
+    assert "'allow_domains'" in said

@@ -12,7 +12,7 @@ from typing_extensions import override
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import blank, caseless, kind, shown
-from target_apollo.model.domains import bare_host, registrable
+from target_apollo.model.domains import allowed_hosts, bare_host, registrable, shared_host
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import is_email
 
@@ -174,13 +174,17 @@ def _is_under(host: str, domains: frozenset[str]) -> bool:
 
 
 class ValidCompany(Rule, frozen=True, kw_only=True):
-    """A name that is not blank and a registrable domain that is no free-mail provider's."""
+    """A name that is not blank and a domain of its own: no free-mail provider, no shared host."""
 
     rule: ClassVar[str] = "valid_company"
 
     name: str = "name"
     domain: str = "domain"
     allow_domains: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the allowed domains are hosts."""
+        allowed_hosts(self.allow_domains)
 
     @override
     def fields(self) -> tuple[str, ...]:
@@ -191,7 +195,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
     def check(self, stream: StreamFacts) -> Check:
         """The check that the lead has a name, and a domain that a company can own."""
         name_field, domain_field = self.name, self.domain
-        allowed = {caseless(domain) for domain in self.allow_domains}
+        allowed = allowed_hosts(self.allow_domains)
 
         def check(lead: Lead) -> str | None:
             name, domain = lead.get(name_field), lead.get(domain_field)
@@ -202,7 +206,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
             if not isinstance(domain, str):
                 return "has no domain" if domain is None else _not_text(domain)
             fault = domain_fault(domain)
-            if fault is not None and caseless(domain) in allowed:
+            if fault is not None and bare_host(domain) in allowed:
                 return None
             return fault
 
@@ -217,6 +221,9 @@ def domain_fault(written: str) -> str | None:
     """Why a company can't own the domain of a host or URL, in words; None if it can."""
     domain = registrable(written)
     if domain is not None:
+        shared = shared_host(bare_host(written) or domain)
+        if shared is not None:
+            return f"'{shared.name}' is shared by many companies ({shared.holds})"
         return f"'{domain}' is a free-mail provider" if domain in FREE_MAIL else None
     if not written.strip():
         return "has no domain"
