@@ -175,11 +175,7 @@ def shared_fault(name: str, host: str, allowed: Collection[str]) -> str | None:
 
 
 def company_domain(allowed: Collection[str]) -> Normalise:
-    """A normaliser like `domain` that also refuses shared hosts.
-
-    It raises:
-        RecordError: The value is no text, names no host, or names a shared one.
-    """
+    """A normaliser like `domain` that refuses shared hosts with a `RecordError` of their own."""
 
     def normalise(name: str, value: object) -> str | None:
         host = domain(name, value)
