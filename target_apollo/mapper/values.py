@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from publicsuffixlist import PublicSuffixList
+
+from target_apollo.model.characters import bare, visible
+from target_apollo.model.values import bare_host
+
 _LONGEST_NUMBER = 40
 
 #: Most characters of a value that a reason quotes; the verdict also has the whole value.
@@ -11,15 +16,15 @@ LONGEST_SHOWN = 80
 
 
 def text(value: object) -> str | None:
-    """A text without blanks around it; None for blanks only and for other types."""
+    """A text without blanks around it and unseen characters; None for nothing and other types."""
     if isinstance(value, str):
-        return value.strip() or None
+        return visible(value) or None
     return None
 
 
 def blank(value: object) -> bool:
-    """Whether a value is null or a text of blanks only."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    """Whether a value is null or a text in which nothing is seen."""
+    return value is None or (isinstance(value, str) and not visible(value))
 
 
 def caseless(value: str) -> str:
@@ -27,7 +32,7 @@ def caseless(value: str) -> str:
 
     Names of stages are compared by `model.suggestions.folded`, as in the target.
     """
-    return value.strip().casefold()
+    return bare(value).casefold()
 
 
 def key_text(value: object) -> str | None:

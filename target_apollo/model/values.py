@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 
 from target_apollo.apollo import CustomField
+from target_apollo.model.characters import bare, visible
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import no_such
 
@@ -26,18 +27,16 @@ _EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\.]+(\.[^\s@<>,;
 
 _APOLLO_ID = re.compile(r"[0-9a-f]{24}")
 
-# Control characters show up as garbage in a CRM and break its exports; tab and newline are text.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
+_HOST = re.compile(
+    r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
+)
 _NOT_A_DIGIT = re.compile(r"\D+")
 #: Enough for every float; a number such as 1e100000 would fill the memory in plain digits.
 _MOST_DIGITS = 400
 
 
 def text(name: str, value: object) -> str | None:
-    """A trimmed string without control characters; None for null and for blanks only.
+    """A trimmed string without control and unseen characters; None for null and for blanks only.
 
     Numbers become their plain digits, since warehouses keep phone numbers and CRM ids as numbers.
 
@@ -45,11 +44,7 @@ def text(name: str, value: object) -> str | None:
         RecordError: The value is a boolean, object, array or a number of more than 400 digits.
     """
     if isinstance(value, str):
-        cleaned = value.strip()
-        # isprintable() is fast; the patterns are for the few values that it finds.
-        if not cleaned.isprintable():
-            cleaned = _SURROGATE.sub("\ufffd", _CONTROL.sub("", cleaned)).strip()
-        return cleaned or None
+        return visible(value) or None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
@@ -242,15 +237,15 @@ def _is_moment(written: str) -> bool:
 
 
 def _option_of(field: CustomField) -> Normalise:
-    options = {name.strip(): option for name, option in field.options.items()}
-    whatever_case = {name.casefold(): option for name, option in options.items()}
+    options = {visible(name): option for name, option in field.options.items()}
+    whatever_case = {bare(name).casefold(): option for name, option in options.items()}
     ids = set(field.options.values())
 
     def option(name: str, value: object) -> str | None:
         written = _text(name, value)
         if written is None or written in ids:
             return written
-        option_id = options.get(written) or whatever_case.get(written.casefold())
+        option_id = options.get(written) or whatever_case.get(bare(written).casefold())
         if option_id is None:
             what = f"option of the custom field '{field.label}'"
             raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, written, options))

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
-from target_apollo.model.domains import bare_host, shared_fault
+from target_apollo.model.characters import visible
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
@@ -138,7 +138,10 @@ class Directory:
         if self._lists is None:
             self._lists = {kind.value: {} for kind in ObjectKind}
             for label in self._client.labels():
-                self._lists.setdefault(label.modality, {})[label.name] = label.id
+                named = self._lists.setdefault(label.modality, {})
+                named[label.name] = label.id
+                # A row's name of a list has no unseen characters.
+                named.setdefault(visible(label.name), label.id)
         return self._lists[kind.value]
 
     def custom_labels(self) -> dict[str, str]:

@@ -270,6 +270,12 @@ def test_not_test_record_drops_test_names_and_domains(changed: dict[str, object]
     assert check("not_test_record")(lead(**changed)) is not None
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u2066"])
+def test_what_nobody_sees_neither_hides_a_test_name_nor_is_a_name(unseen: str) -> None:
+    assert check("not_test_record")(lead(name=f"Te{unseen}st{unseen}")) is not None
+    assert check("valid_company")(lead(name=f" {unseen}")) == "has no name"
+
+
 def test_not_test_record_drops_records_of_your_own_company() -> None:
     own = check("not_test_record", own_domains=["acme.de"], email="email")
     assert own(lead(domain="https://shop.acme.de")) == "'shop.acme.de' is your own domain"

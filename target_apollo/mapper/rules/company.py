@@ -201,7 +201,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
             name, domain = lead.get(name_field), lead.get(domain_field)
             if not isinstance(name, str):
                 return "has no name" if name is None else f"the name is {kind(name)}, not text"
-            if not name or name.isspace():
+            if blank(name):
                 return "has no name"
             if not isinstance(domain, str):
                 return "has no domain" if domain is None else _not_text(domain)

@@ -26,6 +26,7 @@ from target_apollo.apollo import (
     request_to,
 )
 from target_apollo.apollo.answers import CheckedBody
+from target_apollo.model.characters import bare
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.match import match_keys
@@ -138,7 +139,7 @@ def _namesakes(record: Json, addresses: list[str]) -> list[str]:
 
 
 def _folded(value: object) -> str:
-    return str(value or "").strip().lower()
+    return bare(str(value or "")).lower()
 
 
 _PER_PAGE = 100

@@ -1,0 +1,80 @@
+"""Takes out of text what nobody sees: characters without width, directions, odd blanks. Pure.
+
+`visible` gives text as it is sent, `bare` as it is compared by name. Text without such characters
+stays as it is, letter for letter, so that rows do not count as changed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Control characters show up as garbage in a CRM and break its exports; tab and newline are text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+#: Every blank but the plain one: no-break, thin, ideographic and so on.
+_BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+_LINE_END = re.compile(r"[\x85\u2028\u2029]")
+
+#: Format characters (Cf) that are never seen: soft hyphen, zero-width space, word joiner, byte
+#: order mark, marks of direction, tags. The few of Cf that are seen, such as Arabic signs over
+#: numbers, are not among them, nor are the two joiners.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
+
+_JOINER = re.compile("[\u200c\u200d]")
+
+#: Joiners, and what chooses between two shapes of one sign: an emoji in color or in black.
+_SHAPING = re.compile("[\u034f\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+#: Letters of scripts without case, their marks, and signs such as emoji with their skin tones.
+_JOINED = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
+
+_VIRAMA = 9
+
+
+def visible(written: str) -> str:
+    """A trimmed text without unseen characters, and with plain blanks for all other blanks.
+
+    A joiner stays where it shapes what is seen: between two emoji, which it makes one family, and
+    in scripts such as Persian and Hindi. Elsewhere, as in a Latin name, it is taken out.
+
+    >>> visible("\\ufeffAnn\\u00a0L\\u200bee "), visible("\\U0001f469\\u200d\\U0001f467") == "👩‍👧"
+    ('Ann Lee', True)
+    """
+    # isprintable() is fast, and false for every text that has one of these characters.
+    if written.isprintable():
+        return written.strip()
+    plain = _LINE_END.sub("\n", _BLANK.sub(" ", written))
+    plain = _UNSEEN.sub("", _CONTROL.sub("", plain))
+    plain = _SURROGATE.sub("\ufffd", plain)
+    return _JOINER.sub(_joiner_that_shapes, plain).strip()
+
+
+def _joiner_that_shapes(found: re.Match[str]) -> str:
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    if before and unicodedata.combining(before) == _VIRAMA:
+        return found[0]
+    if before and after and _is_joined(before) and _is_joined(after):
+        return found[0]
+    return ""
+
+
+def _is_joined(sign: str) -> bool:
+    return unicodedata.category(sign) in _JOINED
+
+
+def bare(written: str) -> str:
+    """A text for comparisons: as `visible`, and one spelling for all that look the same.
+
+    Composed and decomposed letters are one (NFC); joiners and variation selectors are left out.
+    """
+    plain = visible(written)
+    if plain.isascii():
+        return plain
+    return unicodedata.normalize("NFC", _SHAPING.sub("", plain)).strip()
