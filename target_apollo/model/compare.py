@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from target_apollo.model.domains import bare_host
+from target_apollo.model.emails import compared
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id, phone_digits, plain_url
@@ -68,10 +68,7 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
         return not held and value is None
     if field.compare is Compare.EMAIL:
         # If the value is another address of the same contact, the primary address stays.
-        more = answer.get("contact_emails")
-        others = more if isinstance(more, list) else []
-        addresses = [held, *(e.get("email") for e in others if isinstance(e, dict))]
-        return value in [str(address).strip().lower() for address in addresses]
+        return value in (compared(held), *more_addresses(answer))
     if field.compare is Compare.DOMAIN:
         return bare_host(str(held)) == value
     if field.compare is Compare.URL:
@@ -79,6 +76,16 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
     if field.compare is Compare.PHONE:
         return phone_digits(str(held)) == phone_digits(value)
     return _plain(held) == value
+
+
+def more_addresses(answer: Json) -> list[str]:
+    """The e-mail addresses in a contact's list of them, as rows have them."""
+    listed = answer.get(CONTACT.more_emails or "")
+    return [
+        compared(entry["email"])
+        for entry in (listed if isinstance(listed, list) else [])
+        if isinstance(entry, dict) and entry.get("email")
+    ]
 
 
 def _holds_phone(field: Field, answer: Json, value: str | None) -> bool:

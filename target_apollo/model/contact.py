@@ -11,7 +11,7 @@ from target_apollo.apollo.endpoints import (
     UPDATE_CONTACT_OWNERS,
     UPDATE_CONTACT_STAGES,
 )
-from target_apollo.model import values
+from target_apollo.model import emails, values
 from target_apollo.model.object_type import (
     Compare,
     Field,
@@ -38,7 +38,7 @@ _FIELDS = (
         bulk="email",
         read="email",
         compare=Compare.EMAIL,
-        normalise=values.email,
+        normalise=emails.email,
     ),
     everywhere("first_name"),
     everywhere("last_name"),

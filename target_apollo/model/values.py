@@ -1,8 +1,8 @@
 """Normalises a record's values to the form in which they are compared and sent. Pure.
 
-Text, e-mail addresses, ids, phone numbers and times; and values of custom fields, which
-Apollo takes as text in a form that depends on the type of the field. The mapper's rules read times
-and addresses with the same functions, so the target can write every lead that passes them.
+Text, domains, ids, phone numbers and times; and values of custom fields, which Apollo takes as text
+in a form that depends on the type of the field. The mapper's rules read times with the same
+function, so the target can write every lead that passes them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ if sys.version_info >= (3, 11):
     _read_iso = datetime.fromisoformat
 else:  # Python 3.10 reads neither a closing Z nor fractions of any length.
     from backports.datetime_fromisoformat import datetime_fromisoformat as _read_iso
-
-_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\.]+(\.[^\s@<>,;:\"()\[\]\\.]+)+")
 
 _APOLLO_ID = re.compile(r"[0-9a-f]{24}")
 
@@ -80,24 +78,46 @@ def number_text(value: int | float | Decimal) -> str:
 _KINDS = {bool: "true or false", dict: "an object", list: "an array"}
 
 
-def email(name: str, value: object) -> str | None:
-    """An e-mail address trimmed and in lower case.
+def domain(name: str, value: object) -> str | None:
+    """The bare host name of a domain or URL: lower case, IDNA, without ``www.`` and port.
+
+    >>> domain("domain", "https://www.Müller.example:8080/team?x=1")
+    'xn--mller-kva.example'
 
     Raises:
-        RecordError: The value is no text or no address.
+        RecordError: The value is no text or names no host.
     """
-    address = text(name, value)
-    if address is None:
+    written = text(name, value)
+    if written is None:
         return None
-    address = address.lower()
-    if not is_email(address):
-        raise RecordError(Reason.MALFORMED_EMAIL, f"'{name}' is not an e-mail address")
-    return address
+    host = bare_host(written)
+    if host is None:
+        raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
+    return host
 
 
-def is_email(address: str) -> bool:
-    """Whether a text is an e-mail address of at most 254 characters."""
-    return len(address) <= 254 and _EMAIL.fullmatch(address) is not None
+def bare_host(written: str) -> str | None:
+    """The host of a URL or domain as `domain` spells it, or None where there is none."""
+    plain = written.strip().lower()
+    if not _HOST.fullmatch(plain):
+        plain = _host_of_url(plain)
+    while plain.startswith("www.") and plain.count(".") > 1:
+        plain = plain.removeprefix("www.")
+    return plain if _HOST.fullmatch(plain) else None
+
+
+def _host_of_url(written: str) -> str:
+    if "://" not in written:
+        written = f"//{written.removeprefix('//')}"
+    try:
+        parts = urlsplit(written)
+        if parts.username is not None:
+            # An e-mail address, whose domain may be a mail provider's instead of the company's.
+            return ""
+        host = (parts.hostname or "").rstrip(".")
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except (ValueError, idna.IDNAError):
+        return ""
 
 
 def apollo_id(name: str, value: object) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
 from target_apollo.model.characters import visible
+from target_apollo.model.emails import compared
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
@@ -153,7 +154,7 @@ class Directory:
         self._accounts[domain] = account_id
 
     def _owner(self, name: str, value: str) -> str:
-        address = value.strip().lower()
+        address = compared(value)
         found = self._users.get(address)
         if found is None:
             near = self._nearest_owner(address)
@@ -200,7 +201,7 @@ class Directory:
     @cached_property
     def _users(self) -> dict[str, str]:
         return {
-            user.email.strip().lower(): user.id
+            compared(user.email): user.id
             for user in self._client.users()
             if user.email and not user.deleted
         }

@@ -12,7 +12,9 @@ from itertools import repeat
 
 import msgspec
 
-from target_apollo.model.domains import bare_host
+from target_apollo.model import values
+from target_apollo.model.compare import more_addresses
+from target_apollo.model.emails import compared
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row
 
@@ -105,7 +107,7 @@ def _all_created(
     Returns None unless that names every row and every record.
     """
     by_address: dict[str | None, Json] = {
-        address.strip().lower(): answer
+        compared(address): answer
         for answer in created
         if isinstance(address := answer.get(object_type.match_field), str)
     }
@@ -126,14 +128,12 @@ def _row_identities(object_type: ObjectType, row: Row) -> Iterable[tuple[str, st
 
 def match_keys(object_type: ObjectType, answer: Json) -> list[str]:
     """The match keys of an answered record: all its e-mails, or its domain, normalised."""
-    written = [answer.get(object_type.match_field)]
-    more = answer.get(object_type.more_emails) if object_type.more_emails else None
-    if isinstance(more, list):
-        written += [entry.get("email") for entry in more if isinstance(entry, dict)]
-    found = [value.strip().lower() for value in written if isinstance(value, str)]
+    written = answer.get(object_type.match_field)
     if object_type.is_matched_by_domain:
-        found = [host for host in map(bare_host, found) if host]
-    return list(dict.fromkeys(found))
+        host = values.bare_host(written) if isinstance(written, str) else None
+        return [host] if host else []
+    first = [compared(written)] if isinstance(written, str) else []
+    return list(dict.fromkeys([*first, *more_addresses(answer)]))
 
 
 def _name(object_type: ObjectType, answer: Mapping[str, object]) -> str:

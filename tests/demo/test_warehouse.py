@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from target_apollo.demo.crm_rows import CrmRows, Table, Workspace, crm_rows
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
-from target_apollo.model import domains, values
+from target_apollo.model import emails, values
 from target_apollo.model.outcomes import Reason, RecordError
 from tests.helpers.databases import own_database
 
@@ -68,7 +68,7 @@ def test_contacts_have_the_key_or_the_fault_that_is_written_down(rows: CrmRows) 
     key_of_row = {number: key for key, number in rows.contacts.row_of_key.items()}
     for row in rows.contacts.rows:
         number, email = row["id"], row["email"]
-        found = verdict(lambda email=email: values.email("email", email), Reason.MISSING_EMAIL)
+        found = verdict(lambda email=email: emails.email("email", email), Reason.MISSING_EMAIL)
         fault = rows.contacts.bad.get(number)
         if fault not in (None, Reason.UNKNOWN_NAME):
             assert found is fault, number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import suppress
 from typing import ClassVar
 
 import msgspec
@@ -11,10 +12,11 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, caseless, kind, shown
-from target_apollo.model.domains import allowed_hosts, bare_host, registrable, shared_host
+from target_apollo.mapper.values import blank, caseless, kind, registrable, shown
+from target_apollo.model.emails import email
+from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import FREE_MAIL
-from target_apollo.model.values import is_email
+from target_apollo.model.values import bare_host
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):
@@ -31,27 +33,18 @@ class ValidEmail(Rule, frozen=True, kw_only=True):
 
     @override
     def check(self, stream: StreamFacts) -> Check:
-        """The check that both the target and the `email-validator` package take the address."""
-        # The import takes 0.1 s, which runs without this rule save.
-        from email_validator import EmailNotValidError, validate_email
-
+        """The check that the target finds an address in the value, one of several also."""
         field = self.field
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
-            if blank(value):
-                return "has no e-mail address"
-            if not isinstance(value, str):
-                return f"the e-mail address is {kind(value)}, not text"
-            address = value.strip()
-            # An address that the target refuses must not pass, even if the package takes it.
-            if not is_email(address.lower()):
-                return f"{shown(value)} is not a valid e-mail address"
             try:
-                validate_email(address, check_deliverability=False)
-            except EmailNotValidError:
+                found = email(field, value)
+            except RecordError as problem:
+                if problem.rejection.reason is Reason.WRONG_TYPE:
+                    return f"the e-mail address is {kind(value)}, not text"
                 return f"{shown(value)} is not a valid e-mail address"
-            return None
+            return None if found else "has no e-mail address"
 
         return check
 
@@ -161,6 +154,9 @@ def _domains(written: tuple[str, ...]) -> frozenset[str]:
 
 def _host(written: str) -> str:
     """The host of an e-mail address, URL or domain; a plain word such as ``test`` is returned."""
+    if "@" in written:
+        with suppress(RecordError):
+            written = email("", written) or written
     host = written.rpartition("@")[2]
     return bare_host(host) or caseless(host)
 
