@@ -94,6 +94,8 @@ def _by_package(address: str) -> str | None:
 
 def compared(address: object) -> str:
     """An address of Apollo's in the form in which rows have it, also where it is not valid."""
+    if found := plain(address):
+        return found
     written = bare(str(address)).lower()
     return written if written.isascii() else spelled(written) or written
 

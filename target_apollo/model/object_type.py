@@ -87,7 +87,8 @@ class ObjectType:
         shows_updated_at: Whether an answer tells when the record was changed.
         is_named_by_others: Whether rows of another type name a record by its match key, as
             contacts name their account.
-        more_emails: Where an answer holds further e-mails of a record, by which it is recognised.
+        more_emails: The property with further e-mails of a record, by which it is recognised too;
+            bulk_create takes it and answers have it under the same name.
     """
 
     kind: ObjectKind

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from target_apollo.model import emails
 from target_apollo.model import values as normalisers
 from target_apollo.model.domains import company_domain
 from target_apollo.model.objects import (
@@ -71,6 +72,11 @@ class _Draft(msgspec.Struct):
     custom: Values = {}
     lists: tuple[str, ...] = ()
     apollo_id: str | None = None
+    #: Addresses after the first in the property `email`, and those in `contact_emails`.
+    more_emails: tuple[str, ...] = ()
+    listed_emails: tuple[str, ...] = ()
+    #: Why `contact_emails` has no address.
+    listed_fault: RecordError | None = None
 
 
 @dataclass
@@ -85,7 +91,7 @@ class RowParser:
         kept_out: Name of a field, or custom field id -> whether no row may write it.
         updated_at_field: Property with the time of a row's last change; None: not needed.
         lists: Names of the lists that every record is added to.
-        allowed_domains: Hosts that count as a company's own though many companies share them.
+        emails_left_out: How many malformed addresses stood beside valid ones so far.
     """
 
     object_type: ObjectType
@@ -98,7 +104,7 @@ class RowParser:
     kept_out: Callable[[str], bool] = frozenset[str]().__contains__
     updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
-    allowed_domains: frozenset[str] = frozenset()
+    emails_left_out: int = 0
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     #: Properties seen so far whose field, of the same name, takes any text.
@@ -127,6 +133,7 @@ class RowParser:
                     continue
             setter(name, value, draft)
         key = self._key(record)
+        more_emails = self._settle_emails(draft)
         match_key = values.get(self.object_type.match_field)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
@@ -139,6 +146,7 @@ class RowParser:
             tuple(dict.fromkeys((*self.lists, *draft.lists))) if draft.lists else self.lists,
             target_id,
             changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
+            more_emails=more_emails,
         )
 
     def read_deleted(
@@ -155,11 +163,14 @@ class RowParser:
         """
         key = self._key(record)
         draft = _Draft()
-        for name in (self.object_type.match_field, APOLLO_ID):
+        more_emails = self.object_type.more_emails
+        for name in filter(None, (self.object_type.match_field, more_emails, APOLLO_ID)):
             with suppress(RecordError):
                 setter = self._setter(name)
                 if setter is not None:
                     setter(name, record.get(name), draft)
+        with suppress(RecordError):
+            self._settle_emails(draft)
         match_key = draft.values.get(self.object_type.match_field)
         target_id = self._target_id(draft, key)
         if not key and match_key is None and target_id is None:
@@ -244,6 +255,12 @@ class RowParser:
             return self._set_apollo_id
         if name == LABEL_NAMES:
             return _leave_out if self.kept_out(name) else _set_lists
+        if self.object_type.more_emails and name in (
+            self.object_type.match_field,
+            self.object_type.more_emails,
+        ):
+            kept_out = self.kept_out(self.object_type.match_field)
+            return _leave_out if kept_out else self._set_emails
         named = self.object_type.named_fields.get(name)
         if named is not None:
             return _leave_out if self.kept_out(named) else self._named_setter(name, named)
@@ -259,6 +276,48 @@ class RowParser:
         # An insert creates a record, so an id in the record is ignored.
         if self.mode is not Mode.INSERT:
             draft.apollo_id = normalisers.apollo_id(name, value)
+
+    def _set_emails(self, name: str, value: object, draft: _Draft) -> None:
+        is_first = name == self.object_type.match_field
+        address = emails.plain(value)
+        if address is not None and is_first:
+            # Nearly all values are one plain address.
+            draft.values[name] = address
+            return
+        try:
+            found = emails.addresses(name, value)
+        except RecordError as problem:
+            if is_first:
+                raise
+            # It costs the record only if no other property has its address.
+            draft.listed_fault = problem
+            return
+        self.emails_left_out += found.malformed
+        if not is_first:
+            draft.listed_emails = found.valid
+        elif found.valid:
+            draft.values[name] = found.valid[0]
+            draft.more_emails = found.valid[1:]
+
+    def _settle_emails(self, draft: _Draft) -> tuple[str, ...]:
+        """Makes the first address the record's and returns the others.
+
+        Raises:
+            RecordError: The only property with addresses has no valid one.
+        """
+        if not draft.listed_emails and not draft.listed_fault:
+            return draft.more_emails
+        field = self.object_type.match_field
+        first = draft.values.get(field)
+        if draft.listed_fault is not None:
+            if first is None:
+                raise draft.listed_fault
+            self.emails_left_out += 1
+        found = dict.fromkeys((*draft.more_emails, *draft.listed_emails))
+        if first is None:
+            first = next(iter(found))
+            draft.values[field] = first
+        return tuple(address for address in found if address != first)
 
     def _field_setter(self, field: Field) -> Setter:
         normalise = field.normalise

@@ -46,6 +46,7 @@ class Row(msgspec.Struct, frozen=True):
         values: Field name -> value; None clears the field.
         custom: Custom field id (24 hex digits) -> value; None clears it.
         lists: Names of the lists that the record is added to.
+        more_emails: Additional e-mail addresses, which only a new contact gets.
         apollo_id: The Apollo id in the record itself.
         supersedes: Numbers of earlier records with the same source key that this row replaces.
         changed_at: When the row last changed at its source, if a policy needs it.
@@ -63,6 +64,7 @@ class Row(msgspec.Struct, frozen=True):
     supersedes: tuple[int, ...] = ()
     changed_at: datetime | None = None
     deleted: bool = False
+    more_emails: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[int, ...]:

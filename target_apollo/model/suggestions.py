@@ -32,7 +32,10 @@ def folded(name: str) -> str:
 
     What nobody sees is left out (`characters.bare`), so names that look the same are the same.
     """
-    return _NOT_A_LETTER.sub(" ", bare(name)).strip().casefold()
+    blanks = _NOT_A_LETTER.sub(" ", name)
+    # Where something unseen stood between two blanks, they are one blank too.
+    plain = blanks if blanks.isascii() and blanks.isprintable() else bare(blanks)
+    return _NOT_A_LETTER.sub(" ", plain).strip().casefold()
 
 
 def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:

@@ -50,6 +50,15 @@ class Notices:
         if self._settings.unknown_fields == "warn":
             self._logger.warning("%s; they are not sent (unknown_fields).", sentence)
 
+    def addresses_left_out(self, stream: str) -> None:
+        """Logs once per stream that malformed addresses beside valid ones are not sent."""
+        if self._is_first("addresses", stream):
+            self._logger.warning(
+                "Stream '%s': rows have malformed e-mail addresses beside valid ones; those are "
+                "left out and the rows are written.",
+                stream,
+            )
+
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
         """Logs once per field that Apollo can't change it on existing records; counts each time."""
         for name in names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from target_apollo.model.compare import (
@@ -17,9 +17,11 @@ from target_apollo.model.compare import (
     held_numbers,
     holds,
     holds_custom,
+    more_addresses,
     shows_custom,
     to_update,
 )
+from target_apollo.model.emails import compared
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id, phone_digits
@@ -92,7 +94,8 @@ def _weight(rows: Sequence[Row]) -> int:
     """Characters of all values."""
     values = chain.from_iterable([row.values.values() for row in rows])
     custom = chain.from_iterable([row.custom.values() for row in rows if row.custom])
-    return sum(map(len, filter(None, chain(values, custom))))
+    emails = chain.from_iterable([row.more_emails for row in rows if row.more_emails])
+    return sum(map(len, filter(None, chain(values, custom, emails))))
 
 
 def create_item(object_type: ObjectType, row: Row) -> Json:
@@ -107,6 +110,11 @@ def create_item(object_type: ObjectType, row: Row) -> Json:
         custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
         if custom:
             item["typed_custom_fields"] = custom
+    if row.more_emails and object_type.more_emails:
+        item[object_type.more_emails] = [
+            {"email": address, "position": position}
+            for position, address in enumerate((row.match_key, *row.more_emails))
+        ]
     return item
 
 
@@ -148,7 +156,17 @@ def changes(
     on_lists = answer.get("label_ids") if answer else None
     known = set(on_lists) if isinstance(on_lists, list) else set()
     lists = tuple(name for name in row.lists if list_ids.get(name) not in known)
-    return _by_endpoint(object_type, differing, custom, lists)
+    found = _by_endpoint(object_type, differing, custom, lists)
+    if row.more_emails and object_type.more_emails and not _has_emails(row, answer):
+        return replace(found, unwritable=(*found.unwritable, object_type.more_emails))
+    return found
+
+
+def _has_emails(row: Row, answer: Json | None) -> bool:
+    return answer is not None and set(row.more_emails) <= {
+        compared(answer.get("email")),
+        *more_addresses(answer),
+    }
 
 
 def left_to_write(object_type: ObjectType, request: CreateRequest, row: Row) -> Changes:

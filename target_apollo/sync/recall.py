@@ -93,6 +93,8 @@ def payload_hash_of(row: Row, policies: Policies | None) -> str:
     if row.deleted:
         return deletion_mark(row.values, row.lists)
     payload: dict[str, object] = {"values": row.values, "custom": row.custom, "lists": row.lists}
+    if row.more_emails:
+        payload["more_emails"] = row.more_emails
     if policies is not None and (keeping := policies.keeping(row)):
         payload["policies"] = keeping
     return payload_hash_of_texts(payload)

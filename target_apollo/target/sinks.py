@@ -171,8 +171,9 @@ class ApolloSink(BatchSink):
             run.rejects,
             RecordCache(self.object_type, run.directory),
         )
-        read = map(partial(self._read, batch), sources, records)
-        rows = [row for row in read if row is not None]
+        rows = [row for source, record in records if (row := self._read(batch, source, record))]
+        if self._parser.emails_left_out:
+            run.notices.addresses_left_out(self.stream_name)
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
 

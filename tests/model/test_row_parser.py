@@ -344,3 +344,53 @@ def test_names_of_properties_are_remembered_up_to_a_bound() -> None:
     assert len(reading._setters) < 1500
     assert len(reading._layouts) < 500
     assert reading.read(1, {"id": 1, "email": EMAIL, "tier": "Gold"}).custom == {TIER: "Gold"}
+
+
+# --- several e-mail addresses
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_first_address_is_the_row_s_and_the_others_are_additional(turned: bool) -> None:
+    pairs: list[tuple[str, object]] = [
+        ("email", f"{EMAIL}; b@example.com"),
+        ("contact_emails", ["c@example.com", EMAIL]),
+    ]
+    row = read({"id": 1, **dict(reversed(pairs) if turned else pairs)})
+    assert row.match_key == row.values["email"] == EMAIL
+    assert row.more_emails == ("b@example.com", "c@example.com")
+
+
+def test_a_plain_address_has_no_others() -> None:
+    assert read({"id": 1, "email": EMAIL}).more_emails == ()
+
+
+@pytest.mark.parametrize("email", [None, "", "\u200b"])
+def test_the_list_of_addresses_stands_in_for_an_empty_address(email: object) -> None:
+    row = read({"id": 1, "email": email, "contact_emails": f'["{EMAIL}", "b@example.com"]'})
+    assert (row.match_key, row.more_emails) == (EMAIL, ("b@example.com",))
+
+
+@pytest.mark.parametrize("listed", ["n/a", ["b@"], True, [{"mail": EMAIL}]])
+def test_a_list_without_an_address_costs_the_record_only_if_it_has_no_other(listed: object) -> None:
+    parser = reader()
+    assert parser.read(1, {"id": 1, "email": EMAIL, "contact_emails": listed}).more_emails == ()
+    assert parser.emails_left_out == 1
+    with pytest.raises(RecordError):
+        parser.read(1, {"id": 1, "contact_emails": listed})
+
+
+def test_malformed_addresses_beside_a_valid_one_are_counted() -> None:
+    parser = reader()
+    parser.read(1, {"id": 1, "email": f"{EMAIL}; b@", "contact_emails": ["c@", "d@example.com"]})
+    assert parser.emails_left_out == 2
+
+
+def test_an_account_has_no_addresses() -> None:
+    row = read({"id": 1, "domain": "a.com", "contact_emails": ["b@a.com"]}, object_type=ACCOUNT)
+    assert row.more_emails == ()
+    assert not reader(ACCOUNT).is_mapped("contact_emails")
+
+
+def test_the_row_that_was_deleted_is_known_by_the_first_address_of_its_list() -> None:
+    record: dict[str, object] = {"contact_emails": [EMAIL, "b@example.com"]}
+    assert reader(key=()).read_deleted(1, record, {}, ()).match_key == EMAIL

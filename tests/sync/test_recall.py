@@ -27,11 +27,20 @@ from target_apollo.sync.recall import (
 from target_apollo.sync.source_record import Former
 
 ADA, BOB = "ada@example.com", "bob@example.com"
+#: Of the row that `row` makes, in the ledgers of earlier releases.
+PAYLOAD_HASH = "bfd6861c68847d70245d952faef90f11"
 ADA_ID, BOB_ID = "a" * 24, "b" * 24
 DAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
 FILLING = Policies(fields={"title": FieldPolicy.FILL_IF_EMPTY})
 UPSERT = LinkSorter(Mode.UPSERT, full_resync=False, policies=None)
 RUN_STARTS = {"run-1": DAY}
+
+
+def test_the_payload_hash_of_a_row_is_what_earlier_releases_made_of_it() -> None:
+    plain = row()
+    assert payload_hash_of(plain, None) == PAYLOAD_HASH
+    more = with_values(plain, more_emails=("lovelace@example.com",))
+    assert payload_hash_of(more, None) != PAYLOAD_HASH
 
 
 def row(number: int = 1, email: str | None = ADA, apollo_id: str | None = None) -> Row:

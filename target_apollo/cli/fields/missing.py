@@ -124,7 +124,10 @@ def standard_fields(object_type: ObjectType) -> tuple[StandardField, ...]:
             name = named[field.name]
             standards.append(StandardField(name, standard.new, standard.existing, names=field.name))
     lists = StandardField(LABEL_NAMES, object_type.endpoints.create, (endpoints.ADD_TO_LISTS,))
-    return (*standards, lists)
+    if object_type.more_emails is None:
+        return (*standards, lists)
+    emails = StandardField(object_type.more_emails, object_type.endpoints.create, ())
+    return (*standards, emails, lists)
 
 
 def _standard(object_type: ObjectType, field: Field) -> StandardField | None:

@@ -60,6 +60,8 @@ def created_record(
     for field in object_type.fields.values():
         if field.create and field.create in item:
             _set(record, field, item[field.create], _PLAIN_TYPE)
+    if object_type.more_emails in item:
+        record[object_type.more_emails] = item[object_type.more_emails]
     if owner_id:
         record["owner_id"] = owner_id
     _set_custom(record, item)
