@@ -87,7 +87,30 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
         again = create(client, object_type, replace(request, rows=rows))
         result.matched += [with_values(m, sent_before=True) for m in again.matched]
         result.refused += again.refused
-    return result
+    return _with_one_address(client, object_type, request, result)
+
+
+def _with_one_address(
+    client: ApolloClient, object_type: ObjectType, request: CreateRequest, result: CreateResult
+) -> CreateResult:
+    """Sends rows again without their additional e-mails that Apollo took for another record.
+
+    An address that two people share as an additional one must cost neither of them.
+    """
+    whole = {m.row.number: m.row for m in result.matched if _may_be_another(m)}
+    if not whole:
+        return result
+    rows = tuple(with_values(row, more_emails=()) for row in whole.values())
+    again = create(client, object_type, replace(request, rows=rows))
+    return CreateResult(
+        matched=[m for m in result.matched if m.row.number not in whole]
+        + [with_values(m, row=whole[m.row.number]) for m in again.matched],
+        refused=result.refused + [(whole[row.number], refusal) for row, refusal in again.refused],
+    )
+
+
+def _may_be_another(matched: Matched) -> bool:
+    return matched.match is Match.CONFLICT and bool(matched.row.more_emails)
 
 
 def create_and_shorten(
@@ -118,7 +141,7 @@ def _outcome_part(answer: Json) -> Json:
 
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
-    items = [create_item(object_type, row) for row in request.rows]
+    items = [create_item(object_type, row, request.own_addresses) for row in request.rows]
     return client.create(object_type.endpoints, items, owner_id=request.owner_id)
 
 

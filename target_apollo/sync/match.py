@@ -59,8 +59,11 @@ def match_answers(
     for match, answers in ((Match.EXISTING, existing), (Match.CREATED, created)):
         for answer in answers:
             found_here = (match, answer)
-            for address in match_keys(object_type, answer):
-                by_identity[object_type.match_field, address] = found_here
+            for position, address in enumerate(match_keys(object_type, answer)):
+                identity = (object_type.match_field, address)
+                # An additional address of one contact may be another's own, which counts more.
+                if position == 0 or identity not in by_identity:
+                    by_identity[identity] = found_here
             for name, read in ids:
                 if answer.get(read):
                     by_identity[name, str(answer[read])] = found_here

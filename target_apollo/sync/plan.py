@@ -32,10 +32,16 @@ MAX_REQUEST_CHARACTERS = 4_000_000
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One bulk_create request: at most 100 rows that share its request-wide owner."""
+    """One bulk_create request: at most 100 rows that share its request-wide owner.
+
+    Attributes:
+        own_addresses: Match keys of all new rows of the batch, where one has additional e-mails.
+            An address that is another row's own is not sent as additional.
+    """
 
     rows: tuple[Row, ...]
     owner_id: str | None = None
+    own_addresses: frozenset[str | None] = frozenset()
 
 
 def create_requests(
@@ -57,14 +63,17 @@ def create_requests(
     has_owners = object_type.fields["owner_id"].create_wide and not spare_existing
     for row in rows:
         groups[row.values.get("owner_id") if has_owners else None].append(row)
+    own: frozenset[str | None] = frozenset()
+    if any(row.more_emails for row in rows):
+        own = frozenset(row.match_key for row in rows)
     grouped = [
-        CreateRequest(tuple(chunk), owner_id)
+        CreateRequest(tuple(chunk), owner_id, own)
         for owner_id, members in groups.items()
         for chunk in chunks(members, batch_size)
     ]
     if len(groups) <= 1:
         return grouped
-    ungrouped = [CreateRequest(tuple(chunk)) for chunk in chunks(rows, batch_size)]
+    ungrouped = [CreateRequest(tuple(chunk), None, own) for chunk in chunks(rows, batch_size)]
     return grouped if len(grouped) <= 2 * len(ungrouped) else ungrouped
 
 
@@ -98,8 +107,14 @@ def _weight(rows: Sequence[Row]) -> int:
     return sum(map(len, filter(None, chain(values, custom, emails))))
 
 
-def create_item(object_type: ObjectType, row: Row) -> Json:
-    """A row as an item of a bulk_create request; fields that it does not take stay behind."""
+def create_item(
+    object_type: ObjectType, row: Row, own_addresses: frozenset[str | None] = frozenset()
+) -> Json:
+    """A row as an item of a bulk_create request; fields that it does not take stay behind.
+
+    Args:
+        own_addresses: Addresses that are some row's own, and no other row's additional ones.
+    """
     names = object_type.item_names
     item: Json = {
         names[name]: value
@@ -110,10 +125,11 @@ def create_item(object_type: ObjectType, row: Row) -> Json:
         custom = {field_id: value for field_id, value in row.custom.items() if value is not None}
         if custom:
             item["typed_custom_fields"] = custom
-    if row.more_emails and object_type.more_emails:
+    more = [address for address in row.more_emails if address not in own_addresses]
+    if more and object_type.more_emails:
         item[object_type.more_emails] = [
             {"email": address, "position": position}
-            for position, address in enumerate((row.match_key, *row.more_emails))
+            for position, address in enumerate((row.match_key, *more))
         ]
     return item
 

@@ -76,3 +76,46 @@ def test_without_a_ledger_the_second_run_finds_the_contact(apollo: Sandbox, sync
     for _ in range(2):
         assert sync(rows, ledger_url="").exit_code == 0
     assert stored(apollo) == [["ann@a.com", "lee@a.com"]]
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_an_address_that_is_another_row_s_own_makes_two_people_no_one(
+    apollo: Sandbox, sync: Run, mode: str
+) -> None:
+    rows = [
+        contact(1, email="ann@a.com; bob@a.com", first_name="Ann"),
+        contact(2, email="bob@a.com", first_name="Bob"),
+    ]
+    assert "created 2" in sync([LISTED, *rows], mode=mode).log
+
+    held = {one["email"]: one["first_name"] for one in apollo.store.contacts()}
+    assert held == {"ann@a.com": "Ann", "bob@a.com": "Bob"}
+    assert "created 0, updated 0" in sync([LISTED, *rows], mode=mode).log
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+@pytest.mark.parametrize("batch_size", [1, 10])
+def test_an_additional_address_that_two_people_share_costs_neither(
+    apollo: Sandbox, sync: Run, mode: str, batch_size: int
+) -> None:
+    rows = [
+        contact(1, email="ann@a.com; office@a.com", first_name="Ann"),
+        contact(2, email="bob@a.com; office@a.com", first_name="Bob"),
+    ]
+    done = sync([LISTED, *rows], mode=mode, batch_size=batch_size, parallel_requests=1)
+
+    assert not done.rejects
+    held = {one["email"]: one["first_name"] for one in apollo.store.contacts()}
+    assert held == {"ann@a.com": "Ann", "bob@a.com": "Bob"}
+    assert "created 0, updated 0" in sync([LISTED, *rows], mode=mode).log
+
+
+def test_an_additional_address_that_is_a_contact_s_own_costs_no_row(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([LISTED, contact(2, email="bob@a.com", first_name="Bob")])
+
+    done = sync([LISTED, contact(1, email="ann@a.com; bob@a.com", first_name="Ann")])
+
+    assert not done.rejects
+    assert stored(apollo) == [["bob@a.com"], ["ann@a.com"]]

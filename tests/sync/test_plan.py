@@ -155,3 +155,15 @@ def test_what_a_contact_s_item_does_not_take_stays_behind(name: str) -> None:
 def test_an_account_s_item_takes_its_owner() -> None:
     row = Row(1, (1,), None, {"owner_id": OWNERS[0]})
     assert create_item(ACCOUNT, row) == {"owner_id": OWNERS[0]}
+
+
+def test_a_new_contact_s_additional_addresses_stand_behind_its_own() -> None:
+    row = Row(1, (1,), EMAIL, {"email": EMAIL}, more_emails=("b@example.com", "c@example.com"))
+    assert create_item(CONTACT, row, frozenset({EMAIL, "c@example.com"})) == {
+        "email": EMAIL,
+        "contact_emails": [
+            {"email": EMAIL, "position": 0},
+            {"email": "b@example.com", "position": 1},
+        ],
+    }
+    assert create_item(CONTACT, row, frozenset(row.more_emails)) == {"email": EMAIL}
