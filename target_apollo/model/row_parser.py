@@ -112,7 +112,7 @@ class RowParser:
     _others: int = 0
 
     def __post_init__(self) -> None:
-        self.lists = tuple(dict.fromkeys(self.lists))
+        self.lists = normalisers.names("lists", list(self.lists))
 
     def read(self, number: int, record: Mapping[str, object]) -> Row:
         """The row of a record.

@@ -58,7 +58,7 @@ def reason_of(record: dict[str, object], **own: Any) -> Reason:
 
 PROPERTIES = (
     *CONTACT.fields, *ACCOUNT.fields, *CONTACT.named_fields, *ACCOUNT.named_fields,
-    "id", "apollo_id", "label_names", "tier", "nowhere",
+    "id", "apollo_id", "label_names", "contact_emails", "tier", "nowhere",
 )  # fmt: skip
 hostile = st.recursive(
     st.none()

@@ -15,6 +15,7 @@ from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules import RULES, Check, NotYet, StreamFacts
 from target_apollo.mapper.settings import read_settings
 from target_apollo.model.emails import email
+from target_apollo.model.outcomes import RecordError
 from target_apollo.model.values import moment
 from tests.helpers.leads import APOLLO_USER, FACTS, GOOD, NOW, STAGES, lead
 
@@ -261,6 +262,33 @@ def test_valid_email_takes_addresses_by_their_syntax() -> None:
     assert valid_email({"email": "zoe@acme"}) == "'zoe@acme' is not a valid e-mail address"
     assert valid_email({"email": "zoe..x@acme.de"}) is not None
     assert valid_email({"email": ""}) == "has no e-mail address"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mailto:zoe@acme.test",
+        "Zoe <zoe@müller.example>",
+        "\ufeffzoe@acme.de\u200b",
+        "zoe@acme.de; zoe@@acme.de",
+        ["zoe@acme.de", "crm@acme.de"],
+    ],
+)
+def test_valid_email_and_the_target_read_the_same_notations(written: object) -> None:
+    assert check("valid_email")({"email": written}) is None
+    assert email("email", written) is not None
+
+
+@pytest.mark.parametrize("written", ["n/a", "zoe@acme.local", "zoë@acme.de", "unknown@", True])
+def test_valid_email_and_the_target_refuse_the_same_values(written: object) -> None:
+    assert check("valid_email")({"email": written}) is not None
+    with pytest.raises(RecordError):
+        email("email", written)
+
+
+def test_not_test_record_finds_the_domain_of_an_address_beside_a_name() -> None:
+    own = check("not_test_record", own_domains=["acme.de"], email="email")
+    assert own(lead(domain="b.de", email="Ann <a@acme.de>")) == "'acme.de' is your own domain"
 
 
 @pytest.mark.parametrize(

@@ -124,12 +124,12 @@ def test_a_property_belongs_to_the_custom_field_of_its_label(
     assert directory.custom_value(CONTACT, "score") is None
 
 
-def test_a_link_to_a_shared_host_is_no_link_and_costs_no_request(
+def test_an_owner_is_found_whatever_nobody_sees_in_the_address(
     directory: Directory, apollo: Sandbox
 ) -> None:
-    apollo.store.add_account(domain="facebook.com", name="facebook.com")
+    assert directory.resolve("owner_email", f"\ufeff{ROBIN}\u200b") == id_of(apollo, ROBIN)
 
-    said = refusal(directory, "account_domain", "https://www.facebook.com/corner.cafe")
 
-    assert "facebook.com, which many companies share" in said
-    assert "'allow_domains'" in said
+def test_a_stage_is_found_whatever_nobody_sees_in_its_name(directory: Directory) -> None:
+    plain = directory.resolve("contact_stage", "New")
+    assert directory.resolve("contact_stage", "N\u200bew\u00ad") == plain
