@@ -9,6 +9,7 @@ Its modules, imports from top to bottom::
     ledger      Ledger: what the target, the mapper, the tap and the commands call
     locks       one run at a time for each team and stream
     queries     look-ups and upserts of links, in sets
+    companies   accounts by their domain, and how far Apollo's accounts were read
     statements  their SQL, for thousands of rows
     runs        a row a run
     tables      tables, version, upgrade
@@ -18,6 +19,7 @@ Its modules, imports from top to bottom::
     errors      LedgerError and its kin
 """
 
+from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
 from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.ledger import Ledger
@@ -49,6 +51,7 @@ __all__ = [
     "Place",
     "Run",
     "StreamLock",
+    "Walk",
     "match_hash",
     "payload_hash",
     "payload_hash_of_texts",

@@ -9,7 +9,8 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import queries, runs
+from target_apollo.ledger import companies, queries, runs
+from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.database import WRITES, Address
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
@@ -34,7 +35,7 @@ class Ledger:
         self._database = database
         self._locks = Locks(engine)
         self._run_starts: dict[str, datetime] = {}
-        self._connections: dict[str, list[str]] = {}
+        self._connections: dict[tuple[str, str], list[str]] = {}
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -112,7 +113,12 @@ class Ledger:
         place: Place,
         keys: Collection[str],
     ) -> dict[str, Link]:
-        """Look source keys up; those without a link are left out."""
+        """Look source keys up; those without a link are left out.
+
+        Beside the links of the place's source these are links without a source, of which the
+        caller tells whether they are its own (then `adopt` them), and where the place has no
+        source, links of the only source that has the key. `Link.source` says which it is.
+        """
         with self._reading("Reading") as database:
             return queries.find_links(database, place, keys)
 
@@ -120,7 +126,10 @@ class Ledger:
         self,
         place: Place,
     ) -> Iterator[Link]:
-        """Give all links of a stream; nothing may be written until the last was taken."""
+        """Give all links of a stream of one source.
+
+        Nothing may be written until the last was taken.
+        """
         with self._reading("Reading") as database:
             yield from queries.stream_links(database, place)
 
@@ -136,12 +145,73 @@ class Ledger:
         with self._reading("Reading") as database:
             return queries.find_links_by_apollo_id(database, place, apollo_ids)
 
-    def synced_at(
-        self, stream: str, keys: Collection[str], *, connection: str | None = None
-    ) -> dict[str, datetime]:
-        """Say up to which moment (aware, UTC) source keys are known to be in Apollo.
+    def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
+        """Find the links, of any stream and source, that have one of these match hashes.
 
-        Keys that never were, and keys whose last write is pending or failed, are left out. Without
+        They are of a place's team and kind, in lists by their hash; those of gone records too.
+        """
+        with self._reading("Reading") as database:
+            return queries.find_links_by_match(database, place, hashes)
+
+    def adopt(self, place: Place, keys: Collection[str]) -> None:
+        """Give links without a source that of the place. Raises ``LockLost`` too.
+
+        The keys may have no link of that source yet.
+        """
+        with self._changing(place) as database:
+            queries.adopt(database, place, keys)
+
+    def forget_unsourced(self, place: Place, keys: Collection[str]) -> None:
+        """Forget links without a source, whose rows have links of a source now.
+
+        Raises ``LockLost`` too.
+        """
+        with self._changing(place) as database:
+            queries.forget_unsourced(database, place, keys)
+
+    def company_ids(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
+        """Say which accounts Apollo answered for the hashes of domains, as `save_companies` had it.
+
+        Unknown hashes are left out.
+        """
+        with self._reading("Reading") as database:
+            return companies.find_companies(database, connection, hashes)
+
+    def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
+        """Say which accounts rows of any stream and source gave the domains of these hashes.
+
+        Unknown hashes are left out, and so are accounts that are gone.
+        """
+        with self._reading("Reading") as database:
+            return companies.find_linked_accounts(database, connection, hashes)
+
+    def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
+        """Keep the ids of accounts by the hash of their domain; a newer id replaces an older."""
+        with self._writing("Writing") as database:
+            companies.save_companies(database, connection, ids)
+
+    def walk(self, connection: str) -> Walk | None:
+        """Say how far a team's accounts were read; ``None`` where they never were."""
+        with self._reading("Reading") as database:
+            return companies.find_walk(database, connection)
+
+    def save_walk(self, connection: str, walk: Walk) -> None:
+        """Keep how far a team's accounts were read; the present is noted as its time."""
+        with self._writing("Writing") as database:
+            companies.save_walk(database, connection, walk)
+
+    def synced_at(
+        self,
+        stream: str,
+        keys: Collection[str],
+        *,
+        connection: str | None = None,
+        source: str = "",
+    ) -> dict[str, datetime]:
+        """Say up to which moment (aware, UTC) source keys of a source are known to be in Apollo.
+
+        Keys that never were, and keys whose last write is pending or failed, are left out, and so
+        are keys of other sources and of none, whose rows may be other people. Without
         a connection a key counts if it is synced to *every* connection that the stream has links
         to, at the earliest of their moments: a trial with one team hides no lead from the next.
         """
@@ -149,10 +219,11 @@ class Ledger:
             if connection is not None:
                 known = [connection]
             else:
-                if stream not in self._connections:
-                    self._connections[stream] = queries.connections_of(database, stream)
-                known = self._connections[stream]
-            return queries.find_synced_at(database, stream, keys, known)
+                if (stream, source) not in self._connections:
+                    found = queries.connections_of(database, stream, source)
+                    self._connections[stream, source] = found
+                known = self._connections[stream, source]
+            return queries.find_synced_at(database, stream, keys, known, source)
 
     def record_intents(
         self,

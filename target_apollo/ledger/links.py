@@ -10,17 +10,20 @@ import msgspec
 
 
 class Place(NamedTuple):
-    """What links belong to: one stream, one kind of Apollo record and one Apollo team.
+    """What links belong to: one stream of one source, one kind of Apollo record, one Apollo team.
 
     Attributes:
         connection: The Apollo team's id.
         object: ``contact`` or ``account``.
         stream: The Singer stream's name.
+        source: Where the stream comes from, since two taps may have streams of one name; empty
+            where nobody tells.
     """
 
     connection: str
     object: str
     stream: str
+    source: str = ""
 
 
 class LinkStatus(Enum):
@@ -28,10 +31,12 @@ class LinkStatus(Enum):
 
     ::
 
-        (no link) ──intent──▶ PENDING ──outcome──▶ CREATED | UPDATED | UNCHANGED | EXISTING | ERROR
-        any of these ──intent──▶ PENDING          a write is about to go out again
-        any of these ──outcome──▶ any but PENDING settled without a request, or rejected before one
-        any of these ──drop──▶ (no link)          the Apollo record is gone
+        (no link) ──intent──▶ PENDING     a write is about to go out
+        PENDING ──outcome──▶ CREATED | UPDATED | UNCHANGED | EXISTING | ERROR | GONE
+        any of these ──intent──▶ PENDING  a write is about to go out again
+        any of these ──outcome──▶ any but PENDING
+                                          settled without a request, or rejected before one
+        any of these ──drop──▶ (no link)  the Apollo record is gone, and the row is new again
 
     A link that is PENDING at the start of a run was left by a run that was killed, or whose
     answer was lost: the write may have happened or not. It has no payload hash, so the row is
@@ -51,6 +56,9 @@ class LinkStatus(Enum):
     EXISTING = "existing"
     #: The row was rejected. No payload hash, so that the next run tries again.
     ERROR = "error"
+    #: Somebody deleted the record in Apollo, and it is to stay so: the row is left alone until its
+    #: e-mail or domain changes. The link keeps the former id, the payload hash and the match hash.
+    GONE = "gone"
 
 
 # Tuples, since looking an enum's member up in a set takes a call of Python code.
@@ -81,6 +89,22 @@ class Link(msgspec.Struct, frozen=True):
     match_hash: str | None = None
     #: Apollo's `updated_at` of the record, as it answered the last write.
     apollo_updated_at: str | None = None
+    stream: str = ""
+    #: Where the row came from; see ``Place``.
+    source: str = ""
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Which row it is: source, stream and source key. Rows of two streams may have one key."""
+        return (self.source, self.stream, self.source_key)
+
+    def is_left_alone(self, match_hash: str | None) -> bool:
+        """Whether the record is gone and the row is still the one that it was gone for.
+
+        Args:
+            match_hash: Of the row's present e-mail or domain.
+        """
+        return self.status is LinkStatus.GONE and self.match_hash == match_hash
 
     @property
     def is_deleted(self) -> bool:
@@ -109,8 +133,9 @@ class Intent(msgspec.Struct, frozen=True):
 class LinkOutcome(msgspec.Struct, frozen=True):
     """What became of a source key's row. Raises ``ValueError`` where the fields contradict.
 
-    ``apollo_id`` is required for a confirmed status; with ``ERROR``, ``None`` keeps the known
-    one. ``payload_hash`` belongs to ``CREATED``, ``UPDATED`` and ``UNCHANGED`` only.
+    ``apollo_id`` is required for a confirmed status, and the former one for ``GONE``; with
+    ``ERROR``, ``None`` keeps the known one. ``payload_hash`` belongs to ``CREATED``, ``UPDATED``,
+    ``UNCHANGED`` and ``GONE`` only.
     """
 
     source_key: str
@@ -132,7 +157,8 @@ class LinkOutcome(msgspec.Struct, frozen=True):
         status = self.status
         if status is LinkStatus.PENDING:
             raise ValueError("pending is an intent, not an outcome")
-        if self.apollo_id is None and status in CONFIRMED:
+        if self.apollo_id is None and (status in CONFIRMED or status is LinkStatus.GONE):
             raise ValueError(f"the outcome {status.value} needs the Apollo id")
-        if self.payload_hash is not None and status not in HOLDING_VALUES:
+        has_hash = status in HOLDING_VALUES or status is LinkStatus.GONE
+        if self.payload_hash is not None and not has_hash:
             raise ValueError(f"the outcome {status.value} has no payload hash")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +14,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.links import (
@@ -27,14 +27,18 @@ from target_apollo.ledger.links import (
     Place,
 )
 from target_apollo.ledger.statements import (
+    ADOPT,
     CONFIRMED_OUTCOME,
     FIND,
     FIND_BY_APOLLO_ID,
+    FIND_BY_MATCH,
     FORGET_HASHES,
+    FORGET_UNSOURCED,
     INTENT,
     LINK_COLUMNS,
     REJECTED_OUTCOME,
     as_it_is,
+    chunks,
     moments,
 )
 from target_apollo.ledger.tables import apollo_links
@@ -44,22 +48,31 @@ PAGE = 5_000
 
 _links = apollo_links.c
 
-#: Keys per statement: SQLite before 3.32 takes 999 variables at most.
-CHUNK = 500
-
 
 def find_links(database: Connection, place: Place, keys: Collection[str]) -> dict[str, Link]:
-    """Find the links of a stream's source keys; keys without a link are left out."""
+    """Find the links of a stream's source keys; keys without a link are left out.
+
+    A link of the place's own source goes before one without a source. Where the place has none, a
+    key may have the link of another source, if there is only one such.
+    """
     _, read = moments(database.dialect)
-    return {
-        link.source_key: link
+    links = [
+        link
         for some in chunks(keys)
-        for link in _links_of(FIND.find(database, place, some), read)
-    }
+        for link in _links_of(FIND.find(database, place[:3], some), read)
+    ]
+    own = {link.source_key: link for link in links if link.source == place.source}
+    if len(own) == len(links):
+        return own
+    others: dict[str, list[Link]] = {}
+    for link in links:
+        if link.source_key not in own and not (place.source and link.source):
+            others.setdefault(link.source_key, []).append(link)
+    return own | {key: found[0] for key, found in others.items() if len(found) == 1}
 
 
 def stream_links(database: Connection, place: Place) -> Iterator[Link]:
-    """Give all links of a stream in the order of their keys, some at a time."""
+    """Give all links of a stream of one source in the order of their keys, some at a time."""
     links = apollo_links.c
     wanted = (
         select(*LINK_COLUMNS)
@@ -67,6 +80,7 @@ def stream_links(database: Connection, place: Place) -> Iterator[Link]:
             links.stream == place.stream,
             links.connection == place.connection,
             links.object == place.object,
+            links.source == place.source,
         )
         .order_by(links.source_key)
         .limit(PAGE)
@@ -93,8 +107,41 @@ def find_links_by_apollo_id(
     return found
 
 
+def find_links_by_match(
+    database: Connection, place: Place, hashes: Collection[str]
+) -> dict[str, list[Link]]:
+    """Find the links, of any stream and source, of rows that have an e-mail or domain."""
+    _, read = moments(database.dialect)
+    found: dict[str, list[Link]] = {}
+    for some in chunks(hashes):
+        for link in _links_of(FIND_BY_MATCH.find(database, place[:2], some), read):
+            found.setdefault(link.match_hash or "", []).append(link)
+    return found
+
+
+def adopt(database: Connection, place: Place, keys: Collection[str]) -> None:
+    """Give links without a source the source of the place.
+
+    They may not have a link of that source already.
+    """
+    write, _ = moments(database.dialect)
+    now = write(datetime.now(timezone.utc))
+    for some in chunks(keys):
+        ADOPT.change(database, (place.source, now, *place[:3]), some)
+
+
+def forget_unsourced(database: Connection, place: Place, keys: Collection[str]) -> None:
+    """Delete the links of a stream's source keys that have no source."""
+    for some in chunks(keys):
+        FORGET_UNSOURCED.change(database, place[:3], some)
+
+
 def find_synced_at(
-    database: Connection, stream: str, keys: Collection[str], connections: Collection[str]
+    database: Connection,
+    stream: str,
+    keys: Collection[str],
+    connections: Collection[str],
+    source: str,
 ) -> dict[str, datetime]:
     """Find when source keys were last synced to *each* of the connections (earliest of them).
 
@@ -105,6 +152,7 @@ def find_synced_at(
         select(links.source_key, func.min(links.last_synced_at, type_=links.last_synced_at.type))
         .where(
             links.stream == stream,
+            links.source == source,
             links.connection.in_(sorted(connections)),
             links.status.in_([status.value for status in CONFIRMED]),
             links.last_synced_at.is_not(None),
@@ -119,9 +167,12 @@ def find_synced_at(
     }
 
 
-def connections_of(database: Connection, stream: str) -> list[str]:
+def connections_of(database: Connection, stream: str, source: str) -> list[str]:
     """List the connections that a stream's links belong to. Reads all of the stream's links."""
-    found = select(apollo_links.c.connection).where(apollo_links.c.stream == stream).distinct()
+    links = apollo_links.c
+    found = (
+        select(links.connection).where(links.stream == stream, links.source == source).distinct()
+    )
     return list(database.scalars(found))
 
 
@@ -150,6 +201,7 @@ def _intent_rows(
             intent.source_key,
             place.connection,
             place.object,
+            place.source,
             intent.apollo_id,
             status,
             run_id,
@@ -181,6 +233,7 @@ def save_outcomes(
             outcome.source_key,
             place.connection,
             place.object,
+            place.source,
             outcome.apollo_id,
             outcome.payload_hash,
             outcome.status.value,
@@ -195,6 +248,9 @@ def save_outcomes(
         if outcome.status is not LinkStatus.ERROR
     ]
     CONFIRMED_OUTCOME.execute(database, confirmed)
+    gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
+    if gone:
+        forget_companies(database, place, gone)
     latest = {outcome.source_key: outcome for outcome in outcomes}
     rejected = [
         (
@@ -202,6 +258,7 @@ def save_outcomes(
             outcome.source_key,
             place.connection,
             place.object,
+            place.source,
             outcome.apollo_id,
             LinkStatus.ERROR.value,
             without_addresses(outcome.error or ""),
@@ -227,17 +284,11 @@ def delete_links(database: Connection, place: Place, apollo_ids: Collection[str]
     gone = delete(apollo_links).where(
         links.connection == place.connection, links.object == place.object
     )
+    forget_companies(database, place, apollo_ids)
     return sum(
         database.execute(gone.where(links.apollo_id.in_(some))).rowcount
         for some in chunks(apollo_ids)
     )
-
-
-def chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
-    remaining = iter(values)
-    while some := list(islice(remaining, CHUNK)):
-        yield some
 
 
 _STATUSES = {status.value: status for status in LinkStatus}
@@ -257,6 +308,8 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             run_id,
             found_under,
             updated_at,
+            stream,
+            source,
         )
         for (
             key,
@@ -269,11 +322,13 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             run_id,
             found_under,
             updated_at,
+            stream,
+            source,
         ) in rows
     ]
 
 
-_KEY = (_links.stream, _links.source_key, _links.connection, _links.object)
+_KEY = (_links.stream, _links.source_key, _links.connection, _links.object, _links.source)
 
 _COLUMNS = (
     *_KEY,

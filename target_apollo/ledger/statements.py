@@ -6,16 +6,19 @@ with a dictionary a row costs several times what SQLite needs to find or write a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Dialect,
+    Table,
     bindparam,
+    delete,
     func,
     literal_column,
     null,
@@ -28,7 +31,17 @@ from target_apollo.ledger.tables import UtcTime, apollo_links
 #: Stands in a statement, as a bare column, for a list of values.
 KEYS = "KEYS"
 
+#: Keys per statement: SQLite before 3.32 takes 999 variables at most.
+CHUNK = 500
+
 _MOMENTS_REMEMBERED = 1000
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
+    remaining = iter(values)
+    while some := list(islice(remaining, CHUNK)):
+        yield some
 
 
 class ManyRows:
@@ -109,9 +122,12 @@ LINK_COLUMNS = [
         "run_id",
         "match_hash",
         "apollo_updated_at",
+        "stream",
+        "source",
     )
 ]
 
+#: Links of every source: which of them a run may see, its place tells.
 FIND = ManyRows(
     ["connection", "object", "stream"],
     lambda _: select(*LINK_COLUMNS).where(
@@ -122,18 +138,25 @@ FIND = ManyRows(
     ),
 )
 
-FIND_BY_APOLLO_ID = ManyRows(
-    ["connection", "object"],
-    lambda _: (
-        select(*LINK_COLUMNS)
-        .where(
-            _links.connection == bindparam("connection"),
-            _links.object == bindparam("object"),
-            _links.apollo_id.in_([literal_column(KEYS)]),
-        )
-        .order_by(_links.stream, _links.source_key)
-    ),
-)
+
+def _find_by(column: Any) -> ManyRows:
+    return ManyRows(
+        ["connection", "object"],
+        lambda _: (
+            select(*LINK_COLUMNS)
+            .where(
+                _links.connection == bindparam("connection"),
+                _links.object == bindparam("object"),
+                column.in_([literal_column(KEYS)]),
+            )
+            .order_by(_links.stream, _links.source_key, _links.source)
+        ),
+    )
+
+
+FIND_BY_APOLLO_ID = _find_by(_links.apollo_id)
+
+FIND_BY_MATCH = _find_by(_links.match_hash)
 
 
 # A change's parameters may not have the names of columns.
@@ -154,10 +177,37 @@ FORGET_HASHES = ManyRows(
     ),
 )
 
+ADOPT = ManyRows(
+    ["new_source", "adopted_at", "of_connection", "of_object", "of_stream"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.stream == bindparam("of_stream"),
+            _links.source == literal_column("''"),
+            _links.source_key.in_([literal_column(KEYS)]),
+        )
+        .values(source=bindparam("new_source"), changed_at=bindparam("adopted_at"))
+    ),
+)
 
-def _insert(dialect: str) -> Any:
+FORGET_UNSOURCED = ManyRows(
+    ["connection", "object", "stream"],
+    lambda _: delete(apollo_links).where(
+        _links.connection == bindparam("connection"),
+        _links.object == bindparam("object"),
+        _links.stream == bindparam("stream"),
+        _links.source == literal_column("''"),
+        _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+
+
+def insert_into(table: Table, dialect: str) -> Any:
+    """An INSERT that may have an ON CONFLICT, for ``sqlite`` or ``postgresql``."""
     # Only the one that is used: PostgreSQL's takes long to load.
-    return import_module(f"sqlalchemy.dialects.{dialect}").insert(apollo_links)
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def _upsert(new: Any, **to_set: Any) -> Any:
@@ -165,7 +215,7 @@ def _upsert(new: Any, **to_set: Any) -> Any:
 
 
 def _intent(dialect: str) -> Any:
-    new = _insert(dialect)
+    new = insert_into(apollo_links, dialect)
     to_save = new.excluded
     return _upsert(
         new,
@@ -181,7 +231,7 @@ def _intent(dialect: str) -> Any:
 
 def _confirmed(dialect: str) -> Any:
     # Not as a parameter: SQLite's driver takes a microsecond over each null that it is given.
-    new = _insert(dialect).values(error=null())
+    new = insert_into(apollo_links, dialect).values(error=null())
     to_save = new.excluded
     return _upsert(
         new,
@@ -200,7 +250,7 @@ def _confirmed(dialect: str) -> Any:
 
 def _rejected(dialect: str) -> Any:
     # It may be in Apollo all the same: what it was sent under stays.
-    new = _insert(dialect)
+    new = insert_into(apollo_links, dialect)
     to_save = new.excluded
     return _upsert(
         new,
@@ -219,6 +269,7 @@ _INTENT_COLUMNS = [
     "source_key",
     "connection",
     "object",
+    "source",
     "apollo_id",
     "status",
     "run_id",
@@ -234,6 +285,7 @@ CONFIRMED_OUTCOME = ManyRows(
         "source_key",
         "connection",
         "object",
+        "source",
         "apollo_id",
         "payload_hash",
         "status",
@@ -253,6 +305,7 @@ REJECTED_OUTCOME = ManyRows(
         "source_key",
         "connection",
         "object",
+        "source",
         "apollo_id",
         "status",
         "error",

@@ -19,9 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    column,
     insert,
     inspect,
     select,
+    table,
     text,
     update,
 )
@@ -29,7 +31,7 @@ from sqlalchemy.schema import CreateColumn
 
 from target_apollo.ledger.errors import LedgerError
 
-VERSION = 4
+VERSION = 5
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -72,6 +74,8 @@ apollo_links = Table(
     Column("source_key", Text, primary_key=True),
     Column("connection", Text, primary_key=True),
     Column("object", Text, primary_key=True),
+    # Since version 5: where the row came from; empty where nobody told, as in all links before.
+    Column("source", Text, primary_key=True, server_default=""),
     Column("apollo_id", Text),
     Column("payload_hash", Text),
     Column("status", Text, nullable=False),
@@ -85,7 +89,31 @@ apollo_links = Table(
     Column("apollo_updated_at", Text),
     Column("changed_at", UtcTime),
     Index("apollo_links_by_apollo_id", "apollo_id"),
+    Index("apollo_links_by_match", "match_hash"),
     sqlite_with_rowid=False,
+)
+
+# Since version 5: accounts that are known by their domain, whoever made them, and how far Apollo's
+# accounts have been read for that.
+apollo_companies = Table(
+    "apollo_companies",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("match_hash", Text, primary_key=True),
+    Column("apollo_id", Text, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Index("apollo_companies_by_apollo_id", "apollo_id"),
+    sqlite_with_rowid=False,
+)
+
+apollo_walks = Table(
+    "apollo_walks",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("next_page", Integer, nullable=False),
+    Column("newest", Text),
+    Column("reached", Text),
+    Column("changed_at", UtcTime, nullable=False),
 )
 
 apollo_runs = Table(
@@ -161,6 +189,7 @@ def bring_up_to_date(connection: Connection) -> None:
         return
     if version is not None:
         _add_what_is_missing(connection)
+        _tell_links_by_source(connection)
     metadata.create_all(connection)
     if inspect(connection).has_table(_creations.name):
         _keep_creations_as_links(connection)
@@ -212,22 +241,50 @@ def _keep_creations_as_links(connection: Connection) -> None:
     _creations.drop(connection)
 
 
+def _tell_links_by_source(connection: Connection) -> None:
+    """Take the source into the primary key of the links, which before version 5 lacks it.
+
+    SQLite can't change a primary key, so the links move into a table of the new form.
+    """
+    there = inspect(connection)
+    links = apollo_links.name
+    if not there.has_table(links):
+        return
+    key = there.get_pk_constraint(links)
+    wanted = [part.name for part in apollo_links.primary_key]
+    if set(key["constrained_columns"]) == set(wanted):
+        return
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.quote(key["name"] or f"{links}_pkey")
+        connection.execute(text(f"ALTER TABLE {links} DROP CONSTRAINT {name}"))
+        connection.execute(text(f"ALTER TABLE {links} ADD PRIMARY KEY ({', '.join(wanted)})"))
+        return
+    for index in there.get_indexes(links):
+        connection.execute(text(f"DROP INDEX {index['name']}"))
+    connection.execute(text(f"ALTER TABLE {links} RENAME TO {links}_before"))
+    apollo_links.create(connection)
+    names = [one.name for one in apollo_links.columns]
+    before = table(f"{links}_before", *map(column, names))
+    connection.execute(insert(apollo_links).from_select(names, select(*before.columns)))
+    connection.execute(text(f"DROP TABLE {links}_before"))
+
+
 def _add_what_is_missing(connection: Connection) -> None:
     """Add the columns and indexes that an older ledger's tables lack.
 
-    Versions 1 and 2 need no other change. Version 4 has one table less than version 3.
+    Versions 1 and 2 need no other change for version 3. Version 4 has one table less than that.
     """
     there = inspect(connection)
     preparer = connection.dialect.identifier_preparer
-    for table in metadata.sorted_tables:
-        if not there.has_table(table.name):
+    for wanted in metadata.sorted_tables:
+        if not there.has_table(wanted.name):
             continue
-        known = {column["name"] for column in there.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in known:
-                ddl = CreateColumn(column).compile(dialect=connection.dialect)
+        known = {found["name"] for found in there.get_columns(wanted.name)}
+        for new in wanted.columns:
+            if new.name not in known:
+                ddl = CreateColumn(new).compile(dialect=connection.dialect)
                 connection.execute(
-                    text(f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {ddl}")
+                    text(f"ALTER TABLE {preparer.format_table(wanted)} ADD COLUMN {ddl}")
                 )
-        for index in table.indexes:
+        for index in wanted.indexes:
             index.create(connection, checkfirst=True)

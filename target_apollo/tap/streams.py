@@ -63,10 +63,10 @@ _TIME = th.DateTimeType
 
 
 class SyncResults(OwnBookmark, ResultStream):
-    """A record per source key and Apollo team, with its last outcome."""
+    """A record per row of a source and Apollo team, with its last outcome."""
 
     name = "apollo_sync_results"
-    primary_keys = ("connection", "object", "stream", "source_key")
+    primary_keys = ("connection", "object", "stream", "source_key", "source")
     replication_key = "changed_at"
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         th.Property("connection", th.StringType, required=True, description="Apollo team id."),
@@ -78,13 +78,20 @@ class SyncResults(OwnBookmark, ResultStream):
             required=True,
             description="The row's key as the ledger spells it; with an @ in it, its hash.",
         ),
+        th.Property(
+            "source",
+            th.StringType,
+            required=True,
+            description="Where the row came from, as the setting source has it; empty where "
+            "nobody told.",
+        ),
         th.Property("apollo_id", th.StringType, description="The record in Apollo."),
         th.Property(
             "outcome",
             th.StringType,
             required=True,
-            description="created, updated, unchanged, existing, rejected, or pending while the "
-            "answer to a request is not known.",
+            description="created, updated, unchanged, existing, rejected, gone where somebody "
+            "deleted the record in Apollo, or pending while the answer to a request is not known.",
         ),
         th.Property("reason", th.StringType, description="Why the row was rejected."),
         th.Property("first_synced_at", _TIME, description="When it was first in Apollo."),
@@ -152,6 +159,7 @@ def _record(row: Row[Any]) -> dict[str, Any]:
         "object": row.object,
         "stream": row.stream,
         "source_key": row.source_key,
+        "source": row.source,
         "apollo_id": row.apollo_id,
         "outcome": Outcome.REJECTED.value if rejected else row.status,
         "reason": row.error,

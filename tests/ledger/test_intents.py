@@ -58,7 +58,18 @@ def test_what_a_killed_run_left_is_pending_for_the_next(opened: Callable[[], Led
     with opened() as following:
         following.lock(TEAM, "contacts", "run-2")
         assert following.links(Place(TEAM, "contact", "contacts"), ["1"]) == {
-            "1": Link("1", None, None, LinkStatus.PENDING, None, None, None, "killed", FOUND_UNDER)
+            "1": Link(
+                "1",
+                None,
+                None,
+                LinkStatus.PENDING,
+                None,
+                None,
+                None,
+                "killed",
+                FOUND_UNDER,
+                stream="contacts",
+            )
         }
 
 

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,10 @@ def intend(ledger: Ledger, *intents: Intent, run: str = "run-2") -> None:
     ledger.record_intents(Place(TEAM, "contact", "contacts"), run, intents)
 
 
+def link_of(*values: Any) -> Link:
+    return Link(*values, stream="contacts")
+
+
 def look_up(ledger: Ledger, *keys: str) -> dict[str, Link]:
     return ledger.links(Place(TEAM, "contact", "contacts"), keys)
 
@@ -43,7 +48,7 @@ def test_a_created_record_is_found_again_after_the_ledger_was_closed(
     with opened() as first:
         record(first, CREATED)
     assert look_up(opened(), ADA) == {
-        ADA: Link(ADA, ID_1, HASH, LinkStatus.CREATED, NOON, NOON, None, "run-1")
+        ADA: link_of(ADA, ID_1, HASH, LinkStatus.CREATED, NOON, NOON, None, "run-1")
     }
 
 
@@ -65,13 +70,13 @@ def test_an_intent_keeps_the_id_and_forgets_what_apollo_holds(ledger: Ledger) ->
     record(ledger, CREATED)
     intend(ledger, Intent(ADA))
     link = look_up(ledger, ADA)[ADA]
-    assert link == Link(ADA, ID_1, None, LinkStatus.PENDING, NOON, NOON, None, "run-2")
+    assert link == link_of(ADA, ID_1, None, LinkStatus.PENDING, NOON, NOON, None, "run-2")
     assert not link.holds(HASH)
 
 
 def test_an_intent_to_create_is_a_pending_link_without_an_id(ledger: Ledger) -> None:
     intend(ledger, Intent(ADA))
-    assert look_up(ledger, ADA)[ADA] == Link(
+    assert look_up(ledger, ADA)[ADA] == link_of(
         ADA, None, None, LinkStatus.PENDING, None, None, None, "run-2"
     )
 
@@ -88,7 +93,7 @@ def test_an_update_keeps_the_first_sync_and_moves_the_last(ledger: Ledger) -> No
 def test_a_rejected_row_keeps_its_id_and_times_but_not_its_hash(ledger: Ledger) -> None:
     record(ledger, CREATED)
     record(ledger, LinkOutcome(ADA, LinkStatus.ERROR, error="unknown stage"), run="run-2")
-    assert look_up(ledger, ADA)[ADA] == Link(
+    assert look_up(ledger, ADA)[ADA] == link_of(
         ADA, ID_1, None, LinkStatus.ERROR, NOON, NOON, "unknown stage", "run-2"
     )
 
@@ -260,7 +265,9 @@ def test_after_any_flushes_the_links_are_what_the_states_say(
 
 def after(link: Link | None, one: Intent | LinkOutcome) -> Link:
     """What a link becomes, by the states' description."""
-    before = link or Link(one.source_key, None, None, LinkStatus.PENDING, None, None, None, "run-2")
+    before = link or link_of(
+        one.source_key, None, None, LinkStatus.PENDING, None, None, None, "run-2"
+    )
     known = replace(before, apollo_id=one.apollo_id or before.apollo_id)
     if isinstance(one, Intent):
         return replace(known, payload_hash=None, status=LinkStatus.PENDING, error=None)

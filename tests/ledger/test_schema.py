@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -28,21 +31,23 @@ def version_0(run_sql: Sql) -> None:
 
 
 def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(5,)]
 
 
 @pytest.mark.usefixtures("version_0")
 def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sql: Sql) -> None:
     with Ledger.open(ledger_url) as ledger:
         assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"]) == {
-            "1": Link("1", ID_1, None, LinkStatus.CREATED, None, None, None, None)
+            "1": Link(
+                "1", ID_1, None, LinkStatus.CREATED, None, None, None, None, stream="contacts"
+            )
         }
         outcome = LinkOutcome("1", LinkStatus.ERROR, error="unknown stage")
         ledger.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
         assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(4,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(5,)]
 
 
 @pytest.fixture
@@ -75,11 +80,41 @@ def test_creates_that_a_killed_run_left_become_pending_links(ledger_url: str, ru
         run_sql("SELECT * FROM apollo_creations")
 
 
-@pytest.mark.usefixtures("ledger")
-def test_links_are_found_by_their_apollo_id_without_a_look_at_all(
+@pytest.mark.usefixtures("version_0")
+def test_links_of_an_older_ledger_have_no_source_and_leave_room_for_others(
     ledger_url: str, run_sql: Sql
 ) -> None:
-    question = f"SELECT status FROM apollo_links WHERE apollo_id IN ('{ID_1}')"
+    with Ledger.open(ledger_url) as ledger:
+        outcome = LinkOutcome("1", LinkStatus.CREATED, ID_1[::-1], "hash")
+        ledger.record_outcomes(Place(TEAM, "contact", "contacts", "crm"), "run-1", [outcome])
+    found = run_sql("SELECT source, apollo_id FROM apollo_links ORDER BY source")
+    assert found == [("", ID_1), ("crm", ID_1[::-1])]
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("version_0")
+def test_an_upgraded_ledger_has_the_tables_of_a_new_one(
+    ledger_url: str, run_sql: Sql, tmp_path: Path
+) -> None:
+    new_url = f"sqlite:///{tmp_path}/new.db"
+    for url in (ledger_url, new_url):
+        Ledger.open(url).close()
+    objects = "SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name"
+    with closing(sqlite3.connect(tmp_path / "new.db")) as new:
+        assert run_sql(objects) == new.execute(objects).fetchall()
+        keys = "SELECT name, pk FROM pragma_table_info('apollo_links') WHERE pk > 0 ORDER BY pk"
+        assert run_sql(keys) == new.execute(keys).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("column", "index"),
+    [("apollo_id", "apollo_links_by_apollo_id"), ("match_hash", "apollo_links_by_match")],
+)
+@pytest.mark.usefixtures("ledger")
+def test_links_are_found_by_their_apollo_id_or_match_hash_without_a_look_at_all(
+    ledger_url: str, run_sql: Sql, column: str, index: str
+) -> None:
+    question = f"SELECT status FROM apollo_links WHERE {column} IN ('{ID_1}')"
     if ledger_url.startswith("sqlite"):
         plan = run_sql(f"EXPLAIN QUERY PLAN {question}")
     else:
@@ -87,7 +122,7 @@ def test_links_are_found_by_their_apollo_id_without_a_look_at_all(
             # An empty table is read whole where that may be done.
             database.execute("SET enable_seqscan = off")
             plan = database.execute(f"EXPLAIN {question}").fetchall()
-    assert "apollo_links_by_apollo_id" in str(plan)
+    assert index in str(plan)
 
 
 @pytest.mark.usefixtures("version_0")
@@ -103,6 +138,6 @@ def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
 ) -> None:
     run_sql("UPDATE apollo_ledger_version SET version = 7")
     for opening in (Ledger.open, Ledger.open_existing):
-        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 4"):
+        with pytest.raises(LedgerError, match=r"ledger_url\) has version 7.*up to 5"):
             opening(ledger_url)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]

@@ -27,7 +27,7 @@ def test_discovery_needs_no_settings(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--discover"]) == 0
     streams = json.loads(capfd.readouterr().out)["streams"]
     assert {stream["stream"]: stream["key_properties"] for stream in streams} == {
-        RESULTS: ["connection", "object", "stream", "source_key"],
+        RESULTS: ["connection", "object", "stream", "source_key", "source"],
         USERS: ["id"],
         STAGES: ["object", "id"],
         FIELDS: ["object", "id"],

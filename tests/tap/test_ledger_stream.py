@@ -144,6 +144,23 @@ def test_teams_and_objects_that_share_a_key_have_a_record_each(
     assert len(load(Loaded()).tables["apollo_sync_results"]) == 4
 
 
+def test_sources_that_share_a_stream_and_a_key_have_a_record_each(
+    ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 1)
+    for source in ("", "tap-crm", "tap-shop"):
+        place = Place(TEAM, "contact", "crm", source)
+        ledger.record_outcomes(place, "run-1", [created("1")])
+    records = load(Loaded()).tables["apollo_sync_results"].values()
+    assert sorted(record["source"] for record in records) == ["", "tap-crm", "tap-shop"]
+
+
+def test_a_record_that_somebody_deleted_in_apollo_is_gone(ledger: Ledger, load: Load) -> None:
+    save(ledger, LinkOutcome("1", LinkStatus.GONE, apollo_id="a" * 24))
+    found = load(Loaded()).results["1"]
+    assert (found["outcome"], found["apollo_id"]) == ("gone", "a" * 24)
+
+
 def test_a_whole_table_is_given_each_time_where_the_catalog_says_so(
     ledger: Ledger, load: Load, run_sql: Sql
 ) -> None:

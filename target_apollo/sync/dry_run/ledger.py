@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, Place, StreamLock
+from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, Place, StreamLock, Walk
 from target_apollo.ledger.runs import Run
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
@@ -85,9 +85,45 @@ class LedgerOverlay:
             if self._is_dropped(place, apollo_id):
                 continue
             own = links_of.get(apollo_id, [])
-            keys = {link.source_key for link in own}
-            links_of[apollo_id] = [*own, *(link for link in links if link.source_key not in keys)]
+            links_of[apollo_id] = _merged(own, links)
         return links_of
+
+    def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
+        """As in `Ledger`.
+
+        A row that the dry run has written is found by what it wrote, and under no hash of before.
+        """
+        links_of = self._own.links_by_match(place, hashes)
+        if self._below is None:
+            return links_of
+        for match_hash, links in self._below.links_by_match(place, hashes).items():
+            left = [
+                link
+                for link in links
+                if not self._is_dropped(place, link.apollo_id)
+                and link.source_key
+                not in self._own.links(_place_of(place, link), [link.source_key])
+            ]
+            if left:
+                links_of[match_hash] = [*links_of.get(match_hash, []), *left]
+        return links_of
+
+    def company_ids(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
+        """As in `Ledger`; the accounts of the dry run win over those of the run's ledger."""
+        own = self._own.company_ids(connection, hashes)
+        below = {} if self._below is None else self._below.company_ids(connection, hashes)
+        return self._without_dropped(connection, below) | own
+
+    def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
+        """As in `Ledger`; the links of the dry run win over those of the run's ledger."""
+        own = self._own.account_ids_by_match(connection, hashes)
+        below = {} if self._below is None else self._below.account_ids_by_match(connection, hashes)
+        return self._without_dropped(connection, below) | own
+
+    def walk(self, connection: str) -> Walk | None:
+        """As in `Ledger`; that of the dry run, once it has begun one."""
+        own = self._own.walk(connection)
+        return self._below.walk(connection) if own is None and self._below is not None else own
 
     def runs(self, limit: int) -> list[Run]:
         """The latest runs of the run's ledger, without the dry run."""
@@ -98,6 +134,20 @@ class LedgerOverlay:
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
         """As in `Ledger`, in the temporary ledger."""
         return self._own.lock(connection, stream, run_id)
+
+    def adopt(self, place: Place, keys: Collection[str]) -> None:
+        """Does nothing: the run's ledger stays as it is, and gives the same links again."""
+
+    def forget_unsourced(self, place: Place, keys: Collection[str]) -> None:
+        """Does nothing: see `adopt`."""
+
+    def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
+        """As in `Ledger`, in the temporary ledger."""
+        self._own.save_companies(connection, ids)
+
+    def save_walk(self, connection: str, walk: Walk) -> None:
+        """As in `Ledger`, in the temporary ledger."""
+        self._own.save_walk(connection, walk)
 
     def record_intents(self, place: Place, run_id: str, intents: Sequence[Intent]) -> None:
         """As in `Ledger`, in the temporary ledger."""
@@ -148,9 +198,23 @@ class LedgerOverlay:
     def _is_dropped(self, place: Place, apollo_id: str | None) -> bool:
         return (place.connection, place.object, apollo_id) in self._dropped
 
+    def _without_dropped(self, connection: str, ids: Mapping[str, str]) -> dict[str, str]:
+        place = Place(connection, "account", "")
+        return {key: one for key, one in ids.items() if not self._is_dropped(place, one)}
+
     def _trust(self, place: Place, apollo_ids: Iterable[str | None]) -> None:
         linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
         self._apollo.trust(ObjectKind(f"{place.object}s"), linked)
+
+
+def _merged(own: Sequence[Link], below: Iterable[Link]) -> list[Link]:
+    # A link without a source may be that of a row whose own link has its source by now.
+    rows = {link.row for link in own} | {("", *link.row[1:]) for link in own}
+    return [*own, *(link for link in below if link.row not in rows)]
+
+
+def _place_of(place: Place, link: Link) -> Place:
+    return place._replace(stream=link.stream, source=link.source)
 
 
 #: The ledger of a run, or of a dry run.
