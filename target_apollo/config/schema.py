@@ -264,6 +264,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "SQLite or PostgreSQL. Empty: no ledger, which costs requests but makes no duplicates.",
     ),
     th.Property(
+        "source",
+        th.StringType,
+        description="Where the rows come from, so that two taps may have streams of one name and "
+        "rows of one key; by default Meltano's name of the extractor, without Meltano empty. A "
+        "name that changes later makes the ledger take all rows for new ones.",
+    ),
+    th.Property(
         "full_resync",
         th.BooleanType,
         default=False,

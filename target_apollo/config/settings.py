@@ -107,6 +107,7 @@ class Settings:
     quota_share: float
     max_wait_seconds: float
     ledger_url: str = field(repr=False)
+    source: str
     full_resync: bool
     rejects_path: str
     on_record_error: str
@@ -144,6 +145,7 @@ class Settings:
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["lists"] = tuple(config["lists"])
+        own["source"] = config.get("source") or ""
         return cls(**own)
 
     def pattern_of(self, stream: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
 from target_apollo.config.sdk import parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
+from target_apollo.config.source import add_source
 
 PREFIX = "TARGET_APOLLO_"
 _ENVIRONMENT = "ENV"
@@ -76,6 +77,7 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
     for name, setting in schema["properties"].items():
         if "default" in setting and config.get(name) is None:
             config[name] = setting["default"]
+    add_source(config)
     return config
 
 

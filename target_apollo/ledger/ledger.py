@@ -154,9 +154,9 @@ class Ledger:
             return queries.find_links_by_match(database, place, hashes)
 
     def adopt(self, place: Place, keys: Collection[str]) -> None:
-        """Give links without a source that of the place. Raises ``LockLost`` too.
+        """Give links without a source that of the place, instead of links that have it already.
 
-        The keys may have no link of that source yet.
+        Keys without such a link keep none. Raises ``LockLost`` too.
         """
         with self._changing(place) as database:
             queries.adopt(database, place, keys)

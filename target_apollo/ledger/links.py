@@ -98,6 +98,11 @@ class Link(msgspec.Struct, frozen=True):
         """Which row it is: source, stream and source key. Rows of two streams may have one key."""
         return (self.source, self.stream, self.source_key)
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether the row was rejected before anything was sent for it."""
+        return self.status is LinkStatus.ERROR and not self.apollo_id and not self.match_hash
+
     def is_left_alone(self, match_hash: str | None) -> bool:
         """Whether the record is gone and the row is still the one that it was gone for.
 

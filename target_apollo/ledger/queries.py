@@ -32,8 +32,8 @@ from target_apollo.ledger.statements import (
     FIND,
     FIND_BY_APOLLO_ID,
     FIND_BY_MATCH,
+    FORGET,
     FORGET_HASHES,
-    FORGET_UNSOURCED,
     INTENT,
     LINK_COLUMNS,
     REJECTED_OUTCOME,
@@ -52,8 +52,9 @@ _links = apollo_links.c
 def find_links(database: Connection, place: Place, keys: Collection[str]) -> dict[str, Link]:
     """Find the links of a stream's source keys; keys without a link are left out.
 
-    A link of the place's own source goes before one without a source. Where the place has none, a
-    key may have the link of another source, if there is only one such.
+    A link of the place's own source goes before one without a source, unless it holds nothing.
+    Where the place has no source, a key may have the link of another one, if there is only one
+    such.
     """
     _, read = moments(database.dialect)
     links = [
@@ -66,8 +67,10 @@ def find_links(database: Connection, place: Place, keys: Collection[str]) -> dic
         return own
     others: dict[str, list[Link]] = {}
     for link in links:
-        if link.source_key not in own and not (place.source and link.source):
-            others.setdefault(link.source_key, []).append(link)
+        key = link.source_key
+        is_visible = link.source != place.source and not (place.source and link.source)
+        if is_visible and (key not in own or own[key].holds_nothing):
+            others.setdefault(key, []).append(link)
     return own | {key: found[0] for key, found in others.items() if len(found) == 1}
 
 
@@ -120,20 +123,18 @@ def find_links_by_match(
 
 
 def adopt(database: Connection, place: Place, keys: Collection[str]) -> None:
-    """Give links without a source the source of the place.
-
-    They may not have a link of that source already.
-    """
+    """Give links without a source the source of the place, instead of links that have it."""
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
     for some in chunks(keys):
+        FORGET.change(database, place, some)
         ADOPT.change(database, (place.source, now, *place[:3]), some)
 
 
 def forget_unsourced(database: Connection, place: Place, keys: Collection[str]) -> None:
     """Delete the links of a stream's source keys that have no source."""
     for some in chunks(keys):
-        FORGET_UNSOURCED.change(database, place[:3], some)
+        FORGET.change(database, place._replace(source=""), some)
 
 
 def find_synced_at(

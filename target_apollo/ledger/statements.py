@@ -192,13 +192,13 @@ ADOPT = ManyRows(
     ),
 )
 
-FORGET_UNSOURCED = ManyRows(
-    ["connection", "object", "stream"],
+FORGET = ManyRows(
+    ["connection", "object", "stream", "source"],
     lambda _: delete(apollo_links).where(
         _links.connection == bindparam("connection"),
         _links.object == bindparam("object"),
         _links.stream == bindparam("stream"),
-        _links.source == literal_column("''"),
+        _links.source == bindparam("source"),
         _links.source_key.in_([literal_column(KEYS)]),
     ),
 )

@@ -12,6 +12,8 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.ledger import (
     HOLDING_VALUES,
     Intent,
@@ -39,6 +41,7 @@ from target_apollo.sync.recall import (
     shared_ids,
 )
 from target_apollo.sync.source_record import Former
+from target_apollo.sync.sources import links_to_use
 
 _STATUS = {
     Outcome.CREATED: LinkStatus.CREATED,
@@ -61,6 +64,7 @@ class StreamLinks:
 
     Args:
         connection: The Apollo team's id.
+        source: Where the rows come from; see `sources`.
         full_resync: Take no row for unchanged.
         policies: What they keep from being written is looked at again once they are changed.
     """
@@ -76,13 +80,18 @@ class StreamLinks:
         mode: Mode,
         full_resync: bool,
         policies: Policies | None = None,
+        source: str = "",
     ) -> None:
         self._ledger = ledger
-        self._place = Place(connection, object_type.singular, stream)
+        self._place = Place(connection, object_type.singular, stream, source)
         self._run_id = run_id
         self._policies = policies if policies and policies.protect else None
         self._sorter = LinkSorter(mode, full_resync, self._policies)
         self._noted: dict[str, LinkOutcome] = {}
+        #: In a run without a source: the sources of the links of the latest rows that have one.
+        self._sources: dict[str, str] = {}
+        #: Links without a source that are not taken for those of the latest rows, by their keys.
+        self._strange: dict[str, Link] = {}
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
@@ -94,12 +103,12 @@ class StreamLinks:
             formers: By number, what an earlier run said of a row that it rejected.
 
         Raises:
-            LedgerError: The ledger can't be read.
+            LedgerError: The ledger can't be read, or links can't be given the run's source.
         """
         keys = [key_of(row) for row in rows]
         links = self._ledger.links(self._place, keys)
         hashes = [payload_hash_of(row, self._policies) for row in rows]
-        known = [links.get(key) for key in keys]
+        known = self._own(rows, [links.get(key) for key in keys], hashes)
         run_starts: Mapping[str, datetime] = {}
         if formers or any(link is not None and is_interrupted(link) for link in known):
             run_starts = self._run_starts
@@ -120,6 +129,32 @@ class StreamLinks:
                 run_starts=run_starts,
             )
         return {row.number: history for row, history in zip(rows, histories, strict=True)}
+
+    def _own(
+        self, rows: Sequence[Row], links: list[Link | None], payload_hashes: Sequence[str]
+    ) -> list[Link | None]:
+        """The links that are of these rows. Those without a source get that of the run."""
+        source = self._place.source
+        self._sources, self._strange = {}, {}
+        others = {link.source_key: link for link in links if link and link.source != source}
+        if not others:
+            return links
+        used = links_to_use(rows, links, payload_hashes, source)
+        found = {link.source_key for link in used if link} & others.keys()
+        if not source:
+            self._sources = {key: others[key].source for key in found}
+            return used
+        self._strange = {key: link for key, link in others.items() if key not in found}
+        if found:
+            self._ledger.adopt(self._place, sorted(found))
+        return [
+            with_values(link, source=source) if link and link.source != source else link
+            for link in used
+        ]
+
+    def _place_of(self, key: str) -> Place:
+        source = self._sources.get(key)
+        return self._place if source is None else self._place._replace(source=source)
 
     def _shared(self, ids: set[str]) -> set[str]:
         return shared_ids(self._ledger.links_by_apollo_id(self._place, ids)) if ids else set()
@@ -142,18 +177,18 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
-        by_run: dict[str, dict[str, Intent]] = {}
+        by_run: dict[tuple[Place, str], dict[str, Intent]] = {}
         for row in rows:
             history = histories[row.number]
             key = history.source_key
             found_under = match_hash(row.match_key) if row.match_key else None
             # If this run is killed too, the record may still be the first run's: its id stays.
             run_id = history.sent_by or self._run_id
-            by_run.setdefault(run_id, {})[key] = Intent(
+            by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
             )
-        for run_id, intents in by_run.items():
-            self._ledger.record_intents(self._place, run_id, list(intents.values()))
+        for (place, run_id), intents in by_run.items():
+            self._ledger.record_intents(place, run_id, list(intents.values()))
 
     def is_of_another_row(self, apollo_id: str, key: str) -> bool:
         """Whether the ledger has a record as one that another source key wrote.
@@ -166,9 +201,18 @@ class StreamLinks:
         """
         found = self._ledger.links_by_apollo_id(self._place, [apollo_id])
         return any(
-            link.source_key != key and link.status is not LinkStatus.EXISTING
+            link.status not in (LinkStatus.EXISTING, LinkStatus.GONE)
+            and not self._is_of_row(link, key)
             for link in found.get(apollo_id, ())
         )
+
+    def _is_of_row(self, link: Link, key: str) -> bool:
+        if link.source_key != key:
+            return False
+        if not link.source:
+            # Unless it is known to be that of another row, it is this row's from before.
+            return key not in self._strange or not self._strange[key].match_hash
+        return link.source == self._place_of(key).source
 
     # --- after them
 
@@ -225,8 +269,19 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken the stream over.
         """
-        if self._noted:
-            self._ledger.record_outcomes(self._place, self._run_id, list(self._noted.values()))
+        by_place: dict[Place, list[LinkOutcome]] = {}
+        for key, outcome in self._noted.items():
+            by_place.setdefault(self._place_of(key), []).append(outcome)
+        for place, outcomes in by_place.items():
+            self._ledger.record_outcomes(place, self._run_id, outcomes)
+        # Their rows turned out to have the very records that these links name.
+        known_after_all = [
+            key
+            for key, link in self._strange.items()
+            if key in self._noted and link.apollo_id == self._noted[key].apollo_id is not None
+        ]
+        if known_after_all:
+            self._ledger.forget_unsourced(self._place, known_after_all)
         self._noted = {}
 
     def release(self) -> None:
@@ -236,7 +291,7 @@ class StreamLinks:
     # --- rows and records that are gone
 
     def all_links(self) -> Iterator[Link]:
-        """All links of the stream; nothing may be written until the last was taken.
+        """All links of the stream and source; nothing may be written until the last was taken.
 
         Raises:
             LedgerError: The ledger can't be read.

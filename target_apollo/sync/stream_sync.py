@@ -112,6 +112,7 @@ class StreamSync:
             self.object_type,
             self.stream,
             connection=run.connection,
+            source=run.settings.source,
             run_id=run.run_id,
             mode=self.mode,
             full_resync=run.settings.full_resync,

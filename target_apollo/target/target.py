@@ -24,6 +24,7 @@ from target_apollo import logs
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, SettingsError, check_given
+from target_apollo.config.source import add_source
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import saw_whole_table
@@ -105,7 +106,9 @@ class TargetApollo(CheckedPlugin, Target):
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The settings with defaults filled in, and a sentence for each invalid one."""
         self.append_builtin_config(self.config_jsonschema)
-        return given, check_given(given, self.config_jsonschema, raise_errors=False)
+        problems = check_given(given, self.config_jsonschema, raise_errors=False)
+        add_source(given)
+        return given, problems
 
     # --- messages
 

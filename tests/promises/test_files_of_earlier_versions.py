@@ -151,6 +151,44 @@ def test_rows_that_an_earlier_ledger_knows_cost_no_request(
     assert done.last_state == json.loads((earlier.files / "state.json").read_text())
 
 
+def known_rows() -> list[Message]:
+    return [
+        CONTACTS,
+        contact(1, title="Engineer"),
+        contact(2, title="Senior Engineer"),
+        contact(3, title="Buyer"),
+        contact(4, title="Head Clerk"),
+        ACCOUNTS,
+        row("accounts", id=1, domain="elm.example", name="Elm Ltd"),
+        row("accounts", id=2, domain="oak.example", name="Oak Ltd"),
+        LEADS,
+        row("leads", email="known@birch.example", title="Founder"),
+        row("leads", email="new@birch.example", title="Founder"),
+    ]
+
+
+def test_a_named_source_finds_its_rows_in_an_earlier_ledger_at_no_request(
+    earlier: Earlier, sync: Run
+) -> None:
+    for _ in range(2):
+        done = sync(known_rows(), source="tap-crm", streams=STREAMS)
+        assert done.records == {"received": 8, "unchanged": 6, "existing": 2}
+    assert earlier.sent() == []
+
+
+def test_other_people_under_the_keys_of_an_earlier_ledger_take_over_nobody(
+    earlier: Earlier, sync: Run
+) -> None:
+    before = earlier.contacts()
+    others = [contact(n, email=f"p{n}@shop.example", title="Boss") for n in (1, 2, 3, 4)]
+
+    assert sync([CONTACTS, *others], source="tap-shop").records == {"received": 4, "created": 4}
+
+    after = earlier.contacts()
+    assert {email: after[email] for email in before} == before
+    assert sync(known_rows(), source="tap-crm", streams=STREAMS).records["unchanged"] == 6
+
+
 def test_an_earlier_ledger_gets_the_version_of_a_new_one(earlier: Earlier, sync: Run) -> None:
     ledger = f"sqlite:///{earlier.folder}/new.db"
     assert sync([CONTACTS, contact(1, title="Engineer")], ledger_url=ledger).exit_code == 0
