@@ -19,7 +19,13 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
-def sync(url: str, *values: object, stream: str = "accounts", when: datetime = SYNCED) -> None:
+def sync(
+    url: str,
+    *values: object,
+    stream: str = "accounts",
+    when: datetime = SYNCED,
+    source: str = "",
+) -> None:
     with Ledger.open(url) as ledger:
         ledger.begin_run("run", "team", [stream], "upsert", when)
         ledger.lock("team", stream, "run")
@@ -27,7 +33,7 @@ def sync(url: str, *values: object, stream: str = "accounts", when: datetime = S
             LinkOutcome(source_key([value]), LinkStatus.CREATED, f"{at:024x}", "hash")
             for at, value in enumerate(values)
         ]
-        ledger.record_outcomes(Place("team", "account", stream), "run", outcomes)
+        ledger.record_outcomes(Place("team", "account", stream, source), "run", outcomes)
 
 
 def passed(url: str, *rows: Message, **options: object) -> list[object]:
@@ -99,6 +105,28 @@ def test_the_ledger_is_the_target_s_where_its_environment_names_one(
     mapper = pipeline(config({**RULES, "not_synced": True}, output_stream="accounts"))
     rows = [row(key, SYNCED - timedelta(hours=1)) for key in (1, 2)]
     assert keys(process(mapper, schema(), *rows)) == [2]
+
+
+def test_a_lead_of_another_source_is_another_lead(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(url, 1, source="tap-crm")
+    sync(url, 2, source="tap-shop")
+    before = SYNCED - timedelta(hours=1)
+    assert passed(url, row(1, before), row(2, before), source="tap-crm") == [2]
+    assert passed(url, row(1, before), row(2, before)) == [1, 2]
+
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-shop")
+    assert passed(url, row(1, before), row(2, before)) == [1]
+
+    monkeypatch.setenv("TARGET_APOLLO_SOURCE", "tap-crm")
+    assert passed(url, row(1, before), row(2, before)) == [2]
+
+
+def test_a_link_from_before_there_were_sources_holds_no_lead_of_a_source_back(url: str) -> None:
+    # It may be another source's; the target finds the row unchanged and sends nothing.
+    sync(url, 1)
+    assert passed(url, row(1, SYNCED - timedelta(hours=1)), source="tap-crm") == [1]
 
 
 def test_without_a_ledger_no_lead_is_known() -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
+from target_apollo.config.source import source_by_default
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
 from target_apollo.model.values import moment
@@ -27,6 +28,11 @@ def _ledger_of_the_target() -> str:
     return os.environ.get("TARGET_APOLLO_LEDGER_URL", "sqlite:///.target-apollo/ledger.db")
 
 
+def _source_of_the_target() -> str:
+    """Where the target's rows come from, unless its config says otherwise."""
+    return os.environ.get("TARGET_APOLLO_SOURCE", source_by_default())
+
+
 class NotSynced(Rule, frozen=True, kw_only=True):
     """Not in Apollo yet by the ledger, or changed since it was synced."""
 
@@ -35,6 +41,9 @@ class NotSynced(Rule, frozen=True, kw_only=True):
     ledger_url: str = msgspec.field(default_factory=_ledger_of_the_target)
     updated_at: str = "updated_at"
     connection: str | None = None
+    #: As the setting `source` of the target. Leads of other sources, and links from before there
+    #: were sources, count for nothing: they may be other leads with the same keys.
+    source: str = msgspec.field(default_factory=_source_of_the_target)
 
     @override
     def fields(self) -> tuple[str, ...]:
@@ -62,11 +71,11 @@ class NotSynced(Rule, frozen=True, kw_only=True):
             raise SettingsError(f"Setting rules.not_synced.ledger_url: {error}") from None
         if ledger is None:
             return _knows_no_lead
-        output, connection = stream.output, self.connection
+        output, connection, source = stream.output, self.connection, self.source
 
         def synced_at(keys: Collection[str]) -> Mapping[str, datetime]:
             try:
-                return ledger.synced_at(output, keys, connection=connection)
+                return ledger.synced_at(output, keys, connection=connection, source=source)
             except LedgerError as error:
                 raise InputError(f"The ledger can't be read: {error}") from None
 
