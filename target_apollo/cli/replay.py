@@ -17,7 +17,12 @@ import click
 
 from target_apollo import logs
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.replay_file import RecordsWithOutcome, RejectedLines, leave_only_rejected
+from target_apollo.cli.replay_file import (
+    RecordsWithOutcome,
+    RejectedLines,
+    leave_only_rejected,
+    sources_of,
+)
 from target_apollo.config.sources import read_config
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Outcome
@@ -66,22 +71,41 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     config = read_config(sources)
     if rejects is not None:
         config["rejects_path"] = rejects
-    target = TargetApollo(config=config)
-    try:
-        exit_code = replay(target)
-    except CommandFailed:
-        raise
-    except Exception as defect:  # noqa: BLE001 - its message may show a record
-        target.logger.error("%s", logs.defect_text(defect))
-        exit_code = FAILED
+    exit_code = 0
+    # A run has one source, and rows of two sources may have one key.
+    for source in _sources(Path(config["rejects_path"])):
+        target = TargetApollo(config={**config, "source": source or config["source"]})
+        try:
+            ended = replay(target, source)
+        except CommandFailed:
+            raise
+        except Exception as defect:  # noqa: BLE001 - its message may show a record
+            target.logger.error("%s", logs.defect_text(defect))
+            ended = FAILED
+        exit_code = max(exit_code, ended)
+        if ended not in (0, FAILED):
+            break
     target.exit_without_threads(exit_code)
     return exit_code
 
 
-def replay(target: TargetApollo) -> int:
+def _sources(path: Path) -> list[str]:
+    """The sources of the rejected records; one without a name where there is nothing to tell."""
+    try:
+        with path.open("rb") as file:
+            return sources_of(file) or [""]
+    except OSError:
+        # `replay` says what is wrong.
+        return [""]
+
+
+def replay(target: TargetApollo, source: str) -> int:
     """Sends the records of the setting `rejects_path` again; returns the exit code of the run.
 
     A dry run sends nothing, so the file stays as it is.
+
+    Args:
+        source: That of the records to send, as the file has it; the others stay as they are.
 
     Raises:
         AnotherReplay: Another process is replaying the file.
@@ -94,7 +118,7 @@ def replay(target: TargetApollo) -> int:
                 target.logger.info("There are no rejected records in %s.", path)
                 return 0
             if target.run.settings.dry_run:
-                return _dry_run(target, held.enter_context(path.open("rb")))
+                return _dry_run(target, held.enter_context(path.open("rb")), source)
             lock = _beside(path, ".lock")
             held.enter_context(locked(lock, wait=False))
             held.callback(lock.unlink, missing_ok=True)
@@ -107,26 +131,28 @@ def replay(target: TargetApollo) -> int:
             raise AnotherReplay(path) from None
         except OSError as problem:
             raise CannotReplay(path, problem) from problem
-        lines = RejectedLines(rejects, size)
+        lines = RejectedLines(rejects, size, source)
         with_outcome = RecordsWithOutcome()
         successor = _beside(path, ".replaying")
-        target.run.rejects.file = RejectsFile(path, target.run.run_id, into=successor)
+        target.run.rejects.file = RejectsFile(
+            path, target.run.run_id, target.run.settings.source, into=successor
+        )
         target.run.rejects.on_outcome = with_outcome.add
         try:
             return target.sync(cast("IO[bytes]", lines))
         finally:
             try:
                 if with_outcome:
-                    leave_only_rejected(path, rejects, size, with_outcome, successor)
+                    leave_only_rejected(path, rejects, size, with_outcome, successor, source)
                     _log_result(target, with_outcome, lines.records)
                 successor.unlink(missing_ok=True)
             except OSError as problem:
                 raise CannotReplay(path, problem) from problem
 
 
-def _dry_run(target: TargetApollo, rejects: BinaryIO) -> int:
+def _dry_run(target: TargetApollo, rejects: BinaryIO, source: str) -> int:
     size = os.fstat(rejects.fileno()).st_size
-    return target.sync(cast("IO[bytes]", RejectedLines(rejects, size)))
+    return target.sync(cast("IO[bytes]", RejectedLines(rejects, size, source)))
 
 
 def _log_result(target: TargetApollo, with_outcome: RecordsWithOutcome, sent: int) -> None:

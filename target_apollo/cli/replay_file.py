@@ -16,8 +16,8 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
-from target_apollo.sync.source_record import SourceRecord
-from target_apollo.target.stdin import LONGEST_LINE, SingerInput
+from target_apollo.sync.source_record import REJECT, SourceRecord
+from target_apollo.target.stdin import LONGEST_LINE, Message, SingerInput
 
 _CHUNK_BYTES = 1 << 20
 
@@ -30,6 +30,7 @@ class Line:
         kind: ``SCHEMA`` or ``RECORD``; empty for any other line, which can't be sent.
         stream: The message's stream; empty where `kind` is.
         text: The line with its line break; empty where `kind` is.
+        source: Where a record comes from; empty where the file does not tell.
     """
 
     start: int
@@ -37,11 +38,21 @@ class Line:
     kind: str = ""
     stream: str = ""
     text: bytes = b""
+    source: str = ""
 
     @property
-    def is_sent(self) -> bool:
-        """Whether a replay sends it."""
+    def can_be_sent(self) -> bool:
+        """Whether some replay sends it."""
         return bool(self.kind) and self.stream != UNREADABLE_STREAM
+
+    def is_sent(self, source: str | None) -> bool:
+        """Whether a replay for a source sends it: a SCHEMA, or a record of that source.
+
+        Args:
+            source: As `source` of the lines; None for a replay of all sources.
+        """
+        is_of_it = source is None or self.kind == "SCHEMA" or self.source == source
+        return self.can_be_sent and is_of_it
 
 
 def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
@@ -70,7 +81,20 @@ def _parsed(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
         return Line(start, end)
     if message["type"] not in ("SCHEMA", "RECORD"):
         return Line(start, end)
-    return Line(start, end, message["type"], message["stream"], text)
+    return Line(start, end, message["type"], message["stream"], text, _source_of(message))
+
+
+def _source_of(message: Message) -> str:
+    reject = message["record"].get(REJECT) if message["type"] == "RECORD" else None
+    source = reject.get("source") if isinstance(reject, dict) else None
+    return source if isinstance(source, str) else ""
+
+
+def sources_of(file: BinaryIO) -> list[str]:
+    """The sources of the records in a rejects file, in their order; empty where it tells none."""
+    size = os.fstat(file.fileno()).st_size
+    found = (line for line in lines_of(file, size) if line.can_be_sent and line.kind == "RECORD")
+    return list(dict.fromkeys(line.source for line in found))
 
 
 class RejectedLines:
@@ -80,14 +104,16 @@ class RejectedLines:
         records: How many records were returned so far; also the number of the latest record.
     """
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int, source: str | None = None) -> None:
+        """`source` is that of the records to send, as in the file; None sends all of them."""
         self._lines = lines_of(file, size)
+        self._source = source
         self.records = 0
 
     def readline(self, _limit: int = -1) -> bytes:
         """The next line to send; empty at the end."""
         for line in self._lines:
-            if line.is_sent:
+            if line.is_sent(self._source):
                 self.records += line.kind == "RECORD"
                 return line.text if line.text.endswith(b"\n") else line.text + b"\n"
         return b""
@@ -157,7 +183,12 @@ class _Copy:
 
 
 def leave_only_rejected(
-    path: Path, rejects: BinaryIO, size: int, with_outcome: RecordsWithOutcome, successor_path: Path
+    path: Path,
+    rejects: BinaryIO,
+    size: int,
+    with_outcome: RecordsWithOutcome,
+    successor_path: Path,
+    source: str | None = None,
 ) -> None:
     """Replaces a rejects file by its successor in one step and syncs it to disk.
 
@@ -169,6 +200,7 @@ def leave_only_rejected(
         size: Its size in bytes when the replay began.
         with_outcome: The records that are not copied.
         successor_path: The file that replaces the rejects file.
+        source: That of the records that were sent, as `RejectedLines` had it.
 
     Raises:
         OSError: The successor can't be written; the rejects file is unchanged.
@@ -180,7 +212,7 @@ def leave_only_rejected(
             if line.kind == "SCHEMA":
                 copy.begin_schema(line)
                 continue
-            if line.is_sent:
+            if line.is_sent(source):
                 number += 1
                 if number in with_outcome:
                     continue

@@ -5,6 +5,9 @@ thread renews its heartbeat, and a row whose process has ended, or whose heartbe
 taken over. In PostgreSQL the lock is an advisory lock of the very session that writes the ledger,
 which ends with that session; the row only says who holds it.
 
+Two sources of one stream exclude each other too: both may bring one and the same person as new, and
+links without a source go to the one or the other.
+
 Either way each write of links first makes sure, in its own transaction or session, that the lock
 is still this run's, so that a run that slept through its heartbeats can't write beside another.
 

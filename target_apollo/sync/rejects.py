@@ -34,7 +34,7 @@ class Rejects:
         self._settings = settings
         self._counts = counts
         self._logger = logger
-        self.file = RejectsFile(Path(settings.rejects_path), run_id)
+        self.file = RejectsFile(Path(settings.rejects_path), run_id, settings.source)
         self.has_unsaved = False
         self.on_outcome: Callable[[SourceRecord], None] | None = None
 

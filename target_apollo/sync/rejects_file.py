@@ -36,17 +36,19 @@ _HELD = 1 << 20
 class RejectsFile:
     """Appends rejected records, each after the SCHEMA of its stream; the first creates it.
 
-    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; if it was
-    rejected before, also first_at and first_run_id.
+    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; where it
+    was rejected before, also first_at and first_run_id, and of a run with a source also that.
 
     Args:
         path: The file, as the user knows it.
-        into: The file to write to instead, while a replay prepares a new file for `path`.
+        source: Where the records come from; empty where nobody tells.
+        into: Where the lines are written instead, while a replay prepares the file's successor.
     """
 
-    def __init__(self, path: Path, run_id: str, into: Path | None = None) -> None:
+    def __init__(self, path: Path, run_id: str, source: str = "", into: Path | None = None) -> None:
         self.path = path
-        self._written_to = into or path
+        self._source = {"source": source} if source else {}
+        self._place = into or path
         self._run_id = run_id
         self._made = False
         #: Stream, SCHEMA line and RECORD line of each record that is not written yet.
@@ -91,8 +93,10 @@ class RejectsFile:
             "status": rejection.status,
             "endpoint": rejection.endpoint,
             "attempts": attempts,
-            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            # To the microsecond, as the ledger's times: a row may be written in the same second.
+            "at": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
             "run_id": self._run_id,
+            **self._source,
             **(former.kept if former is not None else {}),
         }
         line = self._line(

@@ -52,7 +52,7 @@ class Former:
     @property
     def kept(self) -> dict[str, Any]:
         """What stays in ``_reject`` when the record is rejected again."""
-        at = None if self.first_at is None else self.first_at.isoformat(timespec="seconds")
+        at = None if self.first_at is None else self.first_at.isoformat(timespec="microseconds")
         return {"first_run_id": self.first_run_id, "first_at": at}
 
 

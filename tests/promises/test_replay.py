@@ -384,3 +384,43 @@ def test_a_dry_replay_sends_nothing_and_takes_nothing_out(replay: Replay, sync: 
         "rejects.singer"
     ]
     assert replay.apollo.log.count(CREATE) == 0
+
+
+# --- rows of several sources
+
+
+def test_rejects_of_two_sources_with_one_key_are_both_sent(
+    sync: Run, replay: Replay, apollo: Sandbox, tmp_path: Path
+) -> None:
+    before = b""
+    for source in ("tap-crm", "tap-shop"):
+        wrong = contact(1, email=f"p1@{source}.example", title=1)
+        sync([schema("contacts"), wrong], source=source)
+        before += (tmp_path / "rejects.singer").read_bytes()
+    (tmp_path / "rejects.singer").write_bytes(before)
+
+    done = replay()
+
+    assert (done.exit_code, done.rejects) == (0, [])
+    assert emails(apollo) == ["p1@tap-crm.example", "p1@tap-shop.example"]
+    for source in ("tap-crm", "tap-shop"):
+        right = contact(1, email=f"p1@{source}.example", title="1")
+        again = sync([schema("contacts"), right], source=source)
+        assert again.records == {"received": 1, "unchanged": 1}
+
+
+def test_what_is_rejected_again_keeps_its_source(sync: Run, replay: Replay, tmp_path: Path) -> None:
+    sync([schema("contacts"), contact(1, email="no address")], source="tap-crm")
+    for _ in range(2):
+        (left,) = replay().rejects
+        assert left["record"]["_reject"]["source"] == "tap-crm"
+
+
+def test_a_replay_in_the_second_of_the_rejection_is_not_outdated(
+    sync: Run, replay: Replay, apollo: Sandbox
+) -> None:
+    sync([schema("contacts"), contact(1)])
+    sync([schema("contacts"), contact(1, title=1)])
+    assert replay().records == {"received": 1, "updated": 1}
+    (stored,) = apollo.store.contacts()
+    assert stored["title"] == "1"
