@@ -11,7 +11,16 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from target_apollo.ledger import Intent, Ledger, Link, LinkOutcome, Place, StreamLock, Walk
+from target_apollo.ledger import (
+    Intent,
+    Ledger,
+    Link,
+    LinkOutcome,
+    LinkStatus,
+    Place,
+    StreamLock,
+    Walk,
+)
 from target_apollo.ledger.runs import Run
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
@@ -43,6 +52,8 @@ class LedgerOverlay:
         self._asked: frozenset[str] = frozenset()
         #: Connection, object and Apollo id of links that were dropped.
         self._dropped: set[tuple[str, str, str | None]] = set()
+        #: The same of records that turned out to be gone from Apollo, whose links stay.
+        self._gone: set[tuple[str, str, str | None]] = set()
 
     # --- read from both ledgers
 
@@ -165,6 +176,11 @@ class LedgerOverlay:
     ) -> None:
         """As in `Ledger`, in the temporary ledger."""
         self._own.record_outcomes(place, run_id, outcomes)
+        self._gone |= {
+            (place.connection, place.object, outcome.apollo_id)
+            for outcome in outcomes
+            if outcome.status is LinkStatus.GONE
+        }
 
     def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
         """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""
@@ -199,8 +215,8 @@ class LedgerOverlay:
         return (place.connection, place.object, apollo_id) in self._dropped
 
     def _without_dropped(self, connection: str, ids: Mapping[str, str]) -> dict[str, str]:
-        place = Place(connection, "account", "")
-        return {key: one for key, one in ids.items() if not self._is_dropped(place, one)}
+        away = self._dropped | self._gone
+        return {key: one for key, one in ids.items() if (connection, "account", one) not in away}
 
     def _trust(self, place: Place, apollo_ids: Iterable[str | None]) -> None:
         linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
