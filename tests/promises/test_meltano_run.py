@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +217,13 @@ def test_mode_insert_leaves_alone_what_is_there(
 
 
 @pytest.mark.full
+def test_meltano_s_extractor_is_the_source_of_all_links(first: Sync, project: Project) -> None:
+    assert first.run.exit_code == 0
+    with closing(sqlite3.connect(project.ledger_url.removeprefix("sqlite:///"))) as ledger:
+        found = ledger.execute("SELECT DISTINCT source FROM apollo_links").fetchall()
+    assert found == [("tap-postgres",)]
+
+
 def test_mode_update_finds_apollo_ids_in_the_ledger(
     third: Sync,
     folder: Path,
