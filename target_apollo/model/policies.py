@@ -76,7 +76,7 @@ class Policies:
     def keeping(self, row: Row) -> dict[str, str]:
         """Name or custom field id -> policy, for the row's values not under `overwrite`."""
         asked = {
-            **{name: self.of(name) for name in row.values},
+            **{name: self.of(name) for name in (*row.values, *row.names)},
             **{field_id: self.of_custom(field_id) for field_id in row.custom},
         }
         if row.lists:

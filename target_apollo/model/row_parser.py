@@ -1,7 +1,8 @@
-"""Makes rows of Singer records: names the fields, normalises values, resolves names to ids.
+"""Makes rows of Singer records: names the fields and normalises values.
 
 Each sink has one `RowParser`, made from the stream's settings and schema. A record then costs it a
-look-up and a normaliser for each property.
+look-up and a normaliser for each property. What names an owner, a stage or an account stays a name:
+its id is looked up by `sync.names`, once it is known that the row needs it.
 """
 
 from __future__ import annotations
@@ -28,15 +29,8 @@ from target_apollo.model.rows import Mode, NullPolicy, Row, Values
 from target_apollo.model.values import moment
 
 
-class Names(Protocol):
-    """Turns names into ids. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
-
-    def resolve(self, name: str, value: str) -> str | None:
-        """The id for the value of a property such as ``owner_email``.
-
-        Raises:
-            RecordError: Apollo knows no such name.
-        """
+class CustomFields(Protocol):
+    """Knows the custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def custom_value(
         self, object_type: ObjectType, name: str
@@ -70,6 +64,7 @@ class _Draft(msgspec.Struct):
 
     values: Values = {}
     custom: Values = {}
+    names: dict[str, tuple[str, str]] = {}
     lists: tuple[str, ...] = ()
     apollo_id: str | None = None
     #: Addresses after the first in the property `email`, and those in `contact_emails`.
@@ -98,7 +93,7 @@ class RowParser:
     mode: Mode
     key_properties: Sequence[str]
     properties: frozenset[str]
-    names: Names
+    custom_fields: CustomFields
     null_policy: NullPolicy = NullPolicy.IGNORE
     null_policies: Mapping[str, NullPolicy] = field(default_factory=dict)
     kept_out: Callable[[str], bool] = frozenset[str]().__contains__
@@ -146,7 +141,7 @@ class RowParser:
             tuple(dict.fromkeys((*self.lists, *draft.lists))) if draft.lists else self.lists,
             target_id,
             changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
-            more_emails=more_emails,
+            names=_names_without_id(draft) if draft.names else {},
         )
 
     def read_deleted(
@@ -348,15 +343,12 @@ class RowParser:
                 if clears:
                     draft.values.setdefault(field_name, None)
                 return
-            resolved_id = self.names.resolve(name, written)
-            # If the record has both the id and the name, the id wins.
-            if resolved_id is not None and draft.values.get(field_name) is None:
-                draft.values[field_name] = resolved_id
+            draft.names[field_name] = name, written
 
         return set_by_name
 
     def _custom_setter(self, name: str) -> Setter | None:
-        custom_field = self.names.custom_value(self.object_type, name)
+        custom_field = self.custom_fields.custom_value(self.object_type, name)
         if custom_field is None:
             return None
         field_id, normalise = custom_field
@@ -370,6 +362,15 @@ class RowParser:
                 draft.custom[field_id] = normalised
 
         return set_custom
+
+
+def _names_without_id(draft: _Draft) -> dict[str, tuple[str, str]]:
+    """The names of a record, without those of fields whose id it has too: the id wins."""
+    found = {name: named for name, named in draft.names.items() if draft.values.get(name) is None}
+    for name in found:
+        # The id is null, which clears nothing where a name stands beside it.
+        draft.values.pop(name, None)
+    return found
 
 
 def _leave_out(name: str, value: object, draft: _Draft) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -45,6 +45,9 @@ class Row(msgspec.Struct, frozen=True):
         match_key: E-mail of a contact, domain of an account, by which Apollo recognises it.
         values: Field name -> value; None clears the field.
         custom: Custom field id (24 hex digits) -> value; None clears it.
+        names: Field name -> the property that names its value and what it says, such as
+            ``owner_id -> ("owner_email", "ada@team.example")``, until the id is looked up. A field
+            stands in `values` or here.
         lists: Names of the lists that the record is added to.
         more_emails: Additional e-mail addresses, which only a new contact gets.
         apollo_id: The Apollo id in the record itself.
@@ -64,7 +67,7 @@ class Row(msgspec.Struct, frozen=True):
     supersedes: tuple[int, ...] = ()
     changed_at: datetime | None = None
     deleted: bool = False
-    more_emails: tuple[str, ...] = ()
+    names: Mapping[str, tuple[str, str]] = {}
 
     @property
     def numbers(self) -> tuple[int, ...]:

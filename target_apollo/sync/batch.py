@@ -56,6 +56,11 @@ class RecordCache:
         if row.match_key and apollo_id:
             self._directory.learn_account(row.match_key, apollo_id)
 
+    def remember_named(self, row: Row, apollo_id: str | None) -> None:
+        """As `remember_id`, where rows of another type name the record."""
+        if self._object_type.is_named_by_others:
+            self.remember_id(row, apollo_id)
+
     def invalidate(self, apollo_ids: set[str]) -> None:
         """Forgets records to which a part of an update may have been written."""
         if apollo_ids:

@@ -1,7 +1,7 @@
 """Names to ids: users by e-mail, stages by name, accounts by domain, custom fields by label.
 
-Everything is read from Apollo at most once a run, and only when a record asks for it: one bad id
-fails a whole request, so a name that Apollo does not know rejects its row before anything is sent.
+Everything is read from Apollo at most once a run, and only when a row asks for it: one bad id fails
+a whole request, so a name that Apollo does not know rejects its row before anything is sent.
 `find_record` finds one record by its e-mail or domain, which Apollo has no search for.
 """
 
@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage
-from target_apollo.model.characters import visible
-from target_apollo.model.emails import compared
+from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage, User
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
@@ -87,7 +85,7 @@ class Directory:
         self._pending_flush.finish()
         return self._asked
 
-    def resolve(self, name: str, value: str) -> str | None:
+    def resolve(self, name: str, value: str) -> str:
         """The id that a property such as ``owner_email`` or ``contact_stage`` stands for.
 
         Raises:
@@ -105,6 +103,13 @@ class Directory:
             known = (stage.display_name or stage.name for stage in stages.values())
             raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, value, known))
         return found.id
+
+    def former_owner(self, name: str, value: str) -> str | None:
+        """The id of a user who has left the team, for the value of ``owner_email``."""
+        address = value.strip().lower()
+        if name != "owner_email" or address in self._users:
+            return None
+        return self._former_users.get(address)
 
     def custom_value(
         self, object_type: ObjectType, name: str
@@ -200,10 +205,21 @@ class Directory:
 
     @cached_property
     def _users(self) -> dict[str, str]:
+        return self._ids_by_address(deleted=False)
+
+    @cached_property
+    def _former_users(self) -> dict[str, str]:
+        return self._ids_by_address(deleted=True)
+
+    @cached_property
+    def _all_users(self) -> list[User]:
+        return list(self._client.users())
+
+    def _ids_by_address(self, *, deleted: bool) -> dict[str, str]:
         return {
-            compared(user.email): user.id
-            for user in self._client.users()
-            if user.email and not user.deleted
+            user.email.strip().lower(): user.id
+            for user in self._all_users
+            if user.email and user.deleted is deleted
         }
 
     def _stages_of(self, object_type: ObjectType) -> dict[str, Stage]:

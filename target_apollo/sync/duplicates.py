@@ -66,10 +66,16 @@ def _merged(before: Row, after: Row) -> Row:
             apollo_id=after.apollo_id or before.apollo_id,
             supersedes=before.numbers,
         )
+    values, names = {**before.values, **after.values}, {**before.names, **after.names}
+    for name in before.names.keys() & after.values.keys():
+        del names[name]
+    for name in after.names.keys() & before.values.keys():
+        del values[name]
     return with_values(
         after,
         match_key=after.match_key or before.match_key,
-        values={**before.values, **after.values},
+        values=values,
+        names=names,
         custom={**before.custom, **after.custom},
         lists=tuple(dict.fromkeys((*before.lists, *after.lists))),
         apollo_id=after.apollo_id or before.apollo_id,

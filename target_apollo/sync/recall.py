@@ -28,6 +28,7 @@ from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.source_record import Former
 
+_NOTHING: Mapping[str, str | None] = {}
 #: Used for an unknown time: earlier than any change of a row.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -50,6 +51,8 @@ class RowHistory(msgspec.Struct, frozen=True):
         updated_at: Apollo's `updated_at` of the record as the last write left it.
         keeps_match: Whether the record was last given the e-mail or domain that the row still has.
         read_at: When the row came from its source, if that was before this run.
+        link: The row's link, with which the row is compared once its names are resolved; None where
+            no row is taken for unchanged.
     """
 
     source_key: str = ""
@@ -64,6 +67,7 @@ class RowHistory(msgspec.Struct, frozen=True):
     updated_at: str | None = None
     keeps_match: bool = False
     read_at: datetime | None = None
+    link: Link | None = None
 
 
 #: History of a row that the ledger does not know.
@@ -82,19 +86,27 @@ def key_of(row: Row) -> str:
         raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
 
 
-def payload_hash_of(row: Row, policies: Policies | None) -> str:
+def payload_hash_of(
+    row: Row, policies: Policies | None, waits_for: Mapping[str, str | None] = _NOTHING
+) -> str:
     """Hash of everything that a row would write, and of the policies that may prevent it.
 
-    Of a deleted row it is the `deletion_mark`.
+    Names count as they stand in the row, so that it is told without a request whether it changed.
+    Earlier versions hashed the ids: that is the hash of the row with its names resolved. Of a
+    deleted row it is the `deletion_mark`.
 
     Args:
         policies: None where none of them keeps anything from being written.
+        waits_for: Field name -> the id that is written in place of that of its name, which Apollo
+            does not know yet; None for none.
     """
     if row.deleted:
         return deletion_mark(row.values, row.lists)
     payload: dict[str, object] = {"values": row.values, "custom": row.custom, "lists": row.lists}
-    if row.more_emails:
-        payload["more_emails"] = row.more_emails
+    if row.names:
+        payload["names"] = {name: text.casefold() for name, (_, text) in row.names.items()}
+    if waits_for:
+        payload["waiting"] = dict(waits_for)
     if policies is not None and (keeping := policies.keeping(row)):
         payload["policies"] = keeping
     return payload_hash_of_texts(payload)
@@ -217,6 +229,7 @@ class LinkSorter:
                 and bool(row.match_key)
                 and link.match_hash == match_hash(row.match_key or "")
             ),
+            link=link if row.names and self._may_be_unchanged(row, link) else None,
         )
 
     def _known_outcome(self, row: Row, link: Link | None, payload_hash: str) -> Outcome | None:
@@ -224,13 +237,18 @@ class LinkSorter:
             return None
         if self.mode is Mode.INSERT:
             return Outcome.EXISTING if link.status in CONFIRMED else None
-        if row.apollo_id and row.apollo_id != link.apollo_id:
+        if not self._may_be_unchanged(row, link):
             return None
         if link.holds(payload_hash):
             return Outcome.UNCHANGED
         # All of it was written before there was a policy.
         written = self.policies is not None and link.holds(payload_hash_of(row, None))
         return Outcome.UNCHANGED if written else None
+
+    def _may_be_unchanged(self, row: Row, link: Link) -> bool:
+        if self.full_resync or self.mode is Mode.INSERT:
+            return False
+        return not row.apollo_id or row.apollo_id == link.apollo_id
 
 
 def new_history(

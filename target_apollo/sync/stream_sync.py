@@ -34,6 +34,7 @@ from target_apollo.sync.duplicates import collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
+from target_apollo.sync.names import NameResolver
 from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
@@ -120,6 +121,11 @@ class StreamSync:
         )
 
     @cached_property
+    def _names(self) -> NameResolver:
+        policies = self.policies if self.policies.protect else None
+        return NameResolver(self.run.directory, policies)
+
+    @cached_property
     def _own_records(self) -> OwnRecordCheck:
         return OwnRecordCheck(self.mode, self.run.counts.started_at, self.links)
 
@@ -154,14 +160,14 @@ class StreamSync:
 
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         if self.links is None:
-            yield from self._write(batch, self._writable(batch, rows))
+            yield from self._write(batch, self._names.resolve(batch, self._writable(batch, rows)))
             return
         histories = self.links.recall(rows, batch.formers)
         batch.use_ledger(self.links, histories)
         try:
             left = self._finish_known(batch, rows)
             if left:
-                left = self._writable(batch, left)
+                left = self._names.resolve(batch, self._writable(batch, left))
                 if any(history.sent_under for history in histories.values()):
                     batch.recovered = find_interrupted_creates(
                         self.run.client, self.object_type, histories

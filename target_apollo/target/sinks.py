@@ -61,7 +61,7 @@ class ApolloSink(BatchSink):
             mode=self._own.mode,
             key_properties=self._own.key or tuple(key_properties or ()),
             properties=frozenset(schema.get("properties", {})),
-            names=self._run.directory,
+            custom_fields=self._run.directory,
             null_policy=self._run.settings.null_policy,
             null_policies=self._run.settings.null_policy_per_field,
             kept_out=lambda name: self._sync.policies.keeps_out(name),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -19,15 +19,8 @@ TIER = "d" * 24
 EMAIL = "ada@example.com"
 
 
-class Names:
-    """Names that Apollo knows in these tests, like `row_parser.Names`."""
-
-    ids: Mapping[str, str] = {"ada@team.example": OWNER, "Cold": STAGE, "example.com": OTHER}
-
-    def resolve(self, name: str, value: str) -> str | None:
-        if value not in self.ids:
-            raise RecordError(Reason.UNKNOWN_NAME, f"nothing has the name in '{name}'")
-        return self.ids[value]
+class CustomFields:
+    """The custom fields of these tests, like `row_parser.CustomFields`."""
 
     def custom_value(
         self, object_type: ObjectType, name: str
@@ -43,7 +36,7 @@ def reader(
 ) -> RowParser:
     """A reader of a stream whose schema has every property."""
     properties = own.pop("properties", frozenset({*object_type.fields, "id", "apollo_id"}))
-    return RowParser(object_type, mode, key, properties, Names(), **own)
+    return RowParser(object_type, mode, key, properties, CustomFields(), **own)
 
 
 def read(record: dict[str, object], **own: Any) -> Row:

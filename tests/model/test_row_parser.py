@@ -17,9 +17,7 @@ from target_apollo.sync.duplicates import collapse
 from tests.helpers.row_parsers import (
     EMAIL,
     OTHER,
-    OWNER,
     PROPERTIES,
-    STAGE,
     TIER,
     hostile,
     hostile_records,
@@ -79,25 +77,28 @@ def test_what_a_record_is_recognised_by_is_never_cleared(nothing: object) -> Non
     assert row.match_key is None
 
 
-def test_a_name_is_written_as_the_id_that_it_stands_for() -> None:
+def test_a_name_stays_a_name_until_its_id_is_asked_for() -> None:
     row = read(
-        {"id": 1, "email": EMAIL, "owner_email": "ada@team.example", "contact_stage": "Cold"}
+        {"id": 1, "email": EMAIL, "owner_email": " ada@team.example", "contact_stage": "Cold"}
     )
-    assert row.values["owner_id"] == OWNER
-    assert row.values["contact_stage_id"] == STAGE
+    assert row.values == {"email": EMAIL}
+    assert row.names == {
+        "owner_id": ("owner_email", "ada@team.example"),
+        "contact_stage_id": ("contact_stage", "Cold"),
+    }
 
 
-def test_an_account_s_domain_links_a_contact_to_it() -> None:
-    assert read({"id": 1, "email": EMAIL, "account_domain": "example.com"}).values[
-        "account_id"
-    ] == (OTHER)
+def test_an_account_s_domain_names_the_account_of_a_contact() -> None:
+    row = read({"id": 1, "email": EMAIL, "account_domain": "example.com"})
+    assert row.names == {"account_id": ("account_domain", "example.com")}
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_id_goes_before_a_name_beside_it(turned: bool) -> None:
     pairs: list[tuple[str, object]] = [("owner_id", OTHER), ("owner_email", "ada@team.example")]
     record = dict(reversed(pairs) if turned else pairs)
-    assert read({"id": 1, "email": EMAIL, **record}).values["owner_id"] == OTHER
+    row = read({"id": 1, "email": EMAIL, **record})
+    assert (row.values["owner_id"], row.names) == (OTHER, {})
 
 
 def test_a_name_that_is_null_clears_its_field_where_nulls_clear() -> None:
@@ -111,12 +112,8 @@ def test_a_name_beside_an_id_that_is_null_is_written(turned: bool) -> None:
     pairs: list[tuple[str, object]] = [("owner_id", None), ("owner_email", "ada@team.example")]
     record = dict(reversed(pairs) if turned else pairs)
     row = read({"id": 1, "email": EMAIL, **record}, null_policy=NullPolicy.CLEAR)
-    assert row.values["owner_id"] == OWNER
-
-
-def test_a_name_that_apollo_does_not_know_refuses_the_record() -> None:
-    record: dict[str, object] = {"id": 1, "email": EMAIL, "contact_stage": "Nowhere"}
-    assert reason_of(record) is Reason.UNKNOWN_NAME
+    assert row.names == {"owner_id": ("owner_email", "ada@team.example")}
+    assert "owner_id" not in row.values
 
 
 def test_a_property_with_a_custom_field_is_written_there() -> None:
