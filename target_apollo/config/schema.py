@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import (
 from target_apollo.apollo import check_api_url
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy
-from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
+from target_apollo.model.rows import Mode, NullPolicy, Unresolved, UpdateMethod
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -204,11 +204,20 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "so once, `ignore` drops them, `fail` ends the run before anything is written.",
     ),
     th.Property(
-        "allow_domains",
-        th.ArrayType(th.StringType),
-        default=[],
-        description="Hosts that count as a company's own domain though many companies share them, "
-        "such as `facebook.com` for the account of Meta. Each is one host, without those under it.",
+        "unresolved",
+        th.ObjectType(
+            additional_properties=th.StringType(allowed_values=[one.value for one in Unresolved])
+        ),
+        default={},
+        description="Property -> what becomes of a row whose owner, stage, account or option "
+        "Apollo does not know: `reject`, or `drop` to write the row without it. Default `drop` for "
+        "`account_domain`, `reject` for all others.",
+    ),
+    th.Property(
+        "default_owner",
+        th.StringType,
+        description="E-mail address of the user who owns rows whose `owner_email` is unknown or "
+        "has left the team.",
     ),
     th.Property(
         "lists",

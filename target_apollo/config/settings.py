@@ -16,10 +16,9 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo.apollo import check_api_url
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
-from target_apollo.model.domains import allowed_hosts
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects import LINKS, ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
-from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
+from target_apollo.model.rows import Mode, NullPolicy, Unresolved, UpdateMethod
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ class Settings:
     on_delete: OnDelete
     custom_fields: Mapping[str, str]
     unknown_fields: str
-    allow_domains: frozenset[str]
+    unresolved: Mapping[str, Unresolved]
+    default_owner: str | None
     lists: tuple[str, ...]
     batch_size: int
     parallel_requests: int
@@ -142,11 +142,19 @@ class Settings:
         own["null_policy_per_field"] = {
             name: NullPolicy(policy) for name, policy in config["null_policy_per_field"].items()
         }
+        own["unresolved"] = {
+            name: Unresolved(policy) for name, policy in config["unresolved"].items()
+        }
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["lists"] = tuple(config["lists"])
         own["source"] = config.get("source") or ""
         return cls(**own)
+
+    def drops(self, name: str) -> bool:
+        """Whether a row is written without a property whose value Apollo does not know."""
+        default = Unresolved.DROP if name in LINKS else Unresolved.REJECT
+        return self.unresolved.get(name, default) is Unresolved.DROP
 
     def pattern_of(self, stream: str) -> str | None:
         """The first pattern in the setting `streams` that matches a stream's name, or None."""

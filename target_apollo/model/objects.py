@@ -11,6 +11,7 @@ __all__ = [
     "APOLLO_ID",
     "CONTACT",
     "LABEL_NAMES",
+    "LINKS",
     "OBJECTS",
     "Compare",
     "Field",
@@ -18,6 +19,9 @@ __all__ = [
     "ObjectKind",
     "ObjectType",
 ]
+
+#: Properties that link a record to an account by its domain.
+LINKS = ("account_domain",)
 
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 

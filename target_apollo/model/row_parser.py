@@ -7,6 +7,7 @@ its id is looked up by `sync.names`, once it is known that the row needs it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -86,7 +87,9 @@ class RowParser:
         kept_out: Name of a field, or custom field id -> whether no row may write it.
         updated_at_field: Property with the time of a row's last change; None: not needed.
         lists: Names of the lists that every record is added to.
-        emails_left_out: How many malformed addresses stood beside valid ones so far.
+        drops: Name of a property -> whether a row is written without it where its value is no
+            option of its custom field.
+        dropped: Counts such values, by property.
     """
 
     object_type: ObjectType
@@ -99,7 +102,8 @@ class RowParser:
     kept_out: Callable[[str], bool] = frozenset[str]().__contains__
     updated_at_field: str | None = None
     lists: tuple[str, ...] = ()
-    emails_left_out: int = 0
+    drops: Callable[[str], bool] = frozenset[str]().__contains__
+    dropped: Counter[str] = field(default_factory=Counter)
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     #: Properties seen so far whose field, of the same name, takes any text.
@@ -354,10 +358,16 @@ class RowParser:
         field_id, normalise = custom_field
         if self.kept_out(field_id):
             return _leave_out
-        clears = self._clears(name)
+        clears, drops = self._clears(name), self.drops(name)
 
         def set_custom(name: str, value: object, draft: _Draft) -> None:
-            normalised = None if value is None else normalise(name, value)
+            try:
+                normalised = None if value is None else normalise(name, value)
+            except RecordError as problem:
+                if not drops or problem.rejection.reason is not Reason.UNKNOWN_NAME:
+                    raise
+                self.dropped[name] += 1
+                return
             if normalised is not None or clears:
                 draft.custom[field_id] = normalised
 

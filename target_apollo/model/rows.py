@@ -33,6 +33,14 @@ class NullPolicy(enum.Enum):
     CLEAR = "clear"
 
 
+class Unresolved(enum.Enum):
+    """What becomes of a row with a name that Apollo does not know."""
+
+    REJECT = "reject"
+    #: It is written without that value.
+    DROP = "drop"
+
+
 Values = dict[str, "str | None"]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.apollo import MAX_BULK
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
@@ -100,7 +102,7 @@ class Batch:
         self._done: defaultdict[Outcome, list[SourceRecord]] = defaultdict(list)
         self._unreadable: list[tuple[Sequence[object], Rejection]] = []
         self._links: StreamLinks | None = None
-        self._histories: Mapping[int, RowHistory] = {}
+        self._histories: dict[int, RowHistory] = {}
         self.cache = cache
         self.recovered: Mapping[int, Json] = {}
 
@@ -129,9 +131,19 @@ class Batch:
             histories: What it remembers of the rows, by number.
         """
         self._links = links
-        self._histories = histories
+        self._histories = dict(histories)
         for key, rejection in self._unreadable:
             links.add_unreadable(key, rejection)
+
+    def wait_for(self, row: Row, payload_hash: str) -> None:
+        """Notes that a row is written without what it names and Apollo does not know yet.
+
+        Args:
+            payload_hash: What the ledger is to hold of the row, by which the next run asks again.
+        """
+        if row.number in self._histories:
+            history = self._histories[row.number]
+            self._histories[row.number] = with_values(history, payload_hash=payload_hash)
 
     def finish(
         self,

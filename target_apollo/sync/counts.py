@@ -37,6 +37,7 @@ class RunCounts:
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
@@ -134,6 +135,9 @@ class RunCounts:
             },
             "unknown_fields": self.unknown_fields,
             "protected": {kind: dict(found) for kind, found in self.protected.items()},
+            "unresolved": {
+                stream: dict(found) for stream, found in self.unresolved.items() if found
+            },
             "deleted": dict(self.deleted),
             "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
             "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},

@@ -16,7 +16,8 @@ from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, S
 from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
-from target_apollo.model.values import normaliser_of
+from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import match_keys
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Directory:
         labels: Property of a stream -> label of the custom field, where they differ.
         pending_flush: Finished before each request, so that no more than the settings allow are
             under way.
-        allowed_domains: Hosts that count as a company's own though many companies share them.
+        default_owner: The setting.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class Directory:
         labels: Mapping[str, str],
         logger: logging.Logger,
         pending_flush: PendingFlush,
-        allowed_domains: frozenset[str] = frozenset(),
+        default_owner: str | None = None,
     ) -> None:
         self._asked = client
         self._pending_flush = pending_flush
         self._labels = labels
-        self._allowed_domains = allowed_domains
+        self._default_owner = default_owner
         self._logger = logger
         self._accounts: dict[str, str | None] = {}
         #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
@@ -103,6 +104,25 @@ class Directory:
             known = (stage.display_name or stage.name for stage in stages.values())
             raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, value, known))
         return found.id
+
+    @cached_property
+    def default_owner(self) -> str | None:
+        """The id of the user who owns rows whose owner is unknown; None without such a setting.
+
+        Raises:
+            RunError: The setting `default_owner` names nobody who is in the team.
+            ApolloError: Apollo could not be asked.
+        """
+        if not self._default_owner:
+            return None
+        found = self._users.get(self._default_owner.strip().lower())
+        if found is None:
+            raise RunError(
+                "The setting 'default_owner' can't be followed: no active Apollo user has that "
+                "e-mail address. Correct it, or invite that person to the team.",
+                exit_code=2,
+            )
+        return found
 
     def former_owner(self, name: str, value: str) -> str | None:
         """The id of a user who has left the team, for the value of ``owner_email``."""

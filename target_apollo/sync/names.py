@@ -2,6 +2,9 @@
 
 A row is told to be unchanged before its names are looked up, so that an owner who has left the team
 costs an unchanged row nothing. What is left of a batch after that is resolved here, all at once.
+
+A row may be written without what Apollo does not know. The ledger's hash of it then says what it
+waits for, so that the next run asks again; where nothing is found, the row is unchanged once more.
 """
 
 from __future__ import annotations
@@ -9,14 +12,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace as with_values
 
-from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Row, Values
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.recall import RowHistory, payload_hash_of
+from target_apollo.sync.run import SyncRun
+
+
+class _Resolved(msgspec.Struct, frozen=True):
+    """A row with ids in place of names.
+
+    Attributes:
+        waits_for: Field name -> the id written in place of that of a name that Apollo does not
+            know; None where the row goes without.
+    """
+
+    row: Row
+    waits_for: Values
 
 
 @dataclass(frozen=True)
@@ -27,71 +43,101 @@ class NameResolver:
         policies: None where none of them keeps anything from being written.
     """
 
-    directory: Directory
+    run: SyncRun
+    stream: str
     policies: Policies | None
 
     def resolve(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with ids in place of names, without those that get their outcome here.
 
-        A row is rejected for a name that Apollo does not know. It is unchanged where Apollo holds
-        its ids, as the ledger of an earlier version says.
+        A row is rejected for a name that Apollo does not know, unless it may be written without. It
+        is unchanged where Apollo holds its ids, as the ledger of an earlier version says, and where
+        it waits for what Apollo still does not know.
 
         Raises:
             ApolloError: Apollo could not be asked.
-            InvalidRecord, RunError: As `Batch.finish`.
+            InvalidRecord, RunError: As `Batch.finish`; or the setting `default_owner` is wrong.
         """
         left: list[Row] = []
         #: Records that a row of the batch changes: what the ledger holds of them is outdated.
         changing: set[str | None] = set()
         for row in rows:
-            resolved = self._resolve_one(batch, row, changing) if row.names else row
+            resolved = self._finish_or_resolve(batch, row, changing) if row.names else row
             if resolved is not None:
                 changing.update({row.match_key, row.apollo_id} - {None})
                 left.append(resolved)
         return left
 
-    def _resolve_one(self, batch: Batch, row: Row, changing: set[str | None]) -> Row | None:
+    def _finish_or_resolve(self, batch: Batch, row: Row, changing: set[str | None]) -> Row | None:
         history = batch.history_of(row)
-        may_be_unchanged = history.link is not None and changing.isdisjoint(
-            (row.match_key, row.apollo_id)
-        )
+        is_alone = changing.isdisjoint((row.match_key, row.apollo_id))
         try:
-            ids = {
-                name: self.directory.resolve(prop, text) for name, (prop, text) in row.names.items()
-            }
+            resolved = self._resolve(row)
         except RecordError as problem:
-            if may_be_unchanged and self._holds(history, self._with_former_owner(row)):
-                self._finish_unchanged(batch, row, history)
+            if is_alone and self._holds(history, row, self._with_former_owner(row)):
+                self._finish_unchanged(batch, row)
             else:
                 batch.finish(row, Outcome.REJECTED, rejection=problem.rejection)
             return None
-        resolved = _with_ids(row, ids)
-        if may_be_unchanged and self._holds(history, resolved):
-            self._finish_unchanged(batch, row, history)
+        if resolved.waits_for:
+            unresolved = self.run.counts.unresolved[self.stream]
+            unresolved.update(row.names[name][0] for name in resolved.waits_for)
+            batch.wait_for(row, payload_hash_of(row, self.policies, resolved.waits_for))
+        if is_alone and self._holds(history, row, resolved):
+            self._finish_unchanged(batch, row)
             return None
-        return resolved
+        return resolved.row
 
-    def _holds(self, history: RowHistory, resolved: Row | None) -> bool:
-        """Whether Apollo holds the row, by a ledger that knows the hash of its ids."""
+    def _resolve(self, row: Row) -> _Resolved:
+        """The row with ids, and what it waits for.
+
+        Raises:
+            RecordError: Apollo does not know a name, and the row may not be written without.
+        """
+        ids: Values = {}
+        waits_for: Values = {}
+        for name, (prop, text) in row.names.items():
+            try:
+                ids[name] = self.run.directory.resolve(prop, text)
+            except RecordError as problem:
+                if problem.rejection.reason is not Reason.UNKNOWN_NAME:
+                    raise
+                if prop == "owner_email" and self.run.directory.default_owner is not None:
+                    ids[name] = waits_for[name] = self.run.directory.default_owner
+                elif self.run.settings.drops(prop):
+                    waits_for[name] = None
+                else:
+                    raise
+        return _Resolved(_with_ids(row, ids), waits_for)
+
+    def _holds(self, history: RowHistory, row: Row, resolved: _Resolved | None) -> bool:
+        """Whether Apollo holds the row, as the ledger says.
+
+        It has the hash of the row with what it waits for; or that of the row's ids, if an earlier
+        version wrote it.
+        """
         link = history.link
         if link is None or resolved is None:
             return False
-        policies = (self.policies, None) if self.policies else (None,)
-        return any(link.holds(payload_hash_of(resolved, one)) for one in policies)
+        return any(
+            link.holds(payload_hash_of(row, policies, resolved.waits_for))
+            or link.holds(payload_hash_of(resolved.row, policies))
+            for policies in ((self.policies, None) if self.policies else (None,))
+        )
 
-    def _with_former_owner(self, row: Row) -> Row | None:
+    def _with_former_owner(self, row: Row) -> _Resolved | None:
         """The row as it was written while its owner was in the team; None if others are unknown."""
+        directory = self.run.directory
         ids: Values = {}
         for name, (prop, text) in row.names.items():
             try:
-                ids[name] = self.directory.former_owner(prop, text) or self.directory.resolve(
-                    prop, text
-                )
+                ids[name] = directory.former_owner(prop, text) or directory.resolve(prop, text)
             except RecordError:
                 return None
-        return _with_ids(row, ids)
+        return _Resolved(_with_ids(row, ids), {})
 
-    def _finish_unchanged(self, batch: Batch, row: Row, history: RowHistory) -> None:
+    def _finish_unchanged(self, batch: Batch, row: Row) -> None:
+        history = batch.history_of(row)
         apollo_id = history.link.apollo_id if history.link else None
         batch.finish(row, Outcome.UNCHANGED, apollo_id, updated_at=history.updated_at)
         batch.cache.remember_named(row, apollo_id)

@@ -13,6 +13,7 @@ from target_apollo.config.settings import Settings
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.words import plural
 
 
 class Notices:
@@ -161,6 +162,34 @@ class Notices:
         return is_first
 
 
+def unresolved_names(
+    found: Mapping[str, Mapping[str, int]], default_owner: str | None
+) -> list[str]:
+    """A sentence for each property whose values Apollo does not know and rows went on without.
+
+    Args:
+        found: Stream -> property -> rows.
+        default_owner: The setting.
+    """
+    return [
+        _unresolved(stream, name, plural(count, "row"), default_owner)
+        for stream, names in sorted(found.items())
+        for name, count in sorted(names.items())
+    ]
+
+
+def _unresolved(stream: str, name: str, rows: str, default_owner: str | None) -> str:
+    if name == "owner_email" and default_owner:
+        return (
+            f"Stream '{stream}': what stands in '{name}' is nobody in the team in {rows}; they "
+            "have the owner of the setting default_owner until it is."
+        )
+    return (
+        f"Stream '{stream}': what stands in '{name}' is unknown to Apollo in {rows}; they are "
+        "written without it (unresolved), and get it once Apollo knows it."
+    )
+
+
 def unused_settings(
     settings: Settings, streams: Collection[str], properties: Iterable[Mapping[str, object]]
 ) -> list[str]:
@@ -187,6 +216,12 @@ def unused_settings(
             f"The entry '{name}' of the setting 'null_policy_per_field' names a property that no "
             "stream of this run has: mend its name, or leave it out."
             for name in settings.null_policy_per_field
+            if name not in existing
+        ),
+        *(
+            f"The entry '{name}' of the setting 'unresolved' names a property that no stream of "
+            "this run has: mend its name, or leave it out."
+            for name in settings.unresolved
             if name not in existing
         ),
     ]

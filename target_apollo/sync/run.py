@@ -41,7 +41,7 @@ from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.notices import Notices
+from target_apollo.sync.notices import Notices, unresolved_names
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import PlannedUpdate
@@ -101,7 +101,7 @@ class SyncRun:
             settings.custom_fields,
             logger,
             self.pending_flush,
-            settings.allow_domains,
+            settings.default_owner,
         )
         self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
         self._sample_diffs: SampleDiffs | None = None
@@ -243,6 +243,8 @@ class SyncRun:
             "quota": self.transport.quota.snapshot(),
             "closed": self.update_routes.closed,
         }
+        for sentence in unresolved_names(self.counts.unresolved, self.settings.default_owner):
+            self.logger.warning("%s", sentence)
         summary = self.counts.summary(
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )

@@ -67,7 +67,8 @@ class ApolloSink(BatchSink):
             kept_out=lambda name: self._sync.policies.keeps_out(name),
             updated_at_field=updated_at_field(self._run.settings),
             lists=self._run.settings.lists,
-            allowed_domains=self._run.settings.allow_domains,
+            drops=self._run.settings.drops,
+            dropped=self._run.counts.unresolved[stream_name],
         )
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests

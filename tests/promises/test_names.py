@@ -214,3 +214,150 @@ def test_an_account_whose_stage_an_earlier_version_wrote_is_known_to_its_contact
     assert done.records == {"received": 2, "created": 1, "unchanged": 1}, done.log
     assert apollo.count(SEARCH) == 0
     assert apollo.count("POST /accounts/bulk_create") == 0
+
+
+# --- what Apollo does not know
+
+
+def with_tier(apollo: Sandbox) -> Message:
+    apollo.store.add_custom_field("contact", "Tier", "picklist", ["Gold"])
+    return named("tier", "account_domain")
+
+
+UNKNOWN = [
+    ("owner_email", "nobody@team.example", "owner_id"),
+    ("contact_stage", "Nowhere", "contact_stage_id"),
+    ("account_domain", "nowhere.com", "account_id"),
+    ("tier", "Tin", "typed_custom_fields"),
+]
+
+
+@pytest.mark.parametrize("ledger", [{}, {"ledger_url": ""}])
+@pytest.mark.parametrize(("name", "value", "field"), UNKNOWN)
+def test_a_row_is_written_without_what_it_may_lack(
+    apollo: Sandbox, sync: Run, name: str, value: str, field: str, ledger: dict[str, str]
+) -> None:
+    rows = [with_tier(apollo), contact(1, title="CTO", **{name: value})]
+
+    done = sync(rows, unresolved={name: "drop"}, **ledger)
+
+    assert done.records == {"received": 1, "created": 1}, done.log
+    assert held(apollo, "title") == {"p1@a.com": "CTO"}
+    assert done.summary["unresolved"] == {"contacts": {name: 1}}
+    assert f"what stands in '{name}' is unknown to Apollo in 1 row" in done.log
+    assert value not in done.log
+    again = sync(rows, unresolved={name: "drop"}, **ledger)
+    assert again.records == {"received": 1, "unchanged": 1}, again.log
+
+
+@pytest.mark.parametrize(("name", "value", "field"), UNKNOWN)
+def test_a_row_is_rejected_where_that_is_asked_for(
+    apollo: Sandbox, sync: Run, name: str, value: str, field: str
+) -> None:
+    rows = [with_tier(apollo), contact(1, **{name: value})]
+
+    done = sync(rows, unresolved={name: "reject"})
+
+    assert done.records == {"received": 1, "rejected": 1}
+    assert done.reasons == ["unknown_name"]
+    assert done.summary["unresolved"] == {}
+
+
+@pytest.mark.parametrize(("name", "value", "field"), UNKNOWN)
+def test_links_are_left_out_and_all_else_is_rejected_without_the_setting(
+    apollo: Sandbox, sync: Run, name: str, value: str, field: str
+) -> None:
+    done = sync([with_tier(apollo), contact(1, **{name: value})])
+
+    outcome = "created" if name == "account_domain" else "rejected"
+    assert done.records == {"received": 1, outcome: 1}
+
+
+def test_a_row_gets_what_it_waits_for_in_the_first_run_that_finds_it(
+    apollo: Sandbox, sync: Run
+) -> None:
+    rows = [
+        named("account_domain"),
+        contact(1, account_domain="firm1.com", owner_email=ADA),
+        contact(2, owner_email=ADA),
+    ]
+    settings = {"unresolved": {"owner_email": "drop"}}
+    sync(rows, **settings)
+    assert set(held(apollo, "account_id").values()) == {None}
+
+    owner = apollo.store.add_user(email=ADA)["id"]
+    assert sync(rows, **settings).records == {"received": 2, "updated": 2}
+    assert set(held(apollo, "owner_id").values()) == {owner}
+
+    account = apollo.store.add_account(domain="firm1.com", name="firm1 Ltd")["id"]
+    done = sync(rows, **settings)
+    assert done.records == {"received": 2, "updated": 1, "unchanged": 1}
+    assert held(apollo, "account_id") == {"p1@a.com": account, "p2@a.com": None}
+    apollo.reset_log()
+
+    assert sync(rows, **settings).records == {"received": 2, "unchanged": 2}
+    assert beyond_fixed(apollo) == {}
+
+
+def test_what_a_row_lacks_is_not_emptied_in_apollo(apollo: Sandbox, sync: Run) -> None:
+    account = apollo.store.add_account(domain="other.com", name="Other")["id"]
+    apollo.store.add_contact(email="p1@a.com", account_id=account, title="Old")
+    rows = [
+        named("account_domain", "account_id"),
+        contact(1, account_domain="nowhere.com", account_id=None, title="New"),
+    ]
+
+    done = sync(rows, null_policy="clear")
+
+    assert done.records == {"received": 1, "updated": 1}
+    assert held(apollo, "account_id") == {"p1@a.com": account}
+
+
+def test_a_row_that_waits_and_changes_is_written(apollo: Sandbox, sync: Run) -> None:
+    for title in ("Old", "New"):
+        sync([named("account_domain"), contact(1, account_domain="nowhere.com", title=title)])
+    assert held(apollo, "title") == {"p1@a.com": "New"}
+
+
+# --- the default owner
+
+
+@pytest.mark.parametrize("ledger", [{}, {"ledger_url": ""}])
+def test_rows_of_an_unknown_owner_get_the_default_one(
+    apollo: Sandbox, sync: Run, ledger: dict[str, str]
+) -> None:
+    ada, robin = (apollo.store.add_user(email=one)["id"] for one in (ADA, ROBIN))
+    leave(apollo, ADA)
+    rows = [
+        schema("contacts"),
+        contact(1, owner_email=ADA),
+        contact(2, owner_email="nobody@team.example"),
+        contact(3, owner_email=ROBIN),
+    ]
+
+    done = sync(rows, default_owner=ROBIN.upper(), **ledger)
+
+    assert done.records == {"received": 3, "created": 3}, done.log
+    assert set(held(apollo, "owner_id").values()) == {robin}
+    assert (
+        "nobody in the team in 2 rows; they have the owner of the setting default_owner" in done.log
+    )
+    assert sync(rows, default_owner=ROBIN, **ledger).records == {"received": 3, "unchanged": 3}
+    for user in apollo.store.workspace.users.values():
+        user["deleted"] = False
+    again = sync(rows, default_owner=ROBIN, **ledger)
+    assert again.records == {"received": 3, "updated": 1, "unchanged": 2}
+    assert held(apollo, "owner_id")["p1@a.com"] == ada
+
+
+def test_a_default_owner_whom_nobody_knows_ends_the_run_before_it_writes(
+    apollo: Sandbox, sync: Run
+) -> None:
+    rows = [schema("contacts"), contact(1), contact(2, owner_email=ADA)]
+
+    done = sync(rows, default_owner="nobody@team.example")
+
+    assert done.exit_code == 2
+    assert "The setting 'default_owner' can't be followed" in done.log
+    assert "nobody@" not in done.log
+    assert apollo.store.contacts() == []
