@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import (
 from target_apollo.apollo import check_api_url
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import FieldPolicy
-from target_apollo.model.rows import Mode, NullPolicy, Unresolved, UpdateMethod
+from target_apollo.model.rows import MissingAccounts, Mode, NullPolicy, Unresolved, UpdateMethod
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -211,7 +211,21 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default={},
         description="Property -> what becomes of a row whose owner, stage, account or option "
         "Apollo does not know: `reject`, or `drop` to write the row without it. Default `drop` for "
-        "`account_domain`, `reject` for all others.",
+        "`account_domain` and `parent_account_domain`, `reject` for all others.",
+    ),
+    th.Property(
+        "missing_accounts",
+        th.StringType(allowed_values=[one.value for one in MissingAccounts]),
+        default="skip",
+        description="What becomes of an `account_domain` that Apollo has no account for: `skip` "
+        "writes the contact without the link, `create` makes it, `reject` rejects the row.",
+    ),
+    th.Property(
+        "link_by_email_domain",
+        th.BooleanType,
+        default=False,
+        description="A contact without `account_domain` is linked by the domain of its e-mail "
+        "address, free mail and shared hosts left out.",
     ),
     th.Property(
         "default_owner",

@@ -18,7 +18,7 @@ from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
 from target_apollo.model.objects import LINKS, ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
-from target_apollo.model.rows import Mode, NullPolicy, Unresolved, UpdateMethod
+from target_apollo.model.rows import MissingAccounts, Mode, NullPolicy, Unresolved, UpdateMethod
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Settings:
     custom_fields: Mapping[str, str]
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
+    missing_accounts: MissingAccounts
+    link_by_email_domain: bool
     default_owner: str | None
     lists: tuple[str, ...]
     batch_size: int
@@ -145,6 +147,7 @@ class Settings:
         own["unresolved"] = {
             name: Unresolved(policy) for name, policy in config["unresolved"].items()
         }
+        own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["lists"] = tuple(config["lists"])
@@ -154,6 +157,8 @@ class Settings:
     def drops(self, name: str) -> bool:
         """Whether a row is written without a property whose value Apollo does not know."""
         default = Unresolved.DROP if name in LINKS else Unresolved.REJECT
+        if name in LINKS and self.missing_accounts is MissingAccounts.REJECT:
+            default = Unresolved.REJECT
         return self.unresolved.get(name, default) is Unresolved.DROP
 
     def pattern_of(self, stream: str) -> str | None:

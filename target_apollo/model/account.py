@@ -76,7 +76,11 @@ ACCOUNT = ObjectType(
     match_field="domain",
     missing_match=Reason.MISSING_DOMAIN,
     crm_ids=("salesforce_id", "hubspot_id"),
-    named_fields={"owner_email": "owner_id", "account_stage": "account_stage_id"},
+    named_fields={
+        "owner_email": "owner_id",
+        "account_stage": "account_stage_id",
+        "parent_account_domain": "parent_account_id",
+    },
     search_words=_search_words,
     bulk_shows=False,
     shows_updated_at=False,

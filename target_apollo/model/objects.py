@@ -8,7 +8,9 @@ from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, Ob
 
 __all__ = [
     "ACCOUNT",
+    "ACCOUNT_DOMAIN",
     "APOLLO_ID",
+    "BY_EMAIL",
     "CONTACT",
     "LABEL_NAMES",
     "LINKS",
@@ -21,7 +23,10 @@ __all__ = [
 ]
 
 #: Properties that link a record to an account by its domain.
-LINKS = ("account_domain",)
+ACCOUNT_DOMAIN = "account_domain"
+LINKS = (ACCOUNT_DOMAIN, "parent_account_domain")
+#: Stands in the place of `ACCOUNT_DOMAIN` where the domain is that of a contact's address.
+BY_EMAIL = "link_by_email_domain"
 
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 

@@ -11,15 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
 
 from target_apollo.model import emails
 from target_apollo.model import values as normalisers
-from target_apollo.model.domains import company_domain
+from target_apollo.model.domains import bare_host, company_domain, shared_fault
 from target_apollo.model.objects import (
+    ACCOUNT_DOMAIN,
     APOLLO_ID,
+    BY_EMAIL,
     LABEL_NAMES,
     Compare,
     Field,
@@ -27,6 +30,7 @@ from target_apollo.model.objects import (
 )
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, NullPolicy, Row, Values
+from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
 
 
@@ -56,6 +60,8 @@ _MOST_REMEMBERED = 1000
 #: How many layouts a reader remembers, and of how many properties at most: taps that leave out
 #: nulls send many sets of properties.
 _LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
+#: Addresses whose domain is remembered as a company's own or not.
+_COMPANIES_REMEMBERED = 10_000
 #: Types of key values that need no check. `type(True)` is bool, so booleans are checked.
 _PLAIN_KEYS = frozenset({int, str})
 
@@ -90,6 +96,8 @@ class RowParser:
         drops: Name of a property -> whether a row is written without it where its value is no
             option of its custom field.
         dropped: Counts such values, by property.
+        links_by_email: Whether a contact is linked to the account of its address' domain.
+        allowed_domains: Hosts that count as a company's own though many companies share them.
     """
 
     object_type: ObjectType
@@ -104,6 +112,8 @@ class RowParser:
     lists: tuple[str, ...] = ()
     drops: Callable[[str], bool] = frozenset[str]().__contains__
     dropped: Counter[str] = field(default_factory=Counter)
+    links_by_email: bool = False
+    allowed_domains: frozenset[str] = frozenset()
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     #: Properties seen so far whose field, of the same name, takes any text.
@@ -136,6 +146,8 @@ class RowParser:
         match_key = values.get(self.object_type.match_field)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
+        if self.links_by_email and match_key:
+            self._link_by_email(draft, match_key)
         return Row(
             number,
             key or (match_key or target_id,),
@@ -268,6 +280,14 @@ class RowParser:
             return _leave_out if self.kept_out(name) else self._field_setter(field)
         return self._custom_setter(name)
 
+    def _link_by_email(self, draft: _Draft, address: str) -> None:
+        link = self.object_type.named_fields.get(ACCOUNT_DOMAIN)
+        if link is None or link in draft.names or draft.values.get(link) or self.kept_out(link):
+            return
+        domain = _company_of(address, self.allowed_domains)
+        if domain is not None:
+            draft.names[link] = BY_EMAIL, domain
+
     def _clears(self, name: str) -> bool:
         return self.null_policies.get(name, self.null_policy) is NullPolicy.CLEAR
 
@@ -372,6 +392,15 @@ class RowParser:
                 draft.custom[field_id] = normalised
 
         return set_custom
+
+
+@lru_cache(maxsize=_COMPANIES_REMEMBERED)
+def _company_of(address: str, allowed: frozenset[str]) -> str | None:
+    """The domain of an e-mail address, if it is a company's own."""
+    domain = bare_host(address.rpartition("@")[2])
+    if domain is None or domain in FREE_MAIL or shared_fault(BY_EMAIL, domain, allowed):
+        return None
+    return domain
 
 
 def _names_without_id(draft: _Draft) -> dict[str, tuple[str, str]]:

@@ -41,6 +41,14 @@ class Unresolved(enum.Enum):
     DROP = "drop"
 
 
+class MissingAccounts(enum.Enum):
+    """What becomes of a link to an account that Apollo does not have."""
+
+    SKIP = "skip"
+    CREATE = "create"
+    REJECT = "reject"
+
+
 Values = dict[str, "str | None"]
 
 

@@ -15,9 +15,9 @@ from target_apollo.apollo import MAX_BULK
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
+from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
@@ -33,10 +33,10 @@ class RecordCache:
             created now. If not, it need not be kept once it is finished.
     """
 
-    def __init__(self, object_type: ObjectType, directory: Directory) -> None:
-        """`directory` learns the accounts that are written."""
+    def __init__(self, object_type: ObjectType, companies: Companies) -> None:
+        """`companies` learns the accounts that are written."""
         self._object_type = object_type
-        self._directory = directory
+        self._companies = companies
         self.answers: dict[str, Json] = {}
         self.has_later_rows = False
 
@@ -56,7 +56,7 @@ class RecordCache:
     def remember_id(self, row: Row, apollo_id: str | None) -> None:
         """Remembers which account a row is, for the contacts that name its domain."""
         if row.match_key and apollo_id:
-            self._directory.learn_account(row.match_key, apollo_id)
+            self._companies.learn(row.match_key, apollo_id)
 
     def remember_named(self, row: Row, apollo_id: str | None) -> None:
         """As `remember_id`, where rows of another type name the record."""

@@ -37,6 +37,8 @@ class RunCounts:
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    #: Accounts that were made for rows which name their domain.
+    accounts_made: int = 0
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
@@ -135,6 +137,7 @@ class RunCounts:
             },
             "unknown_fields": self.unknown_fields,
             "protected": {kind: dict(found) for kind, found in self.protected.items()},
+            "accounts_made": self.accounts_made,
             "unresolved": {
                 stream: dict(found) for stream, found in self.unresolved.items() if found
             },

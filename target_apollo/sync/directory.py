@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage, User
-from target_apollo.model.objects import ACCOUNT, OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.model.domains import bare_host, shared_fault
+from target_apollo.model.objects import BY_EMAIL, LINKS, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
 from target_apollo.model.values import bare_host, normaliser_of
@@ -22,6 +23,7 @@ from target_apollo.sync.match import match_keys
 
 if TYPE_CHECKING:
     from target_apollo.sync.batch import PendingFlush
+    from target_apollo.sync.companies import Companies
 
 
 def find_record(client: ApolloClient, object_type: ObjectType, match_key: str) -> Json | None:
@@ -58,6 +60,7 @@ class Directory:
         labels: Property of a stream -> label of the custom field, where they differ.
         pending_flush: Finished before each request, so that no more than the settings allow are
             under way.
+        companies: Finds accounts by domain.
         default_owner: The setting.
     """
 
@@ -67,16 +70,15 @@ class Directory:
         labels: Mapping[str, str],
         logger: logging.Logger,
         pending_flush: PendingFlush,
+        companies: Companies,
         default_owner: str | None = None,
     ) -> None:
         self._asked = client
         self._pending_flush = pending_flush
         self._labels = labels
+        self.companies = companies
         self._default_owner = default_owner
         self._logger = logger
-        self._accounts: dict[str, str | None] = {}
-        #: Domains that were looked up and belong to several accounts of Apollo, with their ids.
-        self.several_accounts: dict[str, list[str]] = {}
         self._lists: dict[str, dict[str, str]] | None = None
         self._stages: dict[ObjectKind, dict[str, Stage]] = {}
         self._unknown_owners: dict[str, str | None] = {}
@@ -95,7 +97,7 @@ class Directory:
         """
         if name == "owner_email":
             return self._owner(name, value)
-        if name == "account_domain":
+        if name in LINKS or name == BY_EMAIL:
             return self._account(name, value)
         stages = self._stages_of(_OBJECT_OF_STAGE[name])
         found = stages.get(folded(value))
@@ -174,9 +176,19 @@ class Directory:
         """Labels of all custom fields by their ids."""
         return {found.id: found.label for found in self._custom_fields.values()}
 
-    def learn_account(self, domain: str, account_id: str) -> None:
-        """Notes an account that this run wrote, for the contacts that name its domain."""
-        self._accounts[domain] = account_id
+    def account_domain(self, name: str, value: str) -> str:
+        """The domain of an account that a property such as ``account_domain`` names.
+
+        Raises:
+            RecordError: It is none, or one that many companies share.
+        """
+        domain = bare_host(value)
+        if domain is None:
+            raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
+        fault = shared_fault(name, domain, self._allowed_domains)
+        if fault is not None:
+            raise RecordError(Reason.UNKNOWN_NAME, fault)
+        return domain
 
     def _owner(self, name: str, value: str) -> str:
         address = compared(value)
@@ -200,15 +212,7 @@ class Directory:
         return known[address]
 
     def _account(self, name: str, value: str) -> str:
-        domain = bare_host(value)
-        if domain is None:
-            raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
-        fault = shared_fault(name, domain, self._allowed_domains)
-        if fault is not None:
-            raise RecordError(Reason.UNKNOWN_NAME, fault)
-        if domain not in self._accounts:
-            self._accounts[domain] = self._search_account(domain)
-        found = self._accounts[domain]
+        found = self.companies.find(self.account_domain(name, value))
         if found is None:
             raise RecordError(
                 Reason.UNKNOWN_NAME,
@@ -216,12 +220,6 @@ class Directory:
                 "before the contacts, or send 'account_id'",
             )
         return found
-
-    def _search_account(self, domain: str) -> str | None:
-        found = [str(one["id"]) for one in find_records(self._client, ACCOUNT, domain)]
-        if len(found) > 1:
-            self.several_accounts[domain] = found
-        return found[0] if found else None
 
     @cached_property
     def _users(self) -> dict[str, str]:

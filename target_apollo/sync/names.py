@@ -10,14 +10,18 @@ waits for, so that the next run asks again; where nothing is found, the row is u
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace as with_values
 
+from target_apollo.apollo import MAX_BULK
+from target_apollo.model.objects import ACCOUNT, BY_EMAIL, LINKS
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
-from target_apollo.model.rows import Row, Values
+from target_apollo.model.rows import MissingAccounts, Mode, Row, Values
+from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.recall import RowHistory, payload_hash_of
 from target_apollo.sync.run import SyncRun
@@ -45,6 +49,7 @@ class NameResolver:
 
     run: SyncRun
     stream: str
+    mode: Mode
     policies: Policies | None
 
     def resolve(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
@@ -58,6 +63,7 @@ class NameResolver:
             ApolloError: Apollo could not be asked.
             InvalidRecord, RunError: As `Batch.finish`; or the setting `default_owner` is wrong.
         """
+        self._look_up_accounts(rows)
         left: list[Row] = []
         #: Records that a row of the batch changes: what the ledger holds of them is outdated.
         changing: set[str | None] = set()
@@ -67,6 +73,46 @@ class NameResolver:
                 changing.update({row.match_key, row.apollo_id} - {None})
                 left.append(resolved)
         return left
+
+    def _look_up_accounts(self, rows: Sequence[Row]) -> None:
+        """Has the accounts of all domains that rows name looked up at once, and made if need be."""
+        run, settings = self.run, self.run.settings
+        wanted: dict[str, str] = {}
+        for row in rows:
+            for prop, text in row.names.values():
+                if prop in LINKS or prop == BY_EMAIL:
+                    with suppress(RecordError):
+                        domain = run.directory.account_domain(prop, text)
+                        name = row.values.get("organization_name") or ""
+                        wanted[domain] = wanted.get(domain) or name
+        if not wanted:
+            return
+        companies = run.companies
+        if run.ledger is not None:
+            trusts = not settings.full_resync
+            companies.use_ledger(run.ledger, run.connection, trusts_ledger=trusts)
+        companies.look_up(wanted, may_wait=all(map(settings.drops, LINKS)))
+        makes = settings.missing_accounts is MissingAccounts.CREATE and companies.is_read
+        if makes and self.mode is not Mode.UPDATE:
+            self._make_accounts(wanted)
+
+    def _make_accounts(self, wanted: Mapping[str, str]) -> None:
+        run = self.run
+        missing = {
+            domain: name
+            for domain, name in wanted.items()
+            if domain not in FREE_MAIL and run.companies.find(domain) is None
+        }
+        left = list(missing.items())
+        while left:
+            allowed = run.limits.creates_allowed(len(left))
+            requests = -(-min(allowed, len(left)) // MAX_BULK)
+            run.request_counter.plan_requests({ACCOUNT.endpoints.create: requests})
+            made = run.companies.make(dict(left[:allowed]))
+            run.limits.created += made
+            run.counts.accounts_made += made
+            # Accounts that Apollo had already do not count against the limit.
+            left = left[allowed:]
 
     def _finish_or_resolve(self, batch: Batch, row: Row, changing: set[str | None]) -> Row | None:
         history = batch.history_of(row)
@@ -104,7 +150,7 @@ class NameResolver:
                     raise
                 if prop == "owner_email" and self.run.directory.default_owner is not None:
                     ids[name] = waits_for[name] = self.run.directory.default_owner
-                elif self.run.settings.drops(prop):
+                elif prop == BY_EMAIL or self.run.settings.drops(prop):
                     waits_for[name] = None
                 else:
                     raise

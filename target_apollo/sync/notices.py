@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from target_apollo.config.settings import Settings
+from target_apollo.model.objects import BY_EMAIL
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
@@ -183,6 +184,11 @@ def _unresolved(stream: str, name: str, rows: str, default_owner: str | None) ->
         return (
             f"Stream '{stream}': what stands in '{name}' is nobody in the team in {rows}; they "
             "have the owner of the setting default_owner until it is."
+        )
+    if name == BY_EMAIL:
+        return (
+            f"Stream '{stream}': Apollo has no account of the company in {rows} by their address "
+            "(link_by_email_domain); they get the link once it has."
         )
     return (
         f"Stream '{stream}': what stands in '{name}' is unknown to Apollo in {rows}; they are "

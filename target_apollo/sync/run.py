@@ -24,6 +24,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
+from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import (
     Position,
@@ -96,12 +97,15 @@ class SyncRun:
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
+        self.companies = Companies(self.client)
         self.directory = Directory(
             self.client,
             settings.custom_fields,
             logger,
             self.pending_flush,
-            settings.default_owner,
+            self.companies,
+            default_owner=settings.default_owner,
+            allowed_domains=settings.allow_domains,
         )
         self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
         self._sample_diffs: SampleDiffs | None = None
@@ -218,7 +222,7 @@ class SyncRun:
         """Ends threads and connections."""
         self.pool.close()
         several = self.dry_run.apollo.several_accounts if self.dry_run else {}
-        self.audit.finish(self.directory.several_accounts, several)
+        self.audit.finish(self.companies.several, several)
         if self.dry_run is not None:
             self._estimate = self.dry_run.estimate(self.settings)
             self.dry_run.close()
@@ -245,6 +249,15 @@ class SyncRun:
         }
         for sentence in unresolved_names(self.counts.unresolved, self.settings.default_owner):
             self.logger.warning("%s", sentence)
+        if self.companies.stopped:
+            self.logger.info(
+                "Apollo's limits ended the pass through its accounts; the next run goes on with it."
+            )
+        if self.counts.accounts_made:
+            self.logger.info(
+                "%d accounts were made for domains that rows name (missing_accounts).",
+                self.counts.accounts_made,
+            )
         summary = self.counts.summary(
             received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )

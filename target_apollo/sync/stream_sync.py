@@ -123,7 +123,7 @@ class StreamSync:
     @cached_property
     def _names(self) -> NameResolver:
         policies = self.policies if self.policies.protect else None
-        return NameResolver(self.run, self.stream, policies)
+        return NameResolver(self.run, self.stream, self.mode, policies)
 
     @cached_property
     def _own_records(self) -> OwnRecordCheck:

@@ -69,6 +69,8 @@ class ApolloSink(BatchSink):
             lists=self._run.settings.lists,
             drops=self._run.settings.drops,
             dropped=self._run.counts.unresolved[stream_name],
+            links_by_email=self._run.settings.link_by_email_domain,
+            allowed_domains=self._run.settings.allow_domains,
         )
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
@@ -170,7 +172,7 @@ class ApolloSink(BatchSink):
             sources,
             run.counts,
             run.rejects,
-            RecordCache(self.object_type, run.directory),
+            RecordCache(self.object_type, run.companies),
         )
         rows = [row for source, record in records if (row := self._read(batch, source, record))]
         if self._parser.emails_left_out:

@@ -224,7 +224,7 @@ def test_the_promised_fields_of_an_account_are_there() -> None:
         "account_stage_id", "parent_account_id", "salesforce_id", "hubspot_id",
     }  # fmt: skip
     assert promised <= set(ACCOUNT.fields)
-    assert set(ACCOUNT.named_fields) == {"owner_email", "account_stage"}
+    assert set(ACCOUNT.named_fields) == {"owner_email", "account_stage", "parent_account_domain"}
 
 
 @pytest.mark.parametrize(("object_type", "name"), [(CONTACT, "contact"), (ACCOUNT, "account")])

@@ -17,9 +17,9 @@ from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, PendingFlush, RecordCache, flush_size
+from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.counts import RunCounts
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.recall import RowHistory
 from target_apollo.sync.rejects import Rejects
@@ -47,15 +47,15 @@ ADA = Row(1, (1,), "ada@example.com", {})
 
 
 class LearntAccounts(dict[str, str]):
-    """A directory that keeps what it learns."""
+    """Companies that keep what they learn."""
 
-    def learn_account(self, domain: str, account_id: str) -> None:
+    def learn(self, domain: str, account_id: str) -> None:
         self[domain] = account_id
 
 
 def cache_of(object_type: ObjectType, accounts: LearntAccounts | None = None) -> RecordCache:
     return RecordCache(
-        object_type, cast("Directory", LearntAccounts() if accounts is None else accounts)
+        object_type, cast("Companies", LearntAccounts() if accounts is None else accounts)
     )
 
 

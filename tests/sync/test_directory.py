@@ -14,6 +14,7 @@ from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.sandbox import Sandbox
 from target_apollo.sync import directory as directory_module
 from target_apollo.sync.batch import PendingFlush
+from target_apollo.sync.companies import Companies
 from target_apollo.sync.directory import Directory
 from tests.helpers.new_sandbox import new_sandbox
 
@@ -37,7 +38,9 @@ def directory(apollo: Sandbox) -> Iterator[Directory]:
         parallel_requests=1,
         stop=threading.Event(),
     )
-    yield Directory(ApolloClient(transport), {}, logging.getLogger("test"), PendingFlush())
+    client = ApolloClient(transport)
+    logger = logging.getLogger("test")
+    yield Directory(client, {}, logger, PendingFlush(), Companies(client))
     transport.close()
 
 

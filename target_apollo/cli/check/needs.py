@@ -16,7 +16,7 @@ from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
-from target_apollo.model.rows import Mode
+from target_apollo.model.rows import MissingAccounts, Mode
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
 
@@ -97,6 +97,8 @@ _USES = (
     _Use(endpoints.CONTACT_STAGES, _CONTACTS, _UPDATING, "on_delete", "deletion stage"),
     _Use(endpoints.ADD_TO_LISTS, _BOTH, _UPDATING, "on_delete", "deletion list"),
     _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
+    _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "parent_account_domain"),
+    _Use(endpoints.CREATE_ACCOUNTS, _CONTACTS, _CREATING, "missing_accounts", "missing accounts"),
     _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "rows that a killed run left, and on_delete"),
     # In mode upsert a run reads the lists of existing records first, to see which are missing.
     _Use(endpoints.LABELS, _BOTH, frozenset({Mode.UPSERT}), "lists", "lists"),
@@ -160,6 +162,7 @@ def _asked_for(settings: Settings) -> set[str]:
         or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
         "lists": settings.lists,
         "reading": {FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST} & {*policies.values()},
+        "missing accounts": settings.missing_accounts is MissingAccounts.CREATE,
         "deletion stage": settings.on_delete.stage,
         "deletion list": settings.on_delete.list_name,
     }

@@ -1,0 +1,254 @@
+"""Apollo's accounts by their domain, for rows that link to them.
+
+Apollo searches accounts by name only. So a domain is looked for among the accounts that this run
+wrote, then in the ledger, and then by one pass through all accounts, a hundred a request, the
+newest first. The ledger keeps what the pass finds and where it stopped; the next run goes on there,
+and once a pass has come to its end, later ones read what is newer only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from itertools import islice
+
+from target_apollo.apollo import MAX_BULK, ApolloClient, QuotaExhausted, RequestRefused
+from target_apollo.ledger import Walk, match_hash
+from target_apollo.model.objects import ACCOUNT, Json
+from target_apollo.model.values import moment
+from target_apollo.sync.directory import find_records
+from target_apollo.sync.dry_run.ledger import RunLedger
+from target_apollo.sync.match import match_keys
+
+#: So many unknown domains of a run are searched by name where the pass would cost more.
+_FEW = 3
+#: Requests of such a search: by the domain and by its first part.
+_SEARCHES = 2
+#: Pages that a run reads for a few domains which no search has found.
+_PAGES_FOR_FEW = 20
+#: Apollo shows no more pages than this.
+_MOST_PAGES = 500
+#: An account may be shown later than one that was made after it.
+_OVERLAP = timedelta(hours=1)
+
+
+class Companies:
+    """The accounts of one team by domain; for one thread.
+
+    Attributes:
+        several: Domains that were looked up and belong to several accounts, with their ids.
+        is_read: Whether all accounts are known, so that an unknown domain has none.
+        stopped: Whether Apollo's limits ended the pass for this run.
+    """
+
+    def __init__(self, client: ApolloClient) -> None:
+        self._client = client
+        self._ids: dict[str, str] = {}
+        self._missing: set[str] = set()
+        self.several: dict[str, list[str]] = {}
+        self.is_read = False
+        self.stopped = False
+        self._ledger: RunLedger | None = None
+        self._connection = ""
+        #: Whether what the ledger has of earlier passes counts.
+        self._trusts_ledger = True
+        self._walk: Walk | None = None
+        #: Whether the pass was begun by an earlier run: there are newer accounts than it saw.
+        self._is_resumed = False
+        self._pages = _MOST_PAGES
+        self._searched = 0
+        self._spare_pages = _PAGES_FOR_FEW
+
+    def use_ledger(self, ledger: RunLedger, connection: str, *, trusts_ledger: bool) -> None:
+        """Has the ledger asked first, and told of what is found.
+
+        Args:
+            connection: The Apollo team's id.
+            trusts_ledger: Whether what earlier passes found still counts.
+        """
+        if self._ledger is None:
+            self._ledger, self._connection = ledger, connection
+            self._trusts_ledger = trusts_ledger
+
+    def learn(self, domain: str, account_id: str) -> None:
+        """Notes an account that this run wrote."""
+        self._ids[domain] = account_id
+
+    def find(self, domain: str) -> str | None:
+        """The id of a domain's account; it is looked up if it was not."""
+        if domain not in self._ids and domain not in self._missing:
+            self.look_up([domain], may_wait=False)
+        return self._ids.get(domain)
+
+    def look_up(self, domains: Collection[str], *, may_wait: bool) -> None:
+        """Looks for the accounts of domains.
+
+        Args:
+            may_wait: Whether rows may do without an account until a later run finds it, where
+                Apollo's limits end the search.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+            LedgerError: The ledger can't be read or written.
+        """
+        wanted = {domain for domain in domains if domain not in self._ids} - self._missing
+        self._ask_ledger(wanted)
+        try:
+            self._ask_apollo(wanted)
+        except QuotaExhausted:
+            if not may_wait:
+                raise
+            self.stopped = True
+        self._missing |= self._left(wanted)
+
+    def make(self, names: Mapping[str, str]) -> int:
+        """Makes accounts for domains that have none, a hundred a request; says how many.
+
+        Apollo takes a company of one name for the same: such a domain is sent once more with itself
+        for a name. A domain that Apollo refuses is left out.
+
+        Args:
+            names: Domain -> the company's name.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+            LedgerError: The ledger can't be written.
+        """
+        made = self._make([(domain, name or domain) for domain, name in names.items()])
+        return made + self._make([(domain, domain) for domain in self._left(names)])
+
+    def _make(self, companies: Iterable[tuple[str, str]]) -> int:
+        left = iter(companies)
+        made = 0
+        while some := list(islice(left, MAX_BULK)):
+            made += self._make_some(some)
+        return made
+
+    def _make_some(self, some: list[tuple[str, str]]) -> int:
+        items: list[Json] = [{"name": name, "domain": domain} for domain, name in some]
+        try:
+            answer = self._client.create(ACCOUNT.endpoints, items)
+        except RequestRefused:
+            if len(some) == 1:
+                return 0
+            middle = len(some) // 2
+            return self._make_some(some[:middle]) + self._make_some(some[middle:])
+        asked = {domain for domain, _ in some}
+        self._note([*answer.existing, *answer.created], asked)
+        return sum(not asked.isdisjoint(match_keys(ACCOUNT, one)) for one in answer.created)
+
+    def _left(self, domains: Iterable[str]) -> set[str]:
+        return {domain for domain in domains if domain not in self._ids}
+
+    # --- the ledger
+
+    def _ask_ledger(self, wanted: Collection[str]) -> None:
+        if self._ledger is None or not wanted:
+            return
+        domains = {match_hash(domain): domain for domain in wanted}
+        found = {}
+        if self._trusts_ledger:
+            found = self._ledger.company_ids(self._connection, list(domains))
+        found = {**found, **self._ledger.account_ids_by_match(self._connection, list(domains))}
+        for hashed, account_id in found.items():
+            self._ids[domains[hashed]] = account_id
+
+    def _save(self, ids: Mapping[str, str]) -> None:
+        if self._ledger is None or not ids:
+            return
+        hashed = {match_hash(domain): account_id for domain, account_id in ids.items()}
+        if self._trusts_ledger:
+            # Of several accounts with one domain the one that is known stays.
+            for known in self._ledger.company_ids(self._connection, list(hashed)):
+                del hashed[known]
+        self._ledger.save_companies(self._connection, hashed)
+
+    # --- Apollo
+
+    def _ask_apollo(self, wanted: Collection[str]) -> None:
+        if self._is_done(wanted):
+            return
+        self._read_pages(wanted, 1)
+        left = self._left(wanted)
+        # What the pass reads is kept by a ledger, unlike what a search does not find.
+        worth = max(_SEARCHES * len(left), self._spare_pages if self._ledger else 0)
+        pages = self._pages - self._begun().next_page + 1
+        if self._searched + len(left) > _FEW or pages <= worth:
+            self._read_pages(left, _MOST_PAGES)
+            return
+        for domain in left:
+            if self._is_done([domain]):
+                continue
+            self._searched += 1
+            self._note(find_records(self._client, ACCOUNT, domain), {domain})
+        if self._ledger is not None:
+            self._spare_pages -= self._read_pages(left, self._spare_pages)
+
+    def _is_done(self, wanted: Collection[str]) -> bool:
+        return self.is_read or self.stopped or not self._left(wanted)
+
+    def _read_pages(self, wanted: Collection[str], most: int) -> int:
+        """Goes on with the pass until no domain is left, and says how many pages were read."""
+        read = 0
+        while read < most and not self._is_done(wanted):
+            self._read_page(wanted)
+            read += 1
+        return read
+
+    def _begun(self) -> Walk:
+        """How far the accounts are read."""
+        if self._walk is None:
+            stored = None
+            if self._ledger is not None and self._trusts_ledger:
+                stored = self._ledger.walk(self._connection)
+            self._walk = stored or Walk(1)
+            if self._walk.next_page > 1:
+                # Accounts that were deleted since have moved others to the page before.
+                self._is_resumed = True
+                self._walk = Walk(self._walk.next_page - 1, self._walk.newest, self._walk.reached)
+        return self._walk
+
+    def _read_page(self, wanted: Collection[str]) -> None:
+        walk = self._begun()
+        accounts, pages = self._client.newest_of(ACCOUNT.endpoints, walk.next_page)
+        self._pages = min(pages, _MOST_PAGES)
+        self._note(accounts, set(wanted))
+        newest = walk.newest or next(filter(None, map(_created_at, accounts)), None)
+        if accounts and walk.next_page < self._pages and not _any_older(accounts, walk.reached):
+            self._walk = Walk(walk.next_page + 1, newest, walk.reached)
+        else:
+            # What was made since an earlier run began the pass is read by another one.
+            self._walk = Walk(1, None, newest or walk.reached)
+            self.is_read = not self._is_resumed
+            self._is_resumed = False
+        if self._ledger is not None:
+            self._ledger.save_walk(self._connection, self._walk)
+
+    def _note(self, accounts: Iterable[Json], wanted: set[str]) -> None:
+        """Notes accounts by their domain; of several with one domain the first counts."""
+        new: dict[str, str] = {}
+        for account in accounts:
+            account_id = str(account["id"])
+            for domain in match_keys(ACCOUNT, account):
+                known = self._ids.setdefault(domain, account_id)
+                if known == account_id:
+                    new[domain] = account_id
+                elif domain in wanted:
+                    ids = self.several.setdefault(domain, [known])
+                    if account_id not in ids:
+                        ids.append(account_id)
+        self._save(new)
+
+
+def _created_at(account: Json) -> str | None:
+    told = account.get("created_at")
+    return told if isinstance(told, str) and moment(told) is not None else None
+
+
+def _any_older(accounts: Iterable[Json], reached: str | None) -> bool:
+    """Whether an account is so old that an earlier pass has seen it and all that are older."""
+    end = moment(reached)
+    if end is None:
+        return False
+    times = (moment(_created_at(account)) for account in accounts)
+    return any(time < end - _OVERLAP for time in times if time is not None)
