@@ -247,6 +247,15 @@ class ApolloClient:
         pages = answer.number(answer.whole().get("pagination"), "total_pages")
         return answer.records(of.plural), pages
 
+    def in_stages(
+        self, of: ObjectEndpoints, stage_ids: Sequence[str], page: int
+    ) -> tuple[list[JSON], int]:
+        """Return a page of 100 records that are in one of some stages, and how many pages are."""
+        body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": _PER_PAGE}
+        answer = self._send(of.search, body)
+        pages = answer.number(answer.whole().get("pagination"), "total_pages")
+        return answer.records(of.plural), pages
+
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
     ) -> None:

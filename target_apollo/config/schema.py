@@ -17,7 +17,7 @@ from singer_sdk.helpers.capabilities import (
 
 from target_apollo.apollo import check_api_url
 from target_apollo.model.objects import ObjectKind
-from target_apollo.model.policies import FieldPolicy
+from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode, NullPolicy, Unresolved, UpdateMethod
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
@@ -164,6 +164,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Field or custom field -> who owns its value: `overwrite` (default), "
         "`fill_if_empty`, `create_only`, `never`, or `newest`: whoever changed it last. `*` stands "
         "for all fields that are not named.",
+    ),
+    th.Property(
+        "protected_stages",
+        th.ArrayType(th.StringType),
+        default=list(PROTECTED_STAGES),
+        description="Names of stages that no sync moves a contact or account out of; `Do Not "
+        "Contact` counts where the team has it. Empty: none.",
     ),
     th.Property(
         "updated_at_field",

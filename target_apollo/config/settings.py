@@ -91,6 +91,7 @@ class Settings:
     update_method: UpdateMethod
     streams: Mapping[str, Mapping[str, Any]]
     field_policy: Mapping[str, FieldPolicy]
+    protected_stages: tuple[str, ...]
     updated_at_field: str
     null_policy: NullPolicy
     null_policy_per_field: Mapping[str, NullPolicy]
@@ -150,6 +151,7 @@ class Settings:
         own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
+        own["protected_stages"] = tuple(config["protected_stages"])
         own["lists"] = tuple(config["lists"])
         own["source"] = config.get("source") or ""
         return cls(**own)

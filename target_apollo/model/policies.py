@@ -37,6 +37,9 @@ class FieldPolicy(enum.Enum):
 #: Finds the id and label of an object's custom field by the name of a property or by its label.
 CustomFields = Callable[[ObjectType, str], "tuple[str, str] | None"]
 
+#: The default of the setting `protected_stages`: stages that no record is moved out of, as far as
+#: the team has them.
+PROTECTED_STAGES = ("Do Not Contact",)
 #: In `field_policy`: all fields that are not named.
 ALL_OTHERS = "*"
 

@@ -26,6 +26,7 @@ from target_apollo.model.outcomes import RecordError
 from target_apollo.model.rows import Values
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recall import deletion_mark
 from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
@@ -214,8 +215,15 @@ def move_missing_rows(
         )
     allowed = run.limits.updates_allowed(len(gone))
     run.limits.updated += allowed
+    guard = StageGuard(run, object_type)
     for start in range(0, allowed, _BATCH):
         some = gone[start : min(start + _BATCH, allowed)]
+        kept = _kept_in_place(guard, target, some)
+        if kept:
+            # Moved for the ledger, or each run would ask for them again.
+            links.record_moves(kept, target.mark)
+            run.counts.count_protected(object_type.kind.value, [guard.field] * len(kept))
+            some = [link for link in some if link not in kept]
         links.intend_moves(some)
         moved = _move(run.client, object_type, target, [link.apollo_id or "" for link in some])
         done = [link for link in some if link.apollo_id in moved.confirmed]
@@ -227,6 +235,15 @@ def move_missing_rows(
             links.drop(apollo_id)
     if allowed < len(gone):
         run.limits.updates_allowed(1)
+
+
+def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Link]) -> list[Link]:
+    """Links to records that are in a stage which none is moved out of."""
+    stages = list(target.values.values())
+    if not stages or all(map(guard.protects, stages)):
+        return []
+    kept = guard.kept_among({link.apollo_id for link in links if link.apollo_id})
+    return [link for link in links if link.apollo_id in kept]
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,11 @@ class Directory:
             return None
         return self._former_users.get(address)
 
+    def stage_ids(self, object_type: ObjectType, names: Iterable[str]) -> dict[str, str]:
+        """Ids of those stages of an object that the team has, by the name that is asked for."""
+        stages = self._stages_of(object_type)
+        return {name: stages[folded(name)].id for name in names if folded(name) in stages}
+
     def custom_value(
         self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:

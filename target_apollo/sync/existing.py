@@ -11,9 +11,10 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import ApolloError, RequestRefused
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.model.policies import Policies, apply_policies, needs_the_record
+from target_apollo.model.policies import FieldPolicy, Policies, apply_policies, needs_the_record
 from target_apollo.model.rows import Row
 from target_apollo.sync.plan import changes
+from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.run import SyncRun
@@ -54,6 +55,7 @@ class RecordComparer:
     object_type: ObjectType
     policies: Policies
     own_records: OwnRecordCheck
+    stages: StageGuard
 
     def compare(
         self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
@@ -65,6 +67,12 @@ class RecordComparer:
         """
         comparison = Comparison()
         answers = self._answers(matched, histories)
+        if self.policies.of(self.stages.field) not in (FieldPolicy.CREATE_ONLY, FieldPolicy.NEVER):
+            self.stages.look_up(
+                (record.row, record.apollo_id, answer)
+                for record, answer in zip(matched, answers, strict=True)
+                if not isinstance(answer, Exception)
+            )
         for record, answer in zip(matched, answers, strict=True):
             history = histories.get(record.row.number, NO_HISTORY)
             if isinstance(answer, RequestRefused):
@@ -80,6 +88,7 @@ class RecordComparer:
 
     def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
         """What a record needs that the row itself has made: no policy keeps anything from it."""
+        self.stages.look_up([(matched.row, matched.apollo_id, matched.answer)])
         return self._update(matched, Policies(), None)
 
     def _compare_one(self, matched: MatchedRecord, history: RowHistory) -> PlannedUpdate:
@@ -102,8 +111,11 @@ class RecordComparer:
 
         What somebody mended in Apollo stays, and an account's other values fit a bulk request.
         """
-        row, match_field = matched.row, self.object_type.match_field
-        values = {name: value for name, value in row.values.items() if name != match_field}
+        return self._without(matched, self.object_type.match_field)
+
+    def _without(self, matched: MatchedRecord, field_name: str) -> MatchedRecord:
+        row = matched.row
+        values = {name: value for name, value in row.values.items() if name != field_name}
         return replace(matched, row=with_values(row, values=values))
 
     def _update(
@@ -114,6 +126,10 @@ class RecordComparer:
         Args:
             last_written_at: Apollo's `updated_at` of the record as the last write left it.
         """
+        kept: tuple[str, ...] = ()
+        if self.stages.keeps(matched.row, matched.apollo_id, matched.answer):
+            kept = (self.stages.field,)
+            matched = self._without(matched, self.stages.field)
         result = apply_policies(
             policies, self.object_type, matched.row, matched.answer, last_written_at
         )
@@ -121,8 +137,8 @@ class RecordComparer:
         list_ids = self.run.directory.list_ids(kind) if row.lists and matched.answer else {}
         needed = changes(self.object_type, row, matched.answer, list_ids)
         outcome = Outcome.UPDATED
-        if result.protected:
-            self.run.counts.count_protected(kind.value, result.protected)
+        if kept or result.protected:
+            self.run.counts.count_protected(kind.value, (*kept, *result.protected))
             if not needed:
                 outcome = Outcome.SKIPPED
         return PlannedUpdate(

@@ -35,6 +35,7 @@ from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.match import Match, Matched
 from target_apollo.sync.names import NameResolver
+from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
@@ -131,7 +132,8 @@ class StreamSync:
 
     @cached_property
     def _comparer(self) -> RecordComparer:
-        return RecordComparer(self.run, self.object_type, self.policies, self._own_records)
+        stages = StageGuard(self.run, self.object_type)
+        return RecordComparer(self.run, self.object_type, self.policies, self._own_records, stages)
 
     @cached_property
     def _creator(self) -> RecordCreator:
@@ -236,6 +238,9 @@ class StreamSync:
         new: list[Row] = []
         existing: list[MatchedRecord] = []
         updates: list[PlannedUpdate] = []
+        deleted = [(row, row.apollo_id, None) for row in wave if row.deleted and row.apollo_id]
+        if deleted and self.mode is not Mode.INSERT:
+            self._comparer.stages.look_up(deleted)
         for row in wave:
             recovered = batch.recovered.get(row.number)
             record = recovered or batch.cache.find(row.match_key)

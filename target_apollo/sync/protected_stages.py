@@ -1,0 +1,158 @@
+"""Stages that no sync moves a record out of, such as "Do Not Contact" (setting `protected_stages`).
+
+Most answers show the stage that a record is in. Where only its id is known, the records that are in
+a protected stage are searched for, a hundred a request; or it is read, where that is cheaper.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from functools import cached_property, partial
+
+from target_apollo.apollo import EndpointForbidden, RequestRefused
+from target_apollo.model.objects import OBJECTS, Json, ObjectType
+from target_apollo.model.policies import PROTECTED_STAGES
+from target_apollo.model.rows import Row
+from target_apollo.sync.exit import RunError
+from target_apollo.sync.run import SyncRun
+
+#: Apollo shows no more pages than this.
+_MOST_PAGES = 500
+#: Seconds after which it is asked again who is in a protected stage.
+_KNOWN_FOR = 300.0
+
+#: A row, the id of its record, and the record as it was answered.
+Existing = tuple[Row, str, "Json | None"]
+
+
+class StageGuard:
+    """Knows which records of one object are in a protected stage; for one thread."""
+
+    def __init__(self, run: SyncRun, object_type: ObjectType) -> None:
+        self._run = run
+        self._object_type = object_type
+        self._kept: set[str] = set()
+        self._free: set[str] = set()
+        #: Whether every record of the protected stages is known.
+        self._knows_all = False
+        self._asked_at = 0.0
+
+    @property
+    def field(self) -> str:
+        """The field with a record's stage."""
+        return self._object_type.endpoints.stage_key
+
+    @cached_property
+    def _stages(self) -> frozenset[str]:
+        """Ids of the protected stages that the team has.
+
+        Raises:
+            RunError: The setting names a stage that is none.
+            ApolloError: Apollo could not be asked.
+        """
+        directory, names = self._run.directory, self._run.settings.protected_stages
+        found = directory.stage_ids(self._object_type, names)
+        others = [one for one in OBJECTS.values() if one is not self._object_type]
+        for name in names:
+            if name in found or name in PROTECTED_STAGES:
+                continue
+            if not any(directory.stage_ids(one, [name]) for one in others):
+                raise RunError(
+                    f"The setting 'protected_stages' names '{name}', and no stage of contacts or "
+                    "accounts is called that, so nothing would be protected: correct the name.",
+                    exit_code=2,
+                )
+        return frozenset(found.values())
+
+    def look_up(self, records: Iterable[Existing]) -> None:
+        """Has Apollo asked about all records whose stage is not known and would change.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+            RunError: The setting is wrong.
+        """
+        self.kept_among(
+            {
+                apollo_id
+                for row, apollo_id, answer in records
+                if self._moves(row) and self.field not in (answer or {})
+            }
+        )
+
+    def keeps(self, row: Row, apollo_id: str, answer: Json | None) -> bool:
+        """Whether a record stays in its stage whatever the row says; after `look_up`."""
+        if not self._moves(row):
+            return False
+        if answer is not None and self.field in answer:
+            return answer[self.field] in self._stages
+        return apollo_id in self._kept
+
+    def kept_among(self, ids: Collection[str]) -> set[str]:
+        """Those of some records that are in a protected stage.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+            RunError: The setting is wrong.
+        """
+        if not ids or not self.has_stages:
+            return set()
+        if time.monotonic() - self._asked_at > _KNOWN_FOR:
+            self._kept, self._free, self._knows_all = set(), set(), False
+        unknown = [] if self._knows_all else sorted({*ids} - self._kept - self._free)
+        if unknown:
+            if not self._kept and not self._free:
+                self._asked_at = time.monotonic()
+            if len(unknown) == 1 or not self._search(len(unknown)):
+                self._read(unknown)
+        return self._kept & {*ids}
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether there is a protected stage at all."""
+        return bool(self._run.settings.protected_stages) and bool(self._stages)
+
+    def protects(self, stage_id: str | None) -> bool:
+        """Whether a stage is protected itself: a record may be moved into it from any."""
+        return self.has_stages and stage_id in self._stages
+
+    def _moves(self, row: Row) -> bool:
+        if self.field not in row.values or not self.has_stages:
+            return False
+        return row.values[self.field] not in self._stages
+
+    def _search(self, most_pages: int) -> bool:
+        """Searches all records in a protected stage; False where reading takes fewer requests."""
+        of, page, pages = self._object_type.endpoints, 1, 1
+        found: set[str] = set()
+        while page <= pages:
+            try:
+                records, pages = self._run.client.in_stages(of, sorted(self._stages), page)
+            except EndpointForbidden:
+                return False
+            if pages > min(most_pages, _MOST_PAGES):
+                return False
+            found.update(
+                str(record["id"]) for record in records if record.get(self.field) in self._stages
+            )
+            page += 1
+        self._kept |= found
+        self._knows_all = True
+        return True
+
+    def _read(self, ids: list[str]) -> None:
+        ask = partial(self._run.client.read, self._object_type.endpoints)
+        answers = self._run.pool.run([partial(ask, one) for one in ids])
+        for apollo_id, answer in zip(ids, answers, strict=True):
+            if isinstance(answer, RequestRefused):
+                # It is gone, or the update will tell what is wrong.
+                self._free.add(apollo_id)
+            elif isinstance(answer, EndpointForbidden):
+                # Nobody can tell: it stays where it is.
+                self._kept.add(apollo_id)
+            elif isinstance(answer, Exception):
+                raise answer
+            elif answer.get(self.field) in self._stages:
+                self._kept.add(apollo_id)
+            else:
+                self._free.add(apollo_id)
