@@ -49,6 +49,7 @@ def _sections(
     yield "Rejected", _rejected(summary, room)
     yield "Duplicates", _duplicates(summary, room)
     yield "Protected by field_policy", _protected(summary, room)
+    yield "Written without what Apollo does not know", _unresolved(summary, room)
     yield "Changes", _diffs(summary, paint)
 
 
@@ -129,6 +130,18 @@ def _protected(summary: Mapping[str, Any], width: int) -> list[str]:
         for line in wrapped(
             f"{plural(sum(values.values()), 'value')} of {kind}: "
             + ", ".join(f"{printable(name)} {number(count)}" for name, count in values.items()),
+            width,
+        )
+    ]
+
+
+def _unresolved(summary: Mapping[str, Any], width: int) -> list[str]:
+    return [
+        line
+        for stream, names in summary.get("unresolved", {}).items()
+        for line in wrapped(
+            f"{printable(stream)}: "
+            + ", ".join(f"{printable(name)} {number(count)}" for name, count in names.items()),
             width,
         )
     ]

@@ -137,6 +137,7 @@ class Summary(msgspec.Struct, frozen=True):
     dry_run: bool = False
     max_records: int | None = None
     protected: dict[str, dict[str, Count]] = {}
+    unresolved: dict[str, dict[str, Count]] = {}
     deleted: dict[str, Count] = {}
     estimate: Estimate | None = None
     diffs: tuple[Difference, ...] | None = None

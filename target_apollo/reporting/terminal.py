@@ -206,6 +206,9 @@ def _sections(
         fields = ", ".join(f"{printable(name)} {number(count)}" for name, count in protected.fields)
         of = printable(protected.kind)
         yield f"Protected {plural(protected.number, 'value')} of {of}", wrapped(fields, inner)
+    for stream, names in (detail.summary.unresolved if detail.summary else {}).items():
+        counts = ", ".join(f"{printable(name)} {number(rows)}" for name, rows in names.items())
+        yield f"Unknown to Apollo in rows of {printable(stream)}", wrapped(counts, inner)
     if detail.deleted:
         counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.deleted)
         yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)

@@ -161,6 +161,17 @@ def test_a_stage_that_a_policy_keeps_anyway_costs_no_question(apollo: Sandbox, s
     assert (apollo.count(SEARCH), apollo.count(READ)) == (0, 0)
 
 
+def test_a_dry_run_counts_what_stays(apollo: Sandbox, sync: Run) -> None:
+    sync(rows(3, contact_stage="New"))
+    put_into(apollo, "Do Not Contact", "p0@a.com")
+
+    done = sync(rows(3, contact_stage="Replied"), dry_run=True)
+
+    assert done.records == {"received": 3, "updated": 2, "skipped": 1}, done.log
+    assert done.summary["protected"] == {"contacts": {"contact_stage_id": 1}}
+    assert stage(apollo, "Replied") not in held(apollo, "contact_stage_id").values()
+
+
 def test_stages_of_one_s_own_are_protected(apollo: Sandbox, sync: Run) -> None:
     sync(rows(2, contact_stage="Replied"))
 

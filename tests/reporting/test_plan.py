@@ -106,6 +106,12 @@ def test_outcomes_that_did_not_occur_take_no_column() -> None:
     assert "stream created" in shown()
 
 
+def test_what_apollo_does_not_know_is_counted_by_property() -> None:
+    lines = shown(unresolved={"contacts": {"account_domain": 1200, "owner_email": 3}})
+    at = lines.index("Written without what Apollo does not know")
+    assert lines[at + 1].strip() == "contacts: account_domain 1,200, owner_email 3"
+
+
 def test_protected_values_are_counted_by_field() -> None:
     lines = shown(protected={"contacts": {"title": 180, "phone_number": 34}, "accounts": {}})
 

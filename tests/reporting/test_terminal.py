@@ -145,6 +145,12 @@ def test_what_a_rehearsed_run_would_take_is_told() -> None:
     assert "would take" not in told(estimate={"requests": {}, "seconds": None})
 
 
+def test_what_apollo_does_not_know_is_told_by_property() -> None:
+    text = told(unresolved={"contacts": {"account_domain": 1200}})
+    assert "Unknown to Apollo in rows of contacts" in text
+    assert "account_domain 1,200" in text
+
+
 def test_protected_values_are_told_by_field() -> None:
     text = told(protected={"contacts": {"phone_number": 34, "title": 180}, "accounts": {}})
     assert "Protected 214 values of contacts\n  title 180, phone_number 34" in text

@@ -31,6 +31,11 @@ def test_an_entry_behind_one_that_fits_too_is_named() -> None:
     assert "earlier entry" in sentence
 
 
+def test_an_unresolved_property_that_no_stream_has_is_named() -> None:
+    (sentence,) = unmet("contacts", unresolved={"titel": "drop", "title": "drop"})
+    assert "'titel' of the setting 'unresolved'" in sentence
+
+
 def test_a_property_that_no_stream_has_is_named() -> None:
     (sentence,) = unmet("contacts", null_policy_per_field={"titel": "clear"})
     assert "'titel'" in sentence
