@@ -8,7 +8,7 @@ and once a pass has come to its end, later ones read what is newer only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 
@@ -55,6 +55,8 @@ class Companies:
         self._walk: Walk | None = None
         #: Whether the pass was begun by an earlier run: there are newer accounts than it saw.
         self._is_resumed = False
+        #: Whether the page was found again where an earlier run stopped.
+        self._has_joined = True
         self._pages = _MOST_PAGES
         self._searched = 0
         self._spare_pages = _PAGES_FOR_FEW
@@ -203,8 +205,8 @@ class Companies:
                 stored = self._ledger.walk(self._connection)
             self._walk = stored or Walk(1)
             if self._walk.next_page > 1:
-                # Accounts that were deleted since have moved others to the page before.
-                self._is_resumed = True
+                # Accounts that were deleted since have moved others to a page before.
+                self._is_resumed, self._has_joined = True, False
                 self._walk = Walk(self._walk.next_page - 1, self._walk.newest, self._walk.reached)
         return self._walk
 
@@ -212,6 +214,13 @@ class Companies:
         walk = self._begun()
         accounts, pages = self._client.newest_of(ACCOUNT.endpoints, walk.next_page)
         self._pages = min(pages, _MOST_PAGES)
+        self._has_joined = (
+            self._has_joined or walk.next_page == 1 or self._follows(accounts, walk.newest)
+        )
+        if not self._has_joined:
+            # It is read again: what is noted now would look like what was read before.
+            self._walk = Walk(walk.next_page - 1, walk.newest, walk.reached)
+            return
         self._note(accounts, set(wanted))
         newest = walk.newest or next(filter(None, map(_created_at, accounts)), None)
         if accounts and walk.next_page < self._pages and not _any_older(accounts, walk.reached):
@@ -223,6 +232,21 @@ class Companies:
             self._is_resumed = False
         if self._ledger is not None:
             self._ledger.save_walk(self._connection, self._walk)
+
+    def _follows(self, accounts: Sequence[Json], newest: str | None) -> bool:
+        """Whether no account is left out between what an earlier run has read and a page.
+
+        It has read one of the page, or the page has one that is newer than all that it has read.
+        """
+        first = moment(next(filter(None, map(_created_at, accounts)), None))
+        begin = moment(newest)
+        if first is not None and begin is not None and first > begin:
+            return True
+        hashes = {match_hash(domain) for one in accounts for domain in match_keys(ACCOUNT, one)}
+        if self._ledger is None or not hashes:
+            # Accounts without a domain tell nothing; behind the last page there are none.
+            return bool(accounts)
+        return bool(self._ledger.company_ids(self._connection, hashes))
 
     def _note(self, accounts: Iterable[Json], wanted: set[str]) -> None:
         """Notes accounts by their domain; of several with one domain the first counts."""
