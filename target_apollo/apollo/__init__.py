@@ -10,6 +10,7 @@ from target_apollo.apollo.answers import (
     CustomField,
     Label,
     Profile,
+    RecordPage,
     Stage,
     User,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Profile",
     "Quota",
     "QuotaExhausted",
+    "RecordPage",
     "Refreshes",
     "Request",
     "RequestRefused",

@@ -78,6 +78,14 @@ class CustomField:
 
 
 @dataclass(frozen=True)
+class RecordPage:
+    """A page of all records of an object, and the number of pages that there are."""
+
+    records: list[JSON] = field(repr=False)
+    pages: int = 1
+
+
+@dataclass(frozen=True)
 class BulkCreated:
     """The records of a bulk_create answer: created ones, and existing ones, which stay unmodified.
 
@@ -130,8 +138,9 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
     """Read the body of a 3xx or 4xx.
 
     JSON has its text in `error` or `message` or both (only `message` names the id of a missing
-    record), and may have `error_code`, `error_details` and `deleted_contact_ids`. A 401 is plain
-    text. HTML pages come from proxies and are dropped.
+    record), and may have `error_code`, `error_details` and `deleted_contact_ids` (of accounts,
+    for which nothing is documented, likewise). A 401 is plain text. HTML pages come from proxies
+    and are dropped.
     """
     try:
         body = decode_body(content)
@@ -142,14 +151,18 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
         return Refusal(message=content[:_LONGEST_TEXT].decode("utf-8", "replace") if plain else "")
     texts = (body.get("error"), body.get("message"))
     details = body.get("error_details")
-    deleted = body.get("deleted_contact_ids")
+    deleted = [body.get(f"deleted_{noun}_ids") for noun in ("contact", "account")]
     return Refusal(
         message=" ".join(text for text in texts if isinstance(text, str) and text),
         code=_text(body.get("error_code")) or _text(_part(details, "code")),
         details=details if isinstance(details, dict) else {},
-        deleted_ids=tuple(item for item in deleted if isinstance(item, str))
-        if isinstance(deleted, list)
-        else (),
+        deleted_ids=tuple(
+            item
+            for items in deleted
+            if isinstance(items, list)
+            for item in items
+            if isinstance(item, str)
+        ),
         is_json=True,
     )
 

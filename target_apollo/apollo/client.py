@@ -19,6 +19,7 @@ from target_apollo.apollo.answers import (
     CustomField,
     Label,
     Profile,
+    RecordPage,
     Stage,
     User,
     has_picklist,
@@ -45,6 +46,7 @@ _MOST_PAGES = 500  # Apollo shows no more pages than this of anything
 _NO_ROUTE = 405
 _NO_ROUTE_OR_RECORD = 404
 _NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
+_OLDEST_FIRST: Final = {"sort_ascending": True, "per_page": _PER_PAGE}
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -148,21 +150,25 @@ class ApolloClient:
         *,
         owner_id: str | None = None,
         label_names: Sequence[str] = (),
+        run_dedupe: bool = True,
+        may_repeat: bool = True,
     ) -> BulkCreated:
         """Create at most 100 records and return those that exist: POST /contacts/bulk_create.
 
         Owner (contacts only) and list names are arguments of the whole request (`owner_id`,
         `append_label_names`). Apollo takes accounts with the same name for the same account: check
         the records that it returns as existing.
+
+        Without `run_dedupe` (Apollo's default) it makes a record of each, whatever there is. Such a
+        request is not sent again after its answer was lost, nor is one that may not be repeated,
+        since Apollo would not recognise all of its records.
         """
-        # Every body has run_dedupe: without it (Apollo's default) this makes duplicates, and
-        # a request whose answer was lost could not be sent again.
-        body: JSON = {of.plural: _bulk(records), "run_dedupe": True}
+        body: JSON = {of.plural: _bulk(records), "run_dedupe": run_dedupe}
         if owner_id is not None:
             body["owner_id"] = owner_id
         if label_names:
             body["append_label_names"] = list(label_names)
-        answer = self._send(of.create, body)
+        answer = self._send(of.create, body, once=not (run_dedupe and may_repeat))
         return BulkCreated(
             answer.records(f"created_{of.plural}"),
             answer.records(f"existing_{of.plural}"),
@@ -240,21 +246,29 @@ class ApolloClient:
         body = {**_NEWEST_FIRST, "sort_by_field": of.created_key, "page": page}
         return self._send(of.search, body).records(of.plural)
 
-    def newest_of(self, of: ObjectEndpoints, page: int) -> tuple[list[JSON], int]:
+    def page(self, of: ObjectEndpoints, page: int) -> RecordPage:
+        """Return a page of 100 records of all, the oldest first: POST /contacts/search.
+
+        That order moves no record to another page while others make new ones. Apollo shows 500
+        pages at most.
+        """
+        body = {**_OLDEST_FIRST, "sort_by_field": of.created_key, "page": page}
+        return self._record_page(of, body)
+
+    def newest_page(self, of: ObjectEndpoints, page: int) -> RecordPage:
         """Return a page as `newest` does, and how many pages there are."""
         body = {**_NEWEST_FIRST, "sort_by_field": of.created_key, "page": page}
-        answer = self._send(of.search, body)
-        pages = answer.number(answer.whole().get("pagination"), "total_pages")
-        return answer.records(of.plural), pages
+        return self._record_page(of, body)
 
-    def in_stages(
-        self, of: ObjectEndpoints, stage_ids: Sequence[str], page: int
-    ) -> tuple[list[JSON], int]:
-        """Return a page of 100 records that are in one of some stages, and how many pages are."""
+    def in_stages(self, of: ObjectEndpoints, stage_ids: Sequence[str], page: int) -> RecordPage:
+        """Return a page of 100 records that are in one of some stages."""
         body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": _PER_PAGE}
+        return self._record_page(of, body)
+
+    def _record_page(self, of: ObjectEndpoints, body: JSON) -> RecordPage:
         answer = self._send(of.search, body)
         pages = answer.number(answer.whole().get("pagination"), "total_pages")
-        return answer.records(of.plural), pages
+        return RecordPage(answer.records(of.plural), pages)
 
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
@@ -285,8 +299,9 @@ class ApolloClient:
         *,
         params: Mapping[str, Any] | None = None,
         record_id: str = "",
+        once: bool = False,
     ) -> CheckedBody:
-        request = request_to(endpoint, body, params=params, record_id=record_id)
+        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
         return CheckedBody(endpoint, self._transport.send(request))
 
     def _record(

@@ -105,6 +105,15 @@ class EndpointForbidden(ApolloError):
         )
 
 
+_MISSING_RECORD = (
+    "does not exist",
+    "has been deleted",
+    "is deleted",
+    "is not a valid id",
+    "not found",
+)
+
+
 class RequestRefused(ApolloError):
     """Apollo read the request and refused it with a 3xx or 4xx other than 401, 403, 408 and 429.
 
@@ -138,7 +147,8 @@ class RequestRefused(ApolloError):
 
         Apollo answers 422 where others answer 404: "Oops! This contact does not exist in Apollo.",
         "This contact has been deleted.", "Cannot update contact as it is deleted.",
-        "Parameters misconfigured. <value> is not a valid ID". The last text may mean another id of
+        "Parameters misconfigured. <value> is not a valid ID"; and of one record of a bulk request,
+        in its details, "Contact not found". The text of the invalid ID may mean another id of
         the request (an owner's): compare `named_ids`. A 404 counts only with a body of Apollo's, so
         that a mistyped address or a proxy's page cannot make every record look deleted.
         """
@@ -146,11 +156,9 @@ class RequestRefused(ApolloError):
             return True
         if self.status == 404:
             return self.from_apollo
-        text = self.message.lower()
-        return self.status == 422 and any(
-            words in text
-            for words in ("does not exist", "has been deleted", "is deleted", "is not a valid id")
-        )
+        told = [self.message, *(text for text in self.details.values() if isinstance(text, str))]
+        text = " ".join(told).lower()
+        return self.status == 422 and any(words in text for words in _MISSING_RECORD)
 
     @property
     def named_ids(self) -> tuple[str, ...]:

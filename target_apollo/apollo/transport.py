@@ -93,13 +93,17 @@ def after_status(status: int) -> After:
 
 @dataclass(frozen=True)
 class Request:
-    """A request; `path` is below api_url, `endpoint` its label ("PATCH /contacts/{id}")."""
+    """A request; `path` is below api_url, `endpoint` its label ("PATCH /contacts/{id}").
+
+    `once`: it is not sent again after its answer was lost, since carried out twice it does harm.
+    """
 
     method: str
     path: str
     endpoint: str
     body: JSON | None = field(default=None, repr=False)
     params: Mapping[str, Any] | None = field(default=None, repr=False)
+    once: bool = False
 
 
 def request_to(
@@ -108,10 +112,11 @@ def request_to(
     *,
     params: Mapping[str, Any] | None = None,
     record_id: str = "",
+    once: bool = False,
 ) -> Request:
     """Return a request to an endpoint by its label, with `record_id` in place of `{id}`."""
     method, path = endpoint.split(" ", 1)
-    return Request(method, path.replace("{id}", record_id), endpoint, body, params)
+    return Request(method, path.replace("{id}", record_id), endpoint, body, params, once)
 
 
 class TransportProtocol(Protocol):
@@ -245,7 +250,7 @@ class Transport:
             if after is After.RETRY:
                 raise NoAnswer(f"answered {response.status}", maybe_written=True)
         except NoAnswer as failure:
-            self._retry_later(failure, attempt)
+            self._retry_later(failure, attempt, once=request.once)
             return None
         refusal = read_refusal(response.headers.get("Content-Type", ""), response.content)
         if after is After.WAIT:
@@ -299,9 +304,9 @@ class Transport:
             self._pacer.answered(endpoint, permit, windows)
         return response
 
-    def _retry_later(self, failure: NoAnswer, attempt: Attempt) -> None:
+    def _retry_later(self, failure: NoAnswer, attempt: Attempt, *, once: bool) -> None:
         attempt.maybe_written |= failure.maybe_written
-        if attempt.failures >= self._max_retries:
+        if attempt.failures >= self._max_retries or (once and attempt.maybe_written):
             raise AnswerLost(
                 attempt.endpoint,
                 reason=failure.reason,
