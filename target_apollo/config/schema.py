@@ -18,7 +18,15 @@ from singer_sdk.helpers.capabilities import (
 from target_apollo.apollo import check_api_url
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
-from target_apollo.model.rows import MissingAccounts, Mode, NullPolicy, Unresolved, UpdateMethod
+from target_apollo.model.rows import (
+    MissingAccounts,
+    Mode,
+    NullPolicy,
+    OnApolloDelete,
+    OnIdentityConflict,
+    Unresolved,
+    UpdateMethod,
+)
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -119,6 +127,7 @@ _STREAM = th.ObjectType(
     th.Property("mode", th.StringType(allowed_values=_MODES)),
     th.Property("update_method", th.StringType(allowed_values=_METHODS)),
     th.Property("key", th.ArrayType(th.StringType)),
+    th.Property("match_on", th.ArrayType(th.StringType)),
     additional_properties=False,
 )
 
@@ -135,7 +144,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.StringType(allowed_values=_MODES),
         default="upsert",
         description="`insert` creates and leaves what exists alone, `update` changes records by "
-        "their Apollo id, `upsert` creates what is new and updates what differs.",
+        "their Apollo id or `match_on`, `upsert` creates what is new and updates what differs.",
     ),
     th.Property(
         "update_method",
@@ -150,8 +159,16 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.ObjectType(additional_properties=_STREAM),
         default={},
         description="Per stream name or glob: `object` (`contacts` or `accounts`), `mode`, "
-        "`update_method`, `key` (properties that identify a row). Without it the object is read "
-        "off the stream's name.",
+        "`update_method`, `key` (properties that identify a row), `match_on`. Without it the "
+        "object is read off the stream's name.",
+    ),
+    th.Property(
+        "match_on",
+        th.ArrayType(th.StringType),
+        description="Keys by which a row's record is recognised, in order: `email`, `domain`, "
+        "`linkedin_url`, `hubspot_id`, `salesforce_id`, `salesforce_lead_id`, "
+        "`salesforce_contact_id`, `name` (of a contact with `organization_name`), "
+        "`custom:<label>`. Default `[email]` for contacts, `[domain]` for accounts.",
     ),
     th.Property(
         "field_policy",
@@ -198,6 +215,26 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "deletes none by API: `ignore`, `stage:<name>` or `list:<name>` to move them there.",
     ),
     th.Property(
+        "on_apollo_delete",
+        th.StringType(allowed_values=[policy.value for policy in OnApolloDelete]),
+        default="leave",
+        description="What becomes of rows whose record somebody deleted in Apollo, if no other "
+        "record has their address: `leave` skips them, `recreate` creates them anew.",
+    ),
+    th.Property(
+        "on_identity_conflict",
+        th.StringType(allowed_values=[policy.value for policy in OnIdentityConflict]),
+        default="reject",
+        description="What becomes of a new row that Apollo takes for a record with the same name "
+        "and another address: `reject`, or `create` for namesakes and firms of one name.",
+    ),
+    th.Property(
+        "max_identity_changes",
+        _whole(0, 1_000_000_000),
+        description="A run stops before it writes more rows of a flush than this whose key meant "
+        "somebody else before. Without it: ten rows, or a tenth of the known rows if that is more.",
+    ),
+    th.Property(
         "custom_fields",
         th.ObjectType(additional_properties=th.StringType),
         default={},
@@ -239,6 +276,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.StringType,
         description="E-mail address of the user who owns rows whose `owner_email` is unknown or "
         "has left the team.",
+    ),
+    th.Property(
+        "allow_domains",
+        th.ArrayType(th.StringType),
+        default=[],
+        description="Hosts that count as a company's own domain though many companies share them, "
+        "such as `facebook.com` for the account of Meta. Each is one host, without those under it.",
     ),
     th.Property(
         "lists",
@@ -304,8 +348,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "full_resync",
         th.BooleanType,
         default=False,
-        description="Take no row for unchanged: every row is written again, after somebody "
-        "deleted or edited records in Apollo.",
+        description="Take no row for unchanged: every row is written again, after somebody edited "
+        "records in Apollo, and rows of deleted records are looked for once more.",
     ),
     th.Property(
         "rejects_path",

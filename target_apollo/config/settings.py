@@ -16,9 +16,19 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo.apollo import check_api_url
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
-from target_apollo.model.objects import LINKS, ObjectKind
+from target_apollo.model.domains import allowed_hosts
+from target_apollo.model.match_keys import match_on_of, match_on_problems
+from target_apollo.model.objects import LINKS, OBJECTS, ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
-from target_apollo.model.rows import MissingAccounts, Mode, NullPolicy, Unresolved, UpdateMethod
+from target_apollo.model.rows import (
+    MissingAccounts,
+    Mode,
+    NullPolicy,
+    OnApolloDelete,
+    OnIdentityConflict,
+    Unresolved,
+    UpdateMethod,
+)
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,18 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """The settings of one stream. `key`: its key properties; None: those of the SCHEMA message."""
+    """The settings of one stream.
+
+    Attributes:
+        key: Its key properties; None: those of the SCHEMA message.
+        match_on: Kinds of keys by which its rows are recognised, in order.
+    """
 
     kind: ObjectKind
     mode: Mode
     update_method: UpdateMethod
     key: tuple[str, ...] | None
+    match_on: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,18 +106,23 @@ class Settings:
     mode: Mode
     update_method: UpdateMethod
     streams: Mapping[str, Mapping[str, Any]]
+    match_on: tuple[str, ...]
     field_policy: Mapping[str, FieldPolicy]
     protected_stages: tuple[str, ...]
     updated_at_field: str
     null_policy: NullPolicy
     null_policy_per_field: Mapping[str, NullPolicy]
     on_delete: OnDelete
+    on_apollo_delete: OnApolloDelete
+    on_identity_conflict: OnIdentityConflict
+    max_identity_changes: int | None
     custom_fields: Mapping[str, str]
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
     missing_accounts: MissingAccounts
     link_by_email_domain: bool
     default_owner: str | None
+    allow_domains: frozenset[str]
     lists: tuple[str, ...]
     batch_size: int
     parallel_requests: int
@@ -150,9 +171,12 @@ class Settings:
         }
         own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
         own["on_delete"] = OnDelete.of(config["on_delete"])
+        own["on_apollo_delete"] = OnApolloDelete(config["on_apollo_delete"])
+        own["on_identity_conflict"] = OnIdentityConflict(config["on_identity_conflict"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["protected_stages"] = tuple(config["protected_stages"])
         own["lists"] = tuple(config["lists"])
+        own["match_on"] = tuple(config.get("match_on") or ())
         own["source"] = config.get("source") or ""
         return cls(**own)
 
@@ -172,7 +196,8 @@ class Settings:
         """The settings of one stream, by the first pattern in `streams` that matches its name.
 
         Raises:
-            SettingsError: Neither the setting nor the stream's name tells the object.
+            SettingsError: Neither the setting nor the stream's name tells the object, or the
+                stream's `match_on` names keys of another object.
         """
         own = self.streams.get(self.pattern_of(stream) or "", {})
         kind = own.get("object") or object_of_name(stream)
@@ -184,12 +209,18 @@ class Settings:
                     f'{{"{stream}": {{"object": "contacts"}}}}.'
                 ]
             )
-        key = own.get("key")
+        key, object_type = own.get("key"), OBJECTS[ObjectKind(kind)]
+        wrong = match_on_problems(
+            f"streams.{self.pattern_of(stream)}.match_on", own.get("match_on") or (), object_type
+        )
+        if wrong:
+            raise SettingsError(wrong)
         return StreamSettings(
             kind=ObjectKind(kind),
             mode=Mode(own.get("mode", self.mode)),
             update_method=UpdateMethod(own.get("update_method", self.update_method)),
             key=tuple(key) if key else None,
+            match_on=match_on_of(object_type, own.get("match_on"), self.match_on),
         )
 
 
@@ -226,6 +257,7 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
             OnDelete.of(config["on_delete"])
         except ValueError as problem:
             problems.append(str(problem))
+    problems += _match_on_problems(config)
     hosts = config.get("allow_domains")
     if isinstance(hosts, list) and all(isinstance(host, str) for host in hosts):
         try:
@@ -236,6 +268,23 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
         named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
         problems += policy_problems(named)
     return problems + credential_settings.credential_problems(config)
+
+
+def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
+    streams = config.get("streams")
+    settings = {"match_on": config.get("match_on")}
+    for stream, own in streams.items() if isinstance(streams, dict) else ():
+        if isinstance(own, dict):
+            settings[f"streams.{stream}.match_on"] = own.get("match_on")
+    problems: list[str] = []
+    for setting, names in settings.items():
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            problems += match_on_problems(setting, names)
+            if not names:
+                problems.append(
+                    f"The setting '{setting}' names no key: leave it out for the default."
+                )
+    return problems
 
 
 def _unknown(name: str, names: Iterable[str]) -> str:

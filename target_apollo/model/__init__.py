@@ -1,1 +1,1 @@
-"""The words of the domain: contact, account, row, value, policy, outcome. Pure."""
+"""Contact, account, row, value, policy, outcome: what a sync works with. Pure, without requests."""

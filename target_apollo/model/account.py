@@ -59,13 +59,14 @@ _FIELDS = (
     ),
     create_only("salesforce_id"),
     create_only("hubspot_id"),
-    # No endpoint takes an account's industry; it is written where a custom field has that label.
+    # No endpoint takes an account's industry; it is written to a custom field with that label.
     Field("industry"),
 )
 
 
 def _search_words(domain: str) -> tuple[str, ...]:
-    # Apollo finds accounts only by a part of their name, which may be the domain or its first part.
+    # Apollo's search finds accounts only by a part of their name, which may hold the domain or its
+    # first part.
     return (domain, domain.split(".", 1)[0])
 
 

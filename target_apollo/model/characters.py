@@ -1,7 +1,7 @@
-"""Takes out of text what nobody sees: characters without width, directions, odd blanks. Pure.
+"""Removes invisible characters from text: zero width, directions, unusual blanks. Pure.
 
-`visible` gives text as it is sent, `bare` as it is compared by name. Text without such characters
-stays as it is, letter for letter, so that rows do not count as changed.
+`visible` gives text as it is sent, `bare` text as names are compared. Text without such characters
+is not changed, so that its rows do not count as changed.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Control characters show up as garbage in a CRM and break its exports; tab and newline are text.
+# Control characters look like garbage in a CRM and break its exports; tab and newline are kept.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
-#: Every blank but the plain one: no-break, thin, ideographic and so on.
+#: Every blank except the plain space: no-break, thin, ideographic and so on.
 _BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 _LINE_END = re.compile(r"[\x85\u2028\u2029]")
 
-#: Format characters (Cf) that are never seen: soft hyphen, zero-width space, word joiner, byte
-#: order mark, marks of direction, tags. The few of Cf that are seen, such as Arabic signs over
-#: numbers, are not among them, nor are the two joiners.
+#: Format characters (Cf) that are invisible: soft hyphen, zero-width space, word joiner, byte order
+#: mark, marks of direction, tags. Not the few visible ones, such as Arabic signs over numbers, and
+#: not the two joiners.
 _UNSEEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
@@ -29,7 +29,7 @@ _UNSEEN = re.compile(
 
 _JOINER = re.compile("[\u200c\u200d]")
 
-#: Joiners, and what chooses between two shapes of one sign: an emoji in color or in black.
+#: Joiners, and variation selectors, which choose the shape of a sign: an emoji in color or black.
 _SHAPING = re.compile("[\u034f\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 #: Letters of scripts without case, their marks, and signs such as emoji with their skin tones.
@@ -39,15 +39,15 @@ _VIRAMA = 9
 
 
 def visible(written: str) -> str:
-    """A trimmed text without unseen characters, and with plain blanks for all other blanks.
+    """A trimmed text without invisible characters, and with plain spaces for all other blanks.
 
-    A joiner stays where it shapes what is seen: between two emoji, which it makes one family, and
-    in scripts such as Persian and Hindi. Elsewhere, as in a Latin name, it is taken out.
+    A joiner stays where it changes how the text looks: between two emoji, which become one, and in
+    scripts such as Persian and Hindi. Elsewhere, as in a Latin name, it is removed.
 
     >>> visible("\\ufeffAnn\\u00a0L\\u200bee "), visible("\\U0001f469\\u200d\\U0001f467") == "👩‍👧"
     ('Ann Lee', True)
     """
-    # isprintable() is fast, and false for every text that has one of these characters.
+    # isprintable() is fast, and false for every text with one of the characters above.
     if written.isprintable():
         return written.strip()
     plain = _LINE_END.sub("\n", _BLANK.sub(" ", written))
@@ -70,9 +70,9 @@ def _is_joined(sign: str) -> bool:
 
 
 def bare(written: str) -> str:
-    """A text for comparisons: as `visible`, and one spelling for all that look the same.
+    """A text for comparisons: as `visible`, with one spelling for texts that look the same.
 
-    Composed and decomposed letters are one (NFC); joiners and variation selectors are left out.
+    Letters are composed (NFC); joiners and variation selectors are removed.
     """
     plain = visible(written)
     if plain.isascii():

@@ -1,19 +1,20 @@
 """Whether a record of Apollo holds a value, and whether an answer confirms an update. Pure.
 
-Apollo sometimes stores a value in another spelling, so an answer contradicts an update only where
-it leaves no doubt.
+Apollo may store a value in another spelling, so an answer contradicts an update only where the
+difference is certain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from target_apollo.model.domains import bare_host
 from target_apollo.model.emails import compared
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id, phone_digits, plain_url
 
-#: An update writes, and empties, a contact's plain number under the key of its direct number.
+#: An update writes or empties a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
 
 _DIRECT_TYPE = CONTACT.fields[DIRECT_PHONE].phone_type
@@ -79,7 +80,7 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
 
 
 def more_addresses(answer: Json) -> list[str]:
-    """The e-mail addresses in a contact's list of them, as rows have them."""
+    """The addresses in a contact's list of e-mails, spelled as in rows."""
     listed = answer.get(CONTACT.more_emails or "")
     return [
         compared(entry["email"])
@@ -114,9 +115,9 @@ def not_taken(
     after: Json,
     before: Json | None = None,
 ) -> tuple[str, ...]:
-    """Values that Apollo certainly did not take: names of fields, ids of custom fields.
+    """Values that Apollo certainly did not take, as names of fields and ids of custom fields.
 
-    These are fields that should be empty and are not; ids and e-mails that differ; custom fields
+    They are: fields that should be empty and are not; ids and e-mails that differ; custom fields
     that are missing; values that are as before the update and differ from the sent value.
 
     Args:

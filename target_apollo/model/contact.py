@@ -1,7 +1,7 @@
 """The contact: the table of its fields. Pure.
 
 Only this table says which endpoint takes which field (source: Apollo's OpenAPI document, August
-2026). A field is never sent to an endpoint that does not document it.
+2026). A field is never sent to an endpoint whose documentation does not name it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ID = values.apollo_id
 
 
 def _contact_phone(name: str, phone_type: str) -> Field:
-    # Only PATCH has types of numbers; bulk_create has one `phone` without a type.
+    # Only PATCH knows types of phone numbers; bulk_create has one `phone` without a type.
     return Field(name, update=name, compare=Compare.PHONE, phone_type=phone_type)
 
 
@@ -43,7 +43,7 @@ _FIELDS = (
     everywhere("first_name"),
     everywhere("last_name"),
     everywhere("title"),
-    # Apollo replaces a company's name by the one that it knows, and an address by that of its maps.
+    # Apollo replaces a company's name by the one it knows, and an address by that of a map service.
     everywhere("organization_name", resolved=True),
     everywhere("present_raw_address", resolved=True),
     Field("phone_number", create="phone", update="direct_phone", compare=Compare.PHONE),

@@ -1,7 +1,7 @@
-"""The host of a company's web site: read out of a domain or URL, and told from a shared one. Pure.
+"""Reads a company's host from a domain or URL, and recognises hosts that companies share. Pure.
 
-A page on a host that many companies share, such as ``facebook.com/acme``, says nothing about whose
-domain that is. Taken for the company's own, it would give the account of the service a new name.
+A page such as ``facebook.com/acme`` is on a host that many companies share, so its host is not the
+company's domain. If it were used as such, the row would rename the account of the service.
 """
 
 from __future__ import annotations
@@ -91,24 +91,29 @@ class SharedHost:
     """A host that many companies share.
 
     Attributes:
-        name: As it is listed: ``facebook.com``, ``amazon.*`` or ``github.io``.
-        holds: What it holds, in words such as "profiles in social networks".
+        name: Its entry in the list: ``facebook.com``, ``amazon.*`` or ``github.io``.
+        holds: The kind of pages on it, such as "profiles in social networks".
     """
 
     name: str
     holds: str
 
 
-#: Part of the package, like the public suffix list is of its own.
 _LIST = resources.files(__package__).joinpath("shared_hosts.txt")
-#: What stands behind the name of a service that has a domain in each country. Other endings are
-#: left out, since they are mostly a service's own site: amazon.jobs.
+#: Endings of the domains of a service that has one in each country. Other endings are left out,
+#: since they are mostly a service's own site: amazon.jobs.
 _OF_COUNTRY = re.compile(r"com|(?:com?\.)?[a-z]{2}")
 
 
 @dataclass(frozen=True)
 class _SharedHosts:
-    """The list, by host. `alone`: without the hosts under it. `worldwide`: by a service's name."""
+    """The list of shared hosts.
+
+    Attributes:
+        alone: Hosts whose subdomains are not shared.
+        whole: Hosts that are shared with their subdomains.
+        worldwide: Services with a domain in each country, by their name: ``amazon``.
+    """
 
     alone: Mapping[str, SharedHost]
     whole: Mapping[str, SharedHost]
@@ -132,14 +137,14 @@ def _shared_hosts() -> _SharedHosts:
 
 
 def shared_host(host: str) -> SharedHost | None:
-    """The entry of the list by which a host, as `bare_host` spells it, is shared; None if it isn't.
+    """The entry of the list that covers a host, as `bare_host` spells it; None if there is none.
 
     >>> shared_host("m.facebook.com").name, shared_host("amazon.co.uk").name
     ('facebook.com', 'amazon.*')
     >>> shared_host("acme.myshopify.com"), shared_host("myshopify.com").name
     (None, 'myshopify.com')
 
-    A public suffix is shared too. Every row of accounts is looked up here.
+    A public suffix counts as shared too.
     """
     listed = _shared_hosts()
     if host in listed.alone:
@@ -158,11 +163,11 @@ def shared_host(host: str) -> SharedHost | None:
 
 
 def shared_fault(name: str, host: str, allowed: Collection[str]) -> str | None:
-    """Why the host in the property `name` is no company's own, as a sentence; None if it may be.
+    """The sentence for a host that companies share, in the property `name`; None for other hosts.
 
     Args:
         host: As `bare_host` spells it.
-        allowed: Hosts that count as a company's own in any case, as `allowed_hosts` gives them.
+        allowed: Hosts that count as a company's own all the same, as `allowed_hosts` gives them.
     """
     shared = None if host in allowed else shared_host(host)
     if shared is None:
@@ -175,7 +180,7 @@ def shared_fault(name: str, host: str, allowed: Collection[str]) -> str | None:
 
 
 def company_domain(allowed: Collection[str]) -> Normalise:
-    """A normaliser like `domain` that refuses shared hosts with a `RecordError` of their own."""
+    """A normaliser like `domain` that also raises `RecordError` for shared hosts."""
 
     def normalise(name: str, value: object) -> str | None:
         host = domain(name, value)
@@ -191,7 +196,7 @@ def allowed_hosts(written: Iterable[str]) -> frozenset[str]:
     """The hosts of the setting `allow_domains`, each as `bare_host` spells it.
 
     Raises:
-        ValueError: An entry names no host; the message has its place and is no whole sentence.
+        ValueError: An entry is no host; the message, a part of a sentence, gives its position.
     """
     hosts = set()
     for place, entry in enumerate(written, 1):

@@ -1,7 +1,8 @@
-"""Reads e-mail addresses: in which notations they come, which are valid, how they compare. Pure.
+"""Reads e-mail addresses from values, checks their form and normalises them. Pure.
 
-Whether an address is valid is for the package `email-validator` to say, by its form alone; no
-server is asked. Target and mapper ask here, so the target writes every lead that the mapper passes.
+The package `email-validator` decides which addresses are valid, by their form alone; no server is
+asked. Target and mapper both use this module, so the target writes every lead that the mapper
+passes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from target_apollo.model.characters import bare, visible
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.values import text
 
-#: Up to this length no part of an address can be too long.
+#: In an address of at most this length no part can be too long.
 _PLAIN_LENGTH = 64
-#: The shape of nearly all addresses. Each address of this shape is one that the package takes, so
-#: it is not asked for them: it needs 20 microseconds, this needs one.
+#: The shape of nearly all addresses. The package accepts every address of this shape, so it is not
+#: called for them: it needs 20 microseconds, this pattern one.
 _PLAIN = re.compile(
     r"[a-z0-9_+'-]+(?:\.[a-z0-9_+'-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+"
     r"(?!(?:arpa|invalid|local|localhost|onion)\Z)[a-z]{2,}"
@@ -30,7 +31,7 @@ _LONGEST = 254
 
 #: A query as in ``mailto:ann@acme.example?subject=Hello``.
 _QUERY = re.compile(r"(mailto:[^\s?<>;,]*)\?[^<>;\n]*", re.IGNORECASE)
-#: Up to a comma, semicolon or line end, unless it stands in quotes or angle brackets.
+#: Text up to a comma, semicolon or line end that is not in quotes or angle brackets.
 _PART = re.compile(r'(?:"[^"]*"|<[^<>]*>|[^,;\n\r\t])+')
 
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
@@ -44,7 +45,7 @@ class Addresses:
 
     Attributes:
         valid: In lower case, the domain in ASCII.
-        malformed: How many others have an @ and are no addresses.
+        malformed: Number of texts with an @ that are no valid address.
     """
 
     valid: tuple[str, ...] = ()
@@ -55,7 +56,7 @@ NO_ADDRESSES = Addresses()
 
 
 def plain(value: object) -> str | None:
-    """The address where the value is nothing but one of the usual shape, as most values are."""
+    """The value if it is one address of the usual shape, as most values are; else None."""
     if type(value) is str:
         address = value.strip().lower()
         if len(address) <= _PLAIN_LENGTH and _PLAIN.fullmatch(address):
@@ -69,7 +70,7 @@ def spelled(address: str) -> str | None:
     >>> spelled("Ann@Müller.example"), spelled("ann@acme")
     ('ann@xn--mller-kva.example', None)
 
-    Letters before the @ must be ASCII: no page of Apollo says that it stores others.
+    Letters before the @ must be ASCII, since Apollo does not document that it stores others.
     """
     return plain(address) or _by_package(address.strip().lower())
 
@@ -78,11 +79,11 @@ def spelled(address: str) -> str | None:
 def _by_package(address: str) -> str | None:
     if len(address) > _LONGEST or "@" not in address:
         return None
-    # The import takes 0.1 s, which runs without such an address save.
+    # Imported here, since it takes 0.1 s and most runs do not need it.
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        # In its test environment it takes .test, a name for tests as .example is.
+        # `test_environment` makes it accept .test, which is reserved for tests as .example is.
         valid = validate_email(
             address, check_deliverability=False, test_environment=True, allow_smtputf8=False
         )
@@ -93,7 +94,7 @@ def _by_package(address: str) -> str | None:
 
 
 def compared(address: object) -> str:
-    """An address of Apollo's in the form in which rows have it, also where it is not valid."""
+    """An address from an answer of Apollo, spelled as in rows, even if it is not valid."""
     if found := plain(address):
         return found
     written = bare(str(address)).lower()
@@ -112,9 +113,9 @@ def email(name: str, value: object) -> str | None:
 def addresses(name: str, value: object) -> Addresses:
     """The addresses in a text, or in an array of texts or of objects with an ``email``.
 
-    A text has one or several, between which there are commas, semicolons, line ends or blanks; each
-    may be a ``mailto:`` link or have a person's name, as in ``"Ann Lee" <ann@acme.example>``. It
-    may also be such an array in JSON.
+    Commas, semicolons, line ends or blanks separate the addresses of a text. Each may be a
+    ``mailto:`` link or have a person's name, as in ``"Ann Lee" <ann@acme.example>``. A text may
+    also be such an array in JSON.
 
     Raises:
         RecordError: The value holds something, and no valid address.
@@ -140,7 +141,7 @@ def _fault(name: str, malformed: list[str]) -> str:
 
 
 def _texts(name: str, value: object) -> Iterator[str]:
-    """The texts in which addresses are looked for; blanks are left out."""
+    """The texts of a value that may hold addresses; empty ones are left out."""
     if isinstance(value, str):
         value = _of_array(visible(value))
     for entry in _in_order(value) if isinstance(value, list) else [value]:
@@ -150,7 +151,7 @@ def _texts(name: str, value: object) -> Iterator[str]:
 
 
 def _of_array(written: str) -> object:
-    """The value of an array or object in JSON; of an array of a database, what stands in it."""
+    """The parsed value of a JSON array or object; of a database's array, the text in brackets."""
     if written[:1] not in ("[", "{") or written[-1:] not in ("]", "}"):
         return written
     try:
@@ -161,7 +162,7 @@ def _of_array(written: str) -> object:
 
 
 def _in_order(entries: list[object]) -> Iterable[object]:
-    """Entries of an array, by their position where each has one."""
+    """Entries of an array, sorted by their ``position`` if all of them have one."""
     positions = [entry.get("position") for entry in entries if isinstance(entry, dict)]
     if len(positions) < len(entries) or not all(type(one) is int for one in positions):
         return entries
@@ -170,15 +171,15 @@ def _in_order(entries: list[object]) -> Iterable[object]:
 
 
 def _candidates(written: str) -> Iterator[str]:
-    """What may be addresses in a text: all with an @, and all without where there is a blank."""
+    """The parts of a text that may be addresses, valid or not."""
     for part in _PART.findall(_QUERY.sub(r"\1", written)):
         bracketed = _IN_BRACKETS.findall(part)
         words = _QUOTED.sub(" ", _IN_BRACKETS.sub(" ", part)).split() if bracketed else part.split()
         if bracketed:
-            # The rest is a name, or an address in its place.
+            # Outside the brackets is a name, or an address used as a name.
             words = [*bracketed, *(word for word in words if "@" in word)]
         elif not all("@" in word for word in words):
-            # As in "ann lee@acme.example": whose address that would be nobody knows.
+            # Malformed as a whole: in "ann lee@acme.example" the last word may be a wrong address.
             words = [part]
         yield from map(_unwrapped, words)
 

@@ -1,4 +1,4 @@
-"""The type of an object: its fields, their names at each endpoint, its match key. Pure."""
+"""`ObjectType`: an object's fields, their names at each endpoint, its match key. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Compare(enum.Enum):
     DOMAIN = enum.auto()
     PHONE = enum.auto()
     URL = enum.auto()
-    #: Not at all: Apollo never shows the value.
+    #: Not compared, since Apollo never shows the value.
     BLIND = enum.auto()
 
 
@@ -43,9 +43,9 @@ class Field:
         update: In ``PATCH /contacts/{id}`` and ``PUT /accounts/{id}``.
         bulk: In an item of ``POST /…/bulk_update``.
         read: In Apollo's answers.
-        phone_type: The type under which Apollo answers a phone number; None for any.
-        create_wide: An argument of the whole bulk_create request, not of an item.
-        grouped: Endpoint that gives one value to many records.
+        phone_type: The type of the phone number in Apollo's answers; None for any.
+        create_wide: Whether bulk_create takes it for the whole request, not for an item.
+        grouped: Endpoint that writes one value to many records.
         resolved: Apollo may replace the value by one that it looks up, so an old value in an answer
             does not mean that Apollo did not take the new one.
     """
@@ -69,7 +69,7 @@ def everywhere(name: str, *, resolved: bool = False) -> Field:
 
 
 def create_only(name: str, *, read: str | None = None) -> Field:
-    """A text field that only bulk_create takes; answers show it as `read`, else as `name`."""
+    """A text field that only bulk_create takes; answers show it as `read`, or else as `name`."""
     return Field(name, create=name, read=read or name)
 
 
@@ -81,14 +81,14 @@ class ObjectType:
         endpoints: Its endpoints and the names of their arguments.
         match_field: The field by which Apollo recognises a record; a new record must have it.
         crm_ids: Fields by which ``run_dedupe`` also recognises a record.
-        named_fields: Property with a name (``owner_email``) -> the field that takes its id.
-        search_words: Match key -> the words to search for, one after another, to find its record.
+        named_fields: Property with a name (``owner_email``) -> the field that takes the id.
+        search_words: Match key -> texts to search for, one after another, to find its record.
         bulk_shows: Whether bulk_update answers with the values that it wrote.
         shows_updated_at: Whether an answer tells when the record was changed.
         is_named_by_others: Whether rows of another type name a record by its match key, as
             contacts name their account.
-        more_emails: The property with further e-mails of a record, by which it is recognised too;
-            bulk_create takes it and answers have it under the same name.
+        more_emails: The property with additional e-mails, by which Apollo also recognises a record;
+            bulk_create and answers use the same name.
     """
 
     kind: ObjectKind

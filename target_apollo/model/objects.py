@@ -25,11 +25,11 @@ __all__ = [
 #: Properties that link a record to an account by its domain.
 ACCOUNT_DOMAIN = "account_domain"
 LINKS = (ACCOUNT_DOMAIN, "parent_account_domain")
-#: Stands in the place of `ACCOUNT_DOMAIN` where the domain is that of a contact's address.
+#: Used in place of `ACCOUNT_DOMAIN` where the domain is taken from a contact's e-mail address.
 BY_EMAIL = "link_by_email_domain"
 
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 
-#: Properties with a meaning of their own: the record's id and its lists are no fields.
+#: Properties that are no fields: the record's id and its lists.
 APOLLO_ID = "apollo_id"
 LABEL_NAMES = "label_names"

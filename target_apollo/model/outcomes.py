@@ -1,4 +1,4 @@
-"""The outcomes of a record, one for each record, and the reasons why records are rejected."""
+"""The outcomes of records, and the reasons why records are rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Outcome(enum.Enum):
-    """How a record ended. Every record that was read gets exactly one outcome.
+    """What became of a record. Every record that was read gets exactly one outcome.
 
     ``received -> created | updated | unchanged | existing | skipped | rejected``. An outcome never
     changes into another.
@@ -23,7 +23,7 @@ class Outcome(enum.Enum):
     SKIPPED = "skipped"
     REJECTED = "rejected"
 
-    # Every record is counted by its outcome; Enum's own __hash__ is slow, since it is Python code.
+    # Faster than Enum's own __hash__, which is Python code and called for every record.
     __hash__ = object.__hash__
 
 
@@ -40,6 +40,7 @@ class Reason(enum.Enum):
     MISSING_EMAIL = "missing_email"
     MALFORMED_EMAIL = "malformed_email"
     MISSING_DOMAIN = "missing_domain"
+    MISSING_MATCH_KEY = "missing_match_key"
     MALFORMED_DOMAIN = "malformed_domain"
     SHARED_DOMAIN = "shared_domain"
     MALFORMED_ID = "malformed_id"

@@ -22,7 +22,7 @@ from target_apollo.model.values import moment
 
 
 class FieldPolicy(enum.Enum):
-    """What a row may do to a field of a record."""
+    """When a row's value for a field may be written to an existing record."""
 
     OVERWRITE = "overwrite"
     #: Written where the field is empty in Apollo.
@@ -30,17 +30,17 @@ class FieldPolicy(enum.Enum):
     #: Written when the record is created, and never after.
     CREATE_ONLY = "create_only"
     NEVER = "never"
-    #: Written when the row changed after the record did.
+    #: Written if the row changed later than the record.
     NEWEST = "newest"
 
 
-#: Finds the id and label of an object's custom field by the name of a property or by its label.
+#: Finds the id and label of an object's custom field by a property's name or a field's label.
 CustomFields = Callable[[ObjectType, str], "tuple[str, str] | None"]
 
-#: The default of the setting `protected_stages`: stages that no record is moved out of, as far as
-#: the team has them.
+#: The default of the setting `protected_stages`: no record is moved out of these stages. A team
+#: need not have them.
 PROTECTED_STAGES = ("Do Not Contact",)
-#: In `field_policy`: all fields that are not named.
+#: The key in `field_policy` for all fields that it does not name.
 ALL_OTHERS = "*"
 
 #: Policies that need the record's present values in Apollo.
@@ -95,11 +95,11 @@ class Policies:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """A row without the values that the policies keep from an existing record.
+    """A row without the values that the policies do not allow for its record.
 
     Attributes:
-        protected: Names of fields that keep a value in Apollo that differs, or may differ.
-        is_older: Whether one of them is protected because the record changed after the row.
+        protected: Names of fields whose value in Apollo stays and differs, or may differ.
+        is_older: Whether one of them stays because the record changed later than the row.
     """
 
     row: Row
@@ -132,7 +132,7 @@ def policies_of(
 
 
 def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
-    """Names in `field_policy` that no field and no custom field of any object has."""
+    """Names in `field_policy` that belong to no field or custom field of any object."""
     return [
         name
         for name in named
@@ -147,7 +147,7 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
 
 
 def unknown_policy(names: Sequence[str]) -> str:
-    """The sentence for policies that have no effect, since no field has these names."""
+    """The sentence for policies without effect, since no field has these names."""
     fields = [name for object_type in OBJECTS.values() for name in object_type.fields]
     near = difflib.get_close_matches(names[0], fields, n=1)
     hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
@@ -164,9 +164,9 @@ def apply_policies(
     answer: Json | None,
     last_written_at: str | None,
 ) -> PolicyResult:
-    """Removes the values from a row that the policies keep from an existing record.
+    """Removes from a row the values that the policies do not allow for its record.
 
-    A field that Apollo does not show is protected under `fill_if_empty`, since it may hold a value.
+    Under `fill_if_empty` a field that Apollo does not show is protected, since it may hold a value.
 
     Args:
         answer: The record as Apollo last showed it; None when only its id is known.
@@ -215,10 +215,10 @@ def apply_policies(
 def needs_the_record(
     policies: Policies, object_type: ObjectType, row: Row, answer: Json | None
 ) -> bool:
-    """Whether the record must be read before the policies can be followed.
+    """Whether the record must be read before the policies can be applied.
 
-    Values that Apollo never shows, such as the time of an account's last change, are no reason to
-    read it.
+    A record is not read for values that Apollo never shows, such as the time of an account's last
+    change.
     """
     shown_record: Json = answer or {}
     is_timed = "updated_at" in shown_record or not object_type.shows_updated_at
@@ -234,7 +234,7 @@ def needs_the_record(
 
 
 def _is_newer(row: Row, known: Json, last_written_at: str | None) -> bool:
-    """Whether the row changed after the record; this row's own last write does not count."""
+    """Whether the row changed later than the record, apart from this row's own last write."""
     apollo = moment(known.get("updated_at"))
     if apollo is None or row.changed_at is None:
         return False
@@ -242,7 +242,7 @@ def _is_newer(row: Row, known: Json, last_written_at: str | None) -> bool:
 
 
 def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
-    """A sentence for each field whose two names have different policies."""
+    """A sentence for each field that has two names with different policies."""
     problems: list[str] = []
     for object_type in OBJECTS.values():
         first: dict[str, str] = {}
@@ -259,7 +259,7 @@ def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> lis
 
 
 def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
-    """A sentence for each policy that can't be followed."""
+    """A sentence for each policy that its field can't have."""
     problems = [
         f"The setting 'field_policy' has '{name}: never', but Apollo recognises records by it: use "
         "'create_only', which leaves it as it is on records that exist."

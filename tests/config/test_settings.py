@@ -308,3 +308,28 @@ def test_a_stream_can_have_an_update_method_of_its_own() -> None:
     own = Settings.of(config(streams={"contacts": {"update_method": "bulk"}}))
     assert own.of_stream("contacts").update_method is UpdateMethod.BULK
     assert own.of_stream("accounts").update_method is UpdateMethod.AUTO
+
+
+def test_keys_for_all_streams_may_be_those_of_either_object() -> None:
+    named = ["email", "domain", "linkedin_url", "hubspot_id", "name", "custom:CRM key"]
+    assert problems_of(config(match_on=named), SCHEMA) == []
+    settings = Settings.of(config(match_on=named))
+    assert settings.of_stream("contacts").match_on == (
+        "email", "linkedin_url", "hubspot_id", "name", "custom:CRM key"
+    )  # fmt: skip
+    assert Settings.of(config()).of_stream("accounts").match_on == ("domain",)
+
+
+@pytest.mark.parametrize("entry", ["e-mail", "custom:", "outreach_id"])
+def test_an_unknown_key_is_named_with_its_place(entry: str) -> None:
+    own = {"leads": {"object": "contacts", "match_on": [entry]}}
+    (first,) = problems_of(config(match_on=["email", entry]), SCHEMA)
+    (second,) = problems_of(config(streams=own), SCHEMA)
+    assert first.startswith(f"The setting 'match_on' has an entry '{entry}', which is no key")
+    assert second.startswith(f"The setting 'streams.leads.match_on' has an entry '{entry}'")
+
+
+def test_a_setting_without_any_key_is_a_problem() -> None:
+    assert problems_of(config(match_on=[]), SCHEMA) == [
+        "The setting 'match_on' names no key: leave it out for the default."
+    ]

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import CustomField
-from target_apollo.model import emails, values
+from target_apollo.model import domains, emails, values
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.values import Normalise, moment, normaliser_of
 
@@ -56,7 +56,7 @@ Normaliser = Callable[[str, object], "str | None"]
 NORMALISERS: tuple[Normaliser, ...] = (
     values.text,
     emails.email,
-    values.domain,
+    domains.domain,
     values.apollo_id,
 )
 
