@@ -1,8 +1,7 @@
 """The ledger: which Apollo record each row of the warehouse became, and which runs wrote it.
 
-It makes runs cheap (an unchanged row costs no request) and exact (a row whose e-mail or domain
-changed still updates the same Apollo record). Nothing breaks without it: an empty ledger costs
-requests, not duplicates.
+With it an unchanged row needs no request, and a row with a new e-mail or domain still updates the
+same Apollo record. Nothing breaks without it: an empty ledger costs requests, not duplicates.
 
 Its modules, imports from top to bottom::
 
@@ -10,13 +9,13 @@ Its modules, imports from top to bottom::
     locks       one run at a time for each team and stream
     queries     look-ups and upserts of links, in sets
     companies   accounts by their domain, and how far Apollo's accounts were read
-    statements  their SQL, for thousands of rows
-    runs        a row a run
+    statements  the SQL of the links, for thousands of rows
+    runs        one row for each run
     tables      tables, version, upgrade
     database    ledger_url -> engine; file modes; database errors as sentences
     links       the link of a source key to an Apollo record, and its states
     keys        source keys and payload hashes, without personal data
-    errors      LedgerError and its kin
+    errors      LedgerError and its subclasses
 """
 
 from target_apollo.ledger.companies import Walk

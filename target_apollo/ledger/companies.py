@@ -1,8 +1,8 @@
 """Accounts by the hash of their domain: those that were read from Apollo, and those of links.
 
-One pass through Apollo's accounts answers many domains at once. What it finds is kept in the table
-``apollo_companies``, and in ``apollo_walks`` where it stopped, so that the next run goes on from
-there.
+One walk through Apollo's accounts finds those of many domains at once. The table
+``apollo_companies`` keeps the accounts that it finds, and ``apollo_walks`` the page at which it
+stopped, where the next run continues.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from sqlalchemy import Connection, delete, select
 
 from target_apollo.ledger.links import LinkStatus, Place
 from target_apollo.ledger.statements import chunks, insert_into
-from target_apollo.ledger.tables import apollo_companies, apollo_links, apollo_walks
+from target_apollo.ledger.tables import (
+    HAS_RECORD,
+    MATCH_DIGITS,
+    apollo_companies,
+    apollo_links,
+    apollo_walks,
+    match_digits,
+)
 
 _ACCOUNT = "account"
 
@@ -25,13 +32,14 @@ _ACCOUNT = "account"
 class Walk:
     """How far the accounts of an Apollo team were read, the newest first, page by page.
 
-    Accounts that are made meanwhile move the others to later pages: a walk that goes on at its page
-    sees some again and misses none.
+    New accounts move the others to later pages, so a walk that continues at its page sees some
+    accounts twice and misses none.
 
     Attributes:
         next_page: The page to read next, from 1.
         newest: Apollo's `created_at` of the newest account that this walk saw.
-        reached: `newest` of the last walk that came to its end: accounts as old as that are known.
+        reached: `newest` of the last walk that read all pages. A later walk can stop at an account
+            of that age, since all older ones are known.
         changed_at: When it was saved; aware, UTC.
     """
 
@@ -57,9 +65,9 @@ def find_companies(
 def find_linked_accounts(
     database: Connection, connection: str, hashes: Collection[str]
 ) -> dict[str, str]:
-    """Find the ids of accounts that rows of any stream and source gave a domain.
+    """Find the ids of accounts by the domain that a row of any stream or source has.
 
-    Of several accounts with one domain it is the one that was written last.
+    Of several accounts with one domain, the one that was written last.
     """
     links = apollo_links.c
     wanted = (
@@ -67,15 +75,17 @@ def find_linked_accounts(
         .where(
             links.connection == connection,
             links.object == _ACCOUNT,
-            links.apollo_id.is_not(None),
+            HAS_RECORD,
             links.status != LinkStatus.GONE.value,
         )
         .order_by(links.changed_at, links.apollo_id)
     )
+    asked = set(hashes)
     return {
         row[0]: row[1]
-        for some in chunks(hashes)
-        for row in database.execute(wanted.where(links.match_hash.in_(some)))
+        for some in chunks(map(match_digits, asked))
+        for row in database.execute(wanted.where(MATCH_DIGITS.in_(some)))
+        if row[0] in asked
     }
 
 

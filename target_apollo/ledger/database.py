@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool
 from target_apollo.files import private_descriptor
 from target_apollo.ledger.errors import LedgerError
 
-#: Execution option of a connection: its next transaction writes, so it takes SQLite's write lock
-#: at its start. A transaction that reads first and writes later would fail instead of wait.
+#: Execution option of a connection: its next transaction takes SQLite's write lock at its start.
+#: A transaction that reads first and writes later fails instead of waiting for the lock.
 WRITES = "ledger_writes"
 
 #: How long SQLite waits for another process's write transaction, which takes milliseconds.
@@ -38,7 +38,7 @@ class Address:
 
     @classmethod
     def of(cls, ledger_url: str) -> Address:
-        """Read the setting; raise ``LedgerError`` for what can't be a ledger.
+        """Read the setting; raise ``LedgerError`` for a URL that can't be a ledger's.
 
         ``postgres://`` and ``postgresql://`` mean the driver psycopg 3.
         """
@@ -72,7 +72,7 @@ class Address:
         return f"PostgreSQL database {self.url.database!r} on {self.url.host or 'the local socket'}"
 
     def without_secrets(self, text: str) -> str:
-        """Blank the URL's passwords out of a driver's message."""
+        """Remove the URL's passwords from a driver's message."""
         secrets = [self.url.password]
         for name in ("password", "sslpassword"):
             given = self.url.query.get(name, ())
@@ -90,7 +90,7 @@ class Address:
             cause: object = error
             if isinstance(error, DBAPIError):
                 cause = error.orig
-            # A driver's message goes on with hints and the statement; its first line is the error.
+            # The first line of a driver's message is the error; hints and the statement follow.
             reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
             raise LedgerError(
                 f"{action} the ledger in {self} (setting ledger_url) failed: "
@@ -135,7 +135,7 @@ def _sqlite_file(url: URL) -> Path:
 
 
 def _sqlite_engine(file: Path, *, read_only: bool) -> Engine:
-    # rw and not rwc: the file is created beforehand, with its mode.
+    # rw, not rwc: `make_private_file` has created the file, with its mode.
     name = f"file:{quote(str(file))}?mode={'ro' if read_only else 'rw'}"
 
     def connect() -> sqlite3.Connection:
@@ -143,8 +143,8 @@ def _sqlite_engine(file: Path, *, read_only: bool) -> Engine:
             name,
             uri=True,
             timeout=BUSY_SECONDS,
-            # The engine says BEGIN itself (below): the driver's own handling would start write
-            # transactions too late.
+            # `begin`, below, starts the transactions: the driver would start those that write too
+            # late.
             isolation_level=None,
             check_same_thread=False,
         )
@@ -167,10 +167,10 @@ def _sqlite_engine(file: Path, *, read_only: bool) -> Engine:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log, so that the mapper reads while the target writes.
+    """Switch to the write-ahead log, so that the mapper can read while the target writes.
 
-    Once switched, the file stays so. SQLite does not wait for its busy timeout here when two
-    processes switch at once, hence the loop.
+    The file keeps this setting. When two processes switch at once, SQLite fails at once instead of
+    waiting as long as its busy timeout, hence the loop.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while not _is_switched(connection, last_try=time.monotonic() > deadline):
@@ -189,8 +189,8 @@ def _is_switched(connection: sqlite3.Connection, *, last_try: bool) -> bool:
 
 
 def _postgresql_engine(url: URL, *, read_only: bool) -> Engine:
-    # Firewalls cut connections that are idle during a wait for quota; libpq's default is 2 hours.
-    # A setting in the URL takes precedence.
+    # Keepalives, since firewalls cut connections that are idle during a wait for quota; libpq's
+    # default is 2 hours. A setting in the URL takes precedence.
     probes = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     arguments = {name: value for name, value in probes.items() if name not in url.query}
     try:
@@ -211,8 +211,8 @@ def _postgresql_engine(url: URL, *, read_only: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.autocommit = True
-        # The server's side of the same: it ends a vanished run's session, and with it the run's
-        # advisory locks, after a minute instead of two hours.
+        # Keepalives of the server: it ends the session of a run that has vanished, and with it the
+        # run's advisory locks, after a minute instead of two hours.
         for name, seconds in (("idle", 30), ("interval", 10), ("count", 3)):
             connection.execute(f"SET tcp_keepalives_{name} = {seconds}")
         if read_only:

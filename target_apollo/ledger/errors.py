@@ -4,17 +4,17 @@
 
     LedgerError              the ledger can't be opened, read or written, or ledger_url is wrong
     ├── AnotherRunActive     a second run on the same connection and stream
-    └── LockLost             another run has taken this run's lock over
+    └── LockLost             another run has taken over this run's lock
 
-Each message is a sentence that names the setting ``ledger_url``. None holds a password, a key of
-a record that is an e-mail, or SQL.
+Each message is a sentence that names the setting ``ledger_url``. None holds a password, an e-mail
+address from a record's key, or SQL.
 """
 
 from __future__ import annotations
 
 
 class LedgerError(Exception):
-    """The ledger can't do what was asked; the message says why and what to do."""
+    """The ledger can't be used; the message says why and what to do."""
 
 
 class AnotherRunActive(LedgerError):

@@ -1,7 +1,7 @@
 """Source keys and payload hashes: pure, stable between releases, without personal data.
 
-Both are stored. A change of spelling here makes every known row look new or changed once, so the
-tests hold the exact texts.
+Both are stored. If either were spelled in another way, every known row would look new or changed
+once, so the tests hold the exact texts.
 
 The ledger holds no personal data: e-mail addresses in keys and reasons are hashed or left out.
 """
@@ -19,14 +19,14 @@ from math import isfinite
 
 import msgspec
 
-#: Characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
+#: In characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
 LONGEST_PLAIN_KEY = 500
 
 #: Whole numbers below this are spelled as integers, others as digits and exponent, so that
 #: ``Decimal("1E+999999")`` stays short and every integer fits 64 bits.
 _PLAIN_INTEGERS_BELOW = 10**18
 
-#: Hashes of the match keys of a batch: each is asked for before and after its request.
+#: Match keys whose hash is cached: each hash is needed before and after the request of its batch.
 _MATCHES_REMEMBERED = 10_000
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
@@ -38,16 +38,16 @@ def source_key(values: Sequence[object]) -> str:
     """Spell the values of a record's key properties as the text that the ledger looks up.
 
     ``values`` are in the order of the stream's ``key_properties``. Strings are JSON strings in
-    quotes, everything else stands bare, columns are joined by commas: ``42``, ``"42"``,
-    ``7,"de"``, ``null``, ``true``, ``2024-05-01``. Whole Decimals and floats equal the integer.
-    A string with an ``@`` is stored as ``sha256:…`` of its JSON text, and so is a whole key of
-    more than 500 characters.
+    quotes, other values have no quotes, commas join the columns: ``42``, ``"42"``, ``7,"de"``,
+    ``null``, ``true``, ``2024-05-01``. Whole Decimals and floats are spelled as the integer.
+    A string with an ``@`` is stored as ``sha256:…`` of its JSON text, and so is a key of more than
+    500 characters in all.
 
-    Raises ``ValueError`` without any value, or with a list, an object or bytes among them; the
+    Raises ``ValueError`` if there is no value, or if one is a list, an object or bytes; the
     message never holds a value.
     """
     if len(values) == 1 and type(values[0]) is int and _is_plain(values[0]):
-        # Most keys are one whole number: no calls for those.
+        # Most keys are one whole number, which needs no further call.
         return str(values[0])
     if not values:
         raise ValueError("a record without key properties has no source key")
@@ -57,16 +57,16 @@ def source_key(values: Sequence[object]) -> str:
 
 @lru_cache(maxsize=_MATCHES_REMEMBERED)
 def match_hash(match_key: str) -> str:
-    """Hash an e-mail address or a domain, normalised, so that it can be recognised later."""
+    """Hash a normalised e-mail address, domain or other match key, to compare it in later runs."""
     return _sha256(match_key)
 
 
 def payload_hash(payload: Mapping[str, object]) -> str:
     """Hash what would be sent to Apollo: 32 hex digits, equal for equal values.
 
-    The order of properties and the spelling of numbers (``1``, ``1.0``, ``Decimal("1.00")``)
-    make no difference; ``1``, ``"1"`` and ``true`` do, and so do a list's order and the Unicode
-    form of a string, since Apollo would store another value.
+    Payloads are equal whatever the order of their properties and the spelling of their numbers
+    (``1``, ``1.0``, ``Decimal("1.00")``). ``1``, ``"1"`` and ``true`` differ, and so do lists in
+    another order and strings in another Unicode form: Apollo would store another value.
 
     Raises ``ValueError`` for a value that JSON can't carry; the message never holds the value.
     """
@@ -74,9 +74,9 @@ def payload_hash(payload: Mapping[str, object]) -> str:
 
 
 def payload_hash_of_texts(payload: Mapping[str, object]) -> str:
-    """As ``payload_hash``, for a payload that holds nothing but texts and nulls, at any depth.
+    """The same as ``payload_hash``, for a payload that holds only texts and nulls, at any depth.
 
-    Those have one spelling only, and looking for others takes most of the time of a hash.
+    They have one spelling only. The search for other values takes most of a hash's time.
     """
     return _hash_of(payload, _as_it_is)
 
@@ -97,7 +97,7 @@ def _hash_of(payload: Mapping[str, object], spelled: Callable[[object], object])
 def _key_part(value: object) -> str:
     if isinstance(value, str):
         text = json.dumps(value)
-        # The second is the full-width @, which mail programs take for the first.
+        # The second sign is the full-width @, which mail programs read as an @.
         return _sha256(text) if "@" in value or "＠" in value else text
     if value is None:
         return "null"
@@ -130,7 +130,7 @@ def _number(value: int | float | Decimal) -> str:
             return str(int(value))
         exact = Decimal(value)
     elif isinstance(value, float):
-        # repr is the shortest text that reads back as the float: 0.1, as the source spelled it.
+        # repr is the shortest text that reads back as the same float: 0.1, as in the source.
         exact = Decimal(repr(value)) if isfinite(value) else Decimal(value)
     else:
         exact = value
@@ -182,17 +182,17 @@ def _ascii_json(payload: Mapping[str, object]) -> bytes:
     return json.dumps(spelled, sort_keys=True, default=bare).encode("ascii")
 
 
-#: Characters.
+#: In characters.
 LONGEST_REASON = 500
 
 _ADDRESS = re.compile(r"[^\s\"'<>(),;:]+[@＠][^\s\"'<>(),;:]+")
 
 
 def without_addresses(reason: str) -> str:
-    """Cut e-mail addresses out of a reason, which may quote Apollo's answer, and shorten it.
+    """Remove e-mail addresses from a reason, which may quote Apollo's answer, and shorten it.
 
-    What PostgreSQL can't store (NUL, half a surrogate pair) goes too.
+    Also removes what PostgreSQL can't store: NUL and half a surrogate pair.
     """
-    # Cut first, generously: a hostile answer may be megabytes.
+    # Shortened before the search too, since an answer may be megabytes long.
     storable = reason[: 4 * LONGEST_REASON].encode("utf-8", "replace").decode("utf-8")
     return _ADDRESS.sub("(address withheld)", storable.replace("\0", ""))[:LONGEST_REASON]

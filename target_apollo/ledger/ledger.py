@@ -1,4 +1,4 @@
-"""``Ledger``: what the sinks, the mapper and the command line ask of the ledger."""
+"""``Ledger``: the ledger as the sinks, the mapper and the command line use it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Ledger:
     def open(cls, url: str) -> Ledger:
         """Open the ledger of the setting ``ledger_url``; create or upgrade its tables.
 
-        A SQLite file gets mode 0600, a folder that has to be made 0700. Raises ``LedgerError``
-        for a URL that names no ledger, a database that can't be used, or a newer ledger.
+        A new SQLite file gets mode 0600, a new folder 0700. Raises ``LedgerError`` for a URL that
+        can't be a ledger's, a database that can't be used, or a ledger of a newer version.
         """
         address = Address.of(url)
         with address.errors_as_sentences("Opening"):
@@ -63,9 +63,9 @@ class Ledger:
 
     @classmethod
     def open_existing(cls, url: str) -> Ledger | None:
-        """Open a ledger to read it only; ``None`` when there is none yet.
+        """Open a ledger read-only; ``None`` when there is none yet.
 
-        One of an older version is upgraded first. Raises ``LedgerError`` as ``open`` does.
+        A ledger of an older version is upgraded first. Raises ``LedgerError`` as ``open`` does.
         """
         address = Address.of(url)
         if not address.exists():
@@ -92,7 +92,7 @@ class Ledger:
         """Release the locks and close the connection; a second call does nothing."""
         if not self._database.closed:
             for lock in self._locks.all_held():
-                # A database that fails now need not be told: the lock ends with the process.
+                # No error to report here: the lock ends with the process anyway.
                 with suppress(LedgerError):
                     lock.release()
             self._database.close()
@@ -115,9 +115,9 @@ class Ledger:
     ) -> dict[str, Link]:
         """Look source keys up; those without a link are left out.
 
-        Beside the links of the place's source these are links without a source, of which the
-        caller tells whether they are its own (then `adopt` them), and where the place has no
-        source, links of the only source that has the key. `Link.source` says which it is.
+        Gives links of the place's source, and links without a source: the caller decides whether
+        such a link is its row's, and then calls `adopt`. Where the place has no source, a key that
+        only one source has gives the link of that source. `Link.source` says whose link it is.
         """
         with self._reading("Reading") as database:
             return queries.find_links(database, place, keys)
@@ -128,7 +128,7 @@ class Ledger:
     ) -> Iterator[Link]:
         """Give all links of a stream of one source.
 
-        Nothing may be written until the last was taken.
+        Nothing may be written to the ledger before the iterator has ended.
         """
         with self._reading("Reading") as database:
             yield from queries.stream_links(database, place)
@@ -140,7 +140,7 @@ class Ledger:
     ) -> dict[str, list[Link]]:
         """Find the links, of any stream, to Apollo records of a place's team and kind.
 
-        More than one where rows share a record.
+        A record has several where rows share it.
         """
         with self._reading("Reading") as database:
             return queries.find_links_by_apollo_id(database, place, apollo_ids)
@@ -148,29 +148,30 @@ class Ledger:
     def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
         """Find the links, of any stream and source, that have one of these match hashes.
 
-        They are of a place's team and kind, in lists by their hash; those of gone records too.
+        Gives match hash -> links of the place's team and kind, also those of deleted records.
         """
         with self._reading("Reading") as database:
             return queries.find_links_by_match(database, place, hashes)
 
     def adopt(self, place: Place, keys: Collection[str]) -> None:
-        """Give links without a source that of the place, instead of links that have it already.
+        """Set the place's source in the links of these keys that have no source.
 
-        Keys without such a link keep none. Raises ``LockLost`` too.
+        A link that a key already has with that source is replaced. Keys without such a link are
+        ignored. Raises ``LockLost`` too.
         """
         with self._changing(place) as database:
             queries.adopt(database, place, keys)
 
-    def forget_unsourced(self, place: Place, keys: Collection[str]) -> None:
-        """Forget links without a source, whose rows have links of a source now.
+    def forget(self, place: Place, keys: Collection[str]) -> None:
+        """Delete the links of source keys whose rows are no longer those of the linked records.
 
-        Raises ``LockLost`` too.
+        Only links with the place's own source are deleted. Raises ``LockLost`` too.
         """
         with self._changing(place) as database:
-            queries.forget_unsourced(database, place, keys)
+            queries.forget(database, place, keys)
 
     def company_ids(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
-        """Say which accounts Apollo answered for the hashes of domains, as `save_companies` had it.
+        """Give domain hash -> account id, as `save_companies` saved them.
 
         Unknown hashes are left out.
         """
@@ -178,25 +179,25 @@ class Ledger:
             return companies.find_companies(database, connection, hashes)
 
     def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
-        """Say which accounts rows of any stream and source gave the domains of these hashes.
+        """Give domain hash -> id of the account that a row of any stream or source is linked to.
 
-        Unknown hashes are left out, and so are accounts that are gone.
+        Unknown hashes are left out, and so are accounts that were deleted in Apollo.
         """
         with self._reading("Reading") as database:
             return companies.find_linked_accounts(database, connection, hashes)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
-        """Keep the ids of accounts by the hash of their domain; a newer id replaces an older."""
+        """Save the ids of accounts by the hash of their domain; a newer id replaces an older."""
         with self._writing("Writing") as database:
             companies.save_companies(database, connection, ids)
 
     def walk(self, connection: str) -> Walk | None:
-        """Say how far a team's accounts were read; ``None`` where they never were."""
+        """Give how far a team's accounts were read; ``None`` where they never were."""
         with self._reading("Reading") as database:
             return companies.find_walk(database, connection)
 
     def save_walk(self, connection: str, walk: Walk) -> None:
-        """Keep how far a team's accounts were read; the present is noted as its time."""
+        """Save how far a team's accounts were read, with the present as its `changed_at`."""
         with self._writing("Writing") as database:
             companies.save_walk(database, connection, walk)
 
@@ -208,12 +209,12 @@ class Ledger:
         connection: str | None = None,
         source: str = "",
     ) -> dict[str, datetime]:
-        """Say up to which moment (aware, UTC) source keys of a source are known to be in Apollo.
+        """Give source key -> moment (aware, UTC) up to which its row is known to be in Apollo.
 
-        Keys that never were, and keys whose last write is pending or failed, are left out, and so
-        are keys of other sources and of none, whose rows may be other people. Without
-        a connection a key counts if it is synced to *every* connection that the stream has links
-        to, at the earliest of their moments: a trial with one team hides no lead from the next.
+        Left out are keys that were never written, keys whose last write is pending or failed, and
+        keys of other sources or of none, whose rows may be other people. Without a connection, a
+        key must be synced to *every* connection that the stream has links to, and gets the earliest
+        of their moments: so a trial with one team hides no lead from another team.
         """
         with self._reading("Reading") as database:
             if connection is not None:
@@ -241,7 +242,7 @@ class Ledger:
         run_id: str,
         outcomes: Sequence[LinkOutcome],
     ) -> None:
-        """Write what became of a flush's rows. Raises ``LockLost`` too."""
+        """Write the outcomes of a batch's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(place) as database:
             queries.save_outcomes(database, place, run_id, outcomes, started)
@@ -251,9 +252,9 @@ class Ledger:
         place: Place,
         apollo_ids: Collection[str],
     ) -> int:
-        """Forget the links, of any stream, to Apollo records that are gone; give their number.
+        """Delete the links to Apollo records that are gone; give their number.
 
-        The stream of ``place`` does not matter.
+        Links of all streams are deleted, not only of the place's.
         """
         with self._writing("Writing") as database:
             return queries.delete_links(database, place, apollo_ids)
@@ -266,7 +267,7 @@ class Ledger:
         mode: str,
         started_at: datetime,
     ) -> None:
-        """Write the row of a run that begins; call again when it meets more streams."""
+        """Write the row of a run that begins; call again when the run has more streams."""
         run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
         with self._writing("Writing") as database:
             runs.save_start(database, run)
@@ -285,10 +286,10 @@ class Ledger:
             return list(runs.latest(database, limit))
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
-        """Make sure that no other run writes this stream to this connection.
+        """Take the lock, so that no other run writes this stream to this connection.
 
-        Gives the lock, to be released or used as a context manager; asked again for a lock that
-        this ledger holds, it gives the same. Raises ``AnotherRunActive`` when another run has it.
+        Release the lock, or use it as a context manager. A second call for a lock that this ledger
+        holds gives the same lock. Raises ``AnotherRunActive`` when another run holds it.
         """
         held = self._locks.held(connection, stream)
         if held is not None:

@@ -10,14 +10,14 @@ import msgspec
 
 
 class Place(NamedTuple):
-    """What links belong to: one stream of one source, one kind of Apollo record, one Apollo team.
+    """The stream, source, kind of Apollo record and Apollo team that a link belongs to.
 
     Attributes:
         connection: The Apollo team's id.
         object: ``contact`` or ``account``.
         stream: The Singer stream's name.
-        source: Where the stream comes from, since two taps may have streams of one name; empty
-            where nobody tells.
+        source: The setting `source`, since two taps may have streams of one name; empty where it is
+            not set.
     """
 
     connection: str
@@ -35,12 +35,13 @@ class LinkStatus(Enum):
         PENDING ──outcome──▶ CREATED | UPDATED | UNCHANGED | EXISTING | ERROR | GONE
         any of these ──intent──▶ PENDING  a write is about to go out again
         any of these ──outcome──▶ any but PENDING
-                                          settled without a request, or rejected before one
+                                          no request was needed, or the row was rejected before it
         any of these ──drop──▶ (no link)  the Apollo record is gone, and the row is new again
 
-    A link that is PENDING at the start of a run was left by a run that was killed, or whose
-    answer was lost: the write may have happened or not. It has no payload hash, so the row is
-    written again, which ``run_dedupe`` and the idempotence of updates make harmless.
+    A link that is PENDING at the start of a run comes from a run that was killed or lost the
+    answer: the write may have happened or not. The link has no payload hash, so the row is written
+    again. That is harmless: ``run_dedupe`` recognises a created record, and an update can be
+    repeated.
     """
 
     #: A request may have gone out; no answer is known. No payload hash.
@@ -49,53 +50,53 @@ class LinkStatus(Enum):
     CREATED = "created"
     #: Apollo confirmed that it changed the record.
     UPDATED = "updated"
-    #: Compared with Apollo, which held the row's values already.
+    #: Apollo already had the row's values.
     UNCHANGED = "unchanged"
-    #: Insert mode: the record was there and was left alone. No payload hash, since Apollo's
-    #: values were not compared.
+    #: Insert mode: Apollo had the record, and it was not changed. No payload hash, since its values
+    #: were not compared.
     EXISTING = "existing"
     #: The row was rejected. No payload hash, so that the next run tries again.
     ERROR = "error"
-    #: Somebody deleted the record in Apollo, and it is to stay so: the row is left alone until its
-    #: e-mail or domain changes. The link keeps the former id, the payload hash and the match hash.
+    #: Somebody deleted the record in Apollo, and the row may not create it again: it is not written
+    #: until its e-mail or domain changes. The link keeps the former id and both hashes.
     GONE = "gone"
 
 
-# Tuples, since looking an enum's member up in a set takes a call of Python code.
-#: After these Apollo holds the row's values, whose hash the link keeps.
+# Tuples and not sets, since an enum's __hash__ is a slow call of Python code.
+#: Apollo holds the row's values, and the link keeps their hash.
 HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
-#: After these the record is in Apollo.
+#: The record is in Apollo.
 CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
-#: Begins what stands for the payload of a row that was deleted at its source.
+#: Prefix of `Link.payload_hash` where the row was deleted at its source.
 DELETED = "deleted:"
 
 
-class Link(msgspec.Struct, frozen=True):
-    """What the ledger knows of one source key."""
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """What the ledger knows about one source key."""
 
     source_key: str
     apollo_id: str | None
-    #: Hash of the values that Apollo is known to hold; ``None`` where that is not known.
+    #: Hash of the values that Apollo is known to hold; ``None`` where they are not known.
     payload_hash: str | None
     status: LinkStatus
-    #: Aware, UTC. ``None`` as long as nothing was confirmed.
+    #: Aware, UTC. ``None`` until Apollo has confirmed a write.
     first_synced_at: datetime | None
-    #: Aware, UTC: changes of the source up to this moment are in Apollo; see ``LinkOutcome``.
+    #: Aware, UTC: Apollo has the source's changes up to this moment; see ``LinkOutcome``.
     last_synced_at: datetime | None
     error: str | None
     run_id: str | None
-    #: Hash of the e-mail or domain that the record was last given; of a create that is not
-    #: confirmed, the one under which it was sent.
+    #: Hash of the e-mail or domain that the row last gave the record; of a create that is not
+    #: confirmed, the one that was sent.
     match_hash: str | None = None
     #: Apollo's `updated_at` of the record, as it answered the last write.
     apollo_updated_at: str | None = None
     stream: str = ""
-    #: Where the row came from; see ``Place``.
+    #: As in ``Place``.
     source: str = ""
 
     @property
     def row(self) -> tuple[str, str, str]:
-        """Which row it is: source, stream and source key. Rows of two streams may have one key."""
+        """The row: source, stream and source key. Rows of two streams may have the same key."""
         return (self.source, self.stream, self.source_key)
 
     @property
@@ -104,7 +105,7 @@ class Link(msgspec.Struct, frozen=True):
         return self.status is LinkStatus.ERROR and not self.apollo_id and not self.match_hash
 
     def is_left_alone(self, match_hash: str | None) -> bool:
-        """Whether the record is gone and the row is still the one that it was gone for.
+        """Whether the record was deleted in Apollo and the row's e-mail or domain has not changed.
 
         Args:
             match_hash: Of the row's present e-mail or domain.
@@ -112,12 +113,17 @@ class Link(msgspec.Struct, frozen=True):
         return self.status is LinkStatus.GONE and self.match_hash == match_hash
 
     @property
+    def is_gone(self) -> bool:
+        """Whether somebody deleted the record in Apollo."""
+        return self.status is LinkStatus.GONE
+
+    @property
     def is_deleted(self) -> bool:
         """Whether the row was deleted at its source."""
         return (self.payload_hash or "").startswith(DELETED)
 
     def holds(self, payload_hash: str) -> bool:
-        """Say whether Apollo is known to hold exactly this payload, so that none need be sent."""
+        """Whether Apollo is known to hold exactly this payload, so that it need not be sent."""
         return (
             self.payload_hash == payload_hash
             and self.apollo_id is not None
@@ -125,22 +131,22 @@ class Link(msgspec.Struct, frozen=True):
         )
 
 
-class Intent(msgspec.Struct, frozen=True):
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """A write that is about to go out for a source key."""
 
     source_key: str
     #: The record to be updated; ``None`` keeps the id that the link has.
     apollo_id: str | None = None
-    #: Of a create: hash of the e-mail or domain under which the record will be found.
+    #: Of a create: hash of the e-mail or domain by which the record can be found afterwards.
     match_hash: str | None = None
 
 
-class LinkOutcome(msgspec.Struct, frozen=True):
-    """What became of a source key's row. Raises ``ValueError`` where the fields contradict.
+class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
+    """The outcome of a source key's row. Raises ``ValueError`` where the fields contradict.
 
-    ``apollo_id`` is required for a confirmed status, and the former one for ``GONE``; with
-    ``ERROR``, ``None`` keeps the known one. ``payload_hash`` belongs to ``CREATED``, ``UPDATED``,
-    ``UNCHANGED`` and ``GONE`` only.
+    A confirmed status needs ``apollo_id``; ``GONE`` needs the id of the deleted record; with
+    ``ERROR``, ``None`` keeps the link's id. Only ``CREATED``, ``UPDATED``, ``UNCHANGED`` and
+    ``GONE`` may have a ``payload_hash``.
     """
 
     source_key: str
@@ -149,14 +155,16 @@ class LinkOutcome(msgspec.Struct, frozen=True):
     payload_hash: str | None = None
     #: Why the row was rejected; e-mail addresses in it are withheld.
     error: str | None = None
-    #: Aware: when the row was read from its source, if known. Without it the start of the run
-    #: counts, and without that the present. Never later than the reading: a change of the row while
-    #: it was on its way would look synced, and the mapper would never send it.
+    #: Aware: when the row was read from its source. If unknown, the start of the run, else the
+    #: present. It must not be later than the reading: the row may have changed since then, and the
+    #: mapper would take that change for synced and never send it.
     synced_at: datetime | None = None
     #: Hash of the e-mail or domain that the row gave the record.
     match_hash: str | None = None
     #: Apollo's `updated_at` in its answer to the write, where there was one.
     apollo_updated_at: str | None = None
+    #: Whether this write changed the record's e-mail or domain.
+    is_readdressed: bool = False
 
     def __post_init__(self) -> None:
         status = self.status

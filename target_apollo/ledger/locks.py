@@ -1,20 +1,21 @@
 """One run at a time per connection and stream; two at once would make duplicates.
 
-SQLite has no locks that end with their process, so the row in ``apollo_locks`` is the lock: a
-thread renews its heartbeat, and a row whose process has ended, or whose heartbeat is stale, is
-taken over. In PostgreSQL the lock is an advisory lock of the very session that writes the ledger,
-which ends with that session; the row only says who holds it.
+SQLite has no locks that end with their process, so the row in ``apollo_locks`` is the lock. A
+thread renews its heartbeat. Another run takes the row over once its process has ended or its
+heartbeat is stale. In PostgreSQL the lock is an advisory lock of the session that writes the
+ledger, and ends with that session; the row only says who holds it.
 
-Two sources of one stream exclude each other too: both may bring one and the same person as new, and
-links without a source go to the one or the other.
+Two sources of one stream exclude each other too: both may have the same person as a new row, and
+both may claim a link without a source.
 
-Either way each write of links first makes sure, in its own transaction or session, that the lock
-is still this run's, so that a run that slept through its heartbeats can't write beside another.
+With either database each write of links first checks, in its own transaction or session, that this
+run still holds the lock. So a run that missed its heartbeats, because the machine slept, can't
+write beside another.
 
 A process id alone does not say whether the holder of a lock still runs: ids are used again, and two
-containers may share a host name and count their processes separately. A process is therefore known
-by host name, by *space* (boot and process namespace, within which ids can be compared) and by id
-with start time.
+containers may share a host name and number their processes separately. A process is therefore
+identified by host name, by *space* (boot and process namespace, within which ids can be compared)
+and by id with start time.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Process:
     """A process that writes to a ledger: where it runs and which one it is."""
 
     host: str
-    #: Boot id and process namespace on Linux; ``None`` where the system names none.
+    #: Boot id and process namespace on Linux; ``None`` where the system has none.
     space: str | None
     pid: int
     #: Start time in clock ticks since boot, as ``/proc`` gives it; ``None`` where unknown.
@@ -63,7 +64,7 @@ class Process:
 
     @classmethod
     def current(cls) -> Process:
-        """Describe this very process."""
+        """The process that runs this code."""
         pid = os.getpid()
         stat = _stat(pid)
         return cls(socket.gethostname(), _space(), pid, stat[1] if stat else None)
@@ -82,7 +83,7 @@ class Process:
         if stat is None:
             return False
         state, started = stat
-        # A zombie has ended and only waits for its parent to take notice.
+        # Z is a zombie: it has ended, and its parent has not noticed yet.
         return state in {"Z", "X"} or (self.started is not None and started != self.started)
 
 
@@ -92,7 +93,7 @@ def _stat(pid: int) -> tuple[str, str] | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # Field 2, the command's name, stands in parentheses and may hold blanks and parentheses.
+    # Field 2, the command's name in parentheses, may itself have blanks and parentheses.
     fields = text.rpartition(")")[2].split()
     return (fields[0], fields[19]) if len(fields) > 19 else None
 
@@ -110,7 +111,7 @@ _log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 
-#: A holder that can't be seen counts as ended once its heartbeat is older than this.
+#: A holder whose process can't be seen counts as ended once its heartbeat is older than this.
 STALE_AFTER = timedelta(seconds=60)
 
 
@@ -153,10 +154,10 @@ class StreamLock:
 def is_stale(holder: Holder, here: Process, now: datetime) -> bool:
     """Whether a lock row in SQLite belongs to a run that has ended.
 
-    The row of a process that is seen to have ended is stale at once; that of one that is seen to
-    run never is, however old its heartbeat (the machine may have slept). The row of a process that
-    can't be seen, on another host or in another container, is stale once its heartbeat is older
-    than ``STALE_AFTER``, or as far in the future, when a clock was set back.
+    A process that can be seen decides: if it has ended, the row is stale at once; if it runs, the
+    row is not, however old its heartbeat is (the machine may have slept). The row of a process on
+    another host or in another container is stale once its heartbeat is older than ``STALE_AFTER``,
+    or that far in the future, which happens when a clock is set back.
     """
     if holder.process.surely_ended(here):
         return True
@@ -166,7 +167,7 @@ def is_stale(holder: Holder, here: Process, now: datetime) -> bool:
 
 
 def _is_seen_running(process: Process, here: Process) -> bool:
-    # Without a start time the id may long belong to another process.
+    # Without a start time the id may belong to a later process.
     same_space = (process.host, process.space) == (here.host, here.space)
     return same_space and process.started is not None and not process.surely_ended(here)
 
@@ -218,16 +219,16 @@ class Locks:
         )
 
     def hold(self, lock: StreamLock) -> None:
-        """Count a lock as held, once its row is committed, and renew its heartbeat."""
+        """Note that a lock is held, and start its heartbeat. Call it after the row's commit."""
         self._held[lock.connection, lock.stream] = lock
         if not self._advisory and self._heartbeat is None:
             self._heartbeat = Heartbeat(self._engine, self._token)
 
     def forget(self, connection: str, stream: str) -> bool:
-        """Count a lock as no longer held; say whether it was.
+        """Note that a lock is no longer held; say whether it was.
 
-        Call it outside a transaction: the heartbeat, which stops with the last lock, may wait for
-        one.
+        Call it outside a transaction: it may wait for the end of the heartbeat's thread, which may
+        wait for that transaction.
         """
         if self._held.pop((connection, stream), None) is None:
             return False
@@ -249,7 +250,7 @@ class Locks:
     def make_sure(self, database: Connection, connection: str, stream: str) -> None:
         """Raise ``LockLost`` if a lock that this ledger took is no longer its own.
 
-        To be called first in a write transaction. A ledger that took no lock passes.
+        Call it first in a write transaction. Does nothing if this ledger took no lock.
         """
         if (connection, stream) not in self._held:
             return
@@ -282,7 +283,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; returns after a beat that is under way."""
+        """End the thread, after a renewal that has begun."""
         self._stopped.set()
         self._thread.join(timeout=HEARTBEAT_SECONDS)
 
@@ -295,8 +296,7 @@ class Heartbeat:
                     with database.begin():
                         database.execute(renewal.values(heartbeat_at=datetime.now(timezone.utc)))
             except SQLAlchemyError as error:
-                # The next beat makes up for it; whether the lock was lost meanwhile, the next
-                # write of links finds out.
+                # Tried again at the next beat. If the lock was lost, the next write of links fails.
                 _log.warning(
                     "The lock in the ledger (setting ledger_url) could not be renewed: %s",
                     error.orig if isinstance(error, DBAPIError) else type(error).__name__,
@@ -305,11 +305,11 @@ class Heartbeat:
 
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
 
-#: Advisory locks count per database; the schema keeps two ledgers in one database apart.
+#: The schema is part of the key: advisory locks hold for a database, which may have two ledgers.
 _UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
 
 
-# Asked in every transaction, and so made once.
+# Built once, since every transaction runs it.
 _STILL_HELD = select(1).where(
     apollo_locks.c.connection == bindparam("connection"),
     apollo_locks.c.stream == bindparam("stream"),

@@ -34,6 +34,7 @@ from target_apollo.ledger.statements import (
     FIND_BY_MATCH,
     FORGET,
     FORGET_HASHES,
+    GIVE_ADDRESS,
     INTENT,
     LINK_COLUMNS,
     REJECTED_OUTCOME,
@@ -41,7 +42,7 @@ from target_apollo.ledger.statements import (
     chunks,
     moments,
 )
-from target_apollo.ledger.tables import apollo_links
+from target_apollo.ledger.tables import apollo_links, match_digits
 
 #: Links in memory at a time.
 PAGE = 5_000
@@ -52,9 +53,8 @@ _links = apollo_links.c
 def find_links(database: Connection, place: Place, keys: Collection[str]) -> dict[str, Link]:
     """Find the links of a stream's source keys; keys without a link are left out.
 
-    A link of the place's own source goes before one without a source, unless it holds nothing.
-    Where the place has no source, a key may have the link of another one, if there is only one
-    such.
+    A link with the place's source wins over one without a source, unless it holds nothing. Where
+    the place has no source, a key gets a link with a source if only one source has that key.
     """
     _, read = moments(database.dialect)
     links = [
@@ -75,7 +75,7 @@ def find_links(database: Connection, place: Place, keys: Collection[str]) -> dic
 
 
 def stream_links(database: Connection, place: Place) -> Iterator[Link]:
-    """Give all links of a stream of one source in the order of their keys, some at a time."""
+    """Give all links of a stream of one source in the order of their keys, page by page."""
     links = apollo_links.c
     wanted = (
         select(*LINK_COLUMNS)
@@ -101,7 +101,7 @@ def stream_links(database: Connection, place: Place) -> Iterator[Link]:
 def find_links_by_apollo_id(
     database: Connection, place: Place, apollo_ids: Collection[str]
 ) -> dict[str, list[Link]]:
-    """Find the links to Apollo records, of any stream; several rows may be one record."""
+    """Find the links to Apollo records, of any stream; several rows may share a record."""
     _, read = moments(database.dialect)
     found: dict[str, list[Link]] = {}
     for some in chunks(apollo_ids):
@@ -113,17 +113,19 @@ def find_links_by_apollo_id(
 def find_links_by_match(
     database: Connection, place: Place, hashes: Collection[str]
 ) -> dict[str, list[Link]]:
-    """Find the links, of any stream and source, of rows that have an e-mail or domain."""
+    """Find the links with a record, of any stream and source, by the hash of their address."""
     _, read = moments(database.dialect)
     found: dict[str, list[Link]] = {}
-    for some in chunks(hashes):
+    wanted = set(hashes)
+    for some in chunks(map(match_digits, wanted)):
         for link in _links_of(FIND_BY_MATCH.find(database, place[:2], some), read):
-            found.setdefault(link.match_hash or "", []).append(link)
+            if link.match_hash in wanted:
+                found.setdefault(link.match_hash or "", []).append(link)
     return found
 
 
 def adopt(database: Connection, place: Place, keys: Collection[str]) -> None:
-    """Give links without a source the source of the place, instead of links that have it."""
+    """Set the place's source in links that have none; they replace links with that source."""
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
     for some in chunks(keys):
@@ -131,10 +133,10 @@ def adopt(database: Connection, place: Place, keys: Collection[str]) -> None:
         ADOPT.change(database, (place.source, now, *place[:3]), some)
 
 
-def forget_unsourced(database: Connection, place: Place, keys: Collection[str]) -> None:
-    """Delete the links of a stream's source keys that have no source."""
+def forget(database: Connection, place: Place, keys: Collection[str]) -> None:
+    """Delete the links of source keys of a stream of one source."""
     for some in chunks(keys):
-        FORGET.change(database, place._replace(source=""), some)
+        FORGET.change(database, place, some)
 
 
 def find_synced_at(
@@ -144,7 +146,7 @@ def find_synced_at(
     connections: Collection[str],
     source: str,
 ) -> dict[str, datetime]:
-    """Find when source keys were last synced to *each* of the connections (earliest of them).
+    """Find when source keys were last synced to *all* of the connections (earliest moment).
 
     A key whose last write is pending or failed is left out: it has to be sent again.
     """
@@ -183,7 +185,7 @@ def save_intents(
     run_id: str,
     intents: Sequence[Intent],
 ) -> None:
-    """Mark links as pending; what Apollo holds is unknown from here on, so the hash goes."""
+    """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
     INTENT.execute(database, _intent_rows(database, place, run_id, intents))
 
 
@@ -222,9 +224,10 @@ def save_outcomes(
 ) -> None:
     """Upsert outcomes; of several outcomes of one key the last one is kept.
 
-    ``synced_at`` is for confirmed outcomes that bring no moment of their own. Other source keys
-    that are linked to a record which was changed now, and that this run has not come to yet, lose
-    their payload hash: the record no longer holds what they gave it.
+    ``synced_at`` is for confirmed outcomes without a moment of their own. Where a record was
+    updated, the links of other source keys to it that this run has not written yet lose their
+    payload hash: the record no longer holds their values. If the record's e-mail or domain changed,
+    their match hash changes with it.
     """
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
@@ -277,10 +280,16 @@ def save_outcomes(
         FORGET_HASHES.change(
             database, (place.connection, place.object, run_id, f"{DELETED}%"), some
         )
+    readdressed = [
+        (outcome.match_hash, place.connection, place.object, outcome.apollo_id, run_id)
+        for outcome in outcomes
+        if outcome.is_readdressed and outcome.match_hash
+    ]
+    GIVE_ADDRESS.execute(database, readdressed)
 
 
 def delete_links(database: Connection, place: Place, apollo_ids: Collection[str]) -> int:
-    """Delete the links to Apollo records that are gone, of any stream; give their number."""
+    """Delete the links of any stream to Apollo records that are gone; give their number."""
     links = apollo_links.c
     gone = delete(apollo_links).where(
         links.connection == place.connection, links.object == place.object
@@ -296,7 +305,7 @@ _STATUSES = {status.value: status for status in LinkStatus}
 
 
 def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | None]) -> list[Link]:
-    # In full: taking the rest of a row as a list costs as much as its link.
+    # All columns are spelled out: unpacking the rest of a row takes as long as making its link.
     return [
         Link(
             key,
@@ -346,8 +355,8 @@ _COLUMNS = (
 def read_links(address: Address, database: Connection, since: datetime | None) -> Iterator[Any]:
     """Yield the links that changed at a moment or later, as rows; without a moment, all of them.
 
-    They come in the order of the key, so that all pages together read the table once. A link
-    of which nobody knows when it changed, from a ledger of the first version, counts as the oldest.
+    They are in the order of the key, so that all pages together read the table once. A link without
+    a time of its change, from a ledger of version 1, counts as the oldest.
 
     Raises:
         LedgerError: The ledger can't be read.

@@ -32,7 +32,7 @@ class Run:
     #: Outcome -> rows; empty until the run has ended.
     counts: Mapping[str, int]
     exit_code: int | None
-    #: Why it ended, where it did not simply come to its end.
+    #: Why it ended early; ``None`` for a run that came to its end.
     reason: str | None
 
 

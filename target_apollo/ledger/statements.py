@@ -1,7 +1,8 @@
 """The statements for the table ``apollo_links`` that run for thousands of rows.
 
-SQLAlchemy spells each statement once a database; rows then go to the driver as tuples. Its own way
-with a dictionary a row costs several times what SQLite needs to find or write a row.
+SQLAlchemy spells each statement once for each database; rows then go to the driver as tuples.
+SQLAlchemy's usual way, with a dictionary for each row, takes several times as long as SQLite needs
+to find or write a row.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from target_apollo.ledger.tables import UtcTime, apollo_links
+from target_apollo.ledger.tables import HAS_RECORD, MATCH_DIGITS, UtcTime, apollo_links
 
-#: Stands in a statement, as a bare column, for a list of values.
+#: Name of a column that a statement has in place of a list of values.
 KEYS = "KEYS"
 
-#: Keys per statement: SQLite before 3.32 takes 999 variables at most.
+#: Values per statement: SQLite before 3.32 takes 999 variables at most.
 CHUNK = 500
 
 _MOMENTS_REMEMBERED = 1000
@@ -48,25 +49,25 @@ class ManyRows:
     """A statement whose parameters are tuples, in the order of ``columns``."""
 
     def __init__(self, columns: Sequence[str], of_dialect: Callable[[str], Any]) -> None:
-        """``of_dialect`` gives the statement for ``sqlite`` or ``postgresql``."""
+        """``of_dialect`` makes the statement for ``sqlite`` or ``postgresql``."""
         self._columns = list(columns)
         self._of_dialect = of_dialect
         self._texts: dict[str, str] = {}
 
     def execute(self, database: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Run the statement for every row; no row is no work."""
+        """Run the statement for every row; does nothing without rows."""
         if rows:
             database.exec_driver_sql(self._text(database.dialect), rows)
 
     def find(
         self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]
     ) -> Sequence[Any]:
-        """Run a query with ``values``, then ``keys`` in the place of `KEYS`, and give its rows."""
+        """Run a query with ``values``, and with ``keys`` in place of `KEYS`; give its rows."""
         rows: Sequence[Any] = self._with_keys(database, values, keys).cursor.fetchall()
         return rows
 
     def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> None:
-        """Run a change with ``values``, then ``keys`` in the place of `KEYS`."""
+        """Run a change with ``values``, and with ``keys`` in place of `KEYS`."""
         self._with_keys(database, values, keys)
 
     def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> Any:
@@ -91,9 +92,9 @@ class ManyRows:
 def moments(
     dialect: Dialect,
 ) -> tuple[Callable[[datetime | None], Any], Callable[[Any], datetime | None]]:
-    """How a database's driver takes a moment, and how it gives one back.
+    """Two functions: one converts a moment for a database's driver, the other converts it back.
 
-    Thousands of rows have the moment of one flush or one run, so most are converted once.
+    Both are cached, since thousands of rows have the moment of one batch or one run.
     """
     column = UtcTime().dialect_impl(dialect)
     return (
@@ -103,7 +104,7 @@ def moments(
 
 
 def as_it_is(value: Any) -> Any:
-    """For values that need no conversion."""
+    """The conversion of values that need none."""
     return value
 
 
@@ -127,7 +128,7 @@ LINK_COLUMNS = [
     )
 ]
 
-#: Links of every source: which of them a run may see, its place tells.
+#: Links of all sources; `queries.find_links` chooses those of a place.
 FIND = ManyRows(
     ["connection", "object", "stream"],
     lambda _: select(*LINK_COLUMNS).where(
@@ -139,7 +140,7 @@ FIND = ManyRows(
 )
 
 
-def _find_by(column: Any) -> ManyRows:
+def _find_by(column: Any, *conditions: Any) -> ManyRows:
     return ManyRows(
         ["connection", "object"],
         lambda _: (
@@ -148,6 +149,7 @@ def _find_by(column: Any) -> ManyRows:
                 _links.connection == bindparam("connection"),
                 _links.object == bindparam("object"),
                 column.in_([literal_column(KEYS)]),
+                *conditions,
             )
             .order_by(_links.stream, _links.source_key, _links.source)
         ),
@@ -156,7 +158,8 @@ def _find_by(column: Any) -> ManyRows:
 
 FIND_BY_APOLLO_ID = _find_by(_links.apollo_id)
 
-FIND_BY_MATCH = _find_by(_links.match_hash)
+#: By `tables.match_digits` of their match hashes.
+FIND_BY_MATCH = _find_by(MATCH_DIGITS, HAS_RECORD)
 
 
 # A change's parameters may not have the names of columns.
@@ -169,11 +172,26 @@ FORGET_HASHES = ManyRows(
             _links.object == bindparam("of_object"),
             _links.run_id.is_distinct_from(bindparam("of_run")),
             _links.payload_hash.is_not(None),
-            # A deleted row gave it nothing, and stays deleted.
+            # A row that was deleted at its source gave the record no values, and stays deleted.
             _links.payload_hash.not_like(bindparam("deleted")),
             _links.apollo_id.in_([literal_column(KEYS)]),
         )
-        .values(payload_hash=null(), match_hash=null())
+        .values(payload_hash=null())
+    ),
+)
+
+GIVE_ADDRESS = ManyRows(
+    ["new_match_hash", "of_connection", "of_object", "of_apollo_id", "of_run"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.apollo_id == bindparam("of_apollo_id"),
+            _links.run_id.is_distinct_from(bindparam("of_run")),
+            _links.match_hash.is_not(None),
+        )
+        .values(match_hash=bindparam("new_match_hash"))
     ),
 )
 
@@ -206,7 +224,7 @@ FORGET = ManyRows(
 
 def insert_into(table: Table, dialect: str) -> Any:
     """An INSERT that may have an ON CONFLICT, for ``sqlite`` or ``postgresql``."""
-    # Only the one that is used: PostgreSQL's takes long to load.
+    # Only the dialect that is used: PostgreSQL's takes long to load.
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
@@ -224,13 +242,14 @@ def _intent(dialect: str) -> Any:
         status=to_save.status,
         error=null(),
         run_id=to_save.run_id,
-        match_hash=to_save.match_hash,
+        # An update's intent has no match hash: the record may still have its former address.
+        match_hash=func.coalesce(to_save.match_hash, _links.match_hash),
         changed_at=to_save.changed_at,
     )
 
 
 def _confirmed(dialect: str) -> Any:
-    # Not as a parameter: SQLite's driver takes a microsecond over each null that it is given.
+    # Not a parameter, since SQLite's driver needs a microsecond for each null parameter.
     new = insert_into(apollo_links, dialect).values(error=null())
     to_save = new.excluded
     return _upsert(
@@ -249,7 +268,7 @@ def _confirmed(dialect: str) -> Any:
 
 
 def _rejected(dialect: str) -> Any:
-    # It may be in Apollo all the same: what it was sent under stays.
+    # The match hash stays, since Apollo may have the record all the same.
     new = insert_into(apollo_links, dialect)
     to_save = new.excluded
     return _upsert(

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus, Place
+from target_apollo.ledger.tables import HAS_RECORD, MATCH_DIGITS
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 ID_1 = "6095a710bd01d100a506d4ae"
@@ -107,14 +108,18 @@ def test_an_upgraded_ledger_has_the_tables_of_a_new_one(
 
 
 @pytest.mark.parametrize(
-    ("column", "index"),
-    [("apollo_id", "apollo_links_by_apollo_id"), ("match_hash", "apollo_links_by_match")],
+    ("condition", "index"),
+    [
+        (f"apollo_id IN ('{ID_1}')", "apollo_links_by_apollo_id"),
+        (f"{MATCH_DIGITS} IN ('0123456789abcdef') AND {HAS_RECORD}", "apollo_links_by_match"),
+    ],
+    ids=["apollo_id", "match_hash"],
 )
 @pytest.mark.usefixtures("ledger")
 def test_links_are_found_by_their_apollo_id_or_match_hash_without_a_look_at_all(
-    ledger_url: str, run_sql: Sql, column: str, index: str
+    ledger_url: str, run_sql: Sql, condition: str, index: str
 ) -> None:
-    question = f"SELECT status FROM apollo_links WHERE {column} IN ('{ID_1}')"
+    question = f"SELECT status FROM apollo_links WHERE {condition}"
     if ledger_url.startswith("sqlite"):
         plan = run_sql(f"EXPLAIN QUERY PLAN {question}")
     else:

@@ -79,11 +79,11 @@ def test_only_links_without_a_source_are_adopted(ledger: Ledger) -> None:
     assert ledger.links(SHOP, ["1"])["1"].source == "tap-shop"
 
 
-def test_links_without_a_source_can_be_forgotten(ledger: Ledger) -> None:
+def test_links_of_one_source_can_be_forgotten(ledger: Ledger) -> None:
     write(ledger, NOBODY, "1")
     write(ledger, NOBODY, "2")
     write(ledger, CRM, "1", ID_2)
-    ledger.forget_unsourced(CRM, ["1"])
+    ledger.forget(NOBODY, ["1"])
     assert ledger.links(NOBODY, ["1"])["1"].source == "tap-crm"
     assert ledger.links(NOBODY, ["2"])["2"].source == ""
 
