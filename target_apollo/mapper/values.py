@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from publicsuffixlist import PublicSuffixList
-
 from target_apollo.model.characters import bare, visible
-from target_apollo.model.values import bare_host
 
 _LONGEST_NUMBER = 40
 

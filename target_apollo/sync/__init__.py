@@ -1,1 +1,1 @@
-"""The engine: a batch of rows in, one outcome a row out."""
+"""The sync engine: takes batches of rows, writes them to Apollo, gives each row one outcome."""

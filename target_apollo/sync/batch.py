@@ -1,6 +1,6 @@
 """The records of one stream that are written together, until each of them has its outcome.
 
-A `Batch` gives each record its outcome. `PendingFlush` is the one flush of a run that waits for
+A `Batch` gives each record its outcome. `PendingFlush` is the flush that waits for Apollo's
 answers.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import MAX_BULK
+from target_apollo.model.match_keys import address_of, keys
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
@@ -25,12 +26,12 @@ from target_apollo.sync.stream_links import StreamLinks
 
 
 class RecordCache:
-    """The records of a batch's rows as Apollo last answered them.
+    """The Apollo records of a batch's rows, as Apollo last answered them.
 
     Attributes:
-        answers: Records by Apollo id, and by match key where more than the id was answered.
-        has_later_rows: Whether rows of the batch come later that may be rows of a record which is
-            created now. If not, it need not be kept once it is finished.
+        answers: Records by Apollo id; also by match keys if the answer had more than the id.
+        has_later_rows: Whether a later row of the batch may have the record that is created now.
+            If not, a finished record need not be kept.
     """
 
     def __init__(self, object_type: ObjectType, companies: Companies) -> None:
@@ -38,11 +39,19 @@ class RecordCache:
         self._object_type = object_type
         self._companies = companies
         self.answers: dict[str, Json] = {}
+        self._read: dict[str, Json] = {}
         self.has_later_rows = False
 
     def find(self, key: str | None) -> Json | None:
         """The record with an Apollo id or a match key."""
         return self.answers.get(key or "")
+
+    def find_of(self, row: Row) -> Json | None:
+        """The record found by the row's match keys, tried in order."""
+        if not row.more_keys:
+            return self.find(row.match_key)
+        found = (self.answers.get(key) for key in keys(row))
+        return next((answer for answer in found if answer is not None), None)
 
     def remember(self, row: Row, answer: Json) -> None:
         """Remembers how Apollo answered the record of a row."""
@@ -51,20 +60,29 @@ class RecordCache:
         if self._object_type.is_named_by_others:
             self.remember_id(row, apollo_id)
         if row.match_key and len(answer) > 1:
-            self.answers[row.match_key] = answer
+            self.answers.update(dict.fromkeys(keys(row), answer))
+
+    def remember_read(self, answer: Json) -> None:
+        """Remembers a record that was read before its row is compared with it."""
+        self._read[str(answer["id"])] = answer
+
+    def read_before(self, apollo_id: str) -> Json | None:
+        """The record as it was read, if nothing of the batch was written to it since."""
+        return None if apollo_id in self.answers else self._read.get(apollo_id)
 
     def remember_id(self, row: Row, apollo_id: str | None) -> None:
-        """Remembers which account a row is, for the contacts that name its domain."""
-        if row.match_key and apollo_id:
-            self._companies.learn(row.match_key, apollo_id)
+        """Remembers the id of a row's account, for contacts that name its domain."""
+        domain = address_of(self._object_type, row)
+        if domain and apollo_id:
+            self._companies.learn(domain, apollo_id)
 
     def remember_named(self, row: Row, apollo_id: str | None) -> None:
-        """As `remember_id`, where rows of another type name the record."""
+        """The same as `remember_id`, but only if rows of another type can name the record."""
         if self._object_type.is_named_by_others:
             self.remember_id(row, apollo_id)
 
     def invalidate(self, apollo_ids: set[str]) -> None:
-        """Forgets records to which a part of an update may have been written."""
+        """Forgets records that an unfinished update may have changed."""
         if apollo_ids:
             self.answers = {
                 key: answer
@@ -74,16 +92,17 @@ class RecordCache:
 
 
 class Batch:
-    """Gives every record exactly one outcome, and tells ledger, counts and rejects file of it.
+    """Gives every record exactly one outcome, and passes it to ledger, counts and rejects file.
 
     Args:
         stream: The stream of the sink, after stream maps.
-        records: Those of the batch. They may come from several streams of the tap.
+        records: The records of the batch. They may come from several streams of the tap.
 
     Attributes:
-        cache: What is known of the records that its rows have in Apollo.
-        recovered: By number, records that interrupted runs made of rows which have another e-mail
-            or domain now.
+        cache: The Apollo records of its rows.
+        recovered: Row number -> record that an earlier run created for the row, under another
+            e-mail or domain or before it rejected the row.
+        found: Row number -> record that mode insert has found for a row without a link.
     """
 
     def __init__(
@@ -98,17 +117,19 @@ class Batch:
         self._counts = counts
         self._rejects = rejects
         self._open = {record.number: record for record in records}
-        #: Records that were not rejected, by outcome. They count once the ledger has them.
+        #: Records that were not rejected, by outcome. They are counted once the ledger has them.
         self._done: defaultdict[Outcome, list[SourceRecord]] = defaultdict(list)
         self._unreadable: list[tuple[Sequence[object], Rejection]] = []
         self._links: StreamLinks | None = None
         self._histories: dict[int, RowHistory] = {}
+        self._rows_by_key: dict[str, Row] = {}
         self.cache = cache
         self.recovered: Mapping[int, Json] = {}
+        self.found: dict[int, Json] = {}
 
     @property
     def formers(self) -> dict[int, Former]:
-        """By number, what earlier runs said of records that they rejected."""
+        """Record number -> earlier rejection, for records that were rejected before."""
         return {
             number: record.former
             for number, record in self._open.items()
@@ -117,29 +138,43 @@ class Batch:
 
     @property
     def histories(self) -> Mapping[int, RowHistory]:
-        """What the ledger remembers of the rows, by number; empty without a ledger."""
+        """Row number -> what the ledger knows about the row; empty without a ledger."""
         return self._histories
 
     def history_of(self, row: Row) -> RowHistory:
-        """What the ledger remembers of a row."""
+        """What the ledger knows about a row."""
         return self._histories.get(row.number, NO_HISTORY)
 
-    def use_ledger(self, links: StreamLinks, histories: Mapping[int, RowHistory]) -> None:
-        """Has the ledger told of all outcomes.
+    @property
+    def rows_by_key(self) -> Mapping[str, Row]:
+        """The rows by source key, as the ledger spells it; empty without a ledger."""
+        return self._rows_by_key
+
+    def replace_history(self, row: Row, history: RowHistory) -> None:
+        """Replaces a row's history, after it is known that its link names another row's record."""
+        self._histories[row.number] = history
+
+    def use_ledger(
+        self, links: StreamLinks, histories: Mapping[int, RowHistory], rows: Sequence[Row]
+    ) -> None:
+        """Passes all outcomes to the ledger from now on.
 
         Args:
-            histories: What it remembers of the rows, by number.
+            histories: Row number -> what the ledger knows about the row.
+            rows: The rows of the batch.
         """
         self._links = links
         self._histories = dict(histories)
+        self._rows_by_key = {histories[row.number].source_key: row for row in rows}
         for key, rejection in self._unreadable:
             links.add_unreadable(key, rejection)
 
     def wait_for(self, row: Row, payload_hash: str) -> None:
-        """Notes that a row is written without what it names and Apollo does not know yet.
+        """Notes that a row is written without a name that Apollo does not know yet.
 
         Args:
-            payload_hash: What the ledger is to hold of the row, by which the next run asks again.
+            payload_hash: The hash for the row's link. It differs from the row's own hash, so the
+                next run asks Apollo for the name again.
         """
         if row.number in self._histories:
             history = self._histories[row.number]
@@ -152,13 +187,16 @@ class Batch:
         apollo_id: str | None = None,
         rejection: Rejection | None = None,
         updated_at: str | None = None,
+        *,
+        record_is_gone: bool = False,
     ) -> None:
-        """Gives a row its outcome; earlier records of its source key were skipped or share it.
+        """Gives a row its outcome. Earlier records that the row replaces are skipped or rejected.
 
         Args:
-            apollo_id: The row's record, as far as it is known.
-            rejection: Why the row is rejected, with the outcome `REJECTED` alone.
-            updated_at: Apollo's time of the record's last change, where its answer told.
+            apollo_id: Id of the row's record, if it is known.
+            rejection: Why the row is rejected; only with the outcome `REJECTED`.
+            updated_at: Apollo's time of the record's last change, if its answer shows it.
+            record_is_gone: Whether the row is skipped since somebody deleted its record in Apollo.
 
         Raises:
             LookupError: The row has its outcome already, which is a defect.
@@ -168,8 +206,16 @@ class Batch:
         record = self._open.pop(row.number)
         earlier = [self._open.pop(number) for number in row.supersedes] if row.supersedes else ()
         if self._links is not None:
-            history = self._histories.get(row.number, NO_HISTORY)
-            self._links.add_outcome(row, history, outcome, apollo_id, rejection, updated_at)
+            history = self.history_of(row)
+            self._links.add_outcome(
+                row,
+                history,
+                outcome,
+                apollo_id,
+                rejection,
+                updated_at,
+                record_is_gone=record_is_gone,
+            )
         if row.deleted and outcome is Outcome.UPDATED:
             self._counts.count_deleted(self._stream)
         if rejection is None:
@@ -187,7 +233,7 @@ class Batch:
         rejection: Rejection | None = None,
         key: Sequence[object] = (),
     ) -> None:
-        """Finishes a record from which no row could be read; raises the errors of `finish`.
+        """Finishes a record that could not be turned into a row; raises the errors of `finish`.
 
         Args:
             key: Values of its source key.
@@ -199,20 +245,20 @@ class Batch:
             return
         self._rejects.reject(record, rejection)
         if record.former is None:
-            # A replayed record says nothing of its row, which a later run may have written.
+            # Not for replayed records: a later run may have written their row.
             self._unreadable.append((key, rejection))
 
     def check_complete(self) -> None:
-        """Makes sure that no record was forgotten.
+        """Checks that every record has an outcome.
 
         Raises:
-            LookupError: Some have no outcome, which is a defect; the first of their numbers.
+            LookupError: Some have none, which is a defect; the message has their first numbers.
         """
         if self._open:
             raise LookupError(list(self._open)[:5])
 
     def count(self) -> None:
-        """Counts the records that have their outcome; those that were rejected are counted."""
+        """Counts the finished records; rejected ones were counted when they were rejected."""
         on_outcome = self._rejects.on_outcome
         for outcome, records in self._done.items():
             if on_outcome is not None:
@@ -224,13 +270,13 @@ class Batch:
 
 
 class PendingFlush:
-    """The flush of a run that waits for answers; there is one at most.
+    """The flush of a run that waits for Apollo's answers.
 
-    Two at a time could create one and the same record twice.
+    There is at most one, since two at a time could create the same record twice.
 
     Attributes:
-        oldest: Number of its first record, which STATE may not pass; None without a flush. It
-            stays when the flush fails, since not all of its records have an outcome then.
+        oldest: Number of the flush's first record, which STATE may not pass; None without a flush.
+            It stays set after a failure, since some records then have no outcome.
     """
 
     def __init__(self) -> None:
@@ -239,11 +285,11 @@ class PendingFlush:
         self.oldest: int | None = None
 
     def start(self, sink: object, oldest: int | None, steps: Steps[None]) -> None:
-        """Finishes the flush before and starts the next; returns when its requests are out.
+        """Finishes the pending flush and starts the next; returns when its requests are sent.
 
         Args:
-            sink: Whose flush it is.
-            oldest: Number of its first record.
+            sink: The sink that writes the flush.
+            oldest: Number of the flush's first record.
 
         Raises:
             ApolloError, RunError: The run can't go on.
@@ -258,11 +304,11 @@ class PendingFlush:
             self._steps, self._sink = steps, sink
 
     def is_only_of(self, sink: object) -> bool:
-        """Whether no other sink's flush is pending."""
+        """Whether there is no pending flush of another sink."""
         return self._steps is None or self._sink is sink
 
     def finish(self) -> None:
-        """Runs the pending flush to its end, if there is one.
+        """Completes the pending flush, if there is one.
 
         Raises:
             ApolloError, RunError: The run can't go on.
@@ -274,10 +320,10 @@ class PendingFlush:
 
 
 def flush_size(batch_size: int, parallel_requests: int) -> int:
-    """Records per flush: all parallel requests are busy, four times over where they are full ones.
+    """Records per flush: one request per thread, or four if `batch_size` is Apollo's maximum.
 
-    A flush ends with writes of the ledger that wait for the disk, so few large ones are faster.
-    A smaller `batch_size` also means that STATE is written in smaller steps.
+    A flush ends with writes to the ledger that wait for the disk, so few large flushes are faster.
+    With a smaller `batch_size` STATE is also written more often.
     """
     rounds = 4 if batch_size >= MAX_BULK else 1
     return batch_size * parallel_requests * rounds

@@ -1,7 +1,7 @@
 """Requests that update many records at once, and the result for each record.
 
-`UpdateRoutes` remembers which endpoints a run can use for updates, and decides by the quota that is
-left whether updates are sent in bulk or one by one.
+`UpdateRoutes` remembers which endpoints a run can use for updates, and decides by the remaining
+quota whether updates are sent in bulk or one by one.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class UpdateRoutes:
         self.closed: dict[str, str] = {}
 
     def choose_bulk(self, object_type: ObjectType, method: UpdateMethod, updates: int) -> bool:
-        """Whether this many updates are sent in bulk, if a bulk endpoint is open."""
-        return goes_in_bulk(method, updates, self._requests_left(object_type.endpoints.update))
+        """Whether this number of updates is sent in bulk, if the bulk endpoint can be used."""
+        return goes_in_bulk(method, updates, self.requests_left(object_type.endpoints.update))
 
     def is_open(self, endpoint: str) -> bool:
         """Whether the run can still use an endpoint."""
@@ -60,7 +60,7 @@ class UpdateRoutes:
         """Stops the use of an endpoint for the rest of the run, and logs that once.
 
         Args:
-            instead: How its records are written from now on, for the log.
+            instead: For the log: how its records are written from now on.
         """
         if endpoint in self.closed:
             return
@@ -74,17 +74,19 @@ class UpdateRoutes:
         self.closed[endpoint] = sentence
         self._logger.warning("%s For the rest of the run %s.", sentence, instead)
 
-    def _requests_left(self, endpoint: str) -> int | None:
-        # Apollo counts PUT and PATCH of one kind of record together.
+    def requests_left(self, endpoint: str) -> int | None:
+        """Requests that an endpoint still takes this hour and this day; None where unknown."""
+        # Apollo has one limit for PUT and PATCH of the same kind of record.
         labels = endpoints_of(access_to(endpoint).key_entry or "")
         known = [requests_left(self._quota.of(label), self._share) for label in labels]
         return min((left for left in known if left is not None), default=None)
 
 
 def closes(problem: Exception) -> bool:
-    """Whether an answer means that the run can't use the endpoint, whatever its records.
+    """Whether an answer means that the run can't use the endpoint for any record.
 
-    This is a 403, a 404 or 405 that names no record, or a background job, which confirms no record.
+    Such an answer is a 403, a 404 or 405 that names no record, or a background job, whose answer
+    confirms no record.
     """
     if isinstance(problem, RequestRefused):
         return subject_of(problem) is RefusalSubject.ENDPOINT
@@ -100,11 +102,11 @@ class BulkResult:
     """The results of updates that were sent.
 
     Attributes:
-        answered: Updates with the record of the answer that names them.
+        answered: Updates, each with its record in the answer.
         unanswered: Updates that are missing in the answers to two requests.
         refused: Updates that were refused when sent alone, or that a refusal names.
         blocked: Updates that were not written, since the run can't use the endpoint.
-        closed_by: The answer of that endpoint.
+        closed_by: The answer after which the run can't use the endpoint.
         failure: The error that ends the run; the updates of its request are in no list.
     """
 
@@ -116,7 +118,7 @@ class BulkResult:
     failure: ApolloError | None = None
 
     def followed_by(self, again: BulkResult) -> BulkResult:
-        """This result together with that of sending the blocked updates again."""
+        """This result merged with the result of sending the blocked updates again."""
         return BulkResult(
             self.answered + again.answered,
             self.unanswered + again.unanswered,
@@ -128,7 +130,7 @@ class BulkResult:
 
 
 def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Send) -> BulkResult:
-    """Sends updates in parallel, each in a request of its own."""
+    """Sends updates in parallel, one per request."""
     results = pool.run([partial(send, [update]) for update in updates])
     found = BulkResult()
     for update, result in zip(updates, results, strict=True):
@@ -186,7 +188,7 @@ def _send(object_type: ObjectType, updates: Sequence[UpdateInProgress], send: Se
             answers.update({str(answer.get("id")): answer for answer in send(left_out)})
         return answers
 
-    # A refusal names Apollo's id, which a row from the source may lack.
+    # A refusal names Apollo ids, which rows from the source may not have.
     rows = [with_values(one.update.row, apollo_id=one.update.apollo_id) for one in updates]
     try:
         split = SplitRequest([(rows, send_rows(rows))])

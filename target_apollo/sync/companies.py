@@ -1,9 +1,9 @@
 """Apollo's accounts by their domain, for rows that link to them.
 
-Apollo searches accounts by name only. So a domain is looked for among the accounts that this run
-wrote, then in the ledger, and then by one pass through all accounts, a hundred a request, the
-newest first. The ledger keeps what the pass finds and where it stopped; the next run goes on there,
-and once a pass has come to its end, later ones read what is newer only.
+Apollo searches accounts by name only. So a domain is looked up among the accounts that this run
+wrote, then in the ledger, and then by one walk through all accounts, a hundred per request, the
+newest first. The ledger keeps the accounts that the walk finds and the page at which it stops. The
+next run continues there. After a walk has read all pages, later walks read only newer accounts.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from itertools import islice
 
 from target_apollo.apollo import MAX_BULK, ApolloClient, QuotaExhausted, RequestRefused
 from target_apollo.ledger import Walk, match_hash
+from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import ACCOUNT, Json
 from target_apollo.model.values import moment
 from target_apollo.sync.directory import find_records
 from target_apollo.sync.dry_run.ledger import RunLedger
-from target_apollo.sync.match import match_keys
 
-#: So many unknown domains of a run are searched by name where the pass would cost more.
+#: Most unknown domains of a run that are searched by name, if a walk needs more requests.
 _FEW = 3
 #: Requests of such a search: by the domain and by its first part.
 _SEARCHES = 2
-#: Pages that a run reads for a few domains which no search has found.
+#: Most pages that a run reads for a few domains that no search has found.
 _PAGES_FOR_FEW = 20
 #: Apollo shows no more pages than this.
 _MOST_PAGES = 500
-#: An account may be shown later than one that was made after it.
+#: Apollo may show an account later than a newer one.
 _OVERLAP = timedelta(hours=1)
 
 
@@ -36,9 +36,9 @@ class Companies:
     """The accounts of one team by domain; for one thread.
 
     Attributes:
-        several: Domains that were looked up and belong to several accounts, with their ids.
-        is_read: Whether all accounts are known, so that an unknown domain has none.
-        stopped: Whether Apollo's limits ended the pass for this run.
+        several: Domain -> ids, for looked up domains that belong to several accounts.
+        is_read: Whether all accounts are known, so that an unknown domain has no account.
+        stopped: Whether Apollo's limits ended the walk for this run.
     """
 
     def __init__(self, client: ApolloClient) -> None:
@@ -50,23 +50,23 @@ class Companies:
         self.stopped = False
         self._ledger: RunLedger | None = None
         self._connection = ""
-        #: Whether what the ledger has of earlier passes counts.
+        #: Whether the ledger's accounts from earlier walks are used.
         self._trusts_ledger = True
         self._walk: Walk | None = None
-        #: Whether the pass was begun by an earlier run: there are newer accounts than it saw.
+        #: Whether an earlier run began the walk: Apollo may have newer accounts than it has read.
         self._is_resumed = False
-        #: Whether the page was found again where an earlier run stopped.
+        #: Whether this run has found the place where the earlier run stopped.
         self._has_joined = True
         self._pages = _MOST_PAGES
         self._searched = 0
         self._spare_pages = _PAGES_FOR_FEW
 
     def use_ledger(self, ledger: RunLedger, connection: str, *, trusts_ledger: bool) -> None:
-        """Has the ledger asked first, and told of what is found.
+        """From now on asks the ledger first, and saves in it the accounts that are found.
 
         Args:
             connection: The Apollo team's id.
-            trusts_ledger: Whether what earlier passes found still counts.
+            trusts_ledger: Whether accounts that earlier walks found are used.
         """
         if self._ledger is None:
             self._ledger, self._connection = ledger, connection
@@ -77,17 +77,17 @@ class Companies:
         self._ids[domain] = account_id
 
     def find(self, domain: str) -> str | None:
-        """The id of a domain's account; it is looked up if it was not."""
+        """The id of a domain's account, looked up if necessary; None if there is none."""
         if domain not in self._ids and domain not in self._missing:
             self.look_up([domain], may_wait=False)
         return self._ids.get(domain)
 
     def look_up(self, domains: Collection[str], *, may_wait: bool) -> None:
-        """Looks for the accounts of domains.
+        """Looks up the accounts of domains.
 
         Args:
-            may_wait: Whether rows may do without an account until a later run finds it, where
-                Apollo's limits end the search.
+            may_wait: Whether rows may be written without an account that Apollo's limits kept from
+                being found; a later run then looks it up.
 
         Raises:
             ApolloError: Apollo could not be asked.
@@ -104,10 +104,10 @@ class Companies:
         self._missing |= self._left(wanted)
 
     def make(self, names: Mapping[str, str]) -> int:
-        """Makes accounts for domains that have none, a hundred a request; says how many.
+        """Creates accounts for domains, a hundred per request; returns how many were created.
 
-        Apollo takes a company of one name for the same: such a domain is sent once more with itself
-        for a name. A domain that Apollo refuses is left out.
+        Apollo treats two companies with the same name as one account: a domain that gets no account
+        for this reason is sent again with the domain as name. Refused domains are left out.
 
         Args:
             names: Domain -> the company's name.
@@ -137,7 +137,7 @@ class Companies:
             return self._make_some(some[:middle]) + self._make_some(some[middle:])
         asked = {domain for domain, _ in some}
         self._note([*answer.existing, *answer.created], asked)
-        return sum(not asked.isdisjoint(match_keys(ACCOUNT, one)) for one in answer.created)
+        return sum(not asked.isdisjoint(addresses(ACCOUNT, one)) for one in answer.created)
 
     def _left(self, domains: Iterable[str]) -> set[str]:
         return {domain for domain in domains if domain not in self._ids}
@@ -160,7 +160,7 @@ class Companies:
             return
         hashed = {match_hash(domain): account_id for domain, account_id in ids.items()}
         if self._trusts_ledger:
-            # Of several accounts with one domain the one that is known stays.
+            # Of several accounts with one domain, the ledger keeps the one that it has.
             for known in self._ledger.company_ids(self._connection, list(hashed)):
                 del hashed[known]
         self._ledger.save_companies(self._connection, hashed)
@@ -172,7 +172,7 @@ class Companies:
             return
         self._read_pages(wanted, 1)
         left = self._left(wanted)
-        # What the pass reads is kept by a ledger, unlike what a search does not find.
+        # With a ledger some more pages are worth it: it keeps the accounts for later runs.
         worth = max(_SEARCHES * len(left), self._spare_pages if self._ledger else 0)
         pages = self._pages - self._begun().next_page + 1
         if self._searched + len(left) > _FEW or pages <= worth:
@@ -190,7 +190,7 @@ class Companies:
         return self.is_read or self.stopped or not self._left(wanted)
 
     def _read_pages(self, wanted: Collection[str], most: int) -> int:
-        """Goes on with the pass until no domain is left, and says how many pages were read."""
+        """Continues the walk until all domains are found; returns how many pages were read."""
         read = 0
         while read < most and not self._is_done(wanted):
             self._read_page(wanted)
@@ -198,27 +198,26 @@ class Companies:
         return read
 
     def _begun(self) -> Walk:
-        """How far the accounts are read."""
+        """How far the accounts were read, from the ledger at the first call."""
         if self._walk is None:
             stored = None
             if self._ledger is not None and self._trusts_ledger:
                 stored = self._ledger.walk(self._connection)
             self._walk = stored or Walk(1)
             if self._walk.next_page > 1:
-                # Accounts that were deleted since have moved others to a page before.
+                # One page back, since deleted accounts move the others to earlier pages.
                 self._is_resumed, self._has_joined = True, False
                 self._walk = Walk(self._walk.next_page - 1, self._walk.newest, self._walk.reached)
         return self._walk
 
     def _read_page(self, wanted: Collection[str]) -> None:
         walk = self._begun()
-        accounts, pages = self._client.newest_of(ACCOUNT.endpoints, walk.next_page)
-        self._pages = min(pages, _MOST_PAGES)
-        self._has_joined = (
-            self._has_joined or walk.next_page == 1 or self._follows(accounts, walk.newest)
-        )
+        answer = self._client.newest_page(ACCOUNT.endpoints, walk.next_page)
+        accounts, self._pages = answer.records, min(answer.pages, _MOST_PAGES)
+        self._has_joined = self._has_joined or walk.next_page == 1 or self._follows(accounts, walk)
         if not self._has_joined:
-            # It is read again: what is noted now would look like what was read before.
+            # Its accounts are not saved yet: after a restart they would look like a place where
+            # the walk has been. The page is read again later.
             self._walk = Walk(walk.next_page - 1, walk.newest, walk.reached)
             return
         self._note(accounts, set(wanted))
@@ -226,34 +225,42 @@ class Companies:
         if accounts and walk.next_page < self._pages and not _any_older(accounts, walk.reached):
             self._walk = Walk(walk.next_page + 1, newest, walk.reached)
         else:
-            # What was made since an earlier run began the pass is read by another one.
+            # If an earlier run began the walk, another walk has to read the accounts created since.
             self._walk = Walk(1, None, newest or walk.reached)
             self.is_read = not self._is_resumed
             self._is_resumed = False
         if self._ledger is not None:
             self._ledger.save_walk(self._connection, self._walk)
 
-    def _follows(self, accounts: Sequence[Json], newest: str | None) -> bool:
-        """Whether no account is left out between what an earlier run has read and a page.
+    def _follows(self, accounts: Sequence[Json], walk: Walk) -> bool:
+        """Whether there is no unread account between this page and the pages that were read.
 
-        It has read one of the page, or the page has one that is newer than all that it has read.
+        There is none if this walk has already read one of the page's accounts, or if the page has
+        one that is newer than all accounts read. Accounts of an earlier walk prove nothing.
         """
         first = moment(next(filter(None, map(_created_at, accounts)), None))
-        begin = moment(newest)
+        begin, end = moment(walk.newest), moment(walk.reached)
         if first is not None and begin is not None and first > begin:
             return True
-        hashes = {match_hash(domain) for one in accounts for domain in match_keys(ACCOUNT, one)}
+        newer = [
+            one
+            for one in accounts
+            if end is None or (time := moment(_created_at(one))) is None or time > end
+        ]
+        hashes = {match_hash(domain) for one in newer for domain in addresses(ACCOUNT, one)}
+        if len(newer) < len(accounts) and not hashes:
+            return False
         if self._ledger is None or not hashes:
-            # Accounts without a domain tell nothing; behind the last page there are none.
+            # Accounts without a domain can't be compared. A page after the last one is empty.
             return bool(accounts)
         return bool(self._ledger.company_ids(self._connection, hashes))
 
     def _note(self, accounts: Iterable[Json], wanted: set[str]) -> None:
-        """Notes accounts by their domain; of several with one domain the first counts."""
+        """Notes accounts by their domain; of several with one domain, the first."""
         new: dict[str, str] = {}
         for account in accounts:
             account_id = str(account["id"])
-            for domain in match_keys(ACCOUNT, account):
+            for domain in addresses(ACCOUNT, account):
                 known = self._ids.setdefault(domain, account_id)
                 if known == account_id:
                     new[domain] = account_id
@@ -270,7 +277,7 @@ def _created_at(account: Json) -> str | None:
 
 
 def _any_older(accounts: Iterable[Json], reached: str | None) -> bool:
-    """Whether an account is so old that an earlier pass has seen it and all that are older."""
+    """Whether an account is so old that an earlier walk has read it and all older ones."""
     end = moment(reached)
     if end is None:
         return False

@@ -4,8 +4,8 @@ No other module starts threads for requests. They share the API client, which is
 and plans are frozen, and the caller's thread handles every result.
 
 A request takes longer than the work on its rows. A flush is therefore a generator: it yields once
-its requests are sent, the caller reads the next records meanwhile, and the flush handles the
-answers when the caller resumes it. All of this is in one thread, in the order of the rows.
+its requests are sent, the caller then reads the next records, and the flush handles the answers
+when the caller resumes it. All of this is in one thread, in the order of the rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Steps = Generator[None, None, T]
 
 
 def run_to_end(steps: Steps[T]) -> T:
-    """Runs all steps, waits for answers in place of pauses, and returns the result."""
+    """Runs all steps without pausing between them, and returns the result."""
     while True:
         try:
             next(steps)
@@ -35,8 +35,8 @@ def run_to_end(steps: Steps[T]) -> T:
             return result
 
 
-#: Seconds that requests under way have after the run was told to stop. A signal must end the
-#: process within 10 seconds, and the others are for writing outcomes and STATE.
+#: Seconds that unanswered requests have after the run was told to stop. A signal must end the
+#: process within 10 seconds; the remaining 3 are for writing outcomes and STATE.
 GRACE_SECONDS = 7.0
 
 _LOOK_EVERY_SECONDS = 0.2
@@ -46,11 +46,11 @@ class RequestPool:
     """A bounded number of threads that send requests.
 
     Args:
-        stop: Set when the run is to end; requests under way then get `GRACE_SECONDS`.
+        stop: Set when the run is to end; unanswered requests then get `GRACE_SECONDS`.
 
     Attributes:
-        abandoned: Whether a request was given up; its thread keeps the interpreter from ending by
-            itself.
+        abandoned: Whether a request was given up. Its thread would keep the interpreter from
+            exiting.
     """
 
     def __init__(self, threads: int, stop: threading.Event) -> None:
@@ -69,7 +69,7 @@ class RequestPool:
         return StartedCalls(self, [self._pool.submit(call) for call in calls])
 
     def wait_for(self, futures: Collection[Future[T]]) -> None:
-        """Waits until all calls have ended; gives them up some time after a stop."""
+        """Waits until all calls have ended; gives them up `GRACE_SECONDS` after a stop."""
         unfinished = {future for future in futures if not future.done()}
         while unfinished:
             # Once a call was given up, the others get no more time.
@@ -92,12 +92,11 @@ class RequestPool:
 
 
 class StartedCalls(Generic[T]):
-    """Calls under way; iterate over it for their results.
+    """Calls that were started; iterate over it for their results.
 
-    Results come in the order of the calls, while later calls may still be under way. Each one is
-    what the call returned, or the exception that it raised. It is given once and not kept, since
-    the answers of a whole flush are large. However the ``with`` block ends, all calls have then
-    ended or were given up.
+    Results come in the order of the calls, while later calls may still run. Each result is what the
+    call returned, or the exception that it raised. It is given once and not kept, since the answers
+    of a whole flush are large. After the ``with`` block all calls have ended or were given up.
     """
 
     def __init__(self, pool: RequestPool, futures: Iterable[Future[T]]) -> None:
@@ -121,7 +120,7 @@ class StartedCalls(Generic[T]):
 def _problem_of(future: Future[T]) -> Exception | None:
     if not future.done():
         future.cancel()
-        # Apollo may still carry out the request. As after a lost answer, its rows get no outcome,
+        # Apollo may still carry out the request. Its rows get no outcome, as after a lost answer,
         # and the next run finds out whether they were written.
         return RunStopped("a request under way", maybe_written=True)
     problem = future.exception()

@@ -1,6 +1,6 @@
 """The counts of a run: outcomes, writes with their limits, planned requests.
 
-At the end of the run they make up its summary: one log line and one JSON file.
+They make up the summary at the end of the run: one log line and one JSON file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 from target_apollo.sync.exit import RunError
 
-#: Groups of duplicates that the summary lists; its count is of all.
+#: Most groups of duplicates that the summary lists; it counts all of them.
 _LISTED_DUPLICATES = 100
+#: Most keys of rows that the summary lists for each verdict on identity.
+_LISTED_IDENTITY_KEYS = 20
 
 
 @dataclass
@@ -37,10 +39,15 @@ class RunCounts:
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    #: Accounts that were made for rows which name their domain.
+    #: Accounts that were created for rows that name their domain.
     accounts_made: int = 0
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
+    #: Stream -> verdict on identity -> number of rows; and the first of their keys.
+    identity: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    identity_keys: dict[str, dict[str, list[str]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
 
@@ -61,11 +68,11 @@ class RunCounts:
         *,
         apollo_ids: Sequence[str] = (),
     ) -> None:
-        """Counts groups of duplicates, and of accounts whose domain is that of no company.
+        """Counts groups of duplicate rows, and of rows with a domain of several or no companies.
 
         Args:
             groups: The source keys of each group.
-            kind: Why they are a group, such as ``same_email``.
+            kind: What the rows of a group have in common, such as ``same_email``.
             apollo_ids: The Apollo accounts that share a domain.
         """
         for keys in groups:
@@ -81,8 +88,20 @@ class RunCounts:
                 )
 
     def count_protected(self, kind: str, names: Iterable[str]) -> None:
-        """Counts values that a policy kept from an existing contact or account."""
+        """Counts values that a policy did not allow for an existing contact or account."""
         self.protected[kind].update(names)
+
+    def count_identity(self, stream: str, verdict: str, key: str) -> None:
+        """Counts a row whose identity had to be decided, by the verdict.
+
+        Args:
+            verdict: Value of `identity.verdicts.Verdict`.
+            key: The row's source key in a form that may be logged.
+        """
+        self.identity[stream][verdict] += 1
+        listed = self.identity_keys[stream].setdefault(verdict, [])
+        if len(listed) < _LISTED_IDENTITY_KEYS:
+            listed.append(key)
 
     def count_deleted(self, stream: str, number: int = 1) -> None:
         """Counts records that were moved because their rows were deleted at the source."""
@@ -94,7 +113,7 @@ class RunCounts:
 
     @property
     def settled(self) -> int:
-        """Records that have an outcome."""
+        """Number of records that have an outcome."""
         return sum(sum(counts.values()) for counts in self.outcomes.values())
 
     @property
@@ -110,7 +129,7 @@ class RunCounts:
 
         Args:
             received: Records read from the input.
-            ended_because: A sentence; empty where the input came to its end.
+            ended_because: Why the run ended early, a sentence; empty if it read all its input.
             api: Requests, retries and waits as the client counted them.
         """
         ended_at = datetime.now(timezone.utc)
@@ -142,6 +161,13 @@ class RunCounts:
                 stream: dict(found) for stream, found in self.unresolved.items() if found
             },
             "deleted": dict(self.deleted),
+            "identity": {
+                stream: {
+                    verdict: {"count": count, "keys": self.identity_keys[stream][verdict]}
+                    for verdict, count in found.items()
+                }
+                for stream, found in self.identity.items()
+            },
             "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
             "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
             "api": api,
@@ -150,7 +176,7 @@ class RunCounts:
 
 @dataclass
 class WriteLimits:
-    """The limits `max_creates` and `max_updates` of a run, against mistakes upstream.
+    """The limits `max_creates` and `max_updates` of a run, against mistakes in the source.
 
     Attributes:
         max_creates: None for no limit.
@@ -166,7 +192,7 @@ class WriteLimits:
         """How many of `wanted` rows may be sent to be created.
 
         Raises:
-            RunError: No further one, since the limit is reached.
+            RunError: The limit is reached, so none may.
         """
         return _allowed("max_creates", self.max_creates, self.created, wanted)
 
@@ -174,7 +200,7 @@ class WriteLimits:
         """How many of `wanted` records may be updated.
 
         Raises:
-            RunError: No further one, since the limit is reached.
+            RunError: The limit is reached, so none may.
         """
         return _allowed("max_updates", self.max_updates, self.updated, wanted)
 
@@ -196,8 +222,8 @@ class RequestCounter:
 
     Args:
         states: Returns the states of an endpoint's rate windows, shortest first.
-        logger: Logs a line if requests do not fit into the rest of the minute; None in a dry run,
-            which does not wait.
+        logger: Logs a line if the requests must wait for the next minute; None in a dry run, which
+            does not wait.
     """
 
     def __init__(
@@ -217,7 +243,8 @@ class RequestCounter:
         for endpoint, count in requests.items():
             if count:
                 self._requests[endpoint] += count
-                self._announce_wait(endpoint, count)
+                if count > 1:
+                    self._announce_wait(endpoint, count)
 
     def _announce_wait(self, endpoint: str, count: int) -> None:
         if self._logger is None:
@@ -274,7 +301,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Scarcest:
-    """The rate window with the smallest part left, as Apollo's last answers told."""
+    """The rate window with the smallest part left, by Apollo's last answers."""
 
     endpoint: str
     window: str
@@ -289,9 +316,9 @@ class Position:
     Attributes:
         read: Records read.
         written: Records created or updated.
-        without: Records with an outcome that needs no write: unchanged, existing or skipped.
+        without: Records with an outcome without a write: unchanged, existing or skipped.
         state_at: Number of the record up to which STATE has passed; None before the first STATE.
-        part: The part of the input that has been read, 0 to 1; None if its size is not known.
+        part: The part of the input that was read, 0 to 1; None if its size is unknown.
     """
 
     read: int
@@ -314,7 +341,7 @@ def scarcest(quota: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Sca
     """The window with the smallest part left; None if no limit is known.
 
     Args:
-        quota: Endpoint -> window -> limit, usage and left, as `Quota` tells them.
+        quota: Endpoint -> window -> limit, usage and left, as from `Quota`.
     """
     found = [
         Scarcest(endpoint, name, left, limit)

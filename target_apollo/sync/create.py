@@ -1,7 +1,7 @@
 """Creates records: sends bulk_create requests and interprets their answers.
 
-`create` runs in the pool: it shares nothing but the API client. `RecordCreator` sends the requests
-of a batch side by side and takes their answers in the order of the rows.
+`create` runs in threads of the pool and shares only the API client with them. `RecordCreator` sends
+the requests of a batch in parallel and handles their answers in the order of the rows.
 """
 
 from __future__ import annotations
@@ -13,13 +13,24 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, RequestRefused
+from target_apollo.model.match_keys import (
+    address_of,
+    addresses,
+    called,
+    is_known_to_create,
+    is_matched_on_creation,
+    keys,
+    keys_of_record,
+    kind_of,
+)
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Mode, Row
+from target_apollo.model.rows import Mode, OnIdentityConflict, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
-from target_apollo.sync.match import Match, Matched, match_answers, match_keys, updated_at
+from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
+from target_apollo.sync.match import Match, Matched, match_answers, updated_at
 from target_apollo.sync.plan import (
     NOTHING,
     CreateRequest,
@@ -41,14 +52,24 @@ from target_apollo.sync.update_plan import PlannedUpdate
 
 @dataclass
 class CreateResult:
-    """The rows of a request: matched to an answer (or unconfirmed), or refused."""
+    """The rows of a request: each is matched to an answer, unconfirmed, or refused."""
 
     matched: list[Matched] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
-def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> CreateResult:
-    """Sends a request, and parts of it again where Apollo refused it or left rows out.
+def create(
+    client: ApolloClient,
+    object_type: ObjectType,
+    request: CreateRequest,
+    *,
+    creates_namesakes: bool = False,
+) -> CreateResult:
+    """Sends a request. Sends parts of it again if Apollo refuses it or leaves rows out.
+
+    Args:
+        creates_namesakes: Whether a row that Apollo matches with a record of the same name and
+            another address is sent again, to get a record of its own.
 
     Raises:
         ApolloError: The run can't go on.
@@ -62,40 +83,58 @@ def create(client: ApolloClient, object_type: ObjectType, request: CreateRequest
     except RequestRefused as refusal:
         parts = send_in_parts(object_type, request.rows, refusal, send)
     result = CreateResult(refused=parts.refused)
-    silent: list[tuple[Row, ...]] = []
+    unanswered: list[tuple[Row, ...]] = []
     for rows, answer in parts.answered:
         found = match_answers(object_type, rows, answer.created, answer.existing)
-        # What a refused request held in front of its bad row may be written all the same.
+        # A refused request may have created the rows before its bad row.
         if answer.repeated or len(rows) < len(request.rows):
             found = [with_values(m, sent_before=True) for m in found]
-        unconfirmed = tuple(m.row for m in found if m.match is Match.UNCONFIRMED)
+        # Only rows that Apollo recognises the second time are sent again.
+        unconfirmed = tuple(
+            m.row
+            for m in found
+            if m.match is Match.UNCONFIRMED and is_matched_on_creation(object_type, m.row)
+        )
         if len(rows) == 1:
-            # Asked alone and still not named: that is the answer.
+            # It was sent alone, so sending it again would give the same answer.
             unconfirmed = ()
         elif len(unconfirmed) == len(rows):
-            # Nothing came back at all: halves, so that the question gets smaller each time.
-            silent += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
+            # No record came back: sent again in halves, so that each request is smaller.
+            unanswered += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
         elif unconfirmed:
-            silent.append(unconfirmed)
+            unanswered.append(unconfirmed)
         result.matched += [
             _look_closer(client, object_type, m) if m.match is Match.CONFLICT else m
             for m in found
-            if m.match is not Match.UNCONFIRMED or len(rows) == 1
+            if m.match is not Match.UNCONFIRMED or m.row not in unconfirmed
         ]
-    for rows in silent:
-        # Safe to send again: run_dedupe answers with what the first request created.
-        again = create(client, object_type, replace(request, rows=rows))
+    for rows in unanswered:
+        # Safe to send again: with run_dedupe Apollo answers with the records that it has created.
+        again = create(
+            client,
+            object_type,
+            replace(request, rows=rows),
+            creates_namesakes=creates_namesakes,
+        )
         result.matched += [with_values(m, sent_before=True) for m in again.matched]
         result.refused += again.refused
-    return _with_one_address(client, object_type, request, result)
+    result = _with_one_address(client, object_type, request, result)
+    namesakes = [
+        one.row
+        for one in result.matched
+        if one.match is Match.CONFLICT and not _has_address(object_type, one)
+    ]
+    if creates_namesakes and namesakes:
+        _create_namesakes(client, object_type, replace(request, rows=tuple(namesakes)), result)
+    return result
 
 
 def _with_one_address(
     client: ApolloClient, object_type: ObjectType, request: CreateRequest, result: CreateResult
 ) -> CreateResult:
-    """Sends rows again without their additional e-mails that Apollo took for another record.
+    """Sends rows that Apollo matched with another record again, without their additional e-mails.
 
-    An address that two people share as an additional one must cost neither of them.
+    So no row is rejected because two people share an additional address.
     """
     whole = {m.row.number: m.row for m in result.matched if _may_be_another(m)}
     if not whole:
@@ -113,15 +152,39 @@ def _may_be_another(matched: Matched) -> bool:
     return matched.match is Match.CONFLICT and bool(matched.row.more_emails)
 
 
-def create_and_shorten(
-    client: ApolloClient, object_type: ObjectType, request: CreateRequest
-) -> CreateResult:
-    """Does what `create` does, and keeps of a finished record only what its outcome asks for.
+def _create_namesakes(
+    client: ApolloClient, object_type: ObjectType, request: CreateRequest, result: CreateResult
+) -> None:
+    """Creates rows although a record with the same name exists.
 
-    The answers to all requests of a flush may wait for their turn, and each takes a multiple of its
-    row in memory.
+    No record has their address or CRM id: Apollo compares these before names, and matched by name.
     """
-    result = create(client, object_type, request)
+    items = [create_item(object_type, row) for row in request.rows]
+    try:
+        answer = client.create(
+            object_type.endpoints, items, owner_id=request.owner_id, run_dedupe=False
+        )
+    except RequestRefused:
+        # The rows stay conflicts. A search for the bad row could create duplicates.
+        return
+    made = match_answers(object_type, request.rows, answer.created, answer.existing)
+    by_number = {one.row.number: one for one in made if one.match is Match.CREATED}
+    result.matched = [by_number.get(one.row.number, one) for one in result.matched]
+
+
+def create_and_shorten(
+    client: ApolloClient,
+    object_type: ObjectType,
+    request: CreateRequest,
+    *,
+    creates_namesakes: bool = False,
+) -> CreateResult:
+    """The same as `create`, but of finished records it keeps only what their outcome needs.
+
+    All answers of a flush may be in memory at once, and each needs several times the memory of its
+    row.
+    """
+    result = create(client, object_type, request, creates_namesakes=creates_namesakes)
     result.matched = [
         with_values(m, answer=_outcome_part(m.answer))
         if m.match is Match.CREATED
@@ -142,30 +205,43 @@ def _outcome_part(answer: Json) -> Json:
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
     items = [create_item(object_type, row, request.own_addresses) for row in request.rows]
-    return client.create(object_type.endpoints, items, owner_id=request.owner_id)
+    is_safe = all(
+        row.has_address_alone or is_matched_on_creation(object_type, row) for row in request.rows
+    )
+    return client.create(
+        object_type.endpoints, items, owner_id=request.owner_id, may_repeat=is_safe
+    )
 
 
 def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
-    """Reads a contact that seems to be a namesake where the answer hid its other e-mails."""
+    """Reads a record that seems to share only the name, if the answer lacks its other e-mails."""
     answer, hidden = matched.answer, object_type.more_emails
     if answer is None or hidden is None or hidden in answer:
         return matched
     whole = client.read(object_type.endpoints, str(answer["id"]))
-    if matched.row.match_key in match_keys(object_type, whole):
+    if not set(keys_of_record(object_type, whole)).isdisjoint(keys(matched.row)):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched
 
 
+def _has_address(object_type: ObjectType, matched: Matched) -> bool:
+    """Whether the answered record has the row's e-mail or domain, although no match key agrees."""
+    address = address_of(object_type, matched.row)
+    return address is not None and address in addresses(object_type, matched.answer or {})
+
+
 def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
-    """Why a row is rejected that Apollo took for another record, or did not name."""
+    """The rejection of a row that Apollo matched with another record, or did not answer."""
     answer_id = matched.answer.get("id") if matched.answer else None
-    other = "domain" if object_type.is_matched_by_domain else "e-mail"
+    # "e-mail" instead of "e-mail address", since users may filter for the older sentences.
+    other = called(object_type, matched.row.match_key).removesuffix(" address")
     if matched.match is Match.CONFLICT:
+        same = called(object_type, None) if _has_address(object_type, matched) else "name"
         return Rejection(
             Reason.IDENTITY_CONFLICT,
-            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same name but "
-            f"another {other}; it was left alone. Merge or rename one of them in Apollo, or write "
-            "that record by its id in mode update",
+            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same {same} "
+            f"but another {other}; it was left alone. Merge or rename one of them in Apollo, or "
+            "write that record by its id in mode update",
             status=200,
             endpoint=object_type.endpoints.create,
             attempts=1,
@@ -184,12 +260,12 @@ def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
 
 @dataclass
 class FollowUp:
-    """What is left to do about rows after their requests.
+    """The work that is left for rows after their requests.
 
     Attributes:
-        updates: What is to be written to records that their rows have made.
-        existing: Rows that were found to have a record.
-        failure: What ends the run; the rows of its request have no outcome.
+        updates: Updates of created records, for values that bulk_create does not take.
+        existing: Rows for which Apollo answered an existing record.
+        failure: The error that ends the run; the rows of its request have no outcome.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
@@ -206,12 +282,13 @@ class RecordCreator:
     mode: Mode
     comparer: RecordComparer
     own_records: OwnRecordCheck
+    match_check: MatchCheck
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
-        """Sends rows to be created; those that need nothing more get their outcome.
+        """Sends rows to be created; rows that need no further request get their outcome.
 
-        Pauses while requests are under way. After a failure the other requests' rows have been
-        taken care of.
+        Pauses while requests are unanswered. If a request fails, the rows of the other requests are
+        still handled.
         """
         requests = create_requests(
             self.object_type,
@@ -222,11 +299,15 @@ class RecordCreator:
         self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
         client, follow_up = self.run.client, FollowUp()
         send = create if batch.cache.has_later_rows else create_and_shorten
-        sends = [partial(send, client, self.object_type, request) for request in requests]
+        creates_namesakes = self.run.settings.on_identity_conflict is OnIdentityConflict.CREATE
+        sends = [
+            partial(send, client, self.object_type, request, creates_namesakes=creates_namesakes)
+            for request in requests
+        ]
         with self.run.pool.start(sends) as results:
             if requests:
                 yield
-            # Rows get their outcome while Apollo is at work on those of the next requests.
+            # Rows get their outcome while later requests are still unanswered.
             for request, result in zip(requests, results, strict=True):
                 if isinstance(result, ApolloError):
                     follow_up.failure = follow_up.failure or result
@@ -239,12 +320,26 @@ class RecordCreator:
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
     ) -> None:
+        checked = self._check_matches(batch, result)
+        follow_up.failure = follow_up.failure or checked.failure
         for matched in result.matched:
             row, answer = matched.row, matched.answer
             if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
                 why = why_unmatched(self.object_type, matched)
+                # A record that Apollo created with another address still belongs to the row:
+                # without its id in the ledger, each run would create one more.
+                is_made = answer is not None and matched.match is Match.ALTERED
+                made_id = str(answer["id"]) if answer is not None and is_made else None
+                batch.finish(row, Outcome.REJECTED, made_id, rejection=why)
+                continue
+            if row.number in checked.unchecked:
+                continue
+            if row.number in checked.conflicts:
+                why = checked.conflicts[row.number]
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
+            if not row.has_address_alone:
+                self._learn(row, str(answer["id"]))
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
                 continue
@@ -261,12 +356,36 @@ class RecordCreator:
             why = rejection(self.object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
 
+    def _learn(self, row: Row, apollo_id: str) -> None:
+        """Notes a record by the keys that bulk_create can't match, for rows of later batches."""
+        made = [
+            key
+            for key in keys(row)
+            if not is_known_to_create(self.object_type, kind_of(self.object_type, key))
+        ]
+        self.match_check.finder.learn(made, apollo_id)
+
+    def _check_matches(self, batch: Batch, result: CreateResult) -> CheckedMatches:
+        if self.mode is Mode.INSERT:
+            # Existing records are not written to, so there is nothing to check.
+            return CheckedMatches()
+        existing = [one for one in result.matched if one.match is Match.EXISTING]
+        if not existing:
+            return CheckedMatches()
+        return self.match_check.check(batch, existing)
+
     def leave_or_complete(
         self, batch: Batch, matched: Matched, answer: Json
     ) -> list[PlannedUpdate]:
-        """Mode insert: what exists is left alone, unless the row itself has made it."""
+        """Mode insert: an existing record is only updated if this row has created it."""
         row = matched.row
-        if row.number in batch.recovered or self._is_own(batch, matched, answer):
+        is_recovered = row.number in batch.recovered
+        was_rejected = is_recovered and batch.history_of(row).made_record
+        if was_rejected and set(keys(row)).isdisjoint(keys_of_record(self.object_type, answer)):
+            why = why_unmatched(self.object_type, with_values(matched, match=Match.ALTERED))
+            batch.finish(row, Outcome.REJECTED, str(answer["id"]), rejection=why)
+            return []
+        if is_recovered or self._is_own(batch, matched, answer):
             batch.cache.remember(row, answer)
             return self._complete(batch, CreateRequest((row,)), row, answer)
         batch.finish(row, Outcome.EXISTING, str(answer["id"]), updated_at=updated_at(answer))
@@ -279,7 +398,7 @@ class RecordCreator:
     def _complete(
         self, batch: Batch, request: CreateRequest, row: Row, answer: Json
     ) -> list[PlannedUpdate]:
-        """Plans the update for what bulk_create does not take; finishes the row if it took all."""
+        """Plans the update with values that bulk_create does not take; without any, finishes."""
         self.run.limits.created += 1
         behind = left_to_write(self.object_type, request, row)
         refused = None

@@ -1,11 +1,12 @@
-"""Rows that are gone from their source: Apollo deletes no record by API, so theirs is moved.
+"""Rows deleted at their source: their records are moved, since Apollo's API can't delete records.
 
-A tap tells in two ways. It marks a row (`_sdc_deleted_at`), or it sends a table whole and then
-ACTIVATE_VERSION: what did not come then is missing.
+A tap reports deletions in two ways: it marks a row (`_sdc_deleted_at`), or it sends the whole table
+and then ACTIVATE_VERSION, so that rows which were not sent are missing.
 
-A tap that was cut off goes on where it stopped, so that a run may see the end of a table only. It
-keeps the table's version then, and taps take the time at which they began to read a table for that
-(epoch milliseconds): a version from before the run says that the run did not see all of it.
+A tap that was interrupted may continue where it stopped, and a run then sees only the end of the
+table. In that case the tap keeps the table's version. Taps use the time at which they began to read
+the table as version (epoch milliseconds), so a version from before the run means that the run did
+not see the whole table.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 
-#: A tap may begin its first table this long before the target is there. A pipe and Meltano start
-#: both at once, on one clock, and the target needs seconds; a cut-off run is begun again after
-#: minutes. To take a resumed table for a new one moves records that have their row; the other
-#: mistake only puts a move off, so the time is short.
+#: A tap may begin its first table this long before the run starts. A pipe or Meltano starts tap and
+#: target together, and the target needs seconds to start; an interrupted run is repeated after
+#: minutes. The time is short, since the two possible mistakes differ: if a resumed table counts as
+#: a new one, records are moved whose rows exist; in the other case a move only comes later.
 TAP_STARTS_WITHIN = timedelta(minutes=1)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _MILLISECOND = timedelta(milliseconds=1)
-#: Versions that are a time: years 2001 to 2100. Others are counters or in another unit.
+#: Versions in the years 2001 to 2100 are times. Others are counters or times in another unit.
 _FIRST_VERSION = (datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
 
 _END_OF_VERSIONS = (datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
-#: More rows than this share of a stream gone at once: a broken query is likelier than a clean-up.
+#: If more than this share of a stream's rows is missing at once, its query is probably broken.
 _MOST_GONE_SHARE = 0.1
 
 _ALWAYS_ALLOWED = 10
@@ -57,14 +58,14 @@ class SeenKeys:
     def __init__(self) -> None:
         self._digests = array("Q")
         self._is_sorted = True
-        #: Whether a record came whose key can't be told, so that no row can be called gone.
+        #: Whether a record without a readable key came: then no row counts as missing.
         self.unsure = False
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def add(self, keys: Iterable[str]) -> None:
-        """Takes in source keys as the ledger spells them."""
+        """Adds source keys as the ledger spells them."""
         self._digests.extend(map(_digest, keys))
         self._is_sorted = False
 
@@ -83,13 +84,12 @@ def _digest(key: str) -> int:
 
 
 def began_earlier(version: object, started_at: datetime) -> datetime | None:
-    """When the reading of a table began, if that was before this run; else None.
+    """When the tap began to read a table, if that was before this run; else None.
 
-    None too for a version that is no time of the years 2001 to 2100 in epoch milliseconds: nobody
-    knows then.
+    Also None if the version is not a time in the years 2001 to 2100, in epoch milliseconds.
 
     Args:
-        version: As ACTIVATE_VERSION has it.
+        version: The version in ACTIVATE_VERSION.
         started_at: When the run began; aware.
     """
     if isinstance(version, bool) or not isinstance(version, (int, Decimal)):
@@ -101,13 +101,13 @@ def began_earlier(version: object, started_at: datetime) -> datetime | None:
 
 
 def missing_rows(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
-    """Links of rows that the table no longer holds and whose record is to be moved.
+    """Links of rows that are missing in the table and whose record has not been moved yet.
 
     Args:
-        mark: Payload hash of a record that was moved already.
+        mark: Payload hash in the link of a record that was moved.
 
     Returns:
-        The links, and how many of the stream's records are in Apollo at all.
+        The links, and the number of the stream's records in Apollo.
     """
     gone: list[Link] = []
     known = 0
@@ -121,7 +121,7 @@ def missing_rows(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list
 
 
 def are_too_many(gone: int, known: int) -> bool:
-    """Whether so many rows are gone at once that somebody should look first."""
+    """Whether so many rows are missing at once that the run must stop."""
     return gone > max(_ALWAYS_ALLOWED, _MOST_GONE_SHARE * known)
 
 
@@ -140,7 +140,7 @@ class DeletionTarget:
     def of(
         cls, on_delete: OnDelete, object_type: ObjectType, directory: Directory
     ) -> DeletionTarget:
-        """Looks the stage up.
+        """Looks up the id of the stage.
 
         Raises:
             RunError: Apollo has no such stage.
@@ -160,25 +160,25 @@ class DeletionTarget:
 
     @property
     def mark(self) -> str:
-        """Stands in the ledger for the payload of a record that was moved there."""
+        """The payload hash in the link of a record that was moved there."""
         return deletion_mark(self.values, self.lists)
 
 
 def saw_whole_table(
     run: SyncRun, stream: str, version: object, bookmark_properties: Sequence[str]
 ) -> bool:
-    """Whether rows that a table no longer holds are looked for, after its tap called it whole.
+    """Whether the run has seen the whole table, so that rows which were not sent are missing.
 
-    That takes a run that has seen all of the table; it is said why one has not.
+    If it has not, the reason is logged.
 
     Args:
-        version: As ACTIVATE_VERSION has it.
-        bookmark_properties: Those of the stream's SCHEMA.
+        version: The version in ACTIVATE_VERSION.
+        bookmark_properties: The bookmark properties in the stream's SCHEMA.
     """
     if not run.settings.on_delete:
         return False
     if bookmark_properties:
-        # The tap sends only what changed, whatever version it calls active.
+        # The tap sends only changed rows, whatever the version is.
         run.notices.sends_changes_only(stream)
         return False
     began = began_earlier(version, run.counts.started_at)
@@ -195,10 +195,10 @@ def move_missing_rows(
     seen: SeenKeys,
     target: DeletionTarget,
 ) -> None:
-    """Moves the records of rows that a table sent as a whole no longer holds.
+    """Moves the records of rows that are missing in a table that was sent as a whole.
 
     Raises:
-        RunError: So many are gone that somebody should look first, or `max_updates` is reached.
+        RunError: Too many rows are missing (`are_too_many`), or `max_updates` is reached.
         ApolloError, LedgerError: The run can't go on.
     """
     if links is None or seen.unsure or not len(seen):
@@ -220,7 +220,7 @@ def move_missing_rows(
         some = gone[start : min(start + _BATCH, allowed)]
         kept = _kept_in_place(guard, target, some)
         if kept:
-            # Moved for the ledger, or each run would ask for them again.
+            # They count as moved in the ledger; otherwise each run would look at them again.
             links.record_moves(kept, target.mark)
             run.counts.count_protected(object_type.kind.value, [guard.field] * len(kept))
             some = [link for link in some if link not in kept]
@@ -231,14 +231,14 @@ def move_missing_rows(
             links.record_moves(done, target.mark)
             run.counts.count_deleted(stream, len(done))
         for apollo_id in moved.gone:
-            # Or each run would ask for it again.
+            # Otherwise each run would look for it again.
             links.drop(apollo_id)
     if allowed < len(gone):
         run.limits.updates_allowed(1)
 
 
 def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Link]) -> list[Link]:
-    """Links to records that are in a stage which none is moved out of."""
+    """The links to records that are in a protected stage and therefore not moved."""
     stages = list(target.values.values())
     if not stages or all(map(guard.protects, stages)):
         return []
@@ -248,9 +248,9 @@ def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Li
 
 @dataclass(frozen=True)
 class _Moved:
-    """Ids of records: those that Apollo moved, and those that it says it does not have.
+    """Ids of records that Apollo has moved, and of records that it says it does not have.
 
-    What is in neither is tried again by the next run.
+    The next run tries again to move a record that is in neither.
     """
 
     confirmed: frozenset[str] = frozenset()
@@ -277,7 +277,7 @@ def _move(
     except RequestRefused as refusal:
         if not consequence_of(refusal, ids[0]).is_about_rows:
             raise
-        # One of them may be gone from Apollo too: the others are moved all the same.
+        # One record may be gone from Apollo: the others are moved in a second request.
         gone = missing_ids(refusal, ids)
         if gone:
             left = [one for one in ids if one not in gone]
@@ -288,18 +288,22 @@ def _move(
         return _move(client, object_type, target, ids[:middle]) | _move(
             client, object_type, target, ids[middle:]
         )
-    return _Moved(frozenset(str(answer.get("id")) for answer in answers))
+    confirmed = frozenset(str(answer.get("id")) for answer in answers)
+    # Apollo leaves out of its answer a record that it does not have.
+    unconfirmed = [one for one in ids if one not in confirmed]
+    missing = [one for one in unconfirmed if not _may_be_there(client, object_type, one)]
+    return _Moved(confirmed, frozenset(missing))
 
 
 def _put_on_lists(
     client: ApolloClient, object_type: ObjectType, names: tuple[str, ...], ids: list[str]
 ) -> _Moved:
-    """Adds records to lists; all count as moved, as soon as Apollo knows one of them.
+    """Adds records to lists; all of them count as moved unless Apollo knows none of them.
 
-    ``POST /labels/add_entity_ids_to_label_names`` ignores ids that it does not know, and answers
-    lists, not records: their only number, `cached_count`, is that of a whole list. So an answer
-    does not tell which records are on it. If Apollo knows none of them, it names no list, which
-    may be a lost answer as well; reading the records tells.
+    ``POST /labels/add_entity_ids_to_label_names`` ignores unknown ids and answers with lists, not
+    with records, so its answer does not show which records are on the lists. If Apollo knows none
+    of the records, the answer names no list. A lost answer looks the same, so the records are then
+    read.
     """
     try:
         client.add_to_lists(object_type.endpoints, ids, names)

@@ -1,8 +1,8 @@
-"""Names to ids: users by e-mail, stages by name, accounts by domain, custom fields by label.
+"""Looks up ids: of users by e-mail, stages by name, accounts by domain, custom fields by label.
 
-Everything is read from Apollo at most once a run, and only when a row asks for it: one bad id fails
-a whole request, so a name that Apollo does not know rejects its row before anything is sent.
-`find_record` finds one record by its e-mail or domain, which Apollo has no search for.
+Each list is read from Apollo at most once per run, and only when a row needs it. A row with an
+unknown name is rejected before it is sent, since one bad id makes Apollo refuse a whole request.
+`find_record` finds one record by its e-mail or domain; Apollo has no exact search for these.
 """
 
 from __future__ import annotations
@@ -13,55 +13,58 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage, User
+from target_apollo.model.characters import visible
 from target_apollo.model.domains import bare_host, shared_fault
+from target_apollo.model.emails import compared
+from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import BY_EMAIL, LINKS, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import folded, nearest_address, no_such
-from target_apollo.model.values import bare_host, normaliser_of
+from target_apollo.model.values import normaliser_of
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.match import match_keys
 
 if TYPE_CHECKING:
     from target_apollo.sync.batch import PendingFlush
     from target_apollo.sync.companies import Companies
 
 
-def find_record(client: ApolloClient, object_type: ObjectType, match_key: str) -> Json | None:
-    """The record with an e-mail or a domain, normalised; as `find_records`."""
-    return next(iter(find_records(client, object_type, match_key)), None)
+def find_record(client: ApolloClient, object_type: ObjectType, address: str) -> Json | None:
+    """The record with a normalised e-mail or domain; errors as from `find_records`."""
+    return next(iter(find_records(client, object_type, address)), None)
 
 
-def find_records(client: ApolloClient, object_type: ObjectType, match_key: str) -> list[Json]:
-    """The records with an e-mail or a domain that one or two searches show.
+def find_records(client: ApolloClient, object_type: ObjectType, address: str) -> list[Json]:
+    """The records with an e-mail or domain, found by one or two searches.
 
-    The searches are fuzzy (contacts) or by name only (accounts), so each hit is looked at.
+    The searches are fuzzy (contacts) or by name only (accounts), so each hit is compared.
 
     Raises:
         ApolloError: Apollo could not be asked.
     """
-    for words in object_type.search_words(match_key):
+    for words in object_type.search_words(address):
         hits = client.search(object_type.endpoints, words)
-        found = [hit for hit in hits if match_key in match_keys(object_type, hit)]
+        found = [hit for hit in hits if address in addresses(object_type, hit)]
         if found:
             return found
     return []
 
 
 _OBJECT_OF_STAGE = {one.stage_name: one for one in OBJECTS.values()}
-#: Unknown addresses in a run for which the nearest known one is looked for, which takes a while in
-#: a large team.
+#: Most unknown addresses in a run for which a similar known one is searched: in a large team this
+#: is slow.
 _MOST_SUGGESTIONS = 100
 
 
 class Directory:
-    """What a team calls its users, stages, lists, accounts and custom fields.
+    """The ids of a team's users, stages, lists, accounts and custom fields.
 
     Args:
         labels: Property of a stream -> label of the custom field, where they differ.
-        pending_flush: Finished before each request, so that no more than the settings allow are
-            under way.
+        pending_flush: It is finished before each request, so that no more requests run in parallel
+            than the settings allow.
         companies: Finds accounts by domain.
         default_owner: The setting.
+        allowed_domains: Hosts that count as a company's own though many companies share them.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class Directory:
         pending_flush: PendingFlush,
         companies: Companies,
         default_owner: str | None = None,
+        allowed_domains: frozenset[str] = frozenset(),
     ) -> None:
         self._asked = client
         self._pending_flush = pending_flush
         self._labels = labels
         self.companies = companies
         self._default_owner = default_owner
+        self._allowed_domains = allowed_domains
         self._logger = logger
         self._lists: dict[str, dict[str, str]] | None = None
         self._stages: dict[ObjectKind, dict[str, Stage]] = {}
@@ -89,7 +94,7 @@ class Directory:
         return self._asked
 
     def resolve(self, name: str, value: str) -> str:
-        """The id that a property such as ``owner_email`` or ``contact_stage`` stands for.
+        """The id for the value of a property such as ``owner_email`` or ``contact_stage``.
 
         Raises:
             RecordError: Apollo knows no such name.
@@ -109,10 +114,10 @@ class Directory:
 
     @cached_property
     def default_owner(self) -> str | None:
-        """The id of the user who owns rows whose owner is unknown; None without such a setting.
+        """The id of the user in the setting `default_owner`; None if it is not set.
 
         Raises:
-            RunError: The setting `default_owner` names nobody who is in the team.
+            RunError: The setting names no user of the team.
             ApolloError: Apollo could not be asked.
         """
         if not self._default_owner:
@@ -134,17 +139,17 @@ class Directory:
         return self._former_users.get(address)
 
     def stage_ids(self, object_type: ObjectType, names: Iterable[str]) -> dict[str, str]:
-        """Ids of those stages of an object that the team has, by the name that is asked for."""
+        """Name -> id, for the named stages of an object that the team has."""
         stages = self._stages_of(object_type)
         return {name: stages[folded(name)].id for name in names if folded(name) in stages}
 
     def custom_value(
         self, object_type: ObjectType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
-        """Where and how a property is written that is no field of the object itself.
+        """Id and normaliser of the custom field for a property; None where there is none.
 
-        A property belongs to a custom field whose label equals its name (or its entry in the
-        setting `custom_fields`), case, blanks and underscores aside.
+        A property belongs to the custom field with its name as label, or with the label in the
+        setting `custom_fields`. Case, blanks and underscores make no difference.
         """
         found = self.custom_field(object_type, name)
         if found is None:
@@ -153,19 +158,19 @@ class Directory:
         return None if normalise is None else (found.id, normalise)
 
     def custom_field(self, object_type: ObjectType, name: str) -> CustomField | None:
-        """The custom field that a property or a label stands for, if there is one."""
+        """The custom field for a property or with a label, if there is one."""
         label = self._labels.get(name, name)
         return self._custom_fields.get((object_type.singular, folded(label)))
 
     def custom_field_by_name(self, object_type: ObjectType, name: str) -> tuple[str, str] | None:
-        """Id and label of the custom field that a property or a label stands for."""
+        """Id and label of the custom field for a property or with a label, if there is one."""
         found = self.custom_field(object_type, name)
         return None if found is None else (found.id, found.label)
 
     def list_ids(self, kind: ObjectKind) -> dict[str, str]:
-        """Ids of the lists of one object by name, as they were when first asked for.
+        """Name -> id of the lists of one object, as they were at the first call.
 
-        A list that the run makes is not among them: a record is then added to it once more, which
+        Lists that the run creates are missing. A record may be added to such a list twice, which
         changes nothing.
         """
         if self._lists is None:
@@ -173,19 +178,19 @@ class Directory:
             for label in self._client.labels():
                 named = self._lists.setdefault(label.modality, {})
                 named[label.name] = label.id
-                # A row's name of a list has no unseen characters.
+                # As in rows, where names of lists have no invisible characters.
                 named.setdefault(visible(label.name), label.id)
         return self._lists[kind.value]
 
     def custom_labels(self) -> dict[str, str]:
-        """Labels of all custom fields by their ids."""
+        """Custom field id -> label."""
         return {found.id: found.label for found in self._custom_fields.values()}
 
     def account_domain(self, name: str, value: str) -> str:
         """The domain of an account that a property such as ``account_domain`` names.
 
         Raises:
-            RecordError: It is none, or one that many companies share.
+            RecordError: The value is no domain, or a host that many companies share.
         """
         domain = bare_host(value)
         if domain is None:
@@ -240,7 +245,7 @@ class Directory:
 
     def _ids_by_address(self, *, deleted: bool) -> dict[str, str]:
         return {
-            user.email.strip().lower(): user.id
+            compared(user.email): user.id
             for user in self._all_users
             if user.email and user.deleted is deleted
         }

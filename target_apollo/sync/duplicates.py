@@ -1,9 +1,8 @@
-"""Rows that are about one thing: of one source key, of one Apollo record, with one match key.
+"""Rows that share a source key, an Apollo record or a match key.
 
-Rows of a source key become one row, and rows of a record are written one after another. Rows that
-share an e-mail or domain are told in the summary, and so are domains that no company owns or that
-several accounts have: a run looks at a flush at a time, which costs nothing; a dry run at the
-whole input.
+Rows with the same source key become one row. Rows with the same record are written one after
+another. The summary lists rows that share a match key, accounts with a free mail domain, and
+domains with several accounts. A run compares the rows of each flush, a dry run those of all input.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace as with_values
 
+from target_apollo.model.match_keys import CUSTOM, keys, keys_of_row, kind_of
 from target_apollo.model.objects import OBJECTS, ObjectType
 from target_apollo.model.rows import Row, key_text
 from target_apollo.model.suggestions import FREE_MAIL
@@ -22,16 +22,18 @@ from target_apollo.sync.dry_run.seen_rows import SeenRows
 FREE_MAIL_DOMAIN, SEVERAL_ACCOUNTS = "free_mail_domain", "several_accounts"
 
 
-def collapse(rows: Iterable[Row]) -> list[Row]:
-    """One row for the rows of a source key, holding what one-by-one writing would leave behind.
+def collapse(rows: Iterable[Row], match_on: Sequence[str] = ()) -> list[Row]:
+    """Merges rows with the same source key into one, with the result of writing them in order.
 
-    A later row's values win; a field that only the earlier row carries is kept, because writing
-    the later one alone would not have touched it. Rows between which another key writes the same
-    Apollo record stay apart, since it would be written too early or too late otherwise.
+    A later row's values win; fields that only the earlier row has are kept. Two rows are not merged
+    if a row with another key writes to the same Apollo record between them, since the merged row
+    would be written too early or too late.
+
+    Args:
+        match_on: Kinds of keys by which rows are recognised; empty for the e-mail or domain alone.
     """
     rows = list(rows)
     if len({row.key for row in rows}) == len(rows):
-        # No two share a source key, which is the rule: nothing to look for.
         return rows
     found: dict[int, Row] = {}
     latest: dict[tuple[object, ...], Row] = {}
@@ -39,7 +41,7 @@ def collapse(rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         before = latest.get(row.key)
         if before is not None:
-            merged = _merged(before, row)
+            merged = _merged(before, row, match_on)
             shared = set(_identities(before)).intersection(_identities(merged))
             if all(writers[identity] == row.key for identity in shared):
                 del found[before.number]
@@ -51,18 +53,19 @@ def collapse(rows: Iterable[Row]) -> list[Row]:
 
 
 def _identities(row: Row) -> list[str]:
-    return [identity for identity in (row.apollo_id, row.match_key) if identity]
+    return [identity for identity in (row.apollo_id, row.match_key, *row.more_keys) if identity]
 
 
-def _merged(before: Row, after: Row) -> Row:
+def _merged(before: Row, after: Row, match_on: Sequence[str]) -> Row:
     if before.deleted and not after.deleted:
-        # What it was moved to for its deletion is over.
+        # The stage or lists of its deletion are dropped.
         return with_values(after, supersedes=before.numbers)
     if after.deleted:
-        # What a row held before its deletion is written no more, past what policies protect.
+        # The row's values from before its deletion are dropped: policies may protect their fields.
         return with_values(
             after,
             match_key=after.match_key or before.match_key,
+            more_keys=after.more_keys if after.match_key else before.more_keys,
             apollo_id=after.apollo_id or before.apollo_id,
             supersedes=before.numbers,
         )
@@ -71,12 +74,17 @@ def _merged(before: Row, after: Row) -> Row:
         del names[name]
     for name in after.names.keys() & before.values.keys():
         del values[name]
+    custom = {**before.custom, **after.custom}
+    match_key, more_keys = after.match_key or before.match_key, after.more_keys
+    if match_on and (found := keys_of_row(match_on, values, custom)):
+        match_key, more_keys = found[0], found[1:]
     return with_values(
         after,
-        match_key=after.match_key or before.match_key,
+        match_key=match_key,
+        more_keys=more_keys,
         values=values,
         names=names,
-        custom={**before.custom, **after.custom},
+        custom=custom,
         lists=tuple(dict.fromkeys((*before.lists, *after.lists))),
         apollo_id=after.apollo_id or before.apollo_id,
         supersedes=before.numbers,
@@ -84,12 +92,12 @@ def _merged(before: Row, after: Row) -> Row:
 
 
 def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in groups in which no Apollo record can occur twice, to be written one after another.
+    """Splits rows into waves in which no Apollo record can occur twice; they are written in order.
 
-    Rows with one match key, Apollo id or CRM id by which Apollo recognises records describe the
-    same record: they are applied in the order in which they came, so that the last one wins.
+    Rows that share a match key, an Apollo id or a CRM id have the same record. They are written in
+    the order in which they came, so that the last one wins.
     """
-    if _stand_apart(object_type, rows):
+    if _share_no_record(object_type, rows):
         return [list(rows)] if rows else []
     groups: list[list[Row]] = []
     next_wave: dict[object, int] = {}
@@ -106,14 +114,16 @@ def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
     return groups
 
 
-def _stand_apart(object_type: ObjectType, rows: Sequence[Row]) -> bool:
-    """Whether no two rows share anything that may make them one record.
+def _share_no_record(object_type: ObjectType, rows: Sequence[Row]) -> bool:
+    """Whether no two rows can have the same record.
 
-    That is so of most flushes; finding it takes a seventh of the time of sorting them into waves.
+    This is true for most flushes, and takes a seventh of the time of splitting them into waves.
     """
     shared_by_none: list[list[object]] = [
         [row.key for row in rows],
-        [row.match_key for row in rows if row.match_key],
+        [key for row in rows for key in keys(row)]
+        if any(row.more_keys for row in rows)
+        else [row.match_key for row in rows if row.match_key],
         [row.apollo_id for row in rows if row.apollo_id],
     ]
     shared_by_none += [
@@ -122,29 +132,30 @@ def _stand_apart(object_type: ObjectType, rows: Sequence[Row]) -> bool:
     return all(len(set(values)) == len(values) for values in shared_by_none)
 
 
-def duplicates(rows: Iterable[Row]) -> list[tuple[tuple[object, ...], ...]]:
-    """Source keys that share one match key, a tuple for each such match key."""
+def duplicates(rows: Iterable[Row]) -> dict[str, tuple[tuple[object, ...], ...]]:
+    """Match key -> source keys, for rows that share their first match key."""
     rows = list(rows)
     match_keys = [row.match_key for row in rows if row.match_key]
     if len(set(match_keys)) == len(match_keys):
-        return []
-    keys: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
+        return {}
+    found: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
     for row in rows:
         if row.match_key:
-            keys[row.match_key][row.key] = None
-    return [tuple(found) for found in keys.values() if len(found) > 1]
+            found[row.match_key][row.key] = None
+    return {match_key: tuple(held) for match_key, held in found.items() if len(held) > 1}
 
 
-def shared_by(object_type: ObjectType) -> str:
-    """What rows with one match key are called in the summary: "same_email", "same_domain"."""
-    return f"same_{object_type.match_field}"
+def shared_by(object_type: ObjectType, match_key: str) -> str:
+    """The name in the summary for rows that share a match key, such as "same_email"."""
+    kind = kind_of(object_type, match_key)
+    return "same_custom_field" if kind.startswith(CUSTOM) else f"same_{kind}"
 
 
 class DuplicateAudit:
-    """The audit of one run.
+    """Finds the duplicates of one run, for the summary.
 
     Args:
-        seen: Remembers all rows of a dry run; None where a flush at a time is looked at.
+        seen: Stores the rows of a dry run; None if only the rows of a flush are compared.
     """
 
     def __init__(self, counts: RunCounts, seen: SeenRows | None) -> None:
@@ -152,11 +163,13 @@ class DuplicateAudit:
         self._seen = seen
 
     def note(self, stream: str, object_type: ObjectType, rows: Sequence[Row]) -> None:
-        """Looks at the rows of a flush."""
+        """Counts the duplicates among the rows of a flush, or stores the rows."""
         if self._seen is None:
-            found = duplicates(rows)
-            if found:
-                self._counts.count_duplicates(stream, found, shared_by(object_type))
+            by_kind: dict[str, list[tuple[tuple[object, ...], ...]]] = defaultdict(list)
+            for match_key, group in duplicates(rows).items():
+                by_kind[shared_by(object_type, match_key)].append(group)
+            for kind, groups in by_kind.items():
+                self._counts.count_duplicates(stream, groups, kind)
         else:
             shared = [(row.match_key, key_text(row.key)) for row in rows if row.match_key]
             self._seen.note(stream, object_type.kind, shared)
@@ -165,15 +178,16 @@ class DuplicateAudit:
             self._counts.count_duplicates(stream, free, FREE_MAIL_DOMAIN)
 
     def finish(self, *several_accounts: Mapping[str, Sequence[str]]) -> None:
-        """Adds what is known at the end only.
+        """Counts the duplicates that are known only at the end of the run.
 
         Args:
-            several_accounts: Domains and the Apollo ids of the accounts that share them.
+            several_accounts: Domain -> Apollo ids of the accounts that share it.
         """
         if self._seen is not None:
-            for stream, kind, keys in self._seen.shared():
-                groups = [[(key,) for key in keys]]
-                self._counts.count_duplicates(stream, groups, shared_by(OBJECTS[kind]))
+            for stream, kind, match_key, source_keys in self._seen.shared():
+                shared = [[(key,) for key in source_keys]]
+                why = shared_by(OBJECTS[kind], match_key)
+                self._counts.count_duplicates(stream, shared, why)
         found = {domain: ids for several in several_accounts for domain, ids in several.items()}
         for domain, ids in sorted(found.items()):
             self._counts.count_duplicates(

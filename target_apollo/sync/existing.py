@@ -1,4 +1,4 @@
-"""Existing records: what each of them needs to hold what its row says."""
+"""Compares rows with their existing records, and plans the updates that these need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
+from target_apollo.model.match_keys import is_address
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies, apply_policies, needs_the_record
@@ -23,7 +24,7 @@ from target_apollo.sync.update_plan import PlannedUpdate
 
 @dataclass(frozen=True)
 class MatchedRecord:
-    """A row and the existing record that it is to be written to.
+    """A row and the existing record for it.
 
     Attributes:
         answer: The record as Apollo last answered it; None when only its id is known.
@@ -36,10 +37,10 @@ class MatchedRecord:
 
 @dataclass
 class Comparison:
-    """What the records need; and those that can't be read, with why.
+    """The updates of the records; and records that could not be read, with Apollo's refusal.
 
     Attributes:
-        failure: What ends the run; its records are in neither list.
+        failure: The error that ends the run; records that it affects are in neither list.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
@@ -60,10 +61,10 @@ class RecordComparer:
     def compare(
         self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
     ) -> Comparison:
-        """What each record needs; records are read where a policy has to see more of them.
+        """Plans the update of each record; reads records if a policy needs their present values.
 
         Args:
-            histories: What the ledger remembers of rows, by number.
+            histories: Row number -> what the ledger knows about the row.
         """
         comparison = Comparison()
         answers = self._answers(matched, histories)
@@ -87,7 +88,7 @@ class RecordComparer:
         return comparison
 
     def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
-        """What a record needs that the row itself has made: no policy keeps anything from it."""
+        """Plans the update of a record that the row itself has created, without field policies."""
         self.stages.look_up([(matched.row, matched.apollo_id, matched.answer)])
         return self._update(matched, Policies(), None)
 
@@ -99,18 +100,29 @@ class RecordComparer:
             matched = self._without_match(matched)
         return self._update(matched, self.policies, history.updated_at)
 
-    def _may_be_own(self, history: RowHistory) -> bool:
-        """Whether it counts that an interrupted run may have made the record.
+    def _must_be_seen(self, history: RowHistory) -> bool:
+        """Whether the record must be read to know which values its row still has to write.
 
-        No policy keeps anything from that one.
+        If the row was rejected after its creation, the value that Apollo refused may still differ.
+        """
+        return history.made_record or self._may_be_own(history)
+
+    def _may_be_own(self, history: RowHistory) -> bool:
+        """Whether to check if an interrupted run has created the record for this row.
+
+        Field policies do not apply to such a record.
         """
         return bool(self.policies.protect) and history.sent_at is not None
 
     def _without_match(self, matched: MatchedRecord) -> MatchedRecord:
-        """The same without e-mail or domain, which no update need carry as long as it stands.
+        """The row without its e-mail or domain, which the record was already given.
 
-        What somebody mended in Apollo stays, and an account's other values fit a bulk request.
+        So a correction of it in Apollo is kept, and an account's update can be part of a bulk
+        request.
         """
+        if matched.row.match_key and not is_address(matched.row.match_key):
+            # The row was recognised by another key, so its e-mail or domain may be new.
+            return matched
         return self._without(matched, self.object_type.match_field)
 
     def _without(self, matched: MatchedRecord, field_name: str) -> MatchedRecord:
@@ -124,7 +136,7 @@ class RecordComparer:
         """The update of one record.
 
         Args:
-            last_written_at: Apollo's `updated_at` of the record as the last write left it.
+            last_written_at: The record's `updated_at` in Apollo after this row's last write.
         """
         kept: tuple[str, ...] = ()
         if self.stages.keeps(matched.row, matched.apollo_id, matched.answer):
@@ -148,14 +160,14 @@ class RecordComparer:
     def _answers(
         self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
     ) -> list[Json | Exception | None]:
-        """The records, read where that is needed; None where only the id has to be known."""
+        """The records, read if necessary; None for records of which the id is enough."""
         to_read = [
             record
             for record in matched
             if needs_the_record(self.policies, self.object_type, record.row, record.answer)
             or (
                 record.answer is None
-                and self._may_be_own(histories.get(record.row.number, NO_HISTORY))
+                and self._must_be_seen(histories.get(record.row.number, NO_HISTORY))
             )
         ]
         ask = partial(self.run.client.read, self.object_type.endpoints)

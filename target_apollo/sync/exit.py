@@ -1,7 +1,7 @@
 """The ways a run can end, and their exit codes. Pure.
 
 ====  ==========================================================================
-0     all went well; some records may be rejected, within the limit
+0     success; some records may be rejected, within the limit
 1     too many rejected records, or an error
 2     wrong settings or credentials: every run fails until a person corrects them
 3     Apollo's quota is used up: a later run continues where this one stopped
@@ -34,7 +34,7 @@ from target_apollo.ledger import AnotherRunActive, LedgerError
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128
-#: Exceptions for a bad record; they end the run if `on_record_error` is ``fail``.
+#: Exceptions about a single bad record; they end the run if `on_record_error` is ``fail``.
 RECORD_ERRORS = (
     InvalidRecord,
     MissingKeyPropertiesError,
@@ -64,8 +64,8 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
     """How a run ended, by its exception or signal; None for a defect of this program.
 
     Args:
-        problem: What ended the reading or writing; None where the input came to its end.
-        signal_number: The signal that came in, or 0.
+        problem: The exception that ended the run; None if it read all its input.
+        signal_number: The signal that the run received, or 0.
     """
     if signal_number:
         return RunEnd(_SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
@@ -88,7 +88,7 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
 
 
 def check_reject_limit(rejected_percent: float, limit: float, rejects_path: object) -> RunEnd:
-    """How a run ended that read its whole input: too many rejected records are a failure."""
+    """How a run ended that read all its input: too many rejected records are a failure."""
     if rejected_percent > limit:
         return RunEnd(
             FAILED,

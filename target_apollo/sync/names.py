@@ -1,10 +1,11 @@
-"""Names in rows to the ids that Apollo writes: owners, stages and accounts.
+"""Replaces the names in rows by ids that Apollo takes: of owners, stages and accounts.
 
-A row is told to be unchanged before its names are looked up, so that an owner who has left the team
-costs an unchanged row nothing. What is left of a batch after that is resolved here, all at once.
+Unchanged rows are found before this, by the names, so that an unchanged row is not rejected when
+its owner has left the team. The names of the other rows of a batch are looked up here, together.
 
-A row may be written without what Apollo does not know. The ledger's hash of it then says what it
-waits for, so that the next run asks again; where nothing is found, the row is unchanged once more.
+A row may be written without a name that Apollo does not know. The payload hash in its link then
+includes that name, so that the next run looks it up again; if it is still unknown, the row is
+unchanged.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class _Resolved(msgspec.Struct, frozen=True):
     """A row with ids in place of names.
 
     Attributes:
-        waits_for: Field name -> the id written in place of that of a name that Apollo does not
-            know; None where the row goes without.
+        waits_for: Field name -> the id that is written in place of an unknown name; None if none is
+            written.
     """
 
     row: Row
@@ -44,7 +45,7 @@ class NameResolver:
     """Resolves the names of one stream's rows.
 
     Attributes:
-        policies: None where none of them keeps anything from being written.
+        policies: None if all of them are `overwrite`.
     """
 
     run: SyncRun
@@ -53,11 +54,11 @@ class NameResolver:
     policies: Policies | None
 
     def resolve(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
-        """The rows with ids in place of names, without those that get their outcome here.
+        """The rows with ids in place of names, without rows that get their outcome here.
 
-        A row is rejected for a name that Apollo does not know, unless it may be written without. It
-        is unchanged where Apollo holds its ids, as the ledger of an earlier version says, and where
-        it waits for what Apollo still does not know.
+        A row is rejected for a name that Apollo does not know, unless it may be written without it.
+        A row is unchanged if the ledger has the hash of its ids, as earlier versions wrote it, or
+        if the unknown name that it waits for is still unknown.
 
         Raises:
             ApolloError: Apollo could not be asked.
@@ -65,17 +66,17 @@ class NameResolver:
         """
         self._look_up_accounts(rows)
         left: list[Row] = []
-        #: Records that a row of the batch changes: what the ledger holds of them is outdated.
+        #: Keys and ids of records that a row of the batch changes: the ledger's hash is outdated.
         changing: set[str | None] = set()
         for row in rows:
             resolved = self._finish_or_resolve(batch, row, changing) if row.names else row
             if resolved is not None:
-                changing.update({row.match_key, row.apollo_id} - {None})
+                changing.update({row.match_key, row.apollo_id, *row.more_keys} - {None})
                 left.append(resolved)
         return left
 
     def _look_up_accounts(self, rows: Sequence[Row]) -> None:
-        """Has the accounts of all domains that rows name looked up at once, and made if need be."""
+        """Looks up the accounts of all domains that rows name; may create missing accounts."""
         run, settings = self.run, self.run.settings
         wanted: dict[str, str] = {}
         for row in rows:
@@ -111,12 +112,14 @@ class NameResolver:
             made = run.companies.make(dict(left[:allowed]))
             run.limits.created += made
             run.counts.accounts_made += made
-            # Accounts that Apollo had already do not count against the limit.
+            # Accounts that Apollo already had do not count against the limit.
             left = left[allowed:]
 
     def _finish_or_resolve(self, batch: Batch, row: Row, changing: set[str | None]) -> Row | None:
         history = batch.history_of(row)
-        is_alone = changing.isdisjoint((row.match_key, row.apollo_id))
+        is_alone = history.may_be_unchanged and changing.isdisjoint(
+            (row.match_key, row.apollo_id, *row.more_keys)
+        )
         try:
             resolved = self._resolve(row)
         except RecordError as problem:
@@ -135,10 +138,10 @@ class NameResolver:
         return resolved.row
 
     def _resolve(self, row: Row) -> _Resolved:
-        """The row with ids, and what it waits for.
+        """The row with ids, and the unknown names that it waits for.
 
         Raises:
-            RecordError: Apollo does not know a name, and the row may not be written without.
+            RecordError: Apollo does not know a name, and the row may not be written without it.
         """
         ids: Values = {}
         waits_for: Values = {}
@@ -157,10 +160,10 @@ class NameResolver:
         return _Resolved(_with_ids(row, ids), waits_for)
 
     def _holds(self, history: RowHistory, row: Row, resolved: _Resolved | None) -> bool:
-        """Whether Apollo holds the row, as the ledger says.
+        """Whether Apollo holds the row, according to the ledger.
 
-        It has the hash of the row with what it waits for; or that of the row's ids, if an earlier
-        version wrote it.
+        The ledger has the hash of the row and of the names that it waits for; or, from an earlier
+        version, the hash of the row with ids.
         """
         link = history.link
         if link is None or resolved is None:
@@ -172,7 +175,7 @@ class NameResolver:
         )
 
     def _with_former_owner(self, row: Row) -> _Resolved | None:
-        """The row as it was written while its owner was in the team; None if others are unknown."""
+        """The row with the id of its former owner; None if another name is unknown."""
         directory = self.run.directory
         ids: Values = {}
         for name, (prop, text) in row.names.items():

@@ -1,6 +1,6 @@
-"""Notices that a run logs once, and not for each record that causes them.
+"""Notices that a run logs once, not for each record that causes them.
 
-At its end a run also names settings without an effect, most often because of a misspelled name.
+At its end a run also lists settings without effect, which are most often misspelled names.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Notices:
             )
 
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
-        """Logs once per field that Apollo can't change it on existing records; counts each time."""
+        """Counts fields that Apollo can't change on existing records; logs each field once."""
         for name in names:
             if not self._counts.not_writable[kind][name]:
                 self._logger.warning(
@@ -82,7 +82,7 @@ class Notices:
         )
 
     def unreadable_again(self) -> None:
-        """Logs once that the input holds rejected lines, which are no Singer messages."""
+        """Logs once that the input has lines of a rejects file that are no Singer messages."""
         if self._is_first("unreadable_again"):
             self._logger.warning(
                 "Lines of the stream '%s' are left out: they were no Singer messages when they "
@@ -108,8 +108,19 @@ class Notices:
                 stream,
             )
 
+    def record_gone(self, stream: str, noun: str) -> None:
+        """Logs once per stream that rows are skipped because their record was deleted in Apollo."""
+        if self._is_first("record_gone", stream):
+            self._logger.warning(
+                "Stream '%s': somebody deleted the %s of a row in Apollo, and no other has its "
+                "address. Such rows are skipped, now and in later runs, until their address "
+                "changes (on_apollo_delete).",
+                stream,
+                noun,
+            )
+
     def no_time(self, stream: str, name: str) -> None:
-        """Logs once per stream that rows do not tell when they changed."""
+        """Logs once per stream that rows have no time of their last change."""
         if self._is_first("no_time", stream):
             self._logger.warning(
                 "Stream '%s': what stands in '%s' (setting updated_at_field) is no date and time "
@@ -119,7 +130,7 @@ class Notices:
             )
 
     def sends_changes_only(self, stream: str) -> None:
-        """Logs once per stream that its tap sends changed rows only, so that no row is missing."""
+        """Logs once per stream that its tap sends only changed rows, so none counts as missing."""
         if self._is_first("sends_changes_only", stream):
             self._logger.warning(
                 "Stream '%s' has bookmark_properties, so that rows which did not come are not "
@@ -143,7 +154,7 @@ class Notices:
             )
 
     def missing_rows_unknown(self, stream: str, *, has_ledger: bool) -> None:
-        """Logs why the run does not look for rows that are gone from a table."""
+        """Logs why the run does not look for rows that are missing in a table."""
         why = (
             "a record was left out or can't be told from others, or none came at all"
             if has_ledger
@@ -166,10 +177,10 @@ class Notices:
 def unresolved_names(
     found: Mapping[str, Mapping[str, int]], default_owner: str | None
 ) -> list[str]:
-    """A sentence for each property whose values Apollo does not know and rows went on without.
+    """A sentence for each property with names that Apollo does not know and that were left out.
 
     Args:
-        found: Stream -> property -> rows.
+        found: Stream -> property -> number of rows.
         default_owner: The setting.
     """
     return [
@@ -199,13 +210,13 @@ def _unresolved(stream: str, name: str, rows: str, default_owner: str | None) ->
 def unused_settings(
     settings: Settings, streams: Collection[str], properties: Iterable[Mapping[str, object]]
 ) -> list[str]:
-    """A sentence for each entry whose stream or property did not occur in the run.
+    """A sentence for each entry with a stream or property that did not occur in the run.
 
-    Such an entry has no effect, so that the run may do what its user did not intend: write in
-    another mode, or clear values for nulls.
+    Such an entry has no effect, so the run may do what its user did not intend: write in another
+    mode, or clear values for nulls.
 
     Args:
-        streams: Names of the streams that came.
+        streams: Names of the streams in the input.
         properties: The properties of their schemas.
     """
     used = {settings.pattern_of(stream) for stream in streams}

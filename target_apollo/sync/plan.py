@@ -1,7 +1,7 @@
-"""Plans what is sent: bulk_create requests for new rows, and what an existing record needs. Pure.
+"""Plans requests: bulk_create for new rows, and the changes for existing records. Pure.
 
-`create_requests` groups rows without a record, `changes` tells what an existing record still needs
-to hold a row's values.
+`create_requests` groups rows without a record. `changes` compares a row with an existing record and
+gives the values to write.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from target_apollo.model.compare import (
     to_update,
 )
 from target_apollo.model.emails import compared
+from target_apollo.model.match_keys import address_of
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id, phone_digits
 
-#: A request body is kept below this, whatever the number of records in it.
+#: Most characters of the values in one request, whatever the number of its records.
 MAX_REQUEST_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """One bulk_create request: at most 100 rows that share its request-wide owner.
+    """One bulk_create request: at most 100 rows, with the owner that the request gives to all.
 
     Attributes:
-        own_addresses: Match keys of all new rows of the batch, where one has additional e-mails.
-            An address that is another row's own is not sent as additional.
+        own_addresses: First addresses of all new rows of the batch, if a row has additional ones.
+            The first address of one row is not sent as an additional address of another.
     """
 
     rows: tuple[Row, ...]
@@ -47,17 +48,17 @@ class CreateRequest:
 def create_requests(
     object_type: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
 ) -> list[CreateRequest]:
-    """The fewest bulk_create requests that carry the rows' owners.
+    """Groups rows into bulk_create requests, as few as their owners allow.
 
-    A contact's owner is an argument of a whole request, so rows are grouped by it. Where grouping
-    makes more requests than creating without and assigning afterwards, with one bulk_update a
-    batch, the rows go ungrouped. Lists are arguments of a whole request too, and reach *all* its
-    records, says Apollo: also a namesake that a row is only mistaken for. They are always assigned
-    afterwards. Of the owner it says that bulk_create never overwrites a matched contact's fields.
+    A contact's owner is an argument of the whole request, so rows are grouped by owner. If that
+    needs more requests than one bulk_update per batch that assigns the owners afterwards, the rows
+    are not grouped. Lists are an argument of the whole request too, but Apollo documents that *all*
+    matched records are added to them, also one that only shares a row's name. So lists are always
+    assigned afterwards. An owner is safe: bulk_create never overwrites fields of a matched contact.
 
     Args:
-        spare_existing: Mode insert, where what exists is left alone whatever Apollo says: the
-            owner is assigned afterwards, to created rows only.
+        spare_existing: Mode insert: owners are always assigned afterwards, to created records only,
+            so that an existing record can't change.
     """
     groups: dict[str | None, list[Row]] = defaultdict(list)
     has_owners = object_type.fields["owner_id"].create_wide and not spare_existing
@@ -65,7 +66,7 @@ def create_requests(
         groups[row.values.get("owner_id") if has_owners else None].append(row)
     own: frozenset[str | None] = frozenset()
     if any(row.more_emails for row in rows):
-        own = frozenset(row.match_key for row in rows)
+        own = frozenset(address_of(object_type, row) for row in rows)
     grouped = [
         CreateRequest(tuple(chunk), owner_id, own)
         for owner_id, members in groups.items()
@@ -78,7 +79,7 @@ def create_requests(
 
 
 def chunks(rows: Sequence[Row], size: int) -> list[list[Row]]:
-    """Rows in requests of at most `size` records and about `MAX_REQUEST_CHARACTERS`."""
+    """Splits rows into requests of at most `size` rows and about `MAX_REQUEST_CHARACTERS`."""
     found: list[list[Row]] = []
     for start in range(0, len(rows), size):
         chunk = list(rows[start : start + size])
@@ -100,7 +101,7 @@ def _light_chunks(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _weight(rows: Sequence[Row]) -> int:
-    """Characters of all values."""
+    """Number of characters in all values of rows."""
     values = chain.from_iterable([row.values.values() for row in rows])
     custom = chain.from_iterable([row.custom.values() for row in rows if row.custom])
     emails = chain.from_iterable([row.more_emails for row in rows if row.more_emails])
@@ -110,10 +111,10 @@ def _weight(rows: Sequence[Row]) -> int:
 def create_item(
     object_type: ObjectType, row: Row, own_addresses: frozenset[str | None] = frozenset()
 ) -> Json:
-    """A row as an item of a bulk_create request; fields that it does not take stay behind.
+    """A row as an item of a bulk_create request, without fields that bulk_create does not take.
 
     Args:
-        own_addresses: Addresses that are some row's own, and no other row's additional ones.
+        own_addresses: As in `CreateRequest`.
     """
     names = object_type.item_names
     item: Json = {
@@ -129,18 +130,18 @@ def create_item(
     if more and object_type.more_emails:
         item[object_type.more_emails] = [
             {"email": address, "position": position}
-            for position, address in enumerate((row.match_key, *more))
+            for position, address in enumerate((address_of(object_type, row), *more))
         ]
     return item
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What an existing record still needs, by the endpoint that takes it.
+    """The values to write to an existing record, by the endpoint that takes them.
 
     Attributes:
-        update: Body for PATCH or PUT of the one record.
-        bulk: Attributes for bulk_update, for what PATCH does not take.
+        update: Body for PATCH or PUT of the record.
+        bulk: Attributes for bulk_update that PATCH does not take.
         lists: Names of lists to add the record to.
         unwritable: Fields that no endpoint changes on an existing record.
     """
@@ -154,18 +155,18 @@ class Changes:
         return bool(self.update or self.bulk or self.lists)
 
 
-#: For a record that needs nothing.
+#: For a record that needs no change.
 NOTHING = Changes()
 
 
 def changes(
     object_type: ObjectType, row: Row, answer: Json | None, list_ids: Mapping[str, str]
 ) -> Changes:
-    """Where a row differs from Apollo's record; everything it carries where that is unknown.
+    """The row's values that differ from Apollo's record; all values if the record is unknown.
 
     Args:
         answer: The record as Apollo answered it, or None when only its id is known.
-        list_ids: Ids of known lists by name, to see which of them the record is on.
+        list_ids: Name of a list -> id, to see which lists the record is on.
     """
     differing = _differing(object_type, to_update(row.values), answer)
     custom = _different_custom(row.custom, answer)
@@ -186,9 +187,9 @@ def _has_emails(row: Row, answer: Json | None) -> bool:
 
 
 def left_to_write(object_type: ObjectType, request: CreateRequest, row: Row) -> Changes:
-    """What bulk_create could not carry of a row that it created."""
+    """The row's values that its bulk_create request did not contain."""
     if not row.lists and row.values.keys() <= object_type.item_names.keys():
-        # All of it stands in the row's item.
+        # The row's item has all values.
         return NOTHING
     behind: Values = {}
     for name, value in row.values.items():
@@ -207,7 +208,7 @@ def single_update(object_type: ObjectType, row: Row, names: Collection[str]) -> 
 
 
 def without_held(object_type: ObjectType, row: Row, body: Json, after: Json) -> Json:
-    """A body for PATCH or PUT without what Apollo's record shows already."""
+    """A body for PATCH or PUT without the values that Apollo's record already shows."""
     differing = _differing(object_type, to_update(row.values), after)
     needed = {object_type.fields[name].update for name in differing}
     left = {key: value for key, value in body.items() if key in needed}
@@ -220,7 +221,7 @@ def without_held(object_type: ObjectType, row: Row, body: Json, after: Json) -> 
 
 
 def _differing(object_type: ObjectType, values: Values, answer: Json | None) -> Values:
-    """The values that a record does not show; all where nothing of it is known."""
+    """The values that a record does not show; all values if the record is unknown."""
     if answer is None:
         return values
     differing = {
@@ -231,7 +232,7 @@ def _differing(object_type: ObjectType, values: Values, answer: Json | None) -> 
     plain = values.get(PLAIN_PHONE)
     if plain is None or PLAIN_PHONE in differing or object_type.fields[PLAIN_PHONE].read:
         return differing
-    # A plain number may be held as one of a type that is about to get another number.
+    # The record may hold the plain number under a type whose number this update changes.
     typed = {object_type.fields[name].phone_type: value for name, value in differing.items()}
     digits = phone_digits(plain)
     stays = digits in held_numbers(answer, lambda kind: kind not in typed)
@@ -248,7 +249,7 @@ def _by_endpoint(
     for name, value in differing.items():
         place = object_type.fields[name]
         if value is None and place.normalise is not apollo_id:
-            # An empty text clears a field; an id is cleared by null, "" being no id.
+            # An empty text clears a field, except an id, which null clears.
             value = ""
         if place.update:
             update[place.update] = value

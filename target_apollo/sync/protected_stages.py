@@ -1,7 +1,7 @@
 """Stages that no sync moves a record out of, such as "Do Not Contact" (setting `protected_stages`).
 
-Most answers show the stage that a record is in. Where only its id is known, the records that are in
-a protected stage are searched for, a hundred a request; or it is read, where that is cheaper.
+Most answers show the stage of a record. If only the record's id is known, all records in protected
+stages are searched, a hundred per request; or the record is read, if that needs fewer requests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from target_apollo.sync.run import SyncRun
 
 #: Apollo shows no more pages than this.
 _MOST_PAGES = 500
-#: Seconds after which it is asked again who is in a protected stage.
+#: Seconds after which the records in protected stages are searched again.
 _KNOWN_FOR = 300.0
 
 #: A row, the id of its record, and the record as it was answered.
@@ -34,7 +34,7 @@ class StageGuard:
         self._object_type = object_type
         self._kept: set[str] = set()
         self._free: set[str] = set()
-        #: Whether every record of the protected stages is known.
+        #: Whether all records in protected stages are known.
         self._knows_all = False
         self._asked_at = 0.0
 
@@ -48,7 +48,7 @@ class StageGuard:
         """Ids of the protected stages that the team has.
 
         Raises:
-            RunError: The setting names a stage that is none.
+            RunError: The setting names a stage that Apollo does not have.
             ApolloError: Apollo could not be asked.
         """
         directory, names = self._run.directory, self._run.settings.protected_stages
@@ -66,7 +66,7 @@ class StageGuard:
         return frozenset(found.values())
 
     def look_up(self, records: Iterable[Existing]) -> None:
-        """Has Apollo asked about all records whose stage is not known and would change.
+        """Asks Apollo for the stages of records whose stage is unknown and would change.
 
         Raises:
             ApolloError: Apollo could not be asked.
@@ -81,7 +81,7 @@ class StageGuard:
         )
 
     def keeps(self, row: Row, apollo_id: str, answer: Json | None) -> bool:
-        """Whether a record stays in its stage whatever the row says; after `look_up`."""
+        """Whether a record must stay in its stage although the row has another; after `look_up`."""
         if not self._moves(row):
             return False
         if answer is not None and self.field in answer:
@@ -89,7 +89,7 @@ class StageGuard:
         return apollo_id in self._kept
 
     def kept_among(self, ids: Collection[str]) -> set[str]:
-        """Those of some records that are in a protected stage.
+        """The ids among these of records that are in a protected stage.
 
         Raises:
             ApolloError: Apollo could not be asked.
@@ -113,7 +113,7 @@ class StageGuard:
         return bool(self._run.settings.protected_stages) and bool(self._stages)
 
     def protects(self, stage_id: str | None) -> bool:
-        """Whether a stage is protected itself: a record may be moved into it from any."""
+        """Whether a stage is itself protected, so that records in any stage may be moved to it."""
         return self.has_stages and stage_id in self._stages
 
     def _moves(self, row: Row) -> bool:
@@ -122,18 +122,21 @@ class StageGuard:
         return row.values[self.field] not in self._stages
 
     def _search(self, most_pages: int) -> bool:
-        """Searches all records in a protected stage; False where reading takes fewer requests."""
+        """Searches all records in a protected stage; False if reading needs fewer requests."""
         of, page, pages = self._object_type.endpoints, 1, 1
         found: set[str] = set()
         while page <= pages:
             try:
-                records, pages = self._run.client.in_stages(of, sorted(self._stages), page)
+                answer = self._run.client.in_stages(of, sorted(self._stages), page)
             except EndpointForbidden:
                 return False
+            pages = answer.pages
             if pages > min(most_pages, _MOST_PAGES):
                 return False
             found.update(
-                str(record["id"]) for record in records if record.get(self.field) in self._stages
+                str(record["id"])
+                for record in answer.records
+                if record.get(self.field) in self._stages
             )
             page += 1
         self._kept |= found
@@ -145,10 +148,10 @@ class StageGuard:
         answers = self._run.pool.run([partial(ask, one) for one in ids])
         for apollo_id, answer in zip(ids, answers, strict=True):
             if isinstance(answer, RequestRefused):
-                # It is gone, or the update will tell what is wrong.
+                # The record is gone, or its update will fail with the reason.
                 self._free.add(apollo_id)
             elif isinstance(answer, EndpointForbidden):
-                # Nobody can tell: it stays where it is.
+                # Its stage can't be known, so it must stay.
                 self._kept.add(apollo_id)
             elif isinstance(answer, Exception):
                 raise answer

@@ -1,7 +1,8 @@
-"""What the ledger remembers of the rows of a batch, one `RowHistory` a row. Pure.
+"""What the ledger knows about the rows of a batch, one `RowHistory` per row. Pure.
 
-Rows whose values Apollo is known to hold need no request; rows whose Apollo id is known go straight
-to an update. `StreamLinks.recall` reads the links from the ledger and calls the functions here.
+A row needs no request if Apollo is known to hold its values. A row with a known Apollo id is
+updated without a search. `StreamLinks.recall` reads the links from the ledger and calls the
+functions here.
 """
 
 from __future__ import annotations
@@ -23,36 +24,40 @@ from target_apollo.ledger import (
     payload_hash_of_texts,
     source_key,
 )
+from target_apollo.model.match_keys import every_key, is_address, keys
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.source_record import Former
 
 _NOTHING: Mapping[str, str | None] = {}
-#: Used for an unknown time: earlier than any change of a row.
+#: Used in place of an unknown time: earlier than any change of a row.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class RowHistory(msgspec.Struct, frozen=True):
-    """What the ledger remembers of one row.
+class RowHistory(msgspec.Struct, frozen=True, gc=False):
+    """What the ledger knows about one row.
 
     Attributes:
         source_key: The row's key as the ledger spells it.
         payload_hash: Hash of everything that the row would write.
-        apollo_id: Id of its record; None if it is unknown, or if another row may own the record.
+        apollo_id: Id of its record; None if it is unknown, or if another row may have the record.
         outcome: The outcome of a row that needs no request. Its link stays as it is.
-        is_held: Whether the row is deleted and its record is that of another row too.
-        sent_at: When the run began that sent the row's last write, if that was never confirmed.
-        sent_by: That run, if no run has finished the row since it was first sent.
-        sent_under: Hash of the e-mail or domain under which that run may have created the record,
-            where the row has another one now.
-        made_record: Whether the row was rejected after it had made a record, which is to be
-            completed.
-        updated_at: Apollo's `updated_at` of the record as the last write left it.
-        keeps_match: Whether the record was last given the e-mail or domain that the row still has.
+        is_held: Whether the row is deleted and another row has the same record.
+        sent_at: Start of the run that sent the row's last write, if Apollo never confirmed it.
+        sent_by: Id of that run, if no run has finished the row since it was first sent.
+        sent_under: Hash of the e-mail or domain with which that run may have created the record, if
+            the row has another one now.
+        made_record: Whether the row was rejected after its record was created. The record still
+            has to be completed.
+        updated_at: The record's `updated_at` in Apollo after the last write.
+        keeps_match: Whether the row still has the e-mail or domain that its record was last given.
+        link: The link of the row's source key, if there is one.
+        has_other_address: Whether the row has another e-mail or domain than the linked record was
+            last given, so that its key may now mean somebody else.
+        names_record: Whether the row itself has an Apollo id.
         read_at: When the row came from its source, if that was before this run.
-        link: The row's link, with which the row is compared once its names are resolved; None where
-            no row is taken for unchanged.
+        may_be_unchanged: Whether the row is unchanged if Apollo holds the ids of its names.
     """
 
     source_key: str = ""
@@ -68,6 +73,9 @@ class RowHistory(msgspec.Struct, frozen=True):
     keeps_match: bool = False
     read_at: datetime | None = None
     link: Link | None = None
+    has_other_address: bool = False
+    names_record: bool = False
+    may_be_unchanged: bool = False
 
 
 #: History of a row that the ledger does not know.
@@ -75,7 +83,7 @@ NO_HISTORY = RowHistory()
 
 
 def key_of(row: Row) -> str:
-    """The row's source key as the ledger spells it; e-mails in it are hashed.
+    """The row's source key as the ledger spells it, with hashes in place of e-mails.
 
     Raises:
         RecordError: A key property holds an object or an array.
@@ -86,19 +94,43 @@ def key_of(row: Row) -> str:
         raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
 
 
+def first_hashes(row: Row) -> tuple[str, ...]:
+    """Hashes of the row's first match key, and of its e-mail or domain.
+
+    Its link may have the latter from a run with another `match_on`.
+    """
+    if row.match_key is None:
+        return ()
+    first = match_hash(row.match_key)
+    return (first,) if is_address(row.match_key) else (first, *address_hashes(row))
+
+
+def address_hashes(row: Row) -> tuple[str, ...]:
+    """The hash of the row's e-mail or domain, if it has one."""
+    if row.match_key and is_address(row.match_key):
+        return (match_hash(row.match_key),)
+    address = row.values.get("email") or row.values.get("domain")
+    return (match_hash(address),) if address else ()
+
+
+def hashes(row: Row) -> frozenset[str]:
+    """Hashes of all keys of a row, whatever `match_on` says."""
+    return frozenset(map(match_hash, every_key(row)))
+
+
 def payload_hash_of(
     row: Row, policies: Policies | None, waits_for: Mapping[str, str | None] = _NOTHING
 ) -> str:
     """Hash of everything that a row would write, and of the policies that may prevent it.
 
-    Names count as they stand in the row, so that it is told without a request whether it changed.
-    Earlier versions hashed the ids: that is the hash of the row with its names resolved. Of a
-    deleted row it is the `deletion_mark`.
+    Names are hashed as they are in the row, so no request is needed to see whether it changed.
+    Earlier versions hashed the ids: that is the hash of the row after `NameResolver.resolve`. For a
+    deleted row the result is its `deletion_mark`.
 
     Args:
-        policies: None where none of them keeps anything from being written.
-        waits_for: Field name -> the id that is written in place of that of its name, which Apollo
-            does not know yet; None for none.
+        policies: None if all of them are `overwrite`.
+        waits_for: Field name -> the id that is written in place of a name that Apollo does not know
+            yet; None if none is written.
     """
     if row.deleted:
         return deletion_mark(row.values, row.lists)
@@ -107,30 +139,44 @@ def payload_hash_of(
         payload["names"] = {name: text.casefold() for name, (_, text) in row.names.items()}
     if waits_for:
         payload["waiting"] = dict(waits_for)
+    if row.more_emails:
+        payload["more_emails"] = row.more_emails
     if policies is not None and (keeping := policies.keeping(row)):
         payload["policies"] = keeping
     return payload_hash_of_texts(payload)
 
 
+def hash_of_merged(payload_hash: str, apollo_id: str) -> str:
+    """The payload hash for a row with the id of a record that was merged into another record.
+
+    Args:
+        payload_hash: The row's own hash, from `payload_hash_of`.
+        apollo_id: The id in the row.
+    """
+    return payload_hash_of_texts({"payload": payload_hash, "named": apollo_id})
+
+
 def deletion_mark(values: Values, lists: Sequence[str]) -> str:
-    """Marks the payload of a deleted row: the stage or lists that its record is moved to."""
+    """The payload hash for a deleted row: the stage or lists that its record is moved to."""
     return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
 
 
 @dataclass(frozen=True)
 class LinkSorter:
-    """Tells from the links of one stream what is left to do about its rows.
+    """Decides by the links of one stream which of its rows still need requests.
 
-    Links stand in the order of the rows, None for a row that the ledger does not know.
+    Links are in the order of the rows, None for a row without a link.
 
     Attributes:
-        full_resync: Take no row for unchanged.
-        policies: None where none of them keeps anything from being written.
+        full_resync: Whether no row counts as unchanged.
+        policies: None if all of them are `overwrite`.
+        leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
     """
 
     mode: Mode
     full_resync: bool
     policies: Policies | None
+    leaves_gone: bool = True
 
     def outcomes(
         self, rows: Sequence[Row], links: Sequence[Link | None], payload_hashes: Iterable[str]
@@ -141,7 +187,7 @@ class LinkSorter:
     def ids_to_write(
         self, links: Sequence[Link | None], outcomes: Sequence[Outcome | None]
     ) -> set[str]:
-        """Apollo ids of which it must be known whether other rows have them too."""
+        """Apollo ids of records that will be written, so that other rows with them matter."""
         if self.mode is not Mode.UPSERT:
             return set()
         return {
@@ -162,36 +208,40 @@ class LinkSorter:
         held: set[int],
         run_starts: Mapping[str, datetime],
     ) -> list[RowHistory]:
-        """Adds to the histories of rows what their links tell.
+        """Completes the histories of rows with the contents of their links.
 
         Args:
-            histories: Those of rows without links, as `new_history` gives them.
-            outcomes: As `outcomes` gives them.
-            formers: By number, what an earlier run said of a row that it rejected.
+            histories: The rows' histories from `new_history`.
+            outcomes: The rows' outcomes from the method `outcomes`.
+            formers: Row number -> earlier rejection, for rows that were rejected before.
             shared: Apollo ids that are linked to more than one source key.
-            held: Numbers of deleted rows whose record is that of another row too.
-            run_starts: When runs began, by their ids; of other runs it is not known that they were
-                interrupted.
+            held: Numbers of deleted rows whose record another row has too.
+            run_starts: Run id -> start of the run. Writes of runs that are not in it do not count
+                as interrupted.
         """
         found: list[RowHistory] = []
         to_change: set[str | None] = set()
         for row, history, link, outcome in zip(rows, histories, links, outcomes, strict=True):
-            if link is None:
-                to_change.update({row.match_key, row.apollo_id} - {None})
+            if link is None or (outcome is None and self._is_new_again(link)):
+                to_change.update({row.match_key, row.apollo_id, *row.more_keys} - {None})
                 found.append(history)
                 continue
             if _is_outdated(formers.get(row.number), link):
                 found.append(with_values(history, outcome=Outcome.SKIPPED))
                 continue
             apollo_id = row.apollo_id or link.apollo_id
-            # An earlier row of the batch that writes the record makes the link stale.
-            if outcome is not None and to_change.isdisjoint((row.match_key, apollo_id)):
+            # The link is outdated if an earlier row of the batch writes to the record.
+            if outcome is not None and to_change.isdisjoint(
+                (row.match_key, apollo_id, *row.more_keys)
+            ):
                 found.append(with_values(history, outcome=outcome, apollo_id=link.apollo_id))
                 continue
             if row.number in held:
                 found.append(with_values(history, is_held=True, apollo_id=link.apollo_id))
                 continue
-            to_change.update({row.match_key, apollo_id} - {None})
+            if row.apollo_id or not self._has_other_address(row, link):
+                # For a row with another address `sync.identity` decides which record it has.
+                to_change.update({row.match_key, apollo_id, *row.more_keys} - {None})
             is_shared = link.apollo_id in shared and not row.apollo_id and not row.deleted
             found.append(self._of_link(row, history, link, run_starts, is_shared=is_shared))
         return found
@@ -205,19 +255,22 @@ class LinkSorter:
         *,
         is_shared: bool,
     ) -> RowHistory:
-        # Two rows with one address share a record. If this one has left the address, the record
-        # stays with the other; Apollo tells by the address whose it is.
+        # Two rows with one address share a record. If this row now has another address, the record
+        # may belong to the other row; Apollo's match by address decides.
         apollo_id = None if is_shared else link.apollo_id
         sent_at = run_starts.get(link.run_id or "") if is_interrupted(link) else None
         left_open = sent_at is not None and link.status is LinkStatus.PENDING
         written_to = row.apollo_id or (None if self.mode is Mode.INSERT else apollo_id)
         return with_values(
             history,
+            link=link,
+            has_other_address=not row.apollo_id and self._has_other_address(row, link),
+            names_record=bool(row.apollo_id),
             apollo_id=apollo_id,
             sent_at=sent_at,
             sent_by=link.run_id if left_open else None,
             sent_under=link.match_hash if sent_at and _has_new_address(row, link) else None,
-            # Rejected after its creation: the record is its own, however old.
+            # Rejected after its record was created: the record is the row's own, however old.
             made_record=bool(
                 link.status is LinkStatus.ERROR and link.apollo_id and not link.first_synced_at
             ),
@@ -227,23 +280,49 @@ class LinkSorter:
                 and written_to == link.apollo_id
                 and link.status in HOLDING_VALUES
                 and bool(row.match_key)
-                and link.match_hash == match_hash(row.match_key or "")
+                and link.match_hash in address_hashes(row)
             ),
-            link=link if row.names and self._may_be_unchanged(row, link) else None,
+            may_be_unchanged=self._may_be_unchanged(row, link),
         )
 
     def _known_outcome(self, row: Row, link: Link | None, payload_hash: str) -> Outcome | None:
         if link is None or self.full_resync:
             return None
+        if link.status is LinkStatus.GONE:
+            address = match_hash(row.match_key) if row.match_key else None
+            is_left = self.leaves_gone and link.is_left_alone(address)
+            return Outcome.SKIPPED if is_left else None
         if self.mode is Mode.INSERT:
-            return Outcome.EXISTING if link.status in CONFIRMED else None
+            is_there = link.status in CONFIRMED and not self._has_other_address(row, link)
+            return Outcome.EXISTING if is_there else None
+        if row.apollo_id and row.apollo_id != link.apollo_id:
+            is_held = link.holds(hash_of_merged(payload_hash, row.apollo_id))
+            return Outcome.UNCHANGED if is_held else None
         if not self._may_be_unchanged(row, link):
             return None
         if link.holds(payload_hash):
             return Outcome.UNCHANGED
-        # All of it was written before there was a policy.
+        # The same values were written before there was a policy.
         written = self.policies is not None and link.holds(payload_hash_of(row, None))
         return Outcome.UNCHANGED if written else None
+
+    def _has_other_address(self, row: Row, link: Link) -> bool:
+        """Whether the record was last given another match key than the row has now.
+
+        In mode insert, where nothing is written to the record, any equal key is enough.
+        """
+        if not (link.apollo_id and link.match_hash and row.match_key):
+            return False
+        if link.match_hash in first_hashes(row):
+            return False
+        return self.mode is not Mode.INSERT or link.match_hash not in hashes(row)
+
+    def _is_new_again(self, link: Link) -> bool:
+        """Whether a row counts as new since its record is gone, and it may be written.
+
+        A full resync looks for the record in Apollo first.
+        """
+        return link.status is LinkStatus.GONE and not self.full_resync
 
     def _may_be_unchanged(self, row: Row, link: Link) -> bool:
         if self.full_resync or self.mode is Mode.INSERT:
@@ -252,22 +331,28 @@ class LinkSorter:
 
 
 def new_history(
-    key: str, payload_hash: str, former: Former | None, run_starts: Mapping[str, datetime]
+    key: str,
+    payload_hash: str,
+    former: Former | None,
+    run_starts: Mapping[str, datetime],
+    *,
+    names_record: bool = False,
 ) -> RowHistory:
-    """The history of a row that the ledger does not know, as in a first sync.
+    """The history of a row without a link, as in a first sync.
 
     Args:
-        former: What an earlier run said of the row, if it rejected it; the row is as old as the run
+        former: The row's earlier rejection, if there was one. The row is then as old as the run
             that read it from its source.
+        names_record: Whether the row itself has an Apollo id.
     """
     if former is None:
-        return RowHistory(key, payload_hash)
+        return RowHistory(key, payload_hash, names_record=names_record)
     read_at = run_starts.get(former.first_run_id, _LONG_AGO)
-    return RowHistory(key, payload_hash, read_at=read_at)
+    return RowHistory(key, payload_hash, read_at=read_at, names_record=names_record)
 
 
 def shared_ids(links: Mapping[str, Sequence[Link]]) -> set[str]:
-    """Those Apollo ids that are linked to more than one source key, of all the links to them."""
+    """The Apollo ids that are linked to more than one source key, apart from deleted rows."""
     return {
         apollo_id
         for apollo_id, held in links.items()
@@ -276,7 +361,7 @@ def shared_ids(links: Mapping[str, Sequence[Link]]) -> set[str]:
 
 
 def deleted_links(rows: Sequence[Row], links: Sequence[Link | None]) -> dict[int, Link]:
-    """Links to the records of deleted rows, by the rows' numbers."""
+    """Row number -> link to the record, for deleted rows."""
     return {
         row.number: link
         for row, link in zip(rows, links, strict=True)
@@ -285,14 +370,14 @@ def deleted_links(rows: Sequence[Row], links: Sequence[Link | None]) -> dict[int
 
 
 def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[str]) -> set[int]:
-    """Numbers of deleted rows whose record is that of another row too, which is still there.
+    """Numbers of deleted rows whose record also belongs to a row that is not deleted.
 
     Args:
-        rows: Those of the batch.
-        deleted: As `deleted_links` gives them.
-        held: Source keys of the links among them to records that other rows have.
+        rows: The rows of the batch.
+        deleted: The result of `deleted_links`.
+        held: Source keys of deleted rows whose record other rows have, by the ledger.
     """
-    coming = {match_hash(row.match_key) for row in rows if row.match_key and not row.deleted}
+    coming = {match_hash(key) for row in rows if not row.deleted for key in keys(row)}
     return {
         number
         for number, link in deleted.items()
@@ -301,21 +386,21 @@ def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[s
 
 
 def is_interrupted(link: Link) -> bool:
-    """Whether the last write was sent and never confirmed: Apollo may have carried it out."""
+    """Whether the last write was sent and never confirmed, so Apollo may have carried it out."""
     if link.status is LinkStatus.PENDING:
         return bool(link.run_id)
     return link.error == Reason.NOT_CONFIRMED.value and bool(link.match_hash)
 
 
 def _is_outdated(former: Former | None, link: Link) -> bool:
-    """Whether the row of a rejected record was written since, by a run that read it anew."""
+    """Whether a later run has read the row of a rejected record again and written it."""
     if former is None or former.first_at is None or link.last_synced_at is None:
         return False
     return link.status in CONFIRMED and link.last_synced_at > former.first_at
 
 
 def _has_new_address(row: Row, link: Link) -> bool:
-    """Whether a create was sent of which nobody knows what became, under another match key."""
+    """Whether an unconfirmed create was sent with another match key than the row has now."""
     if link.apollo_id or row.apollo_id or not link.match_hash or not row.match_key:
         return False
-    return link.match_hash != match_hash(row.match_key)
+    return link.match_hash not in hashes(row)

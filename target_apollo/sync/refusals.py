@@ -1,7 +1,7 @@
-"""What a refusal of Apollo's is about, and what the row gets for it.
+"""What a refusal by Apollo is about, and what follows for the row.
 
-`subject_of` tells, and `CONSEQUENCES` is the table of what follows. A request for many records that
-was refused as a whole costs only the rows that are to blame.
+`subject_of` finds the subject, and the table `CONSEQUENCES` says what follows. If Apollo refuses a
+request for many records, only the bad rows are rejected; the others are sent again.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from target_apollo.apollo import RequestRefused
+from target_apollo.model.match_keys import LINKEDIN
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 
 T = TypeVar("T")
-#: Where an answered record says which of its custom fields could not be stored.
+#: Key in an answered record that lists the custom fields which could not be stored.
 CUSTOM_FIELD_ERRORS = "custom_field_errors"
 _RECORD_STATUSES = {400, 409, 413, 422}
 _NO_ROUTE = {404, 405}
@@ -28,40 +29,36 @@ _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
 class RefusalSubject(enum.Enum):
     """What a refusal is about."""
 
-    #: A record of the request, which was deleted in Apollo.
+    #: A record of the request that was deleted in Apollo.
     DELETED_RECORD = enum.auto()
-    #: The record that was written to: Apollo has none with its id.
+    #: A record that Apollo does not have.
     MISSING_RECORD = enum.auto()
-    #: What else was sent of a record: a value, or the id of another thing.
+    #: A value of a record, or the id of an owner, stage or account.
     VALUES = enum.auto()
-    #: The endpoint, which is not at this address.
+    #: The endpoint: there is none at this address.
     ENDPOINT = enum.auto()
-    #: Something before Apollo: a redirect, a proxy.
+    #: A server between the run and Apollo: a redirect, a proxy.
     ADDRESS = enum.auto()
 
 
 @dataclass(frozen=True)
 class Consequence:
-    """What a refusal means for the row whose record was refused.
+    """What a refusal means for the row of the refused record.
 
     Attributes:
-        reason: Why the row is rejected, unless one of the following says otherwise.
-        is_about_rows: Whether other rows may fare better; if not, the run ends.
-        record_is_gone: Whether a deleted row has no record left to be moved.
-        may_be_recreated: Whether a record may be created in place of the one written to.
+        reason: The reason of the row's rejection, unless one of the next two applies.
+        is_about_rows: Whether Apollo may accept other rows; if not, the run ends.
+        record_is_gone: Whether Apollo no longer has the record.
     """
 
     reason: Reason = Reason.REFUSED
     is_about_rows: bool = True
     record_is_gone: bool = False
-    may_be_recreated: bool = False
 
 
 CONSEQUENCES: Mapping[RefusalSubject, Consequence] = {
     RefusalSubject.DELETED_RECORD: Consequence(Reason.DELETED, record_is_gone=True),
-    RefusalSubject.MISSING_RECORD: Consequence(
-        Reason.GONE, record_is_gone=True, may_be_recreated=True
-    ),
+    RefusalSubject.MISSING_RECORD: Consequence(Reason.GONE, record_is_gone=True),
     RefusalSubject.VALUES: Consequence(),
     RefusalSubject.ENDPOINT: Consequence(is_about_rows=False),
     RefusalSubject.ADDRESS: Consequence(is_about_rows=False),
@@ -72,9 +69,9 @@ def subject_of(refusal: RequestRefused, apollo_id: str | None = None) -> Refusal
     """What a refusal is about.
 
     Args:
-        apollo_id: The record that was written to or read, where the refusal is about one alone: a
-            404 may then say that it is missing. Of many records a 404 is about one of them only
-            where it names one.
+        apollo_id: The record that was written or read, if the request was for one record: a 404
+            may then mean that it is missing. In a request for several records, a 404 is about a
+            record only if it names one.
     """
     named, is_404 = refusal.named_ids, refusal.status == 404
     names_it = is_404 or not named or apollo_id in named
@@ -89,14 +86,14 @@ def subject_of(refusal: RequestRefused, apollo_id: str | None = None) -> Refusal
 
 
 def consequence_of(refusal: RequestRefused, apollo_id: str | None = None) -> Consequence:
-    """What a refusal means for a row; arguments as of `subject_of`."""
+    """What a refusal means for a row; the arguments are those of `subject_of`."""
     return CONSEQUENCES[subject_of(refusal, apollo_id)]
 
 
 def missing_ids(refusal: RequestRefused, apollo_ids: Collection[str]) -> frozenset[str]:
-    """Those of a request's records of which a refusal says that Apollo does not have them.
+    """The ids of a request's records that Apollo does not have, according to its refusal.
 
-    A 404 that names no record may be about the endpoint, and says that of none.
+    A 404 that names no record may be about the endpoint, and gives no ids.
     """
     if not refusal.names_missing_record:
         return frozenset()
@@ -107,7 +104,7 @@ def missing_ids(refusal: RequestRefused, apollo_ids: Collection[str]) -> frozens
 
 @dataclass
 class SplitRequest(Generic[T]):
-    """What became of a request's rows: the answers to its parts, and the rows that were refused."""
+    """The result of a request that was sent in parts: their answers, and the refused rows."""
 
     answered: list[tuple[Sequence[Row], T]] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
@@ -119,16 +116,16 @@ def send_in_parts(
     refusal: RequestRefused,
     send: Callable[[Sequence[Row]], T],
 ) -> SplitRequest[T]:
-    """Sends the rows of a refused request again, without those that are to blame.
+    """Sends the rows of a refused request again without the bad rows.
 
-    A refusal that names the value or id of a row costs one more request; else the rows are halved
-    until the bad ones are alone (about ``2 log n`` requests for each bad row).
+    If the refusal names a value or id of a row, this needs one more request. Otherwise the rows are
+    halved until each bad row is alone (about ``2 log n`` requests for each bad row).
 
     Args:
-        refusal: That of the request with all rows.
+        refusal: Apollo's answer to the request with all rows.
 
     Raises:
-        ApolloError: Anything but a refusal of these records.
+        ApolloError: Any error except a refusal of these records.
     """
     found: SplitRequest[T] = SplitRequest()
     open_parts = _without_bad_rows(object_type, tuple(rows), refusal, found)
@@ -147,7 +144,7 @@ def _without_bad_rows(
     refusal: RequestRefused,
     found: SplitRequest[T],
 ) -> list[tuple[Row, ...]]:
-    """What is sent instead of a refused part; rows that are to blame are added to `found`."""
+    """The parts that are sent instead of a refused part; its bad rows are added to `found`."""
     if not consequence_of(refusal).is_about_rows:
         raise refusal
     bad = part if len(part) == 1 else named_rows(object_type, part, refusal)
@@ -162,7 +159,7 @@ def _without_bad_rows(
 def named_rows(
     object_type: ObjectType, rows: Sequence[Row], refusal: RequestRefused
 ) -> tuple[Row, ...]:
-    """The rows whose ids, e-mail or domain the refusal names."""
+    """The rows with an id, e-mail, domain or profile that the refusal names."""
     words = _words(refusal.message)
     words |= {str(value).lower() for value in refusal.details.values()}
     words |= set(refusal.named_ids)
@@ -175,13 +172,13 @@ def _words(message: str) -> set[str]:
 
 
 def _telling_values(object_type: ObjectType, row: Row) -> set[str]:
-    # Names and titles are left out, and ids of digits alone: an ordinary word of the error, a count
-    # or a status would blame innocent rows.
+    # Without names, titles and ids of digits only: an ordinary word, a count or a status in the
+    # error could be equal to them, and good rows would be rejected.
     telling = {
         value.lower()
         for name, value in row.values.items()
         if value
-        and (name.endswith("_id") or name == object_type.match_field)
+        and (name.endswith("_id") or name in (object_type.match_field, LINKEDIN))
         and not value.isdecimal()
     }
     return telling | ({row.apollo_id} if row.apollo_id else set())
@@ -195,7 +192,7 @@ def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefus
     """
     reason = consequence_of(refusal, row_id).reason
     if "deleted" in _words(refusal.message):
-        # Apollo may say so in words alone, of any record of the request.
+        # Only the text of the answer says so, and it may be about any record of the request.
         reason = Reason.DELETED
     detail = str(refusal)
     if reason is Reason.DELETED:
@@ -218,7 +215,7 @@ def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefus
 def custom_field_rejection(
     object_type: ObjectType, answer: Json, endpoint: str
 ) -> Rejection | None:
-    """A rejection where Apollo answered 200 but could not store a custom field."""
+    """The rejection of a row if Apollo answered 200 but could not store a custom field."""
     errors = answer.get(CUSTOM_FIELD_ERRORS)
     if not errors:
         return None

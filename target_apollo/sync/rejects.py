@@ -1,4 +1,4 @@
-"""Rejected records: kept in their file, counted, and some of them logged."""
+"""Rejected records: writes them to the rejects file, counts them, and logs some of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
 
-#: Rejected records that get a log line of their own, per reason; the file has them all.
+#: Rejected records per reason that get their own log line; the file has all of them.
 _LOGGED = 5
 
 
@@ -23,9 +23,9 @@ class Rejects:
     """The rejected records of one run.
 
     Attributes:
-        file: Where they are kept; a dry run keeps none.
-        has_unsaved: Whether records were rejected since they were last put on disk.
-        on_outcome: Called with each record that has got its outcome; None if nobody needs it.
+        file: The rejects file; a dry run does not write it.
+        has_unsaved: Whether records were rejected since `keep` was last called.
+        on_outcome: Called with each record that has got its outcome; None if not needed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Rejects:
         self.on_outcome: Callable[[SourceRecord], None] | None = None
 
     def reject(self, record: SourceRecord, rejection: Rejection) -> None:
-        """Keeps a rejected record in the rejects file.
+        """Adds a rejected record to the rejects file.
 
         Raises:
             InvalidRecord: `on_record_error` is ``fail``.
@@ -50,8 +50,7 @@ class Rejects:
                 f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
-        # Set first, since the write may fail: the ledger must not tell of an outcome that is not on
-        # disk.
+        # Set before the write, which may fail: an outcome must be on disk before the ledger has it.
         self.has_unsaved = True
         try:
             if not self._settings.dry_run:
@@ -70,10 +69,10 @@ class Rejects:
         self._count(record.stream, record.key, rejection)
 
     def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
-        """Keeps a line that is no Singer message.
+        """Adds a line that is no Singer message to the rejects file.
 
         Args:
-            line: The line, or the bytes of one that was too long to be held.
+            line: The line, or the number of bytes of a line that was too long for the memory.
 
         Raises:
             RunError: The rejects file can't be written.
@@ -91,7 +90,7 @@ class Rejects:
         self._count("(no stream)", f"line {line_number}", rejection)
 
     def keep(self) -> None:
-        """Puts the rejected records on disk.
+        """Makes sure that the rejected records are on disk.
 
         Raises:
             RunError: The rejects file can't be written.
@@ -104,7 +103,7 @@ class Rejects:
 
     @property
     def location(self) -> str:
-        """Where a user finds the reasons of rejections, as part of a sentence."""
+        """The place of the rejects file, as part of a sentence for the user."""
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:

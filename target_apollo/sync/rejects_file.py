@@ -1,9 +1,9 @@
-"""Rejected records as a Singer file, so that a target can read them again.
+"""The rejects file: rejected records as Singer messages, so that a target can read them again.
 
-The file holds customers' data: mode 0600 in a folder that only its owner may enter. Several runs
-may append to it, and a replay may replace it by a shorter one. Lines are therefore written in
-blocks of whole lines under the file's lock, and a block repeats the SCHEMA messages that it needs,
-unless the file is unchanged since this run's last block.
+The file holds customers' data, so its mode is 0600. Several runs may append to it, and a replay may
+replace it by a shorter one. So each write is a block of whole lines under the file's lock. A block
+repeats the SCHEMA messages that it needs, unless the file has not changed since this run's last
+block.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _UNREADABLE_SCHEMA = {
         "length": {"type": "integer"},
     }
 }
-#: Bytes that are held in memory before a write, unless `sync` is called earlier.
+#: Bytes that are collected in memory before a write, unless `sync` is called earlier.
 _HELD = 1 << 20
 
 
 class RejectsFile:
-    """Appends rejected records, each after the SCHEMA of its stream; the first creates it.
+    """Appends rejected records, each after the SCHEMA of its stream. The first creates the file.
 
-    A record carries ``_reject``: reason, detail, status, endpoint, attempts, at, run_id; where it
-    was rejected before, also first_at and first_run_id, and of a run with a source also that.
+    A record has the property ``_reject``: reason, detail, status, endpoint, attempts, at, run_id;
+    first_at and first_run_id if it was rejected before; source if the run has one.
 
     Args:
-        path: The file, as the user knows it.
-        source: Where the records come from; empty where nobody tells.
-        into: Where the lines are written instead, while a replay prepares the file's successor.
+        path: The rejects file as the user knows it.
+        source: The setting `source`; empty if it is not set.
+        into: The file to write instead, while a replay prepares a new file for `path`.
     """
 
     def __init__(self, path: Path, run_id: str, source: str = "", into: Path | None = None) -> None:
         self.path = path
         self._source = {"source": source} if source else {}
-        self._place = into or path
+        self._written_to = into or path
         self._run_id = run_id
         self._made = False
-        #: Stream, SCHEMA line and RECORD line of each record that is not written yet.
+        #: Stream, SCHEMA line and RECORD line of each record that is not yet written.
         self._held: list[tuple[str, bytes, bytes]] = []
         self._held_bytes = 0
         #: The last SCHEMA line of each stream in the file.
@@ -74,9 +74,9 @@ class RejectsFile:
         """Adds a record with the reason of its rejection; `sync` puts it on disk.
 
         Args:
-            schema: The stream's JSON schema as received; None if none has come yet.
+            schema: The stream's JSON schema as received; None if no SCHEMA has come yet.
             record: The record as received.
-            former: Its earlier rejection, if it had one; the attempts are added up.
+            former: Its earlier rejection, if there was one; the attempts are added up.
 
         Raises:
             OSError: The file can't be written.
@@ -93,7 +93,7 @@ class RejectsFile:
             "status": rejection.status,
             "endpoint": rejection.endpoint,
             "attempts": attempts,
-            # To the microsecond, as the ledger's times: a row may be written in the same second.
+            # In microseconds, as the ledger's times: a row may be written in the same second.
             "at": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
             "run_id": self._run_id,
             **self._source,
@@ -105,7 +105,7 @@ class RejectsFile:
         self._held.append((stream, self._schema_line(stream, schema, key_properties), line))
         self._held_bytes += len(line)
         if not self._made:
-            # A file that can't be written is then noticed at the first reject.
+            # So a file that can't be written is noticed at the first reject.
             open_private(self._written_to).close()
             sync_folder(self._written_to.parent)
             self._made = True
@@ -113,18 +113,18 @@ class RejectsFile:
             self.sync()
 
     def append_line(self, line: bytes, line_number: int, rejection: Rejection) -> None:
-        """Keeps a line that is no Singer message, as a record of `UNREADABLE_STREAM`."""
+        """Adds a line that is no Singer message, as a record of `UNREADABLE_STREAM`."""
         text = line.decode("utf-8", "replace")
         record = {"line": text, "line_number": line_number}
         self.append(UNREADABLE_STREAM, _UNREADABLE_SCHEMA, (), record, rejection)
 
     def append_long_line(self, length: int, line_number: int, rejection: Rejection) -> None:
-        """Keeps length and number of a line that was too long to be held."""
+        """Adds the length and number of a line that was too long for the memory."""
         record = {"length": length, "line_number": line_number}
         self.append(UNREADABLE_STREAM, _UNREADABLE_SCHEMA, (), record, rejection)
 
     def sync(self) -> None:
-        """Puts on disk what was appended; a STATE that covers it may pass only afterwards.
+        """Makes sure that appended records are on disk; STATE may pass them only afterwards.
 
         Raises:
             OSError: The file can't be written. It is unchanged, and a later call tries again.
@@ -153,7 +153,7 @@ class RejectsFile:
         self._held_bytes = 0
 
     def close(self) -> None:
-        """Puts on disk what was appended."""
+        """Calls `sync` for the last time."""
         self.sync()
 
     def _schema_line(
@@ -177,18 +177,18 @@ class RejectsFile:
         try:
             return self._encoder.encode(message) + b"\n"
         except UnicodeEncodeError:
-            # A lone surrogate, in Apollo's message or from a stream map.
+            # There is a lone surrogate, from Apollo's message or from a stream map.
             return self._encoder.encode(_storable(message)) + b"\n"
 
 
 def without_reject(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A stream's schema without the property that only the rejects file adds to it."""
+    """A stream's schema without the property ``_reject``."""
     properties = {name: of for name, of in schema["properties"].items() if name != REJECT}
     return {**schema, "properties": properties}
 
 
 def _with_reject(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    # Another target may read the file, and this schema would refuse the property.
+    # Another target may read the file, and a schema without additional properties would refuse it.
     if schema.get("additionalProperties") is not False:
         return schema
     return {**schema, "properties": {**schema.get("properties", {}), REJECT: {}}}

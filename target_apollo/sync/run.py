@@ -1,4 +1,4 @@
-"""What all streams of a run share: client, ledger, counts, rejects, notices and limits."""
+"""`SyncRun`: what all streams share: client, ledger, counts, rejects, notices and limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from target_apollo.apollo import (
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger, LedgerError
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
@@ -48,7 +48,7 @@ from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
-#: Records that must have an outcome before their share of rejects can stop a run.
+#: Number of records with an outcome before the share of rejects can stop a run.
 _ABORT_AFTER = 100
 
 
@@ -61,9 +61,9 @@ class SyncRun:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self._wait: Wait | None = None
-        #: Whether STATE passes: not where nothing is written, nor where only a part is read.
+        #: Whether STATE passes: not in a dry run, and not if `max_records` limits the input.
         self.advances_state = not settings.dry_run and settings.max_records is None
-        #: The record up to which STATE has passed.
+        #: Number of the record up to which STATE has passed.
         self.state_at: int | None = None
         self.counts = RunCounts(self.run_id)
         self.limits = WriteLimits(settings.max_creates, settings.max_updates)
@@ -86,11 +86,11 @@ class SyncRun:
         self.dry_run = DryRun(self.transport) if settings.dry_run else None
         self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
         self._estimate: Mapping[str, Any] = {}
-        #: The ledger, once a batch has asked for it; None where there is none.
+        #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
-        #: The Apollo team, once it was asked for.
+        #: The Apollo team's id after its first use.
         self._team: str | None = None
-        #: What the run came to; empty until it has ended.
+        #: The summary; empty until the run has ended.
         self.summary: Mapping[str, Any] = {}
         self.request_counter = RequestCounter(
             self.transport.window_states, None if settings.dry_run else self.logger
@@ -114,9 +114,9 @@ class SyncRun:
 
     @cached_property
     def connection(self) -> str:
-        """The Apollo team that is written to; asking for it proves the credentials.
+        """The id of the Apollo team; the request for it also proves the credentials.
 
-        ``GET /users/api_profile`` answers 401 to a wrong key, which ``/auth/health`` does not.
+        With a wrong key ``GET /users/api_profile`` answers 401, while ``/auth/health`` does not.
 
         Raises:
             ApolloError: The credentials are refused, or Apollo can't be reached.
@@ -124,7 +124,7 @@ class SyncRun:
         try:
             team = self.client.profile().team_id
         except EndpointForbidden:
-            # A key that may not ask who it is can still be allowed to write.
+            # A key without access to its own profile can still be allowed to write.
             team = "unknown"
         except RequestRefused as refusal:
             raise RunError(
@@ -146,7 +146,7 @@ class SyncRun:
 
     @cached_property
     def ledger(self) -> RunLedger | None:
-        """The ledger, opened with the first flush; None where `ledger_url` is empty.
+        """The ledger, opened at the first flush; None if `ledger_url` is empty.
 
         Raises:
             RunError: It can't be opened.
@@ -169,7 +169,7 @@ class SyncRun:
         return ledger
 
     def skip(self, record: SourceRecord) -> None:
-        """Counts a record that comes to no sink and is not rejected."""
+        """Counts a record as skipped that reaches no sink."""
         if self.rejects.on_outcome is not None:
             self.rejects.on_outcome(record)
         self.counts.count(record.stream, Outcome.SKIPPED)
@@ -177,12 +177,29 @@ class SyncRun:
     def sample(
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
     ) -> None:
-        """Keeps some of the changes, where `sample_diffs` asks for them."""
+        """Adds the changes to the samples of the dry run, if `sample_diffs` is set."""
         if self._sample_diffs is not None:
             self._sample_diffs.add(object_type, stream, updates)
 
+    def read(
+        self, object_type: ObjectType, apollo_ids: Sequence[str]
+    ) -> list[Json | RequestRefused]:
+        """Reads records in parallel; gives each record, or the refusal to show it.
+
+        Raises:
+            ApolloError: The run can't go on.
+        """
+        of = object_type.endpoints
+        self.request_counter.plan_requests({of.read: len(apollo_ids)})
+        answers: list[Json | RequestRefused] = []
+        for answer in self.pool.run([partial(self.client.read, of, one) for one in apollo_ids]):
+            if isinstance(answer, Exception) and not isinstance(answer, RequestRefused):
+                raise answer
+            answers.append(answer)
+        return answers
+
     def check_limits(self) -> None:
-        """Stops a run in which most records are bad, before it goes through a whole table.
+        """Stops a run with too many rejected records before it has read a whole table.
 
         Raises:
             RunError: More than `abort_rejected_percent` of the records were rejected.
@@ -196,14 +213,14 @@ class SyncRun:
             )
 
     def position(self, received: int, part: float | None) -> Position:
-        """How far the run has come; for any thread.
+        """The progress of the run; may be called by any thread.
 
         Args:
             received: Records read.
-            part: Part of the input that is read, where its size is known.
+            part: The part of the input that was read, 0 to 1; None if its size is unknown.
 
         Raises:
-            RuntimeError: A stream's first record was counted at this very moment.
+            RuntimeError: Another thread added a stream's counts during the call.
         """
         total = self.counts.total
         return Position(

@@ -1,4 +1,4 @@
-"""A record as it came in, and what an earlier run said of it if it was rejected before. Pure."""
+"""A record as it was received, and its earlier rejection if it is replayed. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from target_apollo.model.rows import key_text
 from target_apollo.model.values import moment
 
-#: Property of a record that says why it was rejected.
+#: Property of a record with the reason of its rejection.
 REJECT = "_reject"
 #: The property by which taps mark a row that was deleted.
 DELETED_AT = "_sdc_deleted_at"
@@ -20,12 +20,12 @@ DELETED_AT = "_sdc_deleted_at"
 
 @dataclass(frozen=True)
 class Former:
-    """What an earlier run said of a record that it rejected.
+    """The earlier rejection of a record.
 
     Attributes:
         run_id: The run that rejected it last.
         first_run_id: The run that read it from its source.
-        first_at: When that run rejected it, if that can be read.
+        first_at: When that run rejected it; None if the time can't be read.
     """
 
     attempts: int
@@ -35,7 +35,7 @@ class Former:
 
     @classmethod
     def taken_from(cls, record: dict[str, Any]) -> Former | None:
-        """Takes ``_reject`` out of a record; None where it has none."""
+        """Removes ``_reject`` from a record and reads it; None if the record has none."""
         if REJECT not in record:
             return None
         written = record.pop(REJECT)
@@ -51,20 +51,20 @@ class Former:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What stays in ``_reject`` when the record is rejected again."""
+        """The entries of ``_reject`` that are kept when the record is rejected again."""
         at = None if self.first_at is None else self.first_at.isoformat(timespec="microseconds")
         return {"first_run_id": self.first_run_id, "first_at": at}
 
 
-class SourceRecord(msgspec.Struct, frozen=True):
-    """A record as it came in, kept until it has its outcome.
+class SourceRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as it was received, kept until it has its outcome.
 
     Attributes:
-        number: Its place among all records of the input; the first is 1.
-        stream: The stream as the tap calls it, before stream maps.
-        record: The record before stream maps; what the rejects file holds.
-        former: What an earlier run said of it, where it was rejected before.
-        length: Bytes of its line, of which what it takes in memory is a multiple.
+        number: Its number among all records of the input; the first is 1.
+        stream: The tap's name of the stream, before stream maps.
+        record: The record before stream maps, as the rejects file holds it.
+        former: Its earlier rejection, if it was rejected before.
+        length: Bytes of its line; in memory it needs a multiple of this.
         deleted: Whether the tap marks its row as deleted.
     """
 
@@ -79,5 +79,5 @@ class SourceRecord(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The source key as it may be logged."""
+        """The source key in a form that may be logged."""
         return key_text([self.record.get(name) for name in self.key_properties]) or "(no key)"

@@ -1,31 +1,33 @@
-"""Which links of another source, or of none, are a run's own all the same. Pure.
+"""Decides which links with another source or without one belong to a run's rows. Pure.
 
-Ledgers before version 5 did not know sources, nor do runs outside Meltano without the setting. The
-rows of such links are told by what they gave their record: key *and* address, or all values. A
-second tap with the same keys has other people under them, and may come first after an upgrade.
+Links have no source if they are from a ledger before version 5, or from a run outside Meltano
+without the setting `source`. Such a link belongs to a row with the same key *and* the same address,
+or the same values. The key alone is not enough: a second tap may use the same keys for other
+people, and may be the first to run after an upgrade.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from target_apollo.ledger import Link, match_hash
+from target_apollo.ledger import Link
 from target_apollo.model.rows import Row
+from target_apollo.sync.recall import first_hashes
 
 
 def links_to_use(
     rows: Sequence[Row], links: Sequence[Link | None], payload_hashes: Sequence[str], source: str
 ) -> list[Link | None]:
-    """The links of a batch's rows without those that are another source's.
+    """The links of a batch's rows, with None in place of links that belong to another source.
 
-    Links of the run's own source are used. Of the others those are used that know what their row
-    gave, and all of them where most do: then the run's source is the one that made them, and rows
-    with another address have changed. Where that can't be told, a link is not used: to look a
-    record up again costs a request, to write over a stranger can't be undone.
+    Links with the run's own source are used. Other links are used if they fit their row (see
+    `knows_row`). If most of them do, all are used: they were made by the run's source, and the rows
+    that do not fit have a new address. In doubt a link is not used: to look up the record again
+    costs one request, while a write to a stranger's record can't be undone.
 
     Args:
         links: In the order of the rows, None for a row without a link.
-        source: That of the run.
+        source: The source of the run.
     """
     used = list(links)
     unsure: list[int] = []
@@ -48,9 +50,9 @@ def links_to_use(
 
 def knows_row(link: Link, row: Row, payload_hash: str) -> bool:
     """Whether a link was written for a row with this address, or with exactly these values."""
-    if row.match_key and link.match_hash == match_hash(row.match_key):
+    if row.match_key and link.match_hash in first_hashes(row):
         return True
-    # What stands for the payload of a deleted row is the same for all of them.
+    # All deleted rows have the same payload hash, so it proves nothing.
     return not row.deleted and link.payload_hash == payload_hash
 
 
@@ -58,4 +60,4 @@ def has_other_address(link: Link, row: Row) -> bool:
     """Whether a link was written for a row with another address than this one has."""
     if not link.match_hash or not row.match_key:
         return False
-    return link.match_hash != match_hash(row.match_key)
+    return link.match_hash not in first_hashes(row)

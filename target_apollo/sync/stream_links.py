@@ -1,7 +1,8 @@
 """The ledger's links of one stream: reads row histories, writes intents and outcomes.
 
-The history of each row says what is left to do. An intent is on disk before its request goes out,
-so that the next run puts a killed one right. Outcomes are written in one transaction a batch.
+The history of each row says which requests it still needs. An intent is on disk before its request
+is sent, so that after a kill the next run can complete it. The outcomes of a batch are written in
+one transaction.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from target_apollo.sync.recall import (
     LinkSorter,
     RowHistory,
     deleted_links,
+    first_hashes,
     is_interrupted,
     key_of,
     left_to_others,
@@ -48,12 +50,12 @@ _STATUS = {
     Outcome.UPDATED: LinkStatus.UPDATED,
     Outcome.UNCHANGED: LinkStatus.UNCHANGED,
     Outcome.EXISTING: LinkStatus.EXISTING,
-    # A policy kept everything that differs from being written: until the row changes, that stands.
+    # Policies allowed none of the row's changes, so it needs no request until it changes again.
     Outcome.SKIPPED: LinkStatus.UNCHANGED,
     Outcome.REJECTED: LinkStatus.ERROR,
 }
 
-#: Runs among which the one is looked up that left a row unfinished.
+#: Latest runs that are searched for the run that left a row unfinished.
 _LATEST_RUNS = 500
 
 
@@ -64,9 +66,10 @@ class StreamLinks:
 
     Args:
         connection: The Apollo team's id.
-        source: Where the rows come from; see `sources`.
-        full_resync: Take no row for unchanged.
-        policies: What they keep from being written is looked at again once they are changed.
+        source: The source of the rows; see `sources`.
+        full_resync: Whether no row counts as unchanged.
+        policies: Part of the payload hash, so that rows are compared again after they change.
+        leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
     """
 
     def __init__(
@@ -80,17 +83,18 @@ class StreamLinks:
         mode: Mode,
         full_resync: bool,
         policies: Policies | None = None,
+        leaves_gone: bool = True,
         source: str = "",
     ) -> None:
         self._ledger = ledger
         self._place = Place(connection, object_type.singular, stream, source)
         self._run_id = run_id
         self._policies = policies if policies and policies.protect else None
-        self._sorter = LinkSorter(mode, full_resync, self._policies)
+        self._sorter = LinkSorter(mode, full_resync, self._policies, leaves_gone)
         self._noted: dict[str, LinkOutcome] = {}
-        #: In a run without a source: the sources of the links of the latest rows that have one.
+        #: In a run without a source: source key of a row of this batch -> the source of its link.
         self._sources: dict[str, str] = {}
-        #: Links without a source that are not taken for those of the latest rows, by their keys.
+        #: Source key of a row of this batch -> a link with another source or none that is not used.
         self._strange: dict[str, Link] = {}
         self._lock = ledger.lock(connection, stream, run_id)
 
@@ -100,10 +104,10 @@ class StreamLinks:
         """The histories of all rows of a batch, by number.
 
         Args:
-            formers: By number, what an earlier run said of a row that it rejected.
+            formers: Row number -> earlier rejection, for rows that were rejected before.
 
         Raises:
-            LedgerError: The ledger can't be read, or links can't be given the run's source.
+            LedgerError: The ledger can't be read, or the source can't be set in links.
         """
         keys = [key_of(row) for row in rows]
         links = self._ledger.links(self._place, keys)
@@ -113,7 +117,13 @@ class StreamLinks:
         if formers or any(link is not None and is_interrupted(link) for link in known):
             run_starts = self._run_starts
         histories = [
-            new_history(key, payload_hash, formers.get(row.number), run_starts)
+            new_history(
+                key,
+                payload_hash,
+                formers.get(row.number),
+                run_starts,
+                names_record=bool(row.apollo_id),
+            )
             for row, key, payload_hash in zip(rows, keys, hashes, strict=True)
         ]
         if links:
@@ -133,7 +143,7 @@ class StreamLinks:
     def _own(
         self, rows: Sequence[Row], links: list[Link | None], payload_hashes: Sequence[str]
     ) -> list[Link | None]:
-        """The links that are of these rows. Those without a source get that of the run."""
+        """The links that belong to these rows. Links without a source get the run's source."""
         source = self._place.source
         self._sources, self._strange = {}, {}
         others = {link.source_key: link for link in links if link and link.source != source}
@@ -169,20 +179,21 @@ class StreamLinks:
         return {run.run_id: run.started_at for run in self._ledger.runs(_LATEST_RUNS)}
 
     def intend(self, rows: Iterable[Row], histories: Mapping[int, RowHistory]) -> None:
-        """Notes on disk that requests for these rows are about to go out.
+        """Notes on disk that requests for these rows are about to be sent.
 
         Args:
-            histories: As `recall` gave them.
+            histories: The result of `recall`.
 
         Raises:
-            LedgerError: The ledger can't be written, or another run has taken the stream over.
+            LedgerError: The ledger can't be written, or another run has taken over the stream.
         """
         by_run: dict[tuple[Place, str], dict[str, Intent]] = {}
         for row in rows:
             history = histories[row.number]
             key = history.source_key
             found_under = match_hash(row.match_key) if row.match_key else None
-            # If this run is killed too, the record may still be the first run's: its id stays.
+            # The link keeps the id of the first run that sent the row, which may have created the
+            # record, also if this run is killed too.
             run_id = history.sent_by or self._run_id
             by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
                 key, row.apollo_id, None if row.apollo_id else found_under
@@ -190,8 +201,53 @@ class StreamLinks:
         for (place, run_id), intents in by_run.items():
             self._ledger.record_intents(place, run_id, list(intents.values()))
 
+    def is_of(self, link: Link, source_key: str) -> bool:
+        """Whether a link belongs to this source key in this stream and source."""
+        return link.row == self._row(source_key)
+
+    def rows_of(self, rows: Mapping[str, Row]) -> dict[tuple[str, str, str], Row]:
+        """`Link.row` -> row, from source key -> row of this stream."""
+        return {self._row(key): row for key, row in rows.items()}
+
+    def _row(self, source_key: str) -> tuple[str, str, str]:
+        place = self._place_of(source_key)
+        return (place.source, place.stream, source_key)
+
+    def of_addresses(self, hashes: Iterable[str]) -> Mapping[str, Sequence[Link]]:
+        """Hash of an address -> links, of any stream, whose record was last given that address.
+
+        Links without a record, or to a record that was deleted in Apollo, are left out.
+
+        Args:
+            hashes: Hashes of the addresses.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        found = self._ledger.links_by_match(self._place, list(dict.fromkeys(hashes)))
+        return {
+            address: [link for link in links if link.apollo_id and not link.is_gone]
+            for address, links in found.items()
+        }
+
+    def of_records(self, apollo_ids: Iterable[str]) -> Mapping[str, Sequence[Link]]:
+        """Apollo id -> links, of any stream, to that record.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        return self._ledger.links_by_apollo_id(self._place, list(dict.fromkeys(apollo_ids)))
+
+    def forget(self, key: str) -> None:
+        """Deletes the link of a source key at once, since its record is not the row's.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        self._ledger.forget(self._place_of(key), [key])
+
     def is_of_another_row(self, apollo_id: str, key: str) -> bool:
-        """Whether the ledger has a record as one that another source key wrote.
+        """Whether another source key has written a record, according to the ledger.
 
         Args:
             key: The row's source key, as the ledger spells it.
@@ -210,7 +266,7 @@ class StreamLinks:
         if link.source_key != key:
             return False
         if not link.source:
-            # Unless it is known to be that of another row, it is this row's from before.
+            # It is the row's own link, unless `_own` has found that it is another row's.
             return key not in self._strange or not self._strange[key].match_hash
         return link.source == self._place_of(key).source
 
@@ -224,22 +280,26 @@ class StreamLinks:
         apollo_id: str | None = None,
         rejection: Rejection | None = None,
         updated_at: str | None = None,
+        *,
+        record_is_gone: bool = False,
     ) -> None:
         """Adds a row's outcome to those that `commit` writes.
 
         Args:
-            updated_at: Apollo's own time of the last write, where its answer told.
+            updated_at: The record's `updated_at` after the last write, if Apollo's answer shows it.
+            record_is_gone: Whether later runs skip the row, since its record was deleted in Apollo.
 
         Raises:
-            LedgerError: The link to a record that is gone from Apollo can't be dropped.
+            LedgerError: The link to a record that is gone from Apollo can't be deleted.
         """
         if history.outcome is not None:
-            # Nothing was asked of Apollo, so there is nothing new to say.
+            # No request was needed, so the link stays as it is.
             return
-        status = _STATUS.get(outcome)
+        status = LinkStatus.GONE if record_is_gone else _STATUS.get(outcome)
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
         holds = status in HOLDING_VALUES
+        has_address = holds or status in (LinkStatus.EXISTING, LinkStatus.GONE)
         key = history.source_key
         self._noted[key] = LinkOutcome(
             key,
@@ -248,8 +308,9 @@ class StreamLinks:
             payload_hash=history.payload_hash if holds else None,
             error=None if rejection is None else rejection.reason.value,
             synced_at=history.read_at,
-            match_hash=match_hash(row.match_key) if holds and row.match_key else None,
+            match_hash=match_hash(row.match_key) if has_address and row.match_key else None,
             apollo_updated_at=updated_at,
+            is_readdressed=outcome is Outcome.UPDATED and history.has_other_address,
         )
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
@@ -264,24 +325,24 @@ class StreamLinks:
             self._noted[spelled] = LinkOutcome(spelled, LinkStatus.ERROR, error=error)
 
     def commit(self) -> None:
-        """Puts the outcomes since the last commit on disk, in one transaction.
+        """Writes the outcomes since the last commit to the ledger, in one transaction per source.
 
         Raises:
-            LedgerError: The ledger can't be written, or another run has taken the stream over.
+            LedgerError: The ledger can't be written, or another run has taken over the stream.
         """
         by_place: dict[Place, list[LinkOutcome]] = {}
         for key, outcome in self._noted.items():
             by_place.setdefault(self._place_of(key), []).append(outcome)
         for place, outcomes in by_place.items():
             self._ledger.record_outcomes(place, self._run_id, outcomes)
-        # Their rows turned out to have the very records that these links name.
+        # Unused links that turned out to name the right record: the row now has a link of its own.
         known_after_all = [
             key
             for key, link in self._strange.items()
             if key in self._noted and link.apollo_id == self._noted[key].apollo_id is not None
         ]
         if known_after_all:
-            self._ledger.forget_unsourced(self._place, known_after_all)
+            self._ledger.forget(self._place._replace(source=""), known_after_all)
         self._noted = {}
 
     def release(self) -> None:
@@ -291,7 +352,7 @@ class StreamLinks:
     # --- rows and records that are gone
 
     def all_links(self) -> Iterator[Link]:
-        """All links of the stream and source; nothing may be written until the last was taken.
+        """All links of the stream and source; write nothing before the iterator has ended.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -299,7 +360,7 @@ class StreamLinks:
         return self._ledger.links_of_stream(self._place)
 
     def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
-        """Source keys of links to records that rows beside these have, in whatever stream.
+        """Source keys of those links whose record also belongs to other rows, of any stream.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -322,10 +383,10 @@ class StreamLinks:
         self._ledger.record_intents(self._place, self._run_id, intents)
 
     def record_moves(self, links: Sequence[Link], mark: str) -> None:
-        """Puts on disk that records of missing rows were moved.
+        """Notes on disk that records of missing rows were moved.
 
         Args:
-            mark: The links' new payload hash, by which later runs see that they are moved.
+            mark: The links' new payload hash, by which later runs see that the record was moved.
 
         Raises:
             LedgerError: The ledger can't be written.
@@ -337,9 +398,19 @@ class StreamLinks:
         self._ledger.record_outcomes(self._place, self._run_id, outcomes)
 
     def drop(self, apollo_id: str) -> None:
-        """Forgets the links to a record that Apollo no longer has.
+        """Deletes the links to a record that Apollo no longer has.
 
         Raises:
             LedgerError: The ledger can't be written.
         """
         self._ledger.drop_links(self._place, [apollo_id])
+
+
+def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:
+    """Whether the row of a link is among these rows and still has the link's address.
+
+    Args:
+        rows: `Link.row` -> row.
+    """
+    row = rows.get(link.row)
+    return row is not None and link.match_hash in first_hashes(row)

@@ -1,8 +1,9 @@
 """Syncs the rows of one stream, batch by batch: recall, match, create, compare, update, commit.
 
 A batch is written in waves in which no Apollo record occurs twice. In each wave existing records
-are updated first, since an update may free an e-mail or domain that a new row carries; then rows
-without a known record are created, and what Apollo had already is compared and updated.
+are updated first, since an update may free the e-mail or domain of a new row. Then rows without a
+known record are created. If Apollo answers a create with an existing record, that is compared and
+updated.
 """
 
 from __future__ import annotations
@@ -13,19 +14,12 @@ from functools import cached_property
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError
-from target_apollo.config.settings import Settings, StreamSettings
+from target_apollo.config.settings import StreamSettings
+from target_apollo.model.match_keys import is_address
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.model.policies import (
-    FieldPolicy,
-    Policies,
-    clashes,
-    policies_of,
-    unknown_names,
-    unknown_policy,
-)
-from target_apollo.model.row_parser import UPDATE_NEEDS_ID
-from target_apollo.model.rows import Mode, Row
+from target_apollo.model.policies import Policies
+from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
@@ -33,12 +27,15 @@ from target_apollo.sync.directory import find_record
 from target_apollo.sync.duplicates import collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.identity.dead_links import GoneRecord
+from target_apollo.sync.identity.decide import RecordDecision
 from target_apollo.sync.match import Match, Matched
 from target_apollo.sync.names import NameResolver
 from target_apollo.sync.protected_stages import StageGuard
-from target_apollo.sync.recovery import OwnRecordCheck, find_interrupted_creates
+from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.stream_settings import match_on_for, policies_for
 from target_apollo.sync.update import UpdateRounds, rounds
 from target_apollo.sync.update_plan import PlannedUpdate
 
@@ -50,7 +47,7 @@ class StreamSync:
 
     Args:
         own: The settings of this stream.
-        properties: Properties of the stream's schema.
+        properties: The properties of the stream's schema.
     """
 
     def __init__(
@@ -65,43 +62,35 @@ class StreamSync:
         self.object_type = object_type
         self.stream = stream
         self.mode = own.mode
+        self._own = own
         self._properties = properties
         self._rounds = UpdateRounds(run, object_type, stream, own)
-        #: Rows as they came, by number; an update's row lacks what a policy keeps from it.
+        #: Row number -> row with all values; policies remove some from the row of an update.
         self._rows: Mapping[int, Row] = {}
 
-    # --- loaded with the first batch, since loading takes requests or opens the ledger
+    # --- loaded at the first batch, since this takes requests or opens the ledger
 
     @cached_property
     def policies(self) -> Policies:
         """The policies for the rows of the stream.
 
         Raises:
-            RunError: A policy is for a field that there is not, or can't be followed.
+            RunError: A policy is for an unknown field, or the field can't have it.
             ApolloError: Apollo could not be asked for its custom fields.
         """
-        settings, directory = self.run.settings, self.run.directory
-        named = settings.field_policy
-        if not named:
-            return Policies()
-        unknown = unknown_names(named, directory.custom_field_by_name)
-        if unknown:
-            raise RunError(unknown_policy(unknown), exit_code=2)
-        for sentence in clashes(named, directory.custom_field_by_name):
-            raise RunError(sentence, exit_code=2)
-        field = updated_at_field(settings)
-        if field is not None and field not in self._properties:
-            raise RunError(
-                f"Stream '{self.stream}' has no property '{field}' (setting updated_at_field), "
-                "and the policy 'newest' asks when a row changed: add it to the stream, name "
-                "another, or choose another policy.",
-                exit_code=2,
-            )
-        return policies_of(named, self.object_type, directory.custom_field_by_name)
+        run = self.run
+        return policies_for(
+            run.settings, run.directory, self.object_type, self.stream, self._properties
+        )
+
+    @cached_property
+    def match_on(self) -> tuple[str, ...]:
+        """Kinds of keys by which the rows of the stream are recognised, from `match_on_for`."""
+        return match_on_for(self._own, self.run.directory, self.object_type, self.stream)
 
     @cached_property
     def links(self) -> StreamLinks | None:
-        """What the ledger knows of the stream, if there is one; it keeps a second run out.
+        """The stream's links in the ledger, with the stream's lock; None without a ledger.
 
         Raises:
             RunError, LedgerError: The ledger can't be opened, or another run writes the stream.
@@ -119,6 +108,9 @@ class StreamSync:
             mode=self.mode,
             full_resync=run.settings.full_resync,
             policies=self.policies,
+            leaves_gone=(
+                run.settings.on_apollo_delete is OnApolloDelete.LEAVE or self.mode is Mode.UPDATE
+            ),
         )
 
     @cached_property
@@ -136,9 +128,20 @@ class StreamSync:
         return RecordComparer(self.run, self.object_type, self.policies, self._own_records, stages)
 
     @cached_property
+    def _identity(self) -> RecordDecision:
+        return RecordDecision(
+            self.run, self.object_type, self.stream, self.mode, self.match_on, self.links
+        )
+
+    @cached_property
     def _creator(self) -> RecordCreator:
         return RecordCreator(
-            self.run, self.object_type, self.mode, self._comparer, self._own_records
+            self.run,
+            self.object_type,
+            self.mode,
+            self._comparer,
+            self._own_records,
+            self._identity.matches,
         )
 
     # --- a batch
@@ -149,11 +152,11 @@ class StreamSync:
         Pauses while records are being created.
 
         Raises:
-            ApolloError, LedgerError, RunError: The run can't go on. Rows that were confirmed until
-                then have their outcome, the others have none.
+            ApolloError, LedgerError, RunError: The run can't go on. Rows that were confirmed before
+                have their outcome, the others have none.
         """
         try:
-            yield from self._recall_and_write(batch, collapse(rows))
+            yield from self._recall_and_write(batch, collapse(rows, self.match_on))
             batch.check_complete()
         finally:
             batch.count()
@@ -162,33 +165,50 @@ class StreamSync:
 
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         if self.links is None:
-            yield from self._write(batch, self._names.resolve(batch, self._writable(batch, rows)))
+            yield from self._write_decided(batch, rows, rows)
             return
         histories = self.links.recall(rows, batch.formers)
-        batch.use_ledger(self.links, histories)
+        batch.use_ledger(self.links, histories, rows)
         try:
             left = self._finish_known(batch, rows)
             if left:
-                left = self._names.resolve(batch, self._writable(batch, left))
-                if any(history.sent_under for history in histories.values()):
-                    batch.recovered = find_interrupted_creates(
-                        self.run.client, self.object_type, histories
-                    )
-                yield from self._write(batch, left)
+                yield from self._write_decided(batch, rows, left)
         finally:
-            # A rejected row must be in its file before the ledger says that it has its outcome.
+            # A rejected row must be in its file before the ledger has its outcome.
             if self.run.rejects.has_unsaved:
                 self.run.rejects.keep()
             self.links.commit()
 
+    def _write_decided(self, batch: Batch, rows: Sequence[Row], left: list[Row]) -> Steps[None]:
+        """Decides which record each row has, and writes the rows.
+
+        Args:
+            rows: All rows of the batch.
+            left: The rows without an outcome.
+        """
+        if any(row.names for row in left):
+            left = self._names.resolve(batch, left)
+        decision = self._identity.decide(batch, rows, left)
+        yield from self._write(batch, decision.rows)
+        if decision.failure is not None:
+            raise decision.failure
+
     def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """Finishes rows that need no request; returns the others, with the ids of their records."""
         left: list[Row] = []
+        doubted = {
+            history.link.apollo_id
+            for history in batch.histories.values()
+            if history.has_other_address and history.link is not None
+        }
         for row in rows:
             history = batch.history_of(row)
             apollo_id = row.apollo_id or history.apollo_id
             if history.is_held:
                 batch.finish(row, Outcome.SKIPPED, apollo_id)
+            elif history.outcome is Outcome.UNCHANGED and apollo_id in doubted and not row.names:
+                # Another row with this record has a new address, so `identity` decides on both.
+                left.append(with_values(row, apollo_id=apollo_id))
             elif history.outcome is not None:
                 batch.finish(row, history.outcome, apollo_id)
                 if self.object_type.is_named_by_others and history.outcome is not Outcome.SKIPPED:
@@ -198,18 +218,6 @@ class StreamSync:
             else:
                 left.append(with_values(row, apollo_id=apollo_id))
         return left
-
-    def _writable(self, batch: Batch, rows: list[Row]) -> list[Row]:
-        """Rejects what mode update can't write, since nothing tells its Apollo id."""
-        if self.mode is not Mode.UPDATE:
-            return rows
-        writable: list[Row] = []
-        for row in rows:
-            if row.apollo_id is None and not row.deleted:
-                batch.finish(row, Outcome.REJECTED, rejection=UPDATE_NEEDS_ID)
-            else:
-                writable.append(row)
-        return writable
 
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         self._rows = {row.number: row for row in rows}
@@ -221,11 +229,12 @@ class StreamSync:
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
         new, existing, updates = self._match(batch, wave)
         failure = self._compare(batch, existing, updates)
-        # On disk before anything goes out, so that a killed run is put right by the next.
+        # Intents are on disk before requests are sent, so that the next run can complete this one.
         self._intend(batch, [*self._to_change(updates), *new])
         self._update(batch, updates, failure)
         updates, failure_of_creates = yield from self._create(batch, new)
-        # Whose record it is must be known once it is written to: the row's address may change.
+        # The ids of matched records must be on disk before the records are written: if this run is
+        # killed and a row's address then changes, the row is not found by its address.
         self._intend(batch, self._to_change(updates))
         self._update(batch, updates, failure_of_creates)
 
@@ -234,7 +243,7 @@ class StreamSync:
     def _match(
         self, batch: Batch, wave: Sequence[Row]
     ) -> tuple[list[Row], list[MatchedRecord], list[PlannedUpdate]]:
-        """The rows without a record, those to be compared with theirs, and updates as they are."""
+        """Splits rows into those without a record, those to compare with it, and ready updates."""
         new: list[Row] = []
         existing: list[MatchedRecord] = []
         updates: list[PlannedUpdate] = []
@@ -243,18 +252,20 @@ class StreamSync:
             self._comparer.stages.look_up(deleted)
         for row in wave:
             recovered = batch.recovered.get(row.number)
-            record = recovered or batch.cache.find(row.match_key)
+            found = batch.found.get(row.number)
+            record = recovered or batch.cache.find_of(row)
             if row.deleted:
                 moved = self._deleted_record(batch, row)
                 if moved is None:
                     batch.finish(row, Outcome.SKIPPED)
                 else:
                     updates.append(self._comparer.compare_whole(moved))
-            elif self.mode is Mode.INSERT and record is not None:
-                matched = Matched(row, Match.EXISTING, record)
-                updates += self._creator.leave_or_complete(batch, matched, record)
+            elif self.mode is Mode.INSERT and (there := record or found) is not None:
+                matched = Matched(row, Match.EXISTING, there)
+                updates += self._creator.leave_or_complete(batch, matched, there)
             elif row.apollo_id and self.mode is not Mode.INSERT:
-                existing.append(MatchedRecord(row, row.apollo_id, None))
+                answer = batch.cache.read_before(row.apollo_id)
+                existing.append(MatchedRecord(row, row.apollo_id, answer))
             elif record is None:
                 new.append(row)
             elif recovered is not None:
@@ -264,7 +275,7 @@ class StreamSync:
         return new, existing, updates
 
     def _deleted_record(self, batch: Batch, row: Row) -> MatchedRecord | None:
-        """The record of a deleted row, which is moved; None where there is none to be moved."""
+        """The record of a deleted row, which is to be moved; None if there is none."""
         if self.mode is Mode.INSERT:
             return None
         if row.apollo_id:
@@ -273,36 +284,37 @@ class StreamSync:
         if recovered is not None:
             return _matched(row, recovered)
         if batch.cache.find(row.match_key) is not None:
-            # Another row of the batch has just been written to it.
+            # Another row of the batch has the record.
             return None
-        if not row.match_key or self.mode is not Mode.UPSERT:
+        if not row.match_key or not is_address(row.match_key) or self.mode is not Mode.UPSERT:
+            # A deleted row has no other values, so it can be found only by its address.
             return None
         record = find_record(self.run.client, self.object_type, row.match_key)
         if record is None or self._own_records.is_of_another_row(record, batch.history_of(row)):
             return None
         return _matched(row, record)
 
-    # --- what it needs
+    # --- which changes the record needs
 
     def _compare(
         self, batch: Batch, existing: Sequence[MatchedRecord], updates: list[PlannedUpdate]
     ) -> ApolloError | None:
-        """Adds what existing records need to `updates`; returns a failure that ends the run."""
+        """Adds updates of existing records to `updates`; returns a failure that ends the run."""
         if not existing:
             return None
         compared = self._comparer.compare(existing, batch.histories)
         updates += compared.updates
-        gone: list[Row] = []
+        gone: list[GoneRecord] = []
         for row, apollo_id, refusal in compared.refused:
             gone += self._rounds.finish_refused(batch, row, apollo_id, refusal)
         if compared.failure is None:
-            self._create_anew(batch, gone)
+            self._write_rematched(batch, gone)
         return compared.failure
 
     def _compare_again(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
     ) -> tuple[list[PlannedUpdate], ApolloError | None]:
-        """Updates after other rows of the same Apollo records have been written."""
+        """Plans updates again after other rows of the same Apollo records were written."""
         again = [
             MatchedRecord(
                 self._rows[update.row.number],
@@ -323,10 +335,10 @@ class StreamSync:
             self.links.intend(rows, batch.histories)
 
     def _to_change(self, updates: Sequence[PlannedUpdate]) -> list[Row]:
-        """Rows of which the ledger is to note that they change the record of this id.
+        """Rows that are about to change a record, with its id, for intents in the ledger.
 
-        None in mode insert, which completes what it made itself: that is found again by what it was
-        sent under.
+        In mode insert there are none: it only completes records that it created, and the next run
+        finds these by the match key of their first intent.
         """
         if self.mode is Mode.INSERT:
             return []
@@ -339,15 +351,16 @@ class StreamSync:
     def _update(
         self, batch: Batch, updates: Sequence[PlannedUpdate], failure: Failure | None
     ) -> None:
-        """Carries updates out, as far as the run goes on.
+        """Carries out updates.
 
         Args:
-            failure: What ends the run already; only rows that need no request are finished then.
+            failure: The error that already ends the run; only rows that need no request are then
+                finished.
 
         Raises:
             ApolloError, RunError: The failure, or the run can't go on.
         """
-        gone: list[Row] = []
+        gone: list[GoneRecord] = []
         for number, members in enumerate(rounds(updates) if updates else ()):
             if number and failure is None:
                 members, failure = self._compare_again(batch, members)
@@ -357,14 +370,15 @@ class StreamSync:
                 gone += gone_now
         if failure is not None:
             raise failure
-        self._create_anew(batch, gone)
+        self._write_rematched(batch, gone)
 
     def _create(
         self, batch: Batch, rows: Sequence[Row]
     ) -> Steps[tuple[list[PlannedUpdate], Failure | None]]:
-        """Creates rows, no more than the limit allows; returns what then needs an update.
+        """Creates rows, no more than the limit allows.
 
-        The failure is the one that ends the run, if there was one.
+        Returns:
+            Updates that are then necessary; and the failure that ends the run, if there was one.
         """
         updates: list[PlannedUpdate] = []
         left = list(rows)
@@ -378,22 +392,26 @@ class StreamSync:
             failure = self._compare(batch, after.existing, updates) or after.failure
             if failure is not None:
                 return updates, failure
-            # Rows that Apollo had already do not count against the limit.
+            # Rows that Apollo already had do not count against the limit.
             left = left[allowed:]
         return updates, None
 
-    def _create_anew(self, batch: Batch, gone: Sequence[Row]) -> None:
-        """Writes rows whose record is gone from Apollo, without its id."""
-        if gone:
-            rows = [with_values(self._rows[row.number], apollo_id=None) for row in gone]
+    def _write_rematched(self, batch: Batch, gone: Sequence[GoneRecord]) -> None:
+        """Finds another record for rows whose record is gone from Apollo, and writes them."""
+        if not gone:
+            return
+        whole = [
+            GoneRecord(
+                with_values(self._rows[one.row.number], apollo_id=one.row.apollo_id), one.refusal
+            )
+            for one in gone
+        ]
+        rows, failure = self._identity.dead_links.rematch(batch, whole)
+        if rows:
             run_to_end(self._write_wave(batch, rows))
+        if failure is not None:
+            raise failure
 
 
 def _matched(row: Row, record: Json) -> MatchedRecord:
     return MatchedRecord(row, str(record["id"]), record)
-
-
-def updated_at_field(settings: Settings) -> str | None:
-    """The property that tells when a row changed, where a policy asks for it."""
-    asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
-    return settings.updated_at_field if asked_for else None

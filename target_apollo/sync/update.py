@@ -1,7 +1,7 @@
 """Carries out updates of existing records, in rounds in which no Apollo record occurs twice.
 
-Rounds make the last row of a record win. Within a round records go side by side, and the parts of a
-record one after another, step by step (`update_steps`).
+So the last row of a record wins. Within a round different records are updated in parallel. The
+parts of one record's update are sent one after another (`update_steps`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.apollo import ApolloError, JobStarted, RequestRefused
 from target_apollo.config.settings import StreamSettings
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Mode, Row, UpdateMethod
+from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.match import updated_at
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
@@ -45,7 +48,8 @@ class UpdateResult:
 
     Attributes:
         done: Updates with the record as Apollo answered it; None where nothing was sent.
-        failure: What ends the run; updates that it touched, or that come after it, are in no list.
+        failure: The error that ends the run; updates that were not finished before it are in no
+            list.
     """
 
     done: list[tuple[PlannedUpdate, Json | None]] = field(default_factory=list)
@@ -138,7 +142,7 @@ class UpdateExecutor:
         return result
 
     def _conclude(self, one: UpdateInProgress, result: UpdateResult) -> None:
-        """Adds an update to the result, also where the run ends, if nothing of it is left."""
+        """Adds an update to the result, unless the run ends before all its parts were sent."""
         if isinstance(one.ended_by, RequestRefused):
             result.refused.append((one.update, one.ended_by))
         elif one.ended_by is not None:
@@ -165,7 +169,7 @@ class UpdateExecutor:
 def _fall_back(
     step: UpdateStep, one: UpdateInProgress, otherwise: Rejection | RequestRefused
 ) -> None:
-    """Leaves an update to other endpoints where PATCH or PUT alone can carry the whole of it."""
+    """Sends the part by PATCH or PUT instead, if these take all of it; else ends the update."""
     parts = step.fallback.parts(one.parts) if step.fallback is not None else None
     if parts is not None and (parts.owner, parts.lost) == (one.parts.owner, one.parts.lost):
         one.parts = parts
@@ -183,7 +187,7 @@ class UpdateRounds:
     own: StreamSettings
 
     def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
-        """Gives rows their outcome whose records need nothing; returns the others' updates."""
+        """Finishes rows whose record needs no change; returns the other updates."""
         for update in updates:
             if not update.changes:
                 self._finish(batch, update, update.answer)
@@ -191,14 +195,14 @@ class UpdateRounds:
 
     def carry_out(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
-    ) -> tuple[list[Row], ApolloError | RunError | None]:
-        """Carries a round out as far as the limit allows; new records are always completed.
+    ) -> tuple[list[GoneRecord], ApolloError | RunError | None]:
+        """Carries out a round as far as the limit allows; created records are always completed.
 
         Args:
-            updates: Those of a round, of different Apollo records.
+            updates: The updates of the round, of different Apollo records.
 
         Returns:
-            Rows whose record is gone from Apollo, to be created again; and the failure that ends
+            Rows whose record is gone from Apollo, to be matched again; and the failure that ends
             the run, if there was one.
         """
         limits = self.run.limits
@@ -220,7 +224,7 @@ class UpdateRounds:
 
     def _send(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
-    ) -> tuple[list[Row], ApolloError | None]:
+    ) -> tuple[list[GoneRecord], ApolloError | None]:
         run = self.run
         run.sample(self.object_type, self.stream, updates)
         executor = UpdateExecutor(run, self.object_type, self.own.update_method)
@@ -228,7 +232,7 @@ class UpdateRounds:
         batch.cache.invalidate(
             {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
-        gone: list[Row] = []
+        gone: list[GoneRecord] = []
         for update, refusal in result.refused:
             gone += self.finish_refused(batch, update.row, update.apollo_id, refusal)
         for update, reason in result.rejected:
@@ -240,32 +244,25 @@ class UpdateRounds:
 
     def finish_refused(
         self, batch: Batch, row: Row, apollo_id: str, refusal: RequestRefused
-    ) -> list[Row]:
-        """Gives a row its outcome whose record Apollo refused.
+    ) -> list[GoneRecord]:
+        """Rejects a row after Apollo refused its record, unless the record is gone.
 
         Returns:
-            The row instead, if its record is gone and may be created again.
+            The row if its record is gone, to be matched again.
         """
-        consequence = consequence_of(refusal, apollo_id)
-        if row.deleted and consequence.record_is_gone:
-            batch.finish(row, Outcome.SKIPPED)
-        elif (
-            self.own.mode is Mode.UPSERT
-            and row.match_key is not None
-            and row.apollo_id is not None
-            and not row.deleted
-            and consequence.may_be_recreated
-        ):
-            return [row]
-        else:
+        if not consequence_of(refusal, apollo_id).record_is_gone:
             _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
+        elif row.deleted:
+            batch.finish(row, Outcome.SKIPPED)
+        else:
+            return [GoneRecord(with_values(row, apollo_id=apollo_id), refusal)]
         return []
 
     def _finish(self, batch: Batch, update: PlannedUpdate, answer: Json | None) -> None:
-        """Gives the row of an update its outcome, after all parts of it are carried out.
+        """Gives the row of an update its outcome, after all its parts were sent.
 
         Args:
-            answer: What Apollo answered on the record, if something was sent.
+            answer: The record in Apollo's answer; None if nothing was sent.
         """
         row, apollo_id, outcome = update.row, update.apollo_id, update.outcome
         if update.refused is not None:
@@ -275,20 +272,20 @@ class UpdateRounds:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
             self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
-        # A row older than its record stays so: this write has not made their times the same.
+        # A row that is older than its record stays older, so the time of this write is not kept.
         when = None if update.is_older else updated_at(answer)
         batch.finish(row, outcome, apollo_id, updated_at=when)
 
 
 def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:
     """Rejects a row that was to be written to a record."""
-    # The record stays the row's own, or a changed e-mail would make a second one.
+    # The link keeps the record's id: without it a changed e-mail would create a second record.
     is_there = why.reason not in (Reason.GONE, Reason.DELETED)
     batch.finish(row, Outcome.REJECTED, apollo_id if is_there else None, rejection=why)
 
 
 def rounds(updates: Sequence[PlannedUpdate]) -> list[list[PlannedUpdate]]:
-    """Updates in rounds in which no Apollo record occurs twice, so that the last row wins."""
+    """Splits updates into rounds in which no Apollo record occurs twice: the last row wins."""
     found: list[list[PlannedUpdate]] = []
     next_round: dict[str, int] = defaultdict(int)
     for update in updates:

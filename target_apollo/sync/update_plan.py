@@ -1,8 +1,8 @@
-"""What an existing record is to get, and which endpoint takes which part of it. Pure.
+"""Plans which endpoint takes which part of an update. Pure.
 
-Records are updated one by one, or a hundred a request: whichever takes fewer requests. The parts of
-an update, and what is left of them after an answer, are values; `update_steps` says how each part
-is sent.
+Records are updated one by one or a hundred per request, whichever needs fewer requests.
+`UpdateParts` are the parts of an update that are still to be sent; `update_steps` says how each
+part is sent.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from target_apollo.sync.plan import Changes, single_update, without_held
 
 @dataclass(frozen=True)
 class UpdateParts:
-    """What is still to be sent of one update, in the order of sending.
+    """The parts of one update that are still to be sent, in the order of sending.
 
     Attributes:
         single: Body for PATCH or PUT.
         bulk: Attributes for bulk_update.
         stage: Id for update_stages.
-        rest: Body for PATCH or PUT once bulk_update has shown what the record holds.
-        owner: Id for update_owners, where bulk_update is out of reach.
+        rest: Body for PATCH or PUT after bulk_update; its answer may show that values are held.
+        owner: Id for update_owners, if the run can't use bulk_update.
         lists: Names of lists to add the record to.
-        lost: Fields that only an endpoint out of reach would take.
+        lost: Fields that only an endpoint takes that the run can't use.
     """
 
     single: Json = field(default_factory=dict)
@@ -46,22 +46,22 @@ class UpdateParts:
         return bool(self.single or self.bulk or self.stage or self.rest or self.owner or self.lists)
 
     def without(self, part: str) -> UpdateParts:
-        """The same once a part, by its name, is written."""
+        """The parts without the one of this name."""
         nothing: Any = getattr(UpdateParts(), part)
         return replace(self, **{part: nothing})
 
 
 def one_request(changes: Changes) -> UpdateParts:
-    """One request a record; bulk_update for what that does not take."""
+    """The parts if each record gets its own request; bulk_update for what that does not take."""
     return UpdateParts(single=changes.update, bulk=changes.bulk, lists=changes.lists)
 
 
 def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> UpdateParts:
-    """bulk_update for all that it takes, update_stages for the stage.
+    """The parts for bulk endpoints: bulk_update for all that it takes, update_stages for the stage.
 
-    A record that needs a request of its own anyway gets everything in that. Whether it does may be
-    open, where `before` (the record as it was answered, if it was) does not show a field: then what
-    bulk_update answers decides.
+    A record that needs its own request anyway gets all values in that request. If the record in
+    Apollo's last answer (`before`) does not show a field, the answer of bulk_update decides whether
+    the own request is necessary.
     """
     bulk, rest, stage = dict(changes.bulk), dict[str, object](), None
     for key, value in changes.update.items():
@@ -76,8 +76,8 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> U
         elif (
             place is not None and place.bulk and (value or (object_type.bulk_shows and value == ""))
         ):
-            # Only an answer that shows the field tells that it was emptied, and what null does in
-            # bulk_update is not documented.
+            # The effect of null in bulk_update is not documented, so the answer must show that the
+            # field was emptied.
             bulk[place.bulk] = value
         else:
             rest[key] = value
@@ -91,26 +91,26 @@ def _place(object_type: ObjectType, key: str) -> Field | None:
 
 
 def _goes_grouped(place: Field | None, endpoint: str | None) -> bool:
-    """Whether an endpoint gives one value of a field to many records; None stands for none."""
+    """Whether an endpoint writes one value of a field to many records; None for no endpoint."""
     return place is not None and endpoint is not None and place.grouped == endpoint
 
 
 def _is_due(object_type: ObjectType, key: str, before: Json | None) -> bool:
-    """Whether a PATCH is due for a field whatever bulk_update answers."""
+    """Whether a field needs a PATCH whatever bulk_update answers."""
     place = _place(object_type, key)
     if place is None or not object_type.bulk_shows or place.compare is Compare.BLIND:
         return True
-    # What is among the changes although the record was shown does differ.
+    # If the record's last answer shows the field, the value is known to differ.
     return before is not None and (place.read or "phone_numbers") in before
 
 
 def after_bulk(
     object_type: ObjectType, row: Row, parts: UpdateParts, before: Json | None, after: Json
 ) -> tuple[UpdateParts, tuple[str, ...]]:
-    """What is left of an update that bulk_update has answered, and what it did not take for good.
+    """The parts that are left after the answer of bulk_update, and the fields that Apollo refused.
 
-    A field that the answer shows not to be taken, or that it does not show to be emptied, goes
-    once more with PATCH or PUT, whose answer decides, as far as they take it.
+    A field is sent again by PATCH or PUT, if these take it, when the answer shows that Apollo did
+    not take it, or does not show that it was emptied. Their answer decides.
     """
     refuted = not_taken(object_type, row, parts.bulk, after, before)
     doubted = {*refuted, *emptied_unseen(object_type, row, parts.bulk, after)}
@@ -135,7 +135,7 @@ def empties(parts: UpdateParts) -> bool:
 
 
 def fallback_from_bulk(object_type: ObjectType, parts: UpdateParts) -> UpdateParts:
-    """The same without bulk_update: PATCH or PUT, update_owners for a contact's owner."""
+    """The parts without bulk_update: PATCH or PUT, update_owners for a contact's owner."""
     rest, lost, owner = dict(parts.rest), list(parts.lost), parts.owner
     for key, value in parts.bulk.items():
         place = next((one for one in object_type.fields.values() if one.bulk == key), None)
@@ -151,20 +151,20 @@ def fallback_from_bulk(object_type: ObjectType, parts: UpdateParts) -> UpdatePar
 
 
 def fallback_from_stages(parts: UpdateParts) -> UpdateParts:
-    """The same without update_stages: PATCH carries the stage."""
+    """The parts without update_stages: PATCH takes the stage."""
     rest = {**parts.rest, "contact_stage_id": parts.stage} if parts.stage else parts.rest
     return replace(parts, stage=None, rest=rest)
 
 
 @dataclass(frozen=True)
 class PlannedUpdate:
-    """What one existing record is to get.
+    """The planned update of one existing record.
 
     Attributes:
         answer: The record as Apollo last answered it; None when only its id is known.
-        outcome: What the row has come to when all is carried out.
-        refused: Why the row is rejected all the same, after its other parts are written.
-        is_older: Whether a value of the record stays since it changed after the row.
+        outcome: The row's outcome after the update.
+        refused: Why the row is rejected nevertheless, after its other values are written.
+        is_older: Whether a value in Apollo stays because the record changed later than the row.
     """
 
     row: Row
@@ -182,9 +182,9 @@ class UpdateInProgress:
 
     Attributes:
         parts: What is still to be sent.
-        answer: The record as Apollo has answered it since the first part was sent.
-        problem: Why the row is rejected once the other parts are written.
-        ended_by: Why no other part is sent any more.
+        answer: The record by the answers to the parts sent so far.
+        problem: Why the row is rejected after the other parts are written.
+        ended_by: Why no further part is sent.
     """
 
     update: PlannedUpdate
@@ -197,22 +197,22 @@ class UpdateInProgress:
         """Adds an answer, which may hold a few fields only, to the earlier ones.
 
         Args:
-            sent: Fields that were written, of which an earlier answer is out of date.
+            sent: Fields that were written, so that their values in earlier answers are outdated.
         """
         known = {name: value for name, value in (self.answer or {}).items() if name not in sent}
         self.answer = {**known, **answer}
 
 
-#: Updates of one flush from which `auto` goes in bulk, whatever the quota.
+#: From this number of updates in a flush, `auto` uses bulk requests whatever the quota.
 MANY = 20
 
 
 def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:
-    """Whether a flush's updates go a hundred a request.
+    """Whether the updates of a flush are sent in bulk requests.
 
     Args:
-        updates: How many requests they would be one by one.
-        left: Requests that the endpoint of single updates still takes; None where that is unknown.
+        updates: Number of requests without bulk requests.
+        left: Requests that the endpoint of single updates still allows; None if unknown.
     """
     if method is UpdateMethod.AUTO:
         return updates >= MANY or (left is not None and updates > left)
@@ -220,9 +220,9 @@ def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:
 
 
 def requests_left(windows: Windows, share: float) -> int | None:
-    """Requests that an endpoint still takes this hour and this day; None where Apollo said nothing.
+    """Requests that an endpoint still allows this hour and day; None if Apollo gave no limits.
 
-    The minute does not count: it is waited for.
+    The limit per minute does not count, since the run waits for the next minute.
 
     Args:
         share: The setting `quota_share`, the part of each window that a run may use.

@@ -1,8 +1,8 @@
-"""The steps of an update: which part goes to which endpoint, in which order, and what comes back.
+"""The steps of an update: which part is sent to which endpoint, in which order.
 
-`update_steps` is the table. Each step sends one part of many updates, a record a request or many
-records a request. Also here: how an answer is read, and what replaces an endpoint that this run may
-not use.
+`update_steps` is the table. Each step sends one part of many updates, with one record or many
+records per request. The functions here also read the answers, and replace an endpoint that the run
+can't use.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Grouping(enum.Enum):
 
 @dataclass(frozen=True)
 class Fallback:
-    """What is done without an endpoint that takes many records.
+    """What replaces an endpoint for many records.
 
     Attributes:
-        parts: The parts of an update, for other endpoints.
-        description: How records are written then, for the log.
-        decides_refusals: Whether a refused record is left to the other endpoints, where those may
-            take it, or say what is wrong.
+        parts: Converts the parts of an update for other endpoints.
+        description: For the log: how records are then written.
+        decides_refusals: Whether a refused record is sent to the other endpoints, which may take it
+            or say what is wrong.
     """
 
     parts: Callable[[UpdateParts], UpdateParts]
@@ -61,10 +61,10 @@ class Fallback:
     decides_refusals: bool = False
 
 
-#: Sends the values of records, whose ids stand in the same order, in one request; returns the
+#: Sends the values of records in one request, with ids and values in the same order; returns the
 #: records of Apollo's answer.
 Send = Callable[[ApolloClient, ObjectType, "list[str]", "list[Any]"], "Sequence[Json]"]
-#: Takes the record that Apollo answered for an update: what is left of its parts, and its problem.
+#: Reads the record that Apollo answered for an update; sets the remaining parts and the problem.
 Read = Callable[[ObjectType, UpdateInProgress, Json], None]
 
 
@@ -74,8 +74,8 @@ class UpdateStep:
 
     Attributes:
         part: The name of the part in `UpdateParts`.
-        sizes: Records that a request takes. Where Apollo makes a background job of it, which
-            confirms nothing, they are sent again in requests of the next size.
+        sizes: Records per request. If Apollo starts a background job, which confirms nothing, the
+            records are sent again in requests of the next size.
         fallback: None where no other endpoint takes the part.
     """
 
@@ -88,7 +88,7 @@ class UpdateStep:
     fallback: Fallback | None = None
 
     def value(self, parts: UpdateParts) -> Any:
-        """What this step has to send of an update; empty for nothing."""
+        """The value that this step sends for an update; empty if there is none."""
         return getattr(parts, self.part)
 
     def requests(
@@ -105,7 +105,7 @@ class UpdateStep:
         ]
 
     def count_requests(self, parts: Sequence[UpdateParts]) -> int:
-        """How many requests updates take."""
+        """Number of requests for updates."""
         groups = Counter(self._group(one) for one in parts if self.value(one))
         return sum(math.ceil(count / self.sizes[0]) for count in groups.values())
 
@@ -115,7 +115,7 @@ class UpdateStep:
 
 
 def update_steps(object_type: ObjectType) -> tuple[UpdateStep, ...]:
-    """The steps of an update in the order in which they are taken."""
+    """The steps of an update in order."""
     return (
         UpdateStep(
             "single", object_type.endpoints.update, Grouping.NONE,
@@ -152,7 +152,7 @@ def update_steps(object_type: ObjectType) -> tuple[UpdateStep, ...]:
 
 
 def planned_requests(steps: Sequence[UpdateStep], parts: Sequence[UpdateParts]) -> dict[str, int]:
-    """Requests that updates take, by endpoint; PATCH or PUT also where it may prove needless."""
+    """Endpoint -> requests for updates, including PATCH or PUT that may turn out unnecessary."""
     found: Counter[str] = Counter()
     for step in steps:
         found[step.endpoint] += step.count_requests(parts)
@@ -245,9 +245,8 @@ def _read_lists(_: ObjectType, one: UpdateInProgress, _answer: Json) -> None:
 def may_fall_back(step: UpdateStep, one: UpdateInProgress, refusal: RequestRefused) -> bool:
     """Whether to send an update that a step's endpoint refused to other endpoints instead.
 
-    So it is where the refusal does not say what is wrong, and where the update empties a field: of
-    PATCH and PUT alone it is known that they take an empty value, and how they answer for a missing
-    record.
+    This is done if the refusal does not say what is wrong, or if the update empties a field: only
+    PATCH and PUT are known to take an empty value.
     """
     if step.fallback is None or not step.fallback.decides_refusals:
         return False
@@ -259,7 +258,7 @@ def may_fall_back(step: UpdateStep, one: UpdateInProgress, refusal: RequestRefus
 
 
 def left_out(endpoint: str) -> Rejection:
-    """Why an update is rejected that the answer of an endpoint does not name."""
+    """The rejection of an update that is missing in the answer of an endpoint."""
     return _unconfirmed(
         f"not confirmed by Apollo: the answer of {endpoint} leaves it out", endpoint
     )
@@ -273,12 +272,12 @@ def _problem(
     missed: Sequence[str],
     endpoint: str,
 ) -> Rejection | None:
-    """What is wrong with an answer to fields that were written.
+    """The rejection of a row if the answer shows that fields were not written; else None.
 
     Args:
-        missed: Fields that the answer shows not to be taken.
+        missed: Fields that Apollo did not take, by its answer.
     """
-    # A record may still show what an earlier row's custom fields came to.
+    # Without custom fields in the body, such errors in the record are those of an earlier row.
     refused = (
         custom_field_rejection(object_type, answer, endpoint) if CUSTOM_FIELDS in body else None
     )

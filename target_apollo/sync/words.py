@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-#: Stands where a number is not known.
+#: Shown in place of an unknown number.
 UNKNOWN = "–"
 
 
@@ -69,7 +69,7 @@ def listed(texts: Sequence[str], limit: int, total: int | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from a file without what could move the cursor, turn the direction or break a line."""
+    """A text from a file, with control characters, marks of direction and line ends replaced."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

@@ -22,7 +22,8 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_rows
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.stream_sync import StreamSync, updated_at_field
+from target_apollo.sync.stream_settings import updated_at_field
+from target_apollo.sync.stream_sync import StreamSync
 from target_apollo.target.stdin import LONGEST_LINE
 from target_apollo.target.streams import CompiledValidator
 
@@ -50,27 +51,12 @@ class ApolloSink(BatchSink):
             CompiledValidator(stream_name, self.schema) if self.validate_schema else None
         )
         self._key_names = tuple(key_properties or ())
+        self._properties = frozenset(schema.get("properties", {}))
         self._target = target
         self._run = target.run
         self._own = self._run.settings.of_stream(stream_name)
         self._sync = StreamSync(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
-        )
-        self._parser = RowParser(
-            object_type=self.object_type,
-            mode=self._own.mode,
-            key_properties=self._own.key or tuple(key_properties or ()),
-            properties=frozenset(schema.get("properties", {})),
-            custom_fields=self._run.directory,
-            null_policy=self._run.settings.null_policy,
-            null_policies=self._run.settings.null_policy_per_field,
-            kept_out=lambda name: self._sync.policies.keeps_out(name),
-            updated_at_field=updated_at_field(self._run.settings),
-            lists=self._run.settings.lists,
-            drops=self._run.settings.drops,
-            dropped=self._run.counts.unresolved[stream_name],
-            links_by_email=self._run.settings.link_by_email_domain,
-            allowed_domains=self._run.settings.allow_domains,
         )
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
@@ -82,12 +68,37 @@ class ApolloSink(BatchSink):
         self._checked_beside: frozenset[str] | None = None
         #: Keys of the rows of this run, needed if `on_delete` moves records of missing rows.
         self._seen = SeenKeys()
-        #: Records that wait for the next flush, as they came in; `_mapped` has each as stream maps
-        #: made it.
+        #: Records of the next flush, before stream maps; `_mapped` has the same after stream maps.
         self._waiting: list[SourceRecord] = []
         self._mapped: list[dict[str, Any]] = []
-        #: Bytes of their lines.
-        self._held_bytes = 0
+        #: Bytes of these records' lines in the input.
+        self._waiting_bytes = 0
+
+    @cached_property
+    def _parser(self) -> RowParser:
+        """The parser for the records of the stream.
+
+        Raises:
+            RunError: The setting `match_on` names an unknown custom field.
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        return RowParser(
+            object_type=self.object_type,
+            mode=self._own.mode,
+            key_properties=self._own.key or self._key_names,
+            properties=self._properties,
+            custom_fields=self._run.directory,
+            null_policy=self._run.settings.null_policy,
+            null_policies=self._run.settings.null_policy_per_field,
+            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            updated_at_field=updated_at_field(self._run.settings),
+            lists=self._run.settings.lists,
+            drops=self._run.settings.drops,
+            dropped=self._run.counts.unresolved[self.stream_name],
+            links_by_email=self._run.settings.link_by_email_domain,
+            allowed_domains=self._run.settings.allow_domains,
+            match_on=self._sync.match_on,
+        )
 
     @property
     def max_size(self) -> int:
@@ -96,12 +107,12 @@ class ApolloSink(BatchSink):
 
     @property
     def is_full(self) -> bool:
-        """Whether the waiting records are as many, or as long, as one flush may have."""
-        return len(self._waiting) >= self._flush_size or self._held_bytes >= LONGEST_LINE
+        """Whether the records for the next flush have reached its limit of records or bytes."""
+        return len(self._waiting) >= self._flush_size or self._waiting_bytes >= LONGEST_LINE
 
     @property
     def current_size(self) -> int:
-        """Records that wait for the next flush."""
+        """Number of records for the next flush."""
         return len(self._waiting)
 
     def get_validator(self) -> None:
@@ -126,17 +137,17 @@ class ApolloSink(BatchSink):
         """Keeps a record for the next flush.
 
         Args:
-            source: The record as it came in.
+            source: The record as it was received.
             record: The record after stream maps; it has passed `check`.
         """
         if self.oldest_pending is None:
             self.oldest_pending = source.number
         self._waiting.append(source)
         self._mapped.append(record)
-        self._held_bytes += source.length
+        self._waiting_bytes += source.length
 
     def start_drain(self) -> dict[str, Any]:
-        """Gives out the records that wait, in the form that `process_batch` takes."""
+        """Returns the records for the next flush, as `process_batch` takes them; keeps none."""
         drained = {"sources": self._waiting, "records": self._mapped}
         self.record_counter_metric.increment(len(self._waiting))
         self._waiting, self._mapped = [], []
@@ -152,9 +163,10 @@ class ApolloSink(BatchSink):
         self._run.pending_flush.finish()
 
     def flush_ahead(self) -> None:
-        """Starts a flush; its requests are under way while the next records are read.
+        """Starts a flush, so that its requests are sent while the next records are read.
 
-        Replaces the SDK's `drain_one`; raises as `process_batch`, also for the flush before.
+        Replaces the SDK's `drain_one`. Raises the errors of `process_batch`, also those of the
+        flush before.
         """
         self._start_flush(self.start_drain())
         self.mark_drained()
@@ -174,14 +186,15 @@ class ApolloSink(BatchSink):
             run.rejects,
             RecordCache(self.object_type, run.companies),
         )
-        rows = [row for source, record in records if (row := self._read(batch, source, record))]
+        read = map(partial(self._read, batch), sources, records)
+        rows = [row for row in read if row is not None]
         if self._parser.emails_left_out:
             run.notices.addresses_left_out(self.stream_name)
         run.audit.note(self.stream_name, self.object_type, rows)
         run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
-        """The row of a record; None for a record that has its outcome without one."""
+        """The row of a record; None if the record has got its outcome without a row."""
         run, reader = self._run, self._parser
         changed_at = reader.updated_at_field
         if self._moves_deleted:
@@ -215,14 +228,14 @@ class ApolloSink(BatchSink):
         self._seen = former._seen
 
     def note_lost_record(self) -> None:
-        """Notes that a record did not reach the sink: missing rows may not be taken for deleted."""
+        """Notes that a record did not reach the sink, so that no row counts as missing."""
         self._seen.unsure = True
 
     def move_missing_rows(self) -> None:
-        """Moves the Apollo records of rows that are gone from a table sent as a whole.
+        """Moves the Apollo records of rows that are missing in a table that was sent as a whole.
 
         Raises:
-            RunError: So many rows are gone that a person has to check it first.
+            RunError: Too many rows are missing, so a person has to check the source first.
             ApolloError, LedgerError: The run can't go on.
         """
         if self._own.mode is Mode.INSERT:
@@ -247,13 +260,13 @@ class ApolloSink(BatchSink):
         """Lets STATE pass the records of the flush."""
         super().mark_drained()
         self.oldest_pending = None
-        self._held_bytes = 0
+        self._waiting_bytes = 0
         self._target.pass_state()
 
     def _check_fields(self) -> None:
         """Checks the schema's properties and the policies against Apollo's fields, before a write.
 
-        A property that only a record has, and not its schema, is found later and dropped too.
+        A property that a record has and its schema does not is found and left out later.
 
         Raises:
             RunError: A property has no field and `unknown_fields` is ``fail``, or a policy is for a

@@ -176,7 +176,7 @@ def test_the_ledger_is_told_of_an_outcome_with_what_it_remembers(
     batch: Batch, links: StreamLinks
 ) -> None:
     history = RowHistory(source_key((1,)), "hash")
-    batch.use_ledger(links, {1: history})
+    batch.use_ledger(links, {1: history}, [])
     batch.finish(row(1), Outcome.CREATED, APOLLO_ID, updated_at="2026-01-01")
     links.commit()
     link = next(links.all_links())
@@ -188,7 +188,7 @@ def test_a_row_that_needs_no_request_leaves_its_link_as_it_is(
     batch: Batch, links: StreamLinks
 ) -> None:
     history = RowHistory(source_key((1,)), "hash", outcome=Outcome.UNCHANGED)
-    batch.use_ledger(links, {1: history})
+    batch.use_ledger(links, {1: history}, [])
     batch.finish(row(1), Outcome.UNCHANGED, APOLLO_ID)
     links.commit()
     assert list(links.all_links()) == []
@@ -202,7 +202,7 @@ def test_the_ledger_learns_of_a_record_that_could_not_be_read_when_it_first_came
     record = source(1, former=former)
     batch = Batch("contacts", [record], counts, rejects, cache_of(CONTACT))
     batch.finish_unread(record, Outcome.REJECTED, REFUSED, [1])
-    batch.use_ledger(links, {})
+    batch.use_ledger(links, {}, [])
     links.commit()
     assert [link.status for link in links.all_links()] == (
         [] if was_rejected_before else [LinkStatus.ERROR]

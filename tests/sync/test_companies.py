@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import ApolloClient, QuotaExhausted
+from target_apollo.apollo.answers import RecordPage
 from target_apollo.ledger import Walk
 from target_apollo.sync.companies import Companies
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -33,18 +34,19 @@ class Apollo:
         self.domains += [f"firm{self.made + n}.com" for n in range(count)]
         self.made += count
 
-    def newest_of(self, _: object, page: int) -> Any:
+    def newest_page(self, _: object, page: int) -> RecordPage:
         if not self.allowed:
             raise QuotaExhausted.__new__(QuotaExhausted)
         self.allowed -= 1
         self.pages_read += 1
         shown = self.domains[::-1][(page - 1) * SIZE : page * SIZE]
-        return [self._account(domain) for domain in shown], -(-len(self.domains) // SIZE)
+        pages = -(-len(self.domains) // SIZE)
+        return RecordPage([self._account(domain) for domain in shown], pages)
 
     def search(self, *_: object) -> list[Any]:
         return []
 
-    def _account(self, domain: str) -> dict[str, str]:
+    def _account(self, domain: str) -> dict[str, Any]:
         number = int(domain.removeprefix("firm").removesuffix(".com"))
         # Days apart, so that what is newer than the last pass is told from what it saw.
         created_at = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=number)
@@ -120,6 +122,7 @@ def test_the_limits_end_the_run_where_rows_may_not_wait(apollo: Apollo) -> None:
         run(apollo, None).look_up([f"none{n}.com" for n in range(9)], may_wait=False)
 
 
+@example([(("make", 0), 3), (("make", 5), 6), (("make", 5), 6), (("delete", 4), 0)])
 @given(
     st.lists(
         st.tuples(

@@ -127,6 +127,17 @@ def test_a_property_belongs_to_the_custom_field_of_its_label(
     assert directory.custom_value(CONTACT, "score") is None
 
 
+def test_a_link_to_a_shared_host_is_no_link_and_costs_no_request(
+    directory: Directory, apollo: Sandbox
+) -> None:
+    apollo.store.add_account(domain="facebook.com", name="facebook.com")
+
+    said = refusal(directory, "account_domain", "https://www.facebook.com/corner.cafe")
+
+    assert "facebook.com, which many companies share" in said
+    assert "'allow_domains'" in said
+
+
 def test_an_owner_is_found_whatever_nobody_sees_in_the_address(
     directory: Directory, apollo: Sandbox
 ) -> None:

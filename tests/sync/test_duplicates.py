@@ -219,4 +219,4 @@ def test_the_audit_lists_the_keys_that_share_a_match_key(rows: list[Row]) -> Non
         if row.match_key:
             shared.setdefault(row.match_key, []).append(row.key)
     expected = [tuple(dict.fromkeys(keys)) for keys in shared.values() if len(set(keys)) > 1]
-    assert duplicates(rows) == expected
+    assert list(duplicates(rows).values()) == expected

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.model.domains import bare_host
+from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.sync.match import Match, Matched, match_answers, match_keys
+from target_apollo.sync.match import Match, Matched, match_answers
 
 quick = settings(deadline=None, max_examples=25)
 both = pytest.mark.parametrize(
@@ -337,9 +338,9 @@ def test_the_match_keys_of_a_contact_are_all_its_e_mails_once_each() -> None:
         "email": "Ada@Example.com",
         "contact_emails": [{"email": "ada@example.com"}, {"email": " b@example.com "}, {}, None],
     }
-    assert match_keys(CONTACT, found) == ["ada@example.com", "b@example.com"]
+    assert addresses(CONTACT, found) == ["ada@example.com", "b@example.com"]
 
 
 @pytest.mark.parametrize("nothing", [{}, {"domain": None}, {"domain": ""}, {"domain": "n/a"}])
 def test_an_account_without_a_domain_has_no_match_key(nothing: Json) -> None:
-    assert match_keys(ACCOUNT, nothing) == []
+    assert addresses(ACCOUNT, nothing) == []

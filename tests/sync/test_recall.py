@@ -73,6 +73,26 @@ def histories(
     held: set[int] | None = None,
     run_starts: Mapping[str, datetime] | None = None,
 ) -> list[RowHistory]:
+    """The histories of rows, without the link that they came from."""
+    whole = whole_histories(rows, links, sorter, formers, shared, held, run_starts)
+    parts: dict[str, object] = {
+        "link": None,
+        "may_be_unchanged": False,
+        "has_other_address": False,
+        "names_record": False,
+    }
+    return [with_values(history, **parts) for history in whole]
+
+
+def whole_histories(
+    rows: Sequence[Row],
+    links: Sequence[Link | None],
+    sorter: LinkSorter = UPSERT,
+    formers: Mapping[int, Former] | None = None,
+    shared: set[str] | None = None,
+    held: set[int] | None = None,
+    run_starts: Mapping[str, datetime] | None = None,
+) -> list[RowHistory]:
     formers = formers or {}
     hashes = [payload_hash_of(one, sorter.policies) for one in rows]
     return sorter.histories(
@@ -138,6 +158,71 @@ def test_a_replayed_row_is_as_old_as_the_run_that_read_it(
 ) -> None:
     assert new(row(), former=Former(1, "run-2", first_run, None)).read_at == read_at
     assert new(row()).read_at is None
+
+
+# --- whose record it is
+
+
+def other_address() -> Link:
+    """The link of a row that had another address, and other values, when it was last written."""
+    return link(row(email=BOB), payload_hash="0" * 32, match_hash=match_hash(BOB))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_row_with_another_address_than_its_record_was_given_is_told_apart(mode: Mode) -> None:
+    sorter = LinkSorter(mode, full_resync=False, policies=None)
+
+    (history,) = whole_histories([row()], [other_address()], sorter)
+
+    assert history.has_other_address
+    assert history.link == other_address()
+    assert history.outcome is None
+
+
+def test_a_row_that_names_its_record_by_id_is_believed() -> None:
+    (history,) = whole_histories([row(apollo_id=ADA_ID)], [other_address()])
+
+    assert not history.has_other_address
+
+
+@pytest.mark.parametrize("address", [None, match_hash(ADA)])
+def test_an_address_that_is_the_same_or_unknown_is_no_other(address: str | None) -> None:
+    held = link(row(), payload_hash="0" * 32, match_hash=address)
+
+    (history,) = whole_histories([row()], [held])
+
+    assert not history.has_other_address
+
+
+@pytest.mark.parametrize(
+    ("sorter", "email", "outcome"),
+    [
+        (UPSERT, ADA, Outcome.SKIPPED),
+        (LinkSorter(Mode.INSERT, full_resync=False, policies=None), ADA, Outcome.SKIPPED),
+        (LinkSorter(Mode.UPDATE, full_resync=False, policies=None), ADA, Outcome.SKIPPED),
+        (UPSERT, BOB, None),
+        (LinkSorter(Mode.UPSERT, full_resync=False, policies=None, leaves_gone=False), ADA, None),
+    ],
+)
+def test_a_row_whose_record_is_gone_is_skipped_until_its_address_or_the_policy_changes(
+    sorter: LinkSorter, email: str, outcome: Outcome | None
+) -> None:
+    gone = link(row(), LinkStatus.GONE, match_hash=match_hash(ADA))
+
+    (history,) = histories([row(email=email)], [gone], sorter)
+
+    assert history.outcome is outcome
+    if outcome is None:
+        assert history == new(row(email=email), sorter)
+
+
+def test_a_full_resync_asks_apollo_for_a_record_that_was_gone() -> None:
+    sorter = LinkSorter(Mode.UPSERT, full_resync=True, policies=None)
+    gone = link(row(), LinkStatus.GONE, match_hash=match_hash(ADA))
+
+    (history,) = histories([row()], [gone], sorter)
+
+    assert (history.outcome, history.apollo_id) == (None, ADA_ID)
 
 
 # --- what needs no request

@@ -48,11 +48,30 @@ def sent(email: str) -> RowHistory:
     return RowHistory("1", sent_at=DAY, sent_under=match_hash(email))
 
 
-def found_in(newest: NewestRecords, histories: dict[int, RowHistory]) -> dict[int, Json]:
-    return find_interrupted_creates(cast("ApolloClient", newest), CONTACT, histories)
+def row(number: int, email: str = "new@example.com", **values: str) -> Row:
+    return Row(number, (number,), email, {"email": email, **values})
+
+
+def found_in(
+    newest: NewestRecords, histories: dict[int, RowHistory], *rows: Row
+) -> dict[int, Json]:
+    rows = rows or tuple(row(number) for number in histories)
+    return find_interrupted_creates(cast("ApolloClient", newest), CONTACT, rows, histories)
 
 
 # --- under a former address
+
+
+def test_a_record_whose_address_another_row_has_now_is_left_to_that_row() -> None:
+    newest = NewestRecords([contact(ADA)])
+    assert found_in(newest, {1: sent(ADA)}, row(1), row(2, ADA)) == {}
+    assert newest.asked == 0
+
+
+def test_a_record_of_another_name_is_not_that_of_the_row() -> None:
+    newest = NewestRecords([contact(ADA, first_name="Ada")])
+    assert found_in(newest, {1: sent(ADA)}, row(1, first_name="Bob")) == {}
+    assert found_in(newest, {1: sent(ADA)}, row(1, first_name="Ada")) != {}
 
 
 def test_the_record_that_was_made_under_a_former_address_is_found() -> None:

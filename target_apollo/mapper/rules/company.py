@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, caseless, kind, registrable, shown
+from target_apollo.mapper.values import blank, caseless, kind, shown
+from target_apollo.model.domains import allowed_hosts, bare_host, registrable, shared_host
 from target_apollo.model.emails import email
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import FREE_MAIL
-from target_apollo.model.values import bare_host
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ class DryRun:
 
     Attributes:
         transport: The transport for the run's client.
-        lookups: Asks Apollo for records that a run would not ask for.
-        limits: Apollo's rate limits, and what the requests would leave of them.
+        lookups: Asks Apollo for records, in addition to the requests of a run.
+        limits: Apollo's rate limits, and how much of them the requests would use.
         seen: The rows by e-mail and domain.
         apollo: Contacts, accounts and lists as the run would have changed them so far.
     """

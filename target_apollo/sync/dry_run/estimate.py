@@ -24,7 +24,7 @@ class Terms:
 
     Attributes:
         max_wait_seconds: The longest wait of a run for a rate limit.
-        seconds_per_request: From a request to its answer.
+        seconds_per_request: Mean seconds from a request to its answer.
     """
 
     quota_share: float
@@ -88,8 +88,8 @@ def _limits(
     seen = [windows for windows in seen if windows.minute.limit]
     if not seen:
         return {}, UNKNOWN
-    # Apollo's plans have the same limits for all endpoints of a sync. How much is used of endpoints
-    # that no look-up asked is unknown, so they count as unused.
+    # Apollo's plans have the same limits for all endpoints of a sync. The use of endpoints without
+    # look-ups is unknown, so they count as unused.
     tightest = min(seen, key=lambda windows: [w.limit or math.inf for w in windows.each()])
     unused = Windows(*[replace(window, usage=0, left=window.limit) for window in tightest.each()])
     return {

@@ -27,9 +27,9 @@ from target_apollo.apollo import (
 )
 from target_apollo.apollo.answers import CheckedBody
 from target_apollo.model.characters import bare
+from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import Json, ObjectKind, ObjectType
 from target_apollo.model.suggestions import FREE_MAIL
-from target_apollo.sync.match import match_keys
 
 
 class KnownRecords:
@@ -115,12 +115,12 @@ def dedupe_keys(object_type: ObjectType, record: Json) -> list[str]:
         for name in object_type.crm_ids
         if (value := record.get(object_type.fields[name].read or ""))
     ]
-    keys = match_keys(object_type, record)
-    keys_found += [f"{object_type.match_field} {key}" for key in keys]
+    held = addresses(object_type, record)
+    keys_found += [f"{object_type.match_field} {address}" for address in held]
     if "name" in object_type.fields:
         name = _folded(record.get("name"))
         return [*keys_found, f"name {name}"] if name else keys_found
-    return keys_found + _namesakes(record, keys)
+    return keys_found + _namesakes(record, held)
 
 
 def _namesakes(record: Json, addresses: list[str]) -> list[str]:
@@ -290,7 +290,7 @@ class RecordLookups:
 
     def _is_matched(self, object_type: ObjectType, wanted: Json) -> bool:
         # The name alone is not enough: another name may find a record with the same domain.
-        matches = [f"{object_type.match_field} {key}" for key in match_keys(object_type, wanted)]
+        matches = [f"{object_type.match_field} {key}" for key in addresses(object_type, wanted)]
         return self._records.first(object_type.kind, matches) is not None
 
     def _page(

@@ -38,7 +38,7 @@ class LedgerOverlay:
         A ledger of an older version is upgraded, as by every reader.
 
         Args:
-            apollo: Takes the records that the ledger has links to as existing.
+            apollo: Told which records exist, by the links in the ledger.
 
         Raises:
             LedgerError: It can't be opened.
@@ -52,7 +52,9 @@ class LedgerOverlay:
         self._asked: frozenset[str] = frozenset()
         #: Connection, object and Apollo id of links that were dropped.
         self._dropped: set[tuple[str, str, str | None]] = set()
-        #: The same of records that turned out to be gone from Apollo, whose links stay.
+        #: Source keys whose links in the run's ledger are ignored.
+        self._forgotten: set[tuple[Place, str]] = set()
+        #: Connection, object and Apollo id of records that are gone from Apollo; their links stay.
         self._gone: set[tuple[str, str, str | None]] = set()
 
     # --- read from both ledgers
@@ -64,11 +66,7 @@ class LedgerOverlay:
         if self._below is not None:
             missing = [key for key in keys if key not in links]
             below = self._below.links(place, missing)
-            links |= {
-                key: link
-                for key, link in below.items()
-                if not self._is_dropped(place, link.apollo_id)
-            }
+            links |= {key: link for key, link in below.items() if self._counts(place, link)}
         self._trust(place, (link.apollo_id for link in links.values()))
         return links
 
@@ -80,8 +78,7 @@ class LedgerOverlay:
             yield link
         if self._below is not None:
             for link in self._below.links_of_stream(place):
-                is_dropped = self._is_dropped(place, link.apollo_id)
-                if link.source_key not in own and not is_dropped:
+                if link.source_key not in own and self._counts(place, link):
                     yield link
 
     def links_by_apollo_id(
@@ -96,13 +93,15 @@ class LedgerOverlay:
             if self._is_dropped(place, apollo_id):
                 continue
             own = links_of.get(apollo_id, [])
-            links_of[apollo_id] = _merged(own, links)
+            counting = [link for link in links if self._counts(place, link)]
+            if own or counting:
+                links_of[apollo_id] = _merged(own, counting)
         return links_of
 
     def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
         """As in `Ledger`.
 
-        A row that the dry run has written is found by what it wrote, and under no hash of before.
+        A row that the dry run has written is found only by its new hash, not by an earlier one.
         """
         links_of = self._own.links_by_match(place, hashes)
         if self._below is None:
@@ -111,7 +110,7 @@ class LedgerOverlay:
             left = [
                 link
                 for link in links
-                if not self._is_dropped(place, link.apollo_id)
+                if self._counts(place, link)
                 and link.source_key
                 not in self._own.links(_place_of(place, link), [link.source_key])
             ]
@@ -132,7 +131,7 @@ class LedgerOverlay:
         return self._without_dropped(connection, below) | own
 
     def walk(self, connection: str) -> Walk | None:
-        """As in `Ledger`; that of the dry run, once it has begun one."""
+        """As in `Ledger`; the walk of the dry run, once it has begun one."""
         own = self._own.walk(connection)
         return self._below.walk(connection) if own is None and self._below is not None else own
 
@@ -147,10 +146,12 @@ class LedgerOverlay:
         return self._own.lock(connection, stream, run_id)
 
     def adopt(self, place: Place, keys: Collection[str]) -> None:
-        """Does nothing: the run's ledger stays as it is, and gives the same links again."""
+        """Does nothing, since the run's ledger is only read; it gives the same links again."""
 
-    def forget_unsourced(self, place: Place, keys: Collection[str]) -> None:
-        """Does nothing: see `adopt`."""
+    def forget(self, place: Place, keys: Collection[str]) -> None:
+        """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""
+        self._forgotten |= {(place, key) for key in keys}
+        self._own.forget(place, keys)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
         """As in `Ledger`, in the temporary ledger."""
@@ -163,7 +164,7 @@ class LedgerOverlay:
     def record_intents(self, place: Place, run_id: str, intents: Sequence[Intent]) -> None:
         """As in `Ledger`, in the temporary ledger."""
         self._own.record_intents(place, run_id, intents)
-        # `links` has trusted those of its rows; the others are records that only the ledger knows.
+        # `links` has already trusted the records of its rows; these are other records.
         moved = [intent.apollo_id for intent in intents if intent.source_key not in self._asked]
         if any(moved):
             self._trust(place, moved)
@@ -211,6 +212,11 @@ class LedgerOverlay:
             self._below.close()
         self._folder.cleanup()
 
+    def _counts(self, place: Place, link: Link) -> bool:
+        """Whether a link of the run's ledger was neither dropped nor forgotten."""
+        row = (_place_of(place, link), link.source_key)
+        return row not in self._forgotten and not self._is_dropped(place, link.apollo_id)
+
     def _is_dropped(self, place: Place, apollo_id: str | None) -> bool:
         return (place.connection, place.object, apollo_id) in self._dropped
 
@@ -224,7 +230,7 @@ class LedgerOverlay:
 
 
 def _merged(own: Sequence[Link], below: Iterable[Link]) -> list[Link]:
-    # A link without a source may be that of a row whose own link has its source by now.
+    # A link without a source may belong to a row that now has a link with a source.
     rows = {link.row for link in own} | {("", *link.row[1:]) for link in own}
     return [*own, *(link for link in below if link.row not in rows)]
 

@@ -7,23 +7,81 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
-from target_apollo.sync.words import duration, moment, plural
+from target_apollo.sync.words import duration, listed, moment, plural, printable
 
 
 def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
-    """The plan's sentences for the log, without values and keys of records."""
+    """The plan's sentences for the log, without values of records."""
     estimate = summary["estimate"]
     requests = [
         f"{plural(count, 'request')} to {endpoint}"
         for endpoint, count in estimate["requests"].items()
     ]
     duplicates = summary["duplicates"]["found"]
+    identity = summary.get("identity") or {}
     return [
         *([f"{', '.join(requests)}."] if requests else []),
         *time_sentences(estimate),
         *unknown_sentences(estimate),
+        *identity_sentences(identity),
         *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
     ]
+
+
+#: Verdict on identity -> the end of a sentence about one row, and about several.
+_IDENTITY = {
+    "address_changed": (
+        "carries another address than the record it is linked to",
+        "carry another address than the record they are linked to",
+    ),
+    "moved": (
+        "has the address of another record than the one it is linked to, and goes to that",
+        "have the address of another record than the one they are linked to, and go to that",
+    ),
+    "new": (
+        "carries another address and name than the record it is linked to, and is new",
+        "carry another address and name than the record they are linked to, and are new",
+    ),
+    "merged": (
+        "is linked to a record that is gone, and goes to the one that has its address",
+        "are linked to a record that is gone, and go to the one that has their address",
+    ),
+    "gone": (
+        "is linked to a record that is gone, and nobody has its address",
+        "are linked to a record that is gone, and nobody has their address",
+    ),
+    "held_by_another": (
+        "has the address of a record that another row has",
+        "have the address of a record that another row has",
+    ),
+    "ambiguous": (
+        "has an address that several records have",
+        "have an address that several records have",
+    ),
+}
+_LISTED_KEYS = 5
+
+
+def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
+    """Sentences on rows whose identity had to be decided, with the first keys.
+
+    Args:
+        identity: As in the summary: stream -> verdict -> ``count`` and ``keys``.
+    """
+    return [
+        f"{plural(found['count'], 'row')} {_what_rows_are(verdict, found['count'])}: "
+        f"{listed(found['keys'], _LISTED_KEYS, found['count'])} (stream '{printable(stream)}')."
+        for stream, verdicts in identity.items()
+        for verdict, found in verdicts.items()
+        if found["count"]
+    ]
+
+
+def _what_rows_are(verdict: str, count: int) -> str:
+    # A summary of another version may have other verdicts.
+    name = printable(verdict)
+    one, several = _IDENTITY.get(verdict, (f"is {name}", f"are {name}"))
+    return one if count == 1 else several
 
 
 def time_sentences(estimate: Mapping[str, Any]) -> list[str]:

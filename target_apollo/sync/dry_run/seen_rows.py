@@ -1,4 +1,4 @@
-"""The rows of a whole dry run by e-mail and domain, in a temporary database without a name."""
+"""The rows of a whole dry run by match key, in a temporary database without a name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_KEYS = 100
 
 
 class SeenRows:
-    """The source keys of the rows with each e-mail or domain. For one thread."""
+    """The source keys of the rows with each match key. For one thread."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
@@ -25,7 +25,7 @@ class SeenRows:
         )
 
     def note(self, stream: str, kind: ObjectKind, rows: Iterable[tuple[str, str]]) -> None:
-        """Adds rows, each as a pair: its e-mail or domain, and its source key as text."""
+        """Adds rows, each as a pair: its match key, and its source key as text."""
         self._database.execute("BEGIN")
         self._database.executemany(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -33,18 +33,18 @@ class SeenRows:
         )
         self._database.execute("COMMIT")
 
-    def shared(self) -> Iterator[tuple[str, ObjectKind, list[str]]]:
-        """Yields stream, object and source keys for each e-mail or domain that several rows share.
+    def shared(self) -> Iterator[tuple[str, ObjectKind, str, list[str]]]:
+        """Yields stream, object, match key and source keys for each key that several rows share.
 
-        At most 100 keys for each.
+        At most 100 source keys for each.
         """
         rows = self._database.execute(
             "SELECT kind, stream, match_key, source_key FROM seen ORDER BY 1, 2, 3, 4"
         )
-        for (kind, stream, _), group in itertools.groupby(rows, key=lambda row: row[:3]):
+        for (kind, stream, match_key), group in itertools.groupby(rows, key=lambda row: row[:3]):
             keys = [str(key) for *_, key in itertools.islice(group, _MOST_KEYS)]
             if len(keys) > 1:
-                yield str(stream), ObjectKind(kind), keys
+                yield str(stream), ObjectKind(kind), str(match_key), keys
 
     def close(self) -> None:
         """Deletes the database."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from target_apollo.apollo import Request, RequestRefused, endpoints
+from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import (
     CONTACT,
     OBJECTS,
@@ -23,7 +24,6 @@ from target_apollo.model.objects import (
     ObjectType,
 )
 from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups, dedupe_keys
-from target_apollo.sync.match import match_keys
 from target_apollo.sync.refusals import consequence_of
 
 #: The type under which Apollo shows a number from bulk_create, which has no type.
@@ -83,7 +83,18 @@ def changed_record(
         if name and name in body:
             _set(after, field, body[name], _TYPES.get(name))
     _set_custom(after, body)
+    _replace_address(object_type, record, after)
     return after
+
+
+def _replace_address(object_type: ObjectType, before: Json, after: Json) -> None:
+    """Takes the former e-mail address from the list of all addresses of a record."""
+    former, now = before.get(object_type.match_field), after.get(object_type.match_field)
+    held = after.get(object_type.more_emails or "")
+    if former != now and isinstance(held, list):
+        after[object_type.more_emails or ""] = [
+            {**entry, "email": now} if entry.get("email") == former else entry for entry in held
+        ]
 
 
 def on_lists(record: Json, label_ids: Iterable[str]) -> Json:
@@ -217,7 +228,7 @@ class SimulatedApollo:
 
     def _note_several(self, object_type: ObjectType, records: Sequence[Json]) -> None:
         for record in records:
-            for domain in match_keys(object_type, record):
+            for domain in addresses(object_type, record):
                 ids = self._records.ids_of(object_type.kind, f"{object_type.match_field} {domain}")
                 if len(ids) > 1:
                     self.several_accounts[domain] = ids

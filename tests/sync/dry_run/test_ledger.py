@@ -91,7 +91,7 @@ def test_what_a_dry_run_saves_is_not_in_the_run_s_ledger(overlay: LedgerOverlay,
     overlay.save_walk(TEAM, Walk(5))
     overlay.save_companies(TEAM, {OAK: ID_1})
     overlay.adopt(CONTACTS, ["9"])
-    overlay.forget_unsourced(CONTACTS, ["9"])
+    overlay.forget(CONTACTS._replace(source=""), ["9"])
     seen = overlay.walk(TEAM)
     assert seen is not None
     assert seen.next_page == 5

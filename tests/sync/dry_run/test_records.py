@@ -60,5 +60,5 @@ def test_rows_that_share_an_address_are_told_once_with_all_their_keys() -> None:
     seen.note("contacts", CONTACTS, [("a@x.com", "3"), ("a@x.com", "1")])
     seen.note("leads", CONTACTS, [("b@x.com", "9")])
 
-    assert list(seen.shared()) == [("contacts", CONTACTS, ["1", "3"])]
+    assert list(seen.shared()) == [("contacts", CONTACTS, "a@x.com", ["1", "3"])]
     seen.close()

@@ -1,0 +1,1 @@
+"""Decides which Apollo record a row has, before any existing record is written."""

@@ -1,0 +1,129 @@
+"""Finds the records of a batch's rows, before anything of the batch is written.
+
+Each check is made only if a row of the batch needs it: most rows are new, or have the address that
+their record was last given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.batch import Batch
+from target_apollo.sync.identity.check import Decision, IdentityCheck
+from target_apollo.sync.identity.dead_links import DeadLinks
+from target_apollo.sync.identity.finder import RecordFinder
+from target_apollo.sync.identity.matches import MatchCheck
+from target_apollo.sync.identity.named_ids import NamedIdCheck
+from target_apollo.sync.identity.recognition import RecordRecognition
+from target_apollo.sync.recovery import find_interrupted_creates, read_own_records
+from target_apollo.sync.run import SyncRun
+from target_apollo.sync.stream_links import StreamLinks
+
+
+class RecordDecision:
+    """Decides which records the rows of one stream have; used by one thread, a batch at a time.
+
+    Args:
+        match_on: Kinds of keys by which rows are recognised, in order.
+        links: None without a ledger.
+    """
+
+    def __init__(
+        self,
+        run: SyncRun,
+        object_type: ObjectType,
+        stream: str,
+        mode: Mode,
+        match_on: Sequence[str],
+        links: StreamLinks | None,
+    ) -> None:
+        self._run = run
+        self._object_type = object_type
+        self._stream = stream
+        self._mode = mode
+        self._match_on = match_on
+        self._links = links
+        self.finder = RecordFinder(run, object_type, match_on)
+
+    @cached_property
+    def matches(self) -> MatchCheck:
+        """Checks the records that bulk_create answers."""
+        return MatchCheck(self._object_type, self._links, self.finder)
+
+    @cached_property
+    def dead_links(self) -> DeadLinks:
+        """Matches rows again after their record is gone."""
+        return DeadLinks(
+            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
+        )
+
+    @cached_property
+    def _check(self) -> IdentityCheck:
+        return IdentityCheck(
+            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
+        )
+
+    @cached_property
+    def _named_ids(self) -> NamedIdCheck:
+        return NamedIdCheck(
+            self._run.client, self._object_type, self._mode, self._links, self.finder
+        )
+
+    @cached_property
+    def _recognition(self) -> RecordRecognition:
+        return RecordRecognition(
+            self._run,
+            self._object_type,
+            self._stream,
+            self._mode,
+            self._match_on,
+            self._links,
+            self.finder,
+        )
+
+    def decide(self, batch: Batch, rows: Sequence[Row], left: Sequence[Row]) -> Decision:
+        """The rows that are to be written, with the ids of their records; others are finished.
+
+        Args:
+            rows: All rows of the batch.
+            left: The rows without an outcome.
+
+        Raises:
+            RunError: Too many keys now mean somebody else, so nothing is written.
+            ApolloError, LedgerError: The run can't go on.
+        """
+        decision = Decision(list(left))
+        histories = batch.histories
+        if any(history.has_other_address for history in histories.values()):
+            decision = self._check.decide(batch, rows, decision.rows)
+        if any(row.apollo_id for row in decision.rows):
+            decision = decision.then(self._named_ids.decide(batch, decision.rows))
+        if any(history.sent_under for history in histories.values()):
+            batch.recovered = self._interrupted(batch, rows)
+        if self._mode is Mode.INSERT and any(one.made_record for one in histories.values()):
+            made = read_own_records(self._run, self._object_type, decision.rows, histories)
+            batch.recovered = {**batch.recovered, **made}
+        if self._recognition.is_needed:
+            decision = decision.then(self._recognition.recognise(batch, decision.rows))
+        return decision
+
+    def _interrupted(self, batch: Batch, rows: Sequence[Row]) -> dict[int, Json]:
+        """Row number -> record of an unanswered create, for rows that now have another address.
+
+        If another record has the new address, that one is the row's, and bulk_create finds it.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        made = find_interrupted_creates(self._run.client, self._object_type, rows, batch.histories)
+        found = self.finder.find([row for row in rows if row.number in made])
+        if found.failure is not None:
+            raise found.failure
+        return {
+            number: record
+            for number, record in made.items()
+            if set(found.ids.get(number, ())) <= {str(record["id"])}
+        }

@@ -1,0 +1,89 @@
+"""The settings of one stream, with custom fields looked up in Apollo."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from target_apollo.config.settings import Settings, StreamSettings
+from target_apollo.model.match_keys import CUSTOM
+from target_apollo.model.objects import ObjectType
+from target_apollo.model.policies import (
+    FieldPolicy,
+    Policies,
+    clashes,
+    policies_of,
+    unknown_names,
+    unknown_policy,
+)
+from target_apollo.sync.directory import Directory
+from target_apollo.sync.exit import RunError
+
+
+def updated_at_field(settings: Settings) -> str | None:
+    """The property with the time of a row's last change; None if no policy needs it."""
+    asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
+    return settings.updated_at_field if asked_for else None
+
+
+def policies_for(
+    settings: Settings,
+    directory: Directory,
+    object_type: ObjectType,
+    stream: str,
+    properties: Container[str],
+) -> Policies:
+    """The policies for the rows of a stream.
+
+    Args:
+        properties: The properties of the stream's schema.
+
+    Raises:
+        RunError: A policy is for an unknown field, or the field can't have it.
+        ApolloError: Apollo could not be asked for its custom fields.
+    """
+    named = settings.field_policy
+    if not named:
+        return Policies()
+    unknown = unknown_names(named, directory.custom_field_by_name)
+    if unknown:
+        raise RunError(unknown_policy(unknown), exit_code=2)
+    for sentence in clashes(named, directory.custom_field_by_name):
+        raise RunError(sentence, exit_code=2)
+    field = updated_at_field(settings)
+    if field is not None and field not in properties:
+        raise RunError(
+            f"Stream '{stream}' has no property '{field}' (setting updated_at_field), "
+            "and the policy 'newest' asks when a row changed: add it to the stream, name "
+            "another, or choose another policy.",
+            exit_code=2,
+        )
+    return policies_of(named, object_type, directory.custom_field_by_name)
+
+
+def match_on_for(
+    own: StreamSettings, directory: Directory, object_type: ObjectType, stream: str
+) -> tuple[str, ...]:
+    """Kinds of keys by which the rows of a stream are recognised, in order.
+
+    Custom fields have their id in place of the label, as for `match_keys.keys_of_row`.
+
+    Raises:
+        RunError: The setting names an unknown custom field.
+        ApolloError: Apollo could not be asked for its custom fields.
+    """
+    return tuple(_match_kind(name, directory, object_type, stream) for name in own.match_on)
+
+
+def _match_kind(name: str, directory: Directory, object_type: ObjectType, stream: str) -> str:
+    if not name.startswith(CUSTOM):
+        return name
+    label = name[len(CUSTOM) :].strip()
+    found = directory.custom_field_by_name(object_type, label)
+    if found is None:
+        raise RunError(
+            f"The setting 'match_on' of stream '{stream}' names '{name}', and the team "
+            f"has no custom field of {object_type.kind.value} with that label: correct "
+            "it, or create the field in Apollo.",
+            exit_code=2,
+        )
+    return f"{CUSTOM}{found[0]}"
