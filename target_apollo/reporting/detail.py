@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
+from target_apollo.sync.dry_run.plan_sentences import identity_sentences
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Detail:
 
     Attributes:
         deleted: Stream -> records moved because their rows were deleted at the source.
+        identity: Sentences on rows whose key is not simply that of their record.
         not_placed: Stream -> properties that have no field in Apollo.
         not_writable: Contacts or accounts -> fields that Apollo can't change on existing records,
             with the number of rows.
@@ -83,6 +87,7 @@ class Detail:
     requests: Sequence[RequestRow]
     protected: Sequence[ProtectedRow]
     deleted: Sequence[tuple[str, int]]
+    identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
     not_placed: Sequence[tuple[str, Sequence[str]]]
@@ -110,6 +115,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
         deleted=_most_first(summary.deleted) if summary else (),
+        identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
         not_placed=tuple((of, names) for of, names in summary.unknown_fields.items() if names)

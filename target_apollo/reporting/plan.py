@@ -9,7 +9,11 @@ from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words
-from target_apollo.sync.dry_run.plan_sentences import time_sentences, unknown_sentences
+from target_apollo.sync.dry_run.plan_sentences import (
+    identity_sentences,
+    time_sentences,
+    unknown_sentences,
+)
 from target_apollo.sync.words import UNKNOWN, listed, number, plural, printable
 
 _KEYS, _GROUPS = 10, 10
@@ -47,6 +51,7 @@ def _sections(
         ],
     )
     yield "Rejected", _rejected(summary, room)
+    yield "Identity changes", _paragraphs(identity_sentences(summary.get("identity", {})), room)
     yield "Duplicates", _duplicates(summary, room)
     yield "Protected by field_policy", _protected(summary, room)
     yield "Written without what Apollo does not know", _unresolved(summary, room)

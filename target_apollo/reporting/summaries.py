@@ -106,6 +106,13 @@ class Duplicates(msgspec.Struct, frozen=True):
     listed: tuple[Duplicate, ...] = ()
 
 
+class IdentityRows(msgspec.Struct, frozen=True):
+    """Rows of one verdict on whose record they are, and the first of their keys."""
+
+    count: Count = 0
+    keys: tuple[str, ...] = ()
+
+
 class Difference(msgspec.Struct, frozen=True):
     """A field that a real run would change."""
 
@@ -139,6 +146,7 @@ class Summary(msgspec.Struct, frozen=True):
     protected: dict[str, dict[str, Count]] = {}
     unresolved: dict[str, dict[str, Count]] = {}
     deleted: dict[str, Count] = {}
+    identity: dict[str, dict[str, IdentityRows]] = {}
     estimate: Estimate | None = None
     diffs: tuple[Difference, ...] | None = None
 

@@ -202,6 +202,8 @@ def _sections(
         yield heading, _rejects(detail, inner, paint)
     if detail.requests:
         yield "Requests, and what Apollo's limits leave", _requests(detail, paint)
+    if detail.identity:
+        yield "Identity changes", [line for one in detail.identity for line in wrapped(one, inner)]
     for protected in detail.protected:
         fields = ", ".join(f"{printable(name)} {number(count)}" for name, count in protected.fields)
         of = printable(protected.kind)

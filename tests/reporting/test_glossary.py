@@ -9,6 +9,8 @@ from target_apollo.reporting.words import (
     reason_words,
     rule_words,
 )
+from target_apollo.sync.dry_run.plan_sentences import identity_sentences
+from target_apollo.sync.identity.verdicts import Verdict
 
 
 def test_every_reason_has_words() -> None:
@@ -17,6 +19,15 @@ def test_every_reason_has_words() -> None:
 
 def test_every_rule_has_words() -> None:
     assert set(RULES) == set(rules.RULES)
+
+
+def test_every_identity_change_has_words() -> None:
+    for verdict in {*Verdict} - {Verdict.SAME}:
+        for count in (1, 2):
+            found = {"contacts": {verdict.value: {"count": count, "keys": ["7"]}}}
+            (sentence,) = identity_sentences(found)
+            assert f"row is {verdict.value}:" not in sentence
+            assert f"rows are {verdict.value}:" not in sentence
 
 
 def test_what_another_version_named_is_told_by_its_name() -> None:

@@ -112,6 +112,15 @@ def test_what_apollo_does_not_know_is_counted_by_property() -> None:
     assert lines[at + 1].strip() == "contacts: account_domain 1,200, owner_email 3"
 
 
+def test_rows_that_are_not_those_of_their_records_any_more_are_told_with_their_keys() -> None:
+    lines = shown(identity={"contacts": {"address_changed": {"count": 1, "keys": ["7"]}}})
+    at = lines.index("Identity changes")
+    assert lines[at + 1].strip() == (
+        "1 row carries another address than the record it is linked to: 7 (stream 'contacts')."
+    )
+    assert "Identity changes" not in shown()
+
+
 def test_protected_values_are_counted_by_field() -> None:
     lines = shown(protected={"contacts": {"title": 180, "phone_number": 34}, "accounts": {}})
 

@@ -151,6 +151,27 @@ def test_what_apollo_does_not_know_is_told_by_property() -> None:
     assert "account_domain 1,200" in text
 
 
+def test_rows_that_are_not_those_of_their_records_any_more_are_told_with_their_keys() -> None:
+    text = told(
+        identity={
+            "contacts": {
+                "address_changed": {"count": 12, "keys": [str(key) for key in range(1, 13)]},
+                "moved": {"count": 1, "keys": ["77"]},
+                "gone": {"count": 0, "keys": []},
+            }
+        }
+    )
+    assert (
+        "Identity changes\n"
+        "  12 rows carry another address than the record they are linked to: 1, 2, 3, 4, 5 and 7 "
+        "more (stream 'contacts').\n"
+        "  1 row has the address of another record than the one it is linked to, and goes to that: "
+        "77 (stream 'contacts')."
+    ) in text
+    assert "is gone" not in text
+    assert "Identity" not in told()
+
+
 def test_protected_values_are_told_by_field() -> None:
     text = told(protected={"contacts": {"phone_number": 34, "title": 180}, "accounts": {}})
     assert "Protected 214 values of contacts\n  title 180, phone_number 34" in text
@@ -220,6 +241,7 @@ def test_no_text_from_a_file_moves_the_cursor(
         api={"requests": {key: 1}, "quota": {stream: {}}},
         protected={stream: {key: 1}},
         deleted={key: 1},
+        identity={stream: {reason: {"count": 2, "keys": [key]}}},
         duplicates={"found": 1, "listed": [{"stream": stream, "keys": [key], "kind": reason}]},
         unknown_fields={stream: [key]},
         not_writable={stream: {key: 1}},
