@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from target_apollo.demo.crm_rows import CrmRows, Table, Workspace, crm_rows
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
-from target_apollo.model import emails, values
+from target_apollo.model import domains, emails
 from target_apollo.model.outcomes import Reason, RecordError
 from tests.helpers.databases import own_database
 

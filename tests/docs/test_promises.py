@@ -64,6 +64,11 @@ PROMISES = {
     "The same, under every behaviour that Apollo's documents leave open": [
         "promises/test_open_questions.py::test_upsert_ends_with_the_rows_values",
     ],
+    "No record holds one person's address and another's name, and no two get one address, "
+    "whatever becomes of keys and records": [
+        "promises/test_identity_law.py::test_nobody_becomes_another_and_nobody_is_twice",
+        "promises/test_identity_law.py::test_the_law_holds_in_many_stories",
+    ],
     "A bad record costs no other; hostile input costs bounded memory": [
         "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
         "promises/test_hostile_input.py::test_the_longest_line_that_is_read_takes_bounded_memory",

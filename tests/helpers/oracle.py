@@ -33,6 +33,8 @@ class Expectations:
         mode: Mode of the last run; `insert` keeps the first values of a row.
         clears: Whether a null must have cleared its field.
         reasons: Row that must be rejected -> the reason.
+        left_alone: Rows whose record somebody deleted in Apollo, which are neither there nor
+            rejected.
         spared: (stream, match value) -> values that mode insert must leave unchanged.
         may_conflict: Rows that may be rejected because Apollo matches them with another record.
     """
@@ -40,6 +42,7 @@ class Expectations:
     mode: str = "upsert"
     clears: bool = False
     reasons: dict[Key, str] = field(default_factory=dict)
+    left_alone: set[Key] = field(default_factory=set)
     spared: dict[tuple[str, str], Values] = field(default_factory=dict)
     may_conflict: set[int] = field(default_factory=set)
 
@@ -155,7 +158,10 @@ class _Judge:
         rejected = [key for key in keys if (table.stream, key) in self._expected.reasons]
         for key in rejected:
             self._must_be_rejected(table, key, self._expected.reasons[table.stream, key])
-        keys = [key for key in keys if key not in rejected]
+        left_alone = [key for key in keys if (table.stream, key) in self._expected.left_alone]
+        for key in left_alone:
+            self._must_not_be_there(table, key, records)
+        keys = [key for key in keys if key not in rejected and key not in left_alone]
         if not keys:
             return
         rows = sorted(
@@ -171,6 +177,13 @@ class _Judge:
         missed = self._missed(table, keys, last, records[0])
         if missed and not self._is_excused(table, last):
             self._findings.wrong.append(f"{name}: {', '.join(missed)}")
+
+    def _must_not_be_there(self, table: Table, key: int, records: list[Values]) -> None:
+        given = self._reasons.get((table.stream, key, table.rows[key]["updated_at"]))
+        if records:
+            self._findings.wrong.append(f"{table.stream} {key}: was deleted and is there again")
+        elif given is not None:
+            self._findings.unexplained.append(f"{table.stream} {key}: rejected as {given}")
 
     def _must_be_rejected(self, table: Table, key: int, reason: str) -> None:
         given = self._reasons.get((table.stream, key, table.rows[key]["updated_at"]))

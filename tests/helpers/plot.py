@@ -115,7 +115,8 @@ class Plot:
 
     def _plain(self, count: int) -> list[int]:
         """Some contacts of which the target must take no special care."""
-        special = {key for _, key in self.expected.reasons} | self.expected.may_conflict
+        known = {*self.expected.reasons, *self.expected.left_alone}
+        special = {key for _, key in known} | self.expected.may_conflict
         plain = [
             key
             for key, row in self.warehouse.contacts.rows.items()
@@ -164,14 +165,16 @@ class Plot:
                 self.expected.reasons["contacts", key] = "update_needs_id"
 
     def _change_identities(self) -> None:
-        """Deletes contacts in Apollo, and changes addresses and domains of rows."""
+        """Deletes and loses contacts in Apollo, and changes addresses and domains of rows."""
         warehouse = self.warehouse
         for key in self._plain(4):
             record = self._record_of(key)
             if record is not None:
-                self._sandbox.store.delete_contact(record["id"])
+                store = self._sandbox.store
+                take = self._chance.choice([store.delete_contact, store.forget_contact])
+                take(record["id"])
                 warehouse.change(warehouse.contacts, key)
-                self.expected.reasons["contacts", key] = "deleted_in_apollo"
+                self.expected.left_alone.add(("contacts", key))
         for key in self._plain(8):
             warehouse.move_email(key)
         for key in self._plain(3):

@@ -226,14 +226,24 @@ def test_a_deleted_contact_is_rejected_as_deleted(apollo: Sandbox, run_target: R
     assert emails(apollo) == {"p2@a.com"}
 
 
-@pytest.mark.parametrize(("mode", "outcome"), [("update", "rejected"), ("upsert", "created")])
+@pytest.mark.parametrize(
+    ("mode", "policy", "outcome"),
+    [
+        ("update", "leave", "rejected"),
+        ("update", "recreate", "rejected"),
+        ("upsert", "leave", "rejected"),
+        ("upsert", "recreate", "created"),
+    ],
+)
 def test_an_id_that_apollo_does_not_know(
-    apollo: Sandbox, run_target: Run, mode: str, outcome: str
+    apollo: Sandbox, run_target: Run, mode: str, policy: str, outcome: str
 ) -> None:
-    done = run_target([schema("contacts"), contact(1, apollo_id="a" * 24)], mode=mode)
+    rows = [schema("contacts"), contact(1, apollo_id="a" * 24)]
+
+    done = run_target(rows, mode=mode, on_apollo_delete=policy)
 
     assert done.records == {"received": 1, outcome: 1}
-    assert done.reasons == (["gone_from_apollo"] if mode == "update" else [])
+    assert done.reasons == (["gone_from_apollo"] if outcome == "rejected" else [])
 
 
 def test_unicode_and_large_fields_arrive_whole(apollo: Sandbox, run_target: Run) -> None:

@@ -224,6 +224,7 @@ def test_meltano_s_extractor_is_the_source_of_all_links(first: Sync, project: Pr
     assert found == [("tap-postgres",)]
 
 
+@pytest.mark.full
 def test_mode_update_finds_apollo_ids_in_the_ledger(
     third: Sync,
     folder: Path,

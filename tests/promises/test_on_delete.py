@@ -290,7 +290,6 @@ def test_the_next_whole_table_moves_what_a_resumed_one_left(apollo: Sandbox, syn
 def test_a_vanished_row_whose_record_is_gone_too_is_forgotten(
     apollo: Sandbox, sync: Run, place: str
 ) -> None:
-    apollo.set_options(owners_and_stages_skip_gone=False)
     gone = f"{place}:{a_stage(apollo)}"
     sync(whole_table(1, 2), on_delete=gone)
     delete(apollo, "p2@a.com")
@@ -334,7 +333,6 @@ def test_a_lost_answer_to_a_list_takes_no_record_for_gone(apollo: Sandbox, sync:
 def test_a_vanished_account_whose_record_is_gone_too_is_forgotten(
     apollo: Sandbox, sync: Run, place: str
 ) -> None:
-    apollo.set_options(gone_in_bulk="as_single")
     gone = f"{place}:{apollo.store.account_stages[-1]['name']}"
     table = [schema("accounts"), record("accounts", id=1, domain="a.com", name="A")]
     whole = {**WHOLE, "stream": "accounts"}

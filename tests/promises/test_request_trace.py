@@ -120,7 +120,6 @@ def insert_into_a_half_filled_team(made: Recorder) -> None:
 
 @scenario
 def update_by_apollo_id(made: Recorder) -> None:
-    made.apollo.set_options(gone_in_bulk="as_single")
     one, two, three = there(made.apollo, 1, 2, 3)
     firm = made.apollo.store.add_account(domain="firm1.com", name="Old")
     rows = [
@@ -245,7 +244,6 @@ def nulls_that_clear(made: Recorder) -> None:
 
 @scenario
 def records_that_are_gone_from_apollo(made: Recorder) -> None:
-    made.apollo.set_options(gone_in_bulk="as_single")
     rows = [schema("contacts"), *(contact(n, title="Old") for n in range(1, 5))]
     made.run(*rows)
     delete(made.apollo, "p2@a.com")
@@ -424,7 +422,6 @@ def deleted_rows_go_to_a_list(made: Recorder) -> None:
 
 @scenario
 def rows_that_a_whole_table_no_longer_holds(made: Recorder) -> None:
-    made.apollo.set_options(owners_and_stages_skip_gone=False)
     settings = {"on_delete": "stage:Bad Data"}
     made.run(schema("contacts"), *map(contact, range(1, 7)), WHOLE, **settings)
     delete(made.apollo, "p3@a.com")
@@ -454,7 +451,6 @@ def a_refused_create_names_its_row(made: Recorder) -> None:
 
 @scenario
 def a_refused_bulk_update_is_halved(made: Recorder) -> None:
-    made.apollo.set_options(gone_in_bulk="as_single")
     made.run(schema("contacts"), *(contact(n, title="Old") for n in range(6)))
     made.apollo.set_options(bad_id_names_value=False)
     delete(made.apollo, "p4@a.com")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.options import BulkFailure, GoneInBulk, UnknownId
+from target_apollo.sandbox.options import BulkFailure, UnknownId
 from tests.helpers.fault_mix import LOST
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import BULK, PATCH, STAGES, by_email, refusal, there
@@ -54,19 +54,19 @@ def test_a_refusal_that_names_a_contact_takes_that_one_out(apollo: Sandbox, sync
 def test_contacts_that_are_gone_are_made_again(
     sync: Run, unknown_id: UnknownId, names_value: bool
 ) -> None:
-    options = SandboxOptions(
-        strict=True,
-        unknown_id=unknown_id,
-        bad_id_names_value=names_value,
-        gone_in_bulk=GoneInBulk.AS_SINGLE,
-    )
+    options = SandboxOptions(strict=True, unknown_id=unknown_id, bad_id_names_value=names_value)
     with new_sandbox(options) as apollo:
         there(apollo, 25)
         rows = [contact(n, title="new") for n in range(25)]
         for n in (3, 9):
             rows[n]["record"]["apollo_id"] = f"{n:024}"
 
-        done = sync([schema("contacts"), *rows], sandbox=apollo, update_method="bulk")
+        done = sync(
+            [schema("contacts"), *rows],
+            sandbox=apollo,
+            update_method="bulk",
+            on_apollo_delete="recreate",
+        )
 
         assert done.records == {"received": 25, "updated": 25}
         assert {one["title"] for one in apollo.store.contacts()} == {"new"}
@@ -74,10 +74,9 @@ def test_contacts_that_are_gone_are_made_again(
         assert done.summary["api"]["closed"] == {}
 
 
-def test_a_deleted_contact_is_rejected_and_the_others_are_updated(
+def test_a_deleted_contact_is_left_alone_and_the_others_are_updated(
     apollo: Sandbox, sync: Run
 ) -> None:
-    apollo.set_options(gone_in_bulk="as_single")
     sync([schema("contacts"), *(contact(n, title="old") for n in range(25))])
     apollo.store.delete_contact(by_email(apollo)["p5@a.com"]["id"])
 
@@ -85,8 +84,7 @@ def test_a_deleted_contact_is_rejected_and_the_others_are_updated(
         [schema("contacts"), *(contact(n, title="new") for n in range(25))], update_method="bulk"
     )
 
-    assert done.reasons == ["deleted_in_apollo"]
-    assert done.records == {"received": 25, "updated": 24, "rejected": 1}
+    assert done.records == {"received": 25, "updated": 24, "skipped": 1}
 
 
 # --- what an answer shows

@@ -1,0 +1,72 @@
+"""Worlds for the tests of identity: a ledger of each kind, updates singly and in bulk.
+
+The first world of a fixture is the fast one; the others have the marker ``full``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from target_apollo.demo.postgres import running_postgres
+from target_apollo.sandbox import Sandbox
+from tests.helpers.worlds import World
+from tests.ledger.conftest import own_schema
+from tests.promises.conftest import Run
+
+SQLITE, POSTGRESQL, NONE = "sqlite", "postgresql", "none"
+SINGLE, BULK = "individual", "bulk"
+
+
+def _params(*pairs: tuple[str, str]) -> list[object]:
+    first, *others = (pytest.param(pair, id="-".join(pair)) for pair in pairs)
+    slow = [pytest.param(*one.values, id=one.id, marks=pytest.mark.full) for one in others]
+    return [first, *slow]
+
+
+@pytest.fixture(scope="session")
+def identity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server: that of DATABASE_URL, or one for these tests."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def identity_database(identity_server: str) -> Iterator[str]:
+    with own_schema(identity_server) as url:
+        yield url
+
+
+def _world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
+    ledger, method = request.param
+    settings: dict[str, object] = {"update_method": method}
+    if ledger == POSTGRESQL:
+        settings["ledger_url"] = request.getfixturevalue("identity_database")
+    elif ledger == NONE:
+        settings["ledger_url"] = ""
+    return World(apollo, sync, settings, has_ledger=ledger != NONE)
+
+
+@pytest.fixture(
+    params=_params((SQLITE, SINGLE), (SQLITE, BULK), (POSTGRESQL, SINGLE), (POSTGRESQL, BULK))
+)
+def world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
+    """An empty team in Apollo, and a ledger."""
+    return _world(request, apollo, sync)
+
+
+@pytest.fixture(
+    params=_params(
+        (SQLITE, SINGLE), (NONE, SINGLE), (SQLITE, BULK), (NONE, BULK), (POSTGRESQL, BULK)
+    )
+)
+def any_world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
+    """An empty team in Apollo, with a ledger or without one."""
+    return _world(request, apollo, sync)
+
+
+@pytest.fixture(params=_params((NONE, SINGLE), (NONE, BULK)))
+def bare_world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
+    """An empty team in Apollo, and no ledger."""
+    return _world(request, apollo, sync)
