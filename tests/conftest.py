@@ -14,7 +14,7 @@ FAST, THOROUGH = "fast", "thorough"
 _OWN = "_hypothesis_internal_use_settings"
 
 settings.register_profile(THOROUGH, settings(deadline=None))
-settings.register_profile(FAST, settings(deadline=None), max_examples=20)
+settings.register_profile(FAST, settings(deadline=None), max_examples=10)
 settings.load_profile(THOROUGH)
 
 

@@ -234,6 +234,7 @@ def test_a_key_that_may_not_read_the_statistics_can_write(connect: Connect) -> N
 # --- somebody else on the team
 
 
+@pytest.mark.full
 def test_a_429_that_others_caused_is_waited_out_by_all_threads(
     apollo: Sandbox, connect: Connect
 ) -> None:

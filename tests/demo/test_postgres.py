@@ -73,6 +73,7 @@ def test_it_listens_on_the_loopback_only(tmp_path: Path) -> None:
         assert connection.execute("show unix_socket_directories").fetchone() == ("",)
 
 
+@pytest.mark.full
 def test_the_next_start_clears_away_what_a_killed_run_left(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -97,6 +98,7 @@ def test_a_note_that_names_something_else_deletes_nothing(tmp_path: Path) -> Non
     assert precious.is_dir()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has the server run by another user")
 def test_as_root_the_server_runs_from_a_folder_that_is_closed_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

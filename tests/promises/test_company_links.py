@@ -33,7 +33,8 @@ def links(apollo: Sandbox) -> list[Any]:
     return [held(apollo, "account_id")[f"p{n}@a.com"] for n in range(len(apollo.store.contacts()))]
 
 
-@pytest.mark.parametrize("ledger", [LEDGERS[0], pytest.param(LEDGERS[1], marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("ledger", LEDGERS)
 def test_a_thousand_contacts_of_a_thousand_companies_take_one_pass(
     free: Sandbox, sync: Run, ledger: dict[str, str]
 ) -> None:
