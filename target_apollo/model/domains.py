@@ -76,8 +76,13 @@ def registrable(written: str) -> str | None:
     ``github.io`` can't. The list is part of its package; nothing is downloaded.
     """
     host = bare_host(written)
-    domain: str | None = None if host is None else _suffixes().privatesuffix(host)
-    return domain
+    return None if host is None else registrable_of(host)
+
+
+def registrable_of(host: str) -> str | None:
+    """The registrable domain of a host as `bare_host` spells it; None if it has none."""
+    found: str | None = _suffixes().privatesuffix(host)
+    return found
 
 
 @cache
@@ -146,6 +151,14 @@ def shared_host(host: str) -> SharedHost | None:
 
     A public suffix counts as shared too.
     """
+    found = listed_host(host)
+    if found is None and _suffixes().publicsuffix(host) == host:
+        return SharedHost(host, "each has its own domain under it")
+    return found
+
+
+def listed_host(host: str) -> SharedHost | None:
+    """The entry of the list itself that covers a host; None for a public suffix that it lacks."""
     listed = _shared_hosts()
     if host in listed.alone:
         return listed.alone[host]
@@ -157,8 +170,6 @@ def shared_host(host: str) -> SharedHost | None:
         label, _, rest = rest.partition(".")
         if label in listed.worldwide and _OF_COUNTRY.fullmatch(rest):
             return listed.worldwide[label]
-    if _suffixes().publicsuffix(host) == host:
-        return SharedHost(host, "each has its own domain under it")
     return None
 
 

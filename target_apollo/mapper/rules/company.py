@@ -13,7 +13,7 @@ from typing_extensions import override
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import blank, caseless, kind, shown
-from target_apollo.model.domains import allowed_hosts, bare_host, registrable, shared_host
+from target_apollo.model.domains import allowed_hosts, bare_host, listed_host, registrable_of
 from target_apollo.model.emails import email
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.suggestions import FREE_MAIL
@@ -215,14 +215,15 @@ def _not_text(domain: object) -> str:
 
 def domain_fault(written: str) -> str | None:
     """Why a company can't own the domain of a host or URL, in words; None if it can."""
-    domain = registrable(written)
-    if domain is not None:
-        shared = shared_host(bare_host(written) or domain)
+    host = bare_host(written)
+    domain = None if host is None else registrable_of(host)
+    if host is not None and domain is not None:
+        shared = listed_host(host)
         if shared is not None:
             return f"'{shared.name}' is shared by many companies ({shared.holds})"
         return f"'{domain}' is a free-mail provider" if domain in FREE_MAIL else None
     if not written.strip():
         return "has no domain"
-    if bare_host(written) is None:
+    if host is None:
         return f"{shown(written)} is not a domain"
     return f"nobody can register the domain {shown(written)}"
