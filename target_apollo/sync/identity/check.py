@@ -16,11 +16,11 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import ApolloError, EndpointForbidden, RequestRefused
 from target_apollo.ledger import match_hash
 from target_apollo.model.objects import ObjectType
-from target_apollo.model.outcomes import Outcome, Reason, Rejection
+from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.identity.dead_links import fresh_history, history_of_found
+from target_apollo.sync.identity.dead_links import as_new, history_of_found
 from target_apollo.sync.identity.doubts import (
     Doubt,
     RowsByKey,
@@ -41,6 +41,7 @@ from target_apollo.sync.identity.verdicts import (
     Name,
     Verdict,
     conflict,
+    unasked,
     verdict_of,
 )
 from target_apollo.sync.recall import RowHistory
@@ -245,7 +246,7 @@ class IdentityCheck:
         self, batch: Batch, doubts: Sequence[Doubt], refusal: EndpointForbidden
     ) -> None:
         for doubt in doubts:
-            why = _unasked(self._object_type, doubt.linked_id, refusal)
+            why = unasked(self._object_type, doubt.linked_id, refusal)
             batch.finish(doubt.row, Outcome.REJECTED, doubt.linked_id, rejection=why)
 
     def _finish_sharing(
@@ -413,14 +414,8 @@ class IdentityCheck:
         return None
 
     def _as_new(self, batch: Batch, row: Row) -> Row:
-        """Deletes the link of the row's key; returns the row without an id, to be created."""
-        history = batch.history_of(row)
-        if self._links is not None:
-            # An intent would keep the link's id, and the next run would write to that record.
-            self._links.forget(history.source_key)
-        batch.replace_history(row, fresh_history(history))
         self._count(Verdict.NEW, row)
-        return with_values(row, apollo_id=None)
+        return as_new(batch, self._links, row)
 
     def _count(self, verdict: Verdict, row: Row) -> None:
         self._run.counts.count_identity(self._stream, verdict.value, key_text(row.key))
@@ -428,13 +423,3 @@ class IdentityCheck:
 
 def _is_known(history: RowHistory) -> bool:
     return history.link is not None or history.outcome is not None
-
-
-def _unasked(object_type: ObjectType, linked_id: str, refusal: EndpointForbidden) -> Rejection:
-    noun = object_type.singular
-    return Rejection(
-        Reason.IDENTITY_CONFLICT,
-        f"the row has another address than {noun} {linked_id}, which its key is linked to, and "
-        f"whether another {noun} has it can't be asked: {refusal}",
-        attempts=1,
-    )

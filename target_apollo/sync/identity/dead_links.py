@@ -145,12 +145,8 @@ class DeadLinks:
         return not was_written and (history.names_record or self._links is None)
 
     def _as_new(self, batch: Batch, row: Row, verdict: Verdict) -> Row:
-        history = batch.history_of(row)
-        if self._links is not None:
-            self._links.forget(history.source_key)
-        batch.replace_history(row, fresh_history(history))
         self._count(verdict, row)
-        return with_values(row, apollo_id=None)
+        return as_new(batch, self._links, row)
 
     def _count(self, verdict: Verdict, row: Row) -> None:
         self._run.counts.count_identity(self._stream, verdict.value, key_text(row.key))
@@ -168,3 +164,15 @@ def history_of_found(history: RowHistory, *, has_address: bool = True) -> RowHis
 def fresh_history(history: RowHistory) -> RowHistory:
     """The history of a row without the link that it had."""
     return RowHistory(history.source_key, history.payload_hash, read_at=history.read_at)
+
+
+def as_new(batch: Batch, links: StreamLinks | None, row: Row) -> Row:
+    """The row without its record and without its link, so that it is created.
+
+    An intent keeps the id of a link: after a kill, the next run would write to that record.
+    """
+    history = batch.history_of(row)
+    if links is not None:
+        links.forget(history.source_key)
+    batch.replace_history(row, fresh_history(history))
+    return with_values(row, apollo_id=None)

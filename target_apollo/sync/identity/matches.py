@@ -26,6 +26,7 @@ from target_apollo.sync.identity.verdicts import (
     Name,
     Verdict,
     conflict,
+    unasked,
     verdict_of,
 )
 from target_apollo.sync.match import Matched
@@ -93,7 +94,11 @@ class MatchCheck:
                 continue
             record_id = str((one.answer or {}).get("id"))
             ids = found.ids.get(one.row.number)
-            if ids is None and found.forbidden is None:
+            if ids is None and found.forbidden is not None:
+                checked.conflicts[one.row.number] = unasked(
+                    self.object_type, record_id, found.forbidden
+                )
+            elif ids is None:
                 checked.unchecked.add(one.row.number)
             elif not ids or record_id in ids:
                 self._judge(checked, one, Holder.LINKED if ids else Holder.NOBODY, ())

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from target_apollo.apollo import EndpointForbidden
 from target_apollo.model.match_keys import called
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
@@ -196,5 +197,20 @@ def conflict(
     return Rejection(
         Reason.IDENTITY_CONFLICT,
         f"{'; '.join(parts)}. Nothing was written: merge the {noun}s in Apollo, or correct the row",
+        attempts=1,
+    )
+
+
+def unasked(object_type: ObjectType, record_id: str, refusal: EndpointForbidden) -> Rejection:
+    """Why a row is rejected that has another address than the record that it would be written to.
+
+    Args:
+        refusal: Why it is not known whether another record has that address.
+    """
+    noun = object_type.singular
+    return Rejection(
+        Reason.IDENTITY_CONFLICT,
+        f"the row has another address than {noun} {record_id}, which one of its keys names, and "
+        f"whether another {noun} has it can't be asked: {refusal}",
         attempts=1,
     )
