@@ -10,6 +10,7 @@ import http.client
 import ipaddress
 import re
 import ssl
+import zlib
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
@@ -18,8 +19,9 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+
+from target_apollo.apollo.whole_answers import AnswerTooLarge, BoundedAdapter, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -165,6 +167,13 @@ class OnlyTo(AuthBase):
 
 _CONNECT_SECONDS = 10.0
 
+#: What stops an answer from coming whole.
+_FAILURES = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    zlib.error,
+)
 _NOTHING_SENT = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.ProxyError,
@@ -177,10 +186,11 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy did not connect"),
     (requests.exceptions.ConnectTimeout, "no connection in time"),
     (urllib3.exceptions.NewConnectionError, "no connection to the host"),
+    (AnswerTooLarge, "the answer was too large"),
     (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
     (http.client.IncompleteRead, "the answer was cut off"),
     (urllib3.exceptions.InvalidChunkLength, "the answer was cut off"),
-    (urllib3.exceptions.DecodeError, "the answer could not be unpacked"),
+    (zlib.error, "the answer could not be unpacked"),
     (ssl.SSLError, "the TLS connection failed"),
     (Exception, "the connection was cut"),
 )
@@ -216,6 +226,8 @@ class HttpSession:
 
     The environment's proxies and certificates are read once, as `requests` finds them. Redirects
     are not followed, since they would take a write and the key elsewhere. No cookie is kept.
+
+    `timeout_seconds` bounds each silence, and twice that time a whole answer; see `whole_answers`.
     """
 
     def __init__(
@@ -252,14 +264,9 @@ class HttpSession:
                 allow_redirects=False,
                 stream=True,
             )
-            # At once, where `content` would take a large answer in pieces of ten kilobytes.
-            received: bytes = response.raw.read(decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as failure:
+            received = read_whole(response.raw, response.headers)
+        except _FAILURES as failure:
             raise _no_answer(failure) from None
-        length = response.headers.get("Content-Length", "")
-        # urllib3 2 checks this too; 1.26 does so only when asked.
-        if length.isdigit() and response.raw.tell() < int(length):
-            raise NoAnswer("the answer was cut off", maybe_written=True)
         return Response(response.status_code, response.headers, received, response.request)
 
     def close(self) -> None:
@@ -296,7 +303,7 @@ def _new_session(api_url: str, connections: int) -> requests.Session:
         }
     )
     session.adapters.clear()
-    session.mount(f"{scheme}://", HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+    session.mount(f"{scheme}://", BoundedAdapter(pool_connections=1, pool_maxsize=connections))
     return session
 
 

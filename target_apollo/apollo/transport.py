@@ -132,7 +132,8 @@ class Transport:
     Args:
         api_url: Checked with `check_api_url`, which may raise ValueError.
         max_retries: Further tries after a lost answer.
-        request_timeout_seconds: Bounds connecting, and each silence while reading.
+        request_timeout_seconds: Bounds connecting, and each silence while reading; a whole answer
+            has twice that time.
         max_wait_seconds: Bounds the sum of one request's waits for rate limits.
         parallel_requests: Connections that are kept open.
         stop: Ends every wait at once when set.

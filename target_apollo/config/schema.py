@@ -313,7 +313,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "request_timeout_seconds",
         th.NumberType(minimum=1, maximum=600),
         default=60,
-        description="Longest wait for an answer.",
+        description="Longest wait for an answer to begin, and for its next part. A whole "
+        "answer may take twice as long.",
     ),
     th.Property(
         "quota_share",

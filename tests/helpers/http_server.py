@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Fault(Enum):
@@ -40,6 +40,9 @@ class Reply:
     fault: Fault | None = None
     chunked: bool = False
     zipped: bool = False
+    #: What is sent instead, status line and headers included, with a pause after each piece.
+    pieces: Iterable[bytes] | None = None
+    pause: float = 0.0
 
     @property
     def content(self) -> bytes:
@@ -151,6 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.fault in (Fault.RESET, Fault.CLOSE, Fault.SILENT):
             self._fail(reply.fault)
             return
+        if reply.pieces is not None:
+            self.close_connection = True
+            self._send_pieces(reply.pieces, reply.pause)
+            return
         content = gzip.compress(reply.content) if reply.zipped else reply.content
         self.send_response_only(reply.status)  # no Date: a test may give one
         self.send_header("Content-Type", reply.content_type)
@@ -172,6 +179,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if reply.fault is not None:
             self.close_connection = True
+
+    def _send_pieces(self, pieces: Iterable[bytes], pause: float) -> None:
+        over = self.server.owner.over
+        for piece in pieces:
+            self.wfile.write(piece)
+            self.wfile.flush()
+            if over.is_set() or (pause and over.wait(pause)):
+                return
 
     def _fail(self, fault: Fault) -> None:
         self.close_connection = True
