@@ -13,6 +13,7 @@ from target_apollo.apollo.answers import (
     RecordPage,
     Stage,
     User,
+    is_id,
 )
 from target_apollo.apollo.client import MAX_BULK, ApolloClient
 from target_apollo.apollo.endpoints import (
@@ -25,6 +26,7 @@ from target_apollo.apollo.endpoints import (
     endpoints_of,
 )
 from target_apollo.apollo.errors import (
+    AnotherRecord,
     AnswerLost,
     ApolloError,
     CredentialsRefused,
@@ -50,6 +52,7 @@ __all__ = [
     "ENDPOINTS",
     "JSON",
     "MAX_BULK",
+    "AnotherRecord",
     "Answer",
     "AnswerLost",
     "ApiKeyAuth",
@@ -90,6 +93,7 @@ __all__ = [
     "access_to",
     "check_api_url",
     "endpoints_of",
+    "is_id",
     "parse_retry_after",
     "request_to",
     "window_states_of",

@@ -17,13 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_apollo.apollo.errors import AnswerLost, JobStarted
+from target_apollo.apollo.errors import AnotherRecord, AnswerLost, JobStarted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 JSON = dict[str, Any]
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value has the shape of an id of Apollo's.
+
+    Ids are 24 hex digits; nothing documents that they have to be. What has another shape than this
+    is no id: in the path of a request it could reach another endpoint.
+    """
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -115,12 +126,32 @@ def decode_body(content: bytes) -> Any:
     except (ValueError, RecursionError):
         # msgspec refuses lone surrogates and big numbers, which are no reason to lose an answer.
         try:
-            return json.loads(content)
+            return _without_surrogates(json.loads(content))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
 
+def _without_surrogates(value: Any) -> Any:
+    """The value with another character for lone surrogates, which no file or database takes."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _without_surrogates(name): _without_surrogates(item) for name, item in value.items()
+        }
+    return value
+
+
 _LONGEST_TEXT = 500
+_LONGEST_NAME = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def as_name(text: str) -> str:
+    """Return the name of a person, list, stage, field or option in one line of a sane length."""
+    return _CONTROL.sub(" ", text[:_LONGEST_NAME])
 
 
 @dataclass(frozen=True)
@@ -205,12 +236,20 @@ class CheckedBody:
         return body
 
     def record(self, name: str, record_id: str) -> JSON:
-        """Return the object called `name`, which must have the id `record_id`."""
+        """Return the object called `name`, which must have the id `record_id`.
+
+        Raises:
+            AnotherRecord: It has another id.
+        """
         record = self.whole().get(name)
         if not isinstance(record, dict):
             raise self.lost(f'the answer has no object "{name}"')
         if record.get("id") != record_id:
-            raise self.lost("the answer is about another record")
+            raise AnotherRecord(
+                self._endpoint,
+                reason="not confirmed: the answer is about another record",
+                attempts=self._answer.attempts,
+            )
         return record
 
     def records(self, name: str) -> list[JSON]:
@@ -219,6 +258,24 @@ class CheckedBody:
         Raises:
             JobStarted: Apollo does the work in a background job instead.
         """
+        return self._objects(self._list(name), f'list "{name}"')
+
+    def confirmed(self, *names: str) -> list[list[JSON]]:
+        """Return the lists called `names`, with the records that they confirm.
+
+        What has no id is left out, and so are different records with one id in any of the lists:
+        what was sent for them counts as not answered.
+
+        Raises:
+            JobStarted: Apollo does the work in a background job instead.
+        """
+        lists = [list(filter(_has_id, self._list(name))) for name in names]
+        unclear = _ids_of_several([record for records in lists for record in records])
+        if not unclear:
+            return lists
+        return [[one for one in records if one["id"] not in unclear] for records in lists]
+
+    def _list(self, name: str) -> list[Any]:
         body = self.whole()
         if name not in body and "entity_progress_job" in body:
             raise JobStarted(
@@ -226,11 +283,32 @@ class CheckedBody:
                 reason="not confirmed: Apollo answered with a background job",
                 attempts=self._answer.attempts,
             )
-        return self._objects(body.get(name), f'list "{name}"')
+        value = body.get(name)
+        if not isinstance(value, list):
+            raise self.lost(f'the answer has no list "{name}"')
+        return value
+
+    def fields(self, name: str) -> list[JSON]:
+        """Return the list of custom fields called `name`; only a part of their ids is an id."""
+        value = self._list(name)
+        if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value):
+            raise self.lost(f'the answer\'s list "{name}" holds something without an id')
+        return value
 
     def bare_records(self) -> list[JSON]:
         """Return the body, which must be a list of objects with an id."""
         return self._objects(self._answer.body, "list")
+
+    def id(self, source: JSON, name: str) -> str:
+        """Return the id called `name`, which must be in `source`."""
+        value = self.text(source, name)
+        if not is_id(value):
+            raise self.lost(f'the answer has no id "{name}" where one belongs')
+        return value
+
+    def name(self, source: JSON, name: str) -> str:
+        """Return the name called `name`, which must be in `source`, as `as_name` spells it."""
+        return as_name(self.text(source, name))
 
     def text(self, source: JSON, name: str) -> str:
         """Return the string called `name`, which must be in `source`."""
@@ -251,9 +329,23 @@ class CheckedBody:
     def _objects(self, value: object, what: str) -> list[JSON]:
         if not isinstance(value, list):
             raise self.lost(f"the answer has no {what}")
-        if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in value):
+        if not all(map(_has_id, value)):
             raise self.lost(f"the answer's {what} holds something without an id")
+        if _ids_of_several(value):
+            raise self.lost(f"the answer's {what} gives several records one id")
         return value
+
+
+def _has_id(item: object) -> bool:
+    return isinstance(item, dict) and is_id(item.get("id"))
+
+
+def _ids_of_several(records: Sequence[JSON]) -> set[str]:
+    """The ids that several of the records have, unless these are equal."""
+    if len({record["id"] for record in records}) == len(records):
+        return set()
+    first: dict[str, JSON] = {}
+    return {one["id"] for one in records if first.setdefault(one["id"], one) != one}
 
 
 _APOLLO_ID = re.compile(r"[0-9a-f]{24}")
@@ -268,11 +360,11 @@ def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
     return [
         CustomField(
             id=_bare(field),
-            label=answer.text(field, "label"),
+            label=answer.name(field, "label"),
             modality=answer.text(field, "modality"),
             type=answer.text(field, "type"),
         )
-        for field in answer.records("fields")
+        for field in answer.fields("fields")
         # Filtered here too, since Apollo ignores query parameters that it does not know.
         if field.get("source", "custom") == "custom" and _APOLLO_ID.fullmatch(_bare(field))
     ]
@@ -287,12 +379,15 @@ def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
     """Read the answer of GET /typed_custom_fields: field id -> option name -> option id."""
     return {
         _bare(field): {
-            answer.text(option, "name"): answer.text(option, "id")
-            for option in field.get("picklist_values") or []
-            if isinstance(option, dict)
+            answer.name(option, "name"): answer.id(option, "id") for option in _options(field)
         }
-        for field in answer.records("typed_custom_fields")
+        for field in answer.fields("typed_custom_fields")
     }
+
+
+def _options(field: JSON) -> list[JSON]:
+    options = field.get("picklist_values")
+    return [one for one in options if isinstance(one, dict)] if isinstance(options, list) else []
 
 
 def with_options(

@@ -8,7 +8,6 @@ The methods for contacts and accounts take an `ObjectEndpoints` first: the endpo
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,9 @@ from target_apollo.apollo.answers import (
     RecordPage,
     Stage,
     User,
+    as_name,
     has_picklist,
+    is_id,
     read_custom_fields,
     read_picklist_options,
     with_options,
@@ -48,8 +49,6 @@ _NO_ROUTE_OR_RECORD = 404
 _NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
 _OLDEST_FIRST: Final = {"sort_ascending": True, "per_page": _PER_PAGE}
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
 
 class ApolloClient:
     """The endpoints that syncing needs. Thread-safe, as its transport is."""
@@ -66,7 +65,7 @@ class ApolloClient:
         """Return the user behind the credentials, and so probe them: GET /users/api_profile."""
         body = self._send(endpoints.PROFILE)
         whole = body.whole()
-        return Profile(body.text(whole, "id"), body.text(whole, "team_id"), _full_name(whole))
+        return Profile(body.id(whole, "id"), body.id(whole, "team_id"), _full_name(whole))
 
     def health(self) -> bool:
         """Return whether Apollo knows the credentials: GET /auth/health.
@@ -96,7 +95,7 @@ class ApolloClient:
         """Return all lists of the team: GET /labels, which answers a bare array."""
         body = self._send(endpoints.LABELS)
         return [
-            Label(label["id"], body.text(label, "name"), body.text(label, "modality"))
+            Label(label["id"], body.name(label, "name"), body.text(label, "modality"))
             for label in body.bare_records()
         ]
 
@@ -122,7 +121,7 @@ class ApolloClient:
         answer = self._send(endpoints.CREATE_FIELD, body)
         if not any(
             field.get("name") == label and field.get("modality") == modality
-            for field in answer.records("typed_custom_fields")
+            for field in answer.fields("typed_custom_fields")
         ):
             raise answer.lost("the answer does not name the field")
 
@@ -139,7 +138,7 @@ class ApolloClient:
         """Return the stages that records can be in: GET /contact_stages, /account_stages."""
         body = self._send(of.stages)
         return [
-            Stage(stage["id"], body.text(stage, "name"), _text(stage, "display_name"))
+            Stage(stage["id"], body.name(stage, "name"), as_name(_text(stage, "display_name")))
             for stage in body.records(of.stages_key)
         ]
 
@@ -169,11 +168,8 @@ class ApolloClient:
         if label_names:
             body["append_label_names"] = list(label_names)
         answer = self._send(of.create, body, once=not (run_dedupe and may_repeat))
-        return BulkCreated(
-            answer.records(f"created_{of.plural}"),
-            answer.records(f"existing_{of.plural}"),
-            repeated=answer.attempts > 1,
-        )
+        created, existing = answer.confirmed(f"created_{of.plural}", f"existing_{of.plural}")
+        return BulkCreated(created, existing, repeated=answer.attempts > 1)
 
     def read(self, of: ObjectEndpoints, record_id: str) -> JSON:
         """Return a record: GET /contacts/{id}. A missing contact is refused with status 422."""
@@ -209,7 +205,7 @@ class ApolloClient:
         For accounts, the endpoint writes only name, owner, stage and custom fields.
         """
         body = {of.attributes_key: _bulk(records), **of.bulk_update_arguments}
-        return self._send(of.bulk_update, body).records(of.plural)
+        return self._send(of.bulk_update, body).confirmed(of.plural)[0]
 
     def update_owners(self, of: ObjectEndpoints, ids: Sequence[str], owner_id: str) -> list[JSON]:
         """Give at most 100 records an owner: POST /contacts/update_owners.
@@ -217,7 +213,7 @@ class ApolloClient:
         Apollo documents query parameters and takes a JSON body too, which has no length limit.
         """
         body = {of.ids_key: _bulk(ids), "owner_id": owner_id}
-        return self._send(of.update_owners, body).records(of.plural)
+        return self._send(of.update_owners, body).confirmed(of.plural)[0]
 
     def update_stages(self, of: ObjectEndpoints, ids: Sequence[str], stage_id: str) -> list[JSON]:
         """Put at most 100 records into a stage: POST /contacts/update_stages, with a JSON body.
@@ -228,7 +224,7 @@ class ApolloClient:
         if of.update_stages is None:
             raise LookupError(of.plural)
         body = {of.ids_key: _bulk(ids), of.stage_key: stage_id}
-        return self._send(of.update_stages, body).records(of.plural)
+        return self._send(of.update_stages, body).confirmed(of.plural)[0]
 
     def search(
         self, of: ObjectEndpoints, words: str, page: int = 1, per_page: int = _PER_PAGE
@@ -308,7 +304,7 @@ class ApolloClient:
         self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON | None = None
     ) -> JSON:
         # An empty or odd id would reach another endpoint: PATCH /contacts/, /contacts/../labels.
-        if not _ID.fullmatch(record_id):
+        if not is_id(record_id):
             raise ValueError(f"This is no id of an Apollo {of.singular}.")
         answer = self._send(endpoint, fields, record_id=record_id)
         return answer.record(of.singular, record_id)
@@ -345,4 +341,4 @@ def _text(source: JSON, name: str) -> str:
 
 def _full_name(person: JSON) -> str:
     parts = (_text(person, "first_name"), _text(person, "last_name"))
-    return _text(person, "name") or " ".join(part for part in parts if part)
+    return as_name(_text(person, "name") or " ".join(part for part in parts if part))

@@ -232,6 +232,10 @@ class JobStarted(AnswerLost):
     """Apollo answered with a background job; it documents no way to ask how a job ended."""
 
 
+class AnotherRecord(AnswerLost):
+    """Apollo answered a read or an update of one record with a record of another id."""
+
+
 class QuotaExhausted(ApolloError):
     """The rate limit asks for a longer wait than is allowed, until `retry_at` (aware, UTC)."""
 

@@ -14,6 +14,7 @@ from functools import partial
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import (
+    AnotherRecord,
     ApolloError,
     EndpointForbidden,
     JobStarted,
@@ -103,7 +104,8 @@ class BulkResult:
 
     Attributes:
         answered: Updates, each with its record in the answer.
-        unanswered: Updates that are missing in the answers to two requests.
+        unanswered: Updates that are missing in the answers to two requests, or that were answered
+            with another record.
         refused: Updates that were refused when sent alone, or that a refusal names.
         blocked: Updates that were not written, since the run can't use the endpoint.
         closed_by: The answer after which the run can't use the endpoint.
@@ -136,6 +138,8 @@ def send_alone(pool: RequestPool, updates: Sequence[UpdateInProgress], send: Sen
     for update, result in zip(updates, results, strict=True):
         if isinstance(result, RequestRefused) and _is_about_row(result, update):
             found.refused.append((update, result))
+        elif isinstance(result, AnotherRecord):
+            found.unanswered.append(update)
         elif isinstance(result, ApolloError):
             found.failure = found.failure or result
         elif isinstance(result, Exception):

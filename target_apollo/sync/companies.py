@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 
-from target_apollo.apollo import MAX_BULK, ApolloClient, QuotaExhausted, RequestRefused
+from target_apollo.apollo import MAX_BULK, ApolloClient, QuotaExhausted, RequestRefused, is_id
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import ACCOUNT, Json
@@ -153,7 +153,8 @@ class Companies:
             found = self._ledger.company_ids(self._connection, list(domains))
         found = {**found, **self._ledger.account_ids_by_match(self._connection, list(domains))}
         for hashed, account_id in found.items():
-            self._ids[domains[hashed]] = account_id
+            if is_id(account_id):
+                self._ids[domains[hashed]] = account_id
 
     def _save(self, ids: Mapping[str, str]) -> None:
         if self._ledger is None or not ids:

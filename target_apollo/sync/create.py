@@ -258,6 +258,19 @@ def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
     )
 
 
+def taken_by_another(object_type: ObjectType, matched: Matched) -> Rejection:
+    """The rejection of a row that Apollo answered with the record of another row."""
+    answer_id = (matched.answer or {}).get("id")
+    return Rejection(
+        Reason.NOT_CONFIRMED,
+        f"not confirmed by Apollo: the answer gives it {object_type.singular} {answer_id}, which "
+        "is another row's; look at that record in Apollo",
+        status=200,
+        endpoint=object_type.endpoints.create,
+        attempts=1,
+    )
+
+
 @dataclass
 class FollowUp:
     """The work that is left for rows after their requests.
@@ -266,11 +279,13 @@ class FollowUp:
         updates: Updates of created records, for values that bulk_create does not take.
         existing: Rows for which Apollo answered an existing record.
         failure: The error that ends the run; the rows of its request have no outcome.
+        taken: Id of a record that was created -> the row's address, or None.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
     existing: list[MatchedRecord] = field(default_factory=list)
     failure: ApolloError | None = None
+    taken: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -320,6 +335,9 @@ class RecordCreator:
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
     ) -> None:
+        taken = self._taken(batch, result, follow_up)
+        if taken:
+            result.matched = [one for one in result.matched if one.row.number not in taken]
         checked = self._check_matches(batch, result)
         follow_up.failure = follow_up.failure or checked.failure
         for matched in result.matched:
@@ -355,6 +373,35 @@ class RecordCreator:
         for row, refusal in result.refused:
             why = rejection(self.object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
+
+    def _taken(self, batch: Batch, result: CreateResult, follow_up: FollowUp) -> set[int]:
+        """Rejects rows that were answered with the record of another row; returns their numbers.
+
+        An existing record may be of several rows. It contradicts the answer that created it if it
+        does not show that row's address.
+        """
+        created = [one for one in result.matched if one.match is Match.CREATED]
+        taken = self.match_check.of_other_rows(batch, created) if created else set()
+        for one in result.matched if follow_up.taken else ():
+            record_id = str((one.answer or {}).get("id"))
+            if record_id not in follow_up.taken:
+                continue
+            address = follow_up.taken[record_id]
+            if one.match is Match.CREATED or (
+                one.match is Match.EXISTING
+                and address is not None
+                and address not in addresses(self.object_type, one.answer or {})
+            ):
+                taken.add(one.row.number)
+        for one in result.matched:
+            if one.row.number in taken:
+                why = taken_by_another(self.object_type, one)
+                batch.finish(one.row, Outcome.REJECTED, rejection=why)
+        for one in created:
+            if one.answer is not None and one.row.number not in taken:
+                address = address_of(self.object_type, one.row)
+                follow_up.taken.setdefault(str(one.answer["id"]), address)
+        return taken
 
     def _learn(self, row: Row, apollo_id: str) -> None:
         """Notes a record by the keys that bulk_create can't match, for rows of later batches."""

@@ -24,6 +24,8 @@ from target_apollo.model.match_keys import (
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row
 
+_LONGEST_TIME = 40
+
 
 class Match(enum.Enum):
     """What the answer to a bulk_create says about a row."""
@@ -230,4 +232,7 @@ def _name(object_type: ObjectType, answer: Mapping[str, object]) -> str:
 def updated_at(answer: Json | None) -> str | None:
     """Apollo's time of a record's last change, if its answer shows it."""
     told = (answer or {}).get("updated_at")
-    return told if isinstance(told, str) else None
+    # The ledger keeps it, and PostgreSQL takes no NUL in a text.
+    if isinstance(told, str) and len(told) <= _LONGEST_TIME and told.isprintable():
+        return told
+    return None

@@ -7,6 +7,7 @@ one transaction.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
+from target_apollo.apollo import is_id
 from target_apollo.ledger import (
     HOLDING_VALUES,
     Intent,
@@ -54,6 +56,8 @@ _STATUS = {
     Outcome.SKIPPED: LinkStatus.UNCHANGED,
     Outcome.REJECTED: LinkStatus.ERROR,
 }
+
+_log = logging.getLogger(__name__)
 
 #: Latest runs that are searched for the run that left a row unfinished.
 _LATEST_RUNS = 500
@@ -96,6 +100,7 @@ class StreamLinks:
         self._sources: dict[str, str] = {}
         #: Source key of a row of this batch -> a link with another source or none that is not used.
         self._strange: dict[str, Link] = {}
+        self._has_said_odd_ids = False
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
@@ -110,7 +115,7 @@ class StreamLinks:
             LedgerError: The ledger can't be read, or the source can't be set in links.
         """
         keys = [key_of(row) for row in rows]
-        links = self._ledger.links(self._place, keys)
+        links = self._with_ids(self._ledger.links(self._place, keys))
         hashes = [payload_hash_of(row, self._policies) for row in rows]
         known = self._own(rows, [links.get(key) for key in keys], hashes)
         run_starts: Mapping[str, datetime] = {}
@@ -139,6 +144,29 @@ class StreamLinks:
                 run_starts=run_starts,
             )
         return {row.number: history for row, history in zip(rows, histories, strict=True)}
+
+    def _with_ids(self, links: dict[str, Link]) -> dict[str, Link]:
+        """The links without those whose id is none of Apollo's, which are deleted.
+
+        Earlier versions kept whatever Apollo answered as an id. Without a link, such a row finds
+        its record by its address again.
+        """
+        odd = [
+            link
+            for link in links.values()
+            if link.apollo_id is not None and not is_id(link.apollo_id)
+        ]
+        for link in odd:
+            self._ledger.forget(self._place._replace(source=link.source), [link.source_key])
+            del links[link.source_key]
+        if odd and not self._has_said_odd_ids:
+            self._has_said_odd_ids = True
+            _log.warning(
+                "Stream '%s': the ledger has texts in place of Apollo ids that are none. Their "
+                "rows find their records by e-mail or domain again.",
+                self._place.stream,
+            )
+        return links
 
     def _own(
         self, rows: Sequence[Row], links: list[Link | None], payload_hashes: Sequence[str]
@@ -226,7 +254,7 @@ class StreamLinks:
         """
         found = self._ledger.links_by_match(self._place, list(dict.fromkeys(hashes)))
         return {
-            address: [link for link in links if link.apollo_id and not link.is_gone]
+            address: [link for link in links if is_id(link.apollo_id) and not link.is_gone]
             for address, links in found.items()
         }
 
@@ -357,7 +385,8 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        return self._ledger.links_of_stream(self._place)
+        for link in self._ledger.links_of_stream(self._place):
+            yield link if is_id(link.apollo_id) else with_values(link, apollo_id=None)
 
     def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
         """Source keys of those links whose record also belongs to other rows, of any stream.

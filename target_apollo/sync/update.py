@@ -35,9 +35,11 @@ from target_apollo.sync.update_plan import (
 from target_apollo.sync.update_steps import (
     Grouping,
     UpdateStep,
+    another_shown,
     left_out,
     may_fall_back,
     planned_requests,
+    shows_another,
     update_steps,
 )
 
@@ -106,7 +108,10 @@ class UpdateExecutor:
         """Sends one part of updates; returns a failure that ends the run."""
         sent = self._send(step, updates)
         for one, answer in sent.answered:
-            step.read(self.object_type, one, answer)
+            if shows_another(self.object_type, one, step.value(one.parts), answer):
+                one.ended_by = another_shown(self.object_type, one, step.endpoint)
+            else:
+                step.read(self.object_type, one, answer)
         for one in sent.unanswered:
             _fall_back(step, one, left_out(step.endpoint))
         for one, refusal in sent.refused:

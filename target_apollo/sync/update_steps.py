@@ -17,6 +17,7 @@ from typing import Any
 
 from target_apollo.apollo import MAX_BULK, ApolloClient, RequestRefused, endpoints
 from target_apollo.model.compare import CUSTOM_FIELDS, not_taken
+from target_apollo.model.match_keys import addresses, called
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.refusals import custom_field_rejection
@@ -261,6 +262,36 @@ def left_out(endpoint: str) -> Rejection:
     """The rejection of an update that is missing in the answer of an endpoint."""
     return _unconfirmed(
         f"not confirmed by Apollo: the answer of {endpoint} leaves it out", endpoint
+    )
+
+
+def shows_another(
+    object_type: ObjectType, one: UpdateInProgress, sent: object, answer: Json
+) -> bool:
+    """Whether an answer shows a record that has neither its former address nor the one sent.
+
+    Without its former address, an update that sends none tells nothing: a person may have corrected
+    the address in Apollo.
+
+    Args:
+        sent: What was sent to the record.
+    """
+    expected = set(addresses(object_type, one.update.answer or {}))
+    place = object_type.fields[object_type.match_field]
+    given = one.update.row.values.get(place.name)
+    if given and isinstance(sent, dict) and {place.update, place.bulk} & sent.keys():
+        expected.add(given)
+    shown = addresses(object_type, answer) if expected else []
+    return bool(shown) and expected.isdisjoint(shown)
+
+
+def another_shown(object_type: ObjectType, one: UpdateInProgress, endpoint: str) -> Rejection:
+    """The rejection of an update that was answered with another record's address."""
+    return _unconfirmed(
+        f"not confirmed by Apollo: the answer of {endpoint} shows {object_type.singular} "
+        f"{one.update.apollo_id} with another {called(object_type, None)}; look at that record in "
+        "Apollo",
+        endpoint,
     )
 
 

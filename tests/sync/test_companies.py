@@ -50,7 +50,7 @@ class Apollo:
         number = int(domain.removeprefix("firm").removesuffix(".com"))
         # Days apart, so that what is newer than the last pass is told from what it saw.
         created_at = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=number)
-        return {"id": domain, "domain": domain, "created_at": created_at.isoformat()}
+        return {"id": f"id-{number}", "domain": domain, "created_at": created_at.isoformat()}
 
 
 class Kept:
@@ -103,7 +103,7 @@ def test_a_later_batch_goes_on_with_the_pass(apollo: Apollo) -> None:
     companies.look_up([f"firm{n}.com" for n in (8, 7, 6, 5)], may_wait=False)
     companies.look_up([f"firm{n}.com" for n in (0, 1, 2, 3)], may_wait=False)
     assert apollo.pages_read == 3
-    assert companies.find("firm0.com") == "firm0.com"
+    assert companies.find("firm0.com") == "id-0"
 
 
 def test_an_unknown_domain_costs_nothing_more_after_the_pass(apollo: Apollo) -> None:
@@ -150,5 +150,7 @@ def test_a_pass_misses_no_account(steps: list[tuple[tuple[str, int], int]]) -> N
     last = run(apollo, ledger)
     last.look_up([*wanted, *apollo.domains], may_wait=False)
 
-    assert [last.find(domain) for domain in apollo.domains] == apollo.domains
+    assert [last.find(domain) for domain in apollo.domains] == [
+        f"id-{domain.removeprefix('firm').removesuffix('.com')}" for domain in apollo.domains
+    ]
     assert last.is_read
