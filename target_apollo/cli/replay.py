@@ -7,8 +7,9 @@ second file, ``<rejects file>.replaying``, so no reject is lost if the replay is
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -18,10 +19,11 @@ import click
 from target_apollo import logs
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.cli.replay_file import (
+    LONGEST_ENTRY,
+    Contents,
     RecordsWithOutcome,
     RejectedLines,
     leave_only_rejected,
-    sources_of,
 )
 from target_apollo.config.sources import read_config
 from target_apollo.files import locked, open_private
@@ -29,6 +31,12 @@ from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.target.target import TargetApollo
+
+#: Settings of each replay: a record that fails again must not keep those behind it from being sent.
+_NONE_BLOCKS_OTHERS: Mapping[str, object] = {
+    "on_record_error": "reject",
+    "abort_rejected_percent": 100,
+}
 
 
 class AnotherReplay(CommandFailed):
@@ -65,15 +73,20 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     """Sends the records of the rejects file again, as the target would.
 
     What succeeds leaves the file; what fails again stays with its new reason and one more attempt;
-    lines that were no Singer messages stay as they are.
+    lines that were no Singer messages stay as they are. The exit code is 1 if a line of the file
+    can't be read, or the stream of a record can't be used.
     """
     logs.to_stderr(TargetApollo.name)
-    config = read_config(sources)
+    config = {**read_config(sources), **_NONE_BLOCKS_OTHERS}
     if rejects is not None:
         config["rejects_path"] = rejects
-    exit_code = 0
+    path = Path(config["rejects_path"])
+    contents = _contents(path)
+    exit_code = FAILED if contents.number_unreadable else 0
+    for sentence in contents.sentences(path):
+        logging.getLogger(TargetApollo.name).error("%s", sentence)
     # A run has one source, and rows of two sources may have one key.
-    for source in _sources(Path(config["rejects_path"])):
+    for source in contents.sources or [""]:
         target = TargetApollo(config={**config, "source": source or config["source"]})
         try:
             ended = replay(target, source)
@@ -89,14 +102,13 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     return exit_code
 
 
-def _sources(path: Path) -> list[str]:
-    """The sources of the rejected records; one without a name where there is nothing to tell."""
+def _contents(path: Path) -> Contents:
     try:
         with path.open("rb") as file:
-            return sources_of(file) or [""]
+            return Contents.of(file)
     except OSError:
         # `replay` says what is wrong.
-        return [""]
+        return Contents()
 
 
 def replay(target: TargetApollo, source: str) -> int:
@@ -139,7 +151,7 @@ def replay(target: TargetApollo, source: str) -> int:
         )
         target.run.rejects.on_outcome = with_outcome.add
         try:
-            return target.sync(cast("IO[bytes]", lines))
+            return _sent(target, lines)
         finally:
             try:
                 if with_outcome:
@@ -152,7 +164,14 @@ def replay(target: TargetApollo, source: str) -> int:
 
 def _dry_run(target: TargetApollo, rejects: BinaryIO, source: str) -> int:
     size = os.fstat(rejects.fileno()).st_size
-    return target.sync(cast("IO[bytes]", RejectedLines(rejects, size, source)))
+    return _sent(target, RejectedLines(rejects, size, source))
+
+
+def _sent(target: TargetApollo, lines: RejectedLines) -> int:
+    """Sends the lines; returns the exit code, which is not 0 if a stream can't be used."""
+    target.begin_replay(LONGEST_ENTRY)
+    exit_code = target.sync(cast("IO[bytes]", lines))
+    return exit_code or (FAILED if target.has_unusable_streams else 0)
 
 
 def _log_result(target: TargetApollo, with_outcome: RecordsWithOutcome, sent: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,13 @@ from target_apollo.sync.source_record import REJECT, SourceRecord
 from target_apollo.target.stdin import LONGEST_LINE, Message, SingerInput
 
 _CHUNK_BYTES = 1 << 20
+#: Bytes of the longest entry that is sent. A record of a line of `LONGEST_LINE` is longer in the
+#: file: it has the reason beside it, and its numbers are spelled in another way.
+LONGEST_ENTRY = 2 * LONGEST_LINE
+#: Unreadable lines that get a sentence each.
+_MOST_NAMED = 50
+_BOM = b"\xef\xbb\xbf"
+_UNREADABLE_ENTRY = f'{{"type":"RECORD","stream":"{UNREADABLE_STREAM}",'.encode()
 
 
 @dataclass(frozen=True)
@@ -27,18 +34,22 @@ class Line:
     """A line of the file, from offset `start` to before offset `end`, in bytes.
 
     Attributes:
+        number: Its number in the file; the first is 1.
         kind: ``SCHEMA`` or ``RECORD``; empty for any other line, which can't be sent.
         stream: The message's stream; empty where `kind` is.
         text: The line with its line break; empty where `kind` is.
         source: Where a record comes from; empty where the file does not tell.
+        fault: Why it can't be read, as the end of a sentence; empty for other lines.
     """
 
     start: int
     end: int
+    number: int
     kind: str = ""
     stream: str = ""
     text: bytes = b""
     source: str = ""
+    fault: str = ""
 
     @property
     def can_be_sent(self) -> bool:
@@ -58,30 +69,41 @@ class Line:
 def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
     """Yields the lines of a file's first `size` bytes, without blank lines."""
     reader = SingerInput()
-    start = 0
+    file.seek(0)
+    # Some editors put a mark before the first line.
+    start = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+    number = 0
     while start < size:
+        number += 1
         # The caller may move the file's position between two lines.
         file.seek(start)
-        text = file.readline(min(LONGEST_LINE + 1, size - start))
+        text = file.readline(min(LONGEST_ENTRY + 1, size - start))
         end = start + len(text)
-        if len(text) > LONGEST_LINE:
+        if len(text) > LONGEST_ENTRY:
+            is_unreadable_line = text.startswith(_UNREADABLE_ENTRY)
             while end < size and not text.endswith(b"\n"):
                 text = file.readline(min(_CHUNK_BYTES, size - end))
                 end += len(text)
-            yield Line(start, end)
+            if is_unreadable_line:
+                # It is never sent, so nobody needs its text.
+                yield Line(start, end, number, "RECORD", UNREADABLE_STREAM)
+            else:
+                yield Line(start, end, number, fault=f"longer than {LONGEST_ENTRY >> 20} MB")
         elif not text.isspace():
-            yield _parsed(reader, start, end, text)
+            yield _parsed(reader, Line(start, end, number), text)
         start = end
 
 
-def _parsed(reader: SingerInput, start: int, end: int, text: bytes) -> Line:
+def _parsed(reader: SingerInput, line: Line, text: bytes) -> Line:
     try:
         message = reader.deserialize_json(text)
-    except InvalidInputLine:
-        return Line(start, end)
+    except InvalidInputLine as problem:
+        return replace(line, fault=str(problem))
     if message["type"] not in ("SCHEMA", "RECORD"):
-        return Line(start, end)
-    return Line(start, end, message["type"], message["stream"], text, _source_of(message))
+        return line
+    return replace(
+        line, kind=message["type"], stream=message["stream"], text=text, source=_source_of(message)
+    )
 
 
 def _source_of(message: Message) -> str:
@@ -90,11 +112,45 @@ def _source_of(message: Message) -> str:
     return source if isinstance(source, str) else ""
 
 
-def sources_of(file: BinaryIO) -> list[str]:
-    """The sources of the records in a rejects file, in their order; empty where it tells none."""
-    size = os.fstat(file.fileno()).st_size
-    found = (line for line in lines_of(file, size) if line.can_be_sent and line.kind == "RECORD")
-    return list(dict.fromkeys(line.source for line in found))
+@dataclass
+class Contents:
+    """What a rejects file holds.
+
+    Attributes:
+        sources: The sources of its records, in their order; empty where it tells none.
+        unreadable: Number and fault of the first lines that can't be read.
+        number_unreadable: How many lines can't be read.
+    """
+
+    sources: list[str] = field(default_factory=list)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    number_unreadable: int = 0
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> Contents:
+        """Reads a rejects file."""
+        contents = cls()
+        sources: dict[str, None] = {}
+        for line in lines_of(file, os.fstat(file.fileno()).st_size):
+            if line.fault:
+                contents.number_unreadable += 1
+                if len(contents.unreadable) < _MOST_NAMED:
+                    contents.unreadable.append((line.number, line.fault))
+            elif line.can_be_sent and line.kind == "RECORD":
+                sources[line.source] = None
+        contents.sources = list(sources)
+        return contents
+
+    def sentences(self, path: Path) -> Iterator[str]:
+        """A sentence for each line that can't be read, and one for those that are not named."""
+        for number, fault in self.unreadable:
+            yield (
+                f"Line {number} of {path} can't be read and stays there: it is {fault}. The other "
+                "lines are replayed. Mend the line, or remove it."
+            )
+        more = self.number_unreadable - len(self.unreadable)
+        if more:
+            yield f"{more} more lines of {path} can't be read and stay there."
 
 
 class RejectedLines:
@@ -102,21 +158,33 @@ class RejectedLines:
 
     Attributes:
         records: How many records were returned so far; also the number of the latest record.
+
+    A line that is not sent is returned as a blank one, so that the target counts the file's lines.
     """
 
     def __init__(self, file: BinaryIO, size: int, source: str | None = None) -> None:
         """`source` is that of the records to send, as in the file; None sends all of them."""
         self._lines = lines_of(file, size)
         self._source = source
+        self._next: Line | None = None
+        #: Number of the line that was returned last.
+        self._number = 0
         self.records = 0
 
     def readline(self, _limit: int = -1) -> bytes:
-        """The next line to send; empty at the end."""
-        for line in self._lines:
-            if line.is_sent(self._source):
-                self.records += line.kind == "RECORD"
-                return line.text if line.text.endswith(b"\n") else line.text + b"\n"
-        return b""
+        """The next line to send, or a blank one for each line before it; empty at the end."""
+        if self._next is None:
+            sent = (line for line in self._lines if line.is_sent(self._source))
+            self._next = next(sent, None)
+        line = self._next
+        if line is None:
+            return b""
+        self._number += 1
+        if self._number < line.number:
+            return b"\n"
+        self._next = None
+        self.records += line.kind == "RECORD"
+        return line.text if line.text.endswith(b"\n") else line.text + b"\n"
 
 
 class RecordsWithOutcome:

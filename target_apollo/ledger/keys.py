@@ -14,10 +14,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from math import isfinite
 
 import msgspec
+
+from target_apollo.shown import may_be_address
 
 #: In characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
 LONGEST_PLAIN_KEY = 500
@@ -40,8 +43,8 @@ def source_key(values: Sequence[object]) -> str:
     ``values`` are in the order of the stream's ``key_properties``. Strings are JSON strings in
     quotes, other values have no quotes, commas join the columns: ``42``, ``"42"``, ``7,"de"``,
     ``null``, ``true``, ``2024-05-01``. Whole Decimals and floats are spelled as the integer.
-    A string with an ``@`` is stored as ``sha256:…`` of its JSON text, and so is a key of more than
-    500 characters in all.
+    A string that may be an address, with an ``@``, is stored as ``sha256:…`` of its JSON text, and
+    so is a key of more than 500 characters in all.
 
     Raises ``ValueError`` if there is no value, or if one is a list, an object or bytes; the
     message never holds a value.
@@ -97,10 +100,12 @@ def _hash_of(payload: Mapping[str, object], spelled: Callable[[object], object])
 def _key_part(value: object) -> str:
     if isinstance(value, str):
         text = json.dumps(value)
-        # The second sign is the full-width @, which mail programs read as an @.
-        return _sha256(text) if "@" in value or "＠" in value else text
+        return _sha256(text) if may_be_address(value) else text
     if value is None:
         return "null"
+    if isinstance(value, Enum):
+        # A boolean, which a row keeps apart from the number 1 so.
+        value = value.value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
@@ -185,7 +190,7 @@ def _ascii_json(payload: Mapping[str, object]) -> bytes:
 #: In characters.
 LONGEST_REASON = 500
 
-_ADDRESS = re.compile(r"[^\s\"'<>(),;:]+[@＠][^\s\"'<>(),;:]+")
+_ADDRESS = re.compile(r"[^\s\"'<>(),;:]*(?:[@\uff20\ufe6b]|%40)[^\s\"'<>(),;:]*")
 
 
 def without_addresses(reason: str) -> str:

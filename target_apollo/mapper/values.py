@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from target_apollo.model.characters import bare, visible
+from target_apollo.model.characters import bare, is_blank, visible
 
 _LONGEST_NUMBER = 40
 
@@ -17,11 +17,6 @@ def text(value: object) -> str | None:
     if isinstance(value, str):
         return visible(value) or None
     return None
-
-
-def blank(value: object) -> bool:
-    """Whether a value is null or a text in which nothing is seen."""
-    return value is None or (isinstance(value, str) and not visible(value))
 
 
 def caseless(value: str) -> str:
@@ -54,7 +49,7 @@ def key_text(value: object) -> str | None:
 
 def kind(value: object) -> str:
     """The type of a value in words, for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
-    if blank(value):
+    if is_blank(value):
         return "empty"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -69,6 +69,11 @@ def _is_joined(sign: str) -> bool:
     return unicodedata.category(sign) in _JOINED
 
 
+def is_blank(value: object) -> bool:
+    """Whether a value is null or a text in which nothing is seen."""
+    return value is None or (isinstance(value, str) and not visible(value))
+
+
 def bare(written: str) -> str:
     """A text for comparisons: as `visible`, with one spelling for texts that look the same.
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol
 
@@ -18,6 +19,7 @@ import msgspec
 
 from target_apollo.model import emails
 from target_apollo.model import values as normalisers
+from target_apollo.model.characters import is_blank
 from target_apollo.model.domains import bare_host, company_domain, shared_fault
 from target_apollo.model.match_keys import CUSTOM, keys_of_row
 from target_apollo.model.objects import (
@@ -30,7 +32,7 @@ from target_apollo.model.objects import (
     ObjectType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.rows import Mode, NullPolicy, Row, Values
+from target_apollo.model.rows import KeyFlag, Mode, NullPolicy, Row, Values
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
 
@@ -55,8 +57,6 @@ _MOST_REMEMBERED = 1000
 _LAYOUTS_REMEMBERED, _WIDEST_REMEMBERED = 200, 200
 #: E-mail addresses for which the company's domain is cached.
 _COMPANIES_REMEMBERED = 10_000
-#: Types of key values that need no check. `type(True)` is bool, so booleans are checked.
-_PLAIN_KEYS = frozenset({int, str})
 
 
 class _Draft(msgspec.Struct):
@@ -235,22 +235,26 @@ class RowParser:
 
     def _key(self, record: Mapping[str, object]) -> tuple[object, ...]:
         key = tuple(map(record.get, self.key_properties))
-        if key and _PLAIN_KEYS.issuperset(map(type, key)):
+        for value in key:
+            # Numbers and texts, as nearly all keys are. `type(True)` is bool.
+            if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+                continue
+            break
+        else:
             return key
-        for name, value in zip(self.key_properties, key, strict=True):
-            if isinstance(value, (list, dict)):
-                raise RecordError(
-                    Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
-                )
-        if key and all(value is None for value in key):
-            # All records without a key would count as the same row.
-            names = ", ".join(f"'{name}'" for name in self.key_properties)
+        missing = [
+            f"'{name}'"
+            for name, value in zip(self.key_properties, key, strict=True)
+            if is_blank(value)
+        ]
+        if missing:
+            # Records without a whole key would count as the same row, and overwrite each other.
             raise RecordError(
                 Reason.MISSING_KEY_PROPERTY,
-                f"the record has no key: nothing stands in {names}; fill it in, or name another "
-                "'key' for the stream in the setting 'streams'",
+                f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
+                "name another 'key' for the stream in the setting 'streams'",
             )
-        return key
+        return tuple(map(_key_value, self.key_properties, key))
 
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
         if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
@@ -420,6 +424,28 @@ class RowParser:
                 draft.custom[field_id] = normalised
 
         return set_custom
+
+
+def _key_value(name: str, value: object) -> object:
+    """A value of a key in the form in which values are equal exactly where keys are.
+
+    Raises:
+        RecordError: It can't be part of a key.
+    """
+    if isinstance(value, (list, dict)):
+        raise RecordError(
+            Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
+        )
+    if isinstance(value, bool):
+        return KeyFlag.TRUE if value else KeyFlag.FALSE
+    if isinstance(value, (float, Decimal)):
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        if not exact.is_finite():
+            raise RecordError(
+                Reason.WRONG_TYPE, f"the key property '{name}' must be a finite number"
+            )
+        return exact
+    return value
 
 
 @lru_cache(maxsize=_COMPANIES_REMEMBERED)

@@ -9,6 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from target_apollo.shown import may_be_address
+
 
 class Mode(enum.Enum):
     """Whether new records are created and existing ones updated."""
@@ -63,6 +65,16 @@ class MissingAccounts(enum.Enum):
     REJECT = "reject"
 
 
+class KeyFlag(enum.Enum):
+    """A boolean in the key of a row.
+
+    For Python `True` is the number 1, and rows with the keys ``true`` and ``1`` would be one row.
+    """
+
+    TRUE = True
+    FALSE = False
+
+
 Values = dict[str, "str | None"]
 
 
@@ -71,7 +83,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         number: The record's number among all that the target received, in order of arrival.
-        key: Values of the source key.
+        key: Values of the source key; none of them is missing. A boolean is a `KeyFlag`.
         match_key: The first of its match keys, as `match_keys` spells them: the e-mail of a
             contact, the domain of an account, or a key that `match_on` names.
         more_keys: Its other match keys, in order.
@@ -124,7 +136,11 @@ def key_text(key: Sequence[object]) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, KeyFlag):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
     written = str(value)
-    if "@" in written:
+    if may_be_address(written):
         return f"sha256:{hashlib.sha256(written.strip().lower().encode()).hexdigest()[:12]}"
     return written if len(written) <= 80 and written.isprintable() else f"({len(written)} chars)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,13 @@ class RejectedKeys:
 class _Line(msgspec.Struct):
     type: str
     stream: str = ""
-    key_properties: list[str] = []
+    key_properties: list[str] | None = None
     record: dict[str, Any] = {}
 
 
-_decoder = msgspec.json.Decoder(_Line)
+# Keeps numbers that no float holds.
+_decoder = msgspec.json.Decoder(_Line, float_hook=Decimal)
+_BOM = b"\xef\xbb\xbf"
 
 #: Stream and reason -> records.
 ByReason = Mapping[tuple[str, str], RejectedKeys]
@@ -170,12 +173,12 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
             if mark not in written and b'"SCHEMA"' not in written:
                 continue
             try:
-                line = _decoder.decode(written)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                line = _decoder.decode(written.removeprefix(_BOM))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
                 # Half a line of a run that was killed, or a file that somebody edited.
                 continue
             if line.type == "SCHEMA":
-                keys[line.stream] = line.key_properties
+                keys[line.stream] = line.key_properties or []
                 continue
             said = line.record.get(REJECT)
             if not isinstance(said, dict) or said.get("run_id") != run_id:

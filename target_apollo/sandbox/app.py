@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -15,6 +16,7 @@ from target_apollo.sandbox import control, errors
 from target_apollo.sandbox.call import Endpoint
 from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.http import Answer, Request, answered, deliver, read, refused
+from target_apollo.sandbox.own_page import OwnPageOnly
 from target_apollo.sandbox.pipeline import after_write, before_write, is_known, serve
 from target_apollo.sandbox.state import RequestSeen, Sandbox
 
@@ -22,8 +24,12 @@ PREFIX = "/api/v1"
 _log = logging.getLogger(__name__)
 
 
-def build(sandbox: Sandbox) -> Starlette:
-    """The ASGI application of a sandbox."""
+def build(sandbox: Sandbox, host: str = "") -> Starlette:
+    """The ASGI application of a sandbox.
+
+    Args:
+        host: The name or address on which it listens, as its user gave it.
+    """
     routes = [
         Route(
             PREFIX + endpoint.path,
@@ -42,7 +48,8 @@ def build(sandbox: Sandbox) -> Starlette:
             ),
             # Apollo answers 404 to the wrong method of a path, where Starlette would answer 405.
             Route("/{rest:path}", _EndpointApp(sandbox, _UnknownRoute())),
-        ]
+        ],
+        middleware=[Middleware(OwnPageOnly, host=host)],
     )
 
 

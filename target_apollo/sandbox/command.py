@@ -147,6 +147,7 @@ def command(
         listener,
         lambda: print(f"Apollo sandbox listening on {sandbox.url}", flush=True),  # noqa: T201
         (signal.SIGTERM, signal.SIGINT),
+        host,
     )
     return 0
 

@@ -17,6 +17,12 @@ from target_apollo.sandbox.page import PAGE
 from target_apollo.sandbox.state import Sandbox
 
 _SEEDS = ("contacts", "accounts", "users", "custom_fields")
+#: No other page may show this one in a frame, where it could have its button pressed.
+_PAGE_HEADERS = {
+    "content-security-policy": "frame-ancestors 'none'",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+}
 _RESETS = ("log", "quota", "faults")
 
 
@@ -57,7 +63,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
 
 
 async def _page(_: Request) -> Response:
-    return HTMLResponse(PAGE)
+    return HTMLResponse(PAGE, headers=_PAGE_HEADERS)
 
 
 def _json(value: Any, status: int = 200) -> Response:

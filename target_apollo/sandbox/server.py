@@ -170,10 +170,18 @@ def running_sandbox(options: SandboxOptions | None = None) -> Iterator[Sandbox]:
 
 
 def serve_until_stopped(
-    sandbox: Sandbox, listener: socket.socket, listening: Callable[[], None], stop_signals: Any
+    sandbox: Sandbox,
+    listener: socket.socket,
+    listening: Callable[[], None],
+    stop_signals: Any,
+    host: str,
 ) -> None:
-    """Serve a sandbox in this thread until one of the signals arrives; then close its store."""
-    running = server(build(sandbox), listening)
+    """Serve a sandbox in this thread until one of the signals arrives; then close its store.
+
+    Args:
+        host: The name or address of the listener, as the user gave it.
+    """
+    running = server(build(sandbox, host), listening)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from target_apollo.files import locked, open_private, sync_folder
-from target_apollo.model.outcomes import Rejection
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.source_record import REJECT, Former
 
 #: The stream of lines that could not be read as a Singer message.
@@ -29,6 +29,10 @@ _UNREADABLE_SCHEMA = {
         "length": {"type": "integer"},
     }
 }
+#: The schema of a stream whose SCHEMA has not come. Earlier versions wrote it without a mark.
+NO_PROPERTIES: Mapping[str, Any] = {"properties": {}}
+#: In characters. Names in it can be megabytes long, and the line must be readable again.
+_LONGEST_DETAIL = 10_000
 #: Bytes that are collected in memory before a write, unless `sync` is called earlier.
 _HELD = 1 << 20
 
@@ -84,6 +88,7 @@ class RejectsFile:
         detail = rejection.detail
         if rejection.apollo_message:
             detail = f"{detail} Apollo's words: {rejection.apollo_message}"
+        detail = detail[:_LONGEST_DETAIL]
         attempts = rejection.attempts
         if former is not None:
             attempts = former.attempts + max(1, attempts)
@@ -163,12 +168,14 @@ class RejectsFile:
         known = self._schemas.get(stream)
         if known is not None and known[0] == described:
             return known[1]
-        message = {
+        message: dict[str, Any] = {
             "type": "SCHEMA",
             "stream": stream,
-            "schema": _with_reject(schema or {"properties": {}}),
+            "schema": NO_PROPERTIES if schema is None else _with_reject(schema),
             "key_properties": list(key_properties),
         }
+        if schema is None:
+            message[REJECT] = Reason.NO_SCHEMA.value
         line = self._line(message)
         self._schemas[stream] = (described, line)
         return line
@@ -179,6 +186,15 @@ class RejectsFile:
         except UnicodeEncodeError:
             # There is a lone surrogate, from Apollo's message or from a stream map.
             return self._encoder.encode(_storable(message)) + b"\n"
+
+
+def is_placeholder(message: Mapping[str, Any]) -> bool:
+    """Whether a SCHEMA message of the file stands for one that never came.
+
+    It tells other targets the stream. This one ignores it, so that its records are not taken for
+    rows without a key.
+    """
+    return REJECT in message
 
 
 def without_reject(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from target_apollo.model.values import moment
 
 #: Property of a record with the reason of its rejection.
 REJECT = "_reject"
+#: A larger number is none that this program has written.
+_MOST_ATTEMPTS = 1_000_000_000
 #: The property by which taps mark a row that was deleted.
 DELETED_AT = "_sdc_deleted_at"
 
@@ -26,12 +28,14 @@ class Former:
         run_id: The run that rejected it last.
         first_run_id: The run that read it from its source.
         first_at: When that run rejected it; None if the time can't be read.
+        reason: Why it was rejected last, as the file has it.
     """
 
     attempts: int
     run_id: str
     first_run_id: str
     first_at: datetime | None
+    reason: str = ""
 
     @classmethod
     def taken_from(cls, record: dict[str, Any]) -> Former | None:
@@ -43,10 +47,11 @@ class Former:
         attempts = written.get("attempts")
         run_id = str(written.get("run_id", ""))
         return cls(
-            attempts=attempts if isinstance(attempts, int) and attempts > 0 else 0,
+            attempts=attempts if isinstance(attempts, int) and 0 < attempts < _MOST_ATTEMPTS else 0,
             run_id=run_id,
             first_run_id=str(written.get("first_run_id", run_id)),
             first_at=moment(written.get("first_at", written.get("at"))),
+            reason=str(written.get("reason", "")),
         )
 
     @property

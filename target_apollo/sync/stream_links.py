@@ -27,6 +27,7 @@ from target_apollo.ledger import (
     match_hash,
     source_key,
 )
+from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
@@ -344,8 +345,8 @@ class StreamLinks:
             self.drop(row.apollo_id)
 
     def add_unreadable(self, key: Sequence[object], rejection: Rejection) -> None:
-        """Adds the rejection of a record that could not be read; ignored if it has no key."""
-        if all(value is None for value in key):
+        """Adds the rejection of a record that could not be read; ignored if it has no whole key."""
+        if any(map(is_blank, key)):
             return
         with suppress(ValueError):
             spelled = source_key(key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from singer_sdk.exceptions import (
+    InvalidJSONSchema,
     InvalidRecord,
     MapExpressionError,
     MissingKeyPropertiesError,
@@ -16,6 +17,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from target_apollo.config.settings import SettingsError
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
@@ -76,6 +78,18 @@ class Intake:
         self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()
 
+    def unusable_stream(self, stream: str, line_number: int, problem: Exception) -> Rejection:
+        """Logs why a stream of the rejects file can't be used; returns why its records can't."""
+        why = _sentence_of(problem)
+        self._run.logger.error(
+            "Line %d of %s: the SCHEMA of stream '%s' can't be used: %s Its records stay there.",
+            line_number,
+            self._run.rejects.file.path,
+            stream,
+            why,
+        )
+        return Rejection(Reason.NO_SCHEMA, f"the SCHEMA of its stream can't be used: {why}")
+
     def skip_replayed(self, received: SourceRecord) -> bool:
         """Skips a record that was rejected before and would be again; True if it was skipped.
 
@@ -103,6 +117,16 @@ class Intake:
     def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:
         for sink in sinks:
             sink.note_lost_record()
+
+
+#: What is raised for a SCHEMA that can't be used.
+UNUSABLE_SCHEMA = (SettingsError, InvalidJSONSchema, InvalidInputLine)
+
+
+def _sentence_of(problem: Exception) -> str:
+    if isinstance(problem, SettingsError):
+        return " ".join(problem.problems)
+    return str(problem)
 
 
 #: Most properties of a record. Contacts and accounts have far fewer, and each one is looked up.

@@ -15,6 +15,7 @@ from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
 from target_apollo.ledger import source_key
+from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.row_parser import RowParser
@@ -219,6 +220,10 @@ class ApolloSink(BatchSink):
     def _note_seen(self, record: dict[str, Any]) -> None:
         try:
             key = [record.get(name) for name in self._parser.key_properties]
+            if any(map(is_blank, key)):
+                # Nothing tells which row lost its key.
+                self._seen.unsure = True
+                return
             self._seen.add([source_key(key)])
         except ValueError:
             self._seen.unsure = True

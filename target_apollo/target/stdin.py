@@ -48,7 +48,11 @@ class LineSource:
     that sends none for a while.
     """
 
-    def __init__(self, source: IO[Any], idle_seconds: float) -> None:
+    def __init__(
+        self, source: IO[Any], idle_seconds: float, longest_line: int = LONGEST_LINE
+    ) -> None:
+        """`longest_line` is in bytes; a longer line is skipped."""
+        self._longest_line = longest_line
         self._source = getattr(source, "buffer", source)
         self._idle_seconds = idle_seconds
         #: Pieces of a line whose end has not arrived yet.
@@ -102,10 +106,10 @@ class LineSource:
         return self.lines.popleft() if self.lines else b""
 
     def _readline_of_source(self) -> bytes | LongLine:
-        line = self._source.readline(LONGEST_LINE + 1)
+        line = self._source.readline(self._longest_line + 1)
         if isinstance(line, str):
             line = line.encode("utf-8", "surrogatepass")
-        if len(line) <= LONGEST_LINE:
+        if len(line) <= self._longest_line:
             return bytes(line)
         length, ended = len(line), line.endswith(b"\n")
         while not ended:
@@ -125,20 +129,20 @@ class LineSource:
             self._add(first + b"\n")
             self._end_line()
             *whole, first = whole
-            # Lines that begin and end within a chunk are shorter than `LONGEST_LINE`.
+            # Lines that begin and end within a chunk are shorter than the longest line.
             self.lines.extend([line + b"\n" for line in whole])
         if first:
             self._add(first)
 
     def _add(self, part: bytes) -> None:
         self._length += len(part)
-        if self._length > LONGEST_LINE:
+        if self._length > self._longest_line:
             self._parts.clear()
         else:
             self._parts.append(part)
 
     def _end_line(self) -> None:
-        is_long = self._length > LONGEST_LINE
+        is_long = self._length > self._longest_line
         self.lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
         self._parts.clear()
         self._length = 0
@@ -183,6 +187,7 @@ class SingerInput(GenericSingerReader[bytes]):
             raised in it.
         line_number: Number of the newest line; the first is 1.
         line_length: Bytes of that line.
+        longest_line: Bytes of the longest line that is read.
         most_records: Records after which the reading ends; None for no limit.
         ended_early: Whether the reading ended because of `most_records`.
     """
@@ -199,6 +204,7 @@ class SingerInput(GenericSingerReader[bytes]):
         self.waiting = False
         self.line_number = 0
         self.line_length = 0
+        self.longest_line = LONGEST_LINE
         self.most_records: int | None = None
         self.ended_early = False
         self._source: LineSource | None = None
@@ -248,7 +254,9 @@ class SingerInput(GenericSingerReader[bytes]):
         """
         handlers = {**callbacks, **self.handlers}
         counts: Counter[str] = Counter()
-        source = self._source = LineSource(file_input or self.default_input, self.idle_seconds)
+        source = self._source = LineSource(
+            file_input or self.default_input, self.idle_seconds, self.longest_line
+        )
         lines = source.lines
         try:
             # A line that has been read already needs neither a wait nor a system call.

@@ -7,7 +7,7 @@ checks the result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema_rs
@@ -15,6 +15,7 @@ from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord, MapExpressio
 from singer_sdk.mapper import SameRecordTransform, StreamMap
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from target_apollo.model.outcomes import Rejection
 from target_apollo.sync.rejects_file import without_reject
 
 Record = dict[str, Any]
@@ -83,12 +84,23 @@ class SourceStream:
         bookmark_properties: Those by which the tap finds changed rows; empty if it sends the whole
             table each time.
         routes: One for each stream map that applies to it.
+        problem: Why none of its records can be taken, in a replay; None for other streams.
     """
 
     schema: Mapping[str, Any] | None = None
     key_properties: tuple[str, ...] = ()
     bookmark_properties: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
+    problem: Rejection | None = None
+
+    @classmethod
+    def unusable(cls, message: Mapping[str, Any], problem: Rejection) -> SourceStream:
+        """A stream whose records are rejected; they keep its SCHEMA if that can be kept."""
+        try:
+            stream = cls.from_message(message)
+        except InvalidInputLine:
+            stream = cls()
+        return replace(stream, problem=problem)
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> SourceStream:

@@ -26,16 +26,28 @@ from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, SettingsError, check_given
 from target_apollo.config.source import add_source
 from target_apollo.model.objects import ObjectKind
+from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import saw_whole_table
 from target_apollo.sync.exit import RECORD_ERRORS, RunError
 from target_apollo.sync.notices import unused_settings
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM, without_reject
+from target_apollo.sync.rejects_file import (
+    NO_PROPERTIES,
+    UNREADABLE_STREAM,
+    is_placeholder,
+    without_reject,
+)
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.target import process
 from target_apollo.target.finish import RunFinisher
-from target_apollo.target.intake import MOST_PROPERTIES, Intake, rejection_of, too_wide
+from target_apollo.target.intake import (
+    MOST_PROPERTIES,
+    UNUSABLE_SCHEMA,
+    Intake,
+    rejection_of,
+    too_wide,
+)
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
@@ -72,6 +84,9 @@ class TargetApollo(CheckedPlugin, Target):
         self._all_written_at = time.monotonic()
         #: Whether the input holds records of a rejects file, which has only some of the streams.
         self._replays = False
+        #: Whether it is a rejects file, in which a stream that can't be used costs no other.
+        self._is_rejects_file = False
+        self.has_unusable_streams = False
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
@@ -114,11 +129,27 @@ class TargetApollo(CheckedPlugin, Target):
 
     def _on_schema(self, message: Message) -> None:
         name = message["stream"]
-        stream = SourceStream.from_message(message)
-        if name == UNREADABLE_STREAM:
+        if name == UNREADABLE_STREAM or is_placeholder(message):
             return
+        try:
+            self._set_up(name, message)
+        except UNUSABLE_SCHEMA as problem:
+            if not self._is_rejects_file:
+                raise
+            self.has_unusable_streams = True
+            rejection = self._intake.unusable_stream(name, self._input.line_number, problem)
+            self._streams[name] = SourceStream.unusable(message, rejection)
+
+    def _set_up(self, name: str, message: Message) -> None:
+        """Makes the stream maps and sinks of a stream.
+
+        Raises:
+            SettingsError, InvalidJSONSchema, InvalidInputLine: It can't be used.
+            ApolloError, RunError: The records of a former sink can't be written.
+        """
+        stream = SourceStream.from_message(message)
         known = self._streams.get(name)
-        if known is not None and stream.has_schema_of(known):
+        if known is not None and known.routes and stream.has_schema_of(known):
             maps = self.mapper.stream_maps[name]
         else:
             maps = self._stream_maps(name, without_reject(message["schema"]), message)
@@ -174,6 +205,8 @@ class TargetApollo(CheckedPlugin, Target):
         name, record = message["stream"], message["record"]
         stream = self._streams.get(name, _WITHOUT_SCHEMA)
         former = Former.taken_from(record) if REJECT in record else None
+        if former is not None and stream.schema == NO_PROPERTIES:
+            stream = self._without_placeholder(stream, former)
         source = SourceRecord(
             self._checkpoint.next_record(),
             name,
@@ -188,6 +221,9 @@ class TargetApollo(CheckedPlugin, Target):
             self._replays = True
             if self._intake.skip_replayed(source):
                 return
+        if stream.problem is not None:
+            self._intake.reject(source, stream.problem)
+            return
         if len(record) > MOST_PROPERTIES:
             self._intake.reject(source, too_wide(record))
             return
@@ -201,6 +237,21 @@ class TargetApollo(CheckedPlugin, Target):
             return
         if not is_taken:
             self._intake.leave_out(source, self._sinks_of(name))
+
+    @staticmethod
+    def _without_placeholder(stream: SourceStream, former: Former) -> SourceStream:
+        """The stream of a rejected record; without a schema if earlier versions made that up."""
+        is_made_up = former.reason == Reason.NO_SCHEMA.value and not stream.key_properties
+        return _WITHOUT_SCHEMA if is_made_up else stream
+
+    def begin_replay(self, longest_line: int) -> None:
+        """Prepares for a rejects file as input.
+
+        Args:
+            longest_line: Bytes of the longest line that is read.
+        """
+        self._is_rejects_file = True
+        self._input.longest_line = longest_line
 
     def _hand_in(self, stream: SourceStream, source: SourceRecord, record: dict[str, Any]) -> bool:
         """Hands a record to the sinks of its stream; False where stream maps leave it out.

@@ -20,6 +20,7 @@ LAYERS = (
     ("model",),
     ("apollo", "ledger"),
     ("files", "logs"),
+    ("shown",),
 )
 #: It stands for Apollo in the tests of the others, so it shares no code with them.
 APART = "sandbox"

@@ -346,6 +346,12 @@ def test_unique_can_tell_rows_apart_by_other_properties() -> None:
     assert unique(lead(id=2, domain="a.de ")) == "an earlier row of this run has the same key"
 
 
+@pytest.mark.parametrize("key", [None, "", " ", "\u200b"])
+def test_unique_takes_no_two_rows_without_a_key_for_one(key: str | None) -> None:
+    unique = check("unique")
+    assert [unique(lead(id=key)) for _ in range(2)] == [None, None]
+
+
 def test_unique_without_any_key_is_an_error() -> None:
     with pytest.raises(SettingsError, match=r"Set rules\.unique\.by"):
         check("unique", StreamFacts("leads", "leads", (), FACTS.clock))

@@ -52,6 +52,18 @@ def test_a_lead_that_was_synced_and_has_not_changed_since_does_not_pass(url: str
     assert passed(url, row(1, before), row(2, before), row("k", before)) == [2]
 
 
+def test_a_lead_without_a_key_was_never_synced(url: str) -> None:
+    sync(url, "", " ", None)
+    before = SYNCED - timedelta(hours=1)
+    assert passed(url, row("", before), row(" ", before), row(None, before)) == ["", " ", None]
+
+
+def test_true_and_1_are_two_leads(url: str) -> None:
+    sync(url, True)
+    before = SYNCED - timedelta(hours=1)
+    assert passed(url, row(1, before)) == [1]
+
+
 def test_a_synced_lead_that_changed_since_passes(url: str) -> None:
     sync(url, 1)
     assert passed(url, row(1, SYNCED + timedelta(hours=1))) == [1]

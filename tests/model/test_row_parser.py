@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
+from target_apollo.ledger import source_key
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.model.row_parser import RowParser
@@ -232,6 +234,28 @@ def test_records_without_a_key_value_are_never_taken_for_the_same(
     except RecordError:
         return
     assert [row.match_key for row in collapse(rows)] == emails
+
+
+@pytest.mark.parametrize("part", [None, "", " \t", "\u200b"])
+def test_a_key_with_a_missing_part_is_missing(part: str | None) -> None:
+    record: dict[str, object] = {"id": 4, "title": part, "email": EMAIL}
+    assert reason_of(record, key=("id", "title")) is Reason.MISSING_KEY_PROPERTY
+    with pytest.raises(RecordError, match="no key"):
+        reader(key=("id", "title")).read_deleted(1, record, {}, ())
+
+
+def test_keys_are_equal_exactly_where_the_ledger_spells_them_alike() -> None:
+    keys = (1, True, "1", "true", 0, False, 1.0, Decimal("1.00"), 0.1, Decimal("0.1"))
+    rows = [read({"id": key, "email": EMAIL}) for key in keys]
+    for one in rows:
+        for other in rows:
+            assert (one.key == other.key) is (source_key(one.key) == source_key(other.key))
+    assert [source_key(row.key) for row in rows] == [source_key([key]) for key in keys]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), Decimal("sNaN")])
+def test_no_number_that_is_not_finite_is_a_key(number: object) -> None:
+    assert reason_of({"id": number, "email": EMAIL}) is Reason.WRONG_TYPE
 
 
 def test_a_row_decides_about_the_records_that_it_stands_for() -> None:

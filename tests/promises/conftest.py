@@ -114,7 +114,7 @@ Run = Callable[..., TargetRun]
 def read_rejects(path: Path) -> list[Message]:
     if not path.exists():
         return []
-    messages = [json.loads(line) for line in path.read_text().splitlines()]
+    messages = [json.loads(line) for line in path.read_bytes().splitlines()]
     return [message for message in messages if message["type"] == "RECORD"]
 
 

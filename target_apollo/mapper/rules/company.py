@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import ClassVar
 
@@ -12,7 +13,8 @@ from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, caseless, kind, shown
+from target_apollo.mapper.values import caseless, kind, shown
+from target_apollo.model.characters import is_blank
 from target_apollo.model.domains import allowed_hosts, bare_host, listed_host, registrable_of
 from target_apollo.model.emails import email
 from target_apollo.model.outcomes import Reason, RecordError
@@ -126,14 +128,18 @@ class Unique(Rule, frozen=True, kw_only=True):
                 f"The rule unique can't work on stream '{stream.stream}': its SCHEMA names no key "
                 "properties. Set rules.unique.by to the properties that tell its rows apart."
             )
-        return _FirstSeen(fields)
+        return _FirstSeen(fields, all if self.by else any)
 
 
 class _FirstSeen:
     """Remembers the digests of all keys on disk, so that memory does not grow with the rows."""
 
-    def __init__(self, fields: tuple[str, ...]) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], is_missing: Callable[[Iterable[bool]], bool]
+    ) -> None:
+        """`is_missing` is ``any`` if a blank value makes a key count as missing, else ``all``."""
         self._fields = fields
+        self._is_missing = is_missing
         # With an empty name, SQLite keeps a database in a small cache and a temporary file.
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("PRAGMA journal_mode=OFF")
@@ -142,6 +148,9 @@ class _FirstSeen:
 
     def __call__(self, lead: Lead) -> str | None:
         values = [lead.get(field) for field in self._fields]
+        if self._is_missing(map(is_blank, values)):
+            # Nothing tells such rows apart; the target says what is wrong with them.
+            return None
         key = msgspec.json.encode([v.strip() if isinstance(v, str) else v for v in values])
         digest = hashlib.blake2b(key, digest_size=16).digest()
         inserted = self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount
@@ -197,7 +206,7 @@ class ValidCompany(Rule, frozen=True, kw_only=True):
             name, domain = lead.get(name_field), lead.get(domain_field)
             if not isinstance(name, str):
                 return "has no name" if name is None else f"the name is {kind(name)}, not text"
-            if blank(name):
+            if is_blank(name):
                 return "has no name"
             if not isinstance(domain, str):
                 return "has no domain" if domain is None else _not_text(domain)

@@ -12,7 +12,8 @@ from msgspec import Meta
 from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import blank, caseless, kind, shown
+from target_apollo.mapper.values import caseless, kind, shown
+from target_apollo.model.characters import is_blank
 from target_apollo.model.suggestions import folded
 
 #: The name that Apollo's filters give to records without a stage.
@@ -98,7 +99,7 @@ class StageSelected(Rule, frozen=True, kw_only=True):
         if folded(NO_STAGE) not in map(folded, self.allow):
             return chosen
         field = self.field
-        return lambda lead: None if blank(lead.get(field)) else chosen(lead)
+        return lambda lead: None if is_blank(lead.get(field)) else chosen(lead)
 
 
 def _one_of(
@@ -146,7 +147,7 @@ class NotCustomer(Rule, frozen=True, kw_only=True):
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
-            if value is False or blank(value):
+            if value is False or is_blank(value):
                 return None
             if value is True:
                 return "is already a customer"
@@ -216,7 +217,7 @@ class Stage(Rule, frozen=True, kw_only=True):
             if rank is None:
                 return (
                     "has no stage"
-                    if blank(value)
+                    if is_blank(value)
                     else f"the stage {shown(value)} is not in the order"
                 )
             return None if rank >= lowest else f"the stage {shown(value)} is below '{minimum}'"
