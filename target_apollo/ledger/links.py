@@ -85,14 +85,22 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     last_synced_at: datetime | None
     error: str | None
     run_id: str | None
-    #: Hash of the e-mail or domain that the row last gave the record; of a create that is not
-    #: confirmed, the one that was sent.
+    #: Hash of the e-mail or domain that the record has, as far as this row gave it or saw it there;
+    #: of a create that is not confirmed, the one that was sent.
     match_hash: str | None = None
     #: Apollo's `updated_at` of the record, as it answered the last write.
     apollo_updated_at: str | None = None
     stream: str = ""
     #: As in ``Place``.
     source: str = ""
+    #: Hash of the row's own e-mail or domain where the record was not given it; ``None`` where the
+    #: record has it.
+    row_hash: str | None = None
+
+    @property
+    def address_of_row(self) -> str | None:
+        """Hash of the e-mail or domain that the row had when it was last written."""
+        return self.row_hash or self.match_hash
 
     @property
     def row(self) -> tuple[str, str, str]:
@@ -121,6 +129,11 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     def is_deleted(self) -> bool:
         """Whether the row was deleted at its source."""
         return (self.payload_hash or "").startswith(DELETED)
+
+    @property
+    def holds_something(self) -> bool:
+        """Whether the link has the hash of values that Apollo is known to hold."""
+        return self.payload_hash is not None and self.status in HOLDING_VALUES
 
     def holds(self, payload_hash: str) -> bool:
         """Whether Apollo is known to hold exactly this payload, so that it need not be sent."""
@@ -159,12 +172,14 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
     #: present. It must not be later than the reading: the row may have changed since then, and the
     #: mapper would take that change for synced and never send it.
     synced_at: datetime | None = None
-    #: Hash of the e-mail or domain that the row gave the record.
+    #: Hash of the e-mail or domain that the record now has; ``None`` where that is not known.
     match_hash: str | None = None
     #: Apollo's `updated_at` in its answer to the write, where there was one.
     apollo_updated_at: str | None = None
     #: Whether this write changed the record's e-mail or domain.
     is_readdressed: bool = False
+    #: Hash of the row's e-mail or domain where the record was not given it.
+    row_hash: str | None = None
 
     def __post_init__(self) -> None:
         status = self.status

@@ -28,6 +28,7 @@ from target_apollo.ledger.links import (
 )
 from target_apollo.ledger.statements import (
     ADOPT,
+    CONFIRMED_APART,
     CONFIRMED_OUTCOME,
     FIND,
     FIND_BY_APOLLO_ID,
@@ -231,8 +232,14 @@ def save_outcomes(
     """
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
-    confirmed = [
-        (
+    confirmed: list[tuple[Any, ...]] = []
+    #: By source key: outcomes of rows whose record has another e-mail or domain.
+    apart: dict[str, tuple[Any, ...]] = {}
+    for outcome in outcomes:
+        if outcome.status is LinkStatus.ERROR:
+            continue
+        moment = write(outcome.synced_at or synced_at)
+        values = (
             place.stream,
             outcome.source_key,
             place.connection,
@@ -241,17 +248,21 @@ def save_outcomes(
             outcome.apollo_id,
             outcome.payload_hash,
             outcome.status.value,
-            (moment := write(outcome.synced_at or synced_at)),
+            moment,
             moment,
             run_id,
             outcome.match_hash,
             outcome.apollo_updated_at,
             now,
         )
-        for outcome in outcomes
-        if outcome.status is not LinkStatus.ERROR
-    ]
+        if outcome.row_hash is not None:
+            apart[outcome.source_key] = (*values, outcome.row_hash)
+            continue
+        confirmed.append(values)
+        if apart:
+            apart.pop(outcome.source_key, None)
     CONFIRMED_OUTCOME.execute(database, confirmed)
+    CONFIRMED_APART.execute(database, list(apart.values()))
     gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
     if gone:
         forget_companies(database, place, gone)
@@ -320,6 +331,7 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             updated_at,
             stream,
             source,
+            row_hash,
         )
         for (
             key,
@@ -334,6 +346,7 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             updated_at,
             stream,
             source,
+            row_hash,
         ) in rows
     ]
 

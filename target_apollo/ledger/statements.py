@@ -125,6 +125,7 @@ LINK_COLUMNS = [
         "apollo_updated_at",
         "stream",
         "source",
+        "row_hash",
     )
 ]
 
@@ -249,8 +250,16 @@ def _intent(dialect: str) -> Any:
 
 
 def _confirmed(dialect: str) -> Any:
-    # Not a parameter, since SQLite's driver needs a microsecond for each null parameter.
-    new = insert_into(apollo_links, dialect).values(error=null())
+    return _confirmed_with(dialect, error=null(), row_hash=null())
+
+
+def _confirmed_apart(dialect: str) -> Any:
+    return _confirmed_with(dialect, error=null())
+
+
+def _confirmed_with(dialect: str, **nothing: Any) -> Any:
+    # Nulls are no parameters, since SQLite's driver needs a microsecond for each.
+    new = insert_into(apollo_links, dialect).values(**nothing)
     to_save = new.excluded
     return _upsert(
         new,
@@ -264,6 +273,7 @@ def _confirmed(dialect: str) -> Any:
         match_hash=to_save.match_hash,
         apollo_updated_at=to_save.apollo_updated_at,
         changed_at=to_save.changed_at,
+        row_hash=to_save.row_hash,
     )
 
 
@@ -298,25 +308,27 @@ _INTENT_COLUMNS = [
 
 INTENT = ManyRows(_INTENT_COLUMNS, _intent)
 
-CONFIRMED_OUTCOME = ManyRows(
-    [
-        "stream",
-        "source_key",
-        "connection",
-        "object",
-        "source",
-        "apollo_id",
-        "payload_hash",
-        "status",
-        "first_synced_at",
-        "last_synced_at",
-        "run_id",
-        "match_hash",
-        "apollo_updated_at",
-        "changed_at",
-    ],
-    _confirmed,
-)
+_CONFIRMED_COLUMNS = [
+    "stream",
+    "source_key",
+    "connection",
+    "object",
+    "source",
+    "apollo_id",
+    "payload_hash",
+    "status",
+    "first_synced_at",
+    "last_synced_at",
+    "run_id",
+    "match_hash",
+    "apollo_updated_at",
+    "changed_at",
+]
+
+CONFIRMED_OUTCOME = ManyRows(_CONFIRMED_COLUMNS, _confirmed)
+
+#: Of a row whose record has another e-mail or domain.
+CONFIRMED_APART = ManyRows([*_CONFIRMED_COLUMNS, "row_hash"], _confirmed_apart)
 
 REJECTED_OUTCOME = ManyRows(
     [

@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from target_apollo.ledger.errors import LedgerError
 
-VERSION = 5
+VERSION = 6
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -90,6 +90,8 @@ apollo_links = Table(
     Column("match_hash", Text),
     Column("apollo_updated_at", Text),
     Column("changed_at", UtcTime),
+    # Since version 6: hash of the row's e-mail or domain where its record has another one.
+    Column("row_hash", Text),
     sqlite_with_rowid=False,
 )
 

@@ -19,6 +19,7 @@ from target_apollo.model.rows import Row
 from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
+from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
@@ -189,6 +190,7 @@ class Batch:
         updated_at: str | None = None,
         *,
         record_is_gone: bool = False,
+        not_given: NotGiven = ALL_GIVEN,
     ) -> None:
         """Gives a row its outcome. Earlier records that the row replaces are skipped or rejected.
 
@@ -197,6 +199,7 @@ class Batch:
             rejection: Why the row is rejected; only with the outcome `REJECTED`.
             updated_at: Apollo's time of the record's last change, if its answer shows it.
             record_is_gone: Whether the row is skipped since somebody deleted its record in Apollo.
+            not_given: What the record was not given of the row.
 
         Raises:
             LookupError: The row has its outcome already, which is a defect.
@@ -215,6 +218,7 @@ class Batch:
                 rejection,
                 updated_at,
                 record_is_gone=record_is_gone,
+                not_given=not_given,
             )
         if row.deleted and outcome is Outcome.UPDATED:
             self._counts.count_deleted(self._stream)

@@ -31,6 +31,7 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
 from target_apollo.sync.match import Match, Matched, match_answers, updated_at
+from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
 from target_apollo.sync.plan import (
     NOTHING,
     CreateRequest,
@@ -434,8 +435,15 @@ class RecordCreator:
             return []
         if is_recovered or self._is_own(batch, matched, answer):
             batch.cache.remember(row, answer)
-            return self._complete(batch, CreateRequest((row,)), row, answer)
-        batch.finish(row, Outcome.EXISTING, str(answer["id"]), updated_at=updated_at(answer))
+            made = of_made_before(self.object_type, row, answer)
+            return self._complete(batch, CreateRequest((row,)), row, answer, made)
+        batch.finish(
+            row,
+            Outcome.EXISTING,
+            str(answer["id"]),
+            updated_at=updated_at(answer),
+            not_given=of_existing(self.object_type, row, answer),
+        )
         return []
 
     def _is_own(self, batch: Batch, matched: Matched, answer: Json) -> bool:
@@ -443,7 +451,12 @@ class RecordCreator:
         return self.own_records.made(answer, history, sent_before=matched.sent_before)
 
     def _complete(
-        self, batch: Batch, request: CreateRequest, row: Row, answer: Json
+        self,
+        batch: Batch,
+        request: CreateRequest,
+        row: Row,
+        answer: Json,
+        not_given: NotGiven = ALL_GIVEN,
     ) -> list[PlannedUpdate]:
         """Plans the update with values that bulk_create does not take; without any, finishes."""
         self.run.limits.created += 1
@@ -455,10 +468,19 @@ class RecordCreator:
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
             batch.cache.remember(row, answer)
-            return [PlannedUpdate(row, apollo_id, answer, behind, Outcome.CREATED, refused)]
+            created = Outcome.CREATED
+            return [
+                PlannedUpdate(row, apollo_id, answer, behind, created, refused, not_given=not_given)
+            ]
         if batch.cache.has_later_rows:
             batch.cache.remember(row, answer)
         elif self.object_type.is_named_by_others:
             batch.cache.remember_id(row, apollo_id)
-        batch.finish(row, Outcome.CREATED, apollo_id, updated_at=updated_at(answer))
+        batch.finish(
+            row,
+            Outcome.CREATED,
+            apollo_id,
+            updated_at=updated_at(answer),
+            not_given=not_given,
+        )
         return []

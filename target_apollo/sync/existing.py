@@ -14,6 +14,7 @@ from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies, apply_policies, needs_the_record
 from target_apollo.model.rows import Row
+from target_apollo.sync.not_given import kept_from
 from target_apollo.sync.plan import changes
 from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
@@ -90,7 +91,7 @@ class RecordComparer:
     def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
         """Plans the update of a record that the row itself has created, without field policies."""
         self.stages.look_up([(matched.row, matched.apollo_id, matched.answer)])
-        return self._update(matched, Policies(), None)
+        return self._update(matched, Policies(), NO_HISTORY)
 
     def _compare_one(self, matched: MatchedRecord, history: RowHistory) -> PlannedUpdate:
         answer = matched.answer
@@ -98,7 +99,7 @@ class RecordComparer:
             return self.compare_whole(matched)
         if answer is None and history.keeps_match:
             matched = self._without_match(matched)
-        return self._update(matched, self.policies, history.updated_at)
+        return self._update(matched, self.policies, history)
 
     def _must_be_seen(self, history: RowHistory) -> bool:
         """Whether the record must be read to know which values its row still has to write.
@@ -131,19 +132,15 @@ class RecordComparer:
         return replace(matched, row=with_values(row, values=values))
 
     def _update(
-        self, matched: MatchedRecord, policies: Policies, last_written_at: str | None
+        self, matched: MatchedRecord, policies: Policies, history: RowHistory
     ) -> PlannedUpdate:
-        """The update of one record.
-
-        Args:
-            last_written_at: The record's `updated_at` in Apollo after this row's last write.
-        """
+        """The update of one record under the policies."""
         kept: tuple[str, ...] = ()
         if self.stages.keeps(matched.row, matched.apollo_id, matched.answer):
             kept = (self.stages.field,)
             matched = self._without(matched, self.stages.field)
         result = apply_policies(
-            policies, self.object_type, matched.row, matched.answer, last_written_at
+            policies, self.object_type, matched.row, matched.answer, history.updated_at
         )
         row, kind = result.row, self.object_type.kind
         list_ids = self.run.directory.list_ids(kind) if row.lists and matched.answer else {}
@@ -153,8 +150,23 @@ class RecordComparer:
             self.run.counts.count_protected(kind.value, (*kept, *result.protected))
             if not needed:
                 outcome = Outcome.SKIPPED
+        not_given = kept_from(
+            self.object_type,
+            matched.row,
+            row,
+            matched.apollo_id,
+            matched.answer,
+            history,
+            stage=bool(kept),
+        )
         return PlannedUpdate(
-            row, matched.apollo_id, matched.answer, needed, outcome, is_older=result.is_older
+            row,
+            matched.apollo_id,
+            matched.answer,
+            needed,
+            outcome,
+            is_older=result.is_older,
+            not_given=not_given,
         )
 
     def _answers(

@@ -24,7 +24,8 @@ from target_apollo.model.policies import Policies
 from target_apollo.model.rows import MissingAccounts, Mode, Row, Values
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.recall import RowHistory, payload_hash_of
+from target_apollo.sync.not_given import NotGiven, as_in_link
+from target_apollo.sync.recall import RowHistory, hash_of_kept_stage, payload_hash_of
 from target_apollo.sync.run import SyncRun
 
 
@@ -123,8 +124,9 @@ class NameResolver:
         try:
             resolved = self._resolve(row)
         except RecordError as problem:
-            if is_alone and self._holds(history, row, self._with_former_owner(row)):
-                self._finish_unchanged(batch, row)
+            held = self._held(history, row, self._with_former_owner(row)) if is_alone else None
+            if held is not None:
+                self._finish_unchanged(batch, row, held)
             else:
                 batch.finish(row, Outcome.REJECTED, rejection=problem.rejection)
             return None
@@ -132,8 +134,9 @@ class NameResolver:
             unresolved = self.run.counts.unresolved[self.stream]
             unresolved.update(row.names[name][0] for name in resolved.waits_for)
             batch.wait_for(row, payload_hash_of(row, self.policies, resolved.waits_for))
-        if is_alone and self._holds(history, row, resolved):
-            self._finish_unchanged(batch, row)
+        held = self._held(history, row, resolved) if is_alone else None
+        if held is not None:
+            self._finish_unchanged(batch, row, held)
             return None
         return resolved.row
 
@@ -159,20 +162,28 @@ class NameResolver:
                     raise
         return _Resolved(_with_ids(row, ids), waits_for)
 
-    def _holds(self, history: RowHistory, row: Row, resolved: _Resolved | None) -> bool:
-        """Whether Apollo holds the row, according to the ledger.
+    def _held(self, history: RowHistory, row: Row, resolved: _Resolved | None) -> NotGiven | None:
+        """What Apollo does not hold of a row that is unchanged by the ledger; None if it is not.
 
         The ledger has the hash of the row and of the names that it waits for; or, from an earlier
         version, the hash of the row with ids.
         """
         link = history.link
-        if link is None or resolved is None:
-            return False
-        return any(
-            link.holds(payload_hash_of(row, policies, resolved.waits_for))
-            or link.holds(payload_hash_of(resolved.row, policies))
-            for policies in ((self.policies, None) if self.policies else (None,))
-        )
+        if link is None or resolved is None or not link.holds_something:
+            return None
+        with_names = [payload_hash_of(row, one, resolved.waits_for) for one in self._may_be_under]
+        if any(map(link.holds, with_names)):
+            return as_in_link(row, link)
+        protected = self.run.settings.protected_stages
+        if any(link.holds(hash_of_kept_stage(one, protected)) for one in with_names):
+            return with_values(as_in_link(row, link), stage=True)
+        with_ids = (payload_hash_of(resolved.row, one) for one in self._may_be_under)
+        return as_in_link(row, link) if any(map(link.holds, with_ids)) else None
+
+    @property
+    def _may_be_under(self) -> tuple[Policies | None, ...]:
+        """The policies, and none: the row may have been written before there were any."""
+        return (self.policies, None) if self.policies else (None,)
 
     def _with_former_owner(self, row: Row) -> _Resolved | None:
         """The row with the id of its former owner; None if another name is unknown."""
@@ -185,10 +196,16 @@ class NameResolver:
                 return None
         return _Resolved(_with_ids(row, ids), {})
 
-    def _finish_unchanged(self, batch: Batch, row: Row) -> None:
+    def _finish_unchanged(self, batch: Batch, row: Row, not_given: NotGiven) -> None:
         history = batch.history_of(row)
         apollo_id = history.link.apollo_id if history.link else None
-        batch.finish(row, Outcome.UNCHANGED, apollo_id, updated_at=history.updated_at)
+        batch.finish(
+            row,
+            Outcome.UNCHANGED,
+            apollo_id,
+            updated_at=history.updated_at,
+            not_given=not_given,
+        )
         batch.cache.remember_named(row, apollo_id)
 
 

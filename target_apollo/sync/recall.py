@@ -24,9 +24,10 @@ from target_apollo.ledger import (
     payload_hash_of_texts,
     source_key,
 )
-from target_apollo.model.match_keys import every_key, is_address, keys
+from target_apollo.model.match_keys import CUSTOM, every_key, is_address, keys, kind_of
+from target_apollo.model.objects import CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
-from target_apollo.model.policies import Policies
+from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.source_record import Former
 
@@ -51,10 +52,11 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
         made_record: Whether the row was rejected after its record was created. The record still
             has to be completed.
         updated_at: The record's `updated_at` in Apollo after the last write.
-        keeps_match: Whether the row still has the e-mail or domain that its record was last given.
+        keeps_match: Whether the record has the row's e-mail or domain, by the ledger.
         link: The link of the row's source key, if there is one.
-        has_other_address: Whether the row has another e-mail or domain than the linked record was
-            last given, so that its key may now mean somebody else.
+        has_other_address: Whether the row has another e-mail or domain than the linked record, so
+            that its key may now mean somebody else. Not so if it had that one before, and a policy
+            keeps it from the record.
         names_record: Whether the row itself has an Apollo id.
         read_at: When the row came from its source, if that was before this run.
         may_be_unchanged: Whether the row is unchanged if Apollo holds the ids of its names.
@@ -156,6 +158,17 @@ def hash_of_merged(payload_hash: str, apollo_id: str) -> str:
     return payload_hash_of_texts({"payload": payload_hash, "named": apollo_id})
 
 
+def hash_of_kept_stage(payload_hash: str, protected: Sequence[str]) -> str:
+    """The payload hash for a row whose record stayed in a protected stage.
+
+    Args:
+        payload_hash: The row's own hash, from `payload_hash_of`.
+        protected: The setting `protected_stages`. After it changes, the row is compared again.
+    """
+    kept = payload_hash_of_texts({"payload": payload_hash, "protected": sorted(protected)})
+    return f"{payload_hash},{kept}" if payload_hash.startswith(DELETED) else kept
+
+
 def deletion_mark(values: Values, lists: Sequence[str]) -> str:
     """The payload hash for a deleted row: the stage or lists that its record is moved to."""
     return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
@@ -171,12 +184,16 @@ class LinkSorter:
         full_resync: Whether no row counts as unchanged.
         policies: None if all of them are `overwrite`.
         leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
+        object_type: The object of the rows.
+        protected: The setting `protected_stages`.
     """
 
     mode: Mode
     full_resync: bool
     policies: Policies | None
     leaves_gone: bool = True
+    object_type: ObjectType = CONTACT
+    protected: tuple[str, ...] = ()
 
     def outcomes(
         self, rows: Sequence[Row], links: Sequence[Link | None], payload_hashes: Iterable[str]
@@ -258,7 +275,9 @@ class LinkSorter:
         # Two rows with one address share a record. If this row now has another address, the record
         # may belong to the other row; Apollo's match by address decides.
         apollo_id = None if is_shared else link.apollo_id
-        sent_at = run_starts.get(link.run_id or "") if is_interrupted(link) else None
+        # A record that was confirmed before was not created by the run that was interrupted.
+        may_be_made = is_interrupted(link) and link.first_synced_at is None
+        sent_at = run_starts.get(link.run_id or "") if may_be_made else None
         left_open = sent_at is not None and link.status is LinkStatus.PENDING
         written_to = row.apollo_id or (None if self.mode is Mode.INSERT else apollo_id)
         return with_values(
@@ -302,20 +321,42 @@ class LinkSorter:
             return None
         if link.holds(payload_hash):
             return Outcome.UNCHANGED
-        # The same values were written before there was a policy.
-        written = self.policies is not None and link.holds(payload_hash_of(row, None))
-        return Outcome.UNCHANGED if written else None
+        if not link.holds_something:
+            return None
+        # The same values may have been written before there was a policy.
+        held = (
+            [payload_hash] if self.policies is None else [payload_hash, payload_hash_of(row, None)]
+        )
+        stage = self.object_type.endpoints.stage_key
+        if self.protected and (stage in row.values or stage in row.names):
+            held += [hash_of_kept_stage(one, self.protected) for one in held]
+        return Outcome.UNCHANGED if any(map(link.holds, held)) else None
 
     def _has_other_address(self, row: Row, link: Link) -> bool:
-        """Whether the record was last given another match key than the row has now.
+        """Whether the record has another match key than the row, and the row has it newly.
 
-        In mode insert, where nothing is written to the record, any equal key is enough.
+        If the row had it before and a policy still keeps it from the record, nothing is to be
+        decided. In mode insert, where nothing is written to the record, any equal key is enough.
         """
-        if not (link.apollo_id and link.match_hash and row.match_key):
+        if not (link.apollo_id and link.address_of_row and row.match_key):
             return False
-        if link.match_hash in first_hashes(row):
+        own = first_hashes(row)
+        if link.match_hash in own:
+            return False
+        if link.row_hash in own and (self.mode is Mode.INSERT or self._is_kept(row.match_key)):
             return False
         return self.mode is not Mode.INSERT or link.match_hash not in hashes(row)
+
+    def _is_kept(self, match_key: str) -> bool:
+        """Whether a policy keeps a match key from records that have another one."""
+        if self.policies is None:
+            return False
+        kind = kind_of(self.object_type, match_key)
+        if kind.startswith(CUSTOM):
+            policy = self.policies.of_custom(kind[len(CUSTOM) :])
+        else:
+            policy = self.policies.of(kind)
+        return policy not in (FieldPolicy.OVERWRITE, FieldPolicy.NEWEST)
 
     def _is_new_again(self, link: Link) -> bool:
         """Whether a row counts as new since its record is gone, and it may be written.

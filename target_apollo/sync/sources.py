@@ -50,7 +50,7 @@ def links_to_use(
 
 def knows_row(link: Link, row: Row, payload_hash: str) -> bool:
     """Whether a link was written for a row with this address, or with exactly these values."""
-    if row.match_key and link.match_hash in first_hashes(row):
+    if row.match_key and link.address_of_row in first_hashes(row):
         return True
     # All deleted rows have the same payload hash, so it proves nothing.
     return not row.deleted and link.payload_hash == payload_hash
@@ -58,6 +58,6 @@ def knows_row(link: Link, row: Row, payload_hash: str) -> bool:
 
 def has_other_address(link: Link, row: Row) -> bool:
     """Whether a link was written for a row with another address than this one has."""
-    if not link.match_hash or not row.match_key:
+    if not link.address_of_row or not row.match_key:
         return False
-    return link.match_hash not in first_hashes(row)
+    return link.address_of_row not in first_hashes(row)

@@ -33,11 +33,13 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.dry_run.ledger import RunLedger
+from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.recall import (
     LinkSorter,
     RowHistory,
     deleted_links,
     first_hashes,
+    hash_of_kept_stage,
     is_interrupted,
     key_of,
     left_to_others,
@@ -75,6 +77,7 @@ class StreamLinks:
         full_resync: Whether no row counts as unchanged.
         policies: Part of the payload hash, so that rows are compared again after they change.
         leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
+        protected: The setting `protected_stages`.
     """
 
     def __init__(
@@ -90,12 +93,16 @@ class StreamLinks:
         policies: Policies | None = None,
         leaves_gone: bool = True,
         source: str = "",
+        protected: Sequence[str] = (),
     ) -> None:
         self._ledger = ledger
         self._place = Place(connection, object_type.singular, stream, source)
         self._run_id = run_id
         self._policies = policies if policies and policies.protect else None
-        self._sorter = LinkSorter(mode, full_resync, self._policies, leaves_gone)
+        self._protected = tuple(protected)
+        self._sorter = LinkSorter(
+            mode, full_resync, self._policies, leaves_gone, object_type, self._protected
+        )
         self._noted: dict[str, LinkOutcome] = {}
         #: In a run without a source: source key of a row of this batch -> the source of its link.
         self._sources: dict[str, str] = {}
@@ -311,12 +318,14 @@ class StreamLinks:
         updated_at: str | None = None,
         *,
         record_is_gone: bool = False,
+        not_given: NotGiven = ALL_GIVEN,
     ) -> None:
         """Adds a row's outcome to those that `commit` writes.
 
         Args:
             updated_at: The record's `updated_at` after the last write, if Apollo's answer shows it.
             record_is_gone: Whether later runs skip the row, since its record was deleted in Apollo.
+            not_given: What the record was not given of the row.
 
         Raises:
             LedgerError: The link to a record that is gone from Apollo can't be deleted.
@@ -327,22 +336,32 @@ class StreamLinks:
         status = LinkStatus.GONE if record_is_gone else _STATUS.get(outcome)
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
-        holds = status in HOLDING_VALUES
-        has_address = holds or status in (LinkStatus.EXISTING, LinkStatus.GONE)
+        holds = status in HOLDING_VALUES and not not_given.values
         key = history.source_key
+        address, of_row = None, None
+        if status is not LinkStatus.ERROR:
+            address, of_row = _addresses_after(row, history, apollo_id, not_given)
         self._noted[key] = LinkOutcome(
             key,
             status,
             apollo_id=apollo_id,
-            payload_hash=history.payload_hash if holds else None,
+            payload_hash=self._hash_to_keep(history, not_given) if holds else None,
             error=None if rejection is None else rejection.reason.value,
             synced_at=history.read_at,
-            match_hash=match_hash(row.match_key) if has_address and row.match_key else None,
+            match_hash=address,
             apollo_updated_at=updated_at,
-            is_readdressed=outcome is Outcome.UPDATED and history.has_other_address,
+            is_readdressed=(
+                outcome is Outcome.UPDATED and history.has_other_address and of_row is None
+            ),
+            row_hash=of_row,
         )
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
+
+    def _hash_to_keep(self, history: RowHistory, not_given: NotGiven) -> str | None:
+        if history.payload_hash is None or not not_given.stage:
+            return history.payload_hash
+        return hash_of_kept_stage(history.payload_hash, self._protected)
 
     def add_unreadable(self, key: Sequence[object], rejection: Rejection) -> None:
         """Adds the rejection of a record that could not be read; ignored if it has no whole key."""
@@ -422,7 +441,15 @@ class StreamLinks:
             LedgerError: The ledger can't be written.
         """
         outcomes = [
-            LinkOutcome(link.source_key, LinkStatus.UPDATED, link.apollo_id, payload_hash=mark)
+            LinkOutcome(
+                link.source_key,
+                LinkStatus.UPDATED,
+                link.apollo_id,
+                payload_hash=mark,
+                # The record keeps its address, which tells whether its row comes back.
+                match_hash=link.match_hash,
+                row_hash=link.row_hash,
+            )
             for link in links
         ]
         self._ledger.record_outcomes(self._place, self._run_id, outcomes)
@@ -436,6 +463,25 @@ class StreamLinks:
         self._ledger.drop_links(self._place, [apollo_id])
 
 
+def _addresses_after(
+    row: Row, history: RowHistory, apollo_id: str | None, not_given: NotGiven
+) -> tuple[str | None, str | None]:
+    """Hash of the match key that the record has now, and of the row's own if that is another one.
+
+    A deleted row gives its record none, nor does a row without a match key.
+    """
+    own = match_hash(row.match_key) if row.match_key else None
+    link = history.link
+    former = link if link is not None and link.apollo_id == apollo_id else None
+    held = own
+    if not_given.address:
+        held = not_given.held
+    elif former is not None and (row.deleted or own is None):
+        held = former.match_hash
+        own = own or former.address_of_row
+    return held, own if own != held else None
+
+
 def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:
     """Whether the row of a link is among these rows and still has the link's address.
 
@@ -443,4 +489,7 @@ def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:
         rows: `Link.row` -> row.
     """
     row = rows.get(link.row)
-    return row is not None and link.match_hash in first_hashes(row)
+    if row is None:
+        return False
+    own = first_hashes(row)
+    return link.match_hash in own or link.row_hash in own

@@ -108,6 +108,7 @@ class StreamSync:
             mode=self.mode,
             full_resync=run.settings.full_resync,
             policies=self.policies,
+            protected=run.settings.protected_stages,
             leaves_gone=(
                 run.settings.on_apollo_delete is OnApolloDelete.LEAVE or self.mode is Mode.UPDATE
             ),

@@ -23,6 +23,7 @@ from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_groupe
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.match import updated_at
+from target_apollo.sync.not_given import seen_in
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
@@ -279,7 +280,8 @@ class UpdateRounds:
             self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
         # A row that is older than its record stays older, so the time of this write is not kept.
         when = None if update.is_older else updated_at(answer)
-        batch.finish(row, outcome, apollo_id, updated_at=when)
+        not_given = seen_in(self.object_type, row, update.not_given, answer)
+        batch.finish(row, outcome, apollo_id, updated_at=when, not_given=not_given)
 
 
 def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:

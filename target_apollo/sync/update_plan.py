@@ -17,6 +17,7 @@ from target_apollo.model.compare import CUSTOM_FIELDS, emptied_unseen, not_taken
 from target_apollo.model.objects import Compare, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
+from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.plan import Changes, single_update, without_held
 
 
@@ -174,6 +175,7 @@ class PlannedUpdate:
     outcome: Outcome
     refused: Rejection | None = None
     is_older: bool = False
+    not_given: NotGiven = ALL_GIVEN
 
 
 @dataclass

@@ -116,6 +116,26 @@ def test_of_two_outcomes_of_one_key_the_last_stands(ledger: Ledger) -> None:
     assert look_up(ledger, ADA)[ADA].apollo_id == ID_2
 
 
+def test_the_address_of_a_row_is_kept_apart_where_its_record_has_another(ledger: Ledger) -> None:
+    apart = replace(CREATED, match_hash="held", row_hash="own")
+    record(ledger, apart)
+    (found,) = look_up(ledger, ADA).values()
+    assert (found.match_hash, found.row_hash, found.address_of_row) == ("held", "own", "own")
+
+    record(ledger, replace(CREATED, match_hash="own"))
+    (found,) = look_up(ledger, ADA).values()
+    assert (found.match_hash, found.row_hash, found.address_of_row) == ("own", None, "own")
+
+
+@pytest.mark.parametrize("last", ["own", None])
+def test_of_two_outcomes_the_last_says_whether_the_addresses_differ(
+    ledger: Ledger, last: str | None
+) -> None:
+    first = "own" if last is None else None
+    record(ledger, *(replace(CREATED, row_hash=one) for one in (first, last)))
+    assert look_up(ledger, ADA)[ADA].row_hash == last
+
+
 def test_rows_that_share_an_apollo_record_are_found_by_its_id(ledger: Ledger) -> None:
     record(ledger, CREATED, replace(CREATED, source_key=BOB))
     record(ledger, CREATED, team=OTHER_TEAM)

@@ -18,6 +18,8 @@ from target_apollo.sync.recall import (
     LinkSorter,
     RowHistory,
     deleted_links,
+    deletion_mark,
+    hash_of_kept_stage,
     key_of,
     left_to_others,
     new_history,
@@ -303,6 +305,69 @@ def test_a_row_keeps_no_record_that_another_row_has_too_unless_it_is_deleted(del
     assert history.apollo_id == (ADA_ID if deleted else None)
 
 
+# --- what the record was not given
+
+KEEPING = Policies(fields={"email": FieldPolicy.CREATE_ONLY})
+#: The record has Bob's address, and the row had Ada's when it was last written.
+APART = {"match_hash": match_hash(BOB), "row_hash": match_hash(ADA), "payload_hash": "other"}
+
+
+@pytest.mark.parametrize(
+    ("policies", "mode", "email", "is_other"),
+    [
+        (None, Mode.UPSERT, ADA, True),
+        (None, Mode.UPSERT, BOB, False),
+        (KEEPING, Mode.UPSERT, ADA, False),
+        (KEEPING, Mode.UPSERT, "carl@example.com", True),
+        (Policies(otherwise=FieldPolicy.NEWEST), Mode.UPSERT, ADA, True),
+        (None, Mode.INSERT, ADA, False),
+    ],
+)
+def test_an_address_that_was_kept_from_a_record_is_decided_on_once_it_may_be_written(
+    policies: Policies | None, mode: Mode, email: str, is_other: bool
+) -> None:
+    sorter = LinkSorter(mode, False, policies)
+    (history,) = whole_histories([row(1, email)], [link(row(), **APART)], sorter)
+    assert history.has_other_address is is_other
+    assert history.keeps_match is (email == BOB and mode is not Mode.INSERT)
+
+
+def test_a_key_whose_record_has_an_unknown_address_may_still_mean_somebody_else() -> None:
+    unseen = {**APART, "match_hash": None}
+    (history,) = whole_histories([row(1, "carl@example.com")], [link(row(), **unseen)])
+    assert history.has_other_address
+
+
+@pytest.mark.parametrize("policies", [None, KEEPING])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_row_whose_record_stayed_in_a_protected_stage_is_unchanged_until_the_setting_changes(
+    policies: Policies | None, named: bool
+) -> None:
+    value = {"contact_stage_id": "c" * 24}
+    staged = (
+        with_values(row(), names={"contact_stage_id": ("contact_stage", "New")})
+        if named
+        else with_values(row(), values={**row().values, **value})
+    )
+    kept = hash_of_kept_stage(payload_hash_of(staged, policies), ["Do Not Contact"])
+    held = link(row(), payload_hash=kept)
+
+    def outcome(*protected: str) -> Outcome | None:
+        sorter = LinkSorter(Mode.UPSERT, False, policies, protected=protected)
+        (found,) = sorter.outcomes([staged], [held], [payload_hash_of(staged, policies)])
+        return found
+
+    assert outcome("Do Not Contact") is Outcome.UNCHANGED
+    assert (outcome(), outcome("Cold")) == (None, None)
+
+
+def test_a_deleted_row_in_a_protected_stage_stays_deleted() -> None:
+    mark = deletion_mark({"contact_stage_id": "c" * 24}, ())
+    kept = link(row(), payload_hash=hash_of_kept_stage(mark, ["Do Not Contact"]))
+    assert kept.is_deleted
+    assert kept.payload_hash != mark
+
+
 # --- what the last write left
 
 
@@ -335,7 +400,12 @@ def test_a_row_that_was_rejected_after_its_creation_made_its_record() -> None:
 
 
 def pending(of: Row, **own: object) -> Link:
-    return link(of, LinkStatus.PENDING, payload_hash=None, **own)
+    return link(of, LinkStatus.PENDING, **{"payload_hash": None, "first_synced_at": None, **own})
+
+
+def test_a_record_that_was_confirmed_before_was_not_made_by_the_interrupted_run() -> None:
+    (history,) = histories([row()], [pending(row(), first_synced_at=DAY)])
+    assert (history.sent_at, history.sent_by) == (None, None)
 
 
 def test_an_interrupted_row_is_dated_by_the_run_that_sent_it() -> None:
@@ -349,8 +419,9 @@ def test_of_a_run_that_nobody_remembers_no_row_is_taken_for_interrupted() -> Non
 
 
 def test_a_create_that_was_not_confirmed_is_interrupted_but_its_run_has_finished_it() -> None:
-    rejected = link(
-        row(), LinkStatus.ERROR, error="not_confirmed", apollo_id=None, match_hash=match_hash(ADA)
+    rejected = with_values(
+        pending(row(), error="not_confirmed", apollo_id=None, match_hash=match_hash(ADA)),
+        status=LinkStatus.ERROR,
     )
     found = histories([row()], [rejected])
     assert found == [with_values(known(row(), sent_at=DAY), apollo_id=None)]

@@ -138,9 +138,9 @@ class MatchCheck:
         rows = self.links.rows_of(batch.rows_by_key)
         own = first_hashes(one.row)
         return any(
-            owner.match_hash is not None
-            and owner.match_hash not in own
-            and owner.match_hash not in hashes(one.row)
+            owner.address_of_row is not None
+            and owner.address_of_row not in own
+            and owner.address_of_row not in hashes(one.row)
             # A row of the batch may have left the address that its link has.
             and (owner.row not in rows or keeps_address(owner, rows))
             for owner in owners
