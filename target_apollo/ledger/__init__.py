@@ -7,19 +7,21 @@ Its modules, imports from top to bottom::
 
     ledger      Ledger: what the target, the mapper, the tap and the commands call
     locks       one run at a time for each team and stream
+    processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
     companies   accounts by their domain, and how far Apollo's accounts were read
     statements  the SQL of the links, for thousands of rows
     runs        one row for each run
     tables      tables, version, upgrade
     database    ledger_url -> engine; file modes; database errors as sentences
+    failures    what a database's error means, and what to do about it
     links       the link of a source key to an Apollo record, and its states
     keys        source keys and payload hashes, without personal data
     errors      LedgerError and its subclasses
 """
 
 from target_apollo.ledger.companies import Walk
-from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LockLost
+from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
 from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.links import (
@@ -43,6 +45,7 @@ __all__ = [
     "Intent",
     "Ledger",
     "LedgerError",
+    "LedgerUnusable",
     "Link",
     "LinkOutcome",
     "LinkStatus",

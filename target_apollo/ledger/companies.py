@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from target_apollo.ledger.failures import number_of, text_of
 from target_apollo.ledger.links import LinkStatus, Place
 from target_apollo.ledger.statements import chunks, insert_into
 from target_apollo.ledger.tables import (
@@ -56,7 +57,7 @@ def find_companies(
     columns = apollo_companies.c
     wanted = select(columns.match_hash, columns.apollo_id).where(columns.connection == connection)
     return {
-        row[0]: row[1]
+        row[0]: text_of(row[1], "the id of an account")
         for some in chunks(hashes)
         for row in database.execute(wanted.where(columns.match_hash.in_(some)))
     }
@@ -82,7 +83,7 @@ def find_linked_accounts(
     )
     asked = set(hashes)
     return {
-        row[0]: row[1]
+        row[0]: text_of(row[1], "the id of an account")
         for some in chunks(map(match_digits, asked))
         for row in database.execute(wanted.where(MATCH_DIGITS.in_(some)))
         if row[0] in asked
@@ -120,7 +121,8 @@ def find_walk(database: Connection, connection: str) -> Walk | None:
     row = database.execute(select(apollo_walks).where(columns.connection == connection)).first()
     if row is None:
         return None
-    return Walk(row.next_page, row.newest, row.reached, row.changed_at)
+    next_page = number_of(row.next_page, "the next page of the accounts")
+    return Walk(next_page, row.newest, row.reached, row.changed_at)
 
 
 def save_walk(database: Connection, connection: str, walk: Walk) -> None:

@@ -2,7 +2,8 @@
 
 ::
 
-    LedgerError              the ledger can't be opened, read or written, or ledger_url is wrong
+    LedgerError              the ledger can't be opened, read or written
+    ├── LedgerUnusable       nor will it be until a person does something: ledger_url is wrong, …
     ├── AnotherRunActive     a second run on the same connection and stream
     └── LockLost             another run has taken over this run's lock
 
@@ -15,6 +16,10 @@ from __future__ import annotations
 
 class LedgerError(Exception):
     """The ledger can't be used; the message says why and what to do."""
+
+
+class LedgerUnusable(LedgerError):
+    """Every run fails until a person has done what the message says."""
 
 
 class AnotherRunActive(LedgerError):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from target_apollo.ledger import companies, queries, runs
 from target_apollo.ledger.companies import Walk
-from target_apollo.ledger.database import WRITES, Address
+from target_apollo.ledger.database import WRITES, Address, prepare_statements
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
@@ -51,6 +51,7 @@ class Ledger:
             database = engine.connect()
             try:
                 with database.begin():
+                    prepare_statements(database)
                     version = version_of(database)
                 refuse_newer(version)
                 if version != VERSION:
@@ -187,8 +188,12 @@ class Ledger:
             return companies.find_linked_accounts(database, connection, hashes)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
-        """Save the ids of accounts by the hash of their domain; a newer id replaces an older."""
+        """Save the ids of accounts by the hash of their domain; a newer id replaces an older.
+
+        Raises ``LockLost`` too.
+        """
         with self._writing("Writing") as database:
+            self._locks.make_sure_of_all(database)
             companies.save_companies(database, connection, ids)
 
     def walk(self, connection: str) -> Walk | None:
@@ -197,8 +202,12 @@ class Ledger:
             return companies.find_walk(database, connection)
 
     def save_walk(self, connection: str, walk: Walk) -> None:
-        """Save how far a team's accounts were read, with the present as its `changed_at`."""
+        """Save how far a team's accounts were read, with the present as its `changed_at`.
+
+        Raises ``LockLost`` too.
+        """
         with self._writing("Writing") as database:
+            self._locks.make_sure_of_all(database)
             companies.save_walk(database, connection, walk)
 
     def synced_at(
@@ -254,9 +263,9 @@ class Ledger:
     ) -> int:
         """Delete the links to Apollo records that are gone; give their number.
 
-        Links of all streams are deleted, not only of the place's.
+        Links of all streams are deleted, not only of the place's. Raises ``LockLost`` too.
         """
-        with self._writing("Writing") as database:
+        with self._changing(place) as database:
             return queries.delete_links(database, place, apollo_ids)
 
     def begin_run(

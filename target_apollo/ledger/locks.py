@@ -1,35 +1,30 @@
 """One run at a time per connection and stream; two at once would make duplicates.
 
-SQLite has no locks that end with their process, so the row in ``apollo_locks`` is the lock. A
-thread renews its heartbeat. Another run takes the row over once its process has ended or its
-heartbeat is stale. In PostgreSQL the lock is an advisory lock of the session that writes the
-ledger, and ends with that session; the row only says who holds it.
+The row in ``apollo_locks`` is the lock: whoever's token is in it holds it. A thread renews its
+heartbeat. Another run takes the row over once its process has ended or its heartbeat is stale.
+
+No lock belongs to a database session, since a pooler between this process and PostgreSQL may give
+each transaction another session, and each session to other processes. So every write of links
+checks the token in its own transaction. SQLite's transactions that write exclude each other; in
+PostgreSQL the check keeps the row as it is until the transaction ends, and a takeover waits for
+that. So a run that missed its heartbeats, because the machine slept, can't write beside another.
 
 Two sources of one stream exclude each other too: both may have the same person as a new row, and
 both may claim a link without a source.
 
-With either database each write of links first checks, in its own transaction or session, that this
-run still holds the lock. So a run that missed its heartbeats, because the machine slept, can't
-write beside another.
-
-A process id alone does not say whether the holder of a lock still runs: ids are used again, and two
-containers may share a host name and number their processes separately. A process is therefore
-identified by host name, by *space* (boot and process namespace, within which ids can be compared)
-and by id with start time.
+Earlier releases hold an advisory lock of their PostgreSQL session instead, and renew no heartbeat.
+So a lock is not taken either while somebody has that advisory lock.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import socket
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +34,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     insert,
     select,
     text,
@@ -48,64 +44,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from target_apollo.ledger.database import WRITES
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
+from target_apollo.ledger.failures import moment_of, number_of
+from target_apollo.ledger.processes import Process
 from target_apollo.ledger.tables import apollo_locks
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that writes to a ledger: where it runs and which one it is."""
-
-    host: str
-    #: Boot id and process namespace on Linux; ``None`` where the system has none.
-    space: str | None
-    pid: int
-    #: Start time in clock ticks since boot, as ``/proc`` gives it; ``None`` where unknown.
-    started: str | None
-
-    @classmethod
-    def current(cls) -> Process:
-        """The process that runs this code."""
-        pid = os.getpid()
-        stat = _stat(pid)
-        return cls(socket.gethostname(), _space(), pid, stat[1] if stat else None)
-
-    def surely_ended(self, seen_from: Process) -> bool:
-        """Whether ``seen_from`` can tell that this process has ended."""
-        if (self.host, self.space) != (seen_from.host, seen_from.space):
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        stat = _stat(self.pid)
-        if stat is None:
-            return False
-        state, started = stat
-        # Z is a zombie: it has ended, and its parent has not noticed yet.
-        return state in {"Z", "X"} or (self.started is not None and started != self.started)
-
-
-def _stat(pid: int) -> tuple[str, str] | None:
-    """State letter and start time of a process (proc(5), fields 3 and 22); Linux only."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # Field 2, the command's name in parentheses, may itself have blanks and parentheses.
-    fields = text.rpartition(")")[2].split()
-    return (fields[0], fields[19]) if len(fields) > 19 else None
-
-
-def _space() -> str | None:
-    """Boot id and process namespace; None where the system has none."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no file to resolve
-    except OSError:
-        return None
-
 
 _log = logging.getLogger(__name__)
 
@@ -152,12 +93,17 @@ class StreamLock:
 
 
 def is_stale(holder: Holder, here: Process, now: datetime) -> bool:
-    """Whether a lock row in SQLite belongs to a run that has ended.
+    """Whether a lock row belongs to a run that has ended.
 
     A process that can be seen decides: if it has ended, the row is stale at once; if it runs, the
     row is not, however old its heartbeat is (the machine may have slept). The row of a process on
     another host or in another container is stale once its heartbeat is older than ``STALE_AFTER``,
     or that far in the future, which happens when a clock is set back.
+
+    Args:
+        holder: What the row says.
+        here: The process that asks.
+        now: By the clock that wrote the heartbeat: PostgreSQL's, or this machine's for SQLite.
     """
     if holder.process.surely_ended(here):
         return True
@@ -177,10 +123,9 @@ class Locks:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._advisory = engine.dialect.name == "postgresql"
+        self._is_postgresql = engine.dialect.name == "postgresql"
         self._token = uuid.uuid4().hex
         self._held: dict[tuple[str, str], StreamLock] = {}
-        self._session: object = None
         self._heartbeat: Heartbeat | None = None
 
     def held(self, connection: str, stream: str) -> StreamLock | None:
@@ -194,14 +139,14 @@ class Locks:
     def acquire(self, database: Connection, connection: str, stream: str, run_id: str) -> None:
         """Take a lock, inside a write transaction. Raise ``AnotherRunActive`` if it is held."""
         here, now = Process.current(), datetime.now(timezone.utc)
-        if self._advisory:
-            if not database.scalar(_TRY_LOCK, _advisory_key(connection, stream)):
+        if self._is_postgresql:
+            began = database.execute(_BEGIN_TO_LOCK, _advisory_key(connection, stream)).one()
+            if not began.is_alone:
                 raise _another_run(stream, _holder(database, connection, stream))
-            self._session = _session_of(database)
-        else:
-            holder = _holder(database, connection, stream)
-            if holder is not None and not is_stale(holder, here, now):
-                raise _another_run(stream, holder)
+            now = began.now
+        holder = _holder(database, connection, stream)
+        if holder is not None and not is_stale(holder, here, now):
+            raise _another_run(stream, holder)
         database.execute(delete(apollo_locks).where(_row(connection, stream)))
         database.execute(
             insert(apollo_locks).values(
@@ -221,7 +166,7 @@ class Locks:
     def hold(self, lock: StreamLock) -> None:
         """Note that a lock is held, and start its heartbeat. Call it after the row's commit."""
         self._held[lock.connection, lock.stream] = lock
-        if not self._advisory and self._heartbeat is None:
+        if self._heartbeat is None:
             self._heartbeat = Heartbeat(self._engine, self._token)
 
     def forget(self, connection: str, stream: str) -> bool:
@@ -244,8 +189,11 @@ class Locks:
                 _row(connection, stream), apollo_locks.c.token == self._token
             )
         )
-        if self._advisory and self._session is _session_of(database):
-            database.execute(_UNLOCK, _advisory_key(connection, stream))
+
+    def make_sure_of_all(self, database: Connection) -> None:
+        """Raise ``LockLost`` if one of the locks that this ledger took is no longer its own."""
+        for connection, stream in self._held:
+            self.make_sure(database, connection, stream)
 
     def make_sure(self, database: Connection, connection: str, stream: str) -> None:
         """Raise ``LockLost`` if a lock that this ledger took is no longer its own.
@@ -254,16 +202,11 @@ class Locks:
         """
         if (connection, stream) not in self._held:
             return
-        if self._advisory:
-            still_held = self._session is _session_of(database)
-        else:
-            still_held = bool(
-                database.scalar(
-                    _STILL_HELD,
-                    {"connection": connection, "stream": stream, "token": self._token},
-                )
-            )
-        if not still_held:
+        still_held = database.execute(
+            _KEEP_HELD if self._is_postgresql else _STILL_HELD,
+            {"connection": connection, "stream": stream, "token": self._token},
+        ).first()
+        if still_held is None:
             raise LockLost(
                 f"This run no longer holds the lock of the stream {stream!r} in the ledger "
                 "(setting ledger_url): it was out of touch with it for too long, and another run "
@@ -273,7 +216,7 @@ class Locks:
 
 
 class Heartbeat:
-    """The thread that renews this ledger's lock rows in SQLite, on a connection of its own."""
+    """The thread that renews this ledger's lock rows, on a connection of its own."""
 
     def __init__(self, engine: Engine, token: str) -> None:
         self._engine = engine
@@ -289,12 +232,14 @@ class Heartbeat:
 
     def _beat(self) -> None:
         renewal = update(apollo_locks).where(apollo_locks.c.token == self._token)
+        of_database = self._engine.dialect.name == "postgresql"
         while not self._stopped.wait(HEARTBEAT_SECONDS):
+            now = func.clock_timestamp() if of_database else datetime.now(timezone.utc)
             try:
                 with self._engine.connect() as database:
                     database.execution_options(**{WRITES: True})
                     with database.begin():
-                        database.execute(renewal.values(heartbeat_at=datetime.now(timezone.utc)))
+                        database.execute(renewal.values(heartbeat_at=now))
             except SQLAlchemyError as error:
                 # Tried again at the next beat. If the lock was lost, the next write of links fails.
                 _log.warning(
@@ -303,11 +248,14 @@ class Heartbeat:
                 )
 
 
-_TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(current_schema(), :key))")
-
-#: The schema is part of the key: advisory locks hold for a database, which may have two ledgers.
-_UNLOCK = text("SELECT pg_advisory_unlock(hashtextextended(current_schema(), :key))")
-
+#: Until the transaction ends, nobody else takes this lock: not a run of this release, which asks
+#: the same, nor one of an earlier release, which keeps the advisory lock for its whole session. The
+#: schema is part of the key, since advisory locks hold for a database, which may have two ledgers.
+#: A takeover waits for the open transaction of a run that was stopped, but not for good.
+_BEGIN_TO_LOCK = text(
+    "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema(), :key)) AS is_alone, "
+    "clock_timestamp() AS now, set_config('lock_timeout', '90s', true)"
+)
 
 # Built once, since every transaction runs it.
 _STILL_HELD = select(1).where(
@@ -315,16 +263,18 @@ _STILL_HELD = select(1).where(
     apollo_locks.c.stream == bindparam("stream"),
     apollo_locks.c.token == bindparam("token"),
 )
+# Nobody deletes the row until the transaction ends, while the heartbeat can renew it. A process
+# that is stopped or vanishes inside a transaction would keep it for hours: the server ends that
+# session.
+_KEEP_HELD = _STILL_HELD.with_only_columns(
+    func.set_config("idle_in_transaction_session_timeout", "60s", True)
+).with_for_update(read=True, key_share=True)
 
 
 def _advisory_key(connection: str, stream: str) -> dict[str, int]:
     name = "\0".join(("target-apollo", connection, stream)).encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(name, digest_size=8).digest()
     return {"key": int.from_bytes(digest, "big", signed=True)}
-
-
-def _session_of(database: Connection) -> object:
-    return database.connection.dbapi_connection
 
 
 def _row(connection: str, stream: str) -> Any:
@@ -335,12 +285,13 @@ def _holder(database: Connection, connection: str, stream: str) -> Holder | None
     row = database.execute(select(apollo_locks).where(_row(connection, stream))).one_or_none()
     if row is None:
         return None
+    pid = number_of(row.pid, "the process of a lock")
     return Holder(
         run_id=row.run_id,
         token=row.token,
-        process=Process(row.host, row.space, row.pid, row.pid_started),
-        acquired_at=row.acquired_at,
-        heartbeat_at=row.heartbeat_at,
+        process=Process(row.host, row.space, pid, row.pid_started),
+        acquired_at=moment_of(row.acquired_at, "the time of a lock"),
+        heartbeat_at=moment_of(row.heartbeat_at, "the time of a lock"),
     )
 
 

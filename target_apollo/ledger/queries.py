@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import (
     Connection,
@@ -16,6 +16,7 @@ from sqlalchemy import (
 
 from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import Address
+from target_apollo.ledger.failures import UnreadableValue
 from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.links import (
     CONFIRMED,
@@ -312,7 +313,12 @@ def delete_links(database: Connection, place: Place, apollo_ids: Collection[str]
     )
 
 
-_STATUSES = {status.value: status for status in LinkStatus}
+class _Statuses(dict[str, LinkStatus]):
+    def __missing__(self, status: object) -> LinkStatus:
+        raise UnreadableValue("the status of a link is none that target-apollo writes")
+
+
+_STATUSES = _Statuses({status.value: status for status in LinkStatus})
 
 
 def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | None]) -> list[Link]:
@@ -348,7 +354,20 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             source,
             row_hash,
         ) in rows
+        # SQLite keeps bytes in any column.
+        if not (
+            key.__class__ is bytes
+            or apollo_id.__class__ is bytes
+            or payload_hash.__class__ is bytes
+            or found_under.__class__ is bytes
+            or source.__class__ is bytes
+        )
+        or _refuse(stream, key, "id or hash")
     ]
+
+
+def _refuse(stream: object, key: object, what: str) -> NoReturn:
+    raise UnreadableValue(f"the {what} of row {key!r} of the stream {stream!r} is none")
 
 
 _KEY = (_links.stream, _links.source_key, _links.connection, _links.object, _links.source)
@@ -381,6 +400,8 @@ def read_links(address: Address, database: Connection, since: datetime | None) -
     while True:
         with address.errors_as_sentences("Reading"), database.begin():
             rows: Sequence[Any] = database.execute(page).all()
+            if any(bytes in map(type, row) for row in rows):
+                raise UnreadableValue("a text in it is none")
         yield from rows
         if len(rows) < PAGE:
             return

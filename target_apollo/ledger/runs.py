@@ -13,6 +13,7 @@ from sqlalchemy import (
     update,
 )
 
+from target_apollo.ledger.failures import UnreadableValue, moment_of, number_of, text_of
 from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.tables import apollo_runs
 
@@ -81,15 +82,29 @@ def latest(database: Connection, limit: int) -> Sequence[Run]:
     )
     return [
         Run(
-            run_id=row.run_id,
-            connection=row.connection,
-            streams=tuple(row.streams),
-            mode=row.mode,
-            started_at=row.started_at,
+            run_id=text_of(row.run_id, "the id of a run"),
+            connection=text_of(row.connection, "the team of a run"),
+            streams=_streams(row.streams),
+            mode=text_of(row.mode, "the mode of a run"),
+            started_at=moment_of(row.started_at, "the start of a run"),
             finished_at=row.finished_at,
-            counts=row.counts or {},
-            exit_code=row.exit_code,
-            reason=row.reason,
+            counts=_counts(row.counts),
+            exit_code=None if row.exit_code is None else number_of(row.exit_code, "an exit code"),
+            reason=None if row.reason is None else text_of(row.reason, "the reason of a run"),
         )
         for row in found
     ]
+
+
+def _streams(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise UnreadableValue("the streams of a run are no list")
+    return tuple(text_of(one, "a stream of a run") for one in value)
+
+
+def _counts(value: object) -> dict[str, int]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UnreadableValue("the counts of a run are none")
+    return {name: number_of(count, "a count of a run") for name, count in value.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
@@ -31,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
-from target_apollo.ledger.errors import LedgerError
+from target_apollo.ledger.errors import LedgerUnusable
+from target_apollo.ledger.failures import UnreadableValue, number_of
 
 VERSION = 6
 
@@ -51,6 +53,12 @@ class UtcTime(TypeDecorator[datetime]):
         utc = value.astimezone(timezone.utc)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime | None] | None:
+        """Read as the database's own type does; raise ``UnreadableValue`` for what is no moment."""
+        return _or_unreadable(super().result_processor(dialect, coltype), "a time in it")
+
     def process_result_value(
         self,
         value: Any,
@@ -63,6 +71,27 @@ class UtcTime(TypeDecorator[datetime]):
         if moment.tzinfo is None:
             return moment.replace(tzinfo=timezone.utc)
         return moment.astimezone(timezone.utc)
+
+
+class StoredJson(TypeDecorator[Any]):
+    """JSON that may be none in a file that was damaged."""
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Read as the database's own type does; raise ``UnreadableValue`` for what is no JSON."""
+        return _or_unreadable(super().result_processor(dialect, coltype), "a list or count in it")
+
+
+def _or_unreadable(read: Callable[[Any], Any] | None, what: str) -> Callable[[Any], Any]:
+    def process(value: Any) -> Any:
+        try:
+            return value if read is None else read(value)
+        except (AttributeError, TypeError, ValueError):
+            raise UnreadableValue(f"{what} is none that target-apollo writes") from None
+
+    return process
 
 
 metadata = MetaData()
@@ -148,11 +177,11 @@ apollo_runs = Table(
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("connection", Text, nullable=False),
-    Column("streams", JSON, nullable=False),
+    Column("streams", StoredJson, nullable=False),
     Column("mode", Text, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("finished_at", UtcTime),
-    Column("counts", JSON),
+    Column("counts", StoredJson),
     Column("exit_code", Integer),
     Column("reason", Text),
     Index("apollo_runs_by_start", "started_at"),
@@ -188,14 +217,14 @@ def version_of(connection: Connection) -> int | None:
     there = inspect(connection)
     if there.has_table(apollo_ledger_version.name):
         version = connection.scalar(select(apollo_ledger_version.c.version))
-        return 0 if version is None else int(version)
+        return 0 if version is None else number_of(version, "its version")
     return 0 if there.has_table(apollo_links.name) else None
 
 
 def refuse_newer(version: int | None) -> None:
-    """Raise ``LedgerError`` for a ledger that a later release has upgraded."""
+    """Raise ``LedgerUnusable`` for a ledger that a later release has upgraded."""
     if version is not None and version > VERSION:
-        raise LedgerError(
+        raise LedgerUnusable(
             f"The ledger (setting ledger_url) has version {version}, and this release of "
             f"target-apollo knows versions up to {VERSION}. Install the release that wrote it, "
             "or name another ledger; a new one costs requests, not duplicates."

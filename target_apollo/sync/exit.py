@@ -3,7 +3,7 @@
 ====  ==========================================================================
 0     success; some records may be rejected, within the limit
 1     too many rejected records, or an error
-2     wrong settings or credentials: every run fails until a person corrects them
+2     wrong settings, credentials or ledger: every run fails until a person corrects them
 3     Apollo's quota is used up: a later run continues where this one stopped
 128+  stopped by that signal
 ====  ==========================================================================
@@ -30,7 +30,7 @@ from target_apollo.apollo import (
     QuotaExhausted,
 )
 from target_apollo.config.settings import SettingsError
-from target_apollo.ledger import AnotherRunActive, LedgerError
+from target_apollo.ledger import AnotherRunActive, LedgerError, LedgerUnusable
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128
@@ -41,7 +41,13 @@ RECORD_ERRORS = (
     RecordsWithoutSchemaException,
     MapExpressionError,
 )
-_MISCONFIGURED = (CredentialsRefused, EndpointForbidden, SettingsError, AnotherRunActive)
+_MISCONFIGURED = (
+    CredentialsRefused,
+    EndpointForbidden,
+    SettingsError,
+    AnotherRunActive,
+    LedgerUnusable,
+)
 
 
 class RunError(Exception):

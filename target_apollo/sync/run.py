@@ -149,15 +149,12 @@ class SyncRun:
         """The ledger, opened at the first flush; None if `ledger_url` is empty.
 
         Raises:
-            RunError: It can't be opened.
+            LedgerError: It can't be opened.
         """
         if not self.settings.ledger_url:
             return None
         url = self.settings.ledger_url
-        try:
-            ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
-        except LedgerError as problem:
-            raise RunError(str(problem), exit_code=2) from problem
+        ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
         ledger.begin_run(
             self.run_id,
             self.connection,

@@ -127,7 +127,9 @@ class SyncResults(OwnBookmark, ResultStream):
             return
         ledger.close()
         address = Address.of(url)
-        with address.engine(read_only=True).connect() as database:
+        with address.errors_as_sentences("Opening"):
+            database = address.engine(read_only=True).connect()
+        with database:
             bookmark = bookmark_before(address, database)
             for row in read_links(address, database, since):
                 yield _record(row)

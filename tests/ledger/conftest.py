@@ -11,8 +11,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from target_apollo.demo.postgres import running_postgres
+from target_apollo.demo.postgres import running_postgres, server_of
 from target_apollo.ledger import Ledger
+from tests.helpers.databases import database_on
+from tests.helpers.poolers import needs_pgbouncer, pgbouncer, transaction_pooler
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +46,14 @@ def next_postgresql_url(postgresql_server: str) -> Iterator[str]:
     """URL of another empty schema in the same database."""
     with own_schema(postgresql_server) as url:
         yield url
+
+
+@pytest.fixture(params=["transaction_pooler", pytest.param("pgbouncer", marks=needs_pgbouncer)])
+def pooler_url(request: pytest.FixtureRequest, postgresql_server: str) -> Iterator[str]:
+    """URL of an empty database behind a pooler that gives each transaction another session."""
+    pooler = pgbouncer if request.param == "pgbouncer" else transaction_pooler
+    with database_on(server_of(postgresql_server)) as database, pooler(database) as pooled:
+        yield pooled.url
 
 
 @pytest.fixture

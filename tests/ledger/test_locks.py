@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -22,9 +23,11 @@ from target_apollo.ledger import (
     LinkStatus,
     LockLost,
     Place,
+    Walk,
     locks,
 )
-from target_apollo.ledger.locks import STALE_AFTER, Holder, Process, is_stale
+from target_apollo.ledger.locks import STALE_AFTER, Holder, is_stale
+from target_apollo.ledger.processes import Process
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -148,7 +151,6 @@ def test_a_refused_run_takes_nothing_from_the_one_that_holds_the_lock(
 # A lock that is lost
 
 
-@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_the_heartbeat_goes_on_while_the_run_waits(
     ledger: Ledger, run_sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +165,6 @@ def test_the_heartbeat_goes_on_while_the_run_waits(
     assert len(seen) >= 6
 
 
-@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_a_run_whose_lock_was_taken_over_writes_no_more(
     opened: Callable[[], Ledger], run_sql: Sql
 ) -> None:
@@ -176,15 +177,22 @@ def test_a_run_whose_lock_was_taken_over_writes_no_more(
         first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
     with pytest.raises(LockLost):
         first.record_outcomes(Place(TEAM, "contact", "contacts"), "run-1", [outcome])
+    with pytest.raises(LockLost):
+        first.drop_links(Place(TEAM, "contact", "contacts"), ["6095a710bd01d100a506d4ae"])
+    with pytest.raises(LockLost):
+        first.save_companies(TEAM, {"sha256:1": "6095a710bd01d100a506d4ae"})
+    with pytest.raises(LockLost):
+        first.save_walk(TEAM, Walk(2))
     first.close()
     assert run_sql("SELECT run_id FROM apollo_locks") == [("run-2",)]
     assert run_sql("SELECT * FROM apollo_links") == []
     second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
 
 
-def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None:
+def test_a_run_whose_session_was_cut_still_has_its_lock(postgresql_url: str) -> None:
     name = f"cut_{secrets.token_hex(6)}"
     named = f"{postgresql_url}&application_name={name}"
+    place = Place(TEAM, "contact", "contacts")
     with Ledger.open(named) as first, Ledger.open(postgresql_url) as second:
         first.lock(TEAM, "contacts", "run-1")
         with psycopg.connect(postgresql_url, autocommit=True) as admin:
@@ -194,15 +202,28 @@ def test_a_run_whose_session_was_cut_writes_no_more(postgresql_url: str) -> None
                 [name],
             ).fetchall()
         assert cut == [(True,)]
-        second.lock(TEAM, "contacts", "run-2")
+        with pytest.raises(AnotherRunActive):
+            second.lock(TEAM, "contacts", "run-2")
         with pytest.raises(LedgerError, match="run again"):
-            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
-        with pytest.raises(LockLost):
-            first.record_intents(Place(TEAM, "contact", "contacts"), "run-1", [Intent("1")])
-        first.finish_run("run-1", {}, 1, "lost the ledger")
+            first.record_intents(place, "run-1", [Intent("1")])
+        first.record_intents(place, "run-1", [Intent("1")])
         first.close()
-        assert second.links(Place(TEAM, "contact", "contacts"), ["1"]) == {}
-        second.record_intents(Place(TEAM, "contact", "contacts"), "run-2", [Intent("1")])
+        second.lock(TEAM, "contacts", "run-2")
+
+
+def test_a_run_of_an_earlier_release_excludes_others_by_its_session(postgresql_url: str) -> None:
+    with Ledger.open(postgresql_url) as ledger:
+        with psycopg.connect(postgresql_url) as earlier:
+            name = "\0".join(("target-apollo", TEAM, "contacts")).encode()
+            number = int.from_bytes(
+                hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True
+            )
+            earlier.execute(
+                "SELECT pg_advisory_lock(hashtextextended(current_schema(), %s))", [number]
+            )
+            with pytest.raises(AnotherRunActive):
+                ledger.lock(TEAM, "contacts", "run-2")
+        ledger.lock(TEAM, "contacts", "run-2")
 
 
 def test_two_ledgers_in_one_postgresql_database_have_locks_of_their_own(

@@ -64,12 +64,13 @@ class NotSynced(Rule, frozen=True, kw_only=True):
             # An empty ledger_url switches the ledger off, as in the target.
             return _knows_no_lead
         # The ledger imports SQLAlchemy, which runs without this rule need not load.
-        from target_apollo.ledger import Ledger, LedgerError, source_key
+        from target_apollo.ledger import Ledger, LedgerError, LedgerUnusable, source_key
 
         try:
             ledger = Ledger.open_existing(self.ledger_url)
         except LedgerError as error:
-            raise SettingsError(f"Setting rules.not_synced.ledger_url: {error}") from None
+            kind = SettingsError if isinstance(error, LedgerUnusable) else InputError
+            raise kind(f"Setting rules.not_synced.ledger_url: {error}") from None
         if ledger is None:
             return _knows_no_lead
         output, connection, source = stream.output, self.connection, self.source
@@ -78,7 +79,8 @@ class NotSynced(Rule, frozen=True, kw_only=True):
             try:
                 return ledger.synced_at(output, keys, connection=connection, source=source)
             except LedgerError as error:
-                raise InputError(f"The ledger can't be read: {error}") from None
+                kind = SettingsError if isinstance(error, LedgerUnusable) else InputError
+                raise kind(f"The ledger can't be read: {error}") from None
 
         return ChangedSinceSync(stream.key_properties, self.updated_at, source_key, synced_at)
 
