@@ -4,6 +4,7 @@ Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
 from target_apollo.apollo.answers import (
+    ID_SHAPE,
     JSON,
     Answer,
     BulkCreated,
@@ -50,6 +51,7 @@ __all__ = [
     "ACCOUNT_ENDPOINTS",
     "CONTACT_ENDPOINTS",
     "ENDPOINTS",
+    "ID_SHAPE",
     "JSON",
     "MAX_BULK",
     "AnotherRecord",

@@ -25,16 +25,14 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: The shape of Apollo's ids. They are 24 hex digits; nothing documents that they have to be. What
+#: has another shape is no id: in the path of a request it could reach another endpoint.
+ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def is_id(value: object) -> bool:
-    """Return whether a value has the shape of an id of Apollo's.
-
-    Ids are 24 hex digits; nothing documents that they have to be. What has another shape than this
-    is no id: in the path of a request it could reach another endpoint.
-    """
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    """Return whether a value has the shape of an id of Apollo's."""
+    return isinstance(value, str) and ID_SHAPE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -290,9 +288,9 @@ class CheckedBody:
 
     def fields(self, name: str) -> list[JSON]:
         """Return the list of custom fields called `name`; only a part of their ids is an id."""
-        value = self._list(name)
+        value, what = self._list(name), f'list "{name}"'
         if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in value):
-            raise self.lost(f'the answer\'s list "{name}" holds something without an id')
+            raise self.lost(f"the answer's {what} holds something without an id")
         return value
 
     def bare_records(self) -> list[JSON]:

@@ -280,13 +280,13 @@ class FollowUp:
         updates: Updates of created records, for values that bulk_create does not take.
         existing: Rows for which Apollo answered an existing record.
         failure: The error that ends the run; the rows of its request have no outcome.
-        taken: Id of a record that was created -> the row's address, or None.
+        taken: Id of a record that was created -> its row.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
     existing: list[MatchedRecord] = field(default_factory=list)
     failure: ApolloError | None = None
-    taken: dict[str, str | None] = field(default_factory=dict)
+    taken: dict[str, Row] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -382,12 +382,12 @@ class RecordCreator:
         does not show that row's address.
         """
         created = [one for one in result.matched if one.match is Match.CREATED]
-        taken = self.match_check.of_other_rows(batch, created) if created else set()
+        taken = self._of_other_rows(batch, created)
         for one in result.matched if follow_up.taken else ():
             record_id = str((one.answer or {}).get("id"))
             if record_id not in follow_up.taken:
                 continue
-            address = follow_up.taken[record_id]
+            address = address_of(self.object_type, follow_up.taken[record_id])
             if one.match is Match.CREATED or (
                 one.match is Match.EXISTING
                 and address is not None
@@ -400,9 +400,25 @@ class RecordCreator:
                 batch.finish(one.row, Outcome.REJECTED, rejection=why)
         for one in created:
             if one.answer is not None and one.row.number not in taken:
-                address = address_of(self.object_type, one.row)
-                follow_up.taken.setdefault(str(one.answer["id"]), address)
+                follow_up.taken.setdefault(str(one.answer["id"]), one.row)
         return taken
+
+    def _of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
+        """Numbers of rows with a new record that the ledger knows as another row's.
+
+        What was created just now can't be there already: such an answer contradicts itself.
+        """
+        links = self.match_check.links
+        if links is None or not created:
+            return set()
+        ids = {one.row.number: str((one.answer or {}).get("id")) for one in created}
+        owners = links.of_records(ids.values())
+        return {
+            one.row.number
+            for one in (created if owners else ())
+            for owner in owners.get(ids[one.row.number], ())
+            if not links.is_of(owner, batch.history_of(one.row).source_key)
+        }
 
     def _learn(self, row: Row, apollo_id: str) -> None:
         """Notes a record by the keys that bulk_create can't match, for rows of later batches."""

@@ -16,7 +16,7 @@ from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import is_id
+from target_apollo.apollo import ID_SHAPE, is_id
 from target_apollo.ledger import (
     HOLDING_VALUES,
     Intent,
@@ -162,7 +162,7 @@ class StreamLinks:
         odd = [
             link
             for link in links.values()
-            if link.apollo_id is not None and not is_id(link.apollo_id)
+            if link.apollo_id is not None and not ID_SHAPE.fullmatch(link.apollo_id)
         ]
         for link in odd:
             self._ledger.forget(self._place._replace(source=link.source), [link.source_key])

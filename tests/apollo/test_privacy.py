@@ -41,8 +41,8 @@ FAULTS = {
     "a redirect to nowhere": Reply(302, headers={"Location": f"http://[{KEY}"}),
     "another shape": Reply(body={EMAIL: KEY, "contact": {"id": EMAIL}}),
     "a list": Reply(body=[EMAIL]),
-    "records without ids": Reply(
-        body={"created_contacts": [{"email": EMAIL}], "existing_contacts": []}
+    "records without a list": Reply(
+        body={"created_contacts": {"email": EMAIL}, "existing_contacts": []}
     ),
     "half a value": Reply(body=json.dumps({"contact": {"email": EMAIL}})[:-5]),
     "a zipped fault": Reply(422, body=SAID, zipped=True),

@@ -58,12 +58,12 @@ def test_a_chunked_answer_is_read_to_its_end(server: Server, transport: Transpor
     assert transport.send(READ).body == list(range(5000))
 
 
-def test_a_lone_surrogate_in_an_answer_is_no_reason_to_lose_it(
+def test_a_lone_surrogate_in_an_answer_is_no_reason_to_lose_it_and_is_replaced(
     server: Server, transport: Transport
 ) -> None:
     server.answers(Reply(body='{"name": "a\\ud800"}'))
 
-    assert transport.send(READ).body == {"name": "a\ud800"}
+    assert transport.send(READ).body == {"name": "a\ufffd"}
 
 
 def test_connections_are_used_again_by_later_threads(server: Server, transport: Transport) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from tests.promises.conftest import Run, contact, record, schema, state
 
 Json = dict[str, Any]
 #: Changes Apollo's answer to a request; gets the request's label and the answer.
-Alter = Callable[[str, Json], Json | None]
+Alter = Callable[[str, Json], Json | Reply | None]
 LABELS = {"bulk_create": CREATE, "bulk_update": BULK}
 
 
@@ -50,6 +51,8 @@ def answering(apollo: Sandbox, alter: Alter) -> Iterator[str]:
             status, body = refusal.code, json.loads(refusal.read() or b"{}")
         if status == 200 and isinstance(body, dict):
             changed = alter(label, copy.deepcopy(body))
+            if isinstance(changed, Reply):
+                return changed
             body = body if changed is None else changed
         return Reply(status, body=body)
 
@@ -308,3 +311,34 @@ def test_an_answer_that_spells_an_address_another_way_is_confirmed(
         done = sync(lines, api_url=url)
 
     assert done.records == {"received": 2, "updated": 2}
+
+
+# --- an end in time
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", pytest.param("none", marks=pytest.mark.full)])
+def test_a_dripping_answer_ends_the_run_and_the_next_one_is_whole(
+    apollo: Sandbox, run_target: Run, ledger: str
+) -> None:
+    more = {"ledger_url": ""} if ledger == "none" else {}
+    lines = [schema("contacts"), contact(1), contact(2), state({"n": 2})]
+
+    def drip(label: str, body: Json) -> Reply | None:
+        if label != CREATE:
+            return None
+        content = json.dumps(body).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
+        return Reply(pieces=[head, *(bytes([byte]) for byte in content)], pause=0.3)
+
+    with answering(apollo, drip) as url:
+        started = time.monotonic()
+        first = run_target(lines, api_url=url, request_timeout_seconds=1, max_retries=0, **more)
+        seconds = time.monotonic() - started
+    second = run_target(lines, **more)
+
+    assert (first.exit_code, first.states) == (1, [])
+    assert "no answer in time" in first.log
+    assert "Traceback" not in first.log
+    assert seconds < 60
+    assert (second.exit_code, second.last_state) == (0, {"n": 2})
+    assert len(apollo.store.contacts()) == 2

@@ -107,25 +107,6 @@ class MatchCheck:
                 self._judge(checked, one, holder, ids)
         return checked
 
-    def of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
-        """Numbers of rows with a new record that the ledger knows as another row's.
-
-        What was created just now can't be there already: such an answer contradicts itself.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        links = self.links
-        if links is None:
-            return set()
-        owners = self._owners(created)
-        return {
-            one.row.number
-            for one in created
-            for owner in owners.get(str((one.answer or {}).get("id")), ())
-            if not links.is_of(owner, batch.history_of(one.row).source_key)
-        }
-
     def _owners(self, matched: Sequence[Matched]) -> Mapping[str, Sequence[Link]]:
         if self.links is None or not matched:
             return {}
