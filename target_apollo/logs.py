@@ -11,8 +11,11 @@ import logging
 import os
 import sys
 import traceback
+from typing import Any
 
 from singer_sdk.logging import ConsoleFormatter
+
+from target_apollo.shown import name_shown, printable, printable_lines
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
 #: Lowest level for loggers that show records below it; the target's own logger has a filter.
@@ -32,6 +35,41 @@ class _FewerLines(logging.Filter):
         return not str(record.msg).startswith(("Target sink for", "One or more records have"))
 
 
+#: In characters. Of a longer line the middle is cut: its end says what to do.
+_LONGEST_MESSAGE = 4000
+
+
+class Lines(str):
+    """A text of several lines that this program wrote itself: its line ends stay in the log."""
+
+    __slots__ = ()
+
+
+class _PrintableRecord(logging.LogRecord):
+    """A log record whose message and logger's name do nothing to a terminal.
+
+    Both hold names of streams, properties, teams and lists, which anybody may have chosen.
+    """
+
+    def __init__(self, name: str, *arguments: Any, **more: Any) -> None:
+        super().__init__(name_shown(name), *arguments, **more)
+
+    def getMessage(self) -> str:  # noqa: N802 - the name in `logging`
+        """The message, without control characters, line ends and marks of direction."""
+        message = super().getMessage()
+        if isinstance(self.args, tuple) and any(isinstance(part, Lines) for part in self.args):
+            return printable_lines(message)
+        if len(message) > _LONGEST_MESSAGE:
+            half = _LONGEST_MESSAGE // 2
+            message = f"{message[:half]} … {message[-half:]}"
+        return printable(message)
+
+
+def make_printable() -> None:
+    """Makes all log lines of this process harmless for a terminal, whatever their format is."""
+    logging.setLogRecordFactory(_PrintableRecord)
+
+
 def quieten(logger: logging.Logger) -> None:
     """Drops the SDK's log lines that show records or are about batches, at every level.
 
@@ -47,6 +85,7 @@ def quieten(logger: logging.Logger) -> None:
 
 def to_stderr(plugin: str) -> None:
     """Sends the log to stderr in the SDK's format and with the level that the SDK would choose."""
+    make_printable()
     prefix = plugin.upper().replace("-", "_")
     level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
     handler = logging.StreamHandler(sys.stderr)
@@ -56,7 +95,7 @@ def to_stderr(plugin: str) -> None:
     root.addHandler(handler)
 
 
-def defect_text(defect: BaseException) -> str:
+def defect_text(defect: BaseException) -> Lines:
     """The traceback of an unexpected exception, without its message, which may show a value.
 
     Exceptions that led to it come first.
@@ -73,7 +112,7 @@ def defect_text(defect: BaseException) -> str:
         parts.append("\n".join([*lines, f"{type(error).__module__}.{type(error).__qualname__}"]))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     chain = "\nwhich led to\n".join(reversed(parts))
-    return (
+    return Lines(
         "A defect of target-apollo ended the run. Nothing is lost: run it again. If it comes back, "
         f"report these lines, which hold no values:\n{chain}"
     )

@@ -7,6 +7,7 @@ words beside them around.
 
 from __future__ import annotations
 
+import json
 import re
 
 #: In characters. A longer name is cut.
@@ -39,6 +40,19 @@ def name_shown(name: str) -> str:
     201
     """
     return printable(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…")
+
+
+def escaped(json_text: str) -> str:
+    """A text in JSON with escapes for what a terminal would carry out; it reads as the same value.
+
+    >>> escaped('"a\u202eb"')
+    '"a\\u202eb"'
+    """
+    if json_text.replace("\n", "").isprintable():
+        return json_text
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in json_text
+    )
 
 
 def may_be_address(text: str) -> bool:

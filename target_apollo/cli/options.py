@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from target_apollo.model.objects import ObjectKind
+from target_apollo.shown import printable
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -71,7 +72,7 @@ class CommandFailed(Exception):
     """
 
     def __init__(self, *sentences: str, exit_code: int = 1) -> None:
-        super().__init__("\n".join(sentences))
+        super().__init__("\n".join(map(printable, sentences)))
         self.exit_code = exit_code
 
 

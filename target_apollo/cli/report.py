@@ -24,6 +24,7 @@ from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
+from target_apollo.shown import printable
 from target_apollo.sync.exit import OK
 
 _RUNS, _MOST_RUNS = 10, 500
@@ -123,13 +124,15 @@ def _ledger_rows(url: str, limit: int, *, quiet: bool = False) -> Sequence[Run]:
             return ledger.runs(limit)
     except LedgerError as problem:
         if not quiet:
-            sys.stderr.write(f"{problem} The report is made from the summaries alone.\n")
+            sys.stderr.write(
+                f"{printable(str(problem))} The report is made from the summaries alone.\n"
+            )
         return ()
 
 
 def _say_skipped(sentences: Sequence[str]) -> None:
     for sentence in sentences[:_NAMED]:
-        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.write(f"{printable(sentence)}\n")
     if len(sentences) > _NAMED:
         sys.stderr.write(f"{len(sentences) - _NAMED} more files are left out likewise.\n")
 

@@ -30,6 +30,8 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
+from target_apollo import logs
+
 __all__ = [
     "CheckedPlugin",
     "GivenSettings",
@@ -41,6 +43,11 @@ __all__ = [
 
 class CheckedPlugin(PluginBase):
     """A plugin that checks its settings and ends on a signal in its own way."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A plugin logs before it is made, too.
+        logs.make_printable()
 
     @abc.abstractmethod
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

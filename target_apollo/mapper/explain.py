@@ -10,6 +10,7 @@ import msgspec
 
 from target_apollo.mapper.values import shown
 from target_apollo.mapper.verdicts import Verdict, earlier
+from target_apollo.shown import name_shown, printable
 
 _CLOSING = {
     "passed": "It meets every rule and went on to Apollo; what became of it there is in the ledger "
@@ -80,15 +81,13 @@ def _read(line: bytes) -> Verdict | None:
 
 def _in_words(verdict: Verdict, times: int) -> str:
     repeated = f", the last of {times} times" if times > 1 else ""
-    lines = [
-        f"Lead {verdict.key} of {verdict.stream} was {verdict.verdict} on {_when(verdict.at)}"
-        f"{repeated}."
-    ]
+    lead = f"Lead {name_shown(str(verdict.key))} of {name_shown(verdict.stream)}"
+    lines = [f"{lead} was {verdict.verdict} on {_when(verdict.at)}{repeated}."]
     lines += [f"  - {failing.reason} (rule {failing.rule})" for failing in verdict.failing]
     lines.append(_CLOSING.get(verdict.verdict, ""))
     seen = ", ".join(f"{name} {shown(value)}" for name, value in verdict.values.items())
     lines.append(f"Values seen: {seen or 'none'}.")
-    return "\n".join(line for line in lines if line)
+    return "\n".join(printable(line) for line in lines if line)
 
 
 def _when(at: str) -> str:

@@ -16,7 +16,8 @@ from target_apollo.reporting.funnel import Step as RuleStep
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream
 from target_apollo.reporting.words import amount, end_of, rule_words
-from target_apollo.sync.words import compact, moment, number, plural, printable
+from target_apollo.shown import name_shown
+from target_apollo.sync.words import compact, moment, number, plural
 
 #: Parts of a run's bar from bottom to top: CSS class, words, name of the count.
 LAYERS = (
@@ -295,7 +296,7 @@ def _arrived(outcomes: Stream, whole: int, stream: str) -> Step:
         for words, count in (("rejected", outcomes.rejected), ("skipped", outcomes.skipped))
         if count
     ]
-    note = f"Stream {printable(stream)}" + (f"; {', '.join(others)}" if others else "")
+    note = f"Stream {name_shown(stream)}" + (f"; {', '.join(others)}" if others else "")
     return _end("In Apollo", parts, whole, note)
 
 

@@ -33,7 +33,8 @@ from target_apollo.reporting.words import (
     rule_words,
     story_of,
 )
-from target_apollo.sync.words import duration, moment, number, plural, printable
+from target_apollo.shown import printable
+from target_apollo.sync.words import duration, moment, number, plural
 
 #: Keys, names of fields, and groups of duplicates that are listed; the rest is counted.
 _MOST_KEYS, _MOST_GROUPS = 50, 50
@@ -100,10 +101,14 @@ def _template() -> Template:
     return environment.from_string(_file("page.html.j2"))
 
 
+#: In characters, of one text of the page.
+_LONGEST_TEXT = 2000
+
+
 def _printable(value: object) -> object:
     """A text without control characters; markup from the template is not changed."""
     is_markup = hasattr(value, "__html__")
-    return printable(value) if isinstance(value, str) and not is_markup else value
+    return printable(value[:_LONGEST_TEXT]) if isinstance(value, str) and not is_markup else value
 
 
 def _facts(detail: Detail) -> list[str]:

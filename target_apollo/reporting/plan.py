@@ -9,12 +9,13 @@ from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words
+from target_apollo.shown import name_shown, printable
 from target_apollo.sync.dry_run.plan_sentences import (
     identity_sentences,
     time_sentences,
     unknown_sentences,
 )
-from target_apollo.sync.words import UNKNOWN, listed, number, plural, printable
+from target_apollo.sync.words import UNKNOWN, listed, number, plural
 
 _KEYS, _GROUPS = 10, 10
 _LONGEST_VALUE = 40
@@ -27,7 +28,7 @@ _TONES = {
 
 def plan_lines(summary: Mapping[str, Any], width: int, paint: Paint) -> list[str]:
     """The whole plan for a terminal; it shows sampled values of records."""
-    team = f" for Apollo team {printable(str(summary['team']))}" if summary.get("team") else ""
+    team = f" for Apollo team {name_shown(str(summary['team']))}" if summary.get("team") else ""
     lines = [paint.strong(f"Plan{team}: nothing was written.")]
     if summary["ended_because"]:
         lines += [paint.tone(line, Tone.BAD) for line in wrapped(summary["ended_because"], width)]
@@ -68,7 +69,7 @@ def _outcomes(summary: Mapping[str, Any], paint: Paint) -> list[str]:
         streams["together"] = summary["records"]
     rows = [
         [
-            Cell(printable(stream)),
+            Cell(name_shown(stream)),
             *(
                 Cell(number(counts[one.value]), _TONES.get(one) if counts[one.value] else None)
                 for one in met
@@ -107,7 +108,7 @@ def _rejected(summary: Mapping[str, Any], width: int) -> list[str]:
         for stream, counts in summary["streams"].items()
         for reason, count in counts["rejected_because"].items()
         for line in wrapped(
-            f"{number(count)} of {printable(stream)}: {reason_words(reason)} ({reason})", width
+            f"{number(count)} of {name_shown(stream)}: {reason_words(reason)} ({reason})", width
         )
     ]
 
@@ -134,7 +135,7 @@ def _protected(summary: Mapping[str, Any], width: int) -> list[str]:
         if values
         for line in wrapped(
             f"{plural(sum(values.values()), 'value')} of {kind}: "
-            + ", ".join(f"{printable(name)} {number(count)}" for name, count in values.items()),
+            + ", ".join(f"{name_shown(name)} {number(count)}" for name, count in values.items()),
             width,
         )
     ]
@@ -145,8 +146,8 @@ def _unresolved(summary: Mapping[str, Any], width: int) -> list[str]:
         line
         for stream, names in summary.get("unresolved", {}).items()
         for line in wrapped(
-            f"{printable(stream)}: "
-            + ", ".join(f"{printable(name)} {number(count)}" for name, count in names.items()),
+            f"{name_shown(stream)}: "
+            + ", ".join(f"{name_shown(name)} {number(count)}" for name, count in names.items()),
             width,
         )
     ]
@@ -159,9 +160,9 @@ def _diffs(summary: Mapping[str, Any], paint: Paint) -> list[str]:
     columns = [Column("stream"), Column("key"), Column("field"), Column("Apollo"), Column("new")]
     rows = [
         [
-            Cell(printable(diff["stream"])),
+            Cell(name_shown(diff["stream"])),
             Cell(_shown(diff["key"])),
-            Cell(printable(diff["field"])),
+            Cell(name_shown(diff["field"])),
             Cell(_shown(diff["apollo"]), Tone.BAD),
             Cell(_shown(diff["new"]), Tone.GOOD),
         ]

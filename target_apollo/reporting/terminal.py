@@ -18,7 +18,8 @@ from target_apollo.reporting.words import (
     outlook_of,
     story_of,
 )
-from target_apollo.sync.words import duration, listed, moment, number, plural, printable
+from target_apollo.shown import name_shown, printable
+from target_apollo.sync.words import duration, listed, moment, number, plural
 
 _GAP = 2
 
@@ -141,12 +142,12 @@ def detail_lines(detail: Detail, rejects_path: str, width: int, paint: Paint) ->
     run = detail.run
     end = end_of(run)
     began = f"{moment(run.started_at)} UTC"
-    lines = [paint.strong(f"Run {printable(run.run_id)}, {began}: ") + paint.tone(*_end(run))]
+    lines = [paint.strong(f"Run {name_shown(run.run_id)}, {began}: ") + paint.tone(*_end(run))]
     lines += wrapped(story_of(run), width)
     if run.because:
         lines += [paint.tone(line, end.tone) for line in wrapped(printable(run.because), width)]
-    facts = [f"Team {printable(run.team)}"] if run.team else []
-    facts += [f"mode {printable(run.mode)}"] if run.mode else []
+    facts = [f"Team {name_shown(run.team)}"] if run.team else []
+    facts += [f"mode {name_shown(run.mode)}"] if run.mode else []
     if run.summary is None:
         facts.append("there is no summary of it, so only the ledger's counts are known")
     elif not run.in_ledger:
@@ -167,7 +168,7 @@ def _run_table(
     rows = [
         [
             Cell(moment(run.started_at)),
-            Cell(printable(run.run_id)),
+            Cell(name_shown(run.run_id)),
             Cell(*_end(run)),
             Cell(duration(run.seconds)),
             *(Cell(amount(run, name), _tone_of(name, run.count(name))) for name in counts),
@@ -179,7 +180,7 @@ def _run_table(
 
 
 def _run_block(run: PastRun, width: int, paint: Paint) -> list[str]:
-    head = f"{moment(run.started_at)}  {printable(run.run_id)}  "
+    head = f"{moment(run.started_at)}  {name_shown(run.run_id)}  "
     counts = [f"{_HEADS.get(name, name)} {number(n)}" for name in _COUNTS if (n := run.count(name))]
     if run.requests is not None:
         counts.append(plural(run.requests, "request"))
@@ -195,7 +196,7 @@ def _sections(
     if detail.streams:
         yield "Streams", _streams(detail.streams, inner, paint)
     for path in detail.paths:
-        yield f"Leads of {printable(path.funnel.stream)}", _leads(path, paint)
+        yield f"Leads of {name_shown(path.funnel.stream)}", _leads(path, paint)
     if detail.rejects:
         number_rejected = sum(row.number for row in detail.rejects)
         heading = f"{plural(number_rejected, 'rejected record')}, kept in {rejects_path}"
@@ -205,14 +206,16 @@ def _sections(
     if detail.identity:
         yield "Identity changes", [line for one in detail.identity for line in wrapped(one, inner)]
     for protected in detail.protected:
-        fields = ", ".join(f"{printable(name)} {number(count)}" for name, count in protected.fields)
-        of = printable(protected.kind)
+        fields = ", ".join(
+            f"{name_shown(name)} {number(count)}" for name, count in protected.fields
+        )
+        of = name_shown(protected.kind)
         yield f"Protected {plural(protected.number, 'value')} of {of}", wrapped(fields, inner)
     for stream, names in (detail.summary.unresolved if detail.summary else {}).items():
-        counts = ", ".join(f"{printable(name)} {number(rows)}" for name, rows in names.items())
-        yield f"Unknown to Apollo in rows of {printable(stream)}", wrapped(counts, inner)
+        counts = ", ".join(f"{name_shown(name)} {number(rows)}" for name, rows in names.items())
+        yield f"Unknown to Apollo in rows of {name_shown(stream)}", wrapped(counts, inner)
     if detail.deleted:
-        counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.deleted)
+        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
         yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
     if detail.duplicates.found:
         yield (
@@ -242,7 +245,7 @@ def _stream_table(
     for name, stream in streams.items():
         counts = [(outcome, getattr(stream, outcome)) for outcome in outcomes]
         cells = [Cell(number(count), _tone_of(outcome, count)) for outcome, count in counts]
-        rows.append([Cell(printable(name)), *cells])
+        rows.append([Cell(name_shown(name)), *cells])
     return columns, rows
 
 
@@ -252,7 +255,7 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
     rows = [[Cell("read"), Cell(number(funnel.read)), Cell(""), Cell("")]]
     rows += [
         [
-            Cell(f"rule {printable(step.rule)}"),
+            Cell(f"rule {name_shown(step.rule)}"),
             Cell(number(step.remaining)),
             Cell(number(step.dropped) if step.dropped else ""),
             Cell(number(step.held) if step.held else ""),
@@ -267,7 +270,7 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
         for outcome in OUTCOMES
         if (count := getattr(path.outcomes, outcome))
     )
-    return [*lines, f"In Apollo, stream {printable(path.stream or '')}: {counts or 'nothing yet'}"]
+    return [*lines, f"In Apollo, stream {name_shown(path.stream or '')}: {counts or 'nothing yet'}"]
 
 
 def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
@@ -275,7 +278,7 @@ def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
     digits = max(len(number(row.number)) for row in detail.rejects)
     for row in detail.rejects:
         head = f"{number(row.number):>{digits}}  "
-        what = f"{printable(row.reason)}  {printable(row.stream)}"
+        what = f"{name_shown(row.reason)}  {name_shown(row.stream)}"
         lines.append(paint.tone(head, Tone.BAD) + what)
         if row.kept.keys:
             keys = f"keys {listed(row.kept.keys, _KEYS, row.kept.number)}"
@@ -297,7 +300,7 @@ def _requests(detail: Detail, paint: Paint) -> list[str]:
     columns += [Column(_WINDOWS[name], right=True) for name in told]
     cells = []
     for row in rows:
-        line = [Cell(printable(row.endpoint)), Cell(number(row.sent))]
+        line = [Cell(name_shown(row.endpoint)), Cell(number(row.sent))]
         line += [Cell(number(row.estimated))] if estimated else []
         cells.append(line + [Cell(number(_left(row, name))) for name in told])
     lines = table(columns, cells, paint)
@@ -323,7 +326,7 @@ def _left(row: RequestRow, window: str) -> int | None:
 def _duplicates(detail: Detail, width: int) -> Iterator[str]:
     groups = detail.duplicates.listed
     for group in groups[:_GROUPS]:
-        said = f"{printable(group.stream)} {listed(group.keys, _KEYS)}"
+        said = f"{name_shown(group.stream)} {listed(group.keys, _KEYS)}"
         yield from wrapped(f"{duplicate_words(group.kind)}: {said}", width, "  ")
     rest = detail.duplicates.found - len(groups[:_GROUPS])
     if rest > 0:
@@ -332,12 +335,12 @@ def _duplicates(detail: Detail, width: int) -> Iterator[str]:
 
 def _fields_not_written(detail: Detail, width: int) -> list[str]:
     said = [
-        f"{printable(of)} has no place for {listed(list(names), 30)}"
+        f"{name_shown(of)} has no place for {listed(list(names), 30)}"
         for of, names in detail.not_placed
     ]
     said += [
-        f"{printable(kind)} that exist can't be given "
-        + ", ".join(f"{printable(name)} ({number(count)})" for name, count in fields)
+        f"{name_shown(kind)} that exist can't be given "
+        + ", ".join(f"{name_shown(name)} ({number(count)})" for name, count in fields)
         for kind, fields in detail.not_writable
     ]
     return [line for sentence in said for line in wrapped(sentence, width, "  ")]

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
+from target_apollo.shown import name_shown
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
 from target_apollo.sync.words import (
     duration,
     number,
-    printable,
 )
 
 _SIGNALLED = 128
@@ -181,4 +181,4 @@ def rule_words(rule: str) -> str:
 
 
 def _name(name: str) -> str:
-    return printable(name).replace("_", " ").capitalize()
+    return name_shown(name).replace("_", " ").capitalize()

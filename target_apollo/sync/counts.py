@@ -20,6 +20,7 @@ from target_apollo.apollo.forecast import schedule
 from target_apollo.files import write_private
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
+from target_apollo.shown import escaped
 from target_apollo.sync.exit import RunError
 
 #: Most groups of duplicates that the summary lists; it counts all of them.
@@ -295,7 +296,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     Raises:
         OSError: The file can't be written.
     """
-    text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
+    text = escaped(json.dumps(summary, indent=2, ensure_ascii=False, default=str))
     write_private(path, f"{text}\n".encode())
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
+from target_apollo.shown import name_shown
+
 #: Shown in place of an unknown number.
 UNKNOWN = "–"
 
@@ -63,13 +65,6 @@ def moment(at: datetime) -> str:
 
 def listed(texts: Sequence[str], limit: int, total: int | None = None) -> str:
     """Texts in a row, the rest as a number: ``17, 42 and 3 more``."""
-    shown = [printable(text) for text in texts[:limit]]
+    shown = [name_shown(text) for text in texts[:limit]]
     rest = (len(texts) if total is None else total) - len(shown)
     return ", ".join(shown) + (f" and {number(rest)} more" if rest > 0 else "")
-
-
-def printable(text: str) -> str:
-    """A text from a file, with control characters, marks of direction and line ends replaced."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

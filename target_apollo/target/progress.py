@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
+from target_apollo.shown import printable
 from target_apollo.sync.counts import Position
 
 _CLEAR = "\r\x1b[K"
@@ -62,7 +63,7 @@ class LiveLine:
         """Replaces the text of the line; it is cut to the width of the terminal."""
         with self._lock:
             self._is_shown = True
-            self._stream.write(_CLEAR + text[: max(_NARROWEST, self._width() - 1)])
+            self._stream.write(_CLEAR + printable(text)[: max(_NARROWEST, self._width() - 1)])
             self._stream.flush()
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""`apollo-sync` called inside the test, with what it says on standard error."""
+"""`apollo-sync` called inside the test, with what it says."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from target_apollo.cli import main
 
 
 def apollo_sync(*arguments: str) -> tuple[int, str]:
-    """The exit code of the command and its log."""
+    """The exit code of the command, and its log with what it prints."""
     said = io.StringIO()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     root = logging.getLogger()
     level, before = root.level, list(root.handlers)
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             exit_code = main(list(arguments))
     finally:
         for handler in root.handlers:

@@ -25,6 +25,7 @@ from target_apollo.cli.options import (
 )
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
+from target_apollo.shown import escaped, name_shown, printable
 
 _KEY = {True: "valid", False: "not valid", None: "not checked"}
 
@@ -47,10 +48,11 @@ def command(sources: Sequence[str], kinds: list[ObjectKind], wants_json: bool) -
     check = check_connection(read_settings(sources), kinds)
     exit_code, because = check.verdict
     if wants_json:
-        sys.stdout.write(json.dumps(as_json(check), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(as_json(check), indent=2, ensure_ascii=False)
+        sys.stdout.write(escaped(text) + "\n")
     else:
         verdict = [] if exit_code else ["", because]
-        sys.stdout.write("\n".join([*as_lines(check), *verdict]) + "\n")
+        sys.stdout.write("\n".join(map(printable, [*as_lines(check), *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:
         raise CommandFailed(because, exit_code=exit_code)
@@ -62,8 +64,8 @@ def as_lines(check: Check) -> list[str]:
     credentials = "Token" if check.oauth else "Key"
     lines = [f"Address  {check.api_url}", f"{credentials:<8} {_KEY[check.key_valid]}"]
     if check.profile is not None:
-        lines.append(f"Team     {check.profile.team_id}")
-        lines.append(f"User     {check.profile.name or check.profile.id}")
+        lines.append(f"Team     {name_shown(check.profile.team_id)}")
+        lines.append(f"User     {name_shown(check.profile.name or check.profile.id)}")
     elif check.key_valid:
         lines.append(f"Team     not told by {endpoints.PROFILE}")
     for kind, modes in check.modes.items():

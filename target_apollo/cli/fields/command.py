@@ -36,6 +36,7 @@ from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import OBJECTS, ObjectKind
 from target_apollo.model.suggestions import folded
 from target_apollo.model.values import normaliser_of
+from target_apollo.shown import escaped, name_shown, printable
 from target_apollo.sync.exit import MISCONFIGURED, OK
 
 _UNKNOWN = ["  not told: the key may not read them"]
@@ -119,7 +120,7 @@ def _list_fields(settings: Settings, kinds: Sequence[ObjectKind], wants_json: bo
     with client_of(settings, retries=True) as client:
         workspace = read_workspace(client, kinds)
     if wants_json:
-        text = json.dumps(as_json(workspace, kinds), indent=2, ensure_ascii=False)
+        text = escaped(json.dumps(as_json(workspace, kinds), indent=2, ensure_ascii=False))
     else:
         text = "\n".join(as_lines(workspace, kinds))
     sys.stdout.write(text + "\n")
@@ -141,7 +142,7 @@ def _missing_of(
     written, others = _of_objects(streams, settings, kinds)
     for stream in others:
         either = " or ".join(kind.value for kind in kinds)
-        sys.stderr.write(f"Stream '{stream}' is left out: it is not of {either}.\n")
+        sys.stderr.write(f"Stream '{name_shown(stream)}' is left out: it is not of {either}.\n")
     with client_of(settings, retries=True) as client:
         existing = {(field.modality, folded(field.label)) for field in client.custom_fields()}
     labels = settings.custom_fields
@@ -194,7 +195,8 @@ def _create(proposals: Sequence[Proposal], settings: Settings) -> None:
         with client_of(settings, retries=False) as client:
             for field in create_fields(client, proposals):
                 sys.stdout.write(
-                    f"Made {field.object.singular} field '{field.label}' ({field.kind}).\n"
+                    f"Made {field.object.singular} field '{name_shown(field.label)}' "
+                    f"({name_shown(field.kind)}).\n"
                 )
                 sys.stdout.flush()
     except ApolloError as problem:
@@ -312,19 +314,16 @@ def _note(field: CustomField) -> str:
 def _list(heading: str, lines: Sequence[str] | None) -> list[str]:
     if lines is None:
         return [f"{heading}:", *_UNKNOWN, ""]
-    return [f"{heading}:", *(f"  {_shown(line)}" for line in lines or ["none"]), ""]
+    # Names in Apollo may hold control sequences, which a terminal would carry out.
+    return [f"{heading}:", *(f"  {printable(line)}" for line in lines or ["none"]), ""]
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
+    rows = [[name_shown(cell) for cell in row[:-1]] + [row[-1]] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def _shown(line: str) -> str:
-    # A name in Apollo may hold control sequences, which a terminal would carry out.
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)

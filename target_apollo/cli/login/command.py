@@ -20,6 +20,7 @@ from target_apollo.config.credentials import OAuthApp, auth_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
+from target_apollo.shown import printable
 from target_apollo.sync.exit import OK
 
 _AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
@@ -260,5 +261,5 @@ def _team(settings: Settings, stop: threading.Event) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
-from target_apollo.sync.words import duration, listed, moment, plural, printable
+from target_apollo.shown import name_shown
+from target_apollo.sync.words import duration, listed, moment, plural
 
 
 def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
@@ -70,7 +71,7 @@ def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
     """
     return [
         f"{plural(found['count'], 'row')} {_what_rows_are(verdict, found['count'])}: "
-        f"{listed(found['keys'], _LISTED_KEYS, found['count'])} (stream '{printable(stream)}')."
+        f"{listed(found['keys'], _LISTED_KEYS, found['count'])} (stream '{name_shown(stream)}')."
         for stream, verdicts in identity.items()
         for verdict, found in verdicts.items()
         if found["count"]
@@ -79,7 +80,7 @@ def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
 
 def _what_rows_are(verdict: str, count: int) -> str:
     # A summary of another version may have other verdicts.
-    name = printable(verdict)
+    name = name_shown(verdict)
     one, several = _IDENTITY.get(verdict, (f"is {name}", f"are {name}"))
     return one if count == 1 else several
 
