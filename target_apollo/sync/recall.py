@@ -315,18 +315,18 @@ class LinkSorter:
             is_there = link.status in CONFIRMED and not self._has_other_address(row, link)
             return Outcome.EXISTING if is_there else None
         if row.apollo_id and row.apollo_id != link.apollo_id:
-            is_held = link.holds(hash_of_merged(payload_hash, row.apollo_id))
-            return Outcome.UNCHANGED if is_held else None
-        if not self._may_be_unchanged(row, link):
+            held = [hash_of_merged(payload_hash, row.apollo_id)]
+        elif not self._may_be_unchanged(row, link):
             return None
-        if link.holds(payload_hash):
+        elif link.holds(payload_hash):
             return Outcome.UNCHANGED
-        if not link.holds_something:
+        elif not link.holds_something:
             return None
-        # The same values may have been written before there was a policy.
-        held = (
-            [payload_hash] if self.policies is None else [payload_hash, payload_hash_of(row, None)]
-        )
+        else:
+            held = [payload_hash]
+            if self.policies is not None:
+                # The same values may have been written before there was a policy.
+                held.append(payload_hash_of(row, None))
         stage = self.object_type.endpoints.stage_key
         if self.protected and (stage in row.values or stage in row.names):
             held += [hash_of_kept_stage(one, self.protected) for one in held]

@@ -339,7 +339,9 @@ class StreamLinks:
         holds = status in HOLDING_VALUES and not not_given.values
         key = history.source_key
         address, of_row = None, None
-        if status is not LinkStatus.ERROR:
+        if status is LinkStatus.GONE:
+            address = match_hash(row.match_key) if row.match_key else None
+        elif status is not LinkStatus.ERROR:
             address, of_row = _addresses_after(row, history, apollo_id, not_given)
         self._noted[key] = LinkOutcome(
             key,
