@@ -9,6 +9,7 @@ Its modules, imports from top to bottom::
     locks       one run at a time for each team and stream
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
+    connections rows that change their team's name
     companies   accounts by their domain, and how far Apollo's accounts were read
     statements  the SQL of the links, for thousands of rows
     runs        one row for each run
@@ -21,6 +22,7 @@ Its modules, imports from top to bottom::
 """
 
 from target_apollo.ledger.companies import Walk
+from target_apollo.ledger.connections import Found
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
 from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.ledger import Ledger
@@ -42,6 +44,7 @@ __all__ = [
     "DELETED",
     "HOLDING_VALUES",
     "AnotherRunActive",
+    "Found",
     "Intent",
     "Ledger",
     "LedgerError",

@@ -9,8 +9,9 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import companies, queries, runs
+from target_apollo.ledger import companies, connections, queries, runs
 from target_apollo.ledger.companies import Walk
+from target_apollo.ledger.connections import Found
 from target_apollo.ledger.database import WRITES, Address, prepare_statements
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
@@ -267,6 +268,24 @@ class Ledger:
         """
         with self._changing(place) as database:
             return queries.delete_links(database, place, apollo_ids)
+
+    def take_over(self, former: str, connection: str) -> Found:
+        """Give a connection the rows of ``former``, if it is the first to ask and has none.
+
+        ``connection`` begins with ``former`` and a hyphen, as do all that may ask. Raises
+        ``AnotherRunActive`` if a run writes these rows.
+        """
+        with self._writing("Writing") as database:
+            found = connections.what_is_there(database, former, connection)
+            if found is Found.TAKEN_OVER:
+                self._locks.make_sure_that_free(database, former)
+                connections.rename(database, former, connection)
+            return found
+
+    def would_take_over(self, former: str, connection: str) -> Found:
+        """What `take_over` would find; changes nothing."""
+        with self._reading("Reading") as database:
+            return connections.what_is_there(database, former, connection)
 
     def begin_run(
         self,

@@ -138,15 +138,8 @@ class Locks:
 
     def acquire(self, database: Connection, connection: str, stream: str, run_id: str) -> None:
         """Take a lock, inside a write transaction. Raise ``AnotherRunActive`` if it is held."""
-        here, now = Process.current(), datetime.now(timezone.utc)
-        if self._is_postgresql:
-            began = database.execute(_BEGIN_TO_LOCK, _advisory_key(connection, stream)).one()
-            if not began.is_alone:
-                raise _another_run(stream, _holder(database, connection, stream))
-            now = began.now
-        holder = _holder(database, connection, stream)
-        if holder is not None and not is_stale(holder, here, now):
-            raise _another_run(stream, holder)
+        now = self._make_sure_that_free(database, connection, stream)
+        here = Process.current()
         database.execute(delete(apollo_locks).where(_row(connection, stream)))
         database.execute(
             insert(apollo_locks).values(
@@ -162,6 +155,25 @@ class Locks:
                 heartbeat_at=now,
             )
         )
+
+    def make_sure_that_free(self, database: Connection, connection: str) -> None:
+        """Raise ``AnotherRunActive`` if a run writes to a connection, inside a transaction."""
+        held = select(apollo_locks.c.stream).where(apollo_locks.c.connection == connection)
+        for stream in database.scalars(held).all():
+            self._make_sure_that_free(database, connection, stream)
+
+    def _make_sure_that_free(self, database: Connection, connection: str, stream: str) -> datetime:
+        """Give the present, by the clock of the heartbeats."""
+        here, now = Process.current(), datetime.now(timezone.utc)
+        if self._is_postgresql:
+            began = database.execute(_BEGIN_TO_LOCK, _advisory_key(connection, stream)).one()
+            if not began.is_alone:
+                raise _another_run(stream, _holder(database, connection, stream))
+            now = began.now
+        holder = _holder(database, connection, stream)
+        if holder is not None and not is_stale(holder, here, now):
+            raise _another_run(stream, holder)
+        return now
 
     def hold(self, lock: StreamLock) -> None:
         """Note that a lock is held, and start its heartbeat. Call it after the row's commit."""

@@ -19,7 +19,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Ledger, LedgerError
+from target_apollo.ledger import Found, Ledger, LedgerError
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
@@ -45,6 +45,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.notices import Notices, unresolved_names
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
 from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -116,16 +117,19 @@ class SyncRun:
     def connection(self) -> str:
         """The id of the Apollo team; the request for it also proves the credentials.
 
-        With a wrong key ``GET /users/api_profile`` answers 401, while ``/auth/health`` does not.
+        With a wrong key ``GET /users/api_profile`` answers 401, while ``/auth/health`` does not. A
+        key without access to its own profile can still be allowed to write; then the key stands
+        for the team.
 
         Raises:
             ApolloError: The credentials are refused, or Apollo can't be reached.
+            RunError: There is a ledger, and with OAuth nothing tells which team's rows it has.
         """
         try:
-            team = self.client.profile().team_id
+            answered = self.client.profile().team_id
+            team = answered if is_team_id(answered) else self._untold_team()
         except EndpointForbidden:
-            # A key without access to its own profile can still be allowed to write.
-            team = "unknown"
+            team = self._untold_team()
         except RequestRefused as refusal:
             raise RunError(
                 f"There is no Apollo API at the address in the setting api_url: it answers "
@@ -144,6 +148,21 @@ class SyncRun:
         self._team = team
         return team
 
+    def _untold_team(self) -> str:
+        settings = self.settings
+        if settings.api_key:
+            return connection_of_key(settings.api_url, settings.api_key)
+        if not settings.ledger_url:
+            return UNTOLD
+        # Tokens change, and teams may share an app: nothing stays that is one team's alone.
+        raise RunError(
+            "Apollo does not tell which team these OAuth tokens are for (GET /users/api_profile), "
+            "so the ledger can't tell its rows from another team's. Give the app the scope "
+            "read_user_profile and run `apollo-sync login`, or run without a ledger (an empty "
+            "ledger_url).",
+            exit_code=2,
+        )
+
     @cached_property
     def ledger(self) -> RunLedger | None:
         """The ledger, opened at the first flush; None if `ledger_url` is empty.
@@ -154,16 +173,35 @@ class SyncRun:
         if not self.settings.ledger_url:
             return None
         url = self.settings.ledger_url
+        connection = self.connection
         ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
+        if connection.startswith(UNTOLD):
+            self._say_new_key(ledger.take_over(UNTOLD, connection))
         ledger.begin_run(
             self.run_id,
-            self.connection,
+            connection,
             [],
             self.settings.mode.value,
             self.counts.started_at,
         )
         self._opened_ledger = ledger
         return ledger
+
+    def _say_new_key(self, found: Found) -> None:
+        if found is Found.TAKEN_OVER and self.dry_run is None:
+            self.logger.info(
+                "The rows that the ledger has under the team 'unknown', from an earlier release, "
+                "are those of this key from now on: Apollo does not tell its team "
+                "(GET /users/api_profile)."
+            )
+        elif found is Found.OTHERS:
+            self.logger.warning(
+                "Apollo does not tell which team this key is for (GET /users/api_profile), and the "
+                "ledger has no row of this key, though it has others. If it is a new key of the "
+                "same team, each row is looked up in Apollo again, as with a new ledger: that "
+                "costs requests, and no record is made twice. A key with the entry "
+                "api/v1/users/api_profile can be replaced without this."
+            )
 
     def skip(self, record: SourceRecord) -> None:
         """Counts a record as skipped that reaches no sink."""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from target_apollo.ledger import (
+    Found,
     Intent,
     Ledger,
     Link,
@@ -56,6 +57,8 @@ class LedgerOverlay:
         self._forgotten: set[tuple[Place, str]] = set()
         #: Connection, object and Apollo id of records that are gone from Apollo; their links stay.
         self._gone: set[tuple[str, str, str | None]] = set()
+        #: Connection -> the one whose rows in the run's ledger a run would give it.
+        self._former: dict[str, str] = {}
 
     # --- read from both ledgers
 
@@ -65,7 +68,7 @@ class LedgerOverlay:
         links = self._own.links(place, keys)
         if self._below is not None:
             missing = [key for key in keys if key not in links]
-            below = self._below.links(place, missing)
+            below = self._below.links(self._there(place), missing)
             links |= {key: link for key, link in below.items() if self._counts(place, link)}
         self._trust(place, (link.apollo_id for link in links.values()))
         return links
@@ -77,7 +80,7 @@ class LedgerOverlay:
             own.add(link.source_key)
             yield link
         if self._below is not None:
-            for link in self._below.links_of_stream(place):
+            for link in self._below.links_of_stream(self._there(place)):
                 if link.source_key not in own and self._counts(place, link):
                     yield link
 
@@ -88,7 +91,7 @@ class LedgerOverlay:
         links_of = self._own.links_by_apollo_id(place, apollo_ids)
         if self._below is None:
             return links_of
-        below = self._below.links_by_apollo_id(place, apollo_ids)
+        below = self._below.links_by_apollo_id(self._there(place), apollo_ids)
         for apollo_id, links in below.items():
             if self._is_dropped(place, apollo_id):
                 continue
@@ -106,7 +109,7 @@ class LedgerOverlay:
         links_of = self._own.links_by_match(place, hashes)
         if self._below is None:
             return links_of
-        for match_hash, links in self._below.links_by_match(place, hashes).items():
+        for match_hash, links in self._below.links_by_match(self._there(place), hashes).items():
             left = [
                 link
                 for link in links
@@ -121,19 +124,29 @@ class LedgerOverlay:
     def company_ids(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
         """As in `Ledger`; the accounts of the dry run win over those of the run's ledger."""
         own = self._own.company_ids(connection, hashes)
-        below = {} if self._below is None else self._below.company_ids(connection, hashes)
+        below = (
+            {}
+            if self._below is None
+            else self._below.company_ids(self._former.get(connection, connection), hashes)
+        )
         return self._without_dropped(connection, below) | own
 
     def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
         """As in `Ledger`; the links of the dry run win over those of the run's ledger."""
         own = self._own.account_ids_by_match(connection, hashes)
-        below = {} if self._below is None else self._below.account_ids_by_match(connection, hashes)
+        below = (
+            {}
+            if self._below is None
+            else self._below.account_ids_by_match(self._former.get(connection, connection), hashes)
+        )
         return self._without_dropped(connection, below) | own
 
     def walk(self, connection: str) -> Walk | None:
         """As in `Ledger`; the walk of the dry run, once it has begun one."""
         own = self._own.walk(connection)
-        return self._below.walk(connection) if own is None and self._below is not None else own
+        if own is not None or self._below is None:
+            return own
+        return self._below.walk(self._former.get(connection, connection))
 
     def runs(self, limit: int) -> list[Run]:
         """The latest runs of the run's ledger, without the dry run."""
@@ -188,6 +201,15 @@ class LedgerOverlay:
         self._dropped |= {(place.connection, place.object, apollo_id) for apollo_id in apollo_ids}
         return self._own.drop_links(place, apollo_ids)
 
+    def take_over(self, former: str, connection: str) -> Found:
+        """As in `Ledger`; the run's ledger is only read, so its rows keep their connection."""
+        if self._below is None:
+            return Found.NOTHING_ELSE
+        found = self._below.would_take_over(former, connection)
+        if found is Found.TAKEN_OVER:
+            self._former = {connection: former}
+        return found
+
     def begin_run(
         self,
         run_id: str,
@@ -211,6 +233,10 @@ class LedgerOverlay:
         if self._below is not None:
             self._below.close()
         self._folder.cleanup()
+
+    def _there(self, place: Place) -> Place:
+        """A place as the run's ledger names it."""
+        return place._replace(connection=self._former.get(place.connection, place.connection))
 
     def _counts(self, place: Place, link: Link) -> bool:
         """Whether a link of the run's ledger was neither dropped nor forgotten."""
