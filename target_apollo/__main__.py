@@ -1,6 +1,6 @@
 """Runs the target: ``target-apollo``, or ``python -m target_apollo``."""
 
-from target_apollo.target.target import main
+from target_apollo.entry import target
 
 if __name__ == "__main__":
-    main()
+    target()

@@ -15,6 +15,7 @@ from typing import Any
 
 from singer_sdk.logging import ConsoleFormatter
 
+from target_apollo.machine import trouble_of
 from target_apollo.shown import name_shown, printable, printable_lines
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
@@ -24,6 +25,31 @@ _LEAST = {
     "singer_sdk.metrics": logging.WARNING,
     "sqlalchemy": logging.WARNING,
 }
+
+
+_USUAL_LEVEL = "INFO"
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def replace_unknown_levels() -> list[str]:
+    """Replaces unknown log levels in the environment, which the SDK does not get over.
+
+    Returns:
+        A sentence for each variable that held none.
+    """
+    unknown = [
+        name
+        for name, level in os.environ.items()
+        if (name == "LOGLEVEL" or name.endswith("_LOGLEVEL"))
+        and not isinstance(logging.getLevelName(level.upper()), int)
+    ]
+    for name in unknown:
+        os.environ[name] = _USUAL_LEVEL
+    return [
+        f"The environment variable {name} holds no log level ({', '.join(_LEVELS)}): "
+        f"{_USUAL_LEVEL} is used."
+        for name in unknown
+    ]
 
 
 class _FewerLines(logging.Filter):
@@ -87,12 +113,20 @@ def to_stderr(plugin: str) -> None:
     """Sends the log to stderr in the SDK's format and with the level that the SDK would choose."""
     make_printable()
     prefix = plugin.upper().replace("-", "_")
-    level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
+    level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or _USUAL_LEVEL
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ConsoleFormatter())
     root = logging.getLogger()
     root.setLevel(level.upper())
     root.addHandler(handler)
+
+
+def text_of(problem: BaseException) -> str:
+    """What the log says of an exception that nobody expected at its place.
+
+    A sentence where the machine caused it, else `defect_text`.
+    """
+    return trouble_of(problem) or defect_text(problem)
 
 
 def defect_text(defect: BaseException) -> Lines:

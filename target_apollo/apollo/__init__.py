@@ -43,6 +43,7 @@ from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
+from target_apollo.apollo.route import UnusableCertificates
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
@@ -86,6 +87,7 @@ __all__ = [
     "TokenFile",
     "Transport",
     "TransportProtocol",
+    "UnusableCertificates",
     "User",
     "Wait",
     "WaitReason",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import re
+import socket
 import ssl
 import zlib
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
+from target_apollo.apollo.route import check_certificates, is_before_sending, proxy_problem
 from target_apollo.apollo.whole_answers import AnswerTooLarge, BoundedAdapter, read_whole
 
 if TYPE_CHECKING:
@@ -185,6 +187,7 @@ _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
     (requests.exceptions.ProxyError, "the proxy did not connect"),
     (requests.exceptions.ConnectTimeout, "no connection in time"),
+    (socket.gaierror, "the host's name can't be looked up (DNS)"),
     (urllib3.exceptions.NewConnectionError, "no connection to the host"),
     (AnswerTooLarge, "the answer was too large"),
     (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
@@ -237,6 +240,8 @@ class HttpSession:
         self._auth = OnlyTo(api_url, auth)
         self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
         self._session = _new_session(api_url, connections)
+        self._proxy = requests.utils.select_proxy(api_url, self._session.proxies)
+        self._unchecked = api_url.startswith("https:")
 
     def send(
         self,
@@ -251,7 +256,11 @@ class HttpSession:
 
         Raises:
             NoAnswer: No whole response came.
+            UnusableCertificates: The environment names a file that holds no certificates.
         """
+        if self._unchecked:
+            check_certificates(self._session.verify, f"{method} {path}")
+            self._unchecked = False
         try:
             response = self._session.request(
                 method,
@@ -266,7 +275,7 @@ class HttpSession:
             )
             received = read_whole(response.raw, response.headers)
         except _FAILURES as failure:
-            raise _no_answer(failure) from None
+            raise _no_answer(failure, self._proxy) from None
         return Response(response.status_code, response.headers, received, response.request)
 
     def close(self) -> None:
@@ -307,12 +316,15 @@ def _new_session(api_url: str, connections: int) -> requests.Session:
     return session
 
 
-def _no_answer(failure: Exception) -> NoAnswer:
+def _no_answer(failure: Exception, proxy: str | None) -> NoAnswer:
     causes = list(_causes(failure))
-    named = (phrase for kind, phrase in _PHRASES if any(isinstance(c, kind) for c in causes))
-    return NoAnswer(
-        next(named), maybe_written=not any(isinstance(cause, _NOTHING_SENT) for cause in causes)
-    )
+    named = next(phrase for kind, phrase in _PHRASES if any(isinstance(c, kind) for c in causes))
+    unconnected = any(map(is_before_sending, causes))
+    by_certificate = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
+    if proxy and unconnected and not by_certificate:
+        named = proxy_problem(proxy, " ".join(map(str, causes)))
+    nothing_sent = unconnected or any(isinstance(cause, _NOTHING_SENT) for cause in causes)
+    return NoAnswer(named, maybe_written=not nothing_sent)
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

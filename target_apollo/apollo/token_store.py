@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from target_apollo.apollo.errors import NoAccessToken, RunStopped
-from target_apollo.files import private_descriptor, sync_folder
+from target_apollo.files import check_written, private_descriptor, read_file, sync_folder
 
 if TYPE_CHECKING:
     import threading
@@ -93,10 +93,8 @@ class TokenFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        # If the path is a symbolic link, it stays one, and all names of the file share one lock.
-        self._real = Path(os.path.realpath(path))
-        self._lock_path = self._real.with_name(self._real.name + ".lock")
-        self._new_path = self._real.with_name(self._real.name + ".new")
+        self._lock_path = self.path.with_name(self.path.name + ".lock")
+        self._new_path = self.path.with_name(self.path.name + ".new")
 
     def find(self, login: Login) -> tuple[Login, TokenPair] | None:
         """Return the pair of a login, with the login under which it is kept.
@@ -104,7 +102,7 @@ class TokenFile:
         For settings without a refresh token that is the pair of `apollo-sync login`, else the
         client's pair if there is only one.
         """
-        kept = self._read(self._real).kept
+        kept = self._read(self.path).kept
         matching = [entry for entry in kept if entry.login == login]
         if not matching and not login.setting:
             matching = [entry for entry in kept if entry.login.client == login.client]
@@ -117,7 +115,9 @@ class TokenFile:
         Raises RunStopped where `stop` is set before the lock is free.
         """
         with self._failures("written"):
-            descriptor = private_descriptor(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            # A pair may be read over a link, as Kubernetes hands it out, but not be replaced there.
+            check_written(self.path)
+            descriptor = private_descriptor(self._lock_path, os.O_RDWR | os.O_CREAT)
         try:
             self._acquire(descriptor, stop)
             with self._failures("written"):
@@ -132,7 +132,7 @@ class TokenFile:
 
         A read-only folder or a full disk raises here, while the old pair still works.
         """
-        contents = self._read(self._real)
+        contents = self._read(self.path)
         with self._failures("written"):
             descriptor = private_descriptor(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(descriptor, "wb") as file:
@@ -154,8 +154,8 @@ class TokenFile:
         self._move_into_place()
 
     def _move_into_place(self) -> None:
-        self._new_path.replace(self._real)
-        sync_folder(self._real.parent)
+        self._new_path.replace(self.path)
+        sync_folder(self.path.parent)
 
     def _finish_what_was_interrupted(self) -> None:
         try:
@@ -185,12 +185,12 @@ class TokenFile:
 
     def _read(self, path: Path, *, missing_ok: bool = True) -> _Contents:
         try:
-            with path.open("rb") as file:
-                # Somebody may have copied the file, or made it, with other rights.
-                if os.fstat(file.fileno()).st_mode & 0o077:
-                    with contextlib.suppress(PermissionError):
-                        os.fchmod(file.fileno(), 0o600)
-                content = file.read()
+            content = read_file(path)
+            # Somebody may have copied the file, or made it, with other rights. What a link leads to
+            # belongs to whoever made the link.
+            if not path.is_symlink() and path.stat().st_mode & 0o077:
+                with contextlib.suppress(PermissionError):
+                    path.chmod(0o600)
         except FileNotFoundError:
             if missing_ok:
                 return _Contents(_VERSION)

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from target_apollo.apollo.route import PlainConnection, SecureConnection
 
 #: Bytes of an answer, as sent and unpacked. The largest answers that Apollo documents have a
 #: hundred records. Recorded ones take 2 to 6 KB a record, so this leaves each 160 KB.
@@ -102,11 +103,11 @@ class _BoundedResponse(http.client.HTTPResponse):
             raise AnswerTooLarge
 
 
-class _Connection(HTTPConnection):
+class _Connection(PlainConnection):
     response_class = _BoundedResponse
 
 
-class _SecureConnection(HTTPSConnection):
+class _SecureConnection(SecureConnection):
     response_class = _BoundedResponse
 
 

@@ -61,7 +61,7 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
         try:
             exit_code = target.sync(source)
         except Exception as defect:  # noqa: BLE001 - its message may show a record
-            target.logger.error("%s", logs.defect_text(defect))
+            target.logger.error("%s", logs.text_of(defect))
             exit_code = FAILED
         else:
             _show(target)

@@ -25,6 +25,7 @@ from target_apollo.cli.replay_file import (
     RejectedLines,
     leave_only_rejected,
 )
+from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.sources import read_config
 from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Outcome
@@ -80,6 +81,9 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     config = {**read_config(sources), **_NONE_BLOCKS_OTHERS}
     if rejects is not None:
         config["rejects_path"] = rejects
+        unfit = problems_of_files(files_of(config, sources))
+        if unfit:
+            raise CommandFailed(*unfit, exit_code=MISCONFIGURED)
     path = Path(config["rejects_path"])
     contents = _contents(path)
     exit_code = FAILED if contents.number_unreadable else 0
@@ -93,7 +97,7 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
         except CommandFailed:
             raise
         except Exception as defect:  # noqa: BLE001 - its message may show a record
-            target.logger.error("%s", logs.defect_text(defect))
+            target.logger.error("%s", logs.text_of(defect))
             ended = FAILED
         exit_code = max(exit_code, ended)
         if ended not in (0, FAILED):

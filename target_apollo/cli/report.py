@@ -13,8 +13,9 @@ import click
 
 from target_apollo.cli.explain import VERDICTS_VARIABLE
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
 from target_apollo.config.settings import Settings
-from target_apollo.config.sources import read_settings
+from target_apollo.config.sources import read_config
 from target_apollo.files import replace_private
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
@@ -25,7 +26,7 @@ from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejecte
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
 from target_apollo.shown import printable
-from target_apollo.sync.exit import OK
+from target_apollo.sync.exit import MISCONFIGURED, OK
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
@@ -69,7 +70,14 @@ def command(
     their keys, requests and what Apollo's limits leave, protected values, duplicates. It asks
     nothing of Apollo and changes nothing.
     """
-    settings = read_settings(sources, asks_apollo=False)
+    config = read_config(sources, asks_apollo=False)
+    settings = Settings.of(config)
+    files = files_of(config, sources) + given_with("--verdicts", filter(None, [verdicts]))
+    if html is not None:
+        files.append(NamedFile("the page given with --html", Path(html), is_written=True))
+    unfit = problems_of_files(files)
+    if unfit:
+        raise CommandFailed(*unfit, exit_code=MISCONFIGURED)
     shown, chosen, before = _runs(settings, runs, run_id)
     funnels = _funnels(verdicts, Period.of(chosen, before))
     detail = detail_of(chosen, _rejects(settings, chosen), funnels)

@@ -22,15 +22,21 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
+import click
 from singer_sdk import Stream
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
 from target_apollo import logs
+from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.settings import SettingsError
+
+_MISCONFIGURED = 2
 
 __all__ = [
     "CheckedPlugin",
@@ -41,13 +47,48 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class GivenSettings:
+    """The value of `--config`, with the names that the SDK gives to its parts."""
+
+    config: dict[str, Any]
+    parse_env: bool
+
+    @classmethod
+    def read(cls, sources: tuple[str, ...]) -> GivenSettings:
+        """Reads the files of a command line, a later one wins.
+
+        Raises:
+            SettingsError: A file can't be read or is no JSON object.
+        """
+        config: dict[str, Any] = {}
+        for source in sources:
+            if source != ENVIRONMENT:
+                config |= read_object(source)
+        return cls(config, ENVIRONMENT in sources)
+
+
 class CheckedPlugin(PluginBase):
     """A plugin that checks its settings and ends on a signal in its own way."""
+
+    #: The values of `--config` in the command line of this process.
+    config_sources: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # A plugin logs before it is made, too.
         logs.make_printable()
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ARG003
+        """Reads the settings files; if one can't be read, logs a sentence and exits with code 2."""
+        cls.config_sources = value
+        try:
+            return GivenSettings.read(value)
+        except SettingsError as wrong:
+            for sentence in wrong.problems:
+                cls.logger.error("%s", sentence)
+            ctx.exit(_MISCONFIGURED)
 
     @abc.abstractmethod
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -71,13 +112,6 @@ class CheckedPlugin(PluginBase):
         frame: FrameType | None,  # noqa: ARG002 - the SDK's signature
     ) -> None:
         self.on_signal(signum)
-
-
-class GivenSettings(Protocol):
-    """The value of `--config` on the SDK's command line, whose class is private."""
-
-    config: dict[str, Any]
-    parse_env: bool
 
 
 class OwnBookmark(Stream):

@@ -5,18 +5,17 @@ They are read by the SDK's rules, but every problem becomes a sentence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
 from target_apollo.config.sdk import parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.source import add_source
 
 PREFIX = "TARGET_APOLLO_"
-_ENVIRONMENT = "ENV"
 
 
 def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,15 +55,16 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
         asks_apollo: Whether credentials are needed.
 
     Raises:
-        SettingsError: A file can't be read, or settings are wrong (a sentence for each).
+        SettingsError: A file can't be read, settings are wrong, or name files that are unfit for
+            their use (a sentence for each).
     """
     schema: dict[str, Any] = {**SCHEMA, "properties": dict(SCHEMA["properties"])}
     add_sdk_settings(schema)
     config: dict[str, Any] = {}
     for source in sources:
-        if source != _ENVIRONMENT:
-            config |= _read_file(source)
-    if not sources or _ENVIRONMENT in sources:
+        if source != ENVIRONMENT:
+            config |= read_object(source)
+    if not sources or ENVIRONMENT in sources:
         config |= read_environment(schema)
     problems = problems_of(config, schema)
     if not asks_apollo:
@@ -78,35 +78,7 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
         if "default" in setting and config.get(name) is None:
             config[name] = setting["default"]
     add_source(config)
+    unfit = problems_of_files(files_of(config, sources))
+    if unfit:
+        raise SettingsError(unfit)
     return config
-
-
-def unusable_files(sources: Sequence[str]) -> list[str]:
-    """A sentence for each file among the sources that can't be read or holds no settings."""
-    problems: list[str] = []
-    for source in sources:
-        try:
-            if source != _ENVIRONMENT:
-                _read_file(source)
-        except SettingsError as problem:
-            problems += problem.problems
-    return problems
-
-
-def _read_file(path: str) -> Mapping[str, Any]:
-    # Errors show neither the parser's text nor the file's, since a secret may be where it broke.
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as problem:
-        raise SettingsError(
-            [f"The settings file {path} can't be read: {problem.strerror}."]
-        ) from None
-    except json.JSONDecodeError as problem:
-        raise SettingsError(
-            [f"The settings file {path} is no JSON: see line {problem.lineno}."]
-        ) from None
-    except (ValueError, RecursionError):
-        raise SettingsError([f"The settings file {path} is no JSON in UTF-8."]) from None
-    if not isinstance(content, dict):
-        raise SettingsError([f"The settings file {path} must hold a JSON object."])
-    return content

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from target_apollo.files import check_read
 from target_apollo.mapper.values import shown
 from target_apollo.mapper.verdicts import Verdict, earlier
 from target_apollo.shown import name_shown, printable
@@ -60,6 +61,7 @@ def _verdicts(path: Path, key: str) -> Iterator[Verdict]:
     aside = earlier(path)
     for file in (aside, path) if aside.exists() else (path,):
         try:
+            check_read(file)
             with file.open("rb") as lines:
                 for line in lines:
                     if key_bytes in line and (verdict := _read(line)) and verdict.key == key:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import click
 import singer_sdk.singerlib as singer
 from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
+from target_apollo.config.paths import given_with, problems_of_files
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.mapper.errors import (
     CLOCK_VARIABLE,
@@ -21,7 +21,7 @@ from target_apollo.mapper.errors import (
     clock_from_environment,
 )
 from target_apollo.mapper.pipeline import Pipeline
-from target_apollo.mapper.settings import Settings, read_settings, settings_schema
+from target_apollo.mapper.settings import Settings, named_files, read_settings, settings_schema
 from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
 
@@ -55,7 +55,9 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
             self._settings = read_settings(given)
         except SettingsError as error:
             return given, [str(error)]
-        return given, []
+        return given, problems_of_files(
+            [*given_with("--config", self.config_sources), *named_files(self._settings)]
+        )
 
     def on_signal(self, signal_number: int) -> None:
         """End the run after the lines read so far; the SDK's handler could cut a line in two."""
@@ -97,18 +99,6 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         for line in self._pipeline.process_lines([write_message(message_dict)]):
             message = read_message(line)
             yield _MESSAGES[message["type"]].from_dict(message)
-
-    @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the config files; if one can't be read, log a sentence and exit with code 2."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError) as error:
-            # The SDK's own error for a missing file has no strerror.
-            missing = isinstance(error, OSError)
-            why = "there is no such file, or it can't be opened" if missing else "it is no JSON"
-            cls.logger.error("The config %s can't be read: %s.", ", ".join(value), why)
-            ctx.exit(SettingsError.exit_code)
 
     @classmethod
     def invoke(cls, **options: Any) -> None:

@@ -7,12 +7,17 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from target_apollo.config.paths import NamedFile, ledger_file
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules import ON_BY_DEFAULT, RULES, Rule
+from target_apollo.mapper.rules.owner import OwnerMapped
+from target_apollo.mapper.rules.synced import NotSynced
+from target_apollo.mapper.verdicts import EARLIER
 
 VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 
@@ -77,6 +82,22 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         verdicts_path=written.verdicts_path or None,
         on_missing_field=written.on_missing_field,
     )
+
+
+def named_files(settings: Settings) -> list[NamedFile]:
+    """The files that the settings name."""
+    files: list[NamedFile] = []
+    if settings.verdicts_path:
+        instead = "Leave it empty for no verdicts."
+        path = Path(settings.verdicts_path)
+        files.append(NamedFile("the setting verdicts_path", path, True, (EARLIER,), instead))
+    for rule in settings.rules:
+        if isinstance(rule, OwnerMapped) and rule.map_path:
+            files.append(NamedFile("the setting rules.owner_mapped.map_path", Path(rule.map_path)))
+        if isinstance(rule, NotSynced):
+            setting = "the setting rules.not_synced.ledger_url"
+            files += ledger_file(rule.ledger_url, named_by=setting, is_written=False)
+    return files
 
 
 def _rules(written: Mapping[str, Any]) -> tuple[Rule, ...]:

@@ -24,7 +24,9 @@ from typing import IO, Any, TypedDict
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
+from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Lead
+from target_apollo.standard_streams import discard_output, why_unreadable, why_unwritable
 
 #: Most bytes of a read; a pipe gives fewer.
 BLOCK = 1 << 20
@@ -88,7 +90,7 @@ class BlockReader(GenericSingerReader[bytes]):
             pass
         except BrokenPipeError:
             self.closed = True
-            _discard_output()
+            discard_output()
         finally:
             self._reading = False
         return self.counts
@@ -100,7 +102,10 @@ class BlockReader(GenericSingerReader[bytes]):
         parts: list[bytes] = []
         while not self.stopped_by:
             self._reading = True
-            block = source.read1(BLOCK)
+            try:
+                block = source.read1(BLOCK)
+            except OSError as problem:
+                raise InputError(why_unreadable(problem)) from None
             self._reading = False
             if not block:
                 break
@@ -119,10 +124,16 @@ class BlockReader(GenericSingerReader[bytes]):
         if not passed:
             return
         rest = memoryview(b"\n".join(passed) + b"\n")
-        while rest:
-            # With PYTHONUNBUFFERED, as in many containers, a signal can interrupt a write.
-            rest = rest[output.write(rest) :]
-        output.flush()
+        try:
+            while rest:
+                # With PYTHONUNBUFFERED, as in many containers, a signal can interrupt a write.
+                rest = rest[output.write(rest) :]
+            output.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            discard_output()
+            raise InputError(why_unwritable(problem)) from None
 
 
 def _bytes_of(file: IO[Any]) -> Any:
@@ -130,13 +141,6 @@ def _bytes_of(file: IO[Any]) -> Any:
     if isinstance(file, io.TextIOWrapper):
         return file.buffer
     return file if hasattr(file, "read1") else io.BytesIO(file.read().encode())
-
-
-def _discard_output() -> None:
-    """Redirect the buffered output to the null device, since its flush at exit would fail."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
 
 
 def log_end(reader: BlockReader, log: logging.Logger) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from target_apollo.files import private_descriptor
+from target_apollo.files import check_written, private_descriptor
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet
 
@@ -132,9 +132,13 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     values: Mapping[str, object]
 
 
+#: What is added to the name of a file that has become too large.
+EARLIER = ".1"
+
+
 def earlier(path: Path) -> Path:
     """The path to which a verdict file is renamed that is larger than `LARGEST`."""
-    return path.with_name(path.name + ".1")
+    return path.with_name(path.name + EARLIER)
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -150,7 +154,9 @@ class VerdictFile:
         self._path = Path(path)
         self._lines: list[bytes] = []
         try:
+            check_written(self._path)
             if self._path.exists() and self._path.stat().st_size > LARGEST:
+                check_written(earlier(self._path))
                 self._path.replace(earlier(self._path))
             self._file = private_descriptor(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             size = os.fstat(self._file).st_size

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from target_apollo.files import check_read
+
 #: Where a run leaves its summary if the setting `summary_path` is empty.
 DEFAULT_FOLDER = Path(".target-apollo/runs")
 _SUFFIX = ".json"
@@ -213,6 +215,7 @@ def _written_at(path: Path) -> int:
 
 def _read(path: Path) -> Summary | str:
     try:
+        check_read(path)
         if path.stat().st_size > _LARGEST:
             return f"{path} is too large for the summary of a run; it is left out."
         return _decoder.decode(path.read_bytes())

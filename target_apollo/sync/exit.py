@@ -28,9 +28,11 @@ from target_apollo.apollo import (
     CredentialsRefused,
     EndpointForbidden,
     QuotaExhausted,
+    UnusableCertificates,
 )
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import AnotherRunActive, LedgerError, LedgerUnusable
+from target_apollo.machine import trouble_of
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128
@@ -47,6 +49,7 @@ _MISCONFIGURED = (
     SettingsError,
     AnotherRunActive,
     LedgerUnusable,
+    UnusableCertificates,
 )
 
 
@@ -90,7 +93,8 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
         return RunEnd(problem.exit_code, str(problem))
     if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine, InvalidJSONSchema)):
         return RunEnd(FAILED, str(problem))
-    return None
+    trouble = trouble_of(problem)
+    return RunEnd(FAILED, trouble) if trouble else None
 
 
 def check_reject_limit(rejected_percent: float, limit: float, rejects_path: object) -> RunEnd:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +12,13 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
 from target_apollo import logs
+from target_apollo.config.given_files import read_object
+from target_apollo.config.paths import given_with, ledger_file, problems_of_files, token_file
 from target_apollo.config.sdk import set_up_log
 from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
-from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config, read_object
+from target_apollo.tap.messages import OutputRefused
+from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config
 
 _INTERRUPTED = 130
 #: A path that shells complete; click does not check it, since the code that opens it does.
@@ -81,6 +83,17 @@ def command(
         # The streams are the same with all settings, so discovery asks for none.
         config = {} if discover and not sources else read_config(sources)
         tap = _tap(config, None if discover else catalog, state)
+        unfit = problems_of_files(
+            [
+                *given_with("--config", sources),
+                *given_with("--catalog", filter(None, [catalog])),
+                *given_with("--state", filter(None, [state])),
+                *ledger_file(tap.config.get("ledger_url") or "", is_written=False),
+                *token_file(tap.config),
+            ]
+        )
+        if unfit:
+            return _refuse(logger, unfit)
     except SettingsError as wrong:
         return _refuse(logger, wrong.problems)
     except ConfigValidationError as wrong:
@@ -90,14 +103,11 @@ def command(
         return OK
     try:
         tap.sync_all()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Otherwise the interpreter would flush again at its exit and print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        logger.error("Nobody reads the messages any more: the loader has ended. Look at its log.")
+    except OutputRefused as problem:
+        logger.error("%s", problem)
         return FAILED
     except Exception as defect:  # noqa: BLE001 - its message may show a record
-        logger.error("%s", logs.defect_text(defect))
+        logger.error("%s", logs.text_of(defect))
         return FAILED
     finally:
         tap.close()

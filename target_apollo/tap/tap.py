@@ -6,15 +6,12 @@ The tap's settings are those of the target that say where Apollo and the ledger 
 from __future__ import annotations
 
 import copy
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from singer_sdk import Tap, Target
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -25,17 +22,17 @@ from target_apollo import logs
 from target_apollo.apollo import ApolloClient, Transport
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
+from target_apollo.config.given_files import ENVIRONMENT, read_object
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin, parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
+from target_apollo.tap.messages import MessageWriter
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
 NAME = "tap-apollo-sync"
 
 PREFIX = "TAP_APOLLO_SYNC_"
-
-ENVIRONMENT = "ENV"
 
 _SHARED = (*(p.name for p in credential_settings.PROPERTIES), "api_url", "ledger_url")
 
@@ -63,26 +60,6 @@ def read_config(sources: Sequence[str]) -> dict[str, Any]:
         for prefix in (TARGET_PREFIX, PREFIX):
             config |= parse_environment_config(SCHEMA, prefix)
     return config
-
-
-def read_object(path: str, what: str) -> dict[str, Any]:
-    """The JSON object in a file; ``what`` names the file in sentences ("catalog").
-
-    Raises:
-        SettingsError: It can't be read or is no JSON object. The sentence shows neither the file's
-            text nor the parser's.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as problem:
-        why = f"can't be read: {problem.strerror}"
-    except (ValueError, RecursionError):
-        why = "is no JSON in UTF-8"
-    else:
-        if isinstance(content, dict):
-            return content
-        why = "must hold a JSON object"
-    raise SettingsError([f"The {what} file {path} {why}."])
 
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:
@@ -135,7 +112,8 @@ class TapApolloSync(CheckedPlugin, Tap):
     package_name = "target-apollo"
     # A copy, since the SDK adds its own settings to it.
     config_jsonschema = copy.deepcopy(SCHEMA)
-    message_writer_class = MsgSpecWriter
+    message_writer_class = MessageWriter
+    message_writer: MessageWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.DISCOVER,
@@ -191,7 +169,6 @@ class TapApolloSync(CheckedPlugin, Tap):
         if "_transport" in self.__dict__:
             self._transport.close()
 
-    def on_signal(self, signal_number: int) -> NoReturn:
-        """Ends the process; the tap has printed its STATE already."""
-        # The SDK's own handler would print the STATE again, in the middle of a line.
-        raise SystemExit(128 + signal_number)
+    def on_signal(self, signal_number: int) -> None:
+        """Ends the process after the line that is being written."""
+        self.message_writer.stop(signal_number)

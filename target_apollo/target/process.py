@@ -13,15 +13,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-import click
 from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo import logs
 from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import read_environment, unusable_files
+from target_apollo.config.sources import read_environment
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import SyncRun
 
@@ -56,7 +56,9 @@ class SignalHandler:
         self._since = time.monotonic()
         last_resort = threading.Timer(_LAST_RESORT_SECONDS, _end_at_once, [signal_number])
         last_resort.daemon = True
-        last_resort.start()
+        # Where no thread can be started, a second signal ends a run that hangs.
+        with suppress(RuntimeError):
+            last_resort.start()
         return True
 
 
@@ -91,33 +93,10 @@ def run_process(
     try:
         exit_code = target.sync(file_input)
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
-        kind.logger.error("%s", logs.defect_text(defect))
+        kind.logger.error("%s", logs.text_of(defect))
         exit_code = FAILED
     target.exit_without_threads(exit_code)
     sys.exit(exit_code)
-
-
-def exit_on_cli_error(name: str, defect: Exception) -> NoReturn:
-    """Logs why the command line failed, and ends the process.
-
-    Args:
-        defect: The exception. Its message is not logged: for an unusable settings file it is
-            unclear, or shows values of the file.
-    """
-    unusable = unusable_files(_config_sources(sys.argv[1:]))
-    for sentence in unusable or [logs.defect_text(defect)]:
-        logging.getLogger(name).error("%s", sentence)
-    sys.exit(MISCONFIGURED if unusable else FAILED)
-
-
-def _config_sources(arguments: Sequence[str]) -> Sequence[str]:
-    """The values of `--config` in a command line that the SDK could not process."""
-    config = click.Option(["--config"], multiple=True)
-    lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
-    command = click.Command("", params=[config], context_settings=lenient, add_help_option=False)
-    with command.make_context("", [*arguments], resilient_parsing=True) as parsed:
-        sources: Sequence[str] = parsed.params["config"]
-        return sources
 
 
 def exit_without_threads(run: SyncRun, exit_code: int) -> None:

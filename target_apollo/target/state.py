@@ -14,6 +14,8 @@ from typing import Any
 
 from singer_sdk.singerlib.json import serialize_json
 
+from target_apollo.standard_streams import why_unwritable
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
 from target_apollo.target.sinks import ApolloSink
 
@@ -89,7 +91,8 @@ class StateWriter:
         """Writes the newest STATE that may be written, if there is one.
 
         Raises:
-            RunError: The rejected records before it can't be put on disk.
+            RunError: The rejected records before it can't be put on disk, or standard output
+                can't be written to.
         """
         if not self._run.advances_state:
             return
@@ -103,6 +106,12 @@ class StateWriter:
         self._run.rejects.keep()
         self._written_at = time.monotonic()
         self._clear_line()
-        sys.stdout.write(serialize_json(covered[0]) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(serialize_json(covered[0]) + "\n")
+            sys.stdout.flush()
+        except OSError as problem:
+            raise RunError(
+                f"{why_unwritable(problem)} The last STATE is not passed on: the next run reads "
+                "its rows again, and writes none of them twice."
+            ) from None
         self._run.state_at = self._checkpoint.received

@@ -22,6 +22,9 @@ import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from target_apollo.standard_streams import why_unreadable
+from target_apollo.sync.exit import RunError
+
 #: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
 #: of empty arrays takes thirty times its length in memory.
 LONGEST_LINE = 8 << 20
@@ -69,14 +72,18 @@ class LineSource:
             self._descriptor = None
 
     def ready(self) -> bool:
-        """Waits for a whole line or the end; False if neither comes in `idle_seconds`."""
+        """Waits for a whole line or the end; False if neither comes in `idle_seconds`.
+
+        Raises:
+            RunError: The input can't be read.
+        """
         if self._descriptor is None:
             return True
         while not self.lines and not self._ended:
             found, _, _ = select.select([self._descriptor], [], [], self._idle_seconds)
             if not found:
                 return False
-            self._take(os.read(self._descriptor, _CHUNK))
+            self._take(_read(self._descriptor))
         return True
 
     @property
@@ -146,6 +153,13 @@ class LineSource:
         self.lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
         self._parts.clear()
         self._length = 0
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _CHUNK)
+    except OSError as problem:
+        raise RunError(why_unreadable(problem)) from None
 
 
 def _is_pipe(descriptor: int) -> bool:

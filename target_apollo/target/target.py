@@ -21,6 +21,7 @@ from singer_sdk.helpers.capabilities import (
 from singer_sdk.mapper import StreamMap
 
 from target_apollo import logs
+from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, SettingsError, check_given
@@ -123,7 +124,7 @@ class TargetApollo(CheckedPlugin, Target):
         self.append_builtin_config(self.config_jsonschema)
         problems = check_given(given, self.config_jsonschema, raise_errors=False)
         add_source(given)
-        return given, problems
+        return given, problems or problems_of_files(files_of(given, self.config_sources))
 
     # --- messages
 
@@ -434,7 +435,4 @@ class TargetApollo(CheckedPlugin, Target):
 
 def main() -> None:
     """Runs the command ``target-apollo``."""
-    try:
-        TargetApollo.cli()
-    except Exception as defect:  # noqa: BLE001 - its message may show values
-        process.exit_on_cli_error(TargetApollo.name, defect)
+    TargetApollo.cli()

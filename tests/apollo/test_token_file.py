@@ -79,14 +79,29 @@ def test_a_full_disk_shows_before_the_token_is_spent(logins: Logins, path: Path)
     logins.client(token).profile()
 
 
-def test_a_link_in_the_file_s_place_stays_one(logins: Logins, path: Path, tmp_path: Path) -> None:
+def test_a_token_is_read_over_a_link(logins: Logins, path: Path, tmp_path: Path) -> None:
+    token = logins.new_refresh_token()
+    logins.client(token).profile()
+    path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(tmp_path / "elsewhere.json")
+    spent = logins.spent()
+
+    logins.client(token).profile()
+
+    assert logins.spent() == spent
+
+
+def test_no_token_is_spent_where_the_file_is_a_link(
+    logins: Logins, path: Path, tmp_path: Path
+) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere.json")
 
-    logins.client(logins.new_refresh_token()).profile()
+    with pytest.raises(NoAccessToken, match=r"token_path.*symbolic link.*No token was spent"):
+        logins.client(logins.new_refresh_token()).profile()
 
-    assert path.is_symlink()
-    assert (tmp_path / "elsewhere.json").stat().st_mode & 0o777 == 0o600
+    assert logins.spent() == []
+    assert not (tmp_path / "elsewhere.json").exists()
 
 
 def test_a_stop_ends_the_wait_for_another_process(logins: Logins, path: Path) -> None:

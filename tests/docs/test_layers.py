@@ -12,6 +12,7 @@ PACKAGE = Path(target_apollo.__file__).parent
 #: A room may import the rooms of the lines below its own, and itself.
 LAYERS = (
     ("__init__", "__main__", "demo"),
+    ("entry",),
     ("cli",),
     ("reporting",),
     ("target", "mapper", "tap"),
@@ -20,7 +21,7 @@ LAYERS = (
     ("model",),
     ("apollo", "ledger"),
     ("files", "logs"),
-    ("shown",),
+    ("machine", "shown", "standard_streams"),
 )
 #: It stands for Apollo in the tests of the others, so it shares no code with them.
 APART = "sandbox"

@@ -192,7 +192,7 @@ def test_lines_of_any_length_and_a_last_line_without_end_come_through(command: l
         ({"stream": "leads"}, b"Unknown setting 'stream'. Known: streams, "),
         ({"rules": {"setled": True}}, b"Unknown rule 'setled'. Known: company_only, "),
         ({"rules": {"owner_mapped": False}}, b"Setting rules.stage: needs `order`"),
-        ("{", b"it is no JSON"),
+        ("{", b"is no JSON: see line 1"),
     ],
 )
 def test_a_wrong_setting_ends_the_run_with_exit_code_2_and_a_sentence(
