@@ -286,6 +286,24 @@ class ApolloClient:
         if not answer.records("labels"):
             raise answer.lost("the answer names no list")
 
+    def remove_from_lists(
+        self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
+    ) -> None:
+        """Take records off lists: POST /labels/remove_entity_ids_from_label_names.
+
+        Apollo silently ignores ids and lists that it does not know, and its answer is the same
+        whether a record was on the list or not.
+        """
+        if not ids or not label_names:
+            raise ValueError("There must be at least one record and one list.")
+        body = {
+            "entity_ids": list(ids),
+            "label_names": list(label_names),
+            "modality": of.plural,
+            "async": False,
+        }
+        self._send(endpoints.REMOVE_FROM_LISTS, body).whole()
+
     # Sending
 
     def _send(

@@ -48,6 +48,7 @@ CONTACT_STAGES: Final = "GET /contact_stages"
 ACCOUNT_STAGES: Final = "GET /account_stages"
 LABELS: Final = "GET /labels"
 ADD_TO_LISTS: Final = "POST /labels/add_entity_ids_to_label_names"
+REMOVE_FROM_LISTS: Final = "POST /labels/remove_entity_ids_from_label_names"
 FIELDS: Final = "GET /fields"
 CREATE_FIELD: Final = "POST /fields"
 TYPED_CUSTOM_FIELDS: Final = "GET /typed_custom_fields"
@@ -89,6 +90,13 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
             "api/v1/account_stages/index", "account_stages_list", reads=True, probe=ProbeArguments()
         ),
         LABELS: Endpoint("api/v1/labels/index", "tags_list", reads=True, probe=ProbeArguments()),
+        REMOVE_FROM_LISTS: Endpoint(
+            "api/v1/labels/remove_entity_ids_from_label_names",
+            "lists_remove_entities",
+            probe=ProbeArguments(
+                {"entity_ids": [], "label_names": [], "modality": "contacts", "async": False}
+            ),
+        ),
         ADD_TO_LISTS: Endpoint(
             "api/v1/labels/add_entity_ids_to_label_names",
             "lists_add_entities",

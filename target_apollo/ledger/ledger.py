@@ -172,6 +172,14 @@ class Ledger:
         with self._changing(place) as database:
             queries.forget(database, place, keys)
 
+    def forget_moves(self, place: Place, apollo_ids: Collection[str]) -> None:
+        """Note that records which were moved for deleted rows are where they were before.
+
+        Links of all streams are changed, not only of the place's. Raises ``LockLost`` too.
+        """
+        with self._changing(place) as database:
+            queries.forget_moves(database, place, apollo_ids)
+
     def company_ids(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
         """Give domain hash -> account id, as `save_companies` saved them.
 

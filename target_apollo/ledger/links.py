@@ -69,6 +69,8 @@ HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
 CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
 #: Prefix of `Link.payload_hash` where the row was deleted at its source.
 DELETED = "deleted:"
+#: Prefix of `Link.source_key` where no row has the record: its key means somebody else now.
+WITHOUT_ROW = "record:"
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):

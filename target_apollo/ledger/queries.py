@@ -36,6 +36,7 @@ from target_apollo.ledger.statements import (
     FIND_BY_MATCH,
     FORGET,
     FORGET_HASHES,
+    FORGET_MOVES,
     GIVE_ADDRESS,
     INTENT,
     LINK_COLUMNS,
@@ -139,6 +140,14 @@ def forget(database: Connection, place: Place, keys: Collection[str]) -> None:
     """Delete the links of source keys of a stream of one source."""
     for some in chunks(keys):
         FORGET.change(database, place, some)
+
+
+def forget_moves(database: Connection, place: Place, apollo_ids: Collection[str]) -> None:
+    """Note in links of deleted rows, of any stream, that their record is where it was before."""
+    for some in chunks(apollo_ids):
+        FORGET_MOVES.change(
+            database, (DELETED, place.connection, place.object, f"{DELETED}%"), some
+        )
 
 
 def find_synced_at(

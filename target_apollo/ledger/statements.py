@@ -181,6 +181,20 @@ FORGET_HASHES = ManyRows(
     ),
 )
 
+FORGET_MOVES = ManyRows(
+    ["deleted_only", "of_connection", "of_object", "deleted"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.payload_hash.like(bindparam("deleted")),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .values(payload_hash=bindparam("deleted_only"))
+    ),
+)
+
 GIVE_ADDRESS = ManyRows(
     ["new_match_hash", "of_connection", "of_object", "of_apollo_id", "of_run"],
     lambda _: (

@@ -75,6 +75,7 @@ class Detail:
 
     Attributes:
         deleted: Stream -> records moved because their rows were deleted at the source.
+        returned: Stream -> moved records that were given back because their rows returned.
         identity: Sentences on rows whose key is not simply that of their record.
         not_placed: Stream -> properties that have no field in Apollo.
         not_writable: Contacts or accounts -> fields that Apollo can't change on existing records,
@@ -87,6 +88,7 @@ class Detail:
     requests: Sequence[RequestRow]
     protected: Sequence[ProtectedRow]
     deleted: Sequence[tuple[str, int]]
+    returned: Sequence[tuple[str, int]]
     identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
@@ -115,6 +117,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
         deleted=_most_first(summary.deleted) if summary else (),
+        returned=_most_first(summary.returned) if summary else (),
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),

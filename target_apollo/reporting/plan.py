@@ -11,6 +11,7 @@ from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words
 from target_apollo.shown import name_shown, printable
 from target_apollo.sync.dry_run.plan_sentences import (
+    deletion_sentences,
     identity_sentences,
     time_sentences,
     unknown_sentences,
@@ -53,6 +54,7 @@ def _sections(
     )
     yield "Rejected", _rejected(summary, room)
     yield "Identity changes", _paragraphs(identity_sentences(summary.get("identity", {})), room)
+    yield "Deleted rows", _paragraphs(deletion_sentences(summary), room)
     yield "Duplicates", _duplicates(summary, room)
     yield "Protected by field_policy", _protected(summary, room)
     yield "Written without what Apollo does not know", _unresolved(summary, room)

@@ -148,6 +148,7 @@ class Summary(msgspec.Struct, frozen=True):
     protected: dict[str, dict[str, Count]] = {}
     unresolved: dict[str, dict[str, Count]] = {}
     deleted: dict[str, Count] = {}
+    returned: dict[str, Count] = {}
     identity: dict[str, dict[str, IdentityRows]] = {}
     estimate: Estimate | None = None
     diffs: tuple[Difference, ...] | None = None

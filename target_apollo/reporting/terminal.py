@@ -217,6 +217,9 @@ def _sections(
     if detail.deleted:
         counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
         yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+    if detail.returned:
+        counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
+        yield "Back at the source, given back in Apollo", wrapped(counts, inner)
     if detail.duplicates.found:
         yield (
             plural(detail.duplicates.found, "group of duplicates", "groups of duplicates"),

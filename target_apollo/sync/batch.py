@@ -20,7 +20,7 @@ from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
-from target_apollo.sync.recall import NO_HISTORY, RowHistory
+from target_apollo.sync.recall import NO_HISTORY, RowHistory, address_hashes
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
@@ -104,6 +104,8 @@ class Batch:
         recovered: Row number -> record that an earlier run created for the row, under another
             e-mail or domain or before it rejected the row.
         found: Row number -> record that mode insert has found for a row without a link.
+        unwritten: Hashes of the addresses of rejected rows.
+        given_back: Numbers of returned rows whose records were given back to them.
     """
 
     def __init__(
@@ -127,6 +129,8 @@ class Batch:
         self.cache = cache
         self.recovered: Mapping[int, Json] = {}
         self.found: dict[int, Json] = {}
+        self.unwritten: list[str] = []
+        self.given_back: set[int] = set()
 
     @property
     def formers(self) -> dict[int, Former]:
@@ -206,6 +210,8 @@ class Batch:
             InvalidRecord: The row is rejected, and `on_record_error` is ``fail``.
             RunError: The rejects file can't be written.
         """
+        if outcome is Outcome.UNCHANGED and row.number in self.given_back:
+            outcome = Outcome.UPDATED
         record = self._open.pop(row.number)
         earlier = [self._open.pop(number) for number in row.supersedes] if row.supersedes else ()
         if self._links is not None:
@@ -227,6 +233,7 @@ class Batch:
             if earlier:
                 self._done[Outcome.SKIPPED] += earlier
         else:
+            self.unwritten += address_hashes(row)
             for one in (*earlier, record):
                 self._rejects.reject(one, rejection)
 

@@ -44,6 +44,7 @@ class RunCounts:
     accounts_made: int = 0
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
+    returned: Counter[str] = field(default_factory=Counter)
     #: Stream -> verdict on identity -> number of rows; and the first of their keys.
     identity: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     identity_keys: dict[str, dict[str, list[str]]] = field(
@@ -108,6 +109,11 @@ class RunCounts:
         """Counts records that were moved because their rows were deleted at the source."""
         self.deleted[stream] += number
 
+    def count_returned(self, stream: str, number: int) -> None:
+        """Counts moved records that were given back, since their rows returned."""
+        if number:
+            self.returned[stream] += number
+
     def total(self, outcome: Outcome) -> int:
         """Records of all streams with an outcome."""
         return sum(counts[outcome] for counts in self.outcomes.values())
@@ -162,6 +168,7 @@ class RunCounts:
                 stream: dict(found) for stream, found in self.unresolved.items() if found
             },
             "deleted": dict(self.deleted),
+            "returned": dict(self.returned),
             "identity": {
                 stream: {
                     verdict: {"count": count, "keys": self.identity_keys[stream][verdict]}

@@ -1,23 +1,16 @@
 """Rows deleted at their source: their records are moved, since Apollo's API can't delete records.
 
 A tap reports deletions in two ways: it marks a row (`_sdc_deleted_at`), or it sends the whole table
-and then ACTIVATE_VERSION, so that rows which were not sent are missing.
-
-A tap that was interrupted may continue where it stopped, and a run then sees only the end of the
-table. In that case the tap keeps the table's version. Taps use the time at which they began to read
-the table as version (epoch milliseconds), so a version from before the run means that the run did
-not see the whole table.
+and says so, and rows which were not sent are missing (`whole_tables`). Missing rows are looked for
+once, at the end of a run, since a record may have rows in several tables.
 """
 
 from __future__ import annotations
 
-import hashlib
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import AnswerLost, ApolloClient, ApolloError, RequestRefused
 from target_apollo.config.settings import OnDelete
@@ -25,108 +18,26 @@ from target_apollo.ledger import Link
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.rows import Values
+from target_apollo.sync.deletion_marks import HELD, DeletionMark
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.lost_creates import find_lost_creates
 from target_apollo.sync.protected_stages import StageGuard
-from target_apollo.sync.recall import deletion_mark
+from target_apollo.sync.recall import is_interrupted
+from target_apollo.sync.record_stages import Records, read_records
 from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.whole_tables import SeenKeys
 
-#: A tap may begin its first table this long before the run starts. A pipe or Meltano starts tap and
-#: target together, and the target needs seconds to start; an interrupted run is repeated after
-#: minutes. The time is short, since the two possible mistakes differ: if a resumed table counts as
-#: a new one, records are moved whose rows exist; in the other case a move only comes later.
-TAP_STARTS_WITHIN = timedelta(minutes=1)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-_MILLISECOND = timedelta(milliseconds=1)
-#: Versions in the years 2001 to 2100 are times. Others are counters or times in another unit.
-_FIRST_VERSION = (datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
-
-_END_OF_VERSIONS = (datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
 #: If more than this share of a stream's rows is missing at once, its query is probably broken.
 _MOST_GONE_SHARE = 0.1
 
 _ALWAYS_ALLOWED = 10
 
 
-class SeenKeys:
-    """Source keys that a run has received, eight bytes each."""
-
-    def __init__(self) -> None:
-        self._digests = array("Q")
-        self._is_sorted = True
-        #: Whether a record without a readable key came: then no row counts as missing.
-        self.unsure = False
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def add(self, keys: Iterable[str]) -> None:
-        """Adds source keys as the ledger spells them."""
-        self._digests.extend(map(_digest, keys))
-        self._is_sorted = False
-
-    def __contains__(self, key: str) -> bool:
-        if not self._is_sorted:
-            self._digests = array("Q", sorted(self._digests))
-            self._is_sorted = True
-        digest = _digest(key)
-        place = bisect_left(self._digests, digest)
-        return place < len(self._digests) and self._digests[place] == digest
-
-
-def _digest(key: str) -> int:
-    hashed = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(hashed, "big")
-
-
-def began_earlier(version: object, started_at: datetime) -> datetime | None:
-    """When the tap began to read a table, if that was before this run; else None.
-
-    Also None if the version is not a time in the years 2001 to 2100, in epoch milliseconds.
-
-    Args:
-        version: The version in ACTIVATE_VERSION.
-        started_at: When the run began; aware.
-    """
-    if isinstance(version, bool) or not isinstance(version, (int, Decimal)):
-        return None
-    if not _FIRST_VERSION <= version < _END_OF_VERSIONS:
-        return None
-    began = _EPOCH + int(version) * _MILLISECOND
-    return began if began < started_at - TAP_STARTS_WITHIN else None
-
-
-def missing_rows(links: Iterable[Link], seen: SeenKeys, mark: str) -> tuple[list[Link], int]:
-    """Links of rows that are missing in the table and whose record has not been moved yet.
-
-    Args:
-        mark: Payload hash in the link of a record that was moved.
-
-    Returns:
-        The links, and the number of the stream's records in Apollo.
-    """
-    gone: list[Link] = []
-    known = 0
-    for link in links:
-        if link.apollo_id is None or link.payload_hash == mark:
-            continue
-        known += 1
-        if link.source_key not in seen:
-            gone.append(link)
-    return gone, known
-
-
-def are_too_many(gone: int, known: int) -> bool:
-    """Whether so many rows are missing at once that the run must stop."""
-    return gone > max(_ALWAYS_ALLOWED, _MOST_GONE_SHARE * known)
-
-
 #: Records moved in one request.
-_BATCH = 100
+MOST_MOVED = 100
 
 
 @dataclass(frozen=True)
@@ -159,82 +70,208 @@ class DeletionTarget:
         return cls({f"{name}_id": stage_id}, ())
 
     @property
-    def mark(self) -> str:
-        """The payload hash in the link of a record that was moved there."""
-        return deletion_mark(self.values, self.lists)
+    def place(self) -> str:
+        """The id of the stage, or the name of the list."""
+        return next((place for place in (*self.values.values(), *self.lists) if place), "")
 
 
-def saw_whole_table(
-    run: SyncRun, stream: str, version: object, bookmark_properties: Sequence[str]
-) -> bool:
-    """Whether the run has seen the whole table, so that rows which were not sent are missing.
+@dataclass(frozen=True)
+class WholeTable:
+    """A table that a run has seen whole.
 
-    If it has not, the reason is logged.
+    Attributes:
+        seen: Keys of the rows that came.
+        left: Links of records that rows of this run had and have no longer, since their keys mean
+            somebody else now.
+    """
+
+    object_type: ObjectType
+    stream: str
+    links: StreamLinks
+    seen: SeenKeys
+    target: DeletionTarget
+    left: Sequence[Link] = ()
+
+
+@dataclass
+class _Missing:
+    """The links of rows that are missing in a table, and the number of its records in Apollo."""
+
+    table: WholeTable
+    gone: list[Link] = field(default_factory=list)
+    known: int = 0
+
+
+def missing_rows(links: Iterable[Link], seen: SeenKeys, place: str) -> tuple[list[Link], int]:
+    """Links of rows that are missing in a table and whose record has not been moved yet.
 
     Args:
-        version: The version in ACTIVATE_VERSION.
-        bookmark_properties: The bookmark properties in the stream's SCHEMA.
+        place: Where records are moved.
+
+    Returns:
+        The links, and the number of the stream's records in Apollo.
     """
-    if not run.settings.on_delete:
-        return False
-    if bookmark_properties:
-        # The tap sends only changed rows, whatever the version is.
-        run.notices.sends_changes_only(stream)
-        return False
-    began = began_earlier(version, run.counts.started_at)
-    if began is not None:
-        run.notices.begun_earlier(stream, began)
-    return began is None
+    gone: list[Link] = []
+    known = 0
+    for link in links:
+        if link.apollo_id is None:
+            continue
+        if link.is_deleted:
+            mark = DeletionMark.of(link.payload_hash)
+            if mark is not None and mark.is_at(place):
+                continue
+        known += 1
+        if link.source_key not in seen:
+            gone.append(link)
+    return gone, known
 
 
-def move_missing_rows(
-    run: SyncRun,
-    object_type: ObjectType,
-    stream: str,
-    links: StreamLinks | None,
-    seen: SeenKeys,
-    target: DeletionTarget,
-) -> None:
-    """Moves the records of rows that are missing in a table that was sent as a whole.
+def are_too_many(gone: int, known: int) -> bool:
+    """Whether so many rows are missing at once that the run must stop."""
+    return gone > max(_ALWAYS_ALLOWED, _MOST_GONE_SHARE * known)
+
+
+def move_missing_rows(run: SyncRun, tables: Sequence[WholeTable]) -> None:
+    """Moves the records of rows that are missing in tables that were sent as a whole.
+
+    A record moves only if no other row has it, in whatever stream or source, and if no row of the
+    run that could not be written has its address.
 
     Raises:
         RunError: Too many rows are missing (`are_too_many`), or `max_updates` is reached.
         ApolloError, LedgerError: The run can't go on.
     """
-    if links is None or seen.unsure or not len(seen):
-        run.notices.missing_rows_unknown(stream, has_ledger=links is not None)
-        return
-    gone, known = missing_rows(links.all_links(), seen, target.mark)
-    held = links.held_by_others(gone)
-    gone = [link for link in gone if link.source_key not in held]
-    if run.settings.max_updates is None and are_too_many(len(gone), known):
-        raise RunError(
-            f"{len(gone)} of the {known} records of stream '{stream}' have no row any more, and "
-            "'on_delete' would move them all. Look at the source first; if that is right, set "
-            "max_updates to at least that number."
+    found = [_missing(run, table) for table in tables]
+    moving: list[tuple[WholeTable, list[Link]]] = []
+    moved: set[str] = set()
+    for missing in found:
+        table = missing.table
+        alike = [link for one in found if _alike(one, missing) for link in one.gone]
+        links = _to_move(run, table, missing.gone, alike, moved)
+        if run.settings.max_updates is None and are_too_many(len(links), missing.known):
+            raise RunError(
+                f"{len(links)} of the {missing.known} records of stream '{table.stream}' have no "
+                "row any more, and 'on_delete' would move them all. Look at the source first; if "
+                "that is right, set max_updates to at least that number."
+            )
+        moving.append((table, links))
+    for table, links in moving:
+        allowed = run.limits.updates_allowed(len(links))
+        run.limits.updated += allowed
+        guard = StageGuard(run, table.object_type)
+        for start in range(0, allowed, MOST_MOVED):
+            _move_some(run, table, guard, links[start : min(start + MOST_MOVED, allowed)])
+        if allowed < len(links):
+            run.limits.updates_allowed(1)
+
+
+def _missing(run: SyncRun, table: WholeTable) -> _Missing:
+    links = table.links
+    open_links: list[Link] = []
+    with_record = _with_record(links, table.seen, open_links)
+    gone, known = missing_rows(with_record, table.seen, table.target.place)
+    more = links.without_row(table.left)
+    if open_links:
+        lost = find_lost_creates(run, table.object_type, links, open_links)
+        more += lost.found
+        for link in lost.never_made:
+            links.forget(link.source_key)
+        if lost.unknown:
+            run.notices.lost_creates(table.stream, len(lost.unknown))
+    return _Missing(table, [*gone, *more], known + len(more))
+
+
+def _with_record(links: StreamLinks, seen: SeenKeys, open_links: list[Link]) -> Iterator[Link]:
+    """The links of a table that have a record.
+
+    Those of missing rows for which a killed run may have created one are added to `open_links`.
+    """
+    for link in links.all_links():
+        if link.apollo_id is not None:
+            yield link
+        elif link.match_hash and is_interrupted(link) and link.source_key not in seen:
+            open_links.append(link)
+
+
+def _alike(one: _Missing, other: _Missing) -> bool:
+    return one.table.object_type is other.table.object_type
+
+
+def _to_move(
+    run: SyncRun,
+    table: WholeTable,
+    gone: Sequence[Link],
+    all_gone: Sequence[Link],
+    moved: set[str],
+) -> list[Link]:
+    """The links, one for each record that is to be moved; notes in the others that they are gone.
+
+    Args:
+        all_gone: Links of missing rows of all tables.
+        moved: Ids of the records that are moved for earlier tables; it gets those of this one.
+    """
+    held = table.links.held_records(all_gone)
+    moves = table.links.moves_of({link.apollo_id for link in gone if link.apollo_id})
+    chosen: list[Link] = []
+    others: list[Link] = []
+    for link in gone:
+        apollo_id = link.apollo_id or ""
+        mark = moves.get(apollo_id, HELD)
+        is_kept = apollo_id in held or link.match_hash in run.unwritten_addresses
+        if is_kept or apollo_id in moved or mark.is_at(table.target.place):
+            others.append(link)
+        else:
+            moved.add(apollo_id)
+            chosen.append(with_values(link, payload_hash=mark.text) if mark.moves else link)
+    unmarked = [
+        link for link in others if not link.is_deleted and link.source_key not in table.seen
+    ]
+    if unmarked:
+        # A later run of another stream or source then knows that this row has not kept the record.
+        table.links.record_gone(unmarked)
+    return chosen
+
+
+def _move_some(run: SyncRun, table: WholeTable, guard: StageGuard, some: Sequence[Link]) -> None:
+    target, links = table.target, table.links
+    before = Records()
+    if target.values:
+        before = read_records(run, table.object_type, [link.apollo_id or "" for link in some])
+        guard.note(before.found)
+    kept = _kept_in_place(guard, target, [one for one in some if one.apollo_id not in before.gone])
+    if kept:
+        # They count as moved in the ledger; otherwise each run would look at them again.
+        links.record_moves([(link, _mark(target, link, None)) for link in kept])
+        run.counts.count_protected(table.object_type.kind.value, [guard.field] * len(kept))
+    left = [link for link in some if link not in kept and link.apollo_id not in before.gone]
+    there = [link for link in left if _is_there(before, guard.field, target, link)]
+    links.record_moves([(link, _mark(target, link, None)) for link in there])
+    to_send = [link for link in left if link not in there]
+    links.intend_moves(to_send)
+    moved = move(run.client, table.object_type, target, [one.apollo_id or "" for one in to_send])
+    done = [link for link in to_send if link.apollo_id in moved.confirmed]
+    if done:
+        links.record_moves(
+            [(link, _mark(target, link, _stage_of(before, guard.field, link))) for link in done]
         )
-    allowed = run.limits.updates_allowed(len(gone))
-    run.limits.updated += allowed
-    guard = StageGuard(run, object_type)
-    for start in range(0, allowed, _BATCH):
-        some = gone[start : min(start + _BATCH, allowed)]
-        kept = _kept_in_place(guard, target, some)
-        if kept:
-            # They count as moved in the ledger; otherwise each run would look at them again.
-            links.record_moves(kept, target.mark)
-            run.counts.count_protected(object_type.kind.value, [guard.field] * len(kept))
-            some = [link for link in some if link not in kept]
-        links.intend_moves(some)
-        moved = _move(run.client, object_type, target, [link.apollo_id or "" for link in some])
-        done = [link for link in some if link.apollo_id in moved.confirmed]
-        if done:
-            links.record_moves(done, target.mark)
-            run.counts.count_deleted(stream, len(done))
-        for apollo_id in moved.gone:
-            # Otherwise each run would look for it again.
-            links.drop(apollo_id)
-    if allowed < len(gone):
-        run.limits.updates_allowed(1)
+        run.counts.count_deleted(table.stream, len(done))
+    for apollo_id in before.gone | moved.gone:
+        # Otherwise each run would look for it again.
+        links.drop(apollo_id)
+
+
+def _mark(target: DeletionTarget, link: Link, stage: str | None) -> str:
+    return (DeletionMark.of(link.payload_hash) or HELD).moved_to(target.place, stage).text
+
+
+def _stage_of(records: Records, stage_field: str, link: Link) -> str | None:
+    stage = records.found.get(link.apollo_id or "", {}).get(stage_field)
+    return str(stage) if stage else None
+
+
+def _is_there(records: Records, stage_field: str, target: DeletionTarget, link: Link) -> bool:
+    """Whether a record is in the stage already: somebody else has moved it there."""
+    return _stage_of(records, stage_field, link) == target.place
 
 
 def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Link]) -> list[Link]:
@@ -247,7 +284,7 @@ def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Li
 
 
 @dataclass(frozen=True)
-class _Moved:
+class Moved:
     """Ids of records that Apollo has moved, and of records that it says it does not have.
 
     The next run tries again to move a record that is in neither.
@@ -256,15 +293,20 @@ class _Moved:
     confirmed: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
-    def __or__(self, other: _Moved) -> _Moved:
-        return _Moved(self.confirmed | other.confirmed, self.gone | other.gone)
+    def __or__(self, other: Moved) -> Moved:
+        return Moved(self.confirmed | other.confirmed, self.gone | other.gone)
 
 
-def _move(
+def move(
     client: ApolloClient, object_type: ObjectType, target: DeletionTarget, ids: list[str]
-) -> _Moved:
+) -> Moved:
+    """Moves records to a stage or puts them on a list; at most a hundred.
+
+    Raises:
+        ApolloError: The run can't go on.
+    """
     if not ids:
-        return _Moved()
+        return Moved()
     try:
         if target.lists:
             return _put_on_lists(client, object_type, target.lists, ids)
@@ -281,23 +323,23 @@ def _move(
         gone = missing_ids(refusal, ids)
         if gone:
             left = [one for one in ids if one not in gone]
-            return _Moved(gone=gone) | _move(client, object_type, target, left)
+            return Moved(gone=gone) | move(client, object_type, target, left)
         if len(ids) == 1:
-            return _Moved()
+            return Moved()
         middle = len(ids) // 2
-        return _move(client, object_type, target, ids[:middle]) | _move(
+        return move(client, object_type, target, ids[:middle]) | move(
             client, object_type, target, ids[middle:]
         )
     confirmed = frozenset(str(answer.get("id")) for answer in answers)
     # Apollo leaves out of its answer a record that it does not have.
     unconfirmed = [one for one in ids if one not in confirmed]
     missing = [one for one in unconfirmed if not _may_be_there(client, object_type, one)]
-    return _Moved(confirmed, frozenset(missing))
+    return Moved(confirmed, frozenset(missing))
 
 
 def _put_on_lists(
     client: ApolloClient, object_type: ObjectType, names: tuple[str, ...], ids: list[str]
-) -> _Moved:
+) -> Moved:
     """Adds records to lists; all of them count as moved unless Apollo knows none of them.
 
     ``POST /labels/add_entity_ids_to_label_names`` ignores unknown ids and answers with lists, not
@@ -310,8 +352,8 @@ def _put_on_lists(
     except AnswerLost:
         if any(_may_be_there(client, object_type, one) for one in ids):
             raise
-        return _Moved(gone=frozenset(ids))
-    return _Moved(frozenset(ids))
+        return Moved(gone=frozenset(ids))
+    return Moved(frozenset(ids))
 
 
 def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str) -> bool:

@@ -9,12 +9,23 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects import BY_EMAIL
+from target_apollo.shown import name_shown
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.whole_tables import Doubt
 from target_apollo.sync.words import plural
+
+#: Doubt -> why missing rows are not known, though the tap has said that it sends a whole table.
+_NOT_WHOLE = {
+    Doubt.NOT_ALL_SAID: "its rows also come from '{source}', which was not",
+    Doubt.OTHER_VERSION: "rows of '{source}' have another version than the tap called active",
+    Doubt.CUT_OFF: "neither STATE nor a version came after the last row of '{source}', as if the "
+    "tap had been cut off",
+}
 
 
 class Notices:
@@ -151,6 +162,57 @@ class Notices:
                 "The next run that reads the table from its first row on does it.",
                 stream,
                 began.strftime("%Y-%m-%d %H:%M:%S"),
+            )
+
+    def not_whole(
+        self, stream: str, source: str, doubt: Doubt, began: datetime | None = None
+    ) -> None:
+        """Logs why the run does not look for missing rows; nothing if the tap sent no whole table.
+
+        Args:
+            source: The tap's name of the stream that was not seen whole.
+            began: When the tap began to read the table, if that was before this run.
+        """
+        if doubt is Doubt.CHANGES_ONLY:
+            self.sends_changes_only(stream)
+        elif began is not None:
+            self.begun_earlier(stream, began)
+        elif doubt in _NOT_WHOLE:
+            self._logger.warning(
+                "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
+                "record was moved (on_delete).",
+                stream,
+                _NOT_WHOLE[doubt].format(source=source),
+            )
+
+    def lost_creates(self, stream: str, number: int) -> None:
+        """Logs that rows are gone for which killed runs may have created records."""
+        self._logger.warning(
+            "Stream '%s': %s that killed runs may have created for rows that are gone from the "
+            "table can't be found (on_delete). If they are in Apollo, they have no row.",
+            stream,
+            plural(number, "record"),
+        )
+
+    def former_stage_unknown(self, stream: str) -> None:
+        """Logs once per stream that returned rows have records whose former stage is not known."""
+        if self._is_first("former_stage_unknown", stream):
+            self._logger.warning(
+                "Stream '%s': rows that were deleted have come back, and it is not known which "
+                "stage their records had before: they stay in the stage that on_delete moved them "
+                "to. Move them in Apollo, or give the rows a stage.",
+                stream,
+            )
+
+    def stays_on_list(self, stream: str, name: str, refusal: EndpointForbidden) -> None:
+        """Logs once per stream that records of returned rows can't be taken off a list."""
+        if self._is_first("stays_on_list", stream):
+            self._logger.warning(
+                "Stream '%s': rows that were deleted have come back, and their records stay on the "
+                "list '%s' (on_delete): %s",
+                stream,
+                name_shown(name),
+                refusal,
             )
 
     def missing_rows_unknown(self, stream: str, *, has_ledger: bool) -> None:

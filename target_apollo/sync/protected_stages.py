@@ -7,7 +7,7 @@ stages are searched, a hundred per request; or the record is read, if that needs
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, partial
 
 from target_apollo.apollo import EndpointForbidden, RequestRefused
@@ -106,6 +106,22 @@ class StageGuard:
             if len(unknown) == 1 or not self._search(len(unknown)):
                 self._read(unknown)
         return self._kept & {*ids}
+
+    def note(self, records: Mapping[str, Json]) -> None:
+        """Takes over the stages of records that were just read, so that nobody asks for them.
+
+        Args:
+            records: Apollo id -> record.
+        """
+        if not records or not self.has_stages:
+            return
+        if time.monotonic() - self._asked_at > _KNOWN_FOR:
+            self._kept, self._free, self._knows_all = set(), set(), False
+            self._asked_at = time.monotonic()
+        for apollo_id, record in records.items():
+            is_kept = record.get(self.field) in self._stages
+            (self._kept if is_kept else self._free).add(apollo_id)
+            (self._free if is_kept else self._kept).discard(apollo_id)
 
     @property
     def has_stages(self) -> bool:

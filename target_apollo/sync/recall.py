@@ -29,6 +29,7 @@ from target_apollo.model.objects import CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row, Values
+from target_apollo.sync.deletion_marks import is_moved_to
 from target_apollo.sync.source_record import Former
 
 _NOTHING: Mapping[str, str | None] = {}
@@ -172,6 +173,11 @@ def hash_of_kept_stage(payload_hash: str, protected: Sequence[str]) -> str:
 def deletion_mark(values: Values, lists: Sequence[str]) -> str:
     """The payload hash for a deleted row: the stage or lists that its record is moved to."""
     return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
+
+
+def _was_moved(row: Row, link: Link, payload_hash: str) -> bool:
+    """Whether the row is deleted and its record was already moved to its place."""
+    return row.deleted and link.is_deleted and is_moved_to(link.payload_hash, payload_hash)
 
 
 @dataclass(frozen=True)
@@ -318,7 +324,7 @@ class LinkSorter:
             held = [hash_of_merged(payload_hash, row.apollo_id)]
         elif not self._may_be_unchanged(row, link):
             return None
-        elif link.holds(payload_hash):
+        elif link.holds(payload_hash) or _was_moved(row, link, payload_hash):
             return Outcome.UNCHANGED
         elif not link.holds_something:
             return None

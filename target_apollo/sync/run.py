@@ -62,6 +62,8 @@ class SyncRun:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self._wait: Wait | None = None
+        #: Hashes of the addresses of rows that were rejected: their people are at the source still.
+        self.unwritten_addresses: set[str] = set()
         #: Whether STATE passes: not in a dry run, and not if `max_records` limits the input.
         self.advances_state = not settings.dry_run and settings.max_records is None
         #: Number of the record up to which STATE has passed.

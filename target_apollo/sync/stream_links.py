@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +19,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import ID_SHAPE, is_id
 from target_apollo.ledger import (
     HOLDING_VALUES,
+    WITHOUT_ROW,
     Intent,
     Link,
     LinkOutcome,
@@ -32,6 +33,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.deletion_marks import HELD, DeletionMark
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.recall import (
@@ -109,6 +111,8 @@ class StreamLinks:
         #: Source key of a row of this batch -> a link with another source or none that is not used.
         self._strange: dict[str, Link] = {}
         self._has_said_odd_ids = False
+        #: Links of this run as they were before their keys went to other records.
+        self.left: list[Link] = []
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
@@ -416,13 +420,71 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        leaving = Counter((link.apollo_id, link.source_key) for link in deleted)
+        held = self.held_records(deleted)
+        return {link.source_key for link in deleted if link.apollo_id in held}
+
+    def held_records(self, deleted: Sequence[Link]) -> set[str]:
+        """Apollo ids of those links whose record also belongs to other rows, of any stream.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        leaving = Counter(
+            (link.apollo_id, link.source_key) for link in deleted if not link.is_deleted
+        )
         there: Counter[tuple[str | None, str]] = Counter()
         ids = {link.apollo_id for link in deleted if link.apollo_id}
         for apollo_id, links in self._ledger.links_by_apollo_id(self._place, ids).items():
             there.update((apollo_id, link.source_key) for link in links if not link.is_deleted)
-        held = {apollo_id for apollo_id, _ in there - leaving}
-        return {link.source_key for link in deleted if link.apollo_id in held}
+        return {apollo_id for apollo_id, _ in there - leaving if apollo_id}
+
+    def moves_of(self, apollo_ids: Collection[str]) -> dict[str, DeletionMark]:
+        """Apollo id -> where the record was moved, for records that were moved for deleted rows.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        found: dict[str, DeletionMark] = {}
+        for apollo_id, links in self._ledger.links_by_apollo_id(self._place, apollo_ids).items():
+            marks = [DeletionMark.of(link.payload_hash) for link in links if link.is_deleted]
+            moves = [move for mark in marks if mark for move in mark.moves]
+            if moves:
+                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)))
+        return found
+
+    def sent_at(self, link: Link) -> datetime | None:
+        """When the run started that sent a link's last write; None if it is not known.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        return self._run_starts.get(link.run_id or "")
+
+    def forget_moves(self, apollo_ids: Collection[str]) -> None:
+        """Notes on disk that moved records were given back.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        if apollo_ids:
+            self._ledger.forget_moves(self._place, apollo_ids)
+
+    def without_row(self, left: Sequence[Link]) -> list[Link]:
+        """The links whose record has no row any more, one a record, under keys of their own.
+
+        Args:
+            left: Links as they were before their keys went to other records.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        by_id = {link.apollo_id: link for link in left if link.apollo_id}
+        linked = self._ledger.links_by_apollo_id(self._place, by_id) if by_id else {}
+        return [
+            with_values(link, source_key=f"{WITHOUT_ROW}{apollo_id}")
+            for apollo_id, link in by_id.items()
+            if not linked.get(apollo_id)
+        ]
 
     def intend_moves(self, links: Sequence[Link]) -> None:
         """Notes on disk that the records of missing rows are about to be moved.
@@ -431,30 +493,44 @@ class StreamLinks:
             LedgerError: The ledger can't be written.
         """
         intents = [Intent(link.source_key, link.apollo_id) for link in links]
-        self._ledger.record_intents(self._place, self._run_id, intents)
+        if intents:
+            self._ledger.record_intents(self._place, self._run_id, intents)
 
-    def record_moves(self, links: Sequence[Link], mark: str) -> None:
+    def record_moves(self, moves: Sequence[tuple[Link, str]]) -> None:
         """Notes on disk that records of missing rows were moved.
 
         Args:
-            mark: The links' new payload hash, by which later runs see that the record was moved.
+            moves: Links, each with its new payload hash, the text of its `DeletionMark`.
 
         Raises:
             LedgerError: The ledger can't be written.
         """
+        self._record_deleted(LinkStatus.UPDATED, moves)
+
+    def record_gone(self, links: Sequence[Link]) -> None:
+        """Notes on disk that rows are gone while other rows may have their records.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        self._record_deleted(LinkStatus.UNCHANGED, [(link, HELD.text) for link in links])
+
+    def _record_deleted(self, status: LinkStatus, marks: Sequence[tuple[Link, str]]) -> None:
         outcomes = [
             LinkOutcome(
                 link.source_key,
-                LinkStatus.UPDATED,
+                status,
                 link.apollo_id,
                 payload_hash=mark,
-                # The record keeps its address, which tells whether its row comes back.
+                # The record still has the address, which tells whether its row comes back, and
+                # its key may not be given to somebody else.
                 match_hash=link.match_hash,
                 row_hash=link.row_hash,
             )
-            for link in links
+            for link, mark in marks
         ]
-        self._ledger.record_outcomes(self._place, self._run_id, outcomes)
+        if outcomes:
+            self._ledger.record_outcomes(self._place, self._run_id, outcomes)
 
     def drop(self, apollo_id: str) -> None:
         """Deletes the links to a record that Apollo no longer has.

@@ -15,6 +15,7 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError
 from target_apollo.config.settings import StreamSettings
+from target_apollo.ledger import DELETED
 from target_apollo.model.match_keys import is_address
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
@@ -23,6 +24,7 @@ from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
+from target_apollo.sync.deletion_marks import HELD, DeletionMark
 from target_apollo.sync.directory import find_record
 from target_apollo.sync.duplicates import collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
@@ -32,7 +34,9 @@ from target_apollo.sync.identity.decide import RecordDecision
 from target_apollo.sync.match import Match, Matched
 from target_apollo.sync.names import NameResolver
 from target_apollo.sync.protected_stages import StageGuard
+from target_apollo.sync.record_stages import read_records
 from target_apollo.sync.recovery import OwnRecordCheck
+from target_apollo.sync.returns import RecordReturns
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.stream_settings import match_on_for, policies_for
@@ -129,6 +133,11 @@ class StreamSync:
         return RecordComparer(self.run, self.object_type, self.policies, self._own_records, stages)
 
     @cached_property
+    def _returns(self) -> RecordReturns:
+        stages = self._comparer.stages
+        return RecordReturns(self.run, self.object_type, self.stream, self.links, stages)
+
+    @cached_property
     def _identity(self) -> RecordDecision:
         return RecordDecision(
             self.run, self.object_type, self.stream, self.mode, self.match_on, self.links
@@ -161,6 +170,7 @@ class StreamSync:
             batch.check_complete()
         finally:
             batch.count()
+            self.run.unwritten_addresses.update(batch.unwritten)
         if self.run.counts.rejected:
             self.run.check_limits()
 
@@ -206,6 +216,7 @@ class StreamSync:
             history = batch.history_of(row)
             apollo_id = row.apollo_id or history.apollo_id
             if history.is_held:
+                batch.replace_history(row, with_values(history, payload_hash=HELD.text))
                 batch.finish(row, Outcome.SKIPPED, apollo_id)
             elif history.outcome is Outcome.UNCHANGED and apollo_id in doubted and not row.names:
                 # Another row with this record has a new address, so `identity` decides on both.
@@ -248,18 +259,18 @@ class StreamSync:
         new: list[Row] = []
         existing: list[MatchedRecord] = []
         updates: list[PlannedUpdate] = []
-        deleted = [(row, row.apollo_id, None) for row in wave if row.deleted and row.apollo_id]
-        if deleted and self.mode is not Mode.INSERT:
-            self._comparer.stages.look_up(deleted)
+        deleted = [row for row in wave if row.deleted and row.apollo_id]
+        records = self._read_deleted(deleted) if deleted else {}
         for row in wave:
             recovered = batch.recovered.get(row.number)
             found = batch.found.get(row.number)
             record = recovered or batch.cache.find_of(row)
             if row.deleted:
-                moved = self._deleted_record(batch, row)
+                moved = self._deleted_record(batch, row, records)
                 if moved is None:
                     batch.finish(row, Outcome.SKIPPED)
                 else:
+                    self._note_move(batch, moved)
                     updates.append(self._comparer.compare_whole(moved))
             elif self.mode is Mode.INSERT and (there := record or found) is not None:
                 matched = Matched(row, Match.EXISTING, there)
@@ -275,12 +286,41 @@ class StreamSync:
                 existing.append(_matched(row, record))
         return new, existing, updates
 
-    def _deleted_record(self, batch: Batch, row: Row) -> MatchedRecord | None:
+    def _read_deleted(self, rows: Sequence[Row]) -> Mapping[str, Json]:
+        """Apollo id -> record of deleted rows that are moved to a stage, as far as it can be read.
+
+        Their present stage is noted, so that it can be given back if a row returns.
+        """
+        if self.mode is Mode.INSERT:
+            return {}
+        ids = [row.apollo_id for row in rows if row.apollo_id and row.values]
+        records = read_records(self.run, self.object_type, ids).found
+        stages = self._comparer.stages
+        stages.note(records)
+        stages.look_up((row, row.apollo_id or "", records.get(row.apollo_id or "")) for row in rows)
+        return records
+
+    def _note_move(self, batch: Batch, moved: MatchedRecord) -> None:
+        """Sets what the ledger notes of a deleted row: where its record goes, and from where."""
+        history = batch.history_of(moved.row)
+        if history.payload_hash is None:
+            return
+        stage = (moved.answer or {}).get(self._comparer.stages.field)
+        link = history.link
+        former = DeletionMark.of(link.payload_hash if link is not None else None) or HELD
+        place = history.payload_hash.removeprefix(DELETED)
+        is_moved = bool(stage) and stage != place and bool(moved.row.values)
+        mark = former.moved_to(place, str(stage) if is_moved else None)
+        batch.replace_history(moved.row, with_values(history, payload_hash=mark.text))
+
+    def _deleted_record(
+        self, batch: Batch, row: Row, records: Mapping[str, Json]
+    ) -> MatchedRecord | None:
         """The record of a deleted row, which is to be moved; None if there is none."""
         if self.mode is Mode.INSERT:
             return None
         if row.apollo_id:
-            return MatchedRecord(row, row.apollo_id, None)
+            return MatchedRecord(row, row.apollo_id, records.get(row.apollo_id))
         recovered = batch.recovered.get(row.number)
         if recovered is not None:
             return _matched(row, recovered)
@@ -303,6 +343,11 @@ class StreamSync:
         """Adds updates of existing records to `updates`; returns a failure that ends the run."""
         if not existing:
             return None
+        if self.mode is not Mode.INSERT:
+            try:
+                existing = self._returns.give_back(batch, existing)
+            except ApolloError as failure:
+                return failure
         compared = self._comparer.compare(existing, batch.histories)
         updates += compared.updates
         gone: list[GoneRecord] = []

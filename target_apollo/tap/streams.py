@@ -18,7 +18,7 @@ from sqlalchemy import Row
 from target_apollo.apollo import ApolloError
 from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
-from target_apollo.ledger import Ledger, LedgerError, LinkStatus
+from target_apollo.ledger import WITHOUT_ROW, Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.queries import read_links
 from target_apollo.model.objects import OBJECTS
@@ -132,7 +132,8 @@ class SyncResults(OwnBookmark, ResultStream):
         with database:
             bookmark = bookmark_before(address, database)
             for row in read_links(address, database, since):
-                yield _record(row)
+                if not row.source_key.startswith(WITHOUT_ROW):
+                    yield _record(row)
         if self.replication_method == "INCREMENTAL" and bookmark is not None:
             self.stream_state.update(
                 replication_key=self.replication_key, replication_key_value=bookmark.isoformat()

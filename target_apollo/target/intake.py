@@ -1,4 +1,4 @@
-"""Lines and records that reach no sink: unreadable, rejected, replayed or left out, and why.
+"""Lines and records that reach no sink: unreadable, rejected or replayed, and why.
 
 After one of them, missing rows are no longer taken for deleted: the row of the lost record may
 still be in its table.
@@ -103,15 +103,6 @@ class Intake:
             return False
         self._run.skip(received)
         return True
-
-    def leave_out(self, received: SourceRecord, sinks: Iterable[ApolloSink]) -> None:
-        """Counts a record that a stream map leaves out; its row is still in the table.
-
-        Args:
-            sinks: Those that would have received it.
-        """
-        self._mark_incomplete(sinks)
-        self._run.skip(received)
 
     @staticmethod
     def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:

@@ -6,7 +6,8 @@ its `StreamSync`. Each record gets exactly one outcome.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,17 +15,18 @@ from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
 from target_apollo import logs
-from target_apollo.ledger import source_key
+from target_apollo.ledger import match_hash, source_key
 from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
-from target_apollo.sync.deletions import DeletionTarget, SeenKeys, move_missing_rows
+from target_apollo.sync.deletions import DeletionTarget, WholeTable
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_settings import updated_at_field
 from target_apollo.sync.stream_sync import StreamSync
+from target_apollo.sync.whole_tables import SeenKeys
 from target_apollo.target.stdin import LONGEST_LINE
 from target_apollo.target.streams import CompiledValidator
 
@@ -199,7 +201,7 @@ class ApolloSink(BatchSink):
         run, reader = self._run, self._parser
         changed_at = reader.updated_at_field
         if self._moves_deleted:
-            self._note_seen(record)
+            self._note_seen(record, reader.key_properties)
         try:
             if not source.deleted:
                 row = reader.read(source.number, record)
@@ -210,6 +212,8 @@ class ApolloSink(BatchSink):
                 moved_to = self._deletion_target
                 return reader.read_deleted(source.number, record, moved_to.values, moved_to.lists)
         except RecordError as problem:
+            if self._moves_deleted:
+                self._note_unwritten(record)
             key = [record.get(name) for name in reader.key_properties]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None
@@ -217,9 +221,9 @@ class ApolloSink(BatchSink):
         run.notices.deletions_ignored(self.stream_name)
         return None
 
-    def _note_seen(self, record: dict[str, Any]) -> None:
+    def _note_seen(self, record: dict[str, Any], names: Sequence[str]) -> None:
         try:
-            key = [record.get(name) for name in self._parser.key_properties]
+            key = [record.get(name) for name in names]
             if any(map(is_blank, key)):
                 # Nothing tells which row lost its key.
                 self._seen.unsure = True
@@ -227,6 +231,14 @@ class ApolloSink(BatchSink):
             self._seen.add([source_key(key)])
         except ValueError:
             self._seen.unsure = True
+
+    def _note_unwritten(self, record: dict[str, Any]) -> None:
+        """Notes the address of a rejected record: the person or company is still in the table."""
+        place = self.object_type.fields[self.object_type.match_field]
+        with suppress(RecordError):
+            address = place.normalise(place.name, record.get(place.name))
+            if address:
+                self._run.unwritten_addresses.add(match_hash(address))
 
     def follow(self, former: ApolloSink) -> None:
         """Takes over the keys that arrived before the stream's SCHEMA changed."""
@@ -236,23 +248,44 @@ class ApolloSink(BatchSink):
         """Notes that a record did not reach the sink, so that no row counts as missing."""
         self._seen.unsure = True
 
-    def move_missing_rows(self) -> None:
-        """Moves the Apollo records of rows that are missing in a table that was sent as a whole.
+    def note_filtered(self, record: dict[str, Any], mapped: Collection[str]) -> None:
+        """Notes a record that a filter of a stream map leaves out: its row is not gone.
+
+        If its key can't be told, no row of the stream counts as missing.
+
+        Args:
+            record: The record as the tap sent it.
+            mapped: The properties that stream maps change.
+        """
+        names = self._own.key or self._key_names
+        if any(name in mapped or name not in record for name in names):
+            self._seen.unsure = True
+        else:
+            self._note_seen(record, names)
+
+    def whole_table(self) -> WholeTable | None:
+        """The table of the stream, after it was sent as a whole and written.
+
+        None if it is not known which of its rows are gone (which is logged), or in mode insert,
+        which changes no existing record.
 
         Raises:
-            RunError: Too many rows are missing, so a person has to check the source first.
+            RunError: Apollo has no such stage, or the ledger can't be opened.
             ApolloError, LedgerError: The run can't go on.
         """
         if self._own.mode is Mode.INSERT:
-            # This mode changes no existing record.
-            return
-        move_missing_rows(
-            self._run,
+            return None
+        links = self._sync.links
+        if links is None or self._seen.unsure or not len(self._seen):
+            self._run.notices.missing_rows_unknown(self.stream_name, has_ledger=links is not None)
+            return None
+        return WholeTable(
             self.object_type,
             self.stream_name,
-            self._sync.links,
+            links,
             self._seen,
             self._deletion_target,
+            links.left,
         )
 
     @cached_property

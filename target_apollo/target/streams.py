@@ -6,13 +6,14 @@ checks the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from typing import Any
 
 import jsonschema_rs
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord, MapExpressionError
-from singer_sdk.mapper import SameRecordTransform, StreamMap
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.model.outcomes import Rejection
@@ -42,10 +43,12 @@ class Route:
 
     Attributes:
         sink_name: The name of the stream after the map, by which its sink is looked up.
+        drops_all: Whether the map leaves all records out.
     """
 
     def __init__(self, stream_map: StreamMap) -> None:
         self.sink_name = stream_map.stream_alias
+        self.drops_all = isinstance(stream_map, RemoveRecordTransform)
         leaves_alone = type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
         # Most streams have no map: their records are neither copied nor mapped.
         self._map = None if leaves_alone else stream_map
@@ -71,6 +74,41 @@ class Route:
         if transformed is None or METADATA.isdisjoint(transformed):
             return transformed
         return {name: value for name, value in transformed.items() if name not in METADATA}
+
+
+def absent_sources(
+    maps: Iterable[tuple[str, object]], sink_name: str, came: Collection[str]
+) -> list[str]:
+    """The streams that `stream_maps` names as sources of a sink and that did not come.
+
+    Args:
+        maps: The entries of the setting.
+        came: Names of the streams that came, as the tap gives them.
+    """
+    absent = []
+    for name, definition in maps:
+        if not isinstance(definition, dict):
+            continue
+        source = str(definition.get("__source__", name))
+        is_for_sink = sink_name in (name, definition.get("__alias__"))
+        if is_for_sink and not any(fnmatch(one, source) for one in came):
+            absent.append(source)
+    return absent
+
+
+def mapped_names(definitions: Iterable[object]) -> frozenset[str]:
+    """The properties that stream maps set to another value.
+
+    Args:
+        definitions: The values of the setting `stream_maps`.
+    """
+    return frozenset(
+        name
+        for definition in definitions
+        if isinstance(definition, dict)
+        for name, expression in definition.items()
+        if expression != name
+    )
 
 
 @dataclass(frozen=True)

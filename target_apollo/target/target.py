@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from typing import IO, Any, ClassVar, cast
 
 from singer_sdk import Target
@@ -29,7 +30,7 @@ from target_apollo.config.source import add_source
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
-from target_apollo.sync.deletions import saw_whole_table
+from target_apollo.sync.deletions import WholeTable, move_missing_rows
 from target_apollo.sync.exit import RECORD_ERRORS, RunError
 from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.rejects_file import (
@@ -40,6 +41,7 @@ from target_apollo.sync.rejects_file import (
 )
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
+from target_apollo.sync.whole_tables import SourceTables, doubt_of_all
 from target_apollo.target import process
 from target_apollo.target.finish import RunFinisher
 from target_apollo.target.intake import (
@@ -54,7 +56,7 @@ from target_apollo.target.progress import Progress
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
-from target_apollo.target.streams import SourceStream
+from target_apollo.target.streams import SourceStream, absent_sources, mapped_names
 
 #: Used for a stream before its first SCHEMA message.
 _WITHOUT_SCHEMA = SourceStream()
@@ -91,6 +93,8 @@ class TargetApollo(CheckedPlugin, Target):
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
+        #: What the taps told about whole tables; None if `on_delete` ignores missing rows.
+        self._tables = SourceTables() if self.run.settings.on_delete else None
         self._intake = Intake(self.run, self._checkpoint, self._sinks)
         self._input = cast("SingerInput", self.message_reader)
         self._input.handlers = {
@@ -157,6 +161,8 @@ class TargetApollo(CheckedPlugin, Target):
             for stream_map in maps:
                 self._make_sink(stream_map)
         self._streams[name] = stream.with_routes(maps)
+        if self._tables is not None:
+            self._tables.note_schema(name, stream.bookmark_properties)
 
     def _stream_maps(self, name: str, schema: dict[str, Any], message: Message) -> list[StreamMap]:
         """The stream maps that apply to a stream.
@@ -205,6 +211,8 @@ class TargetApollo(CheckedPlugin, Target):
     def _on_record(self, message: Message) -> None:
         name, record = message["stream"], message["record"]
         stream = self._streams.get(name, _WITHOUT_SCHEMA)
+        if self._tables is not None:
+            self._tables.note_row(name, message.get("version"))
         former = Former.taken_from(record) if REJECT in record else None
         if former is not None and stream.schema == NO_PROPERTIES:
             stream = self._without_placeholder(stream, former)
@@ -237,7 +245,7 @@ class TargetApollo(CheckedPlugin, Target):
             self._intake.reject(source, rejection)
             return
         if not is_taken:
-            self._intake.leave_out(source, self._sinks_of(name))
+            self.run.skip(source)
 
     @staticmethod
     def _without_placeholder(stream: SourceStream, former: Former) -> SourceStream:
@@ -269,9 +277,11 @@ class TargetApollo(CheckedPlugin, Target):
         is_taken = False
         for route in stream.routes:
             transformed = route.transform(record)
-            if transformed is None:
-                continue
             sink = self._sinks[route.sink_name]
+            if transformed is None:
+                if self._tables is not None and not route.drops_all:
+                    sink.note_filtered(record, self._mapped_names)
+                continue
             sink.check(transformed)
             sink.add(source, transformed)
             is_taken = True
@@ -280,14 +290,9 @@ class TargetApollo(CheckedPlugin, Target):
         return is_taken
 
     def _on_activate_version(self, message: Message) -> None:
-        """Moves the Apollo records of deleted rows, once a tap has sent a whole table."""
-        stream, version = message["stream"], message.get("version")
-        for sink in self._sinks_of(stream):
-            name = sink.stream_name
-            if saw_whole_table(self.run, name, version, self.bookmark_properties(stream)):
-                self.drain_one(sink)
-                self.run.pending_flush.finish()
-                sink.move_missing_rows()
+        """Notes that a tap sends a whole table; what follows is decided at the end of the run."""
+        if self._tables is not None:
+            self._tables.note_version(message["stream"], message.get("version"))
 
     def _on_batch(self, message: Message) -> None:
         """Ends the run: the rows of a BATCH message are in files, which are not read."""
@@ -297,6 +302,8 @@ class TargetApollo(CheckedPlugin, Target):
         )
 
     def _on_state(self, message: Message) -> None:
+        if self._tables is not None:
+            self._tables.note_state()
         self._checkpoint.hold(message["value"])
         self._write_aged()
         self.pass_state()
@@ -365,6 +372,7 @@ class TargetApollo(CheckedPlugin, Target):
         """Writes the waiting records, unless a signal ended the reading, and ends the run."""
         if not self._signals.signal_number:
             self._write_all()
+            self._move_missing_rows()
             for sink in self._sinks.values():
                 sink.clean_up()
             self._warn_of_unused_settings()
@@ -373,6 +381,50 @@ class TargetApollo(CheckedPlugin, Target):
             self.run.notices.left_unread()
             self._input.discard_rest()
         self._finisher.finish(None)
+
+    def _move_missing_rows(self) -> None:
+        """Moves the records of rows that are missing in tables that were sent as a whole.
+
+        Raises:
+            RunError: Too many rows are missing, so a person has to check the source first.
+            ApolloError, LedgerError: The run can't go on.
+        """
+        if self._tables is None or self._input.ended_early or self._replays:
+            return
+        whole: list[WholeTable] = []
+        for name, sink in self._sinks.items():
+            if self._is_whole(self._tables, name):
+                table = sink.whole_table()
+                if table is not None:
+                    whole.append(table)
+        move_missing_rows(self.run, whole)
+
+    def _is_whole(self, tables: SourceTables, sink_name: str) -> bool:
+        """Whether all source streams that feed a sink were sent whole; if not, it is logged why."""
+        started_at = self.run.counts.started_at
+        found = doubt_of_all(tables, self._sources_of(sink_name), started_at)
+        if found is not None:
+            stream, doubt = found
+            began = tables.began(stream, started_at)
+            self.run.notices.not_whole(sink_name, stream, doubt, began)
+        return found is None
+
+    @cached_property
+    def _mapped_names(self) -> frozenset[str]:
+        return mapped_names(self.mapper.stream_maps_dict.values())
+
+    def _sources_of(self, sink_name: str) -> list[str]:
+        """The names that taps give to the streams that feed a sink.
+
+        Among them are those that `stream_maps` sends to it and that have not come in this run.
+        """
+        came = [
+            name
+            for name, stream in self._streams.items()
+            if any(route.sink_name == sink_name and not route.drops_all for route in stream.routes)
+        ]
+        maps = self.mapper.stream_maps_dict.items()
+        return came + absent_sources(maps, sink_name, self._streams)
 
     def _warn_of_unused_settings(self) -> None:
         if self._input.ended_early or self._replays or not self._streams:

@@ -410,7 +410,9 @@ def deleted_rows_go_to_a_stage(made: Recorder) -> None:
     made.run(*rows)
     made.run(*rows, on_delete="stage:Bad Data")
     made.run(*rows, on_delete="stage:Bad Data")
-    made.run(schema("accounts"), record("accounts", id=1, **marked), on_delete="stage:Cold")
+    made.run(
+        schema("accounts"), record("accounts", id=1, **marked), on_delete="stage:Dead Opportunity"
+    )
 
 
 @scenario

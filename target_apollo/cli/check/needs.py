@@ -96,6 +96,7 @@ _USES = (
     _Use(endpoints.ACCOUNT_STAGES, _ACCOUNTS, _UPDATING, "on_delete", "deletion stage"),
     _Use(endpoints.CONTACT_STAGES, _CONTACTS, _UPDATING, "on_delete", "deletion stage"),
     _Use(endpoints.ADD_TO_LISTS, _BOTH, _UPDATING, "on_delete", "deletion list"),
+    _Use(endpoints.REMOVE_FROM_LISTS, _BOTH, _UPDATING, "rows that return after on_delete"),
     _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
     _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "parent_account_domain"),
     _Use(endpoints.CREATE_ACCOUNTS, _CONTACTS, _CREATING, "missing_accounts", "missing accounts"),

@@ -11,7 +11,10 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace as with_values
+
 from target_apollo.ledger import (
+    DELETED,
     Found,
     Intent,
     Ledger,
@@ -55,6 +58,8 @@ class LedgerOverlay:
         self._dropped: set[tuple[str, str, str | None]] = set()
         #: Source keys whose links in the run's ledger are ignored.
         self._forgotten: set[tuple[Place, str]] = set()
+        #: Connection, object and Apollo id of records that were given back to rows.
+        self._given_back: set[tuple[str, str, str | None]] = set()
         #: Connection, object and Apollo id of records that are gone from Apollo; their links stay.
         self._gone: set[tuple[str, str, str | None]] = set()
         #: Connection -> the one whose rows in the run's ledger a run would give it.
@@ -96,7 +101,7 @@ class LedgerOverlay:
             if self._is_dropped(place, apollo_id):
                 continue
             own = links_of.get(apollo_id, [])
-            counting = [link for link in links if self._counts(place, link)]
+            counting = [self._seen(place, link) for link in links if self._counts(place, link)]
             if own or counting:
                 links_of[apollo_id] = _merged(own, counting)
         return links_of
@@ -165,6 +170,11 @@ class LedgerOverlay:
         """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""
         self._forgotten |= {(place, key) for key in keys}
         self._own.forget(place, keys)
+
+    def forget_moves(self, place: Place, apollo_ids: Collection[str]) -> None:
+        """As in `Ledger`; the run's ledger keeps what it notes, but the dry run ignores it."""
+        self._given_back |= {(place.connection, place.object, one) for one in apollo_ids}
+        self._own.forget_moves(place, apollo_ids)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
         """As in `Ledger`, in the temporary ledger."""
@@ -242,6 +252,11 @@ class LedgerOverlay:
         """Whether a link of the run's ledger was neither dropped nor forgotten."""
         row = (_place_of(place, link), link.source_key)
         return row not in self._forgotten and not self._is_dropped(place, link.apollo_id)
+
+    def _seen(self, place: Place, link: Link) -> Link:
+        """A link of the run's ledger, without the move of its record if that was given back."""
+        is_back = (place.connection, place.object, link.apollo_id) in self._given_back
+        return with_values(link, payload_hash=DELETED) if is_back and link.is_deleted else link
 
     def _is_dropped(self, place: Place, apollo_id: str | None) -> bool:
         return (place.connection, place.object, apollo_id) in self._dropped

@@ -25,6 +25,7 @@ def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
         *time_sentences(estimate),
         *unknown_sentences(estimate),
         *identity_sentences(identity),
+        *deletion_sentences(summary),
         *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
     ]
 
@@ -75,6 +76,24 @@ def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
         for stream, verdicts in identity.items()
         for verdict, found in verdicts.items()
         if found["count"]
+    ]
+
+
+def deletion_sentences(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on the records of deleted rows that would be moved, and of returned rows."""
+    moved = summary.get("deleted") or {}
+    returned = summary.get("returned") or {}
+    return [
+        *(
+            f"{plural(count, 'record')} would be moved, since their rows are gone from the source "
+            f"(on_delete, stream '{name_shown(stream)}')."
+            for stream, count in moved.items()
+        ),
+        *(
+            f"{plural(count, 'record')} would be given back, since their rows have returned "
+            f"(on_delete, stream '{name_shown(stream)}')."
+            for stream, count in returned.items()
+        ),
     ]
 
 

@@ -156,6 +156,7 @@ class SimulatedApollo:
         self.several_accounts: dict[str, list[str]] = {}
         self._answers: dict[str, Callable[[Request], Any]] = {
             endpoints.ADD_TO_LISTS: self._add_to_lists,
+            endpoints.REMOVE_FROM_LISTS: self._remove_from_lists,
             endpoints.LABELS: lambda _: self._labels,
         }
         for object_type in OBJECTS.values():
@@ -271,6 +272,23 @@ class SimulatedApollo:
             if record is not None:
                 self._put(OBJECTS[kind], on_lists(record, label_ids))
         return {"labels": [label for label in self._labels if label["id"] in label_ids]}
+
+    def _remove_from_lists(self, request: Request) -> Json:
+        body = request.body or {}
+        kind = ObjectKind(str(body["modality"]))
+        labels = [
+            label
+            for label in self._labels
+            if label["name"] in _listed(body["label_names"]) and label["modality"] == kind.value
+        ]
+        label_ids = {label["id"] for label in labels}
+        for apollo_id in _listed(body["entity_ids"]):
+            record = self._records.get(kind, str(apollo_id))
+            if record is not None:
+                held = _listed(record.get("label_ids"))
+                left = [one for one in held if one not in label_ids]
+                self._put(OBJECTS[kind], {**record, "label_ids": left})
+        return {"labels": labels}
 
     def _record(self, object_type: ObjectType, apollo_id: str, endpoint: str) -> Json:
         kind = object_type.kind

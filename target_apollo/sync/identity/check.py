@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RequestRefused
-from target_apollo.ledger import match_hash
+from target_apollo.ledger import Link, match_hash
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row, key_text
@@ -169,6 +169,7 @@ class IdentityCheck:
                 left.append(doubt)
             else:
                 claimed.add(record_id)
+                self._note_left(doubt.link)
                 self._count(Verdict.MOVED, doubt.row)
                 if self._run.settings.full_resync:
                     found = history_of_found(batch.history_of(doubt.row))
@@ -388,6 +389,8 @@ class IdentityCheck:
             why = conflict(self._object_type, doubt.evidence, doubt.linked_id, doubt.others, key)
             batch.finish(row, Outcome.REJECTED, doubt.linked_id, rejection=why)
             return None
+        if verdict in (Verdict.NEW, Verdict.MOVED) and doubt.linked is not Linked.DEAD:
+            self._note_left(doubt.link)
         if verdict is Verdict.NEW:
             return self._as_new(batch, row)
         if verdict in (Verdict.MOVED, Verdict.MERGED):
@@ -412,6 +415,10 @@ class IdentityCheck:
             return with_values(doubt.row, apollo_id=doubt.linked_id)
         batch.finish(doubt.row, Outcome.SKIPPED)
         return None
+
+    def _note_left(self, link: Link) -> None:
+        if self._links is not None:
+            self._links.left.append(link)
 
     def _as_new(self, batch: Batch, row: Row) -> Row:
         self._count(Verdict.NEW, row)

@@ -17,7 +17,6 @@ def titled(world: World) -> list[object]:
     return sorted(c["email"] for c in world.apollo.store.contacts() if c["title"] == "Buyer")
 
 
-@pytest.mark.xfail(strict=True, reason="the record of the row that is gone has no link any more")
 def test_the_record_of_a_deleted_row_is_moved_where_the_keys_behind_it_shift(world: World) -> None:
     world.run([*people(range(13)), WHOLE])
 

@@ -1,0 +1,114 @@
+"""What the ledger notes in the link of a row that was deleted at its source. Pure.
+
+The note takes the place of the link's payload hash. It says where the record was moved, and which
+stage it had before, so that the record can be given back if its row returns.
+
+::
+
+    deleted:                          the row is gone, and its record was not moved for it
+    deleted:Deleted in CRM            the record was put on this list
+    deleted:<stage>                   moved to this stage; its former stage is not known
+    deleted:<stage>⏎<former stage>    moved to this stage from that one
+    deleted:<place>⏎<former>⏎<place>⏎<former> …
+                                      moved more than once, since `on_delete` changed; newest first
+
+Earlier versions wrote the first line only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from target_apollo.ledger import DELETED
+
+#: Apollo's ids; all other places are names of lists.
+_STAGE_ID = re.compile(r"[0-9a-f]{24}")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of a record: to a list by its name, or to a stage by its id.
+
+    Attributes:
+        former: Id of the stage that the record had; None for a list, or if it is not known.
+    """
+
+    place: str
+    former: str | None = None
+
+    @property
+    def is_to_stage(self) -> bool:
+        """Whether the place is a stage."""
+        return _STAGE_ID.fullmatch(self.place) is not None
+
+
+@dataclass(frozen=True)
+class DeletionMark:
+    """The note on a deleted row.
+
+    Attributes:
+        moves: The moves of its record, the newest first.
+    """
+
+    moves: tuple[Move, ...] = ()
+
+    @classmethod
+    def of(cls, payload_hash: str | None) -> DeletionMark | None:
+        """Reads the payload hash of a link; None if its row was not deleted."""
+        if payload_hash is None or not payload_hash.startswith(DELETED):
+            return None
+        lines = payload_hash.removeprefix(DELETED).split("\n")
+        pairs = zip_longest(lines[::2], lines[1::2])
+        return cls(tuple(Move(place, former or None) for place, former in pairs if place))
+
+    @property
+    def text(self) -> str:
+        """The note as it stands in the link."""
+        lines = [line for move in self.moves for line in (move.place, move.former or "")]
+        return DELETED + "\n".join(lines).rstrip("\n")
+
+    def is_at(self, place: str) -> bool:
+        """Whether the last move was to this place."""
+        return bool(self.moves) and self.moves[0].place == place
+
+    def moved_to(self, place: str, stage: str | None) -> DeletionMark:
+        """The note after another move.
+
+        Args:
+            stage: The id of the stage that the record had just before; None for a list, or if it is
+                not known.
+        """
+        new = Move(place, stage)
+        others = [move for move in self.moves if move.place != place]
+        if not new.is_to_stage:
+            return DeletionMark((new, *others))
+        # A record has one stage. If it still had the one that it was moved to, what counts is the
+        # stage from before that; otherwise somebody has changed it since.
+        stages = [move for move in self.moves if move.is_to_stage]
+        before = next((move for move in stages if move.place == stage), None)
+        if before is not None:
+            new = Move(place, before.former)
+        lists = [move for move in self.moves if not move.is_to_stage]
+        return DeletionMark((new, *lists))
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Names of the lists that the record was put on."""
+        return tuple(move.place for move in self.moves if not move.is_to_stage)
+
+    @property
+    def stage(self) -> Move | None:
+        """The last move to a stage."""
+        return next((move for move in self.moves if move.is_to_stage), None)
+
+
+#: The note on a row that is gone and whose record was not moved for it, since others have it.
+HELD = DeletionMark()
+
+
+def is_moved_to(payload_hash: str | None, mark: str) -> bool:
+    """Whether a link says that its record was moved to the place of a mark without former stage."""
+    found, wanted = DeletionMark.of(payload_hash), DeletionMark.of(mark)
+    return bool(found and wanted and wanted.moves and found.is_at(wanted.moves[0].place))

@@ -1,0 +1,187 @@
+"""Whether a run has seen whole tables, so that rows which did not come are gone. Pure.
+
+A tap says with ACTIVATE_VERSION that it sends a whole table: after the rows, as the first taps do,
+or before them, as taps of the Meltano SDK do. So nothing is decided before the input has ended.
+
+A tap that was interrupted may continue where it stopped, and a run then sees only the end of the
+table. In that case the tap keeps the table's version. Taps use the time at which they began to read
+the table as version (epoch milliseconds or seconds), so a version from before the run means that
+the run did not see the whole table.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+#: A tap may begin its first table this long before the run starts. A pipe or Meltano starts tap and
+#: target together, and the target needs seconds to start; an interrupted run is repeated after
+#: minutes. The time is short, since the two possible mistakes differ: if a resumed table counts as
+#: a new one, records are moved whose rows exist; in the other case a move only comes later.
+TAP_STARTS_WITHIN = timedelta(minutes=1)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Versions in the years 2001 to 2100 are times. Others are counters or times in another unit.
+_FIRST_TIME = datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH
+_END_OF_TIMES = datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH
+#: The taps of the Meltano SDK count in seconds, others in milliseconds.
+_UNITS = (timedelta(seconds=1), timedelta(milliseconds=1))
+
+
+class SeenKeys:
+    """Source keys that a run has received, eight bytes each."""
+
+    def __init__(self) -> None:
+        self._digests = array("Q")
+        self._is_sorted = True
+        #: Whether a record without a readable key came: then no row counts as missing.
+        self.unsure = False
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Adds source keys as the ledger spells them."""
+        self._digests.extend(map(_digest, keys))
+        self._is_sorted = False
+
+    def __contains__(self, key: str) -> bool:
+        if not self._is_sorted:
+            self._digests = array("Q", sorted(self._digests))
+            self._is_sorted = True
+        digest = _digest(key)
+        place = bisect_left(self._digests, digest)
+        return place < len(self._digests) and self._digests[place] == digest
+
+
+def _digest(key: str) -> int:
+    hashed = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(hashed, "big")
+
+
+def began_earlier(version: object, started_at: datetime) -> datetime | None:
+    """When the tap began to read a table, if that was before this run; else None.
+
+    Also None if the version is not a time in the years 2001 to 2100, in epoch seconds or
+    milliseconds.
+
+    Args:
+        version: The version in ACTIVATE_VERSION.
+        started_at: When the run began; aware.
+    """
+    if isinstance(version, bool) or not isinstance(version, (int, Decimal)):
+        return None
+    for unit in _UNITS:
+        if _FIRST_TIME // unit <= version < _END_OF_TIMES // unit:
+            began = _EPOCH + int(version) * unit
+            return began if began < started_at - TAP_STARTS_WITHIN else None
+    return None
+
+
+class Doubt(enum.Enum):
+    """Why a stream's table does not count as seen whole."""
+
+    #: The tap has not said that it sends the whole table.
+    NOT_SAID = enum.auto()
+    #: It has said so of other streams that feed the same sink, and not of this one.
+    NOT_ALL_SAID = enum.auto()
+    #: The tap sends only rows that changed.
+    CHANGES_ONLY = enum.auto()
+    #: The tap began the table before the run.
+    BEGUN_EARLIER = enum.auto()
+    #: Rows have another version than the tap has called active.
+    OTHER_VERSION = enum.auto()
+    #: Nothing came after the last row, so that the tap may have been cut off.
+    CUT_OFF = enum.auto()
+
+
+@dataclass
+class _Told:
+    """What a tap has told about one of its streams."""
+
+    bookmarks: bool = False
+    active: list[object] = field(default_factory=list)
+    of_rows: set[object] = field(default_factory=set)
+    is_open: bool = False
+
+
+class SourceTables:
+    """What the taps of a run have told about their streams, by the names that the taps give them.
+
+    It is used only where `on_delete` is set.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, _Told] = {}
+
+    def note_schema(self, stream: str, bookmark_properties: Sequence[object]) -> None:
+        """Notes a SCHEMA; once it names bookmarks, the stream's tap sends only changes."""
+        told = self._of(stream)
+        told.bookmarks = told.bookmarks or bool(bookmark_properties)
+
+    def note_row(self, stream: str, version: object) -> None:
+        """Notes a RECORD and its version; None where it has none."""
+        told = self._of(stream)
+        told.is_open = True
+        if version is not None:
+            told.of_rows.add(str(version))
+
+    def note_version(self, stream: str, version: object) -> None:
+        """Notes an ACTIVATE_VERSION."""
+        told = self._of(stream)
+        told.is_open = False
+        told.active.append(version)
+
+    def note_state(self) -> None:
+        """Notes a STATE: the tap has gone on after the rows so far."""
+        for told in self._told.values():
+            told.is_open = False
+
+    def doubt(self, stream: str, started_at: datetime) -> Doubt | None:
+        """Why the table of a stream does not count as seen whole; None if it does.
+
+        Args:
+            started_at: When the run began.
+        """
+        told = self._of(stream)
+        if not told.active:
+            return Doubt.NOT_SAID
+        if told.bookmarks:
+            return Doubt.CHANGES_ONLY
+        if self.began(stream, started_at) is not None:
+            return Doubt.BEGUN_EARLIER
+        if not told.of_rows <= {str(version) for version in told.active}:
+            return Doubt.OTHER_VERSION
+        return Doubt.CUT_OFF if told.is_open else None
+
+    def began(self, stream: str, started_at: datetime) -> datetime | None:
+        """When the tap began the table, if any of its versions is from before the run."""
+        versions = self._of(stream).active
+        found = [began_earlier(version, started_at) for version in versions]
+        return min((began for began in found if began is not None), default=None)
+
+    def _of(self, stream: str) -> _Told:
+        return self._told.setdefault(stream, _Told())
+
+
+def doubt_of_all(
+    tables: SourceTables, streams: Collection[str], started_at: datetime
+) -> tuple[str, Doubt] | None:
+    """Of the streams that feed one sink, one whose table was not seen whole, and why.
+
+    None if all tables were seen whole.
+    """
+    doubts = {stream: tables.doubt(stream, started_at) for stream in streams}
+    if not doubts:
+        return ("", Doubt.NOT_SAID)
+    silent = [stream for stream, doubt in doubts.items() if doubt is Doubt.NOT_SAID]
+    if silent:
+        is_all = len(silent) == len(doubts)
+        return (silent[0], Doubt.NOT_SAID if is_all else Doubt.NOT_ALL_SAID)
+    return next(((stream, doubt) for stream, doubt in doubts.items() if doubt is not None), None)

@@ -1,0 +1,1 @@
+"""Rows that are deleted at the source, and rows that come back."""
