@@ -1,0 +1,499 @@
+"""A world: tables, settings and people in Apollo that change between runs, from a seed.
+
+After each run `world_model` says what is lost, twice, wrong or spoiled. `many_worlds` plays worlds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.target.target import TargetApollo
+from tests.helpers import killing
+from tests.helpers.killing import Death, Moment
+from tests.helpers.world_facts import (
+    ADDRESS,
+    LABELS,
+    Place,
+    Promises,
+    Record,
+    RunFacts,
+    Sent,
+    Values,
+)
+from tests.helpers.world_model import Model
+from tests.helpers.world_tables import CHANGING, FULL, INCREMENTAL, LOG, ORDERS, Table, Tables
+from tests.helpers.world_team import PLACES, Team
+from tests.promises.conftest import TargetRun, left_behind, lines_of, sent_anew
+
+#: What the target keeps now; worlds with the others found faults that are known.
+PROMISES = Promises()
+_LOST = (
+    FaultKind.RESET_BEFORE_WRITE,
+    FaultKind.RESET_AFTER_WRITE,
+    FaultKind.ERROR_AFTER_WRITE,
+    FaultKind.ERROR_BEFORE_WRITE,
+    FaultKind.TRUNCATED_BODY,
+    FaultKind.GARBAGE_BODY,
+    FaultKind.RATE_LIMITED,
+)
+_ENDPOINTS = ("*", "*", "POST /contacts/bulk_create", "PATCH /contacts/{id}")
+_MOMENTS = (
+    Moment.BEFORE_REQUEST,
+    Moment.BEFORE_ANSWER,
+    Moment.AFTER_ANSWER,
+    Moment.BEFORE_COMMIT,
+    Moment.AFTER_COMMIT,
+)
+_POLICIES = ("create_only", "fill_if_empty", "newest", "never")
+#: Requests that a run without changes may send: they are no writes of records.
+_ASKS = frozenset({"POST /usage_stats/api_usage_stats"})
+_SEARCHES = frozenset({"POST /contacts/search", "POST /accounts/search"})
+_CREATES = frozenset({"POST /contacts/bulk_create", "POST /accounts/bulk_create"})
+
+
+@dataclass
+class Figures:
+    """What was tried, and what was found."""
+
+    worlds: int = 0
+    runs: int = 0
+    kills: int = 0
+    cut_off: int = 0
+    records: int = 0
+    checks: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Figures) -> Figures:
+        for name in ("worlds", "runs", "kills", "cut_off", "records", "checks"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.problems.extend(other.problems)
+        return self
+
+    def __str__(self) -> str:
+        kinds = Counter(one.split(":")[0] for one in self.problems)
+        found = ", ".join(f"{kind} {kinds[kind]}" for kind in ("lost", "twice", "wrong", "spoiled"))
+        return (
+            f"worlds {self.worlds}, runs {self.runs}, cut off {self.cut_off}, kills {self.kills}, "
+            f"records {self.records}; {found}"
+        )
+
+
+class World:
+    """One world.
+
+    Args:
+        seed: Seed of all choices.
+        sandbox: An empty team, made with `options_of`.
+        folder: An empty folder.
+        ledger_url: Empty for none.
+        promises: What the target is held to.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        sandbox: Sandbox,
+        folder: Path,
+        ledger_url: str,
+        promises: Promises = PROMISES,
+    ) -> None:
+        self.seed, self.sandbox = seed, sandbox
+        self._folder, self._promises = folder, promises
+        self._chance = chance = random.Random(f"{seed}: the world")
+        self.figures = Figures(worlds=1)
+        self.told: list[str] = []
+        self._settings: Values = {
+            "ledger_url": ledger_url,
+            "batch_size": chance.choice([1, 2, 5, 100]),
+            "parallel_requests": chance.choice([1, 3]),
+            "update_method": chance.choice(["individual", "bulk", "auto"]),
+            "on_apollo_delete": chance.choice(["leave", "recreate"]),
+            "null_policy": chance.choice(["ignore", "ignore", "clear"]),
+        }
+        self.model = Model(
+            has_ledger=bool(ledger_url),
+            recreates=self._settings["on_apollo_delete"] == "recreate",
+            clears=self._settings["null_policy"] == "clear",
+            promises=promises,
+        )
+        self._mode = chance.choice(["upsert", "upsert", "insert", "update"])
+        self._policies: dict[str, str] = {}
+        self._place: Place | None = None
+        self._marks_carry = chance.random() < 0.5
+        self._shares = chance.random() < 0.3
+        #: Worlds have either addresses that change or policies that keep addresses back.
+        self._moves = promises.kept_addresses or chance.random() < 0.5
+        self._killed = False
+        self._bookmarks: dict[str, dict[str, Any]] = {}
+        self._version = 1
+        self.tables = Tables(self.model, self._made_tables())
+        self.team = Team(sandbox, self.model, self.tables)
+        self.told.append(f"{self._settings}; tables {', '.join(map(str, self.tables.all))}")
+        for table in self.tables.all:
+            for _ in range(chance.randint(1, 6)):
+                entity = self.tables.new_entity(table.kind, chance)
+                table.put(table.next_key, self.tables.row(entity, chance))
+                table.next_key += 1
+        self._put_in_apollo()
+
+    def _made_tables(self) -> list[Table]:
+        chance, made = self._chance, []
+        for source in ["tap-one", "tap-two"][: chance.choice([1, 1, 2])]:
+            names = ["contacts", "accounts", "old-contacts"][: chance.choice([1, 2, 2, 3])]
+            for name in names:
+                kind = "accounts" if name == "accounts" else "contacts"
+                columns = chance.sample(CHANGING[kind], chance.randint(2, len(CHANGING[kind])))
+                method = chance.choice([FULL, FULL, INCREMENTAL, LOG])
+                made.append(Table(source, name, kind, method, columns))
+        return made
+
+    def _put_in_apollo(self) -> None:
+        """Some people have a record before the first run."""
+        for table in self.tables.all:
+            for row in list(table.rows.values()):
+                if self._chance.random() < 0.15:
+                    self.team.make_record(row.entity, row.values[ADDRESS[table.kind]])
+
+    # --- the story
+
+    def play(self, steps: Sequence[int]) -> list[str]:
+        """Plays the steps of these numbers, and then runs until all is written.
+
+        Returns:
+            What is wrong, as sentences, after the first run that left anything wrong.
+        """
+        for number in steps:
+            chance = random.Random(f"{self.seed}: step {number}")
+            self._happen(chance)
+            source = chance.choice(sorted({table.source for table in self.tables.all}))
+            found = self._run(chance, source, cut_off=chance.random() < 0.35)
+            if found:
+                return found
+        return self._end()
+
+    def _end(self) -> list[str]:
+        chance = random.Random(f"{self.seed}: the end")
+        if self._mode == "insert" and chance.random() < 0.5:
+            self._mode = "upsert"
+        for again in (False, True):
+            for source in sorted({table.source for table in self.tables.all}):
+                if again:
+                    self._bookmarks.pop(source, None)
+                found = self._run(chance, source, cut_off=False, last=True)
+                if found:
+                    return found
+        return []
+
+    def _happen(self, chance: random.Random) -> None:
+        tables = self.tables
+        doing: list[Callable[[random.Random], str]] = [
+            tables.insert, tables.change, tables.change, tables.change, tables.delete,
+            tables.delete, tables.come_back, tables.reuse, tables.change_columns,
+            *self.team.happenings,
+        ]  # fmt: skip
+        if self._shares:
+            doing.append(tables.share)
+        if self._moves:
+            doing.append(tables.move)
+        for _ in range(chance.randint(1, 5)):
+            self.told.append("  " + chance.choice(doing)(chance))
+        if chance.random() < 0.4:
+            self._change_settings(chance)
+
+    def _change_settings(self, chance: random.Random) -> None:
+        which = chance.choice(["mode", "policies", "policies", "place", "place"])
+        if which == "mode":
+            self._mode = chance.choice(["upsert", "upsert", "insert", "update"])
+        elif which == "policies":
+            self._policies = self._some_policies(chance)
+        else:
+            self._place = chance.choice(
+                [
+                    None,
+                    Place(list_name=chance.choice(["Gone", "Left"])),
+                    Place(stage=chance.choice(PLACES)),
+                ]
+            )
+        if self._mode == "insert" and self._killed and not self._promises.insert_after_kill:
+            self._mode = "upsert"
+        self.told.append(f"  mode {self._mode}, {self._policies}, on_delete {self._place}")
+
+    def _some_policies(self, chance: random.Random) -> dict[str, str]:
+        names = [*CHANGING["contacts"], *CHANGING["accounts"]]
+        labels = {own: label for label, own in LABELS.items()}
+        chosen = chance.sample(names, chance.randint(0, 3))
+        policies = {labels.get(name, name): chance.choice(_POLICIES) for name in chosen}
+        if chance.random() < 0.25 and (self._promises.kept_addresses or not self._moves):
+            policies["*"] = chance.choice([*_POLICIES[:3], "overwrite"])
+        return policies
+
+    # --- a run
+
+    def _run(
+        self, chance: random.Random, source: str, *, cut_off: bool, last: bool = False
+    ) -> list[str]:
+        facts, messages, bookmarks = self._messages(chance, source)
+        settings = {
+            **self._settings,
+            "source": source,
+            "mode": self._mode,
+            "field_policy": self._policies,
+            "on_delete": str(self._place) if self._place else "ignore",
+            "full_resync": facts["full_resync"],
+        }
+        how = chance.choice(["kill", "fault", "fault", "limit"]) if cut_off else "to its end"
+        limits: Values = {}
+        if how == "limit":
+            name = chance.choice(["max_records", "max_updates", "max_creates"])
+            limits[name] = chance.randint(1 if name == "max_records" else 0, 4)
+        if how == "fault":
+            self._order_fault(chance)
+            settings["max_retries"] = chance.choice([0, 0, 1])
+        before = self.team.records()
+        self.sandbox.reset_log()
+        done = (
+            self._run_and_kill(settings, messages, chance)
+            if how == "kill"
+            else self._sync(messages, {**settings, **limits})
+        )
+        self.sandbox.clear_faults()
+        self._killed |= how != "to its end"
+        after = self.team.records()
+        self.figures.runs += 1
+        self.figures.cut_off += how != "to its end"
+        self.figures.records += len(facts["sent"])
+        self.told.append(
+            f"{source} {self._mode} {how} {limits or ''}: exit {done.exit_code}, "
+            f"{len(facts['sent'])} sent, STATE {done.last_state}, "
+            f"{done.summary.get('records')}, rejects {_rejected(done)}"
+        )
+        problems = self._judge_end(done, facts, how, bookmarks)
+        if "max_records" in limits:
+            facts["sent"] = facts["sent"][: limits["max_records"]]
+            facts["whole"] = facts["half"] = frozenset()
+        covered = [state["at"] for state in done.states]
+        run = RunFacts(
+            source, self._mode, dict(self._policies), self._place,
+            **facts,
+            covered=max(covered, default=0),
+            finished=(done.exit_code == 0 and how != "kill") or done.exit_code == 0,
+            rejected=_rejected(done),
+            faults=how in ("kill", "fault"),
+        )  # fmt: skip
+        problems += self.model.judge(run, before, after)
+        self.figures.checks += len(after)
+        if covered:
+            self._bookmarks[source] = done.states[-1]["bookmarks"]
+        if problems or how != "to its end" or done.exit_code != 0:
+            return problems
+        if (last or chance.random() < 0.3) and _is_plain(facts["sent"]):
+            return self._run_again(messages, {**settings, "full_resync": False}, facts)
+        return []
+
+    def judge_once_more(self, after: list[Record], before: list[Record] | None = None) -> list[str]:
+        """What the model says if a run of the first source's rows leaves these records."""
+        source = self.tables.all[0].source
+        self._bookmarks.pop(source, None)
+        facts, _, states = self._messages(random.Random(0), source)
+        run = RunFacts(
+            source, self._mode, dict(self._policies), self._place,
+            **{**facts, "full_resync": False},
+            covered=states[-1]["at"],
+        )  # fmt: skip
+        return self.model.judge(run, self.team.records() if before is None else before, after)
+
+    def _judge_end(
+        self, done: TargetRun, facts: Values, how: str, bookmarks: list[Values]
+    ) -> list[str]:
+        problems = []
+        if any(state not in bookmarks for state in done.states):
+            problems.append("wrong: a STATE was printed that no tap sent")
+        if done.exit_code not in ({0} if how == "to its end" else {0, 1, 3, -9}):
+            problems.append(f"wrong: exit code {done.exit_code}: {done.log[-1500:]}")
+        if "Traceback" in done.log or "a defect" in done.log:
+            problems.append(f"wrong: a defect: {done.log[-1500:]}")
+        if how == "to its end":
+            if bookmarks and done.last_state != bookmarks[-1]:
+                problems.append(f"lost: the last STATE is {done.last_state}, not {bookmarks[-1]}")
+            counts = dict(done.summary.get("records") or {})
+            received = counts.pop("received", None)
+            if received != len(facts["sent"]) or sum(counts.values()) != received:
+                problems.append(f"wrong: {len(facts['sent'])} records, {done.summary['records']}")
+        return problems
+
+    def _run_again(self, messages: list[Values], settings: Values, facts: Values) -> list[str]:
+        """The same input once more sends nothing that writes, and changes nothing."""
+        before = [record.whole for record in self.team.records()]
+        self.sandbox.reset_log()
+        for message in messages:
+            if message["type"] == "ACTIVATE_VERSION":
+                message["version"] += 1
+        done = self._sync(messages, settings)
+        self.figures.runs += 1
+        sent = Counter(
+            request.endpoint
+            for request in self.sandbox.requests
+            if request.method != "GET" and request.endpoint not in _ASKS
+        )
+        allowed = _SEARCHES if self.model.has_ledger else _SEARCHES | _CREATES
+        if done.reasons or done.summary["records"].get("skipped"):
+            allowed = _SEARCHES | _CREATES
+        changed = [record.whole for record in self.team.records()] != before
+        self.told.append(f"  again: {done.summary.get('records')}, {dict(sent)}")
+        is_compared = self.model.has_ledger or (
+            # What answers do not show is written each time, and mode update compares nothing.
+            self._mode != "update" and self._settings["null_policy"] != "clear"
+        )
+        if not is_compared:
+            return ["wrong: the same input again changes records"] if changed else []
+        problems = []
+        if changed or sent.keys() - allowed:
+            problems.append(f"wrong: the same input again sends {dict(sent)}, changed: {changed}")
+        if {k for k, n in done.summary["records"].items() if n} & {"created", "updated"}:
+            problems.append(f"wrong: the same input again: {done.summary['records']}")
+        return problems
+
+    def _order_fault(self, chance: random.Random) -> None:
+        kind = chance.choice(_LOST)
+        times = chance.choice([1, 1, None])
+        self.sandbox.inject(
+            Fault(
+                endpoint=chance.choice(_ENDPOINTS),
+                kind=kind,
+                after=chance.randint(0, 5),
+                times=1 if kind is FaultKind.RATE_LIMITED else times,
+                status=chance.choice([500, 502, 503]),
+                retry_after=0 if kind is FaultKind.RATE_LIMITED else None,
+            )
+        )
+
+    def _config(self, settings: Values) -> Values:
+        return {
+            "api_key": self.sandbox.api_key,
+            "api_url": self.sandbox.url,
+            "state_interval_seconds": 0,
+            "rejects_path": str(self._folder / "rejects.singer"),
+            "summary_path": str(self._folder / "summary.json"),
+            "max_rejected_percent": 100,
+            "abort_rejected_percent": 100,
+            "max_retries": 0,
+            **settings,
+        }
+
+    def _sync(self, messages: list[Values], settings: Values) -> TargetRun:
+        sent = sent_anew(messages, self._folder)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        out, log = io.StringIO(), io.StringIO()
+        listener = logging.StreamHandler(log)
+        logger = logging.getLogger("target-apollo")
+        logger.addHandler(listener)
+        logger.setLevel(logging.INFO)
+        try:
+            with contextlib.redirect_stdout(out):
+                exit_code = TargetApollo(config=self._config(settings)).sync(io.BytesIO(sent))
+        finally:
+            logger.removeHandler(listener)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return left_behind(self._folder, exit_code, out.getvalue().splitlines(), log.getvalue())
+
+    def _run_and_kill(
+        self, settings: Values, messages: list[Values], chance: random.Random
+    ) -> TargetRun:
+        death = Death(chance.choice(_MOMENTS), chance.randint(1, 8))
+        self.told.append(f"  killed {death.moment.value}, number {death.nth}")
+        lines = lines_of(messages).splitlines(keepends=True)
+        sent_anew([], self._folder)
+        ended = killing.run_target(self._config(settings), self._folder, lines, death)
+        self.figures.kills += ended.killed
+        states = [json.dumps(state) for state in ended.states]
+        return left_behind(self._folder, ended.exit_code, states, ended.log)
+
+    # --- what the tap sends
+
+    def _messages(
+        self, chance: random.Random, source: str
+    ) -> tuple[Values, list[Values], list[Values]]:
+        """The facts of a run, its messages and the STATEs in them."""
+        every = chance.choice([1, 2, 5, 100])
+        bookmarks = dict(self._bookmarks.get(source, {}))
+        messages: list[Values] = []
+        states: list[Values] = []
+        sent: list[Sent] = []
+        whole, half = set(), set()
+        for table in self.tables.of(source):
+            messages.append(table.schema())
+            orders = [*ORDERS, *(["middle"] if self._promises.versions_in_the_middle else [])]
+            order = chance.choice(orders)
+            version = self._activated(table)
+            if table.method == FULL and order in ("begin", "both ends"):
+                messages.append(version)
+            read = list(table.read(bookmarks.get(table.stream), marks_carry=self._marks_carry))
+            for number, (one, bookmark) in enumerate(read, 1):
+                sent.append(_numbered(one, len(sent) + 1))
+                messages.append(_message(sent[-1]))
+                if bookmark is not None:
+                    bookmarks[table.stream] = bookmark
+                if table.method == FULL and order == "middle" and number == len(read) // 2:
+                    messages.append(version)
+                if number % every == 0:
+                    states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
+                    messages.append({"type": "STATE", "value": states[-1]})
+            if table.method == FULL and order in ("end", "twice at the end", "both ends"):
+                messages += [version] * (2 if order == "twice at the end" else 1)
+                whole.add(table.stream)
+            elif table.method == FULL and order in ("begin", "middle"):
+                half.add(table.stream)
+        states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
+        messages.append({"type": "STATE", "value": states[-1]})
+        facts: Values = {
+            "sent": sent,
+            "whole": frozenset(whole),
+            "half": frozenset(half),
+            "full_resync": chance.random() < 0.08,
+        }
+        return facts, messages, states
+
+    def _activated(self, table: Table) -> Values:
+        self._version += 1
+        now = int(time.time() * 1000)
+        version = now if self.seed % 2 else self._version
+        return {"type": "ACTIVATE_VERSION", "stream": table.stream, "version": version}
+
+
+def _numbered(one: Sent, number: int) -> Sent:
+    values = {name: getattr(one, name) for name in one.__dataclass_fields__}
+    return Sent(**{**values, "number": number})
+
+
+def _message(one: Sent) -> Values:
+    record = {"id": one.key, **one.values, "updated_at": one.changed_at.isoformat()}
+    if one.deleted:
+        record["_sdc_deleted_at"] = one.changed_at.isoformat()
+    return {"type": "RECORD", "stream": one.stream, "record": record}
+
+
+def _rejected(done: TargetRun) -> dict[tuple[str, int], str]:
+    return {
+        (reject["stream"], reject["record"]["id"]): reject["record"]["_reject"]["reason"]
+        for reject in done.rejects
+    }
+
+
+def _is_plain(sent: Sequence[Sent]) -> bool:
+    """Whether no row and nobody comes twice, so that the same input again asks for nothing."""
+    keys = Counter((one.stream, one.key) for one in sent)
+    people = Counter(one.entity for one in sent)
+    return max([*keys.values(), *people.values()], default=1) == 1
