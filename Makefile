@@ -23,7 +23,7 @@ help:
 	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (under four minutes)'
 	@echo 'make test-all  the whole test suite: also each moment of a kill, chaos, how-tos, demo, wheel'
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
-	@echo 'make chaos   an hour of worlds, faults and kills, with a model that looks for lost rows'
+	@echo 'make chaos   an hour of worlds, altered answers, faults and kills, with models that look for lost rows'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
 	@echo 'make lint    formatting, style, types, security and, where the network lets it, known vulnerabilities'
 	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
@@ -63,7 +63,8 @@ endef
 
 chaos: $(VENV)/.ready
 	$(VENV)/bin/python -m tests.helpers.many_worlds --jobs $(JOBS) --seeds 1000 --minutes 10
-	$(VENV)/bin/python -m tests.helpers.chaos --jobs $(JOBS) --seeds 1000 --minutes 50
+	$(VENV)/bin/python -m tests.helpers.border_sweep --minutes 10
+	$(VENV)/bin/python -m tests.helpers.chaos --jobs $(JOBS) --seeds 1000 --minutes 40
 
 bench: $(VENV)/.ready
 	$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)
