@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from target_apollo.files import UnfitFile
+
 
 @dataclass(frozen=True)
 class Cure:
@@ -84,6 +86,7 @@ _FILE_RIGHTS = Cure(
     "another file.",
     True,
 )
+_UNFIT_FILE = Cure("Name a regular file of your own.", True)
 _UNKNOWN = Cure(
     "Make sure that it is there, writable and not full, and run again: the next run reads again "
     "what was not confirmed."
@@ -153,6 +156,8 @@ def cure_of(error: BaseException) -> Cure:
             if state.startswith(prefix):
                 # A pooler has one SQLSTATE for all that it refuses.
                 return _by_message(str(one), otherwise=cure) if prefix == "08" else cure
+        if isinstance(one, UnfitFile):
+            return _UNFIT_FILE
         if isinstance(one, OSError) and one.errno in _BY_ERRNO:
             return _BY_ERRNO[one.errno]
     return _by_message(str(_with_causes(error)[0]), otherwise=_UNKNOWN)
@@ -161,6 +166,8 @@ def cure_of(error: BaseException) -> Cure:
 def reason_of(error: BaseException) -> str:
     """The first line of what a driver says; hints and the statement follow in others."""
     cause = _with_causes(error)[0]
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__).rstrip(". ")
     # SQLite shows what it can't decode.
     return reason.partition(" with text ")[0]
