@@ -16,7 +16,6 @@ from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, Request
 from target_apollo.model.match_keys import (
     address_of,
     addresses,
-    called,
     is_known_to_create,
     is_matched_on_creation,
     keys,
@@ -24,7 +23,7 @@ from target_apollo.model.match_keys import (
     kind_of,
 )
 from target_apollo.model.objects import Json, ObjectType
-from target_apollo.model.outcomes import Outcome, Reason, Rejection
+from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnIdentityConflict, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
@@ -48,6 +47,7 @@ from target_apollo.sync.refusals import (
     send_in_parts,
 )
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.unmatched import has_address, taken_by_another, why_unmatched
 from target_apollo.sync.update_plan import PlannedUpdate
 
 
@@ -123,7 +123,7 @@ def create(
     namesakes = [
         one.row
         for one in result.matched
-        if one.match is Match.CONFLICT and not _has_address(object_type, one)
+        if one.match is Match.CONFLICT and not has_address(object_type, one)
     ]
     if creates_namesakes and namesakes:
         _create_namesakes(client, object_type, replace(request, rows=tuple(namesakes)), result)
@@ -225,53 +225,6 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
     return matched
 
 
-def _has_address(object_type: ObjectType, matched: Matched) -> bool:
-    """Whether the answered record has the row's e-mail or domain, although no match key agrees."""
-    address = address_of(object_type, matched.row)
-    return address is not None and address in addresses(object_type, matched.answer or {})
-
-
-def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
-    """The rejection of a row that Apollo matched with another record, or did not answer."""
-    answer_id = matched.answer.get("id") if matched.answer else None
-    # "e-mail" instead of "e-mail address", since users may filter for the older sentences.
-    other = called(object_type, matched.row.match_key).removesuffix(" address")
-    if matched.match is Match.CONFLICT:
-        same = called(object_type, None) if _has_address(object_type, matched) else "name"
-        return Rejection(
-            Reason.IDENTITY_CONFLICT,
-            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same {same} "
-            f"but another {other}; it was left alone. Merge or rename one of them in Apollo, or "
-            "write that record by its id in mode update",
-            status=200,
-            endpoint=object_type.endpoints.create,
-            attempts=1,
-        )
-    if matched.match is Match.ALTERED:
-        detail = (
-            f"not confirmed by Apollo: it created {object_type.singular} {answer_id} without this "
-            f"{other}; look at that record in Apollo"
-        )
-    else:
-        detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
-    return Rejection(
-        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.endpoints.create, attempts=2
-    )
-
-
-def taken_by_another(object_type: ObjectType, matched: Matched) -> Rejection:
-    """The rejection of a row that Apollo answered with the record of another row."""
-    answer_id = (matched.answer or {}).get("id")
-    return Rejection(
-        Reason.NOT_CONFIRMED,
-        f"not confirmed by Apollo: the answer gives it {object_type.singular} {answer_id}, which "
-        "is another row's; look at that record in Apollo",
-        status=200,
-        endpoint=object_type.endpoints.create,
-        attempts=1,
-    )
-
-
 @dataclass
 class FollowUp:
     """The work that is left for rows after their requests.
@@ -280,7 +233,7 @@ class FollowUp:
         updates: Updates of created records, for values that bulk_create does not take.
         existing: Rows for which Apollo answered an existing record.
         failure: The error that ends the run; the rows of its request have no outcome.
-        taken: Id of a record that was created -> its row.
+        taken: Id of a record that was created, or shows its row's address -> the row.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
@@ -378,8 +331,8 @@ class RecordCreator:
     def _taken(self, batch: Batch, result: CreateResult, follow_up: FollowUp) -> set[int]:
         """Rejects rows that were answered with the record of another row; returns their numbers.
 
-        An existing record may be of several rows. It contradicts the answer that created it if it
-        does not show that row's address.
+        An existing record may be of several rows. It contradicts an earlier answer if it does not
+        show the address of that answer's row.
         """
         created = [one for one in result.matched if one.match is Match.CREATED]
         taken = self._of_other_rows(batch, created)
@@ -398,10 +351,16 @@ class RecordCreator:
             if one.row.number in taken:
                 why = taken_by_another(self.object_type, one)
                 batch.finish(one.row, Outcome.REJECTED, rejection=why)
-        for one in created:
-            if one.answer is not None and one.row.number not in taken:
+        for one in result.matched:
+            if one.answer is not None and one.row.number not in taken and self._names(one):
                 follow_up.taken.setdefault(str(one.answer["id"]), one.row)
         return taken
+
+    def _names(self, matched: Matched) -> bool:
+        """Whether the answer was created for the row, or shows its address."""
+        if matched.match is not Match.EXISTING:
+            return matched.match is Match.CREATED
+        return has_address(self.object_type, matched)
 
     def _of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
         """Numbers of rows with a new record that the ledger knows as another row's.

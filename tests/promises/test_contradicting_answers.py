@@ -238,6 +238,27 @@ def test_one_id_in_the_answers_to_two_requests_is_the_first_row_s(
     assert done.reasons == ["not_confirmed"]
 
 
+def test_a_record_in_the_answers_to_two_requests_is_not_written_over(
+    apollo: Sandbox, sync: Run
+) -> None:
+    known = there(apollo, 2)
+
+    def alter(label: str, body: Json) -> Json:
+        for one in body.get("existing_contacts", ()):
+            one["id"] = known[0]["id"]
+        return body
+
+    lines = [schema("contacts"), *(contact(n, title=f"T{n}") for n in range(2))]
+    with answering(apollo, alter) as url:
+        done = sync(lines, api_url=url, batch_size=1, parallel_requests=2)
+    assert done.records == {"received": 2, "updated": 1, "rejected": 1}
+    assert by_email(apollo)["p0@a.com"]["title"] == "T0"
+    later = sync(lines)
+
+    assert later.exit_code == 0
+    assert [by_email(apollo)[f"p{n}@a.com"]["title"] for n in range(2)] == ["T0", "T1"]
+
+
 # --- updates
 
 
