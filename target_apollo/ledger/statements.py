@@ -19,10 +19,12 @@ from sqlalchemy import (
     Dialect,
     Table,
     bindparam,
+    case,
     delete,
     func,
     literal_column,
     null,
+    or_,
     select,
     update,
 )
@@ -247,6 +249,12 @@ def _upsert(new: Any, **to_set: Any) -> Any:
     return new.on_conflict_do_update(index_elements=list(apollo_links.primary_key), set_=to_set)
 
 
+def _of_same_record(new: Any, former: Any) -> Any:
+    """A link's former value, or null where the link now leads to another record."""
+    coming, there = new.excluded.apollo_id, _links.apollo_id
+    return case((or_(coming.is_(None), there.is_(None), coming == there), former))
+
+
 def _intent(dialect: str) -> Any:
     new = insert_into(apollo_links, dialect)
     to_save = new.excluded
@@ -258,8 +266,9 @@ def _intent(dialect: str) -> Any:
         error=null(),
         run_id=to_save.run_id,
         # An update's intent has no match hash: the record may still have its former address.
-        match_hash=func.coalesce(to_save.match_hash, _links.match_hash),
+        match_hash=func.coalesce(to_save.match_hash, _of_same_record(new, _links.match_hash)),
         changed_at=to_save.changed_at,
+        row_hash=_of_same_record(new, _links.row_hash),
     )
 
 
@@ -302,8 +311,10 @@ def _rejected(dialect: str) -> Any:
         status=to_save.status,
         error=to_save.error,
         run_id=to_save.run_id,
+        match_hash=_of_same_record(new, _links.match_hash),
         apollo_updated_at=null(),
         changed_at=to_save.changed_at,
+        row_hash=_of_same_record(new, _links.row_hash),
     )
 
 

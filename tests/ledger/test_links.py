@@ -127,6 +127,22 @@ def test_the_address_of_a_row_is_kept_apart_where_its_record_has_another(ledger:
     assert (found.match_hash, found.row_hash, found.address_of_row) == ("own", None, "own")
 
 
+@pytest.mark.parametrize("apollo_id", [ID_1, ID_2, None])
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_link_to_another_record_forgets_the_address_of_the_former(
+    ledger: Ledger, apollo_id: str | None, rejected: bool
+) -> None:
+    record(ledger, replace(CREATED, match_hash="held", row_hash="own"))
+    if rejected:
+        record(ledger, LinkOutcome(ADA, LinkStatus.ERROR, apollo_id, error="refused"))
+    else:
+        intend(ledger, Intent(ADA, apollo_id))
+
+    (found,) = look_up(ledger, ADA).values()
+    addresses = (None, None) if apollo_id == ID_2 else ("held", "own")
+    assert (found.match_hash, found.row_hash) == addresses
+
+
 @pytest.mark.parametrize("last", ["own", None])
 def test_of_two_outcomes_the_last_says_whether_the_addresses_differ(
     ledger: Ledger, last: str | None

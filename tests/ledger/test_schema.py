@@ -81,6 +81,22 @@ def test_creates_that_a_killed_run_left_become_pending_links(ledger_url: str, ru
         run_sql("SELECT * FROM apollo_creations")
 
 
+def test_a_ledger_of_version_5_keeps_its_links_and_gets_a_place_for_a_second_address(
+    ledger_url: str, run_sql: Sql
+) -> None:
+    place = Place(TEAM, "contact", "contacts")
+    outcome = LinkOutcome("1", LinkStatus.CREATED, ID_1, "hash", match_hash="sha256:1")
+    with Ledger.open(ledger_url) as ledger:
+        ledger.record_outcomes(place, "run-1", [outcome])
+        before = ledger.links(place, ["1"])
+    run_sql("ALTER TABLE apollo_links DROP COLUMN row_hash")
+    run_sql("UPDATE apollo_ledger_version SET version = 5")
+
+    with Ledger.open(ledger_url) as ledger:
+        assert ledger.links(place, ["1"]) == before
+    assert run_sql("SELECT row_hash FROM apollo_links") == [(None,)]
+
+
 @pytest.mark.usefixtures("version_0")
 def test_links_of_an_older_ledger_have_no_source_and_leave_room_for_others(
     ledger_url: str, run_sql: Sql

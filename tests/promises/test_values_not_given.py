@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.updates import CREATE, PATCH, titles
+from tests.helpers.worlds import one_fast
 from tests.ledger.conftest import (
     ledger_url,
     postgresql_server,
@@ -36,7 +40,7 @@ def rows(email: str, **values: Any) -> list[Message]:
     return [schema("contacts"), contact(1, **{"email": email, "first_name": "Ann", **values})]
 
 
-@pytest.fixture(params=["individual", "bulk"])
+@pytest.fixture(params=["bulk", pytest.param("individual", marks=pytest.mark.full)])
 def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -44,7 +48,7 @@ def method(request: pytest.FixtureRequest) -> str:
 # --- addresses
 
 
-@pytest.mark.parametrize("policy", KEEPING, ids=str)
+@pytest.mark.parametrize("policy", one_fast(*KEEPING), ids=str)
 def test_an_address_that_a_policy_kept_is_written_after_the_policy_is_gone(
     apollo: Sandbox, sync: Run, policy: dict[str, str]
 ) -> None:
@@ -147,7 +151,7 @@ def test_a_row_under_newest_that_was_older_is_written_after_the_policy_is_gone(
     assert emails(apollo) == ["new@a.com"]
 
 
-@pytest.mark.parametrize("place", ["list:Gone", "stage:Cold"])
+@pytest.mark.parametrize("place", one_fast("list:Gone", "stage:Cold"))
 def test_a_row_deleted_with_a_new_address_comes_back_with_it(
     apollo: Sandbox, sync: Run, place: str
 ) -> None:
@@ -212,10 +216,48 @@ def test_an_insert_claims_no_address_that_its_contact_has_not(apollo: Sandbox, s
     assert emails(apollo) == ["crm@a.com", "row@a.com"]
 
 
+# --- ledgers of version 5
+
+
+def as_in_version_5(folder: Path) -> None:
+    """It took every address that a row had for one that its record was given."""
+    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("update apollo_links set match_hash = coalesce(row_hash, match_hash)")
+        ledger.execute("alter table apollo_links drop column row_hash")
+        ledger.execute("update apollo_ledger_version set version = 5")
+
+
+def test_rows_of_an_earlier_ledger_cost_no_request(
+    apollo: Sandbox, sync: Run, tmp_path: Path
+) -> None:
+    policy = {"email": "create_only"}
+    sync(rows("old@a.com"))
+    sync(rows("new@a.com"), field_policy=policy)
+    as_in_version_5(tmp_path)
+    apollo.reset_log()
+
+    done = sync(rows("new@a.com"), field_policy=policy)
+
+    assert done.records == {"received": 1, "unchanged": 1}
+    assert (apollo.count(PATCH), apollo.count(CREATE), apollo.count(SEARCH)) == (0, 0, 0)
+
+
+def test_a_full_resync_writes_what_an_earlier_ledger_does_not_know_to_be_missing(
+    apollo: Sandbox, sync: Run, tmp_path: Path
+) -> None:
+    sync(rows("old@a.com"))
+    sync(rows("new@a.com"), field_policy={"email": "create_only"})
+    as_in_version_5(tmp_path)
+
+    sync(rows("new@a.com"), full_resync=True)
+
+    assert emails(apollo) == ["new@a.com"]
+
+
 # --- stages
 
 
-@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("by_id", one_fast(False, True))
 def test_a_stage_that_was_protected_is_written_after_it_is_not(
     apollo: Sandbox, sync: Run, by_id: bool, method: str
 ) -> None:
@@ -288,7 +330,7 @@ def cut_off(apollo: Sandbox, sync: Run, messages: list[Message], **settings: Any
     apollo.clear_faults()
 
 
-@pytest.mark.parametrize("first", ["upsert", "insert"])
+@pytest.mark.parametrize("first", one_fast("upsert", "insert"))
 def test_an_insert_claims_nothing_of_a_row_that_changed_since_its_creation_was_cut_off(
     apollo: Sandbox, sync: Run, first: str
 ) -> None:
