@@ -118,9 +118,13 @@ PROMISES = {
         "docs/test_how_tos.py::test_each_command_and_link_of_a_how_to_exists",
         "docs/test_how_tos.py::test_what_a_how_to_says_can_be_done",
     ],
-    "Two runs of one stream at once: the second ends with a sentence": [
-        "promises/test_chaos.py::test_a_second_target_on_the_same_stream_ends_with_a_sentence",
+    "Two runs of one stream at once: the second ends with a sentence, also behind a pooler": [
+        "promises/test_one_run_at_a_time.py::test_a_run_that_starts_while_another_writes_is_refused",
         "ledger/test_locks.py::test_a_second_run_on_the_same_stream_is_told_which_and_since_when",
+        "ledger/test_poolers.py::test_a_second_run_is_refused_whatever_session_it_gets",
+    ],
+    "Two teams share a ledger, and no row of one counts as the other's": [
+        "promises/test_untold_teams.py::test_the_rows_of_a_second_team_are_created_in_it",
     ],
 }
 BOTH = {**FEARS, **PROMISES}

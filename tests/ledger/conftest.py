@@ -48,7 +48,12 @@ def next_postgresql_url(postgresql_server: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["transaction_pooler", pytest.param("pgbouncer", marks=needs_pgbouncer)])
+@pytest.fixture(
+    params=[
+        "transaction_pooler",
+        pytest.param("pgbouncer", marks=[pytest.mark.full, needs_pgbouncer]),
+    ]
+)
 def pooler_url(request: pytest.FixtureRequest, postgresql_server: str) -> Iterator[str]:
     """URL of an empty database behind a pooler that gives each transaction another session."""
     pooler = pgbouncer if request.param == "pgbouncer" else transaction_pooler
