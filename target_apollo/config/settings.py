@@ -244,7 +244,11 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     problems = [
         _unknown(name, schema["properties"]) for name in config if name not in schema["properties"]
     ]
+    # The SDK's schema of stream maps is none where "__else__" is given, and its errors are pages.
+    properties = {name: of for name, of in schema["properties"].items() if name != "stream_maps"}
     relaxed = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    relaxed["properties"] = properties
+    problems += stream_maps_problems(config.get("stream_maps"))
     problems += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
     url = config.get("api_url")
     if isinstance(url, str):
@@ -270,6 +274,38 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     return problems + credential_settings.credential_problems(config)
 
 
+def stream_maps_problems(maps: object) -> list[str]:
+    """A sentence for each part of the setting `stream_maps` that is of the wrong type."""
+    if maps is None:
+        return []
+    if not isinstance(maps, dict):
+        return [
+            "The setting 'stream_maps' must be an object of stream -> object of property -> "
+            "expression."
+        ]
+    problems = []
+    for stream, of_stream in maps.items():
+        if of_stream in _REMOVED:
+            continue
+        if stream == "__else__":
+            problems.append("The setting 'stream_maps.__else__' must be null, if it is given.")
+        elif not isinstance(of_stream, dict):
+            problems.append(
+                f"The setting 'stream_maps.{stream}' must be an object of property -> expression, "
+                "or null for a stream that is left out."
+            )
+        else:
+            problems += [
+                f"The setting 'stream_maps.{stream}.{name}' must be an expression, written as "
+                "text, or null for a property that is left out."
+                for name, expression in of_stream.items()
+                if name != "__key_properties__"
+                and expression is not None
+                and not isinstance(expression, str)
+            ]
+    return problems
+
+
 def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
     streams = config.get("streams")
     settings = {"match_on": config.get("match_on")}
@@ -285,6 +321,10 @@ def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
                     f"The setting '{setting}' names no key: leave it out for the default."
                 )
     return problems
+
+
+#: How stream maps leave out a stream or a property.
+_REMOVED = (None, "__NULL__")
 
 
 def _unknown(name: str, names: Iterable[str]) -> str:
@@ -335,6 +375,9 @@ def check_given(
     Raises:
         ConfigValidationError: Settings are wrong and `raise_errors` is true.
     """
+    # The SDK takes a setting of null for one that is given.
+    for name in [name for name, value in given.items() if value is None]:
+        del given[name]
     problems = problems_of(given, schema)
     if problems and raise_errors:
         raise ConfigValidationError("The settings are wrong.", errors=problems, schema=schema)

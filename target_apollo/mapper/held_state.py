@@ -77,6 +77,9 @@ def bookmark_of(value: object) -> Bookmark | None:
     return None
 
 
+_NO_TIME = re.compile(r"[0\s:./TZ+-]*")
+
+
 class StateHandling(enum.Enum):
     """What to do with a STATE message."""
 
@@ -124,11 +127,17 @@ class HeldState:
         self.key = key
 
     def check_value(self, value: object) -> bool:
-        """Check that a replication value can be compared; False for null, which doesn't show it."""
+        """Check that a replication value can be compared.
+
+        Returns:
+            False for null, a blank or a date of zeros (MySQL's for none), which don't show it.
+        """
         if value is None:
             return False
         bookmark = bookmark_of(value)
         if bookmark is None:
+            if isinstance(value, str) and _NO_TIME.fullmatch(value):
+                return False
             raise self._refusal(
                 f"its replication key '{self.key}' is neither a number nor an ISO date or timestamp"
             )

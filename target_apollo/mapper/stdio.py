@@ -11,6 +11,7 @@ A record that is changed keeps the bytes of its other values. A number such as `
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import logging
@@ -113,7 +114,7 @@ class BlockReader(GenericSingerReader[bytes]):
             if not end:
                 parts.append(block)
                 continue
-            lines = b"".join([*parts, whole]).split(b"\n")
+            lines = b"".join([*parts, whole]).removeprefix(codecs.BOM_UTF8).split(b"\n")
             parts = [rest] if rest else []
             self._write(output, lines)
         if parts and not self.stopped_by:

@@ -145,8 +145,27 @@ def _tap(config: dict[str, Any], catalog_path: str | None, state_path: str | Non
                     "--discover."
                 ]
             ) from None
-    state = {} if state_path is None else read_object(state_path, "state")
-    return TapApolloSync(config=config, catalog=catalog, state=state)
+    return TapApolloSync(config=config, catalog=catalog, state=_state(state_path))
+
+
+def _state(path: str | None) -> dict[str, Any]:
+    """The state in a file, without streams that have none.
+
+    Raises:
+        SettingsError: The file can't be read, or is no state.
+    """
+    state = {} if path is None else read_object(path, "state")
+    bookmarks = state.get("bookmarks")
+    if bookmarks is None:
+        bookmarks = {}
+    if not isinstance(bookmarks, dict) or not all(
+        isinstance(of_stream, dict) for of_stream in bookmarks.values() if of_stream is not None
+    ):
+        raise SettingsError(
+            [f"The state file {path} is none of a Singer tap: give its last STATE."]
+        )
+    given = {name: of_stream for name, of_stream in bookmarks.items() if of_stream is not None}
+    return {**state, "bookmarks": given}
 
 
 def _refuse(logger: logging.Logger, sentences: Sequence[str]) -> int:

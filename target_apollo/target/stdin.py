@@ -8,6 +8,7 @@ waits for a line.
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import stat
@@ -182,6 +183,19 @@ _NUMBERS = Context(
 _DECODER = msgspec.json.Decoder(float_hook=_NUMBERS.create_decimal)
 
 
+#: Before the text of a file that was made on Windows.
+_BYTE_ORDER_MARK = codecs.BOM_UTF8
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return _DECODER.decode(line)
+    except msgspec.DecodeError:
+        if not line.startswith(_BYTE_ORDER_MARK):
+            raise
+    return _DECODER.decode(line[len(_BYTE_ORDER_MARK) :])
+
+
 class StopReading(Exception):
     """Raised in the main thread by the signal handler while it waits for input."""
 
@@ -240,7 +254,7 @@ class SingerInput(GenericSingerReader[bytes]):
             InvalidInputLine: The line is no Singer message; the exception does not show it.
         """
         try:
-            message = _DECODER.decode(line)
+            message = _decoded(line)
         except RecursionError:
             raise InvalidInputLine(_TOO_DEEP) from None
         except ArithmeticError:
