@@ -11,6 +11,7 @@ stage it had before, so that the record can be given back if its row returns.
     deleted:<stage>⏎<former stage>    moved to this stage from that one
     deleted:<place>⏎<former>⏎<place>⏎<former> …
                                       moved more than once, since `on_delete` changed; newest first
+    …⏎⏎?                              the last move is under way, or nobody knows how it ended
 
 Earlier versions wrote the first line only.
 """
@@ -23,6 +24,8 @@ from itertools import zip_longest
 
 from target_apollo.ledger import DELETED
 
+#: End of the note while a move is under way.
+_OPEN = "\n\n?"
 #: Apollo's ids; all other places are names of lists.
 _STAGE_ID = re.compile(r"[0-9a-f]{24}")
 
@@ -32,7 +35,8 @@ class Move:
     """One move of a record: to a list by its name, or to a stage by its id.
 
     Attributes:
-        former: Id of the stage that the record had; None for a list, or if it is not known.
+        former: Id of the stage that the record had, the place itself if the record was not moved;
+            None for a list, or if it is not known.
     """
 
     place: str
@@ -50,28 +54,31 @@ class DeletionMark:
 
     Attributes:
         moves: The moves of its record, the newest first.
+        is_open: Whether it is not known that Apollo has carried out the last of them.
     """
 
     moves: tuple[Move, ...] = ()
+    is_open: bool = False
 
     @classmethod
     def of(cls, payload_hash: str | None) -> DeletionMark | None:
         """Reads the payload hash of a link; None if its row was not deleted."""
         if payload_hash is None or not payload_hash.startswith(DELETED):
             return None
-        lines = payload_hash.removeprefix(DELETED).split("\n")
+        is_open = payload_hash.endswith(_OPEN)
+        lines = payload_hash.removeprefix(DELETED).removesuffix(_OPEN).split("\n")
         pairs = zip_longest(lines[::2], lines[1::2])
-        return cls(tuple(Move(place, former or None) for place, former in pairs if place))
+        return cls(tuple(Move(place, former or None) for place, former in pairs if place), is_open)
 
     @property
     def text(self) -> str:
         """The note as it stands in the link."""
         lines = [line for move in self.moves for line in (move.place, move.former or "")]
-        return DELETED + "\n".join(lines).rstrip("\n")
+        return DELETED + "\n".join(lines).rstrip("\n") + (_OPEN if self.is_open else "")
 
     def is_at(self, place: str) -> bool:
-        """Whether the last move was to this place."""
-        return bool(self.moves) and self.moves[0].place == place
+        """Whether the last move was to this place, and Apollo has confirmed it."""
+        return bool(self.moves) and self.moves[0].place == place and not self.is_open
 
     def moved_to(self, place: str, stage: str | None) -> DeletionMark:
         """The note after another move.
@@ -86,12 +93,23 @@ class DeletionMark:
             return DeletionMark((new, *others))
         # A record has one stage. If it still had the one that it was moved to, what counts is the
         # stage from before that; otherwise somebody has changed it since.
+        place_before = place if stage is None else stage
         stages = [move for move in self.moves if move.is_to_stage]
-        before = next((move for move in stages if move.place == stage), None)
+        before = next((move for move in stages if move.place == place_before), None)
         if before is not None:
             new = Move(place, before.former)
         lists = [move for move in self.moves if not move.is_to_stage]
         return DeletionMark((new, *lists))
+
+    def left_at(self, place: str) -> DeletionMark:
+        """The note on a record that was not moved: it is in the place, or in a protected stage.
+
+        Its stage counts as its own, unless the notes know of an earlier one.
+        """
+        newest, *others = self.moved_to(place, None).moves
+        if newest.is_to_stage and newest.former is None:
+            newest = Move(place, place)
+        return DeletionMark((newest, *others))
 
     @property
     def lists(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ once, at the end of a run, since a record may have rows in several tables.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec.structs import replace as with_values
 
@@ -241,27 +241,31 @@ def _move_some(run: SyncRun, table: WholeTable, guard: StageGuard, some: Sequenc
     kept = _kept_in_place(guard, target, [one for one in some if one.apollo_id not in before.gone])
     if kept:
         # They count as moved in the ledger; otherwise each run would look at them again.
-        links.record_moves([(link, _mark(target, link, None)) for link in kept])
+        links.record_moves([(link, _mark_of(link).left_at(target.place).text) for link in kept])
         run.counts.count_protected(table.object_type.kind.value, [guard.field] * len(kept))
     left = [link for link in some if link not in kept and link.apollo_id not in before.gone]
     there = [link for link in left if _is_there(before, guard.field, target, link)]
-    links.record_moves([(link, _mark(target, link, None)) for link in there])
+    links.record_moves([(link, _mark_of(link).left_at(target.place).text) for link in there])
     to_send = [link for link in left if link not in there]
-    links.intend_moves(to_send)
+    marks = {
+        link.apollo_id: _mark_of(link).moved_to(target.place, _stage_of(before, guard.field, link))
+        for link in to_send
+    }
+    links.intend_moves(
+        [(link, replace(marks[link.apollo_id], is_open=True).text) for link in to_send]
+    )
     moved = move(run.client, table.object_type, target, [one.apollo_id or "" for one in to_send])
     done = [link for link in to_send if link.apollo_id in moved.confirmed]
     if done:
-        links.record_moves(
-            [(link, _mark(target, link, _stage_of(before, guard.field, link))) for link in done]
-        )
+        links.record_moves([(link, marks[link.apollo_id].text) for link in done])
         run.counts.count_deleted(table.stream, len(done))
     for apollo_id in before.gone | moved.gone:
         # Otherwise each run would look for it again.
         links.drop(apollo_id)
 
 
-def _mark(target: DeletionTarget, link: Link, stage: str | None) -> str:
-    return (DeletionMark.of(link.payload_hash) or HELD).moved_to(target.place, stage).text
+def _mark_of(link: Link) -> DeletionMark:
+    return DeletionMark.of(link.payload_hash) or HELD
 
 
 def _stage_of(records: Records, stage_field: str, link: Link) -> str | None:

@@ -106,7 +106,11 @@ class RecordReturns:
             return {}
         if any(stage.former is None for stage in moved.values()):
             self._run.notices.former_stage_unknown(self._stream)
-        wanted = {one: stage for one, stage in moved.items() if stage.former is not None}
+        wanted = {
+            one: stage
+            for one, stage in moved.items()
+            if stage.former is not None and stage.former != stage.place
+        }
         shown = self._shown(returning, wanted)
         by_stage: dict[str, list[str]] = defaultdict(list)
         for apollo_id, stage in wanted.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found, Ledger, LedgerError
+from target_apollo.ledger import Found, Ledger, LedgerError, Link
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
@@ -64,6 +65,8 @@ class SyncRun:
         self._wait: Wait | None = None
         #: Hashes of the addresses of rows that were rejected: their people are at the source still.
         self.unwritten_addresses: set[str] = set()
+        #: Stream -> links as they were before their keys went to other records.
+        self.left_links: defaultdict[str, list[Link]] = defaultdict(list)
         #: Whether STATE passes: not in a dry run, and not if `max_records` limits the input.
         self.advances_state = not settings.dry_run and settings.max_records is None
         #: Number of the record up to which STATE has passed.

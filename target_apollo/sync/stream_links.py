@@ -111,8 +111,6 @@ class StreamLinks:
         #: Source key of a row of this batch -> a link with another source or none that is not used.
         self._strange: dict[str, Link] = {}
         self._has_said_odd_ids = False
-        #: Links of this run as they were before their keys went to other records.
-        self.left: list[Link] = []
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
@@ -446,10 +444,11 @@ class StreamLinks:
         """
         found: dict[str, DeletionMark] = {}
         for apollo_id, links in self._ledger.links_by_apollo_id(self._place, apollo_ids).items():
-            marks = [DeletionMark.of(link.payload_hash) for link in links if link.is_deleted]
-            moves = [move for mark in marks if mark for move in mark.moves]
+            marks = [mark for link in links if (mark := DeletionMark.of(link.payload_hash))]
+            moves = [move for mark in marks for move in mark.moves]
             if moves:
-                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)))
+                is_open = any(mark.is_open for mark in marks)
+                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)), is_open)
         return found
 
     def sent_at(self, link: Link) -> datetime | None:
@@ -486,15 +485,45 @@ class StreamLinks:
             if not linked.get(apollo_id)
         ]
 
-    def intend_moves(self, links: Sequence[Link]) -> None:
+    def intend_moves(self, moves: Sequence[tuple[Link, str]]) -> None:
         """Notes on disk that the records of missing rows are about to be moved.
+
+        Args:
+            moves: Links, each with the text of an open mark.
 
         Raises:
             LedgerError: The ledger can't be written.
         """
-        intents = [Intent(link.source_key, link.apollo_id) for link in links]
+        intents = [Intent(link.source_key, link.apollo_id) for link, _ in moves]
         if intents:
             self._ledger.record_intents(self._place, self._run_id, intents)
+            self._record_deleted(LinkStatus.UNCHANGED, moves)
+
+    def note_moving(self, moves: Iterable[tuple[RowHistory, str, str]]) -> None:
+        """Notes on disk that records of deleted rows are about to be moved; after `intend`.
+
+        If the answer is lost, the next run knows from the note which stage a record had.
+
+        Args:
+            moves: Histories of the rows, each with the Apollo id and the text of an open mark.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        by_place: dict[Place, list[LinkOutcome]] = {}
+        for history, apollo_id, mark in moves:
+            key = history.source_key
+            by_place.setdefault(self._place_of(key), []).append(
+                LinkOutcome(
+                    key,
+                    LinkStatus.UNCHANGED,
+                    apollo_id,
+                    payload_hash=mark,
+                    match_hash=history.link.match_hash if history.link is not None else None,
+                )
+            )
+        for place, outcomes in by_place.items():
+            self._ledger.record_outcomes(place, self._run_id, outcomes)
 
     def record_moves(self, moves: Sequence[tuple[Link, str]]) -> None:
         """Notes on disk that records of missing rows were moved.

@@ -9,6 +9,7 @@ updated.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from msgspec.structs import replace as with_values
@@ -243,6 +244,7 @@ class StreamSync:
         failure = self._compare(batch, existing, updates)
         # Intents are on disk before requests are sent, so that the next run can complete this one.
         self._intend(batch, [*self._to_change(updates), *new])
+        self._note_moving(batch, updates)
         self._update(batch, updates, failure)
         updates, failure_of_creates = yield from self._create(batch, new)
         # The ids of matched records must be on disk before the records are written: if this run is
@@ -305,12 +307,15 @@ class StreamSync:
         history = batch.history_of(moved.row)
         if history.payload_hash is None:
             return
-        stage = (moved.answer or {}).get(self._comparer.stages.field)
+        is_to_stage = bool(moved.row.values)
+        stage = (moved.answer or {}).get(self._comparer.stages.field) if is_to_stage else None
         link = history.link
         former = DeletionMark.of(link.payload_hash if link is not None else None) or HELD
         place = history.payload_hash.removeprefix(DELETED)
-        is_moved = bool(stage) and stage != place and bool(moved.row.values)
-        mark = former.moved_to(place, str(stage) if is_moved else None)
+        if stage == place:
+            mark = former.left_at(place)
+        else:
+            mark = former.moved_to(place, str(stage) if stage else None)
         batch.replace_history(moved.row, with_values(history, payload_hash=mark.text))
 
     def _deleted_record(
@@ -379,6 +384,17 @@ class StreamSync:
     def _intend(self, batch: Batch, rows: Iterable[Row]) -> None:
         if self.links is not None:
             self.links.intend(rows, batch.histories)
+
+    def _note_moving(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> None:
+        """Notes in the ledger from which stage records of deleted rows are about to be moved."""
+        moving = [
+            (history, update.apollo_id, replace(mark, is_open=True).text)
+            for update in updates
+            if update.row.deleted and update.changes
+            if (mark := DeletionMark.of((history := batch.history_of(update.row)).payload_hash))
+        ]
+        if moving and self.links is not None:
+            self.links.note_moving(moving)
 
     def _to_change(self, updates: Sequence[PlannedUpdate]) -> list[Row]:
         """Rows that are about to change a record, with its id, for intents in the ledger.

@@ -167,7 +167,10 @@ class SourceTables:
         return min((began for began in found if began is not None), default=None)
 
     def _of(self, stream: str) -> _Told:
-        return self._told.setdefault(stream, _Told())
+        told = self._told.get(stream)
+        if told is None:
+            told = self._told[stream] = _Told()
+        return told
 
 
 def doubt_of_all(

@@ -285,7 +285,7 @@ class ApolloSink(BatchSink):
             links,
             self._seen,
             self._deletion_target,
-            links.left,
+            self._run.left_links[self.stream_name],
         )
 
     @cached_property

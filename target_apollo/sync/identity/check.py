@@ -417,8 +417,7 @@ class IdentityCheck:
         return None
 
     def _note_left(self, link: Link) -> None:
-        if self._links is not None:
-            self._links.left.append(link)
+        self._run.left_links[self._stream].append(link)
 
     def _as_new(self, batch: Batch, row: Row) -> Row:
         self._count(Verdict.NEW, row)

@@ -259,3 +259,29 @@ def test_a_plan_says_what_would_move_and_come_back_and_moves_nothing(
 
     assert two.records() == before
     assert "1 record would be given back, since their rows have returned" in plan.log
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_move_whose_answer_was_lost_still_knows_the_former_stage(two: World, route: str) -> None:
+    for endpoint in ("POST /contacts/update_stages", "PATCH /contacts/{id}"):
+        two.apollo.inject(Fault(endpoint=endpoint, kind=FaultKind.RESET_AFTER_WRITE, times=None))
+    leave(two, route, **TO_STAGE, max_retries=0)
+    two.apollo.clear_faults()
+    assert moved(two) == [1]
+
+    leave(two, route, **TO_STAGE)
+    come_back(two, route, **TO_STAGE)
+
+    assert stages(two)["p1@a.com"] == FORMER
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_record_that_was_in_the_stage_already_stays_there(two: World, route: str) -> None:
+    set_stage(two, 1, STAGE)
+    leave(two, route, **TO_STAGE)
+
+    done = come_back(two, route, **TO_STAGE)
+
+    assert moved(two) == [1]
+    assert done.summary["returned"] == {}
+    assert "it is not known which stage" not in done.log
