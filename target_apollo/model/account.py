@@ -33,6 +33,7 @@ _FIELDS = (
         update="raw_address",
         read="raw_address",
         resolved=True,
+        absent_if_empty=True,
     ),
     Field("linkedin_url", create="linkedin_url", read="linkedin_url", compare=Compare.URL),
     Field(

@@ -55,7 +55,8 @@ def shows(field: Field, answer: Json) -> bool:
         return False
     if field.read is None:
         return isinstance(answer.get("phone_numbers"), list)
-    return field.read in answer
+    # Answers that list only some fields, as those of bulk requests, have no custom fields.
+    return field.read in answer or (field.absent_if_empty and shows_custom(answer))
 
 
 def holds(field: Field, answer: Json, value: str | None) -> bool:
@@ -64,7 +65,7 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
         return False
     if field.read is None:
         return _holds_phone(field, answer, value)
-    held = answer[field.read]
+    held = answer.get(field.read)
     if value is None or held is None:
         return not held and value is None
     if field.compare is Compare.EMAIL:

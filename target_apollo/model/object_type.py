@@ -48,6 +48,7 @@ class Field:
         grouped: Endpoint that writes one value to many records.
         resolved: Apollo may replace the value by one that it looks up, so an old value in an answer
             does not mean that Apollo did not take the new one.
+        absent_if_empty: Whole records in Apollo's answers lack it where the record has no value.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Field:
     create_wide: bool = False
     grouped: str | None = None
     resolved: bool = False
+    absent_if_empty: bool = False
 
 
 def everywhere(name: str, *, resolved: bool = False) -> Field:

@@ -18,14 +18,19 @@ from target_apollo.model.rows import Row, key_text
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.dry_run.seen_rows import SeenRows
+from target_apollo.sync.identity.names import compare_names
+from target_apollo.sync.identity.verdicts import Name
 
 FREE_MAIL_DOMAIN, SEVERAL_ACCOUNTS = "free_mail_domain", "several_accounts"
 
 
-def collapse(rows: Iterable[Row], match_on: Sequence[str] = ()) -> list[Row]:
+def collapse(
+    object_type: ObjectType, rows: Iterable[Row], match_on: Sequence[str] = ()
+) -> list[Row]:
     """Merges rows with the same source key into one, with the result of writing them in order.
 
-    A later row's values win; fields that only the earlier row has are kept. Two rows are not merged
+    A later row's values win; fields that only the earlier row has are kept, unless the key was
+    given to somebody else, whose row replaces the earlier one. Two rows are not merged
     if a row with another key writes to the same Apollo record between them, since the merged row
     would be written too early or too late.
 
@@ -41,7 +46,7 @@ def collapse(rows: Iterable[Row], match_on: Sequence[str] = ()) -> list[Row]:
     for row in rows:
         before = latest.get(row.key)
         if before is not None:
-            merged = _merged(before, row, match_on)
+            merged = _merged(object_type, before, row, match_on)
             shared = set(_identities(before)).intersection(_identities(merged))
             if all(writers[identity] == row.key for identity in shared):
                 del found[before.number]
@@ -56,9 +61,24 @@ def _identities(row: Row) -> list[str]:
     return [identity for identity in (row.apollo_id, row.match_key, *row.more_keys) if identity]
 
 
-def _merged(before: Row, after: Row, match_on: Sequence[str]) -> Row:
-    if before.deleted and not after.deleted:
-        # The stage or lists of its deletion are dropped.
+def _is_somebody_else(object_type: ObjectType, before: Row, after: Row) -> bool:
+    """Whether a key means another person: neither address nor name is that of the earlier row.
+
+    A company that changes its domain often changes its name with it.
+    """
+    if object_type.is_matched_by_domain or before.match_key == after.match_key:
+        return False
+    if not before.match_key or not after.match_key:
+        return False
+    if before.apollo_id and before.apollo_id == after.apollo_id:
+        return False
+    return compare_names(object_type, after, {**before.values}) is Name.OTHER
+
+
+def _merged(object_type: ObjectType, before: Row, after: Row, match_on: Sequence[str]) -> Row:
+    is_back = before.deleted and not after.deleted
+    if is_back or _is_somebody_else(object_type, before, after):
+        # The stage or lists of a deletion are dropped, and so are another person's values.
         return with_values(after, supersedes=before.numbers)
     if after.deleted:
         # The row's values from before its deletion are dropped: policies may protect their fields.

@@ -167,7 +167,9 @@ class StreamSync:
                 have their outcome, the others have none.
         """
         try:
-            yield from self._recall_and_write(batch, collapse(rows, self.match_on))
+            yield from self._recall_and_write(
+                batch, collapse(self.object_type, rows, self.match_on)
+            )
             batch.check_complete()
         finally:
             batch.count()

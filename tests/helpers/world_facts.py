@@ -32,7 +32,6 @@ class Promises:
         versions_in_the_middle: ACTIVATE_VERSION may come between the rows of its table.
         insert_after_kill: A run in mode insert may follow a run that was killed.
         newest_after_others: `newest` keeps what somebody changed in Apollo before the policy came.
-        empty_keys: A row with an empty key is rejected.
     """
 
     kept_addresses: bool = False
@@ -41,7 +40,6 @@ class Promises:
     versions_in_the_middle: bool = False
     insert_after_kill: bool = False
     newest_after_others: bool = False
-    empty_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +167,7 @@ class Entity:
         edited: Fields that somebody changed in Apollo since a row gave them.
         edited_at: When somebody last changed its record.
         shared: Whether several rows are this person.
+        left: Whether the key of its row was given to somebody else, so that it may have none.
     """
 
     number: int
@@ -181,6 +180,7 @@ class Entity:
     edited: set[str] = field(default_factory=set)
     edited_at: datetime | None = None
     shared: bool = False
+    left: bool = False
 
 
 @dataclass

@@ -77,6 +77,10 @@ class Model:
         for one in run.sent:
             sent[one.entity].append(one)
         missing, half_missing = self._missing(run, run.whole), self._missing(run, run.half)
+        for one in run.sent:
+            link = self.links.get((run.source, one.stream, one.key))
+            if link is not None and link.entity != one.entity:
+                self.entities[link.entity].left = True
         for number, entity in self.entities.items():
             case = Case(
                 run, entity, old[number], new[number], sent[number],
@@ -130,7 +134,8 @@ class Model:
     # --- one person or firm
 
     def _judge_one(self, case: Case) -> None:
-        if not case.sent and not case.missing and not case.half_missing:
+        is_left = case.entity.left and case.run.place is not None
+        if not case.sent and not case.missing and not case.half_missing and not is_left:
             was, is_ = ([one.whole for one in records] for records in (case.before, case.after))
             if was != is_:
                 self._wrong(f"wrong: {_name(case.entity)} changed though no row of it was sent")

@@ -27,7 +27,8 @@ def _moved(case: Case, before: Record) -> Spot | None:
     place = case.run.place
     if place is None or case.run.mode == "insert":
         return None
-    if not case.marks and not case.missing and not case.half_missing:
+    is_told_of = case.marks or case.missing or case.half_missing
+    if not is_told_of and not (case.entity.left and not case.live):
         return None
     if place.list_name:
         return before.stage, before.lists | {place.list_name}
@@ -51,6 +52,9 @@ def _must_move(case: Case) -> bool | None:
     if any(link.settled and not link.deleted for link in others.values()):
         return False
     if case.live or case.half_missing or case.entity.merged or len(gone) != 1:
+        return None
+    if case.entity.left:
+        # A record whose key was given to somebody else is left alone, or is without a row.
         return None
     if others or case.entity.shared:
         is_last = all(link.deleted for link in others.values())

@@ -233,7 +233,7 @@ def test_records_without_a_key_value_are_never_taken_for_the_same(
         rows = [read({**record, "email": email}) for email in emails]
     except RecordError:
         return
-    assert [row.match_key for row in collapse(rows)] == emails
+    assert [row.match_key for row in collapse(CONTACT, rows)] == emails
 
 
 @pytest.mark.parametrize("part", [None, "", " \t", "\u200b"])
@@ -281,7 +281,7 @@ def test_any_record_becomes_a_row_that_can_be_planned_or_is_refused(
     except RecordError as problem:
         assert problem.rejection.detail  # noqa: PT017
         return
-    assert collapse([row]) == [row]
+    assert collapse(CONTACT, [row]) == [row]
     assert row.numbers == (7,)
 
 

@@ -235,3 +235,40 @@ def test_a_property_can_have_a_null_policy_of_its_own(
     )
 
     assert (held(apollo) or None) == expected
+
+
+# --- an account's address, which answers show only where there is one
+
+
+def account(**values: object) -> dict[str, object]:
+    return record("accounts", **{"id": 1, "domain": "a.com", "name": "A", **values})
+
+
+@pytest.mark.parametrize(("address", "expected"), [(None, "5 Row St"), ("1 Old St", "1 Old St")])
+@pytest.mark.parametrize("mode", ["upsert", "update"])
+def test_an_account_without_an_address_is_given_one_where_empty_fields_are_filled(
+    apollo: Sandbox, sync: Run, mode: str, address: str | None, expected: str
+) -> None:
+    apollo.store.add_account(
+        domain="a.com", name="A", **({"raw_address": address} if address else {})
+    )
+
+    sync(
+        [schema("accounts"), account(raw_address="5 Row St")],
+        mode=mode,
+        field_policy={"raw_address": "fill_if_empty"},
+    )
+
+    assert apollo.store.accounts()[0]["raw_address"] == expected
+
+
+def test_without_a_ledger_an_address_that_is_empty_is_not_emptied_again(
+    apollo: Sandbox, sync: Run
+) -> None:
+    settings = {"null_policy": "clear", "ledger_url": ""}
+    rows = [schema("accounts"), account(raw_address=None)]
+    sync(rows, **settings)
+
+    again = sync(rows, **settings)
+
+    assert again.records == {"received": 1, "unchanged": 1}

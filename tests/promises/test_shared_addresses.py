@@ -105,3 +105,16 @@ def test_of_rows_of_two_streams_with_one_address_the_later_stands_after_a_new_sc
     )
 
     assert [one["title"] for one in apollo.store.contacts()] == ["Later"]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "insert"])
+def test_a_key_that_is_given_to_somebody_else_in_one_batch_hands_no_values_on(
+    apollo: Sandbox, sync: Run, mode: str
+) -> None:
+    ann = contact(1, first_name="Ann", last_name="Lee", title="Head of Sales")
+    bob = contact(1, email="bob@b.com", first_name="Bob", last_name="Kay")
+
+    sync([schema("contacts"), ann, bob], mode=mode)
+
+    held = {one["email"]: (one["first_name"], one["title"]) for one in apollo.store.contacts()}
+    assert held["bob@b.com"] == ("Bob", None)

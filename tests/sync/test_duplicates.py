@@ -86,7 +86,7 @@ def written(rows: list[Row], *, by_key: bool) -> dict[object, Record]:
 @quick
 @given(rows_of_unshared_records)
 def test_rows_of_one_key_collapse_into_one(rows: list[Row]) -> None:
-    keys = [row.key for row in collapse(rows)]
+    keys = [row.key for row in collapse(CONTACT, rows)]
     assert len(keys) == len(set(keys))
     assert set(keys) == {row.key for row in rows}
 
@@ -96,7 +96,7 @@ def test_rows_of_one_key_collapse_into_one(rows: list[Row]) -> None:
 def test_what_a_key_s_rows_leave_behind_is_what_writing_them_one_by_one_would(
     rows: list[Row],
 ) -> None:
-    assert written(collapse(rows), by_key=True) == written(rows, by_key=True)
+    assert written(collapse(CONTACT, rows), by_key=True) == written(rows, by_key=True)
 
 
 @quick
@@ -113,25 +113,25 @@ def test_what_a_key_s_rows_leave_behind_is_what_writing_them_one_by_one_would(
 def test_a_record_with_several_keys_ends_as_writing_them_one_by_one_would_leave_it(
     rows: list[Row],
 ) -> None:
-    assert written(collapse(rows), by_key=False) == written(rows, by_key=False)
+    assert written(collapse(CONTACT, rows), by_key=False) == written(rows, by_key=False)
 
 
 def test_rows_stay_apart_between_which_another_key_writes_the_same_record() -> None:
     rows = numbered([row_of(key, {"title": "x"}, {}, ()) for key in (1, 1, 2, 1, 1)])
-    assert [row.numbers for row in collapse(rows)] == [(1, 2), (3,), (4, 5)]
+    assert [row.numbers for row in collapse(CONTACT, rows)] == [(1, 2), (3,), (4, 5)]
 
 
 @quick
 @given(rows_of_few_keys)
 def test_every_record_is_decided_about_by_one_row(rows: list[Row]) -> None:
-    decided = [number for row in collapse(rows) for number in row.numbers]
+    decided = [number for row in collapse(CONTACT, rows) for number in row.numbers]
     assert sorted(decided) == [row.number for row in rows]
 
 
 @quick
 @given(rows_of_unshared_records)
 def test_a_row_stands_at_the_place_of_its_last_record(rows: list[Row]) -> None:
-    numbers = [row.number for row in collapse(rows)]
+    numbers = [row.number for row in collapse(CONTACT, rows)]
     assert numbers == sorted(numbers)
     assert numbers == sorted({row.key: row.number for row in rows}.values())
 
@@ -139,12 +139,31 @@ def test_a_row_stands_at_the_place_of_its_last_record(rows: list[Row]) -> None:
 @quick
 @given(rows_of_few_keys)
 def test_collapsing_what_is_collapsed_changes_nothing(rows: list[Row]) -> None:
-    assert collapse(collapse(rows)) == collapse(rows)
+    assert collapse(CONTACT, collapse(CONTACT, rows)) == collapse(CONTACT, rows)
+
+
+def test_a_row_of_somebody_else_takes_over_nothing_of_the_row_before_it() -> None:
+    ada = {"email": EMAILS[0], "first_name": "Ada", "last_name": "Lee", "title": "Countess"}
+    bob = {"email": EMAILS[1], "first_name": "Bob", "last_name": "Kay"}
+    before = Row(1, (1,), EMAILS[0], ada, custom={"c" * 24: "x"}, lists=("A",), apollo_id="f" * 24)
+
+    (row,) = collapse(CONTACT, [before, Row(2, (1,), EMAILS[1], bob)])
+
+    assert row == Row(2, (1,), EMAILS[1], bob, supersedes=(1,))
+
+
+def test_a_person_with_a_new_address_is_still_the_same() -> None:
+    before = {"email": EMAILS[0], "first_name": "Ada", "title": "Countess"}
+    after = {"email": EMAILS[1], "first_name": "Ada"}
+
+    (row,) = collapse(CONTACT, [Row(1, (1,), EMAILS[0], before), Row(2, (1,), EMAILS[1], after)])
+
+    assert row.values == {**after, "title": "Countess"}
 
 
 def test_an_id_and_an_e_mail_that_only_the_earlier_row_carries_are_kept() -> None:
     before = Row(1, (1,), EMAILS[0], {"email": EMAILS[0]}, apollo_id="f" * 24)
-    (row,) = collapse([before, Row(2, (1,), None, {"title": "x"})])
+    (row,) = collapse(CONTACT, [before, Row(2, (1,), None, {"title": "x"})])
     assert (row.match_key, row.apollo_id) == (EMAILS[0], "f" * 24)
 
 
