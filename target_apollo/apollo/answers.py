@@ -28,6 +28,7 @@ JSON = dict[str, Any]
 #: The shape of Apollo's ids. They are 24 hex digits; nothing documents that they have to be. What
 #: has another shape is no id: in the path of a request it could reach another endpoint.
 ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_USUAL_ID = 24
 
 
 def is_id(value: object) -> bool:
@@ -267,7 +268,7 @@ class CheckedBody:
         Raises:
             JobStarted: Apollo does the work in a background job instead.
         """
-        lists = [list(filter(_has_id, self._list(name))) for name in names]
+        lists = [_with_id(self._list(name)) for name in names]
         unclear = _ids_of_several([record for records in lists for record in records])
         if not unclear:
             return lists
@@ -327,15 +328,22 @@ class CheckedBody:
     def _objects(self, value: object, what: str) -> list[JSON]:
         if not isinstance(value, list):
             raise self.lost(f"the answer has no {what}")
-        if not all(map(_has_id, value)):
+        if len(_with_id(value)) != len(value):
             raise self.lost(f"the answer's {what} holds something without an id")
         if _ids_of_several(value):
             raise self.lost(f"the answer's {what} gives several records one id")
         return value
 
 
-def _has_id(item: object) -> bool:
-    return isinstance(item, dict) and is_id(item.get("id"))
+def _with_id(items: Sequence[Any]) -> list[JSON]:
+    # As `is_id`, but faster for a hundred records: the usual 24 digits need no regular expression.
+    return [
+        item
+        for item in items
+        if isinstance(item, dict)
+        and isinstance(i := item.get("id"), str)
+        and ((len(i) == _USUAL_ID and i.isalnum() and i.isascii()) or ID_SHAPE.fullmatch(i))
+    ]
 
 
 def _ids_of_several(records: Sequence[JSON]) -> set[str]:
