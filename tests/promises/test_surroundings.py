@@ -104,7 +104,7 @@ def test_without_standard_error_a_run_goes_on(folder: Path, script: str) -> None
 
 @full
 def test_no_file_is_opened_in_the_place_of_a_closed_stream(folder: Path) -> None:
-    row = '{"type": "RECORD", "stream": "contacts", "record": {"id": 1, "email": ""}}'
+    row = '{"type": "RECORD", "stream": "contacts", "record": {"id": "one", "email": ""}}'
     (folder / "in").write_text(f"{json.dumps(LINES[0])}\n{row}\n")
     shell(f"{TARGET} < in >&- 2>&-", folder)
     rejects = (folder / ".target-apollo" / "rejects.singer").read_text().splitlines()
