@@ -46,7 +46,7 @@ def _run(program: str, module: str) -> NoReturn:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
 
-    from target_apollo import standard_streams
+    from target_apollo.system import standard_streams
 
     standard_streams.prepare()
     exit_code = _exit_code_of(program, module)
@@ -60,12 +60,12 @@ def _run(program: str, module: str) -> NoReturn:
 def _exit_code_of(program: str, module: str) -> int:
     import importlib
 
-    from target_apollo import standard_streams
+    from target_apollo.system import standard_streams
 
     try:
         main = importlib.import_module(module).main
         if any(name.endswith("LOGLEVEL") for name in os.environ):
-            from target_apollo import logs
+            from target_apollo.system import logs
 
             for sentence in logs.replace_unknown_levels():
                 _say(program, sentence)
@@ -86,12 +86,12 @@ def _exit_code_of(program: str, module: str) -> int:
 
 def _text_of(problem: Exception) -> str:
     # The log's module imports the SDK, which a machine in trouble may not let it do.
-    from target_apollo.machine import trouble_of
+    from target_apollo.system.machine import trouble_of
 
     trouble = trouble_of(problem)
     if trouble is not None:
         return trouble
-    from target_apollo import logs
+    from target_apollo.system import logs
 
     return logs.defect_text(problem)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from target_apollo.apollo.errors import NoAccessToken, RunStopped
-from target_apollo.files import check_written, private_descriptor, read_file, sync_folder
+from target_apollo.system.files import check_written, private_descriptor, read_file, sync_folder
 
 if TYPE_CHECKING:
     import threading

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from target_apollo.model.objects import ObjectKind
-from target_apollo.shown import printable
+from target_apollo.system.shown import printable
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 

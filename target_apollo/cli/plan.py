@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from target_apollo import logs
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.config.sources import read_config
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
+from target_apollo.system import logs
 from target_apollo.target.target import TargetApollo
 
 _MOST_DIFFS = 20

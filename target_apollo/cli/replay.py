@@ -16,7 +16,6 @@ from typing import IO, BinaryIO, cast
 
 import click
 
-from target_apollo import logs
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.cli.replay_file import (
     LONGEST_ENTRY,
@@ -27,10 +26,11 @@ from target_apollo.cli.replay_file import (
 )
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.sources import read_config
-from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.system import logs
+from target_apollo.system.files import locked, open_private
 from target_apollo.target.target import TargetApollo
 
 #: Settings of each replay: a record that fails again must not keep those behind it from being sent.

@@ -16,7 +16,6 @@ from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import read_config
-from target_apollo.files import replace_private
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
 from target_apollo.reporting.detail import Detail, detail_of
@@ -25,8 +24,9 @@ from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
-from target_apollo.shown import printable
 from target_apollo.sync.exit import MISCONFIGURED, OK
+from target_apollo.system.files import replace_private
+from target_apollo.system.shown import printable
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.config.settings import SettingsError
-from target_apollo.files import read_file
+from target_apollo.system.files import read_file
 
 #: In place of a path: the environment variables.
 ENVIRONMENT = "ENV"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.config.given_files import ENVIRONMENT
-from target_apollo.files import UnfitFile, check_read, check_written, one_file
+from target_apollo.system.files import UnfitFile, check_read, check_written, one_file
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
-from target_apollo import logs
 from target_apollo.config.given_files import ENVIRONMENT, read_object
 from target_apollo.config.settings import SettingsError
+from target_apollo.system import logs
 
 _MISCONFIGURED = 2
 

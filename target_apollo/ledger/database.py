@@ -18,9 +18,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from target_apollo.files import private_descriptor
 from target_apollo.ledger.errors import LedgerError, LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, cure_of, reason_of
+from target_apollo.system.files import private_descriptor
 
 #: Execution option of a connection: its next transaction takes SQLite's write lock at its start.
 #: A transaction that reads first and writes later fails instead of waiting for the lock.

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from target_apollo.files import UnfitFile
+from target_apollo.system.files import UnfitFile
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from math import isfinite
 
 import msgspec
 
-from target_apollo.shown import may_be_address
+from target_apollo.system.shown import may_be_address
 
 #: In characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.
 LONGEST_PLAIN_KEY = 500

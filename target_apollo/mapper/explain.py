@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from target_apollo.files import check_read
 from target_apollo.mapper.values import shown
 from target_apollo.mapper.verdicts import Verdict, earlier
-from target_apollo.shown import name_shown, printable
+from target_apollo.system.files import check_read
+from target_apollo.system.shown import name_shown, printable
 
 _CLOSING = {
     "passed": "It meets every rule and went on to Apollo; what became of it there is in the ledger "

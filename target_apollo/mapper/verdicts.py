@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from target_apollo.files import check_written, private_descriptor
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet
+from target_apollo.system.files import check_written, private_descriptor
 
 
 class Outcome(enum.Enum):

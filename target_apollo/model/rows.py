@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from target_apollo.shown import may_be_address
+from target_apollo.system.shown import may_be_address
 
 
 class Mode(enum.Enum):

@@ -16,8 +16,8 @@ from target_apollo.reporting.funnel import Step as RuleStep
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream
 from target_apollo.reporting.words import amount, end_of, rule_words
-from target_apollo.shown import name_shown
 from target_apollo.sync.words import compact, moment, number, plural
+from target_apollo.system.shown import name_shown
 
 #: Parts of a run's bar from bottom to top: CSS class, words, name of the count.
 LAYERS = (

@@ -33,8 +33,8 @@ from target_apollo.reporting.words import (
     rule_words,
     story_of,
 )
-from target_apollo.shown import printable
 from target_apollo.sync.words import duration, moment, number, plural
+from target_apollo.system.shown import printable
 
 #: Keys, names of fields, and groups of duplicates that are listed; the rest is counted.
 _MOST_KEYS, _MOST_GROUPS = 50, 50

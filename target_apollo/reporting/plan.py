@@ -9,7 +9,6 @@ from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words
-from target_apollo.shown import name_shown, printable
 from target_apollo.sync.dry_run.plan_sentences import (
     deletion_sentences,
     identity_sentences,
@@ -17,6 +16,7 @@ from target_apollo.sync.dry_run.plan_sentences import (
     unknown_sentences,
 )
 from target_apollo.sync.words import UNKNOWN, listed, number, plural
+from target_apollo.system.shown import name_shown, printable
 
 _KEYS, _GROUPS = 10, 10
 _LONGEST_VALUE = 40

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from target_apollo.files import check_read
+from target_apollo.system.files import check_read
 
 #: Where a run leaves its summary if the setting `summary_path` is empty.
 DEFAULT_FOLDER = Path(".target-apollo/runs")

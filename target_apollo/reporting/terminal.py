@@ -18,8 +18,8 @@ from target_apollo.reporting.words import (
     outlook_of,
     story_of,
 )
-from target_apollo.shown import name_shown, printable
 from target_apollo.sync.words import duration, listed, moment, number, plural
+from target_apollo.system.shown import name_shown, printable
 
 _GAP = 2
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
-from target_apollo.shown import name_shown
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
 from target_apollo.sync.words import (
     duration,
     number,
 )
+from target_apollo.system.shown import name_shown
 
 _SIGNALLED = 128
 

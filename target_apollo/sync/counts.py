@@ -17,11 +17,11 @@ from typing import Any
 
 from target_apollo.apollo import Wait, WindowState
 from target_apollo.apollo.forecast import schedule
-from target_apollo.files import write_private
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
-from target_apollo.shown import escaped
 from target_apollo.sync.exit import RunError
+from target_apollo.system.files import write_private
+from target_apollo.system.shown import escaped
 
 #: Most groups of duplicates that the summary lists; it counts all of them.
 _LISTED_DUPLICATES = 100

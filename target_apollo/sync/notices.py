@@ -12,12 +12,12 @@ from datetime import datetime
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects import BY_EMAIL
-from target_apollo.shown import name_shown
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.whole_tables import Doubt
 from target_apollo.sync.words import plural
+from target_apollo.system.shown import name_shown
 
 #: Doubt -> why missing rows are not known, though the tap has said that it sends a whole table.
 _NOT_WHOLE = {

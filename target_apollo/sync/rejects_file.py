@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from target_apollo.files import locked, open_private, sync_folder
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.source_record import REJECT, Former
+from target_apollo.system.files import locked, open_private, sync_folder
 
 #: The stream of lines that could not be read as a Singer message.
 UNREADABLE_STREAM = "_unreadable"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from target_apollo.shown import name_shown
+from target_apollo.system.shown import name_shown
 
 #: Shown in place of an unknown number.
 UNKNOWN = "–"

@@ -10,7 +10,7 @@ from typing import NoReturn
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import Message
 
-from target_apollo.standard_streams import discard_output, why_unwritable
+from target_apollo.system.standard_streams import discard_output, why_unwritable
 
 _SIGNALLED = 128
 _NO_READER = "Nobody reads the messages any more: the loader has ended. Look at its log."

@@ -18,7 +18,6 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 
-from target_apollo import logs
 from target_apollo.apollo import ApolloClient, Transport
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
@@ -27,6 +26,7 @@ from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin, parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
+from target_apollo.system import logs
 from target_apollo.tap.messages import MessageWriter
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 

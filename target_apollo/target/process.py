@@ -19,11 +19,11 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from singer_sdk.exceptions import ConfigValidationError
 
-from target_apollo import logs
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_environment
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import SyncRun
+from target_apollo.system import logs
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo

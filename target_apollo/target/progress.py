@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
-from target_apollo.shown import printable
 from target_apollo.sync.counts import Position
+from target_apollo.system.shown import printable
 
 _CLEAR = "\r\x1b[K"
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
-from target_apollo import logs
 from target_apollo.ledger import match_hash, source_key
 from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
@@ -27,6 +26,7 @@ from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_settings import updated_at_field
 from target_apollo.sync.stream_sync import StreamSync
 from target_apollo.sync.whole_tables import SeenKeys
+from target_apollo.system import logs
 from target_apollo.target.stdin import LONGEST_LINE
 from target_apollo.target.streams import CompiledValidator
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from singer_sdk.singerlib.json import serialize_json
 
-from target_apollo.standard_streams import why_unwritable
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
+from target_apollo.system.standard_streams import why_unwritable
 from target_apollo.target.sinks import ApolloSink
 
 

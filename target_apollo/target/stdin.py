@@ -23,8 +23,8 @@ import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.standard_streams import why_unreadable
 from target_apollo.sync.exit import RunError
+from target_apollo.system.standard_streams import why_unreadable
 
 #: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
 #: of empty arrays takes thirty times its length in memory.

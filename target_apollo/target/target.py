@@ -21,7 +21,6 @@ from singer_sdk.helpers.capabilities import (
 )
 from singer_sdk.mapper import StreamMap
 
-from target_apollo import logs
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
@@ -42,6 +41,7 @@ from target_apollo.sync.rejects_file import (
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.sync.whole_tables import SourceTables, doubt_of_all
+from target_apollo.system import logs
 from target_apollo.target import process
 from target_apollo.target.finish import RunFinisher
 from target_apollo.target.intake import (

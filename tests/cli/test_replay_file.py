@@ -20,10 +20,10 @@ from target_apollo.cli.replay_file import (
     leave_only_rejected,
     lines_of,
 )
-from target_apollo.files import locked, open_private
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
+from target_apollo.system.files import locked, open_private
 from target_apollo.target.stdin import Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}

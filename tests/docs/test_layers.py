@@ -20,12 +20,11 @@ LAYERS = (
     ("config",),
     ("model",),
     ("apollo", "ledger"),
-    ("files", "logs"),
-    ("machine", "shown", "standard_streams"),
+    ("system",),
 )
 #: It stands for Apollo in the tests of the others, so it shares no code with them.
 APART = "sandbox"
-MOST_ROOMS = 12
+MOST_ROOMS = 13
 Graph = Mapping[str, frozenset[str]]
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from target_apollo import logs
 from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.system import logs
 from target_apollo.target.target import TargetApollo
 from tests.helpers.altered_answers import SLOW, Alteration, Other, Reply, slow_alteration
 from tests.helpers.altering_server import AlteringServer

@@ -16,9 +16,9 @@ from typing import Any
 
 import jsonschema
 
-from target_apollo import logs
 from target_apollo.cli import main
 from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.system import logs
 from tests.helpers.altered_answers import Alteration, Reply
 from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border import EXIT_CODES, KEY, run_inside, shown_in

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from target_apollo import logs
+from target_apollo.system import logs
 from tests.helpers.altered_answers import Alteration, Reply, alterations, covering
 from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border import Border, Case

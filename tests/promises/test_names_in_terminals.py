@@ -13,7 +13,7 @@ import pytest
 
 from target_apollo.mapper.rules import RULES
 from target_apollo.sandbox import Sandbox
-from target_apollo.shown import escaped
+from target_apollo.system.shown import escaped
 from tests.helpers.commands import apollo_sync
 from tests.promises.conftest import CONTACT_SCHEMA, Message, Run, lines_of, record, schema
 

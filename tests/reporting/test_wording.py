@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from target_apollo.reporting.past_runs import merged
 from target_apollo.reporting.words import Tone, end_of, story_of
-from target_apollo.shown import printable
 from target_apollo.sync.words import compact, duration, listed, moment, number, plural
+from target_apollo.system.shown import printable
 from tests.helpers.past_runs import AT, past_run, row
 
 

@@ -25,7 +25,7 @@ from target_apollo.cli.options import (
 )
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
-from target_apollo.shown import escaped, name_shown, printable
+from target_apollo.system.shown import escaped, name_shown, printable
 
 _KEY = {True: "valid", False: "not valid", None: "not checked"}
 

@@ -36,8 +36,8 @@ from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import OBJECTS, ObjectKind
 from target_apollo.model.suggestions import folded
 from target_apollo.model.values import normaliser_of
-from target_apollo.shown import escaped, name_shown, printable
 from target_apollo.sync.exit import MISCONFIGURED, OK
+from target_apollo.system.shown import escaped, name_shown, printable
 
 _UNKNOWN = ["  not told: the key may not read them"]
 

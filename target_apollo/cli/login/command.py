@@ -20,8 +20,8 @@ from target_apollo.config.credentials import OAuthApp, auth_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
-from target_apollo.shown import printable
 from target_apollo.sync.exit import OK
+from target_apollo.system.shown import printable
 
 _AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
 _LONGEST_WAIT_SECONDS = 86_400

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
-from target_apollo.shown import name_shown
 from target_apollo.sync.words import duration, listed, moment, plural
+from target_apollo.system.shown import name_shown
 
 
 def plan_sentences(summary: Mapping[str, Any]) -> list[str]:

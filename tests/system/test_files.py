@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.files import (
+from target_apollo.system.files import (
     UnfitFile,
     make_private_folder,
     one_file,
@@ -132,7 +132,7 @@ def test_what_takes_a_file_s_place_after_the_check_is_not_followed(
     path, other = tmp_path / "given", tmp_path / "other"
     other.write_text("untouched")
     path.symlink_to(other)
-    monkeypatch.setattr("target_apollo.files.check_written", lambda path: None)
+    monkeypatch.setattr("target_apollo.system.files.check_written", lambda path: None)
     with pytest.raises(UnfitFile, match="symbolic link"):
         write_private(path, b"{}")
     assert other.read_text() == "untouched"

@@ -15,8 +15,8 @@ from typing import Any
 
 from singer_sdk.logging import ConsoleFormatter
 
-from target_apollo.machine import trouble_of
-from target_apollo.shown import name_shown, printable, printable_lines
+from target_apollo.system.machine import trouble_of
+from target_apollo.system.shown import name_shown, printable, printable_lines
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
 #: Lowest level for loggers that show records below it; the target's own logger has a filter.
