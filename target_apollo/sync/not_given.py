@@ -113,6 +113,25 @@ def as_in_link(row: Row, link: Link) -> NotGiven:
     return NotGiven(address=True, held=link.match_hash)
 
 
+def addresses_after(
+    row: Row, history: RowHistory, apollo_id: str | None, not_given: NotGiven
+) -> tuple[str | None, str | None]:
+    """Hash of the match key that the record has now, and of the row's own if that is another one.
+
+    A deleted row gives its record none, nor does a row without a match key.
+    """
+    own = match_hash(row.match_key) if row.match_key else None
+    link = history.link
+    former = link if link is not None and link.apollo_id == apollo_id else None
+    held = own
+    if not_given.address:
+        held = not_given.held
+    elif former is not None and (row.deleted or own is None):
+        held = former.match_hash
+        own = own or former.address_of_row
+    return held, own if own != held else None
+
+
 def _has_key(object_type: ObjectType, row: Row) -> bool:
     """Whether the values of a row have the field of its first match key."""
     if not row.match_key:

@@ -46,7 +46,8 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
         apollo_id: Id of its record; None if it is unknown, or if another row may have the record.
         outcome: The outcome of a row that needs no request. Its link stays as it is.
         is_held: Whether the row is deleted and another row has the same record.
-        sent_at: Start of the run that sent the row's last write, if Apollo never confirmed it.
+        sent_at: Start of the run that sent the row's last write, if Apollo never confirmed it or an
+            earlier one, so that this write may have created the record.
         sent_by: Id of that run, if no run has finished the row since it was first sent.
         sent_under: Hash of the e-mail or domain with which that run may have created the record, if
             the row has another one now.

@@ -35,7 +35,7 @@ from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.deletion_marks import HELD, DeletionMark
 from target_apollo.sync.dry_run.ledger import RunLedger
-from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
+from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, addresses_after
 from target_apollo.sync.recall import (
     LinkSorter,
     RowHistory,
@@ -340,11 +340,14 @@ class StreamLinks:
             return
         holds = status in HOLDING_VALUES and not not_given.values
         key = history.source_key
-        address, of_row = None, None
-        if status is LinkStatus.GONE:
-            address = match_hash(row.match_key) if row.match_key else None
-        elif status is not LinkStatus.ERROR:
-            address, of_row = _addresses_after(row, history, apollo_id, not_given)
+        address = match_hash(row.match_key) if row.match_key else None
+        of_row = None
+        if status is LinkStatus.ERROR:
+            address = None
+        elif status is not LinkStatus.GONE and (
+            address is None or row.deleted or not_given.address
+        ):
+            address, of_row = addresses_after(row, history, apollo_id, not_given)
         self._noted[key] = LinkOutcome(
             key,
             status,
@@ -568,25 +571,6 @@ class StreamLinks:
             LedgerError: The ledger can't be written.
         """
         self._ledger.drop_links(self._place, [apollo_id])
-
-
-def _addresses_after(
-    row: Row, history: RowHistory, apollo_id: str | None, not_given: NotGiven
-) -> tuple[str | None, str | None]:
-    """Hash of the match key that the record has now, and of the row's own if that is another one.
-
-    A deleted row gives its record none, nor does a row without a match key.
-    """
-    own = match_hash(row.match_key) if row.match_key else None
-    link = history.link
-    former = link if link is not None and link.apollo_id == apollo_id else None
-    held = own
-    if not_given.address:
-        held = not_given.held
-    elif former is not None and (row.deleted or own is None):
-        held = former.match_hash
-        own = own or former.address_of_row
-    return held, own if own != held else None
 
 
 def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:
