@@ -5,8 +5,9 @@ or before them, as taps of the Meltano SDK do. So nothing is decided before the 
 
 A tap that was interrupted may continue where it stopped, and a run then sees only the end of the
 table. In that case the tap keeps the table's version. Taps use the time at which they began to read
-the table as version (epoch milliseconds or seconds), so a version from before the run means that
-the run did not see the whole table.
+the table as version (epoch milliseconds), so a version from before the run means that the run did
+not see the whole table. Taps of the Meltano SDK start every table anew; their version is the time
+at which the tap itself started, in seconds.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from decimal import Decimal
 TAP_STARTS_WITHIN = timedelta(minutes=1)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: Versions in the years 2001 to 2100 are times. Others are counters or times in another unit.
-_FIRST_TIME = datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH
-_END_OF_TIMES = datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH
-#: The taps of the Meltano SDK count in seconds, others in milliseconds.
-_UNITS = (timedelta(seconds=1), timedelta(milliseconds=1))
+_MILLISECOND = timedelta(milliseconds=1)
+#: Versions in the years 2001 to 2100 are times. Others are counters, or the seconds at which a tap
+#: of the Meltano SDK started: such a tap never continues a table, so they tell nothing.
+_FIRST_VERSION = (datetime(2001, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
+_END_OF_VERSIONS = (datetime(2101, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _MILLISECOND
 
 
 class SeenKeys:
@@ -68,8 +69,7 @@ def _digest(key: str) -> int:
 def began_earlier(version: object, started_at: datetime) -> datetime | None:
     """When the tap began to read a table, if that was before this run; else None.
 
-    Also None if the version is not a time in the years 2001 to 2100, in epoch seconds or
-    milliseconds.
+    Also None if the version is not a time in the years 2001 to 2100, in epoch milliseconds.
 
     Args:
         version: The version in ACTIVATE_VERSION.
@@ -77,11 +77,10 @@ def began_earlier(version: object, started_at: datetime) -> datetime | None:
     """
     if isinstance(version, bool) or not isinstance(version, (int, Decimal)):
         return None
-    for unit in _UNITS:
-        if _FIRST_TIME // unit <= version < _END_OF_TIMES // unit:
-            began = _EPOCH + int(version) * unit
-            return began if began < started_at - TAP_STARTS_WITHIN else None
-    return None
+    if not _FIRST_VERSION <= version < _END_OF_VERSIONS:
+        return None
+    began = _EPOCH + int(version) * _MILLISECOND
+    return began if began < started_at - TAP_STARTS_WITHIN else None
 
 
 class Doubt(enum.Enum):

@@ -124,13 +124,22 @@ def test_a_tap_that_sends_changes_only_makes_no_row_gone(
     assert "has bookmark_properties" in done.log
 
 
-def test_a_table_that_a_tap_began_in_seconds_before_the_run_moves_nothing(world: World) -> None:
+def test_a_table_that_a_tap_began_before_the_run_moves_nothing(world: World) -> None:
     world.run(whole_of_sdk(range(6)), **TO_STAGE)
 
-    done = world.run(whole_of_sdk(range(5), version=int(time.time()) - 600), **TO_STAGE)
+    earlier = int(time.time() - 600) * 1000
+    done = world.run(whole_of_sdk(range(5), version=earlier), **TO_STAGE)
 
     assert moved(world) == []
     assert "before this run" in done.log
+
+
+def test_a_table_with_the_start_of_its_tap_in_seconds_is_whole_however_old(world: World) -> None:
+    world.run(whole_of_sdk(range(6), version=1_795_801_704), **TO_STAGE)
+
+    world.run(whole_of_sdk(range(5), version=1_795_801_705), **TO_STAGE)
+
+    assert moved(world) == [5]
 
 
 def test_a_tap_that_ends_after_a_row_may_have_been_cut_off(world: World) -> None:
