@@ -170,7 +170,7 @@ def _missing(run: SyncRun, table: WholeTable) -> _Missing:
     open_links: list[Link] = []
     with_record = _with_record(links, table.seen, open_links)
     gone, known = missing_rows(with_record, table.seen, table.target.place)
-    more = links.without_row(table.left)
+    more = links.deleted.without_row(table.left)
     if open_links:
         lost = find_lost_creates(run, table.object_type, links, open_links)
         more += lost.found
@@ -210,8 +210,8 @@ def _to_move(
         all_gone: Links of missing rows of all tables.
         moved: Ids of the records that are moved for earlier tables; it gets those of this one.
     """
-    held = table.links.held_records(all_gone)
-    moves = table.links.moves_of({link.apollo_id for link in gone if link.apollo_id})
+    held = table.links.deleted.held_records(all_gone)
+    moves = table.links.deleted.moves_of({link.apollo_id for link in gone if link.apollo_id})
     chosen: list[Link] = []
     others: list[Link] = []
     for link in gone:
@@ -228,7 +228,7 @@ def _to_move(
     ]
     if unmarked:
         # A later run of another stream or source then knows that this row has not kept the record.
-        table.links.record_gone(unmarked)
+        table.links.deleted.record_gone(unmarked)
     return chosen
 
 
@@ -241,23 +241,27 @@ def _move_some(run: SyncRun, table: WholeTable, guard: StageGuard, some: Sequenc
     kept = _kept_in_place(guard, target, [one for one in some if one.apollo_id not in before.gone])
     if kept:
         # They count as moved in the ledger; otherwise each run would look at them again.
-        links.record_moves([(link, _mark_of(link).left_at(target.place).text) for link in kept])
+        links.deleted.record_moves(
+            [(link, _mark_of(link).left_at(target.place).text) for link in kept]
+        )
         run.counts.count_protected(table.object_type.kind.value, [guard.field] * len(kept))
     left = [link for link in some if link not in kept and link.apollo_id not in before.gone]
     there = [link for link in left if _is_there(before, guard.field, target, link)]
-    links.record_moves([(link, _mark_of(link).left_at(target.place).text) for link in there])
+    links.deleted.record_moves(
+        [(link, _mark_of(link).left_at(target.place).text) for link in there]
+    )
     to_send = [link for link in left if link not in there]
     marks = {
         link.apollo_id: _mark_of(link).moved_to(target.place, _stage_of(before, guard.field, link))
         for link in to_send
     }
-    links.intend_moves(
+    links.deleted.intend_moves(
         [(link, replace(marks[link.apollo_id], is_open=True).text) for link in to_send]
     )
     moved = move(run.client, table.object_type, target, [one.apollo_id or "" for one in to_send])
     done = [link for link in to_send if link.apollo_id in moved.confirmed]
     if done:
-        links.record_moves([(link, marks[link.apollo_id].text) for link in done])
+        links.deleted.record_moves([(link, marks[link.apollo_id].text) for link in done])
         run.counts.count_deleted(table.stream, len(done))
     for apollo_id in before.gone | moved.gone:
         # Otherwise each run would look for it again.

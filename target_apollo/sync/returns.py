@@ -54,13 +54,13 @@ class RecordReturns:
         links = self._links
         if links is None:
             return list(matched)
-        marks = links.moves_of({one.apollo_id for one in matched})
+        marks = links.deleted.moves_of({one.apollo_id for one in matched})
         if not marks:
             return list(matched)
         returning = self._allowed([one for one in matched if one.apollo_id in marks])
         off_lists = self._take_off_lists(returning, marks)
         stages = self._restore_stages(returning, marks)
-        links.forget_moves([one.apollo_id for one in returning])
+        links.deleted.forget_moves([one.apollo_id for one in returning])
         given_back = off_lists | stages.keys()
         batch.given_back |= {one.row.number for one in returning if one.apollo_id in given_back}
         self._run.counts.count_returned(self._stream, len(given_back))

@@ -8,8 +8,7 @@ one transaction.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +18,6 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import ID_SHAPE, is_id
 from target_apollo.ledger import (
     HOLDING_VALUES,
-    WITHOUT_ROW,
     Intent,
     Link,
     LinkOutcome,
@@ -33,7 +31,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
-from target_apollo.sync.deletion_marks import HELD, DeletionMark
+from target_apollo.sync.deleted_links import DeletedLinks
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, addresses_after
 from target_apollo.sync.recall import (
@@ -111,6 +109,8 @@ class StreamLinks:
         #: Source key of a row of this batch -> a link with another source or none that is not used.
         self._strange: dict[str, Link] = {}
         self._has_said_odd_ids = False
+        #: The links of deleted rows.
+        self.deleted = DeletedLinks(ledger, self._place, run_id)
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
@@ -210,7 +210,7 @@ class StreamLinks:
     def _held(self, rows: Sequence[Row], deleted: Mapping[int, Link]) -> set[int]:
         if not deleted:
             return set()
-        return left_to_others(rows, deleted, self.held_by_others(list(deleted.values())))
+        return left_to_others(rows, deleted, self.deleted.held_by_others(list(deleted.values())))
 
     @cached_property
     def _run_starts(self) -> dict[str, datetime]:
@@ -415,45 +415,6 @@ class StreamLinks:
         for link in self._ledger.links_of_stream(self._place):
             yield link if is_id(link.apollo_id) else with_values(link, apollo_id=None)
 
-    def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
-        """Source keys of those links whose record also belongs to other rows, of any stream.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        held = self.held_records(deleted)
-        return {link.source_key for link in deleted if link.apollo_id in held}
-
-    def held_records(self, deleted: Sequence[Link]) -> set[str]:
-        """Apollo ids of those links whose record also belongs to other rows, of any stream.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        leaving = Counter(
-            (link.apollo_id, link.source_key) for link in deleted if not link.is_deleted
-        )
-        there: Counter[tuple[str | None, str]] = Counter()
-        ids = {link.apollo_id for link in deleted if link.apollo_id}
-        for apollo_id, links in self._ledger.links_by_apollo_id(self._place, ids).items():
-            there.update((apollo_id, link.source_key) for link in links if not link.is_deleted)
-        return {apollo_id for apollo_id, _ in there - leaving if apollo_id}
-
-    def moves_of(self, apollo_ids: Collection[str]) -> dict[str, DeletionMark]:
-        """Apollo id -> where the record was moved, for records that were moved for deleted rows.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        found: dict[str, DeletionMark] = {}
-        for apollo_id, links in self._ledger.links_by_apollo_id(self._place, apollo_ids).items():
-            marks = [mark for link in links if (mark := DeletionMark.of(link.payload_hash))]
-            moves = [move for mark in marks for move in mark.moves]
-            if moves:
-                is_open = any(mark.is_open for mark in marks)
-                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)), is_open)
-        return found
-
     def sent_at(self, link: Link) -> datetime | None:
         """When the run started that sent a link's last write; None if it is not known.
 
@@ -461,46 +422,6 @@ class StreamLinks:
             LedgerError: The ledger can't be read.
         """
         return self._run_starts.get(link.run_id or "")
-
-    def forget_moves(self, apollo_ids: Collection[str]) -> None:
-        """Notes on disk that moved records were given back.
-
-        Raises:
-            LedgerError: The ledger can't be written.
-        """
-        if apollo_ids:
-            self._ledger.forget_moves(self._place, apollo_ids)
-
-    def without_row(self, left: Sequence[Link]) -> list[Link]:
-        """The links whose record has no row any more, one a record, under keys of their own.
-
-        Args:
-            left: Links as they were before their keys went to other records.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        by_id = {link.apollo_id: link for link in left if link.apollo_id}
-        linked = self._ledger.links_by_apollo_id(self._place, by_id) if by_id else {}
-        return [
-            with_values(link, source_key=f"{WITHOUT_ROW}{apollo_id}")
-            for apollo_id, link in by_id.items()
-            if not linked.get(apollo_id)
-        ]
-
-    def intend_moves(self, moves: Sequence[tuple[Link, str]]) -> None:
-        """Notes on disk that the records of missing rows are about to be moved.
-
-        Args:
-            moves: Links, each with the text of an open mark.
-
-        Raises:
-            LedgerError: The ledger can't be written.
-        """
-        intents = [Intent(link.source_key, link.apollo_id) for link, _ in moves]
-        if intents:
-            self._ledger.record_intents(self._place, self._run_id, intents)
-            self._record_deleted(LinkStatus.UNCHANGED, moves)
 
     def note_moving(self, moves: Iterable[tuple[RowHistory, str, str]]) -> None:
         """Notes on disk that records of deleted rows are about to be moved; after `intend`.
@@ -527,42 +448,6 @@ class StreamLinks:
             )
         for place, outcomes in by_place.items():
             self._ledger.record_outcomes(place, self._run_id, outcomes)
-
-    def record_moves(self, moves: Sequence[tuple[Link, str]]) -> None:
-        """Notes on disk that records of missing rows were moved.
-
-        Args:
-            moves: Links, each with its new payload hash, the text of its `DeletionMark`.
-
-        Raises:
-            LedgerError: The ledger can't be written.
-        """
-        self._record_deleted(LinkStatus.UPDATED, moves)
-
-    def record_gone(self, links: Sequence[Link]) -> None:
-        """Notes on disk that rows are gone while other rows may have their records.
-
-        Raises:
-            LedgerError: The ledger can't be written.
-        """
-        self._record_deleted(LinkStatus.UNCHANGED, [(link, HELD.text) for link in links])
-
-    def _record_deleted(self, status: LinkStatus, marks: Sequence[tuple[Link, str]]) -> None:
-        outcomes = [
-            LinkOutcome(
-                link.source_key,
-                status,
-                link.apollo_id,
-                payload_hash=mark,
-                # The record still has the address, which tells whether its row comes back, and
-                # its key may not be given to somebody else.
-                match_hash=link.match_hash,
-                row_hash=link.row_hash,
-            )
-            for link, mark in marks
-        ]
-        if outcomes:
-            self._ledger.record_outcomes(self._place, self._run_id, outcomes)
 
     def drop(self, apollo_id: str) -> None:
         """Deletes the links to a record that Apollo no longer has.
