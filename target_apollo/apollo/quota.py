@@ -152,4 +152,7 @@ def _window(counts: object) -> Window:
 
 
 def _whole_number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    # As in the headers: a number that no clock can reckon with is none of Apollo's.
+    return value if abs(value) < 10**15 else None

@@ -34,6 +34,8 @@ EXIT_CODES = frozenset({0, 1, 2, 3})
 QUIET = frozenset(
     {"POST /usage_stats/api_usage_stats", "POST /contacts/search", "POST /accounts/search"}
 )
+#: What tells which custom fields there are.
+FIELDS = frozenset({"GET /fields", "GET /typed_custom_fields"})
 CREATES = frozenset({"POST /contacts/bulk_create", "POST /accounts/bulk_create"})
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
@@ -120,6 +122,7 @@ class Border:
             return altered
 
         settings = {
+            "endpoint": alteration.endpoint,
             "max_wait_seconds": 1 if "Retry-After" in alteration.kind else 0,
             "request_timeout_seconds": 1 if alteration.kind in SLOW else 30,
         }
@@ -188,6 +191,8 @@ class _Play:
         self._ids: dict[int, str] = {}
         #: Rows that nobody completes any more, which have their reject.
         self._unfinished: set[int] = set()
+        #: Members of which nothing is known while Apollo answers other custom fields.
+        self._untold: frozenset[str] = frozenset()
         self.runs = 0
 
     # --- the team
@@ -249,13 +254,19 @@ class _Play:
 
     # --- the runs
 
-    def altered(self, **settings: Any) -> list[str]:
+    def altered(self, endpoint: str = "", **settings: Any) -> list[str]:
+        if endpoint in FIELDS:
+            # A property that no field is called is dropped, with a warning.
+            self._untold = frozenset({"typed_custom_fields"})
         done = self._run(1, **settings)
         if (self._scene.mode, self._scene.ledger) == ("insert", "none"):
             # What mode insert has made and not finished is an existing record for the next run.
             open_ = done.exit_code != 0 or self._counted(done).get("without_outcome")
             self._unfinished = set(ROWS) if open_ else _rejected(done)
-        return [*self._of_any_run(done), *self._outcomes(done), *self._state(done)]
+        problems = [*self._of_any_run(done), *self._outcomes(done), *self._state(done)]
+        if self._scene.mode != "insert":
+            self._untold = frozenset()
+        return problems
 
     def afterwards(self, *, goes_on: bool) -> list[str]:
         version = 2 if goes_on else 1
@@ -373,21 +384,30 @@ class _Play:
 
     def _wrong(self, key: int, version: int) -> str:
         """What is wrong with the record of a row; empty if nothing is."""
-        if self._scene.mode == "insert" and version:
-            # It keeps the values of the run that created it.
-            since = [self._differs(key, one) for one in range(1, version + 1)]
-            return "" if "" in since else since[0]
-        return self._differs(key, version)
-
-    def _differs(self, key: int, version: int) -> str:
-        scene, store = self._scene, self._sandbox.store
-        row = scene.row(key, version)
-        (one, *_) = self._records().get(row[scene.match]) or [None]
+        scene = self._scene
+        (one, *_) = self._records().get(scene.row(key, version)[scene.match]) or [None]
         if one is None:
             return "is not there"
         if scene.policy or (scene.mode == "insert" and key in THERE):
             # What was there before stays.
             return ""
+        inserted = scene.mode == "insert" and version > 0
+        # A row that is inserted keeps what it had then, or had when its record was completed.
+        wanted = [self._wanted(key, v) for v in (range(1, version + 1) if inserted else [version])]
+        held = {name: one.get(name) for name in wanted[0]}
+        held["typed_custom_fields"] = {
+            name: str(value) for name, value in (one.get("typed_custom_fields") or {}).items()
+        }
+        return ", ".join(
+            f"{name} is {value!r}"
+            for name, value in held.items()
+            if name not in self._untold and all(value != version[name] for version in wanted)
+        )
+
+    def _wanted(self, key: int, version: int) -> dict[str, Any]:
+        """What a record has to hold."""
+        scene, store = self._scene, self._sandbox.store
+        row = scene.row(key, version)
         wanted: dict[str, Any] = {
             "title": row.get("title"),
             "typed_custom_fields": self._custom(row),
@@ -405,13 +425,7 @@ class _Play:
             wanted["account_id"] = next(
                 one["id"] for one in store.accounts() if one["domain"] == row["account_domain"]
             )
-        held = {name: one.get(name) for name in wanted}
-        held["typed_custom_fields"] = {
-            name: str(value) for name, value in (one.get("typed_custom_fields") or {}).items()
-        }
-        return ", ".join(
-            f"{name} is {held[name]!r}" for name, value in wanted.items() if held[name] != value
-        )
+        return wanted
 
     def _custom(self, row: dict[str, Any]) -> dict[str, str]:
         wanted = {}

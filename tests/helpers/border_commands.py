@@ -232,7 +232,7 @@ def _broken(command: Command, ended: Ended) -> list[str]:
 def _of_messages(out: str) -> Iterator[str]:
     """What is wrong with Singer messages."""
     schemas: dict[str, Any] = {}
-    for line in out.splitlines():
+    for line in out.split("\n")[:-1]:
         try:
             message = json.loads(line)
         except ValueError:

