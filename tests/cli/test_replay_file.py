@@ -237,7 +237,7 @@ def test_a_successor_that_can_t_be_written_leaves_the_file_as_it_was(path: Path)
     before = path.read_bytes()
     path.with_name("successor").mkdir()
 
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match="folder"):
         replayed(path, 1)
 
     assert path.read_bytes() == before

@@ -21,7 +21,7 @@ from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.exit import OK
-from target_apollo.system.shown import printable
+from target_apollo.system.shown import printable_lines
 
 _AUTHORIZE_URL = "https://app.apollo.io/#/oauth/authorize"
 _LONGEST_WAIT_SECONDS = 86_400
@@ -261,5 +261,5 @@ def _team(settings: Settings, stop: threading.Event) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
+    sys.stdout.write(printable_lines(text) + "\n")
     sys.stdout.flush()
