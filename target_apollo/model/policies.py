@@ -99,12 +99,10 @@ class PolicyResult:
 
     Attributes:
         protected: Names of fields whose value in Apollo stays and differs, or may differ.
-        is_older: Whether one of them stays because the record changed later than the row.
     """
 
     row: Row
     protected: tuple[str, ...] = ()
-    is_older: bool = False
 
 
 def policies_of(
@@ -185,7 +183,6 @@ def apply_policies(
     if policies.of(LABEL_NAMES) is FieldPolicy.CREATE_ONLY:
         row = with_values(row, lists=())
     values, custom, protected = dict(row.values), dict(row.custom), []
-    kept_by: set[FieldPolicy] = set()
     for name, value in row.values.items():
         place = object_type.fields[name]
         shown = shows(place, shown_record)
@@ -194,7 +191,6 @@ def apply_policies(
             del values[name]
             if not (shown and holds(place, shown_record, value)):
                 protected.append(name)
-                kept_by.add(policies.of(name))
     for field_id, value in row.custom.items():
         shown = shows_custom(shown_record)
         empty = shown and holds_custom(shown_record, field_id, None)
@@ -202,14 +198,9 @@ def apply_policies(
             del custom[field_id]
             if not (shown and holds_custom(shown_record, field_id, value)):
                 protected.append(policies.labels.get(field_id, field_id))
-                kept_by.add(policies.of_custom(field_id))
     if len(values) == len(row.values) and len(custom) == len(row.custom):
         return PolicyResult(row)
-    return PolicyResult(
-        with_values(row, values=values, custom=custom),
-        tuple(protected),
-        is_older=FieldPolicy.NEWEST in kept_by,
-    )
+    return PolicyResult(with_values(row, values=values, custom=custom), tuple(protected))
 
 
 def needs_the_record(

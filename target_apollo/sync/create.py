@@ -38,6 +38,7 @@ from target_apollo.sync.plan import (
     create_requests,
     left_to_write,
 )
+from target_apollo.sync.recall import time_of_record
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.refusals import (
     CUSTOM_FIELD_ERRORS,
@@ -416,7 +417,7 @@ class RecordCreator:
             row,
             Outcome.EXISTING,
             str(answer["id"]),
-            updated_at=updated_at(answer),
+            updated_at=time_of_record(batch.history_of(row), str(answer["id"])),
             not_given=of_existing(self.object_type, row, answer),
         )
         return []

@@ -165,7 +165,7 @@ class RecordComparer:
             matched.answer,
             needed,
             outcome,
-            is_older=result.is_older,
+            keeps_values=bool(kept or result.protected),
             not_given=not_given,
         )
 

@@ -399,6 +399,12 @@ def new_history(
     return RowHistory(key, payload_hash, read_at=read_at, names_record=names_record)
 
 
+def time_of_record(history: RowHistory, apollo_id: str) -> str | None:
+    """Apollo's time of the row's last write to this record; None if it has written to another."""
+    link = history.link
+    return history.updated_at if link is not None and link.apollo_id == apollo_id else None
+
+
 def shared_ids(links: Mapping[str, Sequence[Link]]) -> set[str]:
     """The Apollo ids that are linked to more than one source key, apart from deleted rows."""
     return {

@@ -24,6 +24,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.match import updated_at
 from target_apollo.sync.not_given import seen_in
+from target_apollo.sync.recall import RowHistory, time_of_record
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.update_plan import (
@@ -278,10 +279,20 @@ class UpdateRounds:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
             self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
-        # A row that is older than its record stays older, so the time of this write is not kept.
-        when = None if update.is_older else updated_at(answer)
+        when = _last_written_at(update, batch.history_of(row), answer)
         not_given = seen_in(self.object_type, row, update.not_given, answer)
         batch.finish(row, outcome, apollo_id, updated_at=when, not_given=not_given)
+
+
+def _last_written_at(update: PlannedUpdate, history: RowHistory, answer: Json | None) -> str | None:
+    """Apollo's time of the last write that left the record as its row is.
+
+    Under `newest`, a record of that time counts as changed by nobody else. So the time is not that
+    of a record to which nothing was sent, or in which somebody else's values stay.
+    """
+    if update.changes:
+        return None if update.keeps_values else updated_at(answer)
+    return time_of_record(history, update.apollo_id)
 
 
 def _reject(batch: Batch, row: Row, apollo_id: str, why: Rejection) -> None:

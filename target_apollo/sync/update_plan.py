@@ -165,7 +165,7 @@ class PlannedUpdate:
         answer: The record as Apollo last answered it; None when only its id is known.
         outcome: The row's outcome after the update.
         refused: Why the row is rejected nevertheless, after its other values are written.
-        is_older: Whether a value in Apollo stays because the record changed later than the row.
+        keeps_values: Whether policies keep other values in the record than the row has.
     """
 
     row: Row
@@ -174,7 +174,7 @@ class PlannedUpdate:
     changes: Changes
     outcome: Outcome
     refused: Rejection | None = None
-    is_older: bool = False
+    keeps_values: bool = False
     not_given: NotGiven = ALL_GIVEN
 
 

@@ -142,6 +142,56 @@ def test_newest_takes_a_runs_own_write_for_no_change_by_sales(apollo: Sandbox, s
     assert held(apollo) == "Second"
 
 
+OLD = "2001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("policies", "mode"),
+    [
+        ({"title": "create_only"}, "upsert"),
+        ({"title": "fill_if_empty"}, "upsert"),
+        ({"title": "never"}, "upsert"),
+        ({}, "insert"),
+    ],
+)
+def test_newest_keeps_what_sales_wrote_while_another_setting_kept_it(
+    apollo: Sandbox, sync: Run, policies: dict[str, str], mode: str
+) -> None:
+    apollo.store.add_contact(email="p1@a.com", title="Sales' word")
+    row = contact(title="Row's word", updated_at=OLD)
+    sync([schema("contacts", DATED), row], field_policy=policies, mode=mode)
+
+    sync([schema("contacts", DATED), row], field_policy=NEWEST)
+
+    assert held(apollo) == "Sales' word"
+
+
+def test_newest_keeps_what_sales_wrote_before_a_run_that_wrote_other_fields(
+    apollo: Sandbox, sync: Run
+) -> None:
+    apollo.store.add_contact(email="p1@a.com", title="Sales' word", first_name="Old")
+    row = contact(title="Row's word", first_name="New", updated_at=OLD)
+    sync([schema("contacts", DATED), row], field_policy={"title": "create_only"})
+    assert held(apollo, "first_name") == "New"
+
+    sync([schema("contacts", DATED), row], field_policy=NEWEST)
+
+    assert held(apollo) == "Sales' word"
+
+
+def test_newest_knows_a_run_s_own_write_after_a_run_that_sent_nothing(
+    apollo: Sandbox, sync: Run
+) -> None:
+    first = contact(title="First", updated_at=OLD)
+    sync([schema("contacts", DATED), first])
+    second = contact(title="Second", updated_at="2001-01-01T00:00:01Z")
+    sync([schema("contacts", DATED), second], field_policy={"title": "create_only"})
+
+    sync([schema("contacts", DATED), second], field_policy=NEWEST)
+
+    assert held(apollo) == "Second"
+
+
 def test_newest_without_the_time_of_change_ends_the_run_before_anything_is_written(
     apollo: Sandbox, sync: Run
 ) -> None:
