@@ -60,7 +60,9 @@ class DeletedLinks:
             moves = [move for mark in marks for move in mark.moves]
             if moves:
                 is_open = any(mark.is_open for mark in marks)
-                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)), is_open)
+                kept = [mark.kept_under for mark in marks if mark.moves]
+                kept_under = kept[0] if all(kept) else ""
+                found[apollo_id] = DeletionMark(tuple(dict.fromkeys(moves)), is_open, kept_under)
         return found
 
     def forget_moves(self, apollo_ids: Collection[str]) -> None:

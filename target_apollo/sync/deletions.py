@@ -18,7 +18,7 @@ from target_apollo.ledger import Link
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.rows import Values
-from target_apollo.sync.deletion_marks import HELD, DeletionMark
+from target_apollo.sync.deletion_marks import HELD, DeletionMark, digits_of
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.lost_creates import find_lost_creates
@@ -102,11 +102,14 @@ class _Missing:
     known: int = 0
 
 
-def missing_rows(links: Iterable[Link], seen: SeenKeys, place: str) -> tuple[list[Link], int]:
+def missing_rows(
+    links: Iterable[Link], seen: SeenKeys, place: str, protected: str
+) -> tuple[list[Link], int]:
     """Links of rows that are missing in a table and whose record has not been moved yet.
 
     Args:
         place: Where records are moved.
+        protected: `digits_of` the protected stages.
 
     Returns:
         The links, and the number of the stream's records in Apollo.
@@ -118,7 +121,7 @@ def missing_rows(links: Iterable[Link], seen: SeenKeys, place: str) -> tuple[lis
             continue
         if link.is_deleted:
             mark = DeletionMark.of(link.payload_hash)
-            if mark is not None and mark.is_at(place):
+            if mark is not None and mark.is_at(place, protected):
                 continue
         known += 1
         if link.source_key not in seen:
@@ -169,7 +172,8 @@ def _missing(run: SyncRun, table: WholeTable) -> _Missing:
     links = table.links
     open_links: list[Link] = []
     with_record = _with_record(links, table.seen, open_links)
-    gone, known = missing_rows(with_record, table.seen, table.target.place)
+    protected = digits_of(run.settings.protected_stages)
+    gone, known = missing_rows(with_record, table.seen, table.target.place, protected)
     more = links.deleted.without_row(table.left)
     if open_links:
         lost = find_lost_creates(run, table.object_type, links, open_links)
@@ -212,13 +216,14 @@ def _to_move(
     """
     held = table.links.deleted.held_records(all_gone)
     moves = table.links.deleted.moves_of({link.apollo_id for link in gone if link.apollo_id})
+    protected = digits_of(run.settings.protected_stages)
     chosen: list[Link] = []
     others: list[Link] = []
     for link in gone:
         apollo_id = link.apollo_id or ""
         mark = moves.get(apollo_id, HELD)
         is_kept = apollo_id in held or link.match_hash in run.unwritten_addresses
-        if is_kept or apollo_id in moved or mark.is_at(table.target.place):
+        if is_kept or apollo_id in moved or mark.is_at(table.target.place, protected):
             others.append(link)
         else:
             moved.add(apollo_id)
@@ -240,9 +245,10 @@ def _move_some(run: SyncRun, table: WholeTable, guard: StageGuard, some: Sequenc
         guard.note(before.found)
     kept = _kept_in_place(guard, target, [one for one in some if one.apollo_id not in before.gone])
     if kept:
-        # They count as moved in the ledger; otherwise each run would look at them again.
+        # Otherwise each run would look at them again, and not only after the setting has changed.
+        protected = digits_of(run.settings.protected_stages)
         links.deleted.record_moves(
-            [(link, _mark_of(link).left_at(target.place).text) for link in kept]
+            [(link, _mark_of(link).left_at(target.place, protected).text) for link in kept]
         )
         run.counts.count_protected(table.object_type.kind.value, [guard.field] * len(kept))
     left = [link for link in some if link not in kept and link.apollo_id not in before.gone]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 
 import msgspec
 from msgspec.structs import replace as with_values
@@ -29,7 +30,7 @@ from target_apollo.model.objects import CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row, Values
-from target_apollo.sync.deletion_marks import is_moved_to
+from target_apollo.sync.deletion_marks import digits_of, is_moved_to
 from target_apollo.sync.source_record import Former
 
 _NOTHING: Mapping[str, str | None] = {}
@@ -163,22 +164,20 @@ def hash_of_merged(payload_hash: str, apollo_id: str) -> str:
 def hash_of_kept_stage(payload_hash: str, protected: Sequence[str]) -> str:
     """The payload hash for a row whose record stayed in a protected stage.
 
+    That of a deleted row says so itself (`DeletionMark.kept_under`).
+
     Args:
         payload_hash: The row's own hash, from `payload_hash_of`.
         protected: The setting `protected_stages`. After it changes, the row is compared again.
     """
-    kept = payload_hash_of_texts({"payload": payload_hash, "protected": sorted(protected)})
-    return f"{payload_hash},{kept}" if payload_hash.startswith(DELETED) else kept
+    if payload_hash.startswith(DELETED):
+        return payload_hash
+    return payload_hash_of_texts({"payload": payload_hash, "protected": sorted(protected)})
 
 
 def deletion_mark(values: Values, lists: Sequence[str]) -> str:
     """The payload hash for a deleted row: the stage or lists that its record is moved to."""
     return DELETED + ",".join([*(value or "" for value in values.values()), *lists])
-
-
-def _was_moved(row: Row, link: Link, payload_hash: str) -> bool:
-    """Whether the row is deleted and its record was already moved to its place."""
-    return row.deleted and link.is_deleted and is_moved_to(link.payload_hash, payload_hash)
 
 
 @dataclass(frozen=True)
@@ -201,6 +200,10 @@ class LinkSorter:
     leaves_gone: bool = True
     object_type: ObjectType = CONTACT
     protected: tuple[str, ...] = ()
+
+    @cached_property
+    def _protected_digits(self) -> str:
+        return digits_of(self.protected)
 
     def outcomes(
         self, rows: Sequence[Row], links: Sequence[Link | None], payload_hashes: Iterable[str]
@@ -325,7 +328,10 @@ class LinkSorter:
             held = [hash_of_merged(payload_hash, row.apollo_id)]
         elif not self._may_be_unchanged(row, link):
             return None
-        elif link.holds(payload_hash) or _was_moved(row, link, payload_hash):
+        elif row.deleted and link.is_deleted:
+            is_moved = is_moved_to(link.payload_hash, payload_hash, self._protected_digits)
+            return Outcome.UNCHANGED if is_moved else None
+        elif link.holds(payload_hash):
             return Outcome.UNCHANGED
         elif not link.holds_something:
             return None

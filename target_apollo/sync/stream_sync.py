@@ -25,7 +25,7 @@ from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
-from target_apollo.sync.deletion_marks import HELD, DeletionMark
+from target_apollo.sync.deletion_marks import HELD, DeletionMark, digits_of
 from target_apollo.sync.directory import find_record
 from target_apollo.sync.duplicates import collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
@@ -314,7 +314,11 @@ class StreamSync:
         link = history.link
         former = DeletionMark.of(link.payload_hash if link is not None else None) or HELD
         place = history.payload_hash.removeprefix(DELETED)
-        if stage == place:
+        stages = self._comparer.stages
+        stages.look_up([(moved.row, moved.apollo_id, moved.answer)])
+        if stages.keeps(moved.row, moved.apollo_id, moved.answer):
+            mark = former.left_at(place, digits_of(self.run.settings.protected_stages))
+        elif stage == place:
             mark = former.left_at(place)
         else:
             mark = former.moved_to(place, str(stage) if stage else None)

@@ -19,6 +19,7 @@ from tests.promises.deletions.tables import (
     moved,
     row,
     rows,
+    set_stage,
     whole,
     whole_of_sdk,
 )
@@ -346,3 +347,25 @@ def test_a_record_stays_while_a_row_of_the_same_key_in_another_stream_has_it(wor
         world.run(whole([0], "a-contacts"), **TO_STAGE)
 
     assert moved(world) == []
+
+
+@pytest.mark.parametrize("two", one_fast(False, True))
+def test_a_record_that_a_protected_stage_kept_moves_once_nothing_protects_it(
+    world: World, two: bool
+) -> None:
+    others = ["old-contacts"] if two else []
+
+    def tables(numbers: range) -> list[Message]:
+        more = [one for name in others for one in whole(numbers, name)[:-1]]
+        return [*more, *whole(numbers)]
+
+    world.run(tables(range(4)), **TO_STAGE)
+    set_stage(world, 3, "Do Not Contact")
+    world.run(tables(range(3)), **TO_STAGE)
+    assert moved(world) == []
+    world.stays(tables(range(3)), **TO_STAGE)
+
+    world.run(tables(range(3)), **TO_STAGE, protected_stages=[])
+
+    assert moved(world) == [3]
+    world.stays(tables(range(3)), **TO_STAGE, protected_stages=[])
