@@ -12,7 +12,13 @@ from functools import partial
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloClient, ApolloError, BulkCreated, RequestRefused
+from target_apollo.apollo import (
+    AnotherRecord,
+    ApolloClient,
+    ApolloError,
+    BulkCreated,
+    RequestRefused,
+)
 from target_apollo.model.match_keys import (
     address_of,
     addresses,
@@ -220,7 +226,10 @@ def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched
     answer, hidden = matched.answer, object_type.more_emails
     if answer is None or hidden is None or hidden in answer:
         return matched
-    whole = client.read(object_type.endpoints, str(answer["id"]))
+    try:
+        whole = client.read(object_type.endpoints, str(answer["id"]))
+    except AnotherRecord:
+        return matched
     if not set(keys_of_record(object_type, whole)).isdisjoint(keys(matched.row)):
         return with_values(matched, match=Match.EXISTING, answer=whole)
     return matched

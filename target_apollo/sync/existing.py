@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloError, RequestRefused
+from target_apollo.apollo import AnotherRecord, ApolloError, RequestRefused
 from target_apollo.model.match_keys import is_address
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
@@ -41,11 +41,13 @@ class Comparison:
     """The updates of the records; and records that could not be read, with Apollo's refusal.
 
     Attributes:
+        unread: Rows, with the ids of their records, to which Apollo answered with another record.
         failure: The error that ends the run; records that it affects are in neither list.
     """
 
     updates: list[PlannedUpdate] = field(default_factory=list)
     refused: list[tuple[Row, str, RequestRefused]] = field(default_factory=list)
+    unread: list[tuple[Row, str]] = field(default_factory=list)
     failure: ApolloError | None = None
 
 
@@ -79,6 +81,8 @@ class RecordComparer:
             history = histories.get(record.row.number, NO_HISTORY)
             if isinstance(answer, RequestRefused):
                 comparison.refused.append((record.row, record.apollo_id, answer))
+            elif isinstance(answer, AnotherRecord):
+                comparison.unread.append((record.row, record.apollo_id))
             elif isinstance(answer, ApolloError):
                 comparison.failure = comparison.failure or answer
             elif isinstance(answer, Exception):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, partial
 
-from target_apollo.apollo import EndpointForbidden, RequestRefused
+from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
 from target_apollo.model.objects import OBJECTS, Json, ObjectType
 from target_apollo.model.policies import PROTECTED_STAGES
 from target_apollo.model.rows import Row
@@ -166,7 +166,7 @@ class StageGuard:
             if isinstance(answer, RequestRefused):
                 # The record is gone, or its update will fail with the reason.
                 self._free.add(apollo_id)
-            elif isinstance(answer, EndpointForbidden):
+            elif isinstance(answer, (EndpointForbidden, AnotherRecord)):
                 # Its stage can't be known, so it must stay.
                 self._kept.add(apollo_id)
             elif isinstance(answer, Exception):

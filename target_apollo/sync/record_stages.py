@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from target_apollo.apollo import EndpointForbidden, RequestRefused
+from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
@@ -46,6 +46,8 @@ def read_records(run: SyncRun, object_type: ObjectType, ids: Sequence[str]) -> R
             if isinstance(answer, RequestRefused):
                 if consequence_of(answer, apollo_id).record_is_gone:
                     gone.add(apollo_id)
+            elif isinstance(answer, AnotherRecord):
+                continue
             elif isinstance(answer, Exception):
                 raise answer
             else:

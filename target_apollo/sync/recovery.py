@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from target_apollo.apollo import ApolloClient, RequestRefused
+from target_apollo.apollo import AnotherRecord, ApolloClient, RequestRefused
 from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import keys_of_record
 from target_apollo.model.objects import Json, ObjectType
@@ -105,7 +105,7 @@ def read_own_records(
     object_type: ObjectType,
     rows: Sequence[Row],
     histories: Mapping[int, RowHistory],
-) -> dict[int, Json]:
+) -> dict[int, Json | AnotherRecord]:
     """Row number -> record, for rows that were rejected after their record was created.
 
     Apollo may have stored such a record without its address, so it can't be found by the address.

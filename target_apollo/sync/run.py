@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.apollo import (
+    AnotherRecord,
     ApolloClient,
     EndpointForbidden,
     RequestRefused,
@@ -223,17 +224,21 @@ class SyncRun:
 
     def read(
         self, object_type: ObjectType, apollo_ids: Sequence[str]
-    ) -> list[Json | RequestRefused]:
-        """Reads records in parallel; gives each record, or the refusal to show it.
+    ) -> list[Json | RequestRefused | AnotherRecord]:
+        """Reads records in parallel; gives each record, or why it is not known.
+
+        Apollo may refuse to show it, or answer with another one.
 
         Raises:
             ApolloError: The run can't go on.
         """
         of = object_type.endpoints
         self.request_counter.plan_requests({of.read: len(apollo_ids)})
-        answers: list[Json | RequestRefused] = []
+        answers: list[Json | RequestRefused | AnotherRecord] = []
         for answer in self.pool.run([partial(self.client.read, of, one) for one in apollo_ids]):
-            if isinstance(answer, Exception) and not isinstance(answer, RequestRefused):
+            if isinstance(answer, Exception) and not isinstance(
+                answer, (RequestRefused, AnotherRecord)
+            ):
                 raise answer
             answers.append(answer)
         return answers

@@ -364,6 +364,8 @@ class StreamSync:
         gone: list[GoneRecord] = []
         for row, apollo_id, refusal in compared.refused:
             gone += self._rounds.finish_refused(batch, row, apollo_id, refusal)
+        for row, apollo_id in compared.unread:
+            self._rounds.reject_unread(batch, row, apollo_id)
         if compared.failure is None:
             self._write_rematched(batch, gone)
         return compared.failure

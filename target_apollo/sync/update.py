@@ -265,6 +265,10 @@ class UpdateRounds:
             return [GoneRecord(with_values(row, apollo_id=apollo_id), refusal)]
         return []
 
+    def reject_unread(self, batch: Batch, row: Row, apollo_id: str) -> None:
+        """Rejects a row whose record can't be compared, since Apollo answered with another one."""
+        _reject(batch, row, apollo_id, left_out(self.object_type.endpoints.read))
+
     def _finish(self, batch: Batch, update: PlannedUpdate, answer: Json | None) -> None:
         """Gives the row of an update its outcome, after all its parts were sent.
 

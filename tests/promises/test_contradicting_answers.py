@@ -363,3 +363,100 @@ def test_a_dripping_answer_ends_the_run_and_the_next_one_is_whole(
     assert seconds < 60
     assert (second.exit_code, second.last_state) == (0, {"n": 2})
     assert len(apollo.store.contacts()) == 2
+
+
+# --- reads
+
+
+def read_as_another(record_id: str, noun: str = "contact") -> Alter:
+    """Answers the read of a record with another id."""
+
+    def alter(label: str, body: Json) -> Json:
+        if label == f"GET /{noun}s/{{id}}" and body[noun]["id"] == record_id:
+            body[noun]["id"] = "f" * 24
+        return body
+
+    return alter
+
+
+@pytest.mark.parametrize("mode", ["upsert", pytest.param("update", marks=pytest.mark.full)])
+def test_a_record_that_is_read_as_another_one_costs_its_own_row_alone(
+    apollo: Sandbox, sync: Run, mode: str
+) -> None:
+    known = there(apollo, 3)
+    fills = {"field_policy": {"linkedin_url": "fill_if_empty"}, "mode": mode}
+    rows = [
+        contact(n, apollo_id=one["id"], title="new", linkedin_url=f"linkedin.com/in/p{n}")
+        for n, one in enumerate(known)
+    ]
+
+    with answering(apollo, read_as_another(known[1]["id"])) as url:
+        done = sync([schema("contacts"), *rows], api_url=url, **fills)
+    later = sync([schema("contacts"), *rows], **fills)
+
+    assert (done.exit_code, done.reasons) == (0, ["not_confirmed"])
+    assert done.records == {"received": 3, "updated": 2, "rejected": 1}
+    assert later.records == {"received": 3, "updated": 1, "unchanged": 2}
+
+
+def test_an_account_that_is_read_as_another_one_costs_its_own_row_alone(
+    apollo: Sandbox, sync: Run
+) -> None:
+    lines = [schema("accounts"), company(1), company(2)]
+    sync(lines)
+    first = next(one["id"] for one in apollo.store.accounts() if one["domain"] == "firm1.com")
+    changed = [lines[0], company(1, phone_number="1"), company(2, phone_number="2")]
+
+    with answering(apollo, read_as_another(first, "account")) as url:
+        done = sync(changed, api_url=url, field_policy={"phone_number": "fill_if_empty"})
+
+    assert done.records == {"received": 2, "updated": 1, "rejected": 1}
+    assert done.reasons == ["not_confirmed"]
+
+
+def test_a_row_with_a_new_address_whose_record_is_read_as_another_one_makes_no_second(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1, first_name="Ann"), contact(2, first_name="Bob")])
+    known = by_email(apollo)
+    moved = [
+        contact(1, first_name="Ann", email="ann@b.com"),
+        contact(2, first_name="Bob", email="bob@b.com"),
+    ]
+
+    with answering(apollo, read_as_another(known["p1@a.com"]["id"])) as url:
+        done = sync([schema("contacts"), *moved], api_url=url)
+    sync([schema("contacts"), *moved])
+
+    assert done.exit_code == 0
+    assert {one["id"] for one in by_email(apollo).values()} >= {one["id"] for one in known.values()}
+    assert by_email(apollo)["bob@b.com"]["id"] == known["p2@a.com"]["id"]
+
+
+def test_a_record_stays_in_its_stage_that_is_read_as_another_one(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1, contact_stage="New")])
+    (known,) = apollo.store.contacts()
+
+    with answering(apollo, read_as_another(known["id"])) as url:
+        done = sync([schema("contacts"), contact(1, contact_stage="Cold")], api_url=url)
+
+    assert done.exit_code == 0
+    (after,) = apollo.store.contacts()
+    assert after["contact_stage_id"] == known["contact_stage_id"]
+
+
+def test_a_deleted_row_moves_its_record_though_that_is_read_as_another_one(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1), contact(2)])
+    known = by_email(apollo)
+    gone = [contact(n, _sdc_deleted_at="2026-01-01T00:00:00Z") for n in (1, 2)]
+
+    with answering(apollo, read_as_another(known["p1@a.com"]["id"])) as url:
+        done = sync([schema("contacts"), *gone], api_url=url, on_delete="stage:Bad Data")
+
+    assert done.exit_code == 0
+    cold = next(one["id"] for one in apollo.store.contact_stages if one["name"] == "Bad Data")
+    assert by_email(apollo)["p2@a.com"]["contact_stage_id"] == cold

@@ -284,7 +284,7 @@ class IdentityCheck:
         strangers = [doubt for doubt in doubts if doubt.name is Name.OTHER]
         answers = self._run.read(self._object_type, [doubt.others[0] for doubt in strangers])
         for doubt, answer in zip(strangers, answers, strict=True):
-            if not isinstance(answer, RequestRefused):
+            if not isinstance(answer, Exception):
                 name = compare_names(self._object_type, doubt.row, answer)
                 doubt.holder = Holder.FREE if name is Name.SAME else doubt.holder
 
@@ -336,7 +336,7 @@ class IdentityCheck:
         moved = [doubt for doubt in doubts if verdict_of(doubt.evidence) in to_another]
         for answer in self._run.read(self._object_type, [doubt.others[0] for doubt in moved]):
             # If the record can't be read, its update fails with the reason.
-            if not isinstance(answer, RequestRefused):
+            if not isinstance(answer, Exception):
                 batch.cache.remember_read(answer)
 
     def _compare(self, doubts: Sequence[Doubt]) -> None:
@@ -344,10 +344,13 @@ class IdentityCheck:
         unread = [doubt for doubt in doubts if doubt.shown is None and doubt.name is Name.UNKNOWN]
         answers = self._run.read(self._object_type, [doubt.linked_id for doubt in unread])
         for doubt, answer in zip(unread, answers, strict=True):
-            if not isinstance(answer, RequestRefused):
+            if not isinstance(answer, Exception):
                 doubt.shown = answer
                 doubt.name = compare_names(self._object_type, doubt.row, answer)
-            elif consequence_of(answer, doubt.linked_id).record_is_gone:
+            elif (
+                isinstance(answer, RequestRefused)
+                and consequence_of(answer, doubt.linked_id).record_is_gone
+            ):
                 doubt.linked = Linked.DEAD
 
     def _stop_where_keys_are_unstable(self, doubts: Sequence[Doubt], known: int) -> None:

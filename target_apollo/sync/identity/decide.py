@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from target_apollo.apollo import AnotherRecord
 from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.identity.check import Decision, IdentityCheck
@@ -21,6 +23,7 @@ from target_apollo.sync.identity.recognition import RecordRecognition
 from target_apollo.sync.recovery import find_interrupted_creates, read_own_records
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.update_steps import left_out
 
 
 class RecordDecision:
@@ -104,11 +107,29 @@ class RecordDecision:
         if any(history.sent_under for history in histories.values()):
             batch.recovered = self._interrupted(batch, rows)
         if self._mode is Mode.INSERT and any(one.made_record for one in histories.values()):
-            made = read_own_records(self._run, self._object_type, decision.rows, histories)
-            batch.recovered = {**batch.recovered, **made}
+            decision.rows = self._recover(batch, decision.rows)
         if self._recognition.is_needed:
             decision = decision.then(self._recognition.recognise(batch, decision.rows))
         return decision
+
+    def _recover(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """Finds the records of rows that were rejected after these were created.
+
+        Returns:
+            The rows without those that are rejected, since Apollo answers with another record.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        made = read_own_records(self._run, self._object_type, rows, batch.histories)
+        unread = {number for number, one in made.items() if isinstance(one, AnotherRecord)}
+        found = {number: one for number, one in made.items() if not isinstance(one, AnotherRecord)}
+        batch.recovered = {**batch.recovered, **found}
+        for row in rows:
+            if row.number in unread:
+                why = left_out(self._object_type.endpoints.read)
+                batch.finish(row, Outcome.REJECTED, rejection=why)
+        return [row for row in rows if row.number not in unread]
 
     def _interrupted(self, batch: Batch, rows: Sequence[Row]) -> dict[int, Json]:
         """Row number -> record of an unanswered create, for rows that now have another address.

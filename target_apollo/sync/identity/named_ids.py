@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from target_apollo.apollo import ApolloClient, EndpointForbidden, RequestRefused
+from target_apollo.apollo import AnotherRecord, ApolloClient, EndpointForbidden, RequestRefused
 from target_apollo.model.match_keys import by_address
 from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Outcome
@@ -117,7 +117,7 @@ class NamedIdCheck:
             self._client.read(self._object_type.endpoints, apollo_id)
         except RequestRefused as refusal:
             return consequence_of(refusal, apollo_id).record_is_gone
-        except EndpointForbidden:
+        except (EndpointForbidden, AnotherRecord):
             return False
         return False
 
