@@ -17,6 +17,7 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ID_SHAPE, is_id
 from target_apollo.ledger import (
+    CONFIRMED,
     HOLDING_VALUES,
     Intent,
     Link,
@@ -335,6 +336,11 @@ class StreamLinks:
         if history.outcome is not None:
             # No request was needed, so the link stays as it is.
             return
+        link = history.link
+        if outcome is Outcome.EXISTING and link is not None and _leads_to(link, apollo_id):
+            # Looked for once more and left alone: what was known of the record is still true.
+            self._noted[link.source_key] = _as_it_was(link)
+            return
         status = LinkStatus.GONE if record_is_gone else _STATUS.get(outcome)
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
@@ -456,6 +462,24 @@ class StreamLinks:
             LedgerError: The ledger can't be written.
         """
         self._ledger.drop_links(self._place, [apollo_id])
+
+
+def _leads_to(link: Link, apollo_id: str | None) -> bool:
+    return link.apollo_id == apollo_id and link.status in CONFIRMED
+
+
+def _as_it_was(link: Link) -> LinkOutcome:
+    """The outcome that makes a link what it was before the intent of a request."""
+    return LinkOutcome(
+        link.source_key,
+        link.status,
+        link.apollo_id,
+        payload_hash=link.payload_hash,
+        synced_at=link.last_synced_at,
+        match_hash=link.match_hash,
+        apollo_updated_at=link.apollo_updated_at,
+        row_hash=link.row_hash,
+    )
 
 
 def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:

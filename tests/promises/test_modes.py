@@ -55,6 +55,36 @@ def test_insert_leaves_what_exists_alone(apollo: Sandbox, sync: Run) -> None:
     assert len(new["label_ids"]) == 1
 
 
+@pytest.mark.parametrize("full_resync", [False, True])
+def test_insert_forgets_nothing_of_the_records_that_it_leaves_alone(
+    apollo: Sandbox, sync: Run, full_resync: bool
+) -> None:
+    lines = [schema("contacts"), *contacts(2, title="New")]
+    sync(lines)
+    done = sync(lines, mode="insert", full_resync=full_resync)
+    assert done.records == {"received": 2, "existing": 2}
+    first = next(iter(apollo.store.contact_by_id.values()))
+    first.own["title"] = "Sales' word"
+
+    done = sync(lines)
+
+    assert done.records == {"received": 2, "unchanged": 2}
+    assert first.own["title"] == "Sales' word"
+
+
+def test_insert_keeps_from_no_later_upsert_what_has_changed_in_the_row(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), *contacts(2, title="New")])
+    changed = [schema("contacts"), *contacts(2, title="Newer")]
+    sync(changed, mode="insert", full_resync=True)
+
+    done = sync(changed)
+
+    assert done.records == {"received": 2, "updated": 2}
+    assert {one["title"] for one in apollo.store.contacts()} == {"Newer"}
+
+
 def test_upsert_updates_only_rows_that_differ(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(email="person0@example0.com", first_name="First0", last_name="Last0")
     apollo.store.add_contact(email="person1@example1.com", first_name="Other", last_name="Last1")
