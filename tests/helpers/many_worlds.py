@@ -24,8 +24,7 @@ from pathlib import Path
 from target_apollo.demo.postgres import running_postgres
 from tests.helpers.identity_story import options_of
 from tests.helpers.new_sandbox import new_sandbox
-from tests.helpers.world_facts import Promises
-from tests.helpers.world_runs import PROMISES, Figures, World
+from tests.helpers.world_runs import Figures, World
 from tests.ledger.conftest import own_schema
 
 
@@ -40,7 +39,6 @@ def play(
     *,
     postgresql: str = "",
     steps: Sequence[int] | None = None,
-    promises: Promises = PROMISES,
 ) -> tuple[Figures, list[str]]:
     """Plays one world.
 
@@ -50,7 +48,6 @@ def play(
         postgresql: URL of an empty database for the ledger; without it, worlds with PostgreSQL
             have SQLite.
         steps: Numbers of the steps to play; None for all.
-        promises: What the target is held to.
 
     Returns:
         The figures with what is wrong, and the story.
@@ -60,7 +57,7 @@ def play(
         url = f"sqlite:///{folder}/ledger.db"
     chance = random.Random(f"{seed}: the sandbox")
     with new_sandbox(options_of(chance)) as sandbox:
-        world = World(seed, sandbox, folder, url, promises)
+        world = World(seed, sandbox, folder, url)
         found = world.play(every_step(seed) if steps is None else steps)
         world.figures.problems = found
         return world.figures, world.told
@@ -70,7 +67,7 @@ def every_step(seed: int) -> list[int]:
     return list(range(random.Random(f"{seed}: steps").randint(3, 10)))
 
 
-def shortest(seed: int, folder: Path, promises: Promises = PROMISES) -> tuple[list[int], list[str]]:
+def shortest(seed: int, folder: Path) -> tuple[list[int], list[str]]:
     """The fewest steps that are left when each is dropped without which a problem remains.
 
     Returns:
@@ -82,7 +79,7 @@ def shortest(seed: int, folder: Path, promises: Promises = PROMISES) -> tuple[li
         fewer = [one for one in steps if one != number]
         own = folder / f"try-{tried}"
         own.mkdir()
-        figures, story = play(seed, own, steps=fewer, promises=promises)
+        figures, story = play(seed, own, steps=fewer)
         shutil.rmtree(own)
         if figures.problems:
             steps, told = fewer, [*story, *(f"!! {one}" for one in figures.problems)]
@@ -91,9 +88,7 @@ def shortest(seed: int, folder: Path, promises: Promises = PROMISES) -> tuple[li
     return steps, told
 
 
-def _play_seed(
-    seed: int, server_url: str, promises: Promises, shorten: bool
-) -> tuple[int, Figures, list[str]]:
+def _play_seed(seed: int, server_url: str, shorten: bool) -> tuple[int, Figures, list[str]]:
     with tempfile.TemporaryDirectory(prefix=f"world-{seed}-") as folder:
         with contextlib.ExitStack() as stack:
             url = ""
@@ -102,12 +97,12 @@ def _play_seed(
             own = Path(folder) / "world"
             own.mkdir()
             try:
-                figures, told = play(seed, own, postgresql=url, promises=promises)
+                figures, told = play(seed, own, postgresql=url)
             except Exception as broken:  # noqa: BLE001 - whatever it is, it is what was looked for
                 figures = Figures(worlds=1, problems=[f"wrong: {type(broken).__name__}: {broken}"])
                 return seed, figures, []
         if figures.problems and shorten:
-            _, shorter = shortest(seed, Path(folder), promises)
+            _, shorter = shortest(seed, Path(folder))
             told = shorter or told
         return seed, figures, told
 
@@ -121,12 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, help="the first seed; otherwise one from the clock")
     parser.add_argument("--minutes", type=float, default=10, help="begin no world after that")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--promise", action="append", default=[], help="hold to this promise too")
     parser.add_argument("--whole", action="store_true", help="do not shorten stories")
     parser.add_argument("--sqlite-only", action="store_true", help="without a PostgreSQL server")
     options = parser.parse_args(arguments)
     first = int(time.time()) if options.first is None else options.first
-    promises = Promises(**{**vars(PROMISES), **dict.fromkeys(options.promise, True)})
     until = time.monotonic() + options.minutes * 60
     total, seeds = Figures(), iter(range(first, first + options.seeds))
     with contextlib.ExitStack() as stack:
@@ -137,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = multiprocessing.get_context("spawn")
         pool = stack.enter_context(ProcessPoolExecutor(options.jobs, mp_context=context))
         running = {
-            pool.submit(_play_seed, seed, url, promises, not options.whole)
+            pool.submit(_play_seed, seed, url, not options.whole)
             for seed in islice(seeds, options.jobs)
         }
         while running:
@@ -150,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
             following = next(seeds, None) if time.monotonic() < until else None
             if following is not None:
-                running.add(pool.submit(_play_seed, following, url, promises, not options.whole))
+                running.add(pool.submit(_play_seed, following, url, not options.whole))
     print(f"first seed {first}: {total}")  # noqa: T201
     return 1 if total.problems else 0
 

@@ -19,30 +19,6 @@ PROTECTED_STAGE = "Do Not Contact"
 
 
 @dataclass(frozen=True)
-class Promises:
-    """What a version of the target promises beyond the rules that all versions keep.
-
-    Each is a switch of the worlds too: without it, the model allows what versions do that lack it,
-    or no world has the happening at all.
-
-    Attributes:
-        kept_addresses: An address that a policy kept back is written when the policy goes.
-        last_of_two_tables: A record of two rows moves when the last of them is deleted.
-        returns: A row that comes back leaves the place of `on_delete`.
-        versions_in_the_middle: ACTIVATE_VERSION may come between the rows of its table.
-        insert_after_kill: A run in mode insert may follow a run that was killed.
-        newest_after_others: `newest` keeps what somebody changed in Apollo before the policy came.
-    """
-
-    kept_addresses: bool = False
-    last_of_two_tables: bool = False
-    returns: bool = False
-    versions_in_the_middle: bool = False
-    insert_after_kill: bool = False
-    newest_after_others: bool = False
-
-
-@dataclass(frozen=True)
 class Place:
     """Where `on_delete` moves records: a stage or a list."""
 
@@ -104,7 +80,6 @@ class RunFacts:
         policies: Field or label -> policy; ``*`` for all others.
         place: The setting `on_delete`; None if deletions are ignored.
         whole: Streams of which the run has seen the whole table and its end.
-        half: Streams of which the documentation does not say whether missing rows count as gone.
         covered: Number of records before the last STATE that was printed.
         finished: Whether the run ended by itself with exit code 0.
         rejected: (stream, key) -> reason.
@@ -117,7 +92,6 @@ class RunFacts:
     place: Place | None
     sent: Sequence[Sent]
     whole: frozenset[str] = frozenset()
-    half: frozenset[str] = frozenset()
     covered: int = 0
     finished: bool = True
     full_resync: bool = False
@@ -191,7 +165,6 @@ class Case:
         before: Its records before the run; `after`: those after it.
         sent: What the run was sent of it.
         missing: Its rows that the ledger knows and a whole table did not hold.
-        half_missing: The same for tables of which it is not documented whether they count as whole.
         links: What the ledger must know of all rows.
         has_ledger: Whether there is one.
         clears: Whether a null empties a field.
@@ -203,11 +176,9 @@ class Case:
     after: list[Record]
     sent: list[Sent]
     missing: list[LinkKey]
-    half_missing: list[LinkKey]
     links: Mapping[LinkKey, Link]
     has_ledger: bool
     clears: bool
-    promises: Promises
 
     @property
     def live(self) -> list[Sent]:
@@ -220,6 +191,15 @@ class Case:
     @property
     def has_rejects(self) -> bool:
         return any((one.stream, one.key) in self.run.rejected for one in self.sent)
+
+    @property
+    def given_away(self) -> set[LinkKey]:
+        """Keys of its rows that the run has given to somebody else."""
+        return {
+            (self.run.source, one.stream, one.key)
+            for one in self.run.sent
+            if one.entity != self.entity.number
+        }
 
     def link_of(self, one: Sent) -> Link | None:
         """The link of a row, if it is that of this person or firm."""

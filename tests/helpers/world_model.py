@@ -21,7 +21,6 @@ from tests.helpers.world_facts import (
     Entity,
     Link,
     LinkKey,
-    Promises,
     Record,
     RunFacts,
     Sent,
@@ -38,14 +37,11 @@ class Model:
         has_ledger: Whether the runs have a ledger.
         recreates: Whether `on_apollo_delete` is ``recreate``.
         clears: Whether `null_policy` is ``clear``.
-        promises: What the target is held to.
     """
 
-    def __init__(
-        self, *, has_ledger: bool, recreates: bool, clears: bool, promises: Promises
-    ) -> None:
+    def __init__(self, *, has_ledger: bool, recreates: bool, clears: bool) -> None:
         self.has_ledger = has_ledger
-        self._recreates, self._clears, self._promises = recreates, clears, promises
+        self._recreates, self._clears = recreates, clears
         self.entities: dict[int, Entity] = {}
         self.owner_of: dict[str, int] = {}
         self.links: dict[LinkKey, Link] = {}
@@ -76,7 +72,7 @@ class Model:
         sent: dict[int, list[Sent]] = defaultdict(list)
         for one in run.sent:
             sent[one.entity].append(one)
-        missing, half_missing = self._missing(run, run.whole), self._missing(run, run.half)
+        missing = self._missing(run)
         for one in run.sent:
             link = self.links.get((run.source, one.stream, one.key))
             if link is not None and link.entity != one.entity:
@@ -85,13 +81,12 @@ class Model:
             case = Case(
                 run, entity, old[number], new[number], sent[number],
                 [key for key in missing if self.links[key].entity == number],
-                [key for key in half_missing if self.links[key].entity == number],
-                self.links, self.has_ledger, self._clears, self._promises,
+                self.links, self.has_ledger, self._clears,
             )  # fmt: skip
             self._judge_one(case)
         return self._problems
 
-    def _missing(self, run: RunFacts, streams: frozenset[str]) -> list[LinkKey]:
+    def _missing(self, run: RunFacts) -> list[LinkKey]:
         """Rows that the ledger knows and that these whole tables do not hold."""
         if not self.has_ledger or run.mode == "insert" or run.place is None:
             return []
@@ -100,7 +95,7 @@ class Model:
             (source, stream, key)
             for source, stream, key in self.links
             if source == run.source
-            and stream in streams
+            and stream in run.whole
             and (stream, key) not in there
             and any(one.stream == stream for one in run.sent)
         ]
@@ -135,7 +130,7 @@ class Model:
 
     def _judge_one(self, case: Case) -> None:
         is_left = case.entity.left and case.run.place is not None
-        if not case.sent and not case.missing and not case.half_missing and not is_left:
+        if not case.sent and not case.missing and not is_left:
             was, is_ = ([one.whole for one in records] for records in (case.before, case.after))
             if was != is_:
                 self._wrong(f"wrong: {_name(case.entity)} changed though no row of it was sent")
@@ -173,6 +168,9 @@ class Model:
         for one in case.sent:
             reason = run.rejected.get((one.stream, one.key))
             if reason is None or run.faults or entity.loose or entity.taken:
+                continue
+            if not case.is_last(one):
+                # The rejects name the key, which means somebody else in a later record.
                 continue
             if run.mode == "update" and not case.before:
                 continue
@@ -252,8 +250,8 @@ class Model:
             )
             if wrote and case.after:
                 self._note_values(case, one)
-        for key in (*case.missing, *case.half_missing):
-            if key in case.missing and run.finished:
+        for key in case.missing:
+            if run.finished:
                 self.links[key] = self._note_deleted(case, self.links[key])
             else:
                 self.links[key] = replace(self.links[key], settled=False)

@@ -27,8 +27,7 @@ def _moved(case: Case, before: Record) -> Spot | None:
     place = case.run.place
     if place is None or case.run.mode == "insert":
         return None
-    is_told_of = case.marks or case.missing or case.half_missing
-    if not is_told_of and not (case.entity.left and not case.live):
+    if not case.marks and not case.missing and not (case.entity.left and not case.live):
         return None
     if place.list_name:
         return before.stage, before.lists | {place.list_name}
@@ -44,22 +43,22 @@ def _must_move(case: Case) -> bool | None:
     others = {
         key: link
         for key, link in case.links.items()
-        if link.entity == case.entity.number and link.known and key not in gone
+        if link.entity == case.entity.number
+        and link.known
+        and key not in gone
+        and key not in case.given_away
     }
     if any(case.is_sure(one) for one in case.live):
-        # One batch may have moved it, and a later one may have its row back.
-        return None if case.marks and not case.promises.returns else False
+        return False
     if any(link.settled and not link.deleted for link in others.values()):
         return False
-    if case.live or case.half_missing or case.entity.merged or len(gone) != 1:
+    if case.live or case.entity.merged or len(gone) != 1:
         return None
     if case.entity.left:
         # A record whose key was given to somebody else is left alone, or is without a row.
         return None
-    if others or case.entity.shared:
-        is_last = all(link.deleted for link in others.values())
-        if not is_last or not case.promises.last_of_two_tables:
-            return None
+    if not all(link.deleted for link in others.values()):
+        return None
     if case.run.policy(f"{case.entity.kind[:-1]}_stage") != "overwrite":
         return None
     (key,) = gone
@@ -96,7 +95,7 @@ def _after_return(case: Case, before: Record) -> set[Spot]:
             back = (link.stage_before, before.lists)
         is_there = link.moved.stage in (None, before.stage)
         is_sure = case.is_sure(one) and link.settled and not case.entity.shared
-        if case.promises.returns and is_there and is_sure:
+        if is_there and is_sure:
             return {back}
         return {stays, back}
     return {stays}

@@ -26,7 +26,6 @@ from tests.helpers.world_facts import (
     ADDRESS,
     LABELS,
     Place,
-    Promises,
     Record,
     RunFacts,
     Sent,
@@ -37,8 +36,6 @@ from tests.helpers.world_tables import CHANGING, FULL, INCREMENTAL, LOG, ORDERS,
 from tests.helpers.world_team import PLACES, Team
 from tests.promises.conftest import TargetRun, left_behind, lines_of, sent_anew
 
-#: What the target keeps now. `many_worlds` tries the others with ``--promise``.
-PROMISES = Promises()
 _LOST = (
     FaultKind.RESET_BEFORE_WRITE,
     FaultKind.RESET_AFTER_WRITE,
@@ -98,7 +95,6 @@ class World:
         sandbox: An empty team, made with `options_of`.
         folder: An empty folder.
         ledger_url: Empty for none.
-        promises: What the target is held to.
     """
 
     def __init__(
@@ -107,10 +103,9 @@ class World:
         sandbox: Sandbox,
         folder: Path,
         ledger_url: str,
-        promises: Promises = PROMISES,
     ) -> None:
         self.seed, self.sandbox = seed, sandbox
-        self._folder, self._promises = folder, promises
+        self._folder = folder
         self._chance = chance = random.Random(f"{seed}: the world")
         self.figures = Figures(worlds=1)
         self.told: list[str] = []
@@ -126,16 +121,12 @@ class World:
             has_ledger=bool(ledger_url),
             recreates=self._settings["on_apollo_delete"] == "recreate",
             clears=self._settings["null_policy"] == "clear",
-            promises=promises,
         )
         self._mode = chance.choice(["upsert", "upsert", "insert", "update"])
         self._policies: dict[str, str] = {}
         self._place: Place | None = None
         self._marks_carry = chance.random() < 0.5
         self._shares = chance.random() < 0.3
-        #: Worlds have either addresses that change or policies that keep addresses back.
-        self._moves = promises.kept_addresses or chance.random() < 0.5
-        self._killed = False
         self._bookmarks: dict[str, dict[str, Any]] = {}
         self._version = 1
         self.tables = Tables(self.model, self._made_tables())
@@ -200,13 +191,11 @@ class World:
         tables = self.tables
         doing: list[Callable[[random.Random], str]] = [
             tables.insert, tables.change, tables.change, tables.change, tables.delete,
-            tables.delete, tables.come_back, tables.reuse, tables.change_columns,
+            tables.delete, tables.come_back, tables.reuse, tables.move, tables.change_columns,
             *self.team.happenings,
         ]  # fmt: skip
         if self._shares:
             doing.append(tables.share)
-        if self._moves:
-            doing.append(tables.move)
         for _ in range(chance.randint(1, 5)):
             self.told.append("  " + chance.choice(doing)(chance))
         if chance.random() < 0.4:
@@ -226,8 +215,6 @@ class World:
                     Place(stage=chance.choice(PLACES)),
                 ]
             )
-        if self._mode == "insert" and self._killed and not self._promises.insert_after_kill:
-            self._mode = "upsert"
         self.told.append(f"  mode {self._mode}, {self._policies}, on_delete {self._place}")
 
     def _some_policies(self, chance: random.Random) -> dict[str, str]:
@@ -235,7 +222,7 @@ class World:
         labels = {own: label for label, own in LABELS.items()}
         chosen = chance.sample(names, chance.randint(0, 3))
         policies = {labels.get(name, name): chance.choice(_POLICIES) for name in chosen}
-        if chance.random() < 0.25 and (self._promises.kept_addresses or not self._moves):
+        if chance.random() < 0.25:
             policies["*"] = chance.choice([*_POLICIES[:3], "overwrite"])
         return policies
 
@@ -269,7 +256,6 @@ class World:
             else self._sync(messages, {**settings, **limits})
         )
         self.sandbox.clear_faults()
-        self._killed |= how != "to its end"
         after = self.team.records()
         self.figures.runs += 1
         self.figures.cut_off += how != "to its end"
@@ -282,7 +268,7 @@ class World:
         problems = self._judge_end(done, facts, how, bookmarks)
         if "max_records" in limits:
             facts["sent"] = facts["sent"][: limits["max_records"]]
-            facts["whole"] = facts["half"] = frozenset()
+            facts["whole"] = frozenset()
         covered = [state["at"] for state in done.states]
         run = RunFacts(
             source, self._mode, dict(self._policies), self._place,
@@ -430,13 +416,12 @@ class World:
         messages: list[Values] = []
         states: list[Values] = []
         sent: list[Sent] = []
-        whole, half = set(), set()
+        whole = set()
         for table in self.tables.of(source):
             messages.append(table.schema())
-            orders = [*ORDERS, *(["middle"] if self._promises.versions_in_the_middle else [])]
-            order = chance.choice(orders)
+            order = chance.choice(ORDERS) if table.method == FULL else "none"
             version = self._activated(table)
-            if table.method == FULL and order in ("begin", "both ends"):
+            if order in ("begin", "both ends"):
                 messages.append(version)
             read = list(table.read(bookmarks.get(table.stream), marks_carry=self._marks_carry))
             for number, (one, bookmark) in enumerate(read, 1):
@@ -444,22 +429,20 @@ class World:
                 messages.append(_message(sent[-1]))
                 if bookmark is not None:
                     bookmarks[table.stream] = bookmark
-                if table.method == FULL and order == "middle" and number == len(read) // 2:
+                if order == "middle" and number == len(read) // 2:
                     messages.append(version)
                 if number % every == 0:
                     states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
                     messages.append({"type": "STATE", "value": states[-1]})
-            if table.method == FULL and order in ("end", "twice at the end", "both ends"):
+            if order in ("end", "twice at the end", "both ends"):
                 messages += [version] * (2 if order == "twice at the end" else 1)
+            if version in messages:
                 whole.add(table.stream)
-            elif table.method == FULL and order in ("begin", "middle"):
-                half.add(table.stream)
         states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
         messages.append({"type": "STATE", "value": states[-1]})
         facts: Values = {
             "sent": sent,
             "whole": frozenset(whole),
-            "half": frozenset(half),
             "full_resync": chance.random() < 0.08,
         }
         return facts, messages, states

@@ -19,7 +19,7 @@ CHANGING = {
 }
 NAMES = {"contacts": ("first_name", "last_name"), "accounts": ("name",)}
 #: Where ACTIVATE_VERSION stands among the rows of a whole table.
-ORDERS = ("end", "end", "end", "twice at the end", "both ends", "begin", "none")
+ORDERS = ("end", "end", "end", "twice at the end", "both ends", "begin", "middle", "none")
 _MILLISECOND = timedelta(milliseconds=1)
 
 

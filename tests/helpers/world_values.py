@@ -119,6 +119,5 @@ def _newest(case: Case, one: Sent, value: str | None, held: Allowed) -> Allowed:
     if one.changed_at > before.updated_at:
         return held | {value} if is_quiet(case, one) else {value}
     if is_older and link is not None and link.settled and link.known:
-        is_new = link.policies != case.run.policies
-        return held if case.promises.newest_after_others or not is_new else held | {value}
+        return held
     return held | {value}

@@ -19,7 +19,7 @@ from target_apollo.demo.postgres import running_postgres
 from tests.helpers.identity_story import options_of
 from tests.helpers.many_worlds import kind_of_ledger, play, shortest
 from tests.helpers.new_sandbox import new_sandbox
-from tests.helpers.world_facts import Promises, Record
+from tests.helpers.world_facts import Record
 from tests.helpers.world_runs import World
 from tests.ledger.conftest import own_schema
 
@@ -74,7 +74,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world in which runs have written all rows of all sources."""
     folder = tmp_path_factory.mktemp("world")
     with new_sandbox(options_of(random.Random(1))) as sandbox:
-        world = World(1, sandbox, folder, f"sqlite:///{folder}/ledger.db", Promises())
+        world = World(1, sandbox, folder, f"sqlite:///{folder}/ledger.db")
         assert world.play([]) == []
         yield world
 
