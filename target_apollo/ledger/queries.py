@@ -285,7 +285,6 @@ def save_outcomes(
             place.object,
             place.source,
             outcome.apollo_id,
-            outcome.payload_hash,
             LinkStatus.ERROR.value,
             without_addresses(outcome.error or ""),
             run_id,

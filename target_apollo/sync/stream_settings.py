@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 
 from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.match_keys import CUSTOM
@@ -15,19 +15,14 @@ from target_apollo.model.policies import (
     unknown_names,
     unknown_policy,
 )
-from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 
 
-def updated_at_field(settings: Settings, properties: Collection[str]) -> str | None:
-    """The property with the time of a row's last change; None if no policy needs it.
-
-    Args:
-        properties: The properties of the stream's schema.
-    """
+def updated_at_field(settings: Settings) -> str | None:
+    """The property with the time of a row's last change; None if no policy needs it."""
     asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
-    return spelled_as(settings.updated_at_field, properties) if asked_for else None
+    return settings.updated_at_field if asked_for else None
 
 
 def policies_for(
@@ -35,7 +30,7 @@ def policies_for(
     directory: Directory,
     object_type: ObjectType,
     stream: str,
-    properties: Collection[str],
+    properties: Container[str],
 ) -> Policies:
     """The policies for the rows of a stream.
 
@@ -54,7 +49,7 @@ def policies_for(
         raise RunError(unknown_policy(unknown), exit_code=2)
     for sentence in clashes(named, directory.custom_field_by_name):
         raise RunError(sentence, exit_code=2)
-    field = updated_at_field(settings, properties)
+    field = updated_at_field(settings)
     if field is not None and field not in properties:
         raise RunError(
             f"Stream '{stream}' has no property '{field}' (setting updated_at_field), "
@@ -84,14 +79,6 @@ def _match_kind(name: str, directory: Directory, object_type: ObjectType, stream
         return name
     label = name[len(CUSTOM) :].strip()
     found = directory.custom_field_by_name(object_type, label)
-    same = directory.same_labels(object_type, label)
-    if same:
-        raise RunError(
-            f"The setting 'match_on' of stream '{stream}' names '{name}', and several custom "
-            f"fields of {object_type.kind.value} have that label ({', '.join(same)}): name one "
-            "exactly, or rename one in Apollo.",
-            exit_code=2,
-        )
     if found is None:
         raise RunError(
             f"The setting 'match_on' of stream '{stream}' names '{name}', and the team "

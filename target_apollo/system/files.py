@@ -84,17 +84,6 @@ def read_file(path: Path) -> bytes:
         UnfitFile: It is another kind of file; nothing of it was read.
         OSError: It can't be read.
     """
-    with open_to_read(path) as file:
-        return file.read()
-
-
-def open_to_read(path: Path) -> BinaryIO:
-    """Opens a regular file, or a pipe that this process has open already, to be read.
-
-    Raises:
-        UnfitFile: It is another kind of file.
-        OSError: It can't be opened.
-    """
     # A queue that nobody writes to would not be opened without O_NONBLOCK.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -105,7 +94,8 @@ def open_to_read(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def _is_open_pipe(path: Path, mode: int) -> bool:

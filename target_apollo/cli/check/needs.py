@@ -14,7 +14,6 @@ from typing import Final
 from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, request_to
 from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
-from target_apollo.model.columns import any_field_of
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
@@ -134,8 +133,7 @@ def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
     modes = {
         Mode(entry["mode"]) if "mode" in entry else settings.mode
         for pattern, entry in settings.streams.items()
-        if entry is not False
-        and (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
+        if (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
     }
     return frozenset(modes or {settings.mode})
 
@@ -162,7 +160,7 @@ def _asked_for(settings: Settings) -> set[str]:
     }
     asked = {
         "custom_fields": settings.custom_fields
-        or {any_field_of(name) for name in policies} - named - {ALL_OTHERS, LABEL_NAMES},
+        or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
         "lists": settings.lists,
         "reading": {FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST} & {*policies.values()},
         "missing accounts": settings.missing_accounts is MissingAccounts.CREATE,

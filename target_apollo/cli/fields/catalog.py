@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from target_apollo.config.settings import SettingsError
-from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 STDIN = "-"
 
@@ -62,7 +61,7 @@ def read_schemas(path: str) -> list[StreamSchema]:
             try:
                 if message["type"] == "SCHEMA":
                     streams[str(message["stream"])] = _of_message(message)
-            except (AttributeError, KeyError, TypeError, UnusableSchema):
+            except (AttributeError, KeyError, TypeError):
                 raise SettingsError(
                     [f"SCHEMA message {number} in {path} lacks its stream or its schema."]
                 ) from None
@@ -79,7 +78,7 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
         entry.get("replication_key") or about.get("replication-key"),
     ]
     properties = {
-        name: _of_property(schema)
+        name: schema
         for name, schema in entry["schema"]["properties"].items()
         if not deselected.get(("properties", name))
     }
@@ -89,17 +88,9 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
 
 
 def _of_message(message: Mapping[str, Any]) -> StreamSchema:
-    found = SourceSchema.of(message)
-    return StreamSchema(
-        str(message["stream"]),
-        {name: _of_property(of) for name, of in found.schema["properties"].items()},
-        frozenset((*found.key_properties, *found.bookmark_properties)),
-    )
-
-
-def _of_property(schema: object) -> Mapping[str, Any]:
-    """A property's schema; one that says nothing where a tap writes null or a boolean."""
-    return schema if isinstance(schema, dict) else {}
+    passive = (*(message.get("key_properties") or ()), *(message.get("bookmark_properties") or ()))
+    properties = dict(message["schema"].get("properties", {}).items())
+    return StreamSchema(str(message["stream"]), properties, frozenset(map(str, passive)))
 
 
 def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, Any]]:

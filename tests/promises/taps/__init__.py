@@ -1,1 +1,0 @@
-"""Taps and mappers that others wrote, run as processes against real tables."""
