@@ -23,7 +23,7 @@ from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border import Border, Case
 from tests.helpers.border_scenes import SCENES, Scene
 
-PACKAGE = Path(logs.__file__).parent
+PACKAGE = Path(logs.__file__).parents[1]
 #: Members by which a record is known.
 _KEYS = frozenset({"id", "email", "domain", "name"})
 
