@@ -287,7 +287,7 @@ def test_a_defect_of_the_program_is_told_by_its_place_and_not_by_its_words(
     fail = f"""
 import sys
 import target_apollo.{module}
-from target_apollo.target import target
+from target_apollo import entry
 def fail(*arguments, **named):
     private = "{MARK}"
     try:
@@ -295,7 +295,7 @@ def fail(*arguments, **named):
     except KeyError as error:
         raise ValueError(f"bad value {{private}} in {{arguments}}") from error
 target_apollo.{module}.{owner}.{method} = fail
-target.main()
+entry.target()
 """
     process, said = start(sys.executable, "-c", fail)
     process.communicate(lines_of(everything()), 120)
