@@ -65,6 +65,10 @@ class _FewerLines(logging.Filter):
 _LONGEST_MESSAGE = 4000
 
 
+#: Name of the handler that `to_stderr` sets.
+_TO_STDERR = "target-apollo-stderr"
+
+
 class Lines(str):
     """A text of several lines that this program wrote itself: its line ends stay in the log."""
 
@@ -115,9 +119,13 @@ def to_stderr(plugin: str) -> None:
     prefix = plugin.upper().replace("-", "_")
     level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or _USUAL_LEVEL
     handler = logging.StreamHandler(sys.stderr)
+    handler.set_name(_TO_STDERR)
     handler.setFormatter(ConsoleFormatter())
     root = logging.getLogger()
     root.setLevel(level.upper())
+    # A handler of an earlier command of this process would say each line twice.
+    for former in [one for one in root.handlers if one.get_name() == _TO_STDERR]:
+        root.removeHandler(former)
     root.addHandler(handler)
 
 
