@@ -152,7 +152,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     source_key: str
     #: The record to be updated; ``None`` keeps the id that the link has.
     apollo_id: str | None = None
-    #: Of a create: hash of the e-mail or domain by which the record can be found afterwards.
+    #: Hash of the e-mail or domain that the record has whether or not the write arrives, or by which
+    #: a created record can be found; ``None`` for one that gets another address.
     match_hash: str | None = None
 
 

@@ -265,7 +265,7 @@ def _intent(dialect: str) -> Any:
         status=to_save.status,
         error=null(),
         run_id=to_save.run_id,
-        # An update's intent has no match hash: the record may still have its former address.
+        # Without a match hash the record gets another address, and may still have its former one.
         match_hash=func.coalesce(to_save.match_hash, _of_same_record(new, _links.match_hash)),
         changed_at=to_save.changed_at,
         row_hash=_of_same_record(new, _links.row_hash),

@@ -234,8 +234,10 @@ class StreamLinks:
             # The link keeps the id of the first run that sent the row, which may have created the
             # record, also if this run is killed too.
             run_id = history.sent_by or self._run_id
+            # A record that is to get another address has one or the other until Apollo answers.
+            has_address = not row.apollo_id or history.keeps_match
             by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
-                key, row.apollo_id, None if row.apollo_id else found_under
+                key, row.apollo_id, found_under if has_address else None
             )
         for (place, run_id), intents in by_run.items():
             self._ledger.record_intents(place, run_id, list(intents.values()))
