@@ -20,7 +20,7 @@ def apollo_sync(*arguments: str) -> tuple[int, str]:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             exit_code = main(list(arguments))
     finally:
-        for handler in root.handlers:
+        for handler in list(root.handlers):
             if handler not in before:
                 root.removeHandler(handler)
         root.setLevel(level)
