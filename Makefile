@@ -13,6 +13,12 @@ MELTANO_VENV := .venv-meltano
 # Meltano keeps an environment of its own, since it pins packages that the target needs newer.
 MELTANO := meltano>=4.4,<5
 
+# Taps and mappers of others that the whole suite runs, each in an environment of its own.
+TAPS_VENV := .venv-taps
+TAPS := pipelinewise-tap-postgres==2.1.0 tap-spreadsheets==1.1.2 meltano-map-transform==0.12.3
+# pipelinewise-tap-postgres pins a driver without wheels for Python 3.12 and newer.
+TAPS_OVERRIDE := psycopg2-binary>=2.9.10
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -39,7 +45,7 @@ PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(PYTEST) -m 'not full' --hypothesis-profile=fast $(PYTEST_ARGS)
 
-test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready
+test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready $(TAPS_VENV)/.ready
 	$(PYTEST) --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
@@ -89,7 +95,7 @@ audit: $(VENV)/.ready
 		echo 'The advisory service must be reachable.'; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(MELTANO_VENV) .venv-oldest .venv-newest .demo build dist
+	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) .venv-oldest .venv-newest .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
 
@@ -105,6 +111,20 @@ $(MELTANO_VENV)/.ready: Makefile
 	@echo 'Setting up Meltano in $(MELTANO_VENV) …'
 	@$(PYTHON) -m venv $(MELTANO_VENV)
 	@$(MELTANO_VENV)/bin/python $(PIP_INSTALL) '$(MELTANO)'
+	@touch $@
+
+# uv comes with Meltano.
+UV := $(MELTANO_VENV)/bin/uv --quiet
+
+$(TAPS_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
+	@echo 'Setting up the taps of others in $(TAPS_VENV) …'
+	@mkdir -p $(TAPS_VENV) && echo '$(TAPS_OVERRIDE)' > $(TAPS_VENV)/overrides.txt
+	@set -e; for tap in $(TAPS); do \
+		folder=$(TAPS_VENV)/$${tap%%==*}; \
+		$(PYTHON) -m venv --clear --without-pip $$folder; \
+		$(UV) pip install --python $$folder/bin/python \
+			--overrides $(TAPS_VENV)/overrides.txt $$tap; \
+	done
 	@touch $@
 
 define python_is_new_enough

@@ -29,7 +29,7 @@ _KINDS = {
     "boolean": "boolean",
     "integer": "integer",
     # Meltano 4.4 can't pass on a setting of kind decimal that comes from the environment.
-    "number": "integer",
+    "number": "string",
     "object": "object",
     "string": "string",
 }

@@ -27,6 +27,7 @@ from target_apollo.apollo.endpoints import (
     endpoints_of,
 )
 from target_apollo.apollo.errors import (
+    AllRefusedAlike,
     AnotherRecord,
     AnswerLost,
     ApolloError,
@@ -38,6 +39,7 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RequestRefused,
     RunStopped,
+    TeamRefused,
 )
 from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
@@ -55,6 +57,7 @@ __all__ = [
     "ID_SHAPE",
     "JSON",
     "MAX_BULK",
+    "AllRefusedAlike",
     "AnotherRecord",
     "Answer",
     "AnswerLost",
@@ -83,6 +86,7 @@ __all__ = [
     "RequestRefused",
     "RunStopped",
     "Stage",
+    "TeamRefused",
     "TokenEndpoint",
     "TokenFile",
     "Transport",

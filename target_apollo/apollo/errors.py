@@ -3,6 +3,8 @@
     ApolloError
       CredentialsRefused   401: the key or token is wrong
       EndpointForbidden    403: the key, the user or the plan does not reach this endpoint
+      TeamRefused          a 4xx that says that the whole team is refused: no room, no plan, locked
+        AllRefusedAlike    every record is refused with the same words, which name none of them
       RequestRefused       any other 3xx or 4xx: Apollo read the request and said no
       AnswerLost           no usable answer after all retries: the change may have been made
         JobStarted         a background job where the answer should be
@@ -11,7 +13,8 @@
       NoAccessToken        OAuth: no token to send the request with; nothing was sent
 
 Every text is a sentence for the person who must act. Apollo's own text can hold personal data: it
-is an attribute, for decisions and rejects, and never part of `str()`.
+is an attribute, for decisions and rejects. Only `team_refusals.words_without_values` of it are
+part of `str()`.
 """
 
 from __future__ import annotations
@@ -21,10 +24,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from target_apollo.apollo.endpoints import access_to
+from target_apollo.apollo.team_refusals import lacks_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from target_apollo.apollo.team_refusals import TeamRefusal
 
 _APOLLO_ID = re.compile(r"\b[0-9a-f]{24}\b")
 # Apollo's codes and field names. They hold no personal data, so a sentence may show them.
@@ -74,13 +80,18 @@ class ForbiddenBy(enum.Enum):
 
 
 class EndpointForbidden(ApolloError):
-    """Apollo answered 403. `message` and `code` are Apollo's, `by` is what they mean.
+    """Apollo answered 403, or another 4xx that says that the plan lacks the endpoint.
+
+    `message` and `code` are Apollo's, `by` is what they mean.
 
     `key_entry` and `scope` are what a scoped API key and an OAuth token need for the endpoint.
     """
 
-    def __init__(self, endpoint: str, *, message: str = "", code: str = "") -> None:
+    def __init__(
+        self, endpoint: str, *, message: str = "", code: str = "", status: int = 403
+    ) -> None:
         access = access_to(endpoint)
+        self.status = status
         self.message = message
         self.code = code
         self.key_entry = access.key_entry
@@ -94,8 +105,8 @@ class EndpointForbidden(ApolloError):
         needed = f"an API key needs {key} in its list (or be a master key), an OAuth token {scope}"
         if self.by is ForbiddenBy.PLAN:
             return (
-                f"Apollo's plan of this team does not include {endpoint} (403): upgrade the plan, "
-                f"or use a team whose plan has it. If the plan does: {needed}."
+                f"Apollo's plan of this team does not include {endpoint} ({self.status}): upgrade "
+                f"the plan, or use a team whose plan has it. If the plan does: {needed}."
             )
         if self.by is ForbiddenBy.SCOPE:
             return f"The credentials may not use {endpoint} (403): {needed}."
@@ -103,6 +114,43 @@ class EndpointForbidden(ApolloError):
             f"Apollo does not permit {endpoint} (403): the user behind the credentials lacks the "
             f"permission, or the credentials the access: {needed}."
         )
+
+
+class TeamRefused(ApolloError):
+    """Apollo refuses all requests of the team, for a reason of `team_refusals.TEAM_REFUSALS`.
+
+    `words` are Apollo's, without values of records.
+    """
+
+    def __init__(self, endpoint: str, *, status: int, refusal: TeamRefusal, words: str) -> None:
+        self.status = status
+        self.words = words
+        super().__init__(
+            f"Apollo refuses the whole team ({status} on {endpoint}): {refusal.because}. To go on, "
+            f"{refusal.advice}, then run again.{_said(words)}",
+            endpoint=endpoint,
+        )
+
+
+class AllRefusedAlike(ApolloError):
+    """Apollo refused every record that was tried with the same words, which name none of them.
+
+    `words` are Apollo's, without values of records.
+    """
+
+    def __init__(self, endpoint: str, *, status: int, words: str) -> None:
+        self.status = status
+        self.words = words
+        super().__init__(
+            f"Apollo refuses {endpoint} alike for all records ({status}), and names none of them "
+            "and no field: the reason is the team, its plan or what all rows have in common, such "
+            f"as a column that is mapped wrongly. Mend that, then run again.{_said(words)}",
+            endpoint=endpoint,
+        )
+
+
+def _said(words: str) -> str:
+    return f" Apollo's words: {words}" if words else ""
 
 
 _MISSING_RECORD = (
@@ -117,7 +165,8 @@ _MISSING_RECORD = (
 class RequestRefused(ApolloError):
     """Apollo read the request and refused it with a 3xx or 4xx other than 401, 403, 408 and 429.
 
-    `message` is Apollo's text (may hold personal data), `code` its `error_code`, `details` its
+    `message` is Apollo's text (may hold personal data), `words` the same without values of the
+    request, `code` its `error_code`, `details` its
     `error_details`, `deleted_ids` its `deleted_contact_ids`. `from_apollo`: the body is a JSON
     object, as in Apollo's refusals; the page of a proxy or of a wrong address is not.
     """
@@ -128,6 +177,7 @@ class RequestRefused(ApolloError):
         *,
         status: int,
         message: str = "",
+        words: str = "",
         code: str = "",
         details: Mapping[str, Any] | None = None,
         deleted_ids: tuple[str, ...] = (),
@@ -135,6 +185,7 @@ class RequestRefused(ApolloError):
     ) -> None:
         self.status = status
         self.message = message
+        self.words = words
         self.code = code
         self.details = dict(details or {})
         self.deleted_ids = deleted_ids
@@ -196,8 +247,7 @@ def _is_apollo_id(value: object) -> bool:
 
 def _forbidden_by(message: str, code: str) -> ForbiddenBy:
     """Tell the kinds of 403 apart: the plan first, since its answer can have the scope's code."""
-    text = message.lower()
-    if "paid plan" in text or "free plan" in text or "upgrade your plan" in text:
+    if lacks_plan(message):
         return ForbiddenBy.PLAN
     return ForbiddenBy.SCOPE if code == "API_INACCESSIBLE" else ForbiddenBy.PERMISSION
 

@@ -27,9 +27,11 @@ from target_apollo.apollo.errors import (
     EndpointForbidden,
     QuotaExhausted,
     RequestRefused,
+    TeamRefused,
 )
 from target_apollo.apollo.http import HttpSession, NoAnswer, Refreshes, check_api_url
 from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
+from target_apollo.apollo.team_refusals import lacks_plan, team_refusal_in, words_without_values
 from target_apollo.apollo.throttle import (
     Attempt,
     Counters,
@@ -203,14 +205,19 @@ class Transport:
 
         Raises one of the `ApolloError` family; ValueError or TypeError for a body that is no JSON.
         """
-        if self._limits_to_learn and request.method != "GET":
-            with self._learning:
-                if self._limits_to_learn:
-                    self._learn_limits()
-                    self._limits_to_learn = False
+        if request.method != "GET":
+            self.learn_limits()
         return self._send(request, Attempt(request.endpoint, self._delays()))
 
-    def _learn_limits(self) -> None:
+    def learn_limits(self) -> None:
+        """Ask Apollo what is left of its limits, once, if the transport is one that asks."""
+        if self._limits_to_learn:
+            with self._learning:
+                if self._limits_to_learn:
+                    self._ask_limits()
+                    self._limits_to_learn = False
+
+    def _ask_limits(self) -> None:
         """Ask what is left of all rate limits: POST /usage_stats/api_usage_stats.
 
         One try and no wait. Not every key may use the endpoint, and nothing depends on the answer:
@@ -254,18 +261,32 @@ class Transport:
             self._retry_later(failure, attempt, once=request.once)
             return None
         refusal = read_refusal(response.headers.get("Content-Type", ""), response.content)
+        words = ""
+        if refusal.is_json:
+            words = words_without_values(refusal.message, request.body, request.params)
+            of_team = team_refusal_in(response.status, words)
+            if of_team is not None:
+                raise TeamRefused(
+                    attempt.endpoint, status=response.status, refusal=of_team, words=words
+                )
         if after is After.WAIT:
             self._wait_as_told(response, refusal, attempt)
             return None
         if after is After.RENEW:
             self._renew_credentials(response, attempt)
             return None
-        if after is After.FORBID:
-            raise EndpointForbidden(attempt.endpoint, message=refusal.message, code=refusal.code)
+        if after is After.FORBID or (response.status in (402, 422) and lacks_plan(words)):
+            raise EndpointForbidden(
+                attempt.endpoint,
+                message=refusal.message,
+                code=refusal.code,
+                status=response.status,
+            )
         raise RequestRefused(
             attempt.endpoint,
             status=response.status,
             message=refusal.message,
+            words=words,
             code=refusal.code,
             details=refusal.details,
             deleted_ids=refusal.deleted_ids,

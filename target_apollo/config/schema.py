@@ -6,6 +6,7 @@ The credentials come first, an API key or OAuth 2.0, with the rule that one of t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from singer_sdk import typing as th
@@ -122,13 +123,21 @@ def _whole(low: int, high: int) -> Any:
     return th.IntegerType(minimum=low, maximum=high)
 
 
-_STREAM = th.ObjectType(
-    th.Property("object", th.StringType(allowed_values=_OBJECTS)),
-    th.Property("mode", th.StringType(allowed_values=_MODES)),
-    th.Property("update_method", th.StringType(allowed_values=_METHODS)),
-    th.Property("key", th.ArrayType(th.StringType)),
-    th.Property("match_on", th.ArrayType(th.StringType)),
-    additional_properties=False,
+#: An object of a stream's own settings, or false for a stream whose records are left out.
+_STREAM = th.CustomType(
+    {
+        **th.ObjectType(
+            th.Property("object", th.StringType(allowed_values=_OBJECTS)),
+            th.Property("mode", th.StringType(allowed_values=_MODES)),
+            th.Property("update_method", th.StringType(allowed_values=_METHODS)),
+            th.Property("key", th.ArrayType(th.StringType)),
+            th.Property("match_on", th.ArrayType(th.StringType)),
+            additional_properties=False,
+        ).to_dict(),
+        # `meltano config set` writes false as text.
+        "type": ["object", "boolean", "string"],
+        "pattern": "^([Tt]rue|[Ff]alse)$",
+    }
 )
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
@@ -159,8 +168,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.ObjectType(additional_properties=_STREAM),
         default={},
         description="Per stream name or glob: `object` (`contacts` or `accounts`), `mode`, "
-        "`update_method`, `key` (properties that identify a row), `match_on`. Without it the "
-        "object is read off the stream's name.",
+        "`update_method`, `key` (properties that identify a row), `match_on`; or `false`, which "
+        "leaves the stream's records out. Without it the object is read off the stream's name.",
     ),
     th.Property(
         "match_on",
@@ -324,6 +333,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "rest of the minute, hour or day is left to people and other tools.",
     ),
     th.Property(
+        "quota_percent",
+        _whole(1, 100),
+        default=100,
+        description="`quota_share` as a whole number, such as 70, for environments that know no "
+        "fractions.",
+    ),
+    th.Property(
         "max_wait_seconds",
         th.NumberType(minimum=0, maximum=86_400),
         default=900,
@@ -369,7 +385,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "max_rejected_percent",
         th.NumberType(minimum=0, maximum=100),
         default=5,
-        description="More rejected records than this at the end: exit code 1.",
+        description="More rejected records than this at the end: exit code 1. Fewer than 5 fail no "
+        "run, unless this is 0, and neither do those that an earlier run rejected as they are.",
     ),
     th.Property(
         "abort_rejected_percent",
@@ -436,4 +453,6 @@ def add_sdk_settings(schema: dict[str, Any]) -> None:
     """Adds the settings that the SDK itself reads to a schema; properties that it has stay."""
     for settings in _SDK_SETTINGS:
         for name, setting in settings["properties"].items():
-            schema["properties"].setdefault(name, setting)
+            # The SDK passes over this setting where the package that it is for is not installed.
+            if name != "faker_config" or find_spec("faker") is not None:
+                schema["properties"].setdefault(name, setting)

@@ -14,8 +14,6 @@ Changes of the SDK's public names are announced. These private names may change 
 ``Stream._increment_stream_state``
     Called for each record of a tap's stream. It moves the bookmark to the newest record, past rows
     that other runs have not committed yet.
-``singer_sdk.configuration._dict_config.parse_environment_config``
-    Settings from environment variables and from a file ``.env``.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ from typing import Any, ClassVar
 
 import click
 from singer_sdk import Stream
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
+from target_apollo.config.environment import prefix_of, read_environment
 from target_apollo.config.given_files import ENVIRONMENT, read_object
 from target_apollo.config.settings import SettingsError
 from target_apollo.system import logs
@@ -42,30 +40,38 @@ __all__ = [
     "CheckedPlugin",
     "GivenSettings",
     "OwnBookmark",
-    "parse_environment_config",
     "set_up_log",
 ]
 
 
 @dataclass(frozen=True)
 class GivenSettings:
-    """The value of `--config`, with the names that the SDK gives to its parts."""
+    """The value of `--config`, with the names that the SDK gives to its parts.
+
+    Attributes:
+        config: The settings of the files and of the environment.
+        parse_env: Whether the SDK has to read the environment: it is in `config` already.
+    """
 
     config: dict[str, Any]
-    parse_env: bool
+    parse_env: bool = False
 
     @classmethod
-    def read(cls, sources: tuple[str, ...]) -> GivenSettings:
-        """Reads the files of a command line, a later one wins.
+    def read(cls, sources: tuple[str, ...], plugin: type[PluginBase]) -> GivenSettings:
+        """Reads the files of a command line, a later one wins, and the environment over them.
 
         Raises:
-            SettingsError: A file can't be read or is no JSON object.
+            SettingsError: A file can't be read or is no JSON object, or the value of a variable
+                has not its setting's type.
         """
         config: dict[str, Any] = {}
         for source in sources:
             if source != ENVIRONMENT:
                 config |= read_object(source)
-        return cls(config, ENVIRONMENT in sources)
+        if ENVIRONMENT in sources:
+            plugin.append_builtin_config(plugin.config_jsonschema)
+            config |= read_environment(plugin.config_jsonschema, prefix_of(plugin.name))
+        return cls(config)
 
 
 class CheckedPlugin(PluginBase):
@@ -81,10 +87,10 @@ class CheckedPlugin(PluginBase):
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ARG003
-        """Reads the settings files; if one can't be read, logs a sentence and exits with code 2."""
+        """Reads the settings; if they can't be read, logs a sentence and exits with code 2."""
         cls.config_sources = value
         try:
-            return GivenSettings.read(value)
+            return GivenSettings.read(value, cls)
         except SettingsError as wrong:
             for sentence in wrong.problems:
                 cls.logger.error("%s", sentence)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import math
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -16,8 +17,10 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo.apollo import check_api_url
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import SCHEMA
+from target_apollo.config.stream_maps import stream_maps_problems
+from target_apollo.config.typed_values import not_finite, typed_value, with_types
 from target_apollo.model.domains import allowed_hosts
-from target_apollo.model.match_keys import match_on_of, match_on_problems
+from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
 from target_apollo.model.objects import LINKS, OBJECTS, ObjectKind
 from target_apollo.model.policies import FieldPolicy, policy_problems
 from target_apollo.model.rows import (
@@ -29,6 +32,7 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
+from target_apollo.model.spelling import value_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,10 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a run, checked and typed; names and meanings as in `SCHEMA`."""
+    """All settings of a run, checked and typed; names and meanings as in `SCHEMA`.
+
+    `quota_share` is the smaller one of what itself and `quota_percent` say.
+    """
 
     api_key: str | None = field(repr=False)
     client_id: str | None
@@ -105,7 +112,8 @@ class Settings:
     api_url: str
     mode: Mode
     update_method: UpdateMethod
-    streams: Mapping[str, Mapping[str, Any]]
+    #: Pattern -> the stream's own settings, or false for a stream that is left out.
+    streams: Mapping[str, Mapping[str, Any] | Literal[False]]
     match_on: tuple[str, ...]
     field_policy: Mapping[str, FieldPolicy]
     protected_stages: tuple[str, ...]
@@ -129,6 +137,7 @@ class Settings:
     max_retries: int
     request_timeout_seconds: float
     quota_share: float
+    quota_percent: int
     max_wait_seconds: float
     ledger_url: str = field(repr=False)
     source: str
@@ -154,11 +163,14 @@ class Settings:
             ValueError: A value is not allowed.
         """
         own: dict[str, Any] = {
-            name: _counted(name, config.get(name)) for name in cls.__dataclass_fields__
+            name: typed_value(name, config.get(name), SCHEMA["properties"][name])
+            for name in cls.__dataclass_fields__
         }
+        own["quota_share"] = min(own["quota_share"], own["quota_percent"] / 100)
         own["api_url"] = check_api_url(config["api_url"])
         own["mode"] = Mode(config["mode"])
         own["update_method"] = UpdateMethod(config["update_method"])
+        own["streams"] = {name: _stream_entry(entry) for name, entry in config["streams"].items()}
         own["field_policy"] = {
             name: FieldPolicy(policy) for name, policy in config["field_policy"].items()
         }
@@ -176,7 +188,7 @@ class Settings:
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["protected_stages"] = tuple(config["protected_stages"])
         own["lists"] = tuple(config["lists"])
-        own["match_on"] = tuple(config.get("match_on") or ())
+        own["match_on"] = tuple(kind_named(name) for name in config.get("match_on") or ())
         own["source"] = config.get("source") or ""
         return cls(**own)
 
@@ -185,12 +197,24 @@ class Settings:
         default = Unresolved.DROP if name in LINKS else Unresolved.REJECT
         if name in LINKS and self.missing_accounts is MissingAccounts.REJECT:
             default = Unresolved.REJECT
-        return self.unresolved.get(name, default) is Unresolved.DROP
+        return (value_of(self.unresolved, name) or default) is Unresolved.DROP
 
     def pattern_of(self, stream: str) -> str | None:
         """The first pattern in the setting `streams` that matches a stream's name, or None."""
         fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
         return next(fitting, None)
+
+    def leaves_out(self, stream: str) -> bool:
+        """Whether the setting `streams` has false for a stream, so that its records are skipped."""
+        return self.streams.get(self.pattern_of(stream) or "") is False
+
+    def has_object(self, stream: str) -> bool:
+        """Whether it is known whether a stream holds contacts or accounts."""
+        return self._object_of(stream) is not None
+
+    def _object_of(self, stream: str) -> str | None:
+        own = self.streams.get(self.pattern_of(stream) or "") or {}
+        return own.get("object") or object_of_name(stream)
 
     def of_stream(self, stream: str) -> StreamSettings:
         """The settings of one stream, by the first pattern in `streams` that matches its name.
@@ -199,14 +223,15 @@ class Settings:
             SettingsError: Neither the setting nor the stream's name tells the object, or the
                 stream's `match_on` names keys of another object.
         """
-        own = self.streams.get(self.pattern_of(stream) or "", {})
-        kind = own.get("object") or object_of_name(stream)
+        own = self.streams.get(self.pattern_of(stream) or "") or {}
+        kind = self._object_of(stream)
         if kind is None:
             raise SettingsError(
                 [
                     f"Stream '{stream}' fits neither contacts nor accounts by its name: set "
                     f"'streams' to say which it is, for example "
-                    f'{{"{stream}": {{"object": "contacts"}}}}.'
+                    f'{{"{stream}": {{"object": "contacts"}}}}, or {{"{stream}": false}} to '
+                    "leave its records out."
                 ]
             )
         key, object_type = own.get("key"), OBJECTS[ObjectKind(kind)]
@@ -220,14 +245,17 @@ class Settings:
             mode=Mode(own.get("mode", self.mode)),
             update_method=UpdateMethod(own.get("update_method", self.update_method)),
             key=tuple(key) if key else None,
-            match_on=match_on_of(object_type, own.get("match_on"), self.match_on),
+            match_on=match_on_of(
+                object_type, [kind_named(name) for name in own.get("match_on") or ()], self.match_on
+            ),
         )
 
 
-def _counted(name: str, value: object) -> object:
-    # JSON Schema accepts 50.0 as an integer; Python needs 50 to slice and count.
-    whole = "integer" in SCHEMA["properties"][name]["type"]
-    return int(value) if whole and isinstance(value, float) else value
+def _stream_entry(entry: Any) -> Any:
+    """An entry of the setting `streams`: an object, or false."""
+    if isinstance(entry, str):
+        entry = entry.lower() == "true"
+    return {} if entry is True else entry
 
 
 def object_of_name(stream: str) -> str | None:
@@ -250,6 +278,12 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     relaxed["properties"] = properties
     problems += stream_maps_problems(config.get("stream_maps"))
     problems += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
+    problems += [
+        f"The setting '{name}' must be a number."
+        for name, value in config.items()
+        if name in properties and not_finite(value)
+    ]
+    problems += _quota_problems(config)
     url = config.get("api_url")
     if isinstance(url, str):
         try:
@@ -274,36 +308,17 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     return problems + credential_settings.credential_problems(config)
 
 
-def stream_maps_problems(maps: object) -> list[str]:
-    """A sentence for each part of the setting `stream_maps` that is of the wrong type."""
-    if maps is None:
+def _quota_problems(config: Mapping[str, Any]) -> list[str]:
+    """A sentence where the two settings for the part of the quota contradict each other."""
+    share, percent = config.get("quota_share", 1), config.get("quota_percent", 100)
+    if not all(isinstance(one, (int, float)) for one in (share, percent)):
         return []
-    if not isinstance(maps, dict):
-        return [
-            "The setting 'stream_maps' must be an object of stream -> object of property -> "
-            "expression."
-        ]
-    problems = []
-    for stream, of_stream in maps.items():
-        if of_stream in _REMOVED:
-            continue
-        if stream == "__else__":
-            problems.append("The setting 'stream_maps.__else__' must be null, if it is given.")
-        elif not isinstance(of_stream, dict):
-            problems.append(
-                f"The setting 'stream_maps.{stream}' must be an object of property -> expression, "
-                "or null for a stream that is left out."
-            )
-        else:
-            problems += [
-                f"The setting 'stream_maps.{stream}.{name}' must be an expression, written as "
-                "text, or null for a property that is left out."
-                for name, expression in of_stream.items()
-                if name != "__key_properties__"
-                and expression is not None
-                and not isinstance(expression, str)
-            ]
-    return problems
+    if share >= 1 or percent >= 100 or math.isclose(share * 100, percent):
+        return []
+    return [
+        "The settings 'quota_share' and 'quota_percent' contradict each other: give one of them, "
+        "such as quota_percent: 70."
+    ]
 
 
 def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
@@ -321,10 +336,6 @@ def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
                     f"The setting '{setting}' names no key: leave it out for the default."
                 )
     return problems
-
-
-#: How stream maps leave out a stream or a property.
-_REMOVED = (None, "__NULL__")
 
 
 def _unknown(name: str, names: Iterable[str]) -> str:
@@ -355,6 +366,7 @@ def _sentence(error: ValidationError) -> str:
         "minimum": f"must be at least {value}",
         "exclusiveMinimum": f"must be more than {value}",
         "maximum": f"must be at most {value}",
+        "pattern": "must be an object, true or false",
     }.get(str(error.validator), f"breaks the rule {error.validator}: {value}")
     return f"The setting '{where}' {rule}."
 
@@ -375,9 +387,9 @@ def check_given(
     Raises:
         ConfigValidationError: Settings are wrong and `raise_errors` is true.
     """
-    # The SDK takes a setting of null for one that is given.
-    for name in [name for name, value in given.items() if value is None]:
-        del given[name]
+    typed = with_types(given, schema)
+    given.clear()
+    given.update(typed)
     problems = problems_of(given, schema)
     if problems and raise_errors:
         raise ConfigValidationError("The settings are wrong.", errors=problems, schema=schema)

@@ -1,44 +1,22 @@
 """Where the target's settings come from: JSON files and environment variables.
 
-They are read by the SDK's rules, but every problem becomes a sentence.
+Every problem becomes a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from target_apollo.config.environment import prefix_of, read_environment
 from target_apollo.config.given_files import ENVIRONMENT, read_object
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
-from target_apollo.config.sdk import parse_environment_config
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.source import add_source
+from target_apollo.config.typed_values import with_types
 
-PREFIX = "TARGET_APOLLO_"
-
-
-def read_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings from environment variables such as ``TARGET_APOLLO_API_KEY``.
-
-    Each variable is read on its own, so that the error can name it.
-
-    Raises:
-        SettingsError: The value of a variable has not its setting's type.
-    """
-    config: dict[str, Any] = {}
-    for name, setting in schema["properties"].items():
-        try:
-            config |= parse_environment_config({"properties": {name: setting}}, PREFIX)
-            # The SDK leaves numbers that may have a fraction as text.
-            if "number" in setting.get("type", ()) and isinstance(config.get(name), str):
-                config[name] = float(config[name])
-        except ValueError:
-            variable = f"{PREFIX}{name.upper()}"
-            raise SettingsError(
-                [f"The environment variable {variable} holds no value of its setting's type."]
-            ) from None
-    return config
+PREFIX = prefix_of("target-apollo")
 
 
 def read_settings(sources: Sequence[str], *, asks_apollo: bool = True) -> Settings:
@@ -65,7 +43,8 @@ def read_config(sources: Sequence[str], *, asks_apollo: bool = True) -> dict[str
         if source != ENVIRONMENT:
             config |= read_object(source)
     if not sources or ENVIRONMENT in sources:
-        config |= read_environment(schema)
+        config |= read_environment(schema, PREFIX)
+    config = with_types(config, schema)
     problems = problems_of(config, schema)
     if not asks_apollo:
         of_credentials = credential_problems(config)

@@ -208,10 +208,10 @@ def _qualified_leads(
     verdicts = project.folder / "verdicts.jsonl"
     run = project.run(
         # Meltano's cached catalog lacks the new table.
-        *("--refresh-catalog", "tap-postgres", "qualify-leads", "target-apollo"),
+        *("--refresh-catalog", "tap-postgres-leads", "qualify-leads", "target-apollo"),
         settings={"MAP_APOLLO_LEADS_VERDICTS_PATH": str(verdicts)},
     )
-    command = "meltano run --refresh-catalog tap-postgres qualify-leads target-apollo"
+    command = "meltano run --refresh-catalog tap-postgres-leads qualify-leads target-apollo"
     _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
     _expect(run.exit_code == 0, "exit code of the run with the mapper", run.last_lines())
     for counted in re.findall(r"Stream 'crm-leads': (.*)", run.text):

@@ -55,7 +55,8 @@ class LinkStatus(Enum):
     #: Insert mode: Apollo had the record, and it was not changed. No payload hash, since its values
     #: were not compared.
     EXISTING = "existing"
-    #: The row was rejected. No payload hash, so that the next run tries again.
+    #: The row was rejected. In place of a payload hash there may be a mark of the caller, which
+    #: tells whether the row has changed since.
     ERROR = "error"
     #: Somebody deleted the record in Apollo, and the row may not create it again: it is not written
     #: until its e-mail or domain changes. The link keeps the former id and both hashes.
@@ -161,8 +162,8 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a source key's row. Raises ``ValueError`` where the fields contradict.
 
     A confirmed status needs ``apollo_id``; ``GONE`` needs the id of the deleted record; with
-    ``ERROR``, ``None`` keeps the link's id. Only ``CREATED``, ``UPDATED``, ``UNCHANGED`` and
-    ``GONE`` may have a ``payload_hash``.
+    ``ERROR``, ``None`` keeps the link's id. ``EXISTING`` has no ``payload_hash``; that of
+    ``ERROR`` is a mark, and says nothing about what Apollo holds.
     """
 
     source_key: str
@@ -190,6 +191,5 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
             raise ValueError("pending is an intent, not an outcome")
         if self.apollo_id is None and (status in CONFIRMED or status is LinkStatus.GONE):
             raise ValueError(f"the outcome {status.value} needs the Apollo id")
-        has_hash = status in HOLDING_VALUES or status is LinkStatus.GONE
-        if self.payload_hash is not None and not has_hash:
+        if self.payload_hash is not None and status is LinkStatus.EXISTING:
             raise ValueError(f"the outcome {status.value} has no payload hash")

@@ -285,6 +285,7 @@ def save_outcomes(
             place.object,
             place.source,
             outcome.apollo_id,
+            outcome.payload_hash,
             LinkStatus.ERROR.value,
             without_addresses(outcome.error or ""),
             run_id,

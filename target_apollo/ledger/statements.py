@@ -307,7 +307,7 @@ def _rejected(dialect: str) -> Any:
     return _upsert(
         new,
         apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
-        payload_hash=null(),
+        payload_hash=to_save.payload_hash,
         status=to_save.status,
         error=to_save.error,
         run_id=to_save.run_id,
@@ -363,6 +363,7 @@ REJECTED_OUTCOME = ManyRows(
         "object",
         "source",
         "apollo_id",
+        "payload_hash",
         "status",
         "error",
         "run_id",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from target_apollo.mapper.settings import OnMissingField, Settings
 from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.values import key_text
 from target_apollo.mapper.verdicts import Failures, Judge, Outcome, RuleCounts
+from target_apollo.model.suggestions import nearest_name
+from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)
 
@@ -42,6 +44,8 @@ class LeadStream:
         self._skipped: set[str] = set()
         # The checks outlive a second SCHEMA, since `unique` remembers rows.
         self._checks: dict[str, Check] = {}
+        #: The rules of these checks, with the names of properties as the SCHEMA spells them.
+        self._checked: dict[str, Rule] = {}
         self._owners = owners
         all_owners = owners.all() if owners else ()
         self._pairs = {owner: property_pair(owner.field, owner.value) for owner in all_owners}
@@ -54,20 +58,23 @@ class LeadStream:
         """Make the checks for a SCHEMA message, and return the SCHEMA that the target gets.
 
         Raises:
-            SettingsError: A rule names a property that the SCHEMA lacks, or can't work on it.
-            InputError: The SCHEMA has no properties.
+            SettingsError: A rule names a property that the SCHEMA lacks, or can't work on it; or
+                the SCHEMA can't be used.
         """
-        properties = (schema.get("schema") or {}).get("properties")
-        if not isinstance(properties, dict):
-            raise InputError(f"The SCHEMA of stream '{self.name}' has no properties.")
-        key_properties = tuple(schema.get("key_properties") or ())
-        if key_properties != self.key_properties:
-            self.key_properties = key_properties
+        try:
+            found = SourceSchema.of({**schema, "stream": self.name})
+        except UnusableSchema as problem:
+            raise SettingsError(str(problem)) from None
+        properties = found.schema["properties"]
+        if found.key_properties != self.key_properties:
+            self.key_properties = found.key_properties
             self._checks.clear()
+            self._checked.clear()
         facts = StreamFacts(self.name, self.output, self.key_properties, self._clock)
-        rules = [rule for rule in self._settings.rules if self._applies(rule, properties)]
+        spelled = [rule.spelled(properties) for rule in self._settings.rules]
+        rules = [rule for rule in spelled if self._applies(rule, properties)]
         if self.held_state:
-            self.held_state.announce(list(schema.get("bookmark_properties") or ()))
+            self.held_state.announce(list(found.bookmark_properties))
         self._user_property = next(
             (rule.field for rule in rules if isinstance(rule, OwnerMapped)), None
         )
@@ -93,14 +100,17 @@ class LeadStream:
                     self.name,
                 )
             return False
+        near = _hint(missing[0], properties)
         raise SettingsError(
             f"{what}, which the SCHEMA of stream '{self.name}' lacks (it has "
-            f"{', '.join(sorted(properties)) or 'none'}). Correct rules.{rule.rule}, set it to "
-            "false, let the tap select the property, or narrow `streams` to the streams of leads."
+            f"{', '.join(sorted(properties)) or 'none'}{near}). Correct rules.{rule.rule}, set it "
+            "to false, let the tap select the property, or narrow `streams` to the streams of "
+            "leads."
         )
 
     def _check(self, rule: Rule, facts: StreamFacts) -> Check:
-        if rule.rule not in self._checks:
+        if self._checked.get(rule.rule) != rule:
+            self._checked[rule.rule] = rule
             if isinstance(rule, OwnerMapped) and self._owners is not None:
                 self._checks[rule.rule] = rule.check_with(self._owners)
             else:
@@ -119,7 +129,7 @@ class LeadStream:
             for name in sorted(self._owners.fields):
                 properties[name] = {"type": ["string", "null"]}
             inner["properties"] = properties
-            if "required" in inner:
+            if isinstance(inner.get("required"), list):
                 inner["required"] = [name for name in inner["required"] if name in properties]
             changed["schema"] = inner
         return changed
@@ -194,6 +204,11 @@ class LeadStream:
     def renamed(self, line: bytes) -> bytes:
         """A line other than a RECORD, under the output stream's name."""
         return line if self.output == self.name else with_stream(line, self.output)
+
+
+def _hint(name: str, properties: Collection[str]) -> str:
+    near = nearest_name(name, properties)
+    return "" if near is None else f"; did you mean '{near}'?"
 
 
 def _remedy(rules: Sequence[Rule]) -> str:

@@ -46,6 +46,7 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         if isinstance(clock, FixedClock):
             self.logger.warning("The clock stands at %s (%s).", clock(), CLOCK_VARIABLE)
         self._pipeline = Pipeline(self._settings, clock, self.logger)
+        self.message_reader.expand = self._pipeline.expanded
         self.message_reader.transform = self._pipeline.process_lines
         self.message_reader.counts = self._pipeline.counts
 
@@ -96,9 +97,10 @@ class MapApolloLeads(CheckedPlugin, InlineMapper):
         return self._map(message_dict)
 
     def _map(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        for line in self._pipeline.process_lines([write_message(message_dict)]):
-            message = read_message(line)
-            yield _MESSAGES[message["type"]].from_dict(message)
+        for block in self._pipeline.expanded([write_message(message_dict)]):
+            for line in self._pipeline.process_lines(block):
+                message = read_message(line)
+                yield _MESSAGES[message["type"]].from_dict(message)
 
     @classmethod
     def invoke(cls, **options: Any) -> None:

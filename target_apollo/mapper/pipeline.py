@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +13,20 @@ from target_apollo.mapper.held_state import StateHandling
 from target_apollo.mapper.lead_stream import LeadStream
 from target_apollo.mapper.rules import Lead, OwnerMapped
 from target_apollo.mapper.settings import Settings
-from target_apollo.mapper.stdio import Head, read_head, read_message, write_message
+from target_apollo.mapper.stdio import (
+    BATCH,
+    BLOCK,
+    Head,
+    read_head,
+    read_message,
+    record_line,
+    write_message,
+)
 from target_apollo.mapper.verdicts import Outcome, VerdictFile
+from target_apollo.system.batch_files import UnreadableBatch, batch_rows
+
+#: Bytes of the longest row of a BATCH file that is read; the target reads none that are longer.
+_LONGEST_ROW = 8 << 20
 
 _NO_LEAD: Lead = MappingProxyType({})
 
@@ -64,12 +76,13 @@ class Pipeline:
                     records += 1
                     waiting.append((line, latest, lead))
                     continue
-            head = read_head(line)
-            if head is None:
+            found = read_head(line)
+            if found is None:
                 if line and not line.isspace():
                     self._not_json += 1
                     waiting.append((line, None, _NO_LEAD))
                 continue
+            head, line = found
             kind = head.type
             counts[kind] += 1
             if kind == "RECORD":
@@ -92,6 +105,32 @@ class Pipeline:
         if self._verdicts:
             self._verdicts.flush()
         return out
+
+    def expanded(self, lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+        """These lines in blocks, with the rows of each BATCH message of leads as RECORD lines.
+
+        A row that is no JSON object stays as it is, for the target to reject.
+
+        Raises:
+            InputError, SettingsError: The file of a BATCH message can't be read.
+        """
+        block: list[bytes] = []
+        size = 0
+        for line in lines:
+            found = read_head(line) if BATCH in line else None
+            head = found[0] if found is not None else None
+            if head is None or head.type != "BATCH" or not self._settings.matches(head.stream):
+                block.append(line)
+                continue
+            self.counts["BATCH"] += 1
+            for row in _record_lines(line):
+                block.append(row)
+                size += len(row)
+                if size > BLOCK:
+                    yield block
+                    block, size = [], 0
+        if block:
+            yield block
 
     def _process_message(self, line: bytes, head: Head) -> None:
         if head.type == "SCHEMA":
@@ -178,11 +217,6 @@ class Pipeline:
         stream = self._streams.get(head.stream)
         if stream is None:
             return line
-        if head.type == "BATCH":
-            raise SettingsError(
-                f"Stream '{head.stream}' comes in BATCH files, whose leads can't be judged. Remove "
-                "`batch_config` from the tap's settings."
-            )
         return stream.renamed(line)
 
     def finish(self) -> None:
@@ -209,3 +243,16 @@ class Pipeline:
                 f"Setting streams matches no stream of this run ({', '.join(sorted(self._others))} "
                 "came): their records went on without being judged."
             )
+
+
+def _record_lines(line: bytes) -> Iterator[bytes]:
+    """The rows of a BATCH message as RECORD lines; one that is no JSON object as it is."""
+    message = read_message(line)
+    head = {name: message[name] for name in ("stream", "version") if message.get(name) is not None}
+    try:
+        for row in batch_rows(message, _LONGEST_ROW):
+            if row.line and not row.line.isspace():
+                yield record_line(row.line.rstrip(b"\r\n"), **head)
+    except UnreadableBatch as problem:
+        kind = SettingsError if problem.needs_person else InputError
+        raise kind(str(problem)) from None

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from target_apollo.config.paths import NamedFile, ledger_file
+from target_apollo.config.typed_values import with_types
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules import ON_BY_DEFAULT, RULES, Rule
 from target_apollo.mapper.rules.owner import OwnerMapped
@@ -70,7 +71,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: A setting or rule is unknown, of the wrong type, or makes no sense.
     """
-    given = {name: value for name, value in config.items() if value is not None}
+    given = with_types(config, settings_schema())
     _refuse_unknown("setting", given, _Written.__struct_fields__)
     written = _convert(given, _Written, "")
     if not written.streams:
@@ -129,7 +130,8 @@ def _refuse_unknown(what: str, names: Collection[str], known: Collection[str]) -
 
 def _convert(value: Any, into: type[Any], setting: str) -> Any:
     try:
-        return msgspec.convert(value, into)
+        # Meltano gives the values of variables as text.
+        return msgspec.convert(value, into, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_sentence(str(error), setting)) from None
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from decimal import Decimal
 from typing import IO, Any, TypedDict
 
 import msgspec
@@ -27,10 +25,13 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Lead
+from target_apollo.model.lenient_json import NUMBERS, read_lenient
 from target_apollo.system.standard_streams import discard_output, why_unreadable, why_unwritable
 
 #: Most bytes of a read; a pipe gives fewer.
 BLOCK = 1 << 20
+#: In each line of a BATCH message.
+BATCH = b'"BATCH"'
 
 #: Takes lines and returns the lines to pass on, both without line ends.
 TransformLines = Callable[[list[bytes]], list[bytes]]
@@ -44,6 +45,7 @@ class BlockReader(GenericSingerReader[bytes]):
     """Reads blocks of lines, calls ``transform`` for them, and writes the lines that it returns.
 
     Attributes:
+        expand: Takes the lines of a block with a BATCH message and yields blocks of lines.
         transform: Takes the lines of a block and returns the lines to pass on.
         counts: Message type -> number of messages, counted by ``transform``.
         stopped_by: Number of the signal that ended the run; 0 for none.
@@ -52,6 +54,7 @@ class BlockReader(GenericSingerReader[bytes]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.expand: Callable[[list[bytes]], Iterable[list[bytes]]] = lambda lines: (lines,)
         self.transform: TransformLines = list
         self.counts: Counter[str] = Counter()
         self.stopped_by = 0
@@ -114,14 +117,24 @@ class BlockReader(GenericSingerReader[bytes]):
             if not end:
                 parts.append(block)
                 continue
-            lines = b"".join([*parts, whole]).removeprefix(codecs.BOM_UTF8).split(b"\n")
+            text = b"".join([*parts, whole]).removeprefix(codecs.BOM_UTF8)
             parts = [rest] if rest else []
-            self._write(output, lines)
+            self._process(output, text)
         if parts and not self.stopped_by:
-            self._write(output, [b"".join(parts)])
+            self._process(output, b"".join(parts))
 
-    def _write(self, output: IO[bytes], lines: list[bytes]) -> None:
-        passed = self.transform(lines)
+    def _process(self, output: IO[bytes], text: bytes) -> None:
+        lines = text.split(b"\n")
+        if BATCH not in text:
+            self._write(output, self.transform(lines))
+            return
+        for block in self.expand(lines):
+            if self.stopped_by:
+                return
+            self._write(output, self.transform(block))
+
+    @staticmethod
+    def _write(output: IO[bytes], passed: list[bytes]) -> None:
         if not passed:
             return
         rest = memoryview(b"\n".join(passed) + b"\n")
@@ -172,53 +185,48 @@ _heads = msgspec.json.Decoder(Head)
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-_messages = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_messages = msgspec.json.Decoder(dict[str, Any], float_hook=NUMBERS.create_decimal)
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def read_head(line: bytes) -> Head | None:
-    """The head of a line; None if the line is no JSON object with a type."""
+def read_head(line: bytes) -> tuple[Head, bytes] | None:
+    """The head of a line, and the line as strict JSON, the same bytes for nearly all lines.
+
+    None if the line is no JSON object with a type.
+    """
     try:
-        return _heads.decode(line)
+        return _heads.decode(line), line
     except msgspec.DecodeError:
-        # The standard library reads some lines that msgspec refuses, such as those with NaN or half
-        # of a surrogate pair. The target may read them too, so the rules must judge these leads.
         return _lenient_head(line)
 
 
-def _lenient_head(line: bytes) -> Head | None:
+def _lenient_head(line: bytes) -> tuple[Head, bytes] | None:
     try:
-        message = json.loads(line)
+        message = read_lenient(line)
         kind, stream = message.get("type"), message.get("stream")
     except (ValueError, AttributeError, RecursionError):
         return None
     if not isinstance(kind, str):
         return None
     record = message.get("record")
-    raw = _NO_RECORD if record is None else msgspec.Raw(json.dumps(record).encode())
-    return Head(kind, stream if isinstance(stream, str) else "", raw)
+    raw = _NO_RECORD if record is None else msgspec.Raw(_encoder.encode(record))
+    # A null stands where NaN was, as the target reads it, so that other loaders can read it too.
+    return Head(kind, stream if isinstance(stream, str) else "", raw), _encoder.encode(message)
 
 
 def read_message(line: bytes) -> dict[str, Any]:
-    """A message, decoded as a whole; numbers with a fraction become Decimals."""
+    """A message of strict JSON, decoded as a whole; numbers with a fraction become Decimals."""
     try:
         return _messages.decode(line)
-    except msgspec.DecodeError:
-        message: dict[str, Any] = json.loads(line, parse_float=Decimal)
-        return message
+    except ArithmeticError:
+        found: dict[str, Any] = read_lenient(line)
+        return found
 
 
 def write_message(message: Mapping[str, Any]) -> bytes:
     """A message as a line, without a line end."""
-    try:
-        return _encoder.encode(message)
-    except UnicodeEncodeError:
-        return json.dumps(message, default=_number).encode()
-
-
-def _number(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else str(value)
+    return _encoder.encode(message)
 
 
 class LeadReader:
@@ -232,9 +240,9 @@ class LeadReader:
         self._fields = dict.fromkeys(fields, Any)
         lead = TypedDict("lead", self._fields, total=False)  # type: ignore[misc]
         line = msgspec.defstruct("line", [("record", lead)], gc=False)
-        inner: Any = msgspec.json.Decoder(lead, float_hook=Decimal)
+        inner: Any = msgspec.json.Decoder(lead, float_hook=NUMBERS.create_decimal)
         self._decode: Callable[[msgspec.Raw], Lead] = inner.decode
-        whole: Any = msgspec.json.Decoder(line, float_hook=Decimal)
+        whole: Any = msgspec.json.Decoder(line, float_hook=NUMBERS.create_decimal)
         self._decode_line: Callable[[bytes], Any] = whole.decode
 
     def read_line(self, line: bytes) -> Lead | None:
@@ -244,25 +252,36 @@ class LeadReader:
         """
         try:
             lead: Lead = self._decode_line(line).record
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ArithmeticError):
             return None
         return lead
 
     def read(self, record: msgspec.Raw) -> Lead | None:
-        """The named properties of a record; None if it is no object."""
+        """The named properties of a record of strict JSON; None if it is no object."""
         try:
             return self._decode(record)
         except msgspec.DecodeError:
-            return self._lenient(record)
+            return None
+        except ArithmeticError:
+            return self._decode(msgspec.Raw(_encoder.encode(read_lenient(bytes(record)))))
 
-    def _lenient(self, record: msgspec.Raw) -> Lead | None:
+
+def record_line(record: bytes, stream: str, version: object = None) -> bytes:
+    """A RECORD line of a record in JSON; what is no object comes back as it is.
+
+    Each number in it stays as it was written.
+    """
+    try:
+        _members.decode(record)
+    except msgspec.DecodeError:
         try:
-            read = json.loads(bytes(record), parse_float=Decimal)
-        except ValueError:
-            return None
-        if not isinstance(read, dict):
-            return None
-        return {name: value for name, value in read.items() if name in self._fields}
+            # NaN, or half of a surrogate pair.
+            if not isinstance(read_lenient(bytes(record)), dict):
+                return record
+        except (ValueError, RecursionError):
+            return record
+    end = b"}" if version is None else b',"version":%b}' % _encoder.encode(version)
+    return b'{"type":"RECORD","stream":%b,"record":%b' % (_encoder.encode(stream), record) + end
 
 
 def with_stream(line: bytes, stream: str) -> bytes:
@@ -319,11 +338,7 @@ def _prefix(stream: str, space: bytes) -> bytes:
 
 
 def _split(line: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return _members.decode(line)
-    except msgspec.DecodeError:
-        members = json.loads(line)
-        return {key: msgspec.Raw(json.dumps(value).encode()) for key, value in members.items()}
+    return _members.decode(line)
 
 
 def _join(members: Mapping[str, msgspec.Raw]) -> bytes:

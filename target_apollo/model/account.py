@@ -26,7 +26,14 @@ _FIELDS = (
         normalise=domains.domain,
     ),
     everywhere("name"),
-    Field("phone_number", create="phone", update="phone", read="phone", compare=Compare.PHONE),
+    Field(
+        "phone_number",
+        create="phone",
+        update="phone",
+        read="phone",
+        compare=Compare.PHONE,
+        normalise=values.phone,
+    ),
     Field(
         "raw_address",
         create="raw_address",
@@ -35,7 +42,13 @@ _FIELDS = (
         resolved=True,
         absent_if_empty=True,
     ),
-    Field("linkedin_url", create="linkedin_url", read="linkedin_url", compare=Compare.URL),
+    Field(
+        "linkedin_url",
+        create="linkedin_url",
+        read="linkedin_url",
+        compare=Compare.URL,
+        normalise=values.url,
+    ),
     Field(
         "owner_id",
         create="owner_id",

@@ -6,18 +6,26 @@ difference is certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal, InvalidOperation
 
+from target_apollo.model.characters import bare
 from target_apollo.model.domains import bare_host
 from target_apollo.model.emails import compared
 from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.model.values import apollo_id, phone_digits, plain_url
+from target_apollo.model.values import apollo_id, moment, phone_digits, plain_url, same_phone
 
 #: An update writes or empties a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"
 
 _DIRECT_TYPE = CONTACT.fields[DIRECT_PHONE].phone_type
+#: Key of an account's number in answers, with the code of its country.
+_SANITIZED_PHONE = "sanitized_phone"
+#: Apollo cuts texts that are too long for a field; it documents no length but that of custom
+#: fields. A shorter text that begins a longer one is another text.
+_SHORTEST_CUT = 255
 #: Key of a record's custom fields in requests and answers.
 CUSTOM_FIELDS = "typed_custom_fields"
 
@@ -41,12 +49,47 @@ def shows_custom(answer: Json) -> bool:
 
 def holds_custom(answer: Json, field_id: str, value: str | None) -> bool:
     """Whether a custom field holds a value, in a record for which `shows_custom` is true."""
-    held = answer[CUSTOM_FIELDS]
-    return isinstance(held, dict) and (value or "") == _plain(held.get(field_id))
+    fields = answer[CUSTOM_FIELDS]
+    if not isinstance(fields, dict):
+        return False
+    held = fields.get(field_id)
+    if isinstance(held, list):
+        # A field of several options, whose order means nothing.
+        return set(map(str, held)) == set(filter(None, (value or "").split(",")))
+    if _same_text(held, value):
+        return True
+    if value is None or held is None:
+        return False
+    if "," in value and isinstance(held, str):
+        return {one.strip() for one in re.split("[,;]", held)} == set(value.split(","))
+    if type(held) in (int, float):
+        return _same_number(held, value)
+    at = moment(value)
+    return at is not None and at == moment(held)
+
+
+def _same_number(held: object, value: str) -> bool:
+    try:
+        return Decimal(str(held)) == Decimal(value)
+    except InvalidOperation:
+        return False
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None else str(value).strip()
+
+
+def _same_text(held: object, value: str | None) -> bool:
+    """Whether a text in an answer is the value, in another spelling of its letters or cut short."""
+    shown, sent = _plain(held), value or ""
+    if shown == sent:
+        return True
+    if shown.isascii() and sent.isascii() and len(shown) < _SHORTEST_CUT:
+        return False
+    one, other = bare(shown), bare(sent)
+    return one == other or (len(one) >= _SHORTEST_CUT and other.startswith(one))
 
 
 def shows(field: Field, answer: Json) -> bool:
@@ -76,8 +119,10 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
     if field.compare is Compare.URL:
         return plain_url(str(held)) == plain_url(value)
     if field.compare is Compare.PHONE:
-        return phone_digits(str(held)) == phone_digits(value)
-    return _plain(held) == value
+        digits = phone_digits(value)
+        shown = (held, answer.get(_SANITIZED_PHONE))
+        return any(same_phone(phone_digits(str(one)), digits) for one in shown if one)
+    return _same_text(held, value)
 
 
 def more_addresses(answer: Json) -> list[str]:
@@ -95,7 +140,13 @@ def _holds_phone(field: Field, answer: Json, value: str | None) -> bool:
     held = held_numbers(answer, lambda other: kind is None or other == kind)
     if value is None:
         return not held
-    return phone_digits(value) in held
+    return has_number(held, value)
+
+
+def has_number(held: Collection[str], value: str) -> bool:
+    """Whether a phone number is among numbers as `held_numbers` gives them."""
+    digits = phone_digits(value)
+    return digits in held or any(same_phone(number, digits) for number in held)
 
 
 def held_numbers(answer: Json, of_kind: Callable[[object], bool]) -> set[str]:
@@ -176,4 +227,4 @@ def _contradicts(field: Field, value: str | None, after: Json, before: Json | No
 
 def _bare(value: object) -> str:
     """A text without the parts that Apollo may spell differently: case, blanks and punctuation."""
-    return "".join(sign for sign in str(value or "").casefold() if sign.isalnum())
+    return "".join(sign for sign in bare(str(value or "")).casefold() if sign.isalnum())

@@ -27,7 +27,13 @@ _ID = values.apollo_id
 
 def _contact_phone(name: str, phone_type: str) -> Field:
     # Only PATCH knows types of phone numbers; bulk_create has one `phone` without a type.
-    return Field(name, update=name, compare=Compare.PHONE, phone_type=phone_type)
+    return Field(
+        name,
+        update=name,
+        compare=Compare.PHONE,
+        normalise=values.phone,
+        phone_type=phone_type,
+    )
 
 
 _FIELDS = (
@@ -46,7 +52,13 @@ _FIELDS = (
     # Apollo replaces a company's name by the one it knows, and an address by that of a map service.
     everywhere("organization_name", resolved=True),
     everywhere("present_raw_address", resolved=True),
-    Field("phone_number", create="phone", update="direct_phone", compare=Compare.PHONE),
+    Field(
+        "phone_number",
+        create="phone",
+        update="direct_phone",
+        compare=Compare.PHONE,
+        normalise=values.phone,
+    ),
     _contact_phone("direct_phone", "work_direct"),
     _contact_phone("corporate_phone", "work_hq"),
     _contact_phone("mobile_phone", "mobile"),
@@ -58,8 +70,9 @@ _FIELDS = (
         bulk="linkedin_url",
         read="linkedin_url",
         compare=Compare.URL,
+        normalise=values.url,
     ),
-    Field("website_url", update="website_url", compare=Compare.BLIND),
+    Field("website_url", update="website_url", compare=Compare.BLIND, normalise=values.url),
     Field(
         "owner_id",
         bulk="owner_id",

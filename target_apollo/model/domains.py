@@ -17,6 +17,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.placeholders import is_placeholder
 from target_apollo.model.values import Normalise, text
 
 _HOST = re.compile(
@@ -38,6 +39,8 @@ def domain(name: str, value: object) -> str | None:
         return None
     host = bare_host(written)
     if host is None:
+        if is_placeholder(written):
+            return None
         raise RecordError(Reason.MALFORMED_DOMAIN, f"'{name}' is not a domain")
     return host
 

@@ -17,6 +17,7 @@ import msgspec
 
 from target_apollo.model.characters import bare, visible
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.placeholders import is_placeholder
 from target_apollo.model.values import text
 
 #: In an address of at most this length no part can be too long.
@@ -141,12 +142,12 @@ def _fault(name: str, malformed: list[str]) -> str:
 
 
 def _texts(name: str, value: object) -> Iterator[str]:
-    """The texts of a value that may hold addresses; empty ones are left out."""
+    """The texts of a value that may hold addresses, without blanks and placeholders."""
     if isinstance(value, str):
         value = _of_array(visible(value))
     for entry in _in_order(value) if isinstance(value, list) else [value]:
         inner = entry["email"] if isinstance(entry, dict) and "email" in entry else entry
-        if written := text(name, inner):
+        if (written := text(name, inner)) and not is_placeholder(written):
             yield written
 
 

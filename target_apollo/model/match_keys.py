@@ -20,6 +20,7 @@ from target_apollo.model.domains import bare_host
 from target_apollo.model.emails import compared
 from target_apollo.model.objects import OBJECTS, Json, ObjectType
 from target_apollo.model.rows import Row
+from target_apollo.model.spelling import spelled_as
 from target_apollo.model.values import plain_url
 
 #: Prefix of the label, or of the id, of a custom field.
@@ -39,6 +40,22 @@ def kinds_of(object_type: ObjectType) -> tuple[str, ...]:
 
 
 _CRM_IDS = frozenset({"hubspot_id", "salesforce_id", "salesforce_lead_id", "salesforce_contact_id"})
+
+
+def name_fields(object_type: ObjectType) -> tuple[str, ...]:
+    """The fields that make up the key `name` of an object."""
+    return (NAME,) if NAME in object_type.fields else _CONTACT_NAME
+
+
+def kind_named(name: str) -> str:
+    """The kind of key that an entry of `match_on` names, in any spelling; the entry for none.
+
+    >>> kind_named("E-Mail"), kind_named("LinkedIn URL"), kind_named("custom:ERP id")
+    ('email', 'linkedin_url', 'custom:ERP id')
+    """
+    if name.startswith(CUSTOM):
+        return name
+    return spelled_as(name, {kind for one in OBJECTS.values() for kind in kinds_of(one)})
 
 
 def match_on_of(
@@ -71,7 +88,8 @@ def match_on_problems(
         f"{'' if object_type is None else f' of {object_type.kind.value}'}: it takes "
         f"{', '.join(known)} and 'custom:' with the label of a custom field."
         for name in names
-        if name not in known and not (name.startswith(CUSTOM) and name[len(CUSTOM) :].strip())
+        if kind_named(name) not in known
+        and not (name.startswith(CUSTOM) and name[len(CUSTOM) :].strip())
     ]
 
 

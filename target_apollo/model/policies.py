@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace as with_values
 
+from target_apollo.model.columns import field_of
 from target_apollo.model.compare import holds, holds_custom, shows, shows_custom
 from target_apollo.model.objects import (
     LABEL_NAMES,
@@ -18,6 +19,7 @@ from target_apollo.model.objects import (
     ObjectType,
 )
 from target_apollo.model.rows import Row
+from target_apollo.model.spelling import value_of
 from target_apollo.model.values import moment
 
 
@@ -113,12 +115,9 @@ def policies_of(
     custom: dict[str, FieldPolicy] = {}
     labels: dict[str, str] = {}
     for name, policy in named.items():
-        field_name = object_type.named_fields.get(name, name)
-        custom_id_and_label = None
-        if field_name in object_type.fields or field_name == LABEL_NAMES:
+        field_name, custom_id_and_label = _place(object_type, name, custom_field)
+        if field_name is not None:
             fields[field_name] = policy
-        else:
-            custom_id_and_label = custom_field(object_type, name)
         if custom_id_and_label is not None:
             field_id, labels[field_id] = custom_id_and_label
             custom[field_id] = policy
@@ -129,18 +128,28 @@ def policies_of(
     return Policies(fields, custom, otherwise, labels)
 
 
+def _place(
+    object_type: ObjectType, name: str, custom_field: CustomFields
+) -> tuple[str | None, tuple[str, str] | None]:
+    """The field that a policy is for; else the id and label of its custom field, or None."""
+    exact = name in object_type.fields or name in object_type.named_fields or name == LABEL_NAMES
+    custom = None if exact else custom_field(object_type, name)
+    if custom is not None:
+        return None, custom
+    found = name if exact else field_of(object_type, name)
+    if found is None:
+        return None, None
+    place = object_type.named_fields.get(found, found)
+    return (place if place in object_type.fields or place == LABEL_NAMES else None), None
+
+
 def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
     """Names in `field_policy` that belong to no field or custom field of any object."""
     return [
         name
         for name in named
-        if name not in (ALL_OTHERS, LABEL_NAMES)
-        and not any(
-            name in object_type.fields
-            or name in object_type.named_fields
-            or custom_field(object_type, name) is not None
-            for object_type in OBJECTS.values()
-        )
+        if name != ALL_OTHERS
+        and all(_place(one, name, custom_field) == (None, None) for one in OBJECTS.values())
     ]
 
 
@@ -238,8 +247,8 @@ def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> lis
     for object_type in OBJECTS.values():
         first: dict[str, str] = {}
         for name in named:
-            custom = custom_field(object_type, name) if name not in object_type.fields else None
-            place = custom[0] if custom else object_type.named_fields.get(name, name)
+            field_name, custom = _place(object_type, name, custom_field)
+            place = custom[0] if custom else field_name or name
             other = first.setdefault(place, name)
             if named[other] is not named[name]:
                 problems.append(
@@ -255,11 +264,12 @@ def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
         f"The setting 'field_policy' has '{name}: never', but Apollo recognises records by it: use "
         "'create_only', which leaves it as it is on records that exist."
         for name in [object_type.match_field for object_type in OBJECTS.values()]
-        if named.get(name) is FieldPolicy.NEVER
+        if value_of(named, name) is FieldPolicy.NEVER
     ]
-    if named.get(LABEL_NAMES) in _NEED_THE_RECORD:
+    of_lists = value_of(named, LABEL_NAMES)
+    if of_lists in _NEED_THE_RECORD:
         problems.append(
-            f"The setting 'field_policy' has '{LABEL_NAMES}: {named[LABEL_NAMES].value}', but "
+            f"The setting 'field_policy' has '{LABEL_NAMES}: {of_lists.value}', but "
             "lists are only ever added to: use 'create_only' or 'never'."
         )
     return problems + clashes(named, lambda _object_type, _name: None)

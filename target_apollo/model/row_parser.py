@@ -7,6 +7,7 @@ record it does a look-up and calls a normaliser. Names of owners, stages and acc
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ import msgspec
 from target_apollo.model import emails
 from target_apollo.model import values as normalisers
 from target_apollo.model.characters import is_blank
+from target_apollo.model.columns import Columns, columns_of
 from target_apollo.model.domains import bare_host, company_domain, shared_fault
 from target_apollo.model.match_keys import CUSTOM, keys_of_row
 from target_apollo.model.objects import (
@@ -28,11 +30,12 @@ from target_apollo.model.objects import (
     BY_EMAIL,
     LABEL_NAMES,
     Compare,
-    Field,
     ObjectType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.placeholders import NULL
 from target_apollo.model.rows import KeyFlag, Mode, NullPolicy, Row, Values
+from target_apollo.model.spelling import value_of
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
 
@@ -47,8 +50,29 @@ class CustomFields(Protocol):
 
 
 Setter = Callable[[str, object, "_Draft"], None]
-#: The written properties of a record, each with its setter and whether its field takes any text.
-_Layout = list[tuple[str, Setter, bool]]
+
+
+class _Shape(enum.Enum):
+    """Fields whose usual values are taken as they are."""
+
+    TEXT = enum.auto()
+    #: Usual is a number that ends in a digit.
+    PHONE = enum.auto()
+    #: Usual is an address with its scheme.
+    URL = enum.auto()
+
+
+_SHAPES: Mapping[Callable[[str, object], str | None], _Shape] = {
+    normalisers.text: _Shape.TEXT,
+    normalisers.phone: _Shape.PHONE,
+    normalisers.url: _Shape.URL,
+}
+_NO_SHAPE: tuple[_Shape | None, str] = (None, "")
+_DIGITS, _SCHEMES = frozenset("0123456789"), ("https://", "http://")
+
+#: The written properties of a record, each with its setter, the shape of its field's usual values,
+#: and its field.
+_Layout = list[tuple[str, Setter, "_Shape | None", str]]
 
 #: Most setters that a parser caches for properties outside the schema, whose number is unlimited.
 _MOST_REMEMBERED = 1000
@@ -81,6 +105,7 @@ class RowParser:
     Attributes:
         key_properties: The source key; empty where the stream has none.
         properties: Properties of the stream's schema.
+        mapped: Properties that the setting `custom_fields` names.
         null_policy: The null policy of properties that are not in `null_policies`.
         null_policies: Property -> its own null policy.
         kept_out: Name of a field, or custom field id -> whether no row may write it.
@@ -111,12 +136,16 @@ class RowParser:
     links_by_email: bool = False
     allowed_domains: frozenset[str] = frozenset()
     match_on: tuple[str, ...] = ()
+    mapped: frozenset[str] = frozenset()
     emails_left_out: int = 0
     _setters: dict[str, Setter | None] = field(default_factory=dict)
     _layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
-    #: Properties so far that have a field of the same name which takes any text.
-    _texts: set[str] = field(default_factory=set)
+    #: Properties so far whose usual values are taken as they are -> their shape and field.
+    _shapes: dict[str, tuple[_Shape | None, str]] = field(default_factory=dict)
     _others: int = 0
+    _columns: Columns | None = None
+    #: The property with the Apollo id; empty for none, None before it is looked for.
+    _id_column: str | None = None
 
     def __post_init__(self) -> None:
         self.lists = normalisers.names("lists", list(self.lists))
@@ -132,13 +161,23 @@ class RowParser:
         draft = _Draft()
         values = draft.values
         names = tuple(record)
-        for name, setter, is_text in self._layouts.get(names) or self._layout(names):
+        for name, setter, shape, field_name in self._layouts.get(names) or self._layout(names):
             value = record[name]
-            # The result of `values.text` for clean text, as most values are, without its calls.
-            if is_text and type(value) is str:
+            # What the normaliser gives for clean text, as most values are, without its calls.
+            if shape is not None and type(value) is str:
                 written = value.strip()
-                if written and written.isprintable():
-                    values[name] = written
+                if (
+                    written
+                    and written.isprintable()
+                    and (
+                        written != NULL
+                        if shape is _Shape.TEXT
+                        else written[-1] in _DIGITS
+                        if shape is _Shape.PHONE
+                        else written.startswith(_SCHEMES)
+                    )
+                ):
+                    values[field_name] = written
                     continue
             setter(name, value, draft)
         key = self._key(record)
@@ -179,10 +218,7 @@ class RowParser:
         """
         key = self._key(record)
         draft = _Draft()
-        names: tuple[str | None, ...] = tuple(record)
-        if not self.match_on:
-            names = (self.object_type.match_field, self.object_type.more_emails, APOLLO_ID)
-        for name in filter(None, names):
+        for name in tuple(record) if self.match_on else self._naming_the_record:
             with suppress(RecordError):
                 setter = self._setter(name)
                 if setter is not None:
@@ -206,6 +242,37 @@ class RowParser:
             more_keys=more_keys,
         )
 
+    @property
+    def columns(self) -> Columns:
+        """The fields of the schema's properties.
+
+        Raises:
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        # A `cached_property` would make all attributes of the parser slower.
+        if self._columns is None:
+            self._columns = columns_of(
+                self.object_type, self.properties, self._custom_id, self.mapped
+            )
+        return self._columns
+
+    @property
+    def _naming_the_record(self) -> tuple[str, ...]:
+        """The properties that name a record where `match_on` is not set."""
+        fields = (self.object_type.match_field, self.object_type.more_emails, APOLLO_ID)
+        found = [self.columns.column_of(name) or name for name in fields if name is not None]
+        return tuple(found)
+
+    @property
+    def _has_id_column(self) -> bool:
+        if self._id_column is None:
+            self._id_column = self.columns.column_of(APOLLO_ID) or ""
+        return bool(self._id_column)
+
+    def _custom_id(self, name: str) -> str | None:
+        found = self.custom_fields.custom_value(self.object_type, name)
+        return None if found is None else found[0]
+
     def is_mapped(self, name: str) -> bool:
         """Whether a property is written to a field, custom field or list, or is the id."""
         return self._setter_of(name) is not None
@@ -216,7 +283,9 @@ class RowParser:
         Cached, since most records of a stream have the same few sets of properties.
         """
         placed = [(name, self._setter_of(name)) for name in names]
-        layout = [(name, setter, name in self._texts) for name, setter in placed if setter]
+        layout = [
+            (name, setter, *self._shapes.get(name, _NO_SHAPE)) for name, setter in placed if setter
+        ]
         if len(self._layouts) < _LAYOUTS_REMEMBERED and len(names) <= _WIDEST_REMEMBERED:
             self._layouts[names] = layout
         return layout
@@ -257,7 +326,7 @@ class RowParser:
         return tuple(map(_key_value, self.key_properties, key))
 
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
-        if draft.apollo_id or self.mode is not Mode.UPDATE or APOLLO_ID in self.properties:
+        if draft.apollo_id or self.mode is not Mode.UPDATE or self._has_id_column:
             return draft.apollo_id
         if len(key) == 1 and isinstance(key[0], str) and normalisers.is_apollo_id(key[0].lower()):
             return key[0].lower()
@@ -293,24 +362,33 @@ class RowParser:
         found = keys_of_row(match_on, draft.values, draft.custom)
         return (found[0], found[1:]) if found else (None, ())
 
+    def _field_of(self, name: str) -> str | None:
+        """The field of a property that is no custom field."""
+        if name in self.properties:
+            return self.columns.fields.get(name)
+        found = columns_of(self.object_type, (name,), self._custom_id, self.mapped).fields.get(name)
+        # A property outside the schema takes no column's field from it by another spelling.
+        is_taken = found not in (None, name) and self.columns.column_of(found or "") is not None
+        return None if is_taken else found
+
     def _setter(self, name: str) -> Setter | None:
-        if name == APOLLO_ID:
+        if name in self.columns.displaced:
+            return None
+        of = self._field_of(name)
+        if of is None:
+            return self._custom_setter(name)
+        if of == APOLLO_ID:
             return self._set_apollo_id
-        if name == LABEL_NAMES:
-            return _leave_out if self.kept_out(name) else _set_lists
-        if self.object_type.more_emails and name in (
-            self.object_type.match_field,
-            self.object_type.more_emails,
-        ):
-            kept_out = self.kept_out(self.object_type.match_field)
-            return _leave_out if kept_out else self._set_emails
-        named = self.object_type.named_fields.get(name)
+        if of == LABEL_NAMES:
+            return _leave_out if self.kept_out(of) else _set_lists
+        match_field, more_emails = self.object_type.match_field, self.object_type.more_emails
+        if more_emails and of in (match_field, more_emails):
+            setter = self._set_email if of == match_field else self._set_listed_emails
+            return _leave_out if self.kept_out(match_field) else setter
+        named = self.object_type.named_fields.get(of)
         if named is not None:
-            return _leave_out if self.kept_out(named) else self._named_setter(name, named)
-        field = self.object_type.fields.get(name)
-        if field is not None and (field.create or field.update or field.bulk):
-            return _leave_out if self.kept_out(name) else self._field_setter(field)
-        return self._custom_setter(name)
+            return _leave_out if self.kept_out(named) else self._named_setter(of, named)
+        return _leave_out if self.kept_out(of) else self._field_setter(name, of)
 
     def _link_by_email(self, draft: _Draft, address: str) -> None:
         link = self.object_type.named_fields.get(ACCOUNT_DOMAIN)
@@ -321,34 +399,34 @@ class RowParser:
             draft.names[link] = BY_EMAIL, domain
 
     def _clears(self, name: str) -> bool:
-        return self.null_policies.get(name, self.null_policy) is NullPolicy.CLEAR
+        return (value_of(self.null_policies, name) or self.null_policy) is NullPolicy.CLEAR
 
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
         # An insert creates a record, so an id in the record is ignored.
         if self.mode is not Mode.INSERT:
             draft.apollo_id = normalisers.apollo_id(name, value)
 
-    def _set_emails(self, name: str, value: object, draft: _Draft) -> None:
-        is_first = name == self.object_type.match_field
+    def _set_email(self, name: str, value: object, draft: _Draft) -> None:
         address = emails.plain(value)
-        if address is not None and is_first:
+        if address is not None:
             # Nearly all values are one plain address.
-            draft.values[name] = address
+            draft.values[self.object_type.match_field] = address
             return
+        found = emails.addresses(name, value)
+        self.emails_left_out += found.malformed
+        if found.valid:
+            draft.values[self.object_type.match_field] = found.valid[0]
+            draft.more_emails = found.valid[1:]
+
+    def _set_listed_emails(self, name: str, value: object, draft: _Draft) -> None:
         try:
             found = emails.addresses(name, value)
         except RecordError as problem:
-            if is_first:
-                raise
             # The record is rejected only if no other property has an address.
             draft.listed_fault = problem
             return
         self.emails_left_out += found.malformed
-        if not is_first:
-            draft.listed_emails = found.valid
-        elif found.valid:
-            draft.values[name] = found.valid[0]
-            draft.more_emails = found.valid[1:]
+        draft.listed_emails = found.valid
 
     def _settle_emails(self, draft: _Draft) -> tuple[str, ...]:
         """Makes the first address the row's match field and returns the others.
@@ -370,13 +448,15 @@ class RowParser:
             draft.values[field] = first
         return tuple(address for address in found if address != first)
 
-    def _field_setter(self, field: Field) -> Setter:
+    def _field_setter(self, column: str, of: str) -> Setter:
+        field = self.object_type.fields[of]
         normalise = field.normalise
         if field.compare is Compare.DOMAIN:
             normalise = company_domain(self.allowed_domains)
         clears = self._clears(field.name) and field.name != self.object_type.match_field
-        if normalise is normalisers.text:
-            self._texts.add(field.name)
+        shape = _SHAPES.get(normalise)
+        if shape is not None:
+            self._shapes[column] = (shape, field.name)
 
         def set_field(name: str, value: object, draft: _Draft) -> None:
             if value is None and not clears:
@@ -390,16 +470,19 @@ class RowParser:
 
         return set_field
 
-    def _named_setter(self, name: str, field_name: str) -> Setter:
-        clears = self._clears(name)
+    def _named_setter(self, of: str, field_name: str) -> Setter:
+        clears = self._clears(of)
+        # A stage may have any name, also that of a placeholder.
+        is_free = of == self.object_type.stage_name
+        normalise = normalisers.text if is_free else normalisers.typed_text
 
         def set_by_name(name: str, value: object, draft: _Draft) -> None:
-            written = normalisers.text(name, value)
+            written = normalise(name, value)
             if written is None:
                 if clears:
                     draft.values.setdefault(field_name, None)
                 return
-            draft.names[field_name] = name, written
+            draft.names[field_name] = of, written
 
         return set_by_name
 

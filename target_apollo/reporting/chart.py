@@ -13,7 +13,7 @@ from math import floor, log10
 
 from target_apollo.reporting.detail import Detail, LeadsPath
 from target_apollo.reporting.funnel import Step as RuleStep
-from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
+from target_apollo.reporting.past_runs import OPEN, RECEIVED, SPLIT, PastRun
 from target_apollo.reporting.summaries import Stream
 from target_apollo.reporting.words import amount, end_of, rule_words
 from target_apollo.sync.words import compact, moment, number, plural
@@ -301,8 +301,10 @@ def _arrived(outcomes: Stream, whole: int, stream: str) -> Step:
 
 
 def _rows(run: PastRun) -> Iterator[Step]:
-    whole = remaining = run.count(RECEIVED) or 0
-    yield _step("Rows read", whole, whole)
+    split = run.count(SPLIT) or 0
+    whole = remaining = (run.count(RECEIVED) or 0) + split
+    note = f"{number(split)} more than were read: stream maps split them" if split else ""
+    yield _step("Rows read", whole, whole, note)
     for name, words, note in (
         ("skipped", "Not left out", "left out by a stream map, or replaced by a later row"),
         ("rejected", "Could be written", "rejected"),

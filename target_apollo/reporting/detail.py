@@ -11,6 +11,7 @@ from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 from target_apollo.sync.dry_run.plan_sentences import identity_sentences
+from target_apollo.sync.notices import left_out_sentences
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Detail:
         deleted: Stream -> records moved because their rows were deleted at the source.
         returned: Stream -> moved records that were given back because their rows returned.
         identity: Sentences on rows whose key is not simply that of their record.
+        left_out: Sentences on streams that the setting `streams` leaves out.
         not_placed: Stream -> properties that have no field in Apollo.
         not_writable: Contacts or accounts -> fields that Apollo can't change on existing records,
             with the number of rows.
@@ -92,6 +94,7 @@ class Detail:
     identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
+    left_out: Sequence[str]
     not_placed: Sequence[tuple[str, Sequence[str]]]
     not_writable: Sequence[tuple[str, Sequence[tuple[str, int]]]]
 
@@ -121,6 +124,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
+        left_out=left_out_sentences(summary.left_out) if summary else (),
         not_placed=tuple((of, names) for of, names in summary.unknown_fields.items() if names)
         if summary
         else (),

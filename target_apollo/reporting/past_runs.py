@@ -21,7 +21,7 @@ from target_apollo.reporting.summaries import Summary
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT
 
-RECEIVED, OPEN = "received", "without_outcome"
+RECEIVED, SPLIT, OPEN = "received", "split", "without_outcome"
 #: The outcomes in the order in which they are shown.
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -33,7 +33,8 @@ class PastRun:
     Attributes:
         ended_at: None if no end is noted: the run was killed, or is still under way.
         exit_code: None in that case too.
-        counts: ``received``, each outcome and ``without_outcome`` -> records; empty in that case.
+        counts: ``received``, ``split`` (further rows that stream maps made of records), each
+            outcome and ``without_outcome`` -> records; empty in that case.
         summary: None if its file is gone or was never written.
         in_ledger: Whether the ledger has it.
     """
@@ -68,7 +69,12 @@ class PastRun:
 
     def count(self, name: str) -> int | None:
         """One of the counts; None if they are not known."""
-        return self.counts.get(name, 0) if self.counts else None
+        if not self.counts:
+            return None
+        if name == SPLIT and SPLIT not in self.counts:
+            # Runs of earlier releases counted these rows as less than none without an outcome.
+            return max(0, -self.counts.get(OPEN, 0))
+        return max(0, self.counts.get(name, 0))
 
 
 def merged(summaries: Sequence[Summary], rows: Sequence[Run]) -> list[PastRun]:

@@ -15,6 +15,7 @@ from target_apollo.sync.dry_run.plan_sentences import (
     time_sentences,
     unknown_sentences,
 )
+from target_apollo.sync.notices import left_out_sentences
 from target_apollo.sync.words import UNKNOWN, listed, number, plural
 from target_apollo.system.shown import name_shown, printable
 
@@ -55,6 +56,7 @@ def _sections(
     yield "Rejected", _rejected(summary, room)
     yield "Identity changes", _paragraphs(identity_sentences(summary.get("identity", {})), room)
     yield "Deleted rows", _paragraphs(deletion_sentences(summary), room)
+    yield "Left out", _paragraphs(left_out_sentences(summary.get("left_out", {})), room)
     yield "Duplicates", _duplicates(summary, room)
     yield "Protected by field_policy", _protected(summary, room)
     yield "Written without what Apollo does not know", _unresolved(summary, room)

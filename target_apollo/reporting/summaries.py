@@ -139,6 +139,7 @@ class Summary(msgspec.Struct, frozen=True):
     ended_because: str = ""
     api: Api = Api()
     duplicates: Duplicates = Duplicates()
+    left_out: dict[str, Count] = {}
     unknown_fields: dict[str, tuple[str, ...]] = {}
     not_writable: dict[str, dict[str, Count]] = {}
     team: str | None = None

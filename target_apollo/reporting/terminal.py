@@ -203,6 +203,8 @@ def _sections(
         yield heading, _rejects(detail, inner, paint)
     if detail.requests:
         yield "Requests, and what Apollo's limits leave", _requests(detail, paint)
+    if detail.left_out:
+        yield "Left out", [line for one in detail.left_out for line in wrapped(one, inner)]
     if detail.identity:
         yield "Identity changes", [line for one in detail.identity for line in wrapped(one, inner)]
     for protected in detail.protected:

@@ -85,7 +85,9 @@ def story_of(run: PastRun) -> str:
     received = run.count("received")
     rows = "row" if received == 1 else "rows"
     begin = "A dry run, which wrote nothing: " if run.dry else ""
-    return f"{begin}{number(received)} {rows} read{took}: {'; '.join(did)}."
+    split = run.count("split")
+    into = f", split into {number((received or 0) + split)}" if split else ""
+    return f"{begin}{number(received)} {rows} read{into}{took}: {'; '.join(did)}."
 
 
 def outlook_of(summary: Summary) -> str:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.options import CustomFieldErrors, SandboxOptions
+from target_apollo.sandbox.options import CustomFieldErrors, OptionsShown, SandboxOptions
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 
@@ -53,7 +53,7 @@ def write_custom_fields(
             value = _text(value)
         problem = _problem(field, value)
         if problem is None:
-            values[field_id] = value
+            values[field_id] = _shown(field, value, options)
         else:
             errors[field_id] = problem
     if values or "typed_custom_fields" in own:
@@ -73,6 +73,12 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(_text(part) for part in value)
     return str(value)
+
+
+def _shown(field: Mapping[str, Any], value: str, options: SandboxOptions) -> str | list[str]:
+    if field["type"] == "multipicklist" and options.options_shown is OptionsShown.ARRAY:
+        return [part.strip() for part in value.split(",")]
+    return value
 
 
 def _problem(field: Mapping[str, Any], value: str) -> str | None:

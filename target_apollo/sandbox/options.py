@@ -87,6 +87,13 @@ class CustomFieldErrors(str, enum.Enum):
     SILENT = "silent"  # {}
 
 
+class OptionsShown(str, enum.Enum):
+    """The value of a custom field with several options in an answer."""
+
+    TEXT = "text"  # their ids, joined by commas
+    ARRAY = "array"  # an array of their ids
+
+
 class UnknownId(str, enum.Enum):
     """The answer to an update of a well-formed id that no record has."""
 
@@ -202,6 +209,9 @@ class SandboxOptions:
 
     custom_field_errors: CustomFieldErrors = CustomFieldErrors.MAPPING
     """How a record reports a value that does not fit its custom field; it is not stored."""
+
+    options_shown: OptionsShown = OptionsShown.TEXT
+    """How a record shows the chosen options of a custom field that takes several."""
 
     custom_values_must_be_strings: bool = False
     """Answer 422 to custom field values other than strings, instead of converting them."""

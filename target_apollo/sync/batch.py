@@ -21,6 +21,7 @@ from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.recall import NO_HISTORY, RowHistory, address_hashes
+from target_apollo.sync.refused_rows import UnreadRecord
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
@@ -106,6 +107,8 @@ class Batch:
         found: Row number -> record that mode insert has found for a row without a link.
         unwritten: Hashes of the addresses of rejected rows.
         given_back: Numbers of returned rows whose records were given back to them.
+        oldest_unsaved: Number of the oldest record whose outcome may not be on disk yet; None if
+            all of them are.
     """
 
     def __init__(
@@ -120,9 +123,11 @@ class Batch:
         self._counts = counts
         self._rejects = rejects
         self._open = {record.number: record for record in records}
+        self._oldest = min(self._open, default=None)
+        self.oldest_unsaved = self._oldest
         #: Records that were not rejected, by outcome. They are counted once the ledger has them.
         self._done: defaultdict[Outcome, list[SourceRecord]] = defaultdict(list)
-        self._unreadable: list[tuple[Sequence[object], Rejection]] = []
+        self._unread: list[UnreadRecord] = []
         self._links: StreamLinks | None = None
         self._histories: dict[int, RowHistory] = {}
         self._rows_by_key: dict[str, Row] = {}
@@ -171,8 +176,6 @@ class Batch:
         self._links = links
         self._histories = dict(histories)
         self._rows_by_key = {histories[row.number].source_key: row for row in rows}
-        for key, rejection in self._unreadable:
-            links.add_unreadable(key, rejection)
 
     def wait_for(self, row: Row, payload_hash: str) -> None:
         """Notes that a row is written without a name that Apollo does not know yet.
@@ -234,8 +237,11 @@ class Batch:
                 self._done[Outcome.SKIPPED] += earlier
         else:
             self.unwritten += address_hashes(row)
-            for one in (*earlier, record):
-                self._rejects.reject(one, rejection)
+            again = (
+                record.former is None
+                and self.history_of(row).rejected_before == rejection.reason.value
+            )
+            self._reject((*earlier, record), rejection, again=again)
 
     def finish_unread(
         self,
@@ -244,20 +250,61 @@ class Batch:
         rejection: Rejection | None = None,
         key: Sequence[object] = (),
     ) -> None:
-        """Finishes a record that could not be turned into a row; raises the errors of `finish`.
+        """Finishes a record that could not be turned into a row.
+
+        A rejected one gets its outcome from `reject_unread`, since the ledger may know it.
 
         Args:
             key: Values of its source key.
         """
-        del self._open[record.number]
-        if rejection is None:
-            self._done[outcome].append(record)
-            self.count()
+        if rejection is not None:
+            self._unread.append(UnreadRecord(record, rejection, key))
             return
-        self._rejects.reject(record, rejection)
-        if record.former is None:
+        del self._open[record.number]
+        self._done[outcome].append(record)
+        self.count()
+
+    def reject_unread(self) -> None:
+        """Rejects the records that could not be turned into rows, after `use_ledger`.
+
+        Raises:
+            InvalidRecord: `on_record_error` is ``fail``.
+            LedgerError: The ledger can't be read.
+            RunError: The rejects file can't be written.
+        """
+        unread, self._unread = self._unread, []
+        links = self._links
+        known = links.unread_before(unread) if links and unread else [False] * len(unread)
+        for one, again in zip(unread, known, strict=True):
+            del self._open[one.record.number]
+            self._reject((one.record,), one.rejection, again=again)
             # Not for replayed records: a later run may have written their row.
-            self._unreadable.append((key, rejection))
+            if links is not None and not again and one.record.former is None:
+                links.add_unreadable(one)
+
+    def _reject(
+        self, records: Sequence[SourceRecord], rejection: Rejection, *, again: bool
+    ) -> None:
+        try:
+            for record in records:
+                self._rejects.reject(record, rejection, again=again)
+        except Exception:
+            # Not in the rejects file, they have no outcome: STATE may not pass them.
+            self._open.update({record.number: record for record in records})
+            raise
+
+    def note_saved(self) -> None:
+        """Notes that ledger and rejects file have all outcomes so far, so that STATE may pass."""
+        self.oldest_unsaved = min(self._open, default=None)
+
+    def hold_back(self) -> None:
+        """Lets no STATE pass behind any record of the batch, whatever its outcome."""
+        self.oldest_unsaved = self._oldest
+
+    def oldest_beside(self, rows: Iterable[Row]) -> int | None:
+        """Number of the oldest record without an outcome that is none of these rows'."""
+        beside = {number for row in rows for number in row.numbers}
+        return min((number for number in self._open if number not in beside), default=None)
 
     def check_complete(self) -> None:
         """Checks that every record has an outcome.
@@ -284,33 +331,35 @@ class PendingFlush:
     """The flush of a run that waits for Apollo's answers.
 
     There is at most one, since two at a time could create the same record twice.
-
-    Attributes:
-        oldest: Number of the flush's first record, which STATE may not pass; None without a flush.
-            It stays set after a failure, since some records then have no outcome.
     """
 
     def __init__(self) -> None:
         self._steps: Steps[None] | None = None
         self._sink: object = None
-        self.oldest: int | None = None
+        #: It stays set after a failure, since some of its records then have no outcome.
+        self._batch: Batch | None = None
 
-    def start(self, sink: object, oldest: int | None, steps: Steps[None]) -> None:
+    @property
+    def oldest(self) -> int | None:
+        """Number of the oldest record without an outcome on disk, which STATE may not pass."""
+        return None if self._batch is None else self._batch.oldest_unsaved
+
+    def start(self, sink: object, batch: Batch, steps: Steps[None]) -> None:
         """Finishes the pending flush and starts the next; returns when its requests are sent.
 
         Args:
             sink: The sink that writes the flush.
-            oldest: Number of the flush's first record.
+            batch: The records of the flush.
 
         Raises:
             ApolloError, RunError: The run can't go on.
         """
         self.finish()
-        self.oldest = oldest
+        self._batch = batch
         try:
             next(steps)
         except StopIteration:
-            self.oldest = None
+            self._batch = None
         else:
             self._steps, self._sink = steps, sink
 
@@ -327,7 +376,7 @@ class PendingFlush:
         if self._steps is not None:
             steps, self._steps = self._steps, None
             run_to_end(steps)
-            self.oldest = None
+            self._batch = None
 
 
 def flush_size(batch_size: int, parallel_requests: int) -> int:

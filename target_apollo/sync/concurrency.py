@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from target_apollo.apollo import RunStopped
+from target_apollo.apollo import AllRefusedAlike, RunStopped, TeamRefused
 
 T = TypeVar("T")
 
@@ -57,6 +57,8 @@ class RequestPool:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="apollo")
         self._stop = stop
         self._deadline: float | None = None
+        #: The answer after which no further request makes sense.
+        self._refused: TeamRefused | AllRefusedAlike | None = None
         self.abandoned = False
 
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
@@ -65,8 +67,20 @@ class RequestPool:
             return list(results)
 
     def start(self, calls: Sequence[Callable[[], T]]) -> StartedCalls[T]:
-        """Starts calls; take their results in a ``with`` block."""
-        return StartedCalls(self, [self._pool.submit(call) for call in calls])
+        """Starts calls; take their results in a ``with`` block.
+
+        After Apollo has refused the whole team, calls that were not started raise that refusal.
+        """
+        return StartedCalls(self, [self._pool.submit(self._call, call) for call in calls])
+
+    def _call(self, call: Callable[[], T]) -> T:
+        if self._refused is not None:
+            raise self._refused
+        try:
+            return call()
+        except (TeamRefused, AllRefusedAlike) as refused:
+            self._refused = refused
+            raise
 
     def wait_for(self, futures: Collection[Future[T]]) -> None:
         """Waits until all calls have ended; gives them up `GRACE_SECONDS` after a stop."""

@@ -31,12 +31,23 @@ _LISTED_IDENTITY_KEYS = 20
 
 @dataclass
 class RunCounts:
-    """The counts of a run so far, and what its summary lists."""
+    """The counts of a run so far, and what its summary lists.
+
+    Every record that is received gets one outcome, also one that a stream map leaves out
+    (`skipped`). A record that stream maps hand to several streams gets one in each of them, and
+    `split` counts all but the first. So `received` and `split` are together the sum of all
+    outcomes and of the rows that have none yet.
+    """
 
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     outcomes: dict[str, Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    split: int = 0
     rejected: dict[str, Counter[Reason]] = field(default_factory=lambda: defaultdict(Counter))
+    #: Records of streams that the setting `streams` leaves out; their outcome is `skipped`.
+    left_out: Counter[str] = field(default_factory=Counter)
+    #: Of the rejected records, those that an earlier run rejected as they are.
+    rejected_before: Counter[str] = field(default_factory=Counter)
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -57,8 +68,14 @@ class RunCounts:
         """Counts records of a stream with one outcome."""
         self.outcomes[stream][outcome] += number
 
-    def count_rejected(self, stream: str, reason: Reason) -> None:
-        """Counts a rejected record with its reason."""
+    def count_rejected(self, stream: str, reason: Reason, *, again: bool = False) -> None:
+        """Counts a rejected record with its reason.
+
+        Args:
+            again: Whether an earlier run has rejected the same record for the same reason.
+        """
+        if again:
+            self.rejected_before[stream] += 1
         self.outcomes[stream][Outcome.REJECTED] += 1
         self.rejected[stream][reason] += 1
 
@@ -124,10 +141,15 @@ class RunCounts:
         return sum(sum(counts.values()) for counts in self.outcomes.values())
 
     @property
+    def rejected_newly(self) -> int:
+        """Rejected records of all streams, without those that an earlier run rejected so."""
+        return self.total(Outcome.REJECTED) - self.rejected_before.total()
+
+    @property
     def rejected_percent(self) -> float:
-        """Share of rejected records among those with an outcome, 0 to 100."""
+        """Share of newly rejected records among those with an outcome, 0 to 100."""
         settled = self.settled
-        return 100 * self.total(Outcome.REJECTED) / settled if settled else 0.0
+        return 100 * self.rejected_newly / settled if settled else 0.0
 
     def summary(
         self, *, received: int, exit_code: int, ended_because: str, api: Mapping[str, Any]
@@ -149,8 +171,9 @@ class RunCounts:
             "ended_because": ended_because,
             "records": {
                 "received": received,
+                "split": self.split,
                 **{outcome.value: self.total(outcome) for outcome in Outcome},
-                "without_outcome": received - self.settled,
+                "without_outcome": received + self.split - self.settled,
             },
             "streams": {
                 stream: {
@@ -161,6 +184,8 @@ class RunCounts:
                 }
                 for stream, counts in sorted(self.outcomes.items())
             },
+            "left_out": dict(self.left_out),
+            "rejected_before": dict(self.rejected_before),
             "unknown_fields": self.unknown_fields,
             "protected": {kind: dict(found) for kind, found in self.protected.items()},
             "accounts_made": self.accounts_made,
@@ -252,9 +277,10 @@ class RequestCounter:
             if count:
                 self._requests[endpoint] += count
                 if count > 1:
-                    self._announce_wait(endpoint, count)
+                    self.announce_wait(endpoint, count)
 
-    def _announce_wait(self, endpoint: str, count: int) -> None:
+    def announce_wait(self, endpoint: str, count: int) -> None:
+        """Logs until when requests will be sent, if this minute does not take all of them."""
         if self._logger is None:
             return
         planned = schedule(count, self._states(endpoint))
@@ -281,6 +307,11 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     for stream in summary["streams"].values():
         reasons.update(stream["rejected_because"])
     why = f" ({', '.join(f'{name} {n}' for name, n in reasons.most_common())})" if reasons else ""
+    before = sum(summary["rejected_before"].values())
+    if before:
+        why += f", {before} of these as before"
+    split = records["split"]
+    rows = f", split into {records['received'] + split} rows" if split else ""
     open_ = records["without_outcome"]
     left = f", left for the next run {open_}" if open_ else ""
     kept: Counter[str] = Counter()
@@ -292,7 +323,7 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     end = f" {summary['ended_because']}" if summary["ended_because"] else ""
     return (
         f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
-        f"{records['received']}: {counts}{why}{left}{kept_line}; {requests} requests in "
+        f"{records['received']}{rows}: {counts}{why}{left}{kept_line}; {requests} requests in "
         f"{summary['seconds']:.1f} s.{end}"
     )
 

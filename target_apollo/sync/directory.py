@@ -19,7 +19,8 @@ from target_apollo.model.emails import compared
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import BY_EMAIL, LINKS, OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.suggestions import folded, nearest_address, no_such
+from target_apollo.model.spelling import letters_of, meant, value_of
+from target_apollo.model.suggestions import folded, nearest_address, nearest_name, no_such
 from target_apollo.model.values import normaliser_of
 from target_apollo.sync.exit import RunError
 
@@ -149,18 +150,56 @@ class Directory:
         """Id and normaliser of the custom field for a property; None where there is none.
 
         A property belongs to the custom field with its name as label, or with the label in the
-        setting `custom_fields`. Case, blanks and underscores make no difference.
+        setting `custom_fields`; `columns.meant` says which labels are equal.
         """
         found = self.custom_field(object_type, name)
         if found is None:
             return None
-        normalise = normaliser_of(found)
-        return None if normalise is None else (found.id, normalise)
+        return found.id, normaliser_of(found)
 
     def custom_field(self, object_type: ObjectType, name: str) -> CustomField | None:
-        """The custom field for a property or with a label, if there is one."""
-        label = self._labels.get(name, name)
-        return self._custom_fields.get((object_type.singular, folded(label)))
+        """The custom field for a property or with a label, if there is just one."""
+        found = self._custom_fields_of(object_type, name)
+        return found[0] if len(found) == 1 else None
+
+    def same_labels(self, object_type: ObjectType, name: str) -> tuple[str, ...]:
+        """The labels of the custom fields for a property, if nothing tells which one is meant."""
+        found = self._custom_fields_of(object_type, name)
+        return tuple(one.label for one in found) if len(found) > 1 else ()
+
+    def _custom_fields_of(self, object_type: ObjectType, name: str) -> list[CustomField]:
+        label = value_of(self._labels, name) or name
+        fields = self._custom_fields.get((object_type.singular, letters_of(label)), [])
+        labels = meant(label, [one.label for one in fields])
+        return [one for one in fields if one.label in labels]
+
+    def custom_labels_of(self, object_type: ObjectType) -> list[str]:
+        """The labels of an object's custom fields."""
+        of = object_type.singular
+        return [
+            one.label
+            for (modality, _), fields in self._custom_fields.items()
+            if modality == of
+            for one in fields
+        ]
+
+    def entries_without_label(self) -> list[str]:
+        """A sentence for each entry of the setting `custom_fields` whose label no field has.
+
+        None if Apollo does not show the custom fields, as has then been said.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        if not self._labels or not self._custom_fields:
+            return []
+        known = [label for one in OBJECTS.values() for label in self.custom_labels_of(one)]
+        return [
+            f"The entry '{name}' of the setting 'custom_fields' names the label '{label}', which "
+            f"no custom field has{_hint(label, known)}"
+            for name, label in self._labels.items()
+            if not meant(label, known)
+        ]
 
     def custom_field_by_name(self, object_type: ObjectType, name: str) -> tuple[str, str] | None:
         """Id and label of the custom field for a property or with a label, if there is one."""
@@ -184,7 +223,7 @@ class Directory:
 
     def custom_labels(self) -> dict[str, str]:
         """Custom field id -> label."""
-        return {found.id: found.label for found in self._custom_fields.values()}
+        return {one.id: one.label for fields in self._custom_fields.values() for one in fields}
 
     def account_domain(self, name: str, value: str) -> str:
         """The domain of an account that a property such as ``account_domain`` names.
@@ -258,13 +297,22 @@ class Directory:
         return found
 
     @cached_property
-    def _custom_fields(self) -> dict[tuple[str, str], CustomField]:
+    def _custom_fields(self) -> dict[tuple[str, str], list[CustomField]]:
+        """Object and letters of the label -> the custom fields with such a label."""
         try:
             fields = self._client.custom_fields()
         except EndpointForbidden as refusal:
             self._logger.warning("Custom fields are not written: %s", refusal)
             return {}
-        return {(field.modality, folded(field.label)): field for field in fields}
+        found: dict[tuple[str, str], list[CustomField]] = {}
+        for field in fields:
+            found.setdefault((field.modality, letters_of(field.label)), []).append(field)
+        return found
+
+
+def _hint(label: str, known: Iterable[str]) -> str:
+    near = nearest_name(label, known)
+    return "." if near is None else f"; did you mean '{near}'?"
 
 
 def _by_name(stages: Iterable[Stage]) -> dict[str, Stage]:

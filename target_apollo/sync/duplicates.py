@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from msgspec.structs import replace as with_values
 
@@ -122,9 +123,7 @@ def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
     groups: list[list[Row]] = []
     next_wave: dict[object, int] = {}
     for row in rows:
-        identities: list[object] = [row.key, *_identities(row)]
-        values = row.values
-        identities += [(name, values[name]) for name in object_type.crm_ids if values.get(name)]
+        identities = _record_identities(object_type, row)
         place = max([next_wave.get(identity, 0) for identity in identities])
         for identity in identities:
             next_wave[identity] = place + 1
@@ -132,6 +131,30 @@ def waves(object_type: ObjectType, rows: Sequence[Row]) -> list[list[Row]]:
             groups.append([])
         groups[place].append(row)
     return groups
+
+
+def _record_identities(object_type: ObjectType, row: Row) -> list[object]:
+    """Rows of one record have one of these in common."""
+    values = row.values
+    crm_ids = [(name, values[name]) for name in object_type.crm_ids if values.get(name)]
+    return [row.key, *_identities(row), *crm_ids]
+
+
+def age(row: Row) -> int:
+    """The number of the oldest record that gets its outcome with a row."""
+    return row.numbers[0]
+
+
+def oldest_first(object_type: ObjectType, rows: Sequence[Row]) -> list[Row]:
+    """Rows by their age; those that can have the same record keep their order."""
+    ages: list[tuple[int, Row]] = []
+    latest: dict[object, int] = {}
+    for row in rows:
+        identities = _record_identities(object_type, row)
+        own = max([age(row), *(latest.get(identity, 0) for identity in identities)])
+        latest.update(dict.fromkeys(identities, own))
+        ages.append((own, row))
+    return [row for _, row in sorted(ages, key=itemgetter(0))]
 
 
 def _share_no_record(object_type: ObjectType, rows: Sequence[Row]) -> bool:

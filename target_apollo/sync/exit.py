@@ -3,7 +3,8 @@
 ====  ==========================================================================
 0     success; some records may be rejected, within the limit
 1     too many rejected records, or an error
-2     wrong settings, credentials or ledger: every run fails until a person corrects them
+2     wrong settings, credentials, SCHEMA or ledger, or Apollo refuses the team: every run fails
+      until a person corrects that
 3     Apollo's quota is used up: a later run continues where this one stopped
 128+  stopped by that signal
 ====  ==========================================================================
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 
 from singer_sdk.exceptions import (
     ConfigValidationError,
-    InvalidJSONSchema,
     InvalidRecord,
     MapExpressionError,
     MissingKeyPropertiesError,
@@ -28,10 +28,12 @@ from target_apollo.apollo import (
     CredentialsRefused,
     EndpointForbidden,
     QuotaExhausted,
+    TeamRefused,
     UnusableCertificates,
 )
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import AnotherRunActive, LedgerError, LedgerUnusable
+from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.system.machine import trouble_of
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
@@ -46,10 +48,12 @@ RECORD_ERRORS = (
 _MISCONFIGURED = (
     CredentialsRefused,
     EndpointForbidden,
+    TeamRefused,
     SettingsError,
     AnotherRunActive,
     LedgerUnusable,
     UnusableCertificates,
+    UnusableSchema,
 )
 
 
@@ -91,15 +95,25 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
         return RunEnd(FAILED, f"{why} (on_record_error is 'fail', so the run ended)")
     if isinstance(problem, RunError):
         return RunEnd(problem.exit_code, str(problem))
-    if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine, InvalidJSONSchema)):
+    if isinstance(problem, (ApolloError, LedgerError, InvalidInputLine)):
         return RunEnd(FAILED, str(problem))
     trouble = trouble_of(problem)
     return RunEnd(FAILED, trouble) if trouble else None
 
 
-def check_reject_limit(rejected_percent: float, limit: float, rejects_path: object) -> RunEnd:
-    """How a run ended that read all its input: too many rejected records are a failure."""
-    if rejected_percent > limit:
+#: Fewer rejected records fail no run by their percentage, unless none is allowed.
+FEWEST_REJECTED = 5
+
+
+def check_reject_limit(
+    rejected_percent: float, limit: float, rejects_path: object, *, rejected: int
+) -> RunEnd:
+    """How a run ended that read all its input: too many rejected records are a failure.
+
+    Args:
+        rejected: Rejected records, without those that an earlier run rejected as they are.
+    """
+    if rejected_percent > limit and (rejected >= FEWEST_REJECTED or limit == 0):
         return RunEnd(
             FAILED,
             f"{rejected_percent:.1f} % of the records were rejected, more than "

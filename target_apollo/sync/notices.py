@@ -12,6 +12,7 @@ from datetime import datetime
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects import BY_EMAIL
+from target_apollo.model.spelling import letters_of
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
@@ -38,8 +39,12 @@ class Notices:
         #: Name and stream of each notice that was logged.
         self._given: set[tuple[str, str]] = set()
 
-    def unknown_fields(self, stream: str, kind: str, names: Sequence[str]) -> None:
+    def unknown_fields(self, stream: str, kind: str, names: Mapping[str, str]) -> None:
         """Logs once per stream which properties have no field in Apollo.
+
+        Args:
+            names: Name of each property -> why it has none, or the field that may be meant; empty
+                where nothing is known of it.
 
         Raises:
             RunError: The setting `unknown_fields` is ``fail``.
@@ -49,7 +54,8 @@ class Notices:
         if not new:
             return
         known += new
-        shown = ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
+        whys = [f"{name} ({names[name]})" if names[name] else name for name in new[:30]]
+        shown = ", ".join(whys) + (f" and {len(new) - 30} more" if len(new) > 30 else "")
         sentence = (
             f"Stream '{stream}': no field of {kind} and no custom field has the name of {shown}"
         )
@@ -62,6 +68,40 @@ class Notices:
             )
         if self._settings.unknown_fields == "warn":
             self._logger.warning("%s; they are not sent (unknown_fields).", sentence)
+
+    def custom_fields_without_effect(self, sentences: Sequence[str]) -> None:
+        """Logs once which entries of `custom_fields` have no effect.
+
+        Raises:
+            RunError: There are some, and the setting `unknown_fields` is ``fail``.
+        """
+        sentences = [one for one in sentences if self._is_first("custom_fields", one)]
+        if not sentences:
+            return
+        if self._settings.unknown_fields == "fail":
+            raise RunError(
+                f"{' '.join(sentences)} The setting unknown_fields is 'fail', so nothing of this "
+                "batch was written.",
+                exit_code=2,
+            )
+        if self._settings.unknown_fields == "warn":
+            for sentence in sentences:
+                self._logger.warning("%s", sentence)
+
+    def rules_left_out(self, stream: str, rules: Iterable[str]) -> None:
+        """Logs once per stream and rule that records are not checked by it.
+
+        Args:
+            rules: The rules of the stream's schema that can't be used, each with its property.
+        """
+        new = [rule for rule in rules if self._is_first(f"rule {rule}", stream)]
+        if new:
+            self._logger.warning(
+                "The SCHEMA of stream '%s' has rules that can't be used, and records are not "
+                "checked by them: %s. Mend them in the tap's catalog.",
+                stream,
+                ", ".join(new[:30]) + (f" and {len(new) - 30} more" if len(new) > 30 else ""),
+            )
 
     def addresses_left_out(self, stream: str) -> None:
         """Logs once per stream that malformed addresses beside valid ones are not sent."""
@@ -83,6 +123,15 @@ class Notices:
                     kind,
                 )
             self._counts.not_writable[kind][name] += 1
+
+    def no_object(self, stream: str) -> None:
+        """Logs that a stream which could not be written had no records."""
+        self._logger.warning(
+            "Stream '%s' fits neither contacts nor accounts by its name, and had no records: a "
+            "record of it ends a run. Give it an object in the setting 'streams', or false to "
+            "leave its records out.",
+            stream,
+        )
 
     def left_unread(self) -> None:
         """Logs that `max_records` ended the reading."""
@@ -236,6 +285,20 @@ class Notices:
         return is_first
 
 
+def left_out_sentences(left_out: Mapping[str, int]) -> list[str]:
+    """A sentence for each stream that the setting `streams` leaves out.
+
+    Args:
+        left_out: Stream -> number of its records.
+    """
+    return [
+        f"{plural(count, 'record')} of stream '{name_shown(stream)}' "
+        f"{'was' if count == 1 else 'were'} skipped: the setting 'streams' leaves it out (false)."
+        for stream, count in sorted(left_out.items())
+        if count
+    ]
+
+
 def unresolved_names(
     found: Mapping[str, Mapping[str, int]], default_owner: str | None
 ) -> list[str]:
@@ -282,7 +345,7 @@ def unused_settings(
         properties: The properties of their schemas.
     """
     used = {settings.pattern_of(stream) for stream in streams}
-    existing = {name for of_stream in properties for name in of_stream}
+    existing = {letters_of(name) for of_stream in properties for name in of_stream}
     return [
         *(
             f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
@@ -295,12 +358,12 @@ def unused_settings(
             f"The entry '{name}' of the setting 'null_policy_per_field' names a property that no "
             "stream of this run has: mend its name, or leave it out."
             for name in settings.null_policy_per_field
-            if name not in existing
+            if letters_of(name) not in existing
         ),
         *(
             f"The entry '{name}' of the setting 'unresolved' names a property that no stream of "
             "this run has: mend its name, or leave it out."
             for name in settings.unresolved
-            if name not in existing
+            if letters_of(name) not in existing
         ),
     ]

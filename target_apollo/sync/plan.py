@@ -14,6 +14,7 @@ from itertools import chain
 from target_apollo.model.compare import (
     CUSTOM_FIELDS,
     PLAIN_PHONE,
+    has_number,
     held_numbers,
     holds,
     holds_custom,
@@ -234,9 +235,8 @@ def _differing(object_type: ObjectType, values: Values, answer: Json | None) -> 
         return differing
     # The record may hold the plain number under a type whose number this update changes.
     typed = {object_type.fields[name].phone_type: value for name, value in differing.items()}
-    digits = phone_digits(plain)
-    stays = digits in held_numbers(answer, lambda kind: kind not in typed)
-    comes = digits in {phone_digits(v) for kind, v in typed.items() if kind and v}
+    stays = has_number(held_numbers(answer, lambda kind: kind not in typed), plain)
+    comes = has_number({phone_digits(v) for kind, v in typed.items() if kind and v}, plain)
     return differing if stays or comes else {**differing, PLAIN_PHONE: plain}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
 
 import msgspec
@@ -31,6 +31,7 @@ from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.deletion_marks import digits_of, is_moved_to
+from target_apollo.sync.refused_rows import NOT_SENT_AGAIN, hash_of_row, is_left_alone
 from target_apollo.sync.source_record import Former
 
 _NOTHING: Mapping[str, str | None] = {}
@@ -63,6 +64,7 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
         names_record: Whether the row itself has an Apollo id.
         read_at: When the row came from its source, if that was before this run.
         may_be_unchanged: Whether the row is unchanged if Apollo holds the ids of its names.
+        rejected_before: Why the row was rejected as it is now, not long ago, as in `Link.error`.
     """
 
     source_key: str = ""
@@ -81,6 +83,7 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
     has_other_address: bool = False
     names_record: bool = False
     may_be_unchanged: bool = False
+    rejected_before: str | None = None
 
 
 #: History of a row that the ledger does not know.
@@ -192,6 +195,7 @@ class LinkSorter:
         leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
         object_type: The object of the rows.
         protected: The setting `protected_stages`.
+        today: The day of the run, in UTC; None if no rejected row is left alone.
     """
 
     mode: Mode
@@ -200,6 +204,7 @@ class LinkSorter:
     leaves_gone: bool = True
     object_type: ObjectType = CONTACT
     protected: tuple[str, ...] = ()
+    today: date | None = None
 
     @cached_property
     def _protected_digits(self) -> str:
@@ -257,6 +262,11 @@ class LinkSorter:
                 found.append(with_values(history, outcome=Outcome.SKIPPED))
                 continue
             apollo_id = row.apollo_id or link.apollo_id
+            if link.status is LinkStatus.ERROR and row.number not in formers:
+                before = self._rejected_before(row, link, history.payload_hash)
+                history = with_values(history, link=link, rejected_before=before)
+            elif outcome is Outcome.REJECTED:
+                outcome = None
             # The link is outdated if an earlier row of the batch writes to the record.
             if outcome is not None and to_change.isdisjoint(
                 (row.match_key, apollo_id, *row.more_keys)
@@ -317,7 +327,13 @@ class LinkSorter:
     def _known_outcome(self, row: Row, link: Link | None, payload_hash: str) -> Outcome | None:
         if link is None or self.full_resync:
             return None
+        if link.status is LinkStatus.ERROR:
+            before = self._rejected_before(row, link, payload_hash)
+            return Outcome.REJECTED if before in NOT_SENT_AGAIN else None
         if link.status is LinkStatus.GONE:
+            if row.deleted:
+                # There is nothing left to move.
+                return Outcome.SKIPPED
             address = match_hash(row.match_key) if row.match_key else None
             is_left = self.leaves_gone and link.is_left_alone(address)
             return Outcome.SKIPPED if is_left else None
@@ -344,6 +360,13 @@ class LinkSorter:
         if self.protected and (stage in row.values or stage in row.names):
             held += [hash_of_kept_stage(one, self.protected) for one in held]
         return Outcome.UNCHANGED if any(map(link.holds, held)) else None
+
+    def _rejected_before(self, row: Row, link: Link, payload_hash: str | None) -> str | None:
+        """Why a row was rejected as it is now, not long ago; None if it is to be tried again."""
+        if self.today is None or self.full_resync or row.deleted or not link.payload_hash:
+            return None
+        own = hash_of_row(row, payload_hash, self.mode, row.apollo_id)
+        return link.error if is_left_alone(link, own, self.today) else None
 
     def _has_other_address(self, row: Row, link: Link) -> bool:
         """Whether the record has another match key than the row, and the row has it newly.

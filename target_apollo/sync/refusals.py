@@ -1,7 +1,9 @@
 """What a refusal by Apollo is about, and what follows for the row.
 
 `subject_of` finds the subject, and the table `CONSEQUENCES` says what follows. If Apollo refuses a
-request for many records, only the bad rows are rejected; the others are sent again.
+request for many records, only the bad rows are rejected; the others are sent again. If the rows of
+both halves are refused with the same words, which name no row and no field, the refusal is not
+about them, and the run ends.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from target_apollo.apollo import RequestRefused
+from target_apollo.apollo import AllRefusedAlike, RequestRefused
 from target_apollo.model.match_keys import LINKEDIN
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
@@ -23,6 +25,8 @@ T = TypeVar("T")
 CUSTOM_FIELD_ERRORS = "custom_field_errors"
 _RECORD_STATUSES = {400, 409, 413, 422}
 _NO_ROUTE = {404, 405}
+#: Of fewer rows each one is tried: all of them may be bad in the same way.
+_FEWEST_ALIKE = 20
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
 
 
@@ -125,17 +129,90 @@ def send_in_parts(
         refusal: Apollo's answer to the request with all rows.
 
     Raises:
-        ApolloError: Any error except a refusal of these records.
+        AllRefusedAlike: All rows that were tried are refused alike, and no row is named.
+        ApolloError: Any other error except a refusal of these records.
     """
     found: SplitRequest[T] = SplitRequest()
     open_parts = _without_bad_rows(object_type, tuple(rows), refusal, found)
+    halves = open_parts[::-1] if _may_be_alike(object_type, rows, refusal) else []
+    for part in halves:
+        again = _send_part(part, send, found)
+        if again is not None:
+            open_parts += _without_bad_rows(object_type, part, again, found)
+        open_parts.remove(part)
+        if again is None or not _is_alike(again, refusal):
+            break
+    else:
+        if halves:
+            tried = _try_ends(halves, refusal, send, found)
+            open_parts = [tuple(row for row in part if row not in tried) for part in open_parts]
     while open_parts:
         part = open_parts.pop()
-        try:
-            found.answered.append((part, send(part)))
-        except RequestRefused as again:
+        if part and (again := _send_part(part, send, found)) is not None:
             open_parts += _without_bad_rows(object_type, part, again, found)
     return found
+
+
+def _send_part(
+    part: tuple[Row, ...], send: Callable[[Sequence[Row]], T], found: SplitRequest[T]
+) -> RequestRefused | None:
+    try:
+        found.answered.append((part, send(part)))
+    except RequestRefused as refusal:
+        return refusal
+    return None
+
+
+def _try_ends(
+    halves: Sequence[tuple[Row, ...]],
+    refusal: RequestRefused,
+    send: Callable[[Sequence[Row]], T],
+    found: SplitRequest[T],
+) -> tuple[Row, ...]:
+    """Sends the first and the last row of each half alone, up to one that is not refused alike.
+
+    Returns:
+        The rows that were sent, which are in `found` now.
+
+    Raises:
+        AllRefusedAlike: All of them are refused alike.
+        ApolloError: Any error except a refusal of these records.
+    """
+    tried: list[Row] = []
+    for row in [half[0] for half in halves] + [half[-1] for half in halves]:
+        again = _send_part((row,), send, found)
+        tried.append(row)
+        if again is not None:
+            if not consequence_of(again).is_about_rows:
+                raise again
+            found.refused.append((row, again))
+        if again is None or not _is_alike(again, refusal):
+            return tuple(tried)
+    raise AllRefusedAlike(refusal.endpoint, status=refusal.status, words=refusal.words)
+
+
+def _is_alike(one: RequestRefused, other: RequestRefused) -> bool:
+    return (one.status, one.code, one.words) == (other.status, other.code, other.words)
+
+
+def _may_be_alike(object_type: ObjectType, rows: Sequence[Row], refusal: RequestRefused) -> bool:
+    """Whether a refusal of many rows names no record, no value and no field."""
+    return (
+        len(rows) >= _FEWEST_ALIKE
+        and subject_of(refusal) is RefusalSubject.VALUES
+        and not refusal.details
+        and not refusal.named_ids
+        and not refusal.names_missing_record
+        and not named_rows(object_type, rows, refusal)
+        and not _names_a_field(object_type, refusal.words)
+    )
+
+
+def _names_a_field(object_type: ObjectType, words: str) -> bool:
+    text = f" {' '.join(re.findall(r'[a-z]+', words.lower()))} "
+    return " field" in text or any(
+        f" {name.replace('_', ' ').removesuffix(' id')} " in text for name in object_type.fields
+    )
 
 
 def _without_bad_rows(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.config.settings import Settings
-from target_apollo.model.outcomes import Rejection
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import RejectsFile
@@ -36,10 +37,16 @@ class Rejects:
         self._logger = logger
         self.file = RejectsFile(Path(settings.rejects_path), run_id, settings.source)
         self.has_unsaved = False
+        #: Stream and reason -> records in the file.
+        self._seen: Counter[tuple[str, Reason]] = Counter()
         self.on_outcome: Callable[[SourceRecord], None] | None = None
 
-    def reject(self, record: SourceRecord, rejection: Rejection) -> None:
+    def reject(self, record: SourceRecord, rejection: Rejection, *, again: bool = False) -> None:
         """Adds a rejected record to the rejects file.
+
+        Args:
+            again: Whether an earlier run has rejected the same record for the same reason. Then it
+                is only counted, apart from the others: the file has it already.
 
         Raises:
             InvalidRecord: `on_record_error` is ``fail``.
@@ -50,6 +57,11 @@ class Rejects:
                 f"{record.stream} {record.key} ({rejection.reason.value}): {rejection.detail}",
                 {},
             )
+        if again:
+            if self.on_outcome is not None:
+                self.on_outcome(record)
+            self._count_again(record.stream, rejection)
+            return
         # Set before the write, which may fail: an outcome must be on disk before the ledger has it.
         self.has_unsaved = True
         try:
@@ -106,9 +118,21 @@ class Rejects:
         """The place of the rejects file, as part of a sentence for the user."""
         return "the log and the summary" if self._settings.dry_run else str(self.file.path)
 
+    def _count_again(self, stream: str, rejection: Rejection) -> None:
+        if not self._counts.rejected_before[stream]:
+            self._logger.info(
+                "Stream '%s': records that were rejected before and have not changed since are "
+                "not sent or kept again for some days; see %s.",
+                stream,
+                self.location,
+                extra={"stream": stream},
+            )
+        self._counts.count_rejected(stream, rejection.reason, again=True)
+
     def _count(self, stream: str, key: str, rejection: Rejection) -> None:
         self._counts.count_rejected(stream, rejection.reason)
-        seen = self._counts.rejected[stream][rejection.reason]
+        self._seen[stream, rejection.reason] += 1
+        seen = self._seen[stream, rejection.reason]
         if seen <= _LOGGED:
             self._logger.warning(
                 "Rejected %s %s (%s): %s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import uuid
 from collections import defaultdict
@@ -44,7 +45,7 @@ from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.notices import Notices, unresolved_names
+from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
@@ -215,6 +216,19 @@ class SyncRun:
             self.rejects.on_outcome(record)
         self.counts.count(record.stream, Outcome.SKIPPED)
 
+    def room(self, endpoint: str) -> float:
+        """Requests that an endpoint takes now without a wait; infinite where no limit is known."""
+        if self.dry_run is not None:
+            return math.inf
+        states = self.transport.window_states(endpoint)
+        return min(max(0, state.allowed - state.used) for state in states)
+
+    def asked_room(self, endpoint: str) -> float:
+        """The same after Apollo was asked for its limits; only before a request that is no GET."""
+        if self.dry_run is None:
+            self.transport.learn_limits()
+        return self.room(endpoint)
+
     def sample(
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
     ) -> None:
@@ -311,6 +325,8 @@ class SyncRun:
         }
         for sentence in unresolved_names(self.counts.unresolved, self.settings.default_owner):
             self.logger.warning("%s", sentence)
+        for sentence in left_out_sentences(self.counts.left_out):
+            self.logger.info("%s", sentence)
         if self.companies.stopped:
             self.logger.info(
                 "Apollo's limits ended the pass through its accounts; the next run goes on with it."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 
 from msgspec.structs import replace as with_values
@@ -48,6 +48,13 @@ from target_apollo.sync.recall import (
     payload_hash_of,
     shared_ids,
 )
+from target_apollo.sync.refused_rows import (
+    RefusedMark,
+    UnreadRecord,
+    hash_of_record,
+    hash_of_row,
+    is_left_alone,
+)
 from target_apollo.sync.source_record import Former
 from target_apollo.sync.sources import links_to_use
 
@@ -79,6 +86,7 @@ class StreamLinks:
         policies: Part of the payload hash, so that rows are compared again after they change.
         leaves_gone: Whether a row is skipped if its record was deleted in Apollo.
         protected: The setting `protected_stages`.
+        today: The day of the run, in UTC; None if no rejected row is left alone.
     """
 
     def __init__(
@@ -95,6 +103,7 @@ class StreamLinks:
         leaves_gone: bool = True,
         source: str = "",
         protected: Sequence[str] = (),
+        today: date | None = None,
     ) -> None:
         self._ledger = ledger
         self._place = Place(connection, object_type.singular, stream, source)
@@ -102,8 +111,12 @@ class StreamLinks:
         self._policies = policies if policies and policies.protect else None
         self._protected = tuple(protected)
         self._sorter = LinkSorter(
-            mode, full_resync, self._policies, leaves_gone, object_type, self._protected
+            mode, full_resync, self._policies, leaves_gone, object_type, self._protected, today
         )
+        self._mode = mode
+        #: The day that is noted for rejected rows, and by which those of earlier runs are judged.
+        self._mark_day = today
+        self._today = None if full_resync else today
         self._noted: dict[str, LinkOutcome] = {}
         #: In a run without a source: source key of a row of this batch -> the source of its link.
         self._sources: dict[str, str] = {}
@@ -352,6 +365,9 @@ class StreamLinks:
         of_row = None
         if status is LinkStatus.ERROR:
             address = None
+        elif status is LinkStatus.GONE and row.deleted and link is not None:
+            # A mark need not have the address by which the row is known when it comes back.
+            address = link.address_of_row
         elif status is not LinkStatus.GONE and (
             address is None or row.deleted or not_given.address
         ):
@@ -360,7 +376,13 @@ class StreamLinks:
             key,
             status,
             apollo_id=apollo_id,
-            payload_hash=self._hash_to_keep(history, not_given) if holds else None,
+            payload_hash=(
+                self._hash_to_keep(history, not_given)
+                if holds
+                else self._mark_of(row, history)
+                if status is LinkStatus.ERROR
+                else None
+            ),
             error=None if rejection is None else rejection.reason.value,
             synced_at=history.read_at,
             match_hash=address,
@@ -373,19 +395,51 @@ class StreamLinks:
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
 
+    def _mark_of(self, row: Row, history: RowHistory) -> str | None:
+        """What the link of a rejected row keeps, so that it is left alone while it is the same."""
+        if history.rejected_before is not None and history.link is not None:
+            return history.link.payload_hash
+        if self._mark_day is None or row.deleted:
+            return None
+        named_id = row.apollo_id if history.names_record else None
+        own = hash_of_row(row, history.payload_hash, self._mode, named_id)
+        return RefusedMark(self._mark_day, own).text
+
     def _hash_to_keep(self, history: RowHistory, not_given: NotGiven) -> str | None:
         if history.payload_hash is None or not not_given.stage:
             return history.payload_hash
         return hash_of_kept_stage(history.payload_hash, self._protected)
 
-    def add_unreadable(self, key: Sequence[object], rejection: Rejection) -> None:
+    def unread_before(self, unread: Sequence[UnreadRecord]) -> list[bool]:
+        """Which of the records that could not be read were rejected so not long ago.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        keys = [_key_of_unread(one) for one in unread]
+        today = self._today
+        if today is None:
+            return [False] * len(keys)
+        links = self._ledger.links(self._place, [key for key in keys if key is not None])
+        return [
+            key is not None
+            and one.record.former is None
+            and (link := links.get(key)) is not None
+            and link.source == self._place.source
+            and link.error == one.rejection.reason.value
+            and is_left_alone(link, hash_of_record(one.record.record), today)
+            for key, one in zip(keys, unread, strict=True)
+        ]
+
+    def add_unreadable(self, unread: UnreadRecord) -> None:
         """Adds the rejection of a record that could not be read; ignored if it has no whole key."""
-        if any(map(is_blank, key)):
+        key = _key_of_unread(unread)
+        if key is None:
             return
-        with suppress(ValueError):
-            spelled = source_key(key)
-            error = rejection.reason.value
-            self._noted[spelled] = LinkOutcome(spelled, LinkStatus.ERROR, error=error)
+        own = hash_of_record(unread.record.record)
+        mark = RefusedMark(self._mark_day, own).text if self._mark_day and own else None
+        error = unread.rejection.reason.value
+        self._noted[key] = LinkOutcome(key, LinkStatus.ERROR, payload_hash=mark, error=error)
 
     def commit(self) -> None:
         """Writes the outcomes since the last commit to the ledger, in one transaction per source.
@@ -482,6 +536,15 @@ def _as_it_was(link: Link) -> LinkOutcome:
         apollo_updated_at=link.apollo_updated_at,
         row_hash=link.row_hash,
     )
+
+
+def _key_of_unread(unread: UnreadRecord) -> str | None:
+    """The source key of a record that could not be read; None if it has no whole key."""
+    if not unread.key or any(map(is_blank, unread.key)):
+        return None
+    with suppress(ValueError):
+        return source_key(unread.key)
+    return None
 
 
 def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.match_keys import CUSTOM
@@ -15,14 +15,19 @@ from target_apollo.model.policies import (
     unknown_names,
     unknown_policy,
 )
+from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.exit import RunError
 
 
-def updated_at_field(settings: Settings) -> str | None:
-    """The property with the time of a row's last change; None if no policy needs it."""
+def updated_at_field(settings: Settings, properties: Collection[str]) -> str | None:
+    """The property with the time of a row's last change; None if no policy needs it.
+
+    Args:
+        properties: The properties of the stream's schema.
+    """
     asked_for = FieldPolicy.NEWEST in settings.field_policy.values()
-    return settings.updated_at_field if asked_for else None
+    return spelled_as(settings.updated_at_field, properties) if asked_for else None
 
 
 def policies_for(
@@ -30,7 +35,7 @@ def policies_for(
     directory: Directory,
     object_type: ObjectType,
     stream: str,
-    properties: Container[str],
+    properties: Collection[str],
 ) -> Policies:
     """The policies for the rows of a stream.
 
@@ -49,7 +54,7 @@ def policies_for(
         raise RunError(unknown_policy(unknown), exit_code=2)
     for sentence in clashes(named, directory.custom_field_by_name):
         raise RunError(sentence, exit_code=2)
-    field = updated_at_field(settings)
+    field = updated_at_field(settings, properties)
     if field is not None and field not in properties:
         raise RunError(
             f"Stream '{stream}' has no property '{field}' (setting updated_at_field), "
@@ -79,6 +84,14 @@ def _match_kind(name: str, directory: Directory, object_type: ObjectType, stream
         return name
     label = name[len(CUSTOM) :].strip()
     found = directory.custom_field_by_name(object_type, label)
+    same = directory.same_labels(object_type, label)
+    if same:
+        raise RunError(
+            f"The setting 'match_on' of stream '{stream}' names '{name}', and several custom "
+            f"fields of {object_type.kind.value} have that label ({', '.join(same)}): name one "
+            "exactly, or rename one in Apollo.",
+            exit_code=2,
+        )
     if found is None:
         raise RunError(
             f"The setting 'match_on' of stream '{stream}' names '{name}', and the team "

@@ -8,13 +8,13 @@ updated.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloError
+from target_apollo.apollo import ApolloError, QuotaExhausted
 from target_apollo.config.settings import StreamSettings
 from target_apollo.ledger import DELETED
 from target_apollo.model.match_keys import is_address
@@ -27,9 +27,10 @@ from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.create import RecordCreator
 from target_apollo.sync.deletion_marks import HELD, DeletionMark, digits_of
 from target_apollo.sync.directory import find_record
-from target_apollo.sync.duplicates import collapse, waves
+from target_apollo.sync.duplicates import age, collapse, waves
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.flush_portions import FlushPortions
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.identity.decide import RecordDecision
 from target_apollo.sync.match import Match, Matched
@@ -37,6 +38,7 @@ from target_apollo.sync.names import NameResolver
 from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.record_stages import read_records
 from target_apollo.sync.recovery import OwnRecordCheck
+from target_apollo.sync.refused_rows import rejection_before
 from target_apollo.sync.returns import RecordReturns
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
@@ -61,7 +63,7 @@ class StreamSync:
         object_type: ObjectType,
         stream: str,
         own: StreamSettings,
-        properties: Container[str],
+        properties: Collection[str],
     ) -> None:
         self.run = run
         self.object_type = object_type
@@ -114,6 +116,7 @@ class StreamSync:
             full_resync=run.settings.full_resync,
             policies=self.policies,
             protected=run.settings.protected_stages,
+            today=run.counts.started_at.date(),
             leaves_gone=(
                 run.settings.on_apollo_delete is OnApolloDelete.LEAVE or self.mode is Mode.UPDATE
             ),
@@ -175,23 +178,35 @@ class StreamSync:
             batch.count()
             self.run.unwritten_addresses.update(batch.unwritten)
         if self.run.counts.rejected:
-            self.run.check_limits()
+            try:
+                self.run.check_limits()
+            except RunError:
+                # What is wrong is rather a setting than the rows: they are read again.
+                batch.hold_back()
+                raise
 
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
-        if self.links is None:
-            yield from self._write_decided(batch, rows, rows)
-            return
-        histories = self.links.recall(rows, batch.formers)
-        batch.use_ledger(self.links, histories, rows)
+        left = rows
+        if self.links is not None:
+            histories = self.links.recall(rows, batch.formers)
+            batch.use_ledger(self.links, histories, rows)
         try:
-            left = self._finish_known(batch, rows)
+            batch.reject_unread()
+            if self.links is not None:
+                left = self._finish_known(batch, rows)
             if left:
                 yield from self._write_decided(batch, rows, left)
         finally:
-            # A rejected row must be in its file before the ledger has its outcome.
-            if self.run.rejects.has_unsaved:
-                self.run.rejects.keep()
+            self._save(batch)
+
+    def _save(self, batch: Batch) -> None:
+        """Puts the outcomes so far on disk, so that STATE may pass behind their records."""
+        # A rejected row must be in its file before the ledger has its outcome.
+        if self.run.rejects.has_unsaved:
+            self.run.rejects.keep()
+        if self.links is not None:
             self.links.commit()
+        batch.note_saved()
 
     def _write_decided(self, batch: Batch, rows: Sequence[Row], left: list[Row]) -> Steps[None]:
         """Decides which record each row has, and writes the rows.
@@ -224,6 +239,9 @@ class StreamSync:
             elif history.outcome is Outcome.UNCHANGED and apollo_id in doubted and not row.names:
                 # Another row with this record has a new address, so `identity` decides on both.
                 left.append(with_values(row, apollo_id=apollo_id))
+            elif history.outcome is Outcome.REJECTED and history.link is not None:
+                why = rejection_before(history.link)
+                batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
             elif history.outcome is not None:
                 batch.finish(row, history.outcome, apollo_id)
                 if self.object_type.is_named_by_others and history.outcome is not Outcome.SKIPPED:
@@ -236,23 +254,49 @@ class StreamSync:
 
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         self._rows = {row.number: row for row in rows}
-        groups = waves(self.object_type, rows)
-        for place, wave in enumerate(groups, start=1):
-            batch.cache.has_later_rows = place < len(groups)
-            yield from self._write_wave(batch, wave)
+        whole = waves(self.object_type, rows)
+        # Rows that share a request need no portions.
+        is_small = len(whole) == 1 and len(rows) <= self.run.settings.batch_size
+        portions = [(whole, True)] if is_small else self._portions.of(rows, whole)
+        for groups, is_last in portions:
+            for place, wave in enumerate(groups, start=1):
+                batch.cache.has_later_rows = place < len(groups) or not is_last
+                yield from self._write_wave(batch, wave)
+            if not is_last:
+                self._save(batch)
+
+    @cached_property
+    def _portions(self) -> FlushPortions:
+        return FlushPortions(self.run, self.object_type, self.mode, self._own.update_method)
 
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
+        """Writes the rows of a wave.
+
+        Where limits keep some rows from being written, older ones still get all their requests, as
+        far as other endpoints take them: STATE passes up to the first row without an outcome.
+        """
         new, existing, updates = self._match(batch, wave)
-        failure = self._compare(batch, existing, updates)
+        failure_of_reads = self._compare(batch, existing, updates)
         # Intents are on disk before requests are sent, so that the next run can complete this one.
         self._intend(batch, [*self._to_change(updates), *new])
         self._note_moving(batch, updates)
-        self._update(batch, updates, failure)
+        failure = self._update(batch, updates, failure_of_reads)
+        if failure is not None:
+            new = self._older_than_stuck(batch, new) if _is_limit(failure) else []
+            if not new:
+                raise failure
         updates, failure_of_creates = yield from self._create(batch, new)
         # The ids of matched records must be on disk before the records are written: if this run is
         # killed and a row's address then changes, the row is not found by its address.
         self._intend(batch, self._to_change(updates))
-        self._update(batch, updates, failure_of_creates)
+        later_failure = self._update(batch, updates, failure_of_creates)
+        failure = failure or later_failure
+        if failure is not None:
+            raise failure
+
+    def _older_than_stuck(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        stuck = batch.oldest_beside(rows)
+        return [row for row in rows if stuck is None or age(row) < stuck]
 
     # --- which record a row has
 
@@ -420,27 +464,30 @@ class StreamSync:
 
     def _update(
         self, batch: Batch, updates: Sequence[PlannedUpdate], failure: Failure | None
-    ) -> None:
+    ) -> Failure | None:
         """Carries out updates.
 
         Args:
-            failure: The error that already ends the run; only rows that need no request are then
-                finished.
+            failure: The error that already ends the run. If it is no limit of another endpoint,
+                only rows that need no request are finished.
 
-        Raises:
-            ApolloError, RunError: The failure, or the run can't go on.
+        Returns:
+            The error that ends the run, if there is one.
         """
         gone: list[GoneRecord] = []
+        may_send = failure is None or _is_limit(failure)
+        own: Failure | None = None
         for number, members in enumerate(rounds(updates) if updates else ()):
-            if number and failure is None:
-                members, failure = self._compare_again(batch, members)
+            if number and own is None and may_send:
+                members, own = self._compare_again(batch, members)
             to_send = self._rounds.finish_idle(batch, members)
-            if failure is None:
-                gone_now, failure = self._rounds.carry_out(batch, to_send)
+            if own is None and may_send:
+                gone_now, own = self._rounds.carry_out(batch, to_send)
                 gone += gone_now
-        if failure is not None:
-            raise failure
-        self._write_rematched(batch, gone)
+        failure = failure or own
+        if failure is None:
+            self._write_rematched(batch, gone)
+        return failure
 
     def _create(
         self, batch: Batch, rows: Sequence[Row]
@@ -457,6 +504,8 @@ class StreamSync:
                 allowed = self.run.limits.creates_allowed(len(left))
             except RunError as reached:
                 return updates, reached
+            if allowed < len(left):
+                left.sort(key=age)
             after = yield from self._creator.create(batch, left[:allowed])
             updates += after.updates
             failure = self._compare(batch, after.existing, updates) or after.failure
@@ -481,6 +530,11 @@ class StreamSync:
             run_to_end(self._write_wave(batch, rows))
         if failure is not None:
             raise failure
+
+
+def _is_limit(failure: Failure) -> bool:
+    """Whether a failure means that a limit is reached, which other requests may not have."""
+    return isinstance(failure, (QuotaExhausted, RunError))
 
 
 def _matched(row: Row, record: Json) -> MatchedRecord:

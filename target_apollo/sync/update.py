@@ -7,23 +7,25 @@ parts of one record's update are sent one after another (`update_steps`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloError, JobStarted, RequestRefused
+from target_apollo.apollo import ApolloError, JobStarted, QuotaExhausted, RequestRefused
 from target_apollo.config.settings import StreamSettings
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.bulk_requests import BulkResult, send_alone, send_grouped
+from target_apollo.sync.duplicates import age
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.match import updated_at
 from target_apollo.sync.not_given import seen_in
+from target_apollo.sync.portions import fits, prefix
 from target_apollo.sync.recall import RowHistory, time_of_record
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
@@ -70,22 +72,49 @@ class UpdateExecutor:
     object_type: ObjectType
     method: UpdateMethod
 
-    def carry_out(self, updates: Sequence[PlannedUpdate]) -> UpdateResult:
-        """Sends all parts of all updates, up to a failure that ends the run."""
+    def carry_out(self, updates: Sequence[PlannedUpdate]) -> Iterator[UpdateResult]:
+        """Sends all parts of all updates, up to a failure that ends the run.
+
+        Yields one result, or one for each portion where a rate window has too little left for all:
+        then the oldest rows go first, each with all of its parts.
+        """
         singles = sum(bool(update.changes.update) for update in updates)
         bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
-        in_progress = [
-            UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates
-        ]
-        planned = planned_requests(self._steps, [one.parts for one in in_progress])
+        left = self._begun(updates, bulk=bulk)
+        planned = planned_requests(self._steps, [one.parts for one in left])
         self.run.request_counter.plan_requests(planned)
-        result = UpdateResult()
-        for step in self._steps:
-            due = [one for one in in_progress if not one.ended_by and step.value(one.parts)]
-            result.failure = self._take_step(step, due)
+        if not fits(planned, self.run.asked_room):
+            left = self._begun(sorted(updates, key=lambda update: age(update.row)), bulk=bulk)
+        while left:
+            size = prefix(left, self._fit)
+            result = self._send_parts(left[:size])
+            yield result
             if result.failure is not None:
+                return
+            # An endpoint may be closed since.
+            left = self._begun([one.update for one in left[size:]], bulk=bulk)
+
+    def _begun(self, updates: Iterable[PlannedUpdate], *, bulk: bool) -> list[UpdateInProgress]:
+        return [UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates]
+
+    def _fit(self, updates: Sequence[UpdateInProgress]) -> bool:
+        planned = planned_requests(self._steps, [one.parts for one in updates])
+        return fits(planned, self.run.asked_room)
+
+    def _send_parts(self, updates: Sequence[UpdateInProgress]) -> UpdateResult:
+        result = UpdateResult()
+        going_on = updates
+        for step in self._steps:
+            due = [one for one in going_on if not one.ended_by and step.value(one.parts)]
+            failure = self._take_step(step, due)
+            if failure is None:
+                continue
+            result.failure = result.failure or failure
+            if not isinstance(failure, QuotaExhausted):
                 break
-        for one in in_progress:
+            # The other endpoints may have some quota left, for the records that have come past.
+            going_on = [one for one in going_on if one.ended_by or not step.value(one.parts)]
+        for one in updates:
             self._conclude(one, result)
         return result
 
@@ -220,6 +249,8 @@ class UpdateRounds:
             allowed = limits.updates_allowed(len(changed))
         except RunError as problem:
             allowed, reached = 0, problem
+        if allowed < len(changed):
+            changed.sort(key=lambda update: age(update.row))
         limits.updated += allowed
         gone, failure = self._send(batch, [*completed, *changed[:allowed]])
         if failure is None and reached is None and allowed < len(changed):
@@ -235,7 +266,15 @@ class UpdateRounds:
         run = self.run
         run.sample(self.object_type, self.stream, updates)
         executor = UpdateExecutor(run, self.object_type, self.own.update_method)
-        result = executor.carry_out(updates)
+        gone: list[GoneRecord] = []
+        failure: ApolloError | None = None
+        for result in executor.carry_out(updates):
+            gone += self._take_result(batch, result)
+            failure = result.failure
+        return gone, failure
+
+    def _take_result(self, batch: Batch, result: UpdateResult) -> list[GoneRecord]:
+        """Gives rows their outcome; returns those whose record is gone."""
         batch.cache.invalidate(
             {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
@@ -247,7 +286,7 @@ class UpdateRounds:
         for update, answer in result.done:
             batch.cache.remember(update.row, answer or update.answer or {"id": update.apollo_id})
             self._finish(batch, update, answer)
-        return gone, result.failure
+        return gone
 
     def finish_refused(
         self, batch: Batch, row: Row, apollo_id: str, refusal: RequestRefused
@@ -260,7 +299,7 @@ class UpdateRounds:
         if not consequence_of(refusal, apollo_id).record_is_gone:
             _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
         elif row.deleted:
-            batch.finish(row, Outcome.SKIPPED)
+            batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
         else:
             return [GoneRecord(with_values(row, apollo_id=apollo_id), refusal)]
         return []

@@ -16,7 +16,7 @@ import enum
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -104,7 +104,7 @@ class Doubt(enum.Enum):
 class _Told:
     """What a tap has told about one of its streams."""
 
-    bookmarks: bool = False
+    changes_only: bool = False
     active: list[object] = field(default_factory=list)
     of_rows: set[object] = field(default_factory=set)
     is_open: bool = False
@@ -119,10 +119,10 @@ class SourceTables:
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
 
-    def note_schema(self, stream: str, bookmark_properties: Sequence[object]) -> None:
-        """Notes a SCHEMA; once it names bookmarks, the stream's tap sends only changes."""
+    def note_schema(self, stream: str, *, changes_only: bool) -> None:
+        """Notes a SCHEMA; once it says that its tap sends only changes, they stay changes."""
         told = self._of(stream)
-        told.bookmarks = told.bookmarks or bool(bookmark_properties)
+        told.changes_only = told.changes_only or changes_only
 
     def note_row(self, stream: str, version: object) -> None:
         """Notes a RECORD and its version; None where it has none."""
@@ -151,7 +151,7 @@ class SourceTables:
         told = self._of(stream)
         if not told.active:
             return Doubt.NOT_SAID
-        if told.bookmarks:
+        if told.changes_only:
             return Doubt.CHANGES_ONLY
         if self.began(stream, started_at) is not None:
             return Doubt.BEGUN_EARLIER

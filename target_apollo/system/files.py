@@ -84,6 +84,17 @@ def read_file(path: Path) -> bytes:
         UnfitFile: It is another kind of file; nothing of it was read.
         OSError: It can't be read.
     """
+    with open_to_read(path) as file:
+        return file.read()
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Opens a regular file, or a pipe that this process has open already, to be read.
+
+    Raises:
+        UnfitFile: It is another kind of file.
+        OSError: It can't be opened.
+    """
     # A queue that nobody writes to would not be opened without O_NONBLOCK.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -94,8 +105,7 @@ def read_file(path: Path) -> bytes:
     except BaseException:
         os.close(descriptor)
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+    return os.fdopen(descriptor, "rb")
 
 
 def _is_open_pipe(path: Path, mode: int) -> bool:

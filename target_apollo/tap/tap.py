@@ -21,18 +21,20 @@ from singer_sdk.helpers.capabilities import (
 from target_apollo.apollo import ApolloClient, Transport
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
+from target_apollo.config.environment import prefix_of, read_environment
 from target_apollo.config.given_files import ENVIRONMENT, read_object
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
-from target_apollo.config.sdk import CheckedPlugin, parse_environment_config
+from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
+from target_apollo.config.typed_values import with_types
 from target_apollo.system import logs
 from target_apollo.tap.messages import MessageWriter
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
 NAME = "tap-apollo-sync"
 
-PREFIX = "TAP_APOLLO_SYNC_"
+PREFIX = prefix_of(NAME)
 
 _SHARED = (*(p.name for p in credential_settings.PROPERTIES), "api_url", "ledger_url")
 
@@ -50,7 +52,7 @@ def read_config(sources: Sequence[str]) -> dict[str, Any]:
             win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any source, ``ENV``.
 
     Raises:
-        SettingsError: A file can't be read.
+        SettingsError: A file can't be read, or a variable has not its setting's type.
     """
     config: dict[str, Any] = {}
     for source in sources:
@@ -58,7 +60,7 @@ def read_config(sources: Sequence[str]) -> dict[str, Any]:
             config |= read_object(source, "settings")
     if not sources or ENVIRONMENT in sources:
         for prefix in (TARGET_PREFIX, PREFIX):
-            config |= parse_environment_config(SCHEMA, prefix)
+            config |= read_environment(SCHEMA, prefix)
     return config
 
 
@@ -130,7 +132,8 @@ class TapApolloSync(CheckedPlugin, Tap):
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The tap's settings with defaults, and a sentence for each wrong one."""
-        return with_defaults(given), config_problems(given)
+        typed = with_types(given, TARGET_SCHEMA)
+        return with_defaults(typed), config_problems(typed)
 
     def discover_streams(self) -> Sequence[ResultStream]:
         """The four streams; their records are read later."""

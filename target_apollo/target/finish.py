@@ -61,6 +61,7 @@ class RunFinisher:
                 run.counts.rejected_percent,
                 run.settings.max_rejected_percent,
                 run.rejects.location,
+                rejected=run.counts.rejected_newly,
             )
         self.ending = ending or self.ending
         run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from singer_sdk.exceptions import (
-    InvalidJSONSchema,
     InvalidRecord,
     MapExpressionError,
     MissingKeyPropertiesError,
@@ -22,6 +21,7 @@ from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
@@ -41,14 +41,29 @@ class Intake:
         self._checkpoint = checkpoint
         self._sinks = sinks
 
-    def reject(self, received: SourceRecord, rejection: Rejection) -> None:
+    def reject(
+        self, received: SourceRecord, rejection: Rejection, sinks: Sequence[str] = ()
+    ) -> None:
         """Rejects a record that can't be handed to its sinks.
+
+        Args:
+            sinks: The streams of its sinks, as far as they are known. Where it is one, its next
+                flush rejects the record, since the ledger may know it as rejected before.
 
         Raises:
             InvalidRecord: `on_record_error` is ``fail``.
             RunError: Too many records are rejected, or the rejects file can't be written.
+            ApolloError: The records that fill the sink can't be written.
         """
         self._mark_incomplete(self._sinks.values())
+        settings = self._run.settings
+        may_be_known = settings.ledger_url and settings.on_record_error != "fail"
+        if len(sinks) == 1 and may_be_known and received.former is None:
+            sink = self._sinks[sinks[0]]
+            sink.add_rejected(received, rejection)
+            if sink.is_full:
+                sink.flush_ahead()
+            return
         self._run.rejects.reject(received, rejection)
         self._run.check_limits()
 
@@ -111,7 +126,7 @@ class Intake:
 
 
 #: What is raised for a SCHEMA that can't be used.
-UNUSABLE_SCHEMA = (SettingsError, InvalidJSONSchema, InvalidInputLine)
+UNUSABLE_SCHEMA = (SettingsError, UnusableSchema)
 
 
 def _sentence_of(problem: Exception) -> str:
@@ -137,7 +152,6 @@ def rejection_of(problem: Exception, stream: str, key_properties: Sequence[str])
     detail = {
         Reason.MISSING_KEY_PROPERTY: f"it lacks a key property: {', '.join(key_properties)}",
         Reason.NO_SCHEMA: f"it came before the SCHEMA of stream '{stream}'",
-        Reason.STREAM_MAP: "a stream map can't be applied to it (setting stream_maps)",
     }.get(reason, str(problem.args[0] if problem.args else problem))
     return Rejection(reason, detail)
 

@@ -20,7 +20,6 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import read_environment
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import SyncRun
 from target_apollo.system import logs
@@ -70,22 +69,15 @@ def run_process(
     kind: type[TargetApollo],
     given: Mapping[str, Any],
     file_input: IO[Any] | None,
-    *,
-    reads_environment: bool,
 ) -> NoReturn:
     """Creates a target, runs it and ends the process with the exit code of the run.
 
     Args:
         given: Settings of the command line.
         file_input: Singer messages; standard input where it is None.
-        reads_environment: Whether environment variables override those.
     """
     try:
-        settings = dict(given)
-        if reads_environment:
-            kind.append_builtin_config(kind.config_jsonschema)
-            settings |= read_environment(kind.config_jsonschema)
-        target = kind(config=settings)
+        target = kind(config=dict(given))
     except ConfigValidationError as problem:
         _exit_misconfigured(problem.errors, kind.logger)
     except SettingsError as problem:

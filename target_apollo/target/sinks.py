@@ -17,12 +17,20 @@ from singer_sdk.sinks import BatchSink
 from target_apollo.ledger import match_hash, source_key
 from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.outcomes import Outcome, RecordError, Rejection
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
+from target_apollo.model.spelling import spelled_as, value_of
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, WholeTable
 from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.stream_columns import (
+    ABOUT_RECORDS,
+    MatchColumns,
+    check_columns,
+    entries_beside_fields,
+    not_written_because,
+)
 from target_apollo.sync.stream_settings import updated_at_field
 from target_apollo.sync.stream_sync import StreamSync
 from target_apollo.sync.whole_tables import SeenKeys
@@ -50,9 +58,7 @@ class ApolloSink(BatchSink):
         logs.quieten(target.logger.getChild(stream_name))
         super().__init__(target, stream_name, schema, key_properties)
         #: Checks records; None where `validate_records` is false.
-        self._compiled = (
-            CompiledValidator(stream_name, self.schema) if self.validate_schema else None
-        )
+        self._compiled = CompiledValidator(self.schema) if self.validate_schema else None
         self._key_names = tuple(key_properties or ())
         self._properties = frozenset(schema.get("properties", {}))
         self._target = target
@@ -64,7 +70,17 @@ class ApolloSink(BatchSink):
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
         )
-        #: Number of the oldest record without an outcome; a later STATE must wait for it.
+        self._match_columns = MatchColumns(
+            stream_name,
+            self.object_type,
+            self._own,
+            self._run.settings.custom_fields,
+            tuple(schema.get("properties", {})),
+        )
+        #: Whether the SCHEMA has a column to match on; if not, the first records may have one.
+        self._has_match_column = self._match_columns.are_in(schema)
+        self._has_looked = self._has_match_column
+        #: Number of the oldest record that waits for a flush; a later STATE must wait for it.
         self.oldest_pending: int | None = None
         self._moves_deleted = bool(self._run.settings.on_delete)
         #: Key and bookmark properties at the last check for unknown fields; None before it.
@@ -74,6 +90,8 @@ class ApolloSink(BatchSink):
         #: Records of the next flush, before stream maps; `_mapped` has the same after stream maps.
         self._waiting: list[SourceRecord] = []
         self._mapped: list[dict[str, Any]] = []
+        #: Records of the next flush that can't be used.
+        self._rejected: list[tuple[SourceRecord, Rejection]] = []
         #: Bytes of these records' lines in the input.
         self._waiting_bytes = 0
 
@@ -88,20 +106,38 @@ class ApolloSink(BatchSink):
         return RowParser(
             object_type=self.object_type,
             mode=self._own.mode,
-            key_properties=self._own.key or self._key_names,
+            key_properties=self._key_columns,
             properties=self._properties,
             custom_fields=self._run.directory,
             null_policy=self._run.settings.null_policy,
             null_policies=self._run.settings.null_policy_per_field,
             kept_out=lambda name: self._sync.policies.keeps_out(name),
-            updated_at_field=updated_at_field(self._run.settings),
+            updated_at_field=updated_at_field(self._run.settings, self._properties),
             lists=self._run.settings.lists,
             drops=self._run.settings.drops,
             dropped=self._run.counts.unresolved[self.stream_name],
             links_by_email=self._run.settings.link_by_email_domain,
             allowed_domains=self._run.settings.allow_domains,
             match_on=self._sync.match_on,
+            mapped=frozenset(
+                name
+                for name in self._properties
+                if value_of(self._run.settings.custom_fields, name) is not None
+            ),
         )
+
+    @cached_property
+    def _time_column(self) -> str:
+        """The property with the time of a row's last change, which may be none of the stream's."""
+        return spelled_as(self._run.settings.updated_at_field, self._properties)
+
+    @cached_property
+    def _key_columns(self) -> tuple[str, ...]:
+        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+        own = self._own.key
+        if own is None:
+            return self._key_names
+        return tuple(spelled_as(name, self._properties) for name in own)
 
     @property
     def max_size(self) -> int:
@@ -111,12 +147,12 @@ class ApolloSink(BatchSink):
     @property
     def is_full(self) -> bool:
         """Whether the records for the next flush have reached its limit of records or bytes."""
-        return len(self._waiting) >= self._flush_size or self._waiting_bytes >= LONGEST_LINE
+        return self.current_size >= self._flush_size or self._waiting_bytes >= LONGEST_LINE
 
     @property
     def current_size(self) -> int:
         """Number of records for the next flush."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._rejected)
 
     def get_validator(self) -> None:
         """Returns no validator of the SDK: `check` validates the records."""
@@ -149,11 +185,18 @@ class ApolloSink(BatchSink):
         self._mapped.append(record)
         self._waiting_bytes += source.length
 
+    def add_rejected(self, source: SourceRecord, rejection: Rejection) -> None:
+        """Keeps a record that can't be used for the next flush, which asks the ledger about it."""
+        if self.oldest_pending is None:
+            self.oldest_pending = source.number
+        self._rejected.append((source, rejection))
+        self._waiting_bytes += source.length
+
     def start_drain(self) -> dict[str, Any]:
         """Returns the records for the next flush, as `process_batch` takes them; keeps none."""
-        drained = {"sources": self._waiting, "records": self._mapped}
+        drained = {"sources": self._waiting, "records": self._mapped, "rejected": self._rejected}
         self.record_counter_metric.increment(len(self._waiting))
-        self._waiting, self._mapped = [], []
+        self._waiting, self._mapped, self._rejected = [], [], []
         return drained
 
     def process_batch(self, context: dict[str, Any]) -> None:
@@ -180,21 +223,43 @@ class ApolloSink(BatchSink):
             # Accounts must be known before the contacts that name them are read.
             run.pending_flush.finish()
         self._target.before_flush(self)
-        self._check_fields()
         sources, records = context["sources"], context["records"]
+        self._check_fields()
+        if not self._has_looked and sources:
+            self._look_for_match_columns(sources, records)
+        rejected: list[tuple[SourceRecord, Rejection]] = context["rejected"]
         batch = Batch(
             self.stream_name,
-            sources,
+            [*sources, *(source for source, _ in rejected)] if rejected else sources,
             run.counts,
             run.rejects,
             RecordCache(self.object_type, run.companies),
         )
+        for source, why in rejected:
+            key = [source.record.get(name) for name in self._parser.key_properties]
+            batch.finish_unread(source, Outcome.REJECTED, why, key)
         read = map(partial(self._read, batch), sources, records)
         rows = [row for row in read if row is not None]
         if self._parser.emails_left_out:
             run.notices.addresses_left_out(self.stream_name)
         run.audit.note(self.stream_name, self.object_type, rows)
-        run.pending_flush.start(self, self.oldest_pending, self._sync.write(batch, rows))
+        run.pending_flush.finish()
+        # From here on the batch tells which of its records have no outcome.
+        self.oldest_pending = None
+        run.pending_flush.start(self, batch, self._sync.write(batch, rows))
+
+    def _look_for_match_columns(
+        self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]
+    ) -> None:
+        """Ends the run if the first records have no column to match on either.
+
+        Raises:
+            RunError: None of them has.
+        """
+        # A replay has records that were rejected for this.
+        if not any(source.former for source in sources):
+            self._match_columns.look_for({name for record in records for name in record})
+        self._has_looked = True
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
         """The row of a record; None if the record has got its outcome without a row."""
@@ -235,8 +300,9 @@ class ApolloSink(BatchSink):
     def _note_unwritten(self, record: dict[str, Any]) -> None:
         """Notes the address of a rejected record: the person or company is still in the table."""
         place = self.object_type.fields[self.object_type.match_field]
+        column = self._parser.columns.column_of(place.name) or place.name
         with suppress(RecordError):
-            address = place.normalise(place.name, record.get(place.name))
+            address = place.normalise(place.name, record.get(column))
             if address:
                 self._run.unwritten_addresses.add(match_hash(address))
 
@@ -257,7 +323,7 @@ class ApolloSink(BatchSink):
             record: The record as the tap sent it.
             mapped: The properties that stream maps change.
         """
-        names = self._own.key or self._key_names
+        names = self._key_columns
         if any(name in mapped or name not in record for name in names):
             self._seen.unsure = True
         else:
@@ -315,17 +381,30 @@ class ApolloSink(BatchSink):
             (
                 *self._parser.key_properties,
                 *self._target.bookmark_properties(self.stream_name),
+                self._time_column,
             )
         )
         if passive == self._checked_beside:
             return
         _ = self._sync.policies
-        unknown = [
-            name
+        run, columns = self._run, self._parser.columns
+        check_columns(self.stream_name, columns)
+        if self._has_match_column and self._own.mode is not Mode.UPDATE:
+            self._match_columns.check(self._sync.match_on, columns)
+        run.notices.custom_fields_without_effect(
+            [
+                *run.directory.entries_without_label(),
+                *entries_beside_fields(self.stream_name, self._parser.mapped, columns),
+            ]
+        )
+        unknown = {
+            name: not_written_because(name, self.object_type, columns, run.directory)
             for name in self.schema.get("properties", {})
-            if not self._parser.is_mapped(name) and name not in passive
-        ]
-        self._run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
+            if not self._parser.is_mapped(name)
+            and name not in passive
+            and not name.startswith(ABOUT_RECORDS)
+        }
+        run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
         self._checked_beside = passive
 
 

@@ -18,6 +18,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
 from target_apollo.system.standard_streams import why_unwritable
 from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.stdin import LongValue
 
 
 class Checkpoint:
@@ -42,7 +43,13 @@ class Checkpoint:
         return self._received
 
     def hold(self, value: Any) -> None:
-        """Keeps the value of a STATE message that arrived after the newest record."""
+        """Keeps the value of a STATE message that arrived after the newest record.
+
+        An empty value has no bookmark: taps send it at their start, or at their end for want of
+        one. It is left out, since Meltano would forget the bookmarks that it has.
+        """
+        if not value:
+            return
         if self._waiting and self._waiting[-1][0] == self._received:
             self._waiting.pop()
         self._waiting.append((self._received, value))
@@ -101,13 +108,13 @@ class StateWriter:
             *(sink.oldest_pending for sink in self._sinks.values()),
         ]
         covered = self._checkpoint.covered([number for number in waiting if number is not None])
-        if covered is None or not covered[0]:
+        if covered is None:
             return
         self._run.rejects.keep()
         self._written_at = time.monotonic()
         self._clear_line()
         try:
-            sys.stdout.write(serialize_json(covered[0]) + "\n")
+            sys.stdout.write(_line_of(covered[0]))
             sys.stdout.flush()
         except OSError as problem:
             raise RunError(
@@ -115,3 +122,9 @@ class StateWriter:
                 "its rows again, and writes none of them twice."
             ) from None
         self._run.state_at = self._checkpoint.received
+
+
+def _line_of(value: Any) -> str:
+    if isinstance(value, LongValue):
+        return value.text + "\n"
+    return serialize_json(value) + "\n"

@@ -2,42 +2,67 @@
 
 A bad line does not affect others: it is reported with its number and length. The SDK's readers
 would log it, with any e-mail address in it, and end the run. The memory for a line is bounded: a
-line that is too long is skipped and never held as a whole. A signal ends the reading, also while it
-waits for a line.
+record that is too long is skipped and never held as a whole. A long STATE is no fault of a row and
+can't be skipped: it is held as text. A signal ends the reading, also while it waits for a line.
 """
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 import select
 import stat
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Context, InvalidOperation, Overflow, Underflow
 from typing import IO, Any
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from target_apollo.model.lenient_json import NUMBERS, read_lenient
 from target_apollo.sync.exit import RunError
+from target_apollo.system.batch_files import BatchRow, UnreadableBatch, batch_rows
 from target_apollo.system.standard_streams import why_unreadable
 
 #: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
 #: of empty arrays takes thirty times its length in memory.
 LONGEST_LINE = 8 << 20
 
+#: Bytes of the longest STATE that is passed on. It takes four times its length in memory.
+LONGEST_STATE = 256 << 20
+
 _CHUNK = 1 << 20
+
+#: How a STATE begins. A `value` comes first only where a tap sorts the members otherwise than by
+#: name, and no other message has one.
+_STATE_BEGINS = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*"(type"\s*:\s*"STATE"|value"\s*:)')
+_MOST_OF_BEGINNING = 200
 
 
 @dataclass(frozen=True)
 class LongLine:
-    """A line that was skipped because it is longer than `LONGEST_LINE`; `length` in bytes."""
+    """A line that is longer than `LONGEST_LINE`.
+
+    Attributes:
+        length: In bytes.
+        is_state: Whether it begins as a STATE does.
+        text: The line; None if it was skipped.
+    """
 
     length: int
+    is_state: bool = False
+    text: bytes | None = None
+
+
+@dataclass(frozen=True)
+class LongValue:
+    """The value of a STATE that is longer than `LONGEST_LINE`, as the tap wrote it."""
+
+    text: str
 
 
 def too_long() -> str:
@@ -55,13 +80,14 @@ class LineSource:
     def __init__(
         self, source: IO[Any], idle_seconds: float, longest_line: int = LONGEST_LINE
     ) -> None:
-        """`longest_line` is in bytes; a longer line is skipped."""
+        """`longest_line` is in bytes; a longer line is skipped, unless it is a STATE."""
         self._longest_line = longest_line
         self._source = getattr(source, "buffer", source)
         self._idle_seconds = idle_seconds
         #: Pieces of a line whose end has not arrived yet.
         self._parts: list[bytes] = []
         self._length = 0
+        self._is_state = False
         #: Whole lines that have been read from the source and are not processed yet.
         self.lines: deque[bytes | LongLine] = deque()
         self._ended = False
@@ -119,12 +145,15 @@ class LineSource:
             line = line.encode("utf-8", "surrogatepass")
         if len(line) <= self._longest_line:
             return bytes(line)
-        length, ended = len(line), line.endswith(b"\n")
-        while not ended:
+        self._add(line)
+        while not line.endswith(b"\n"):
             piece = self._source.readline(_CHUNK)
-            length += len(piece)
-            ended = not piece or piece[-1:] in (b"\n", "\n")
-        return LongLine(length)
+            line = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
+            if not line:
+                break
+            self._add(line)
+        self._end_line()
+        return self.lines.popleft()
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
@@ -143,17 +172,25 @@ class LineSource:
             self._add(first)
 
     def _add(self, part: bytes) -> None:
+        was_long = self._length > self._longest_line
         self._length += len(part)
-        if self._length > self._longest_line:
+        self._parts.append(part)
+        if self._length <= self._longest_line:
+            return
+        if not was_long:
+            beginning = b"".join(self._parts)[:_MOST_OF_BEGINNING]
+            self._is_state = _STATE_BEGINS.match(beginning) is not None
+        if not self._is_state or self._length > LONGEST_STATE:
             self._parts.clear()
-        else:
-            self._parts.append(part)
 
     def _end_line(self) -> None:
-        is_long = self._length > self._longest_line
-        self.lines.append(LongLine(self._length) if is_long else b"".join(self._parts))
+        text = b"".join(self._parts)
+        if self._length > self._longest_line:
+            self.lines.append(LongLine(self._length, self._is_state, text or None))
+        else:
+            self.lines.append(text)
         self._parts.clear()
-        self._length = 0
+        self._length, self._is_state = 0, False
 
 
 def _read(descriptor: int) -> bytes:
@@ -172,28 +209,39 @@ Message = dict[str, Any]
 
 #: Most levels of arrays and objects in a message: code that walks it recurses once a level.
 DEEPEST_LEVEL = 100
-# A number keeps all its digits; one beyond these powers of ten would fill the memory as text.
-_NUMBERS = Context(
-    prec=LONGEST_LINE,
-    Emax=999_999,
-    Emin=-999_999,
-    traps=[InvalidOperation, Overflow, Underflow],
-)
-
-_DECODER = msgspec.json.Decoder(float_hook=_NUMBERS.create_decimal)
+_DECODER = msgspec.json.Decoder(float_hook=NUMBERS.create_decimal)
 
 
-#: Before the text of a file that was made on Windows.
-_BYTE_ORDER_MARK = codecs.BOM_UTF8
+class _LongState(msgspec.Struct):
+    type: str
+    value: msgspec.Raw
+
+
+_STATE_DECODER = msgspec.json.Decoder(_LongState)
 
 
 def _decoded(line: bytes) -> Any:
     try:
         return _DECODER.decode(line)
-    except msgspec.DecodeError:
-        if not line.startswith(_BYTE_ORDER_MARK):
-            raise
-    return _DECODER.decode(line[len(_BYTE_ORDER_MARK) :])
+    except msgspec.DecodeError as refused:
+        try:
+            return read_lenient(line)
+        except ValueError:
+            # The strict reader's words say where the fault is, and never show the text around it.
+            raise refused from None
+    except ArithmeticError:
+        return read_lenient(line)
+
+
+def _value_of(line: bytes) -> LongValue | None:
+    """The value of a long STATE, which is not decoded; None if the line is no STATE."""
+    try:
+        message = _STATE_DECODER.decode(line.removeprefix(codecs.BOM_UTF8))
+        if message.type == "STATE":
+            return LongValue(str(memoryview(message.value), "utf-8"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return None
 
 
 class StopReading(Exception):
@@ -207,7 +255,8 @@ class SingerInput(GenericSingerReader[bytes]):
         handlers: Message type -> its handler. They replace the callbacks that the SDK passes to
             `process_lines`, which are private methods of its target.
         on_unreadable: Called with the line, its number and the end of a sentence on its fault.
-        on_too_long: Called with length and line number of a line that was skipped.
+        on_too_long: Called with length and line number of a line that was skipped. A long STATE
+            is handed to its handler with a `LongValue`.
         stopped: Set to leave the loop before the next line.
         before_wait: Called after all lines that have arrived, before the wait for the next one.
         on_idle: Called when no line has arrived for `idle_seconds`.
@@ -253,22 +302,29 @@ class SingerInput(GenericSingerReader[bytes]):
         Raises:
             InvalidInputLine: The line is no Singer message; the exception does not show it.
         """
+        message = self._decode(line)
+        problem_found = _shape_problem(message)
+        if problem_found:
+            raise InvalidInputLine(f"not a Singer message: {problem_found}")
+        found: Message = message
+        return found
+
+    @staticmethod
+    def _decode(line: bytes) -> Any:
         try:
             message = _decoded(line)
         except RecursionError:
             raise InvalidInputLine(_TOO_DEEP) from None
-        except ArithmeticError:
-            raise InvalidInputLine("not readable: it holds a number out of all range") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            why = str(problem) if isinstance(problem, msgspec.DecodeError) else "not UTF-8"
+        except UnicodeDecodeError:
+            raise InvalidInputLine("not JSON (not UTF-8)") from None
+        except ValueError as problem:
+            # A number out of all range, and a fault after it, which only the lenient reader met.
+            is_strict = isinstance(problem, msgspec.DecodeError)
+            why = str(problem) if is_strict else "JSON is malformed"
             raise InvalidInputLine(f"not JSON ({why})") from None
-        problem_found = _shape_problem(message)
-        if problem_found:
-            raise InvalidInputLine(f"not a Singer message: {problem_found}")
         if _may_be_deep(line) and _is_too_deep(message):
             raise InvalidInputLine(_TOO_DEEP)
-        found: Message = message
-        return found
+        return message
 
     def process_lines(
         self,
@@ -293,7 +349,7 @@ class SingerInput(GenericSingerReader[bytes]):
             ):
                 self.line_number += 1
                 if isinstance(line, LongLine):
-                    self.on_too_long(line.length, self.line_number)
+                    self._take_long(line, handlers, counts)
                     continue
                 self.line_length = len(line)
                 if line.isspace():
@@ -304,6 +360,12 @@ class SingerInput(GenericSingerReader[bytes]):
                     self.on_unreadable(line, self.line_number, str(problem))
                     continue
                 kind = message["type"]
+                if kind == "BATCH":
+                    counts[kind] += 1
+                    self._read_batch(message, handlers["RECORD"], counts)
+                    if self.ended_early:
+                        break
+                    continue
                 handler = handlers.get(kind)
                 if handler is None:
                     self.on_unreadable(line, self.line_number, "of no known message type")
@@ -318,6 +380,83 @@ class SingerInput(GenericSingerReader[bytes]):
         finally:
             self.waiting = False
         return counts
+
+    def _read_batch(
+        self, message: Message, handler: Callable[[Message], None], counts: Counter[str]
+    ) -> None:
+        """Hands the rows in the files of a BATCH message to the handler of RECORDs.
+
+        Raises:
+            RunError: A file can't be read; no STATE after the message may pass.
+        """
+        head = {"type": "RECORD", "stream": message.get("stream")}
+        if message.get("version") is not None:
+            head["version"] = message["version"]
+        unread = 0
+        try:
+            for row in batch_rows(message, self.longest_line):
+                if self.stopped:
+                    return
+                unread += row.length
+                if unread > _CHUNK:
+                    # As after each chunk of lines, so that no other stream's rows wait too long.
+                    self.before_wait()
+                    unread = 0
+                self._read_row(row, head, handler, counts)
+                if self.ended_early:
+                    return
+        except UnreadableBatch as problem:
+            raise RunError(str(problem), exit_code=2 if problem.needs_person else 1) from None
+
+    def _read_row(
+        self,
+        row: BatchRow,
+        head: Message,
+        handler: Callable[[Message], None],
+        counts: Counter[str],
+    ) -> None:
+        self.line_length = row.length
+        if not row.line:
+            self.on_too_long(row.length, row.number)
+            return
+        if row.line.isspace():
+            return
+        try:
+            record = self._decode(row.line)
+            if not isinstance(record, dict):
+                raise InvalidInputLine("no JSON object")
+        except InvalidInputLine as problem:
+            where = f"of the BATCH file {row.file} and"
+            self.on_unreadable(row.line, row.number, f"{where} {problem}")
+            return
+        handler({**head, "record": record})
+        counts["RECORD"] += 1
+        self.ended_early = counts["RECORD"] == self.most_records
+
+    def _take_long(
+        self,
+        line: LongLine,
+        handlers: Mapping[str, Callable[[Message], None]],
+        counts: Counter[str],
+    ) -> None:
+        """Hands a long STATE to its handler; any other line is reported as too long.
+
+        Raises:
+            RunError: The STATE is longer than `LONGEST_STATE`.
+        """
+        if line.is_state and line.length > LONGEST_STATE:
+            raise RunError(
+                f"Line {self.line_number} is a STATE of {line.length >> 20} MB, and at most "
+                f"{LONGEST_STATE >> 20} MB are passed on. STATE stands where the last one before "
+                "it stood: let the tap keep fewer bookmarks, such as of streams that it no longer "
+                "reads."
+            )
+        value = None if line.text is None else _value_of(line.text)
+        if value is None:
+            self.on_too_long(line.length, self.line_number)
+            return
+        handlers["STATE"]({"type": "STATE", "value": value})
+        counts["STATE"] += 1
 
     def discard_rest(self) -> None:
         """Reads the input to its end, or until a signal comes, and discards it.
@@ -390,24 +529,11 @@ def _shape_problem(message: Any) -> str | None:
         return "an ACTIVATE_VERSION without 'stream'"
     if kind == "RECORD" and not isinstance(message.get("record"), dict):
         return "a RECORD whose 'record' is no object"
-    if kind == "SCHEMA" and not _are_names(message.get("key_properties")):
-        return "a SCHEMA whose 'key_properties' is no array of names"
-    if kind == "SCHEMA" and not _are_names(_without_nulls(message.get("bookmark_properties"))):
-        return "a SCHEMA whose 'bookmark_properties' is no array of names"
+    if kind == "BATCH" and not isinstance(message.get("stream"), str):
+        return "a BATCH without 'stream'"
     if kind == "STATE" and "value" not in message:
         return "a STATE without 'value'"
     return None
-
-
-def _without_nulls(value: object) -> object:
-    """Without the nulls by which taps that read a log say that they send changes only."""
-    return [one for one in value if one is not None] if isinstance(value, list) else value
-
-
-def _are_names(value: object) -> bool:
-    return value is None or (
-        isinstance(value, list) and all(isinstance(name, str) for name in value)
-    )
 
 
 def _do_nothing() -> None:

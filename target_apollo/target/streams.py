@@ -12,12 +12,19 @@ from fnmatch import fnmatch
 from typing import Any
 
 import jsonschema_rs
-from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord, MapExpressionError
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
-from singer_sdk.singerlib.exceptions import InvalidInputLine
+from singer_sdk.exceptions import InvalidRecord, MapExpressionError
+from singer_sdk.mapper import (
+    CustomStreamMap,
+    RemoveRecordTransform,
+    SameRecordTransform,
+    StreamMap,
+)
 
 from target_apollo.model.outcomes import Rejection
 from target_apollo.sync.rejects_file import without_reject
+from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
+from target_apollo.target.schema_rules import compiled
+from target_apollo.target.stream_maps import Definition, failure_of
 
 Record = dict[str, Any]
 
@@ -46,12 +53,14 @@ class Route:
         drops_all: Whether the map leaves all records out.
     """
 
-    def __init__(self, stream_map: StreamMap) -> None:
+    def __init__(self, stream_map: StreamMap, definition: Definition | None = None) -> None:
+        """`definition` is the entry of `stream_maps` that the stream map is made of."""
         self.sink_name = stream_map.stream_alias
         self.drops_all = isinstance(stream_map, RemoveRecordTransform)
         leaves_alone = type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
         # Most streams have no map: their records are neither copied nor mapped.
         self._map = None if leaves_alone else stream_map
+        self._definition = definition or Definition()
 
     def transform(self, record: Record) -> Record | None:
         """The record after the map; None if the map leaves it out.
@@ -59,21 +68,26 @@ class Route:
         The argument is not changed: the rejects file needs the original.
 
         Raises:
-            MapExpressionError: The map can't be applied to the record.
+            MapExpressionError: The map can't be applied to the record. The message says why, and
+                shows no value.
         """
         transformed: Record | None = record
         if self._map is not None:
             try:
                 transformed = self._map.transform(dict(record))
-            except MapExpressionError:
-                raise
-            except Exception as problem:  # noqa: BLE001 - an expression may raise anything
+            except Exception:  # noqa: BLE001 - an expression may raise anything
                 # The SDK wraps the errors of its evaluator, but not those of Python's operators,
                 # such as a text plus a null. Their messages may show a value.
-                raise MapExpressionError(type(problem).__name__) from None
+                raise MapExpressionError(self._why_not(record)) from None
         if transformed is None or METADATA.isdisjoint(transformed):
             return transformed
         return {name: value for name, value in transformed.items() if name not in METADATA}
+
+    def _why_not(self, record: Record) -> str:
+        why = None
+        if isinstance(self._map, CustomStreamMap):
+            why = failure_of(self._map, self._definition, record)
+        return why or "a stream map can't be applied to it (setting stream_maps)"
 
 
 def absent_sources(
@@ -119,8 +133,8 @@ class SourceStream:
         schema: JSON schema of its records, without the property that the rejects file adds; None
             before the first SCHEMA message.
         key_properties: The properties that identify a row.
-        bookmark_properties: Those by which the tap finds changed rows; empty if it sends the whole
-            table each time.
+        bookmark_properties: Those by which the tap finds changed rows.
+        changes_only: Whether the tap sends only changed rows, and never a whole table.
         routes: One for each stream map that applies to it.
         problem: Why none of its records can be taken, in a replay; None for other streams.
     """
@@ -128,6 +142,7 @@ class SourceStream:
     schema: Mapping[str, Any] | None = None
     key_properties: tuple[str, ...] = ()
     bookmark_properties: tuple[str, ...] = ()
+    changes_only: bool = False
     routes: tuple[Route, ...] = ()
     problem: Rejection | None = None
 
@@ -136,7 +151,7 @@ class SourceStream:
         """A stream whose records are rejected; they keep its SCHEMA if that can be kept."""
         try:
             stream = cls.from_message(message)
-        except InvalidInputLine:
+        except UnusableSchema:
             stream = cls()
         return replace(stream, problem=problem)
 
@@ -145,28 +160,19 @@ class SourceStream:
         """Creates a stream from a SCHEMA message, without routes yet.
 
         Raises:
-            InvalidInputLine: Its schema has no 'properties'.
+            UnusableSchema: It has no properties, or its key properties are no names.
         """
-        schema = message.get("schema")
-        if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-            raise InvalidInputLine(
-                f"The SCHEMA of stream '{message['stream']}' has no 'properties': mend the tap's "
-                "catalog."
-            )
+        found = SourceSchema.of(message)
         return cls(
-            without_reject(schema),
-            tuple(message.get("key_properties") or ()),
-            tuple(message.get("bookmark_properties") or ()),
+            without_reject(found.schema),
+            found.key_properties,
+            found.bookmark_properties,
+            found.changes_only,
         )
 
-    def with_routes(self, maps: Iterable[StreamMap]) -> SourceStream:
-        """The same stream with a route for each of its stream maps."""
-        return SourceStream(
-            self.schema,
-            self.key_properties,
-            self.bookmark_properties,
-            tuple(Route(stream_map) for stream_map in maps),
-        )
+    def with_routes(self, routes: Iterable[Route]) -> SourceStream:
+        """The same stream with its routes."""
+        return replace(self, routes=tuple(routes))
 
     def has_schema_of(self, other: SourceStream) -> bool:
         """Whether schema and key are equal, so that stream maps and sinks can be kept."""
@@ -179,19 +185,13 @@ class CompiledValidator:
     The SDK's own validator takes four fifths of a target's time; this one does the same checks,
     and its messages never show a value.
 
-    Raises:
-        InvalidJSONSchema: The stream's schema is not a valid JSON schema.
+    Args:
+        schema: A schema that can be compiled, as `schema_rules.usable_schema` gives it.
     """
 
-    def __init__(self, stream: str, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        try:
-            self._validator = jsonschema_rs.validator_for(schema)
-        except ValueError:
-            raise InvalidJSONSchema(
-                f"The SCHEMA of stream '{stream}' is not a valid JSON schema: mend it in the tap's "
-                "catalog."
-            ) from None
+        self._validator = compiled(schema)
 
     def validate(self, record: dict[str, Any]) -> None:
         """Checks one record.

@@ -8,38 +8,37 @@ is validated and handed to its sink, and STATE waits for its outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from copy import deepcopy
 from functools import cached_property
 from typing import IO, Any, ClassVar, cast
 
 from singer_sdk import Target
-from singer_sdk.exceptions import MappingError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TargetCapabilities,
 )
-from singer_sdk.mapper import StreamMap
 
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
-from target_apollo.config.settings import Settings, SettingsError, check_given
+from target_apollo.config.settings import Settings, check_given
 from target_apollo.config.source import add_source
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import WholeTable, move_missing_rows
-from target_apollo.sync.exit import RECORD_ERRORS, RunError
+from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.rejects_file import (
     NO_PROPERTIES,
     UNREADABLE_STREAM,
     is_placeholder,
-    without_reject,
 )
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
+from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.sync.whole_tables import SourceTables, doubt_of_all
 from target_apollo.system import logs
 from target_apollo.target import process
@@ -51,12 +50,14 @@ from target_apollo.target.intake import (
     rejection_of,
     too_wide,
 )
+from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
+from target_apollo.target.schema_rules import usable_schema
 from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
 from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
-from target_apollo.target.streams import SourceStream, absent_sources, mapped_names
+from target_apollo.target.streams import Route, SourceStream, absent_sources, mapped_names
 
 #: Used for a stream before its first SCHEMA message.
 _WITHOUT_SCHEMA = SourceStream()
@@ -74,6 +75,7 @@ class TargetApollo(CheckedPlugin, Target):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
+        PluginCapabilities.BATCH,
         TargetCapabilities.VALIDATE_RECORDS,
     ]
 
@@ -84,7 +86,11 @@ class TargetApollo(CheckedPlugin, Target):
         self._streams: dict[str, SourceStream] = {}
         #: Sinks by the name of their stream after stream maps, in the order of their creation.
         self._sinks: dict[str, ApolloSink] = {}
+        #: Names, after stream maps, of streams without a sink: no record of them can be written.
+        self._without_sink: set[str] = set()
         self._all_written_at = time.monotonic()
+        #: The newest line that could not be read and may have been a SCHEMA; 0 for none.
+        self._lost_schema = 0
         #: Whether the input holds records of a rejects file, which has only some of the streams.
         self._replays = False
         #: Whether it is a rejects file, in which a stream that can't be used costs no other.
@@ -102,9 +108,8 @@ class TargetApollo(CheckedPlugin, Target):
             "RECORD": self._on_record,
             "STATE": self._on_state,
             "ACTIVATE_VERSION": self._on_activate_version,
-            "BATCH": self._on_batch,
         }
-        self._input.on_unreadable = self._intake.reject_line
+        self._input.on_unreadable = self._on_unreadable
         self._input.on_too_long = self._intake.reject_long_line
         # Not called for every record: reading the clock would add 7 % to the time of a record.
         self._input.before_wait = self._write_aged
@@ -149,58 +154,88 @@ class TargetApollo(CheckedPlugin, Target):
         """Makes the stream maps and sinks of a stream.
 
         Raises:
-            SettingsError, InvalidJSONSchema, InvalidInputLine: It can't be used.
+            SettingsError, UnusableSchema: It can't be used.
             ApolloError, RunError: The records of a former sink can't be written.
         """
-        stream = SourceStream.from_message(message)
+        try:
+            stream = SourceStream.from_message(message)
+        except UnusableSchema:
+            if not is_removed(self.mapper, name) and not self.run.settings.leaves_out(name):
+                raise
+            stream = SourceStream(NO_PROPERTIES)
         known = self._streams.get(name)
         if known is not None and known.routes and stream.has_schema_of(known):
-            maps = self.mapper.stream_maps[name]
+            self._streams[name] = stream.with_routes(known.routes)
         else:
-            maps = self._stream_maps(name, without_reject(message["schema"]), message)
-            for stream_map in maps:
-                self._make_sink(stream_map)
-        self._streams[name] = stream.with_routes(maps)
+            self._streams[name] = stream.with_routes(self._routes(name, stream))
         if self._tables is not None:
-            self._tables.note_schema(name, stream.bookmark_properties)
+            self._tables.note_schema(name, changes_only=stream.changes_only)
 
-    def _stream_maps(self, name: str, schema: dict[str, Any], message: Message) -> list[StreamMap]:
-        """The stream maps that apply to a stream.
-
-        Args:
-            schema: JSON schema of the stream; the SDK changes it.
+    def _routes(self, name: str, stream: SourceStream) -> list[Route]:
+        """The routes of a stream through its stream maps, each with a sink at its end.
 
         Raises:
             SettingsError: A stream map can't be applied to the stream.
+            ApolloError, RunError: The records of a former sink can't be written.
         """
-        try:
-            self.mapper.register_raw_stream_schema(name, schema, message.get("key_properties"))
-        except MappingError as problem:
-            raise SettingsError(
-                [f"The setting 'stream_maps' can't be applied to stream '{name}': {problem}"]
-            ) from None
-        return self.mapper.stream_maps[name]
+        usable = usable_schema(stream.schema or NO_PROPERTIES)
+        validates = bool(self.config.get("validate_records", True))
+        if validates:
+            self.run.notices.rules_left_out(name, map(str, usable.left_out))
+        mapped = mapped_streams(
+            self.mapper, name, usable.schema, stream.key_properties, validates=validates
+        )
+        for one in mapped:
+            if self._needs_sink(one.route):
+                self._make_sink(one)
+        return [one.route for one in mapped]
 
-    def _make_sink(self, stream_map: StreamMap) -> None:
+    def _needs_sink(self, route: Route) -> bool:
+        """Whether records of a route are written, as far as it is known before they come.
+
+        A tap may announce a stream whose records a map or a mapper leaves out. So a stream without
+        an object is refused at its first record. A rejects file has only streams with records.
+
+        Raises:
+            SettingsError: A stream of a rejects file has no object.
+        """
+        name, settings = route.sink_name, self.run.settings
+        if route.drops_all:
+            return False
+        if not settings.leaves_out(name) and (settings.has_object(name) or self._is_rejects_file):
+            return True
+        self._without_sink.add(name)
+        return False
+
+    def _leave_out(self, stream: str) -> None:
+        """Counts a record of a stream without a sink.
+
+        Raises:
+            SettingsError: It is not known whether the stream holds contacts or accounts.
+        """
+        if not self.run.settings.leaves_out(stream):
+            self.get_sink_class(stream)
+        self.run.counts.left_out[stream] += 1
+
+    def _make_sink(self, mapped: MappedStream) -> None:
         """Creates the sink for the records of a stream map, unless its schema is unchanged.
 
         Raises:
             SettingsError: It is not known whether the stream holds contacts or accounts.
-            InvalidJSONSchema: The schema is not a valid JSON schema.
             ApolloError, RunError: The records of the former sink can't be written.
         """
-        name, schema = stream_map.stream_alias, stream_map.transformed_schema
-        key_properties = list(stream_map.transformed_key_properties or ())
+        name, key_properties = mapped.route.sink_name, list(mapped.key_properties)
         former = self._sinks.get(name)
         if former is not None:
-            if (former.original_schema, list(former.key_properties)) == (schema, key_properties):
+            known = (former.original_schema, list(former.key_properties))
+            if known == (mapped.schema, key_properties):
                 return
             self.logger.info("The SCHEMA of stream '%s' has changed.", name)
             # Written later, its records would overwrite newer values of the same rows.
             self.run.pending_flush.finish()
             self.drain_one(former)
             former.clean_up()
-        sink = self.get_sink_class(name)(self, name, schema, key_properties)
+        sink = self.get_sink_class(name)(self, name, deepcopy(mapped.schema), key_properties)
         if former is not None:
             sink.follow(former)
             # The new sink goes to the end of the dict. At the end of the input sinks are written
@@ -242,7 +277,8 @@ class TargetApollo(CheckedPlugin, Target):
             if self.run.settings.on_record_error == "fail":
                 raise
             rejection = rejection_of(problem, name, stream.key_properties)
-            self._intake.reject(source, rejection)
+            of_sinks = [route.sink_name for route in stream.routes]
+            self._intake.reject(source, rejection, of_sinks)
             return
         if not is_taken:
             self.run.skip(source)
@@ -267,39 +303,57 @@ class TargetApollo(CheckedPlugin, Target):
 
         Raises:
             RecordsWithoutSchemaException: It came before the SCHEMA of its stream.
+            SettingsError: It is not known whether the stream holds contacts or accounts.
+            UnusableSchema: The SCHEMA of its stream may be a line that could not be read.
             MapExpressionError, InvalidRecord, MissingKeyPropertiesError: It can't be used.
             ApolloError, RunError: The records that fill the sink can't be written.
         """
         if stream.schema is None:
+            if self._lost_schema and not self._is_rejects_file:
+                raise UnusableSchema(
+                    f"A record of stream '{source.stream}' has no SCHEMA, and line "
+                    f"{self._lost_schema}, which may have been that, could not be read: mend it in "
+                    "the tap. Otherwise all records of the stream would be rejected."
+                )
             raise RecordsWithoutSchemaException(
                 f"A record came before the SCHEMA of its stream '{source.stream}'"
             )
         is_taken = False
-        for route in stream.routes:
-            transformed = route.transform(record)
-            sink = self._sinks[route.sink_name]
-            if transformed is None:
-                if self._tables is not None and not route.drops_all:
-                    sink.note_filtered(record, self._mapped_names)
-                continue
-            sink.check(transformed)
-            sink.add(source, transformed)
-            is_taken = True
-            if sink.is_full:
-                sink.flush_ahead()
+        try:
+            for route in stream.routes:
+                transformed = route.transform(record)
+                sink = self._sinks.get(route.sink_name)
+                if sink is None:
+                    if transformed is not None:
+                        self._leave_out(route.sink_name)
+                    continue
+                if transformed is None:
+                    if self._tables is not None and not route.drops_all:
+                        sink.note_filtered(record, self._mapped_names)
+                    continue
+                sink.check(transformed)
+                sink.add(source, transformed)
+                if is_taken:
+                    self.run.counts.split += 1
+                is_taken = True
+                if sink.is_full:
+                    sink.flush_ahead()
+        except RECORD_ERRORS:
+            if is_taken:
+                # The rejection is an outcome beside those of the sinks that have it.
+                self.run.counts.split += 1
+            raise
         return is_taken
+
+    def _on_unreadable(self, line: bytes, line_number: int, problem: str) -> None:
+        if b'"SCHEMA"' in line:
+            self._lost_schema = line_number
+        self._intake.reject_line(line, line_number, problem)
 
     def _on_activate_version(self, message: Message) -> None:
         """Notes that a tap sends a whole table; what follows is decided at the end of the run."""
         if self._tables is not None:
             self._tables.note_version(message["stream"], message.get("version"))
-
-    def _on_batch(self, message: Message) -> None:
-        """Ends the run: the rows of a BATCH message are in files, which are not read."""
-        raise RunError(
-            f"Stream '{message.get('stream')}' comes in BATCH files, which target-apollo does not "
-            "read: remove `batch_config` from the tap's settings."
-        )
 
     def _on_state(self, message: Message) -> None:
         if self._tables is not None:
@@ -344,11 +398,6 @@ class TargetApollo(CheckedPlugin, Target):
     def pass_state(self) -> None:
         """Prints the newest STATE whose records all have an outcome on disk."""
         self._state_writer.write_if_due()
-
-    def _sinks_of(self, stream: str) -> Iterator[ApolloSink]:
-        """The sinks that receive the records of a stream after its stream maps."""
-        for route in self._streams.get(stream, _WITHOUT_SCHEMA).routes:
-            yield self._sinks[route.sink_name]
 
     def _write_all(self) -> None:
         for sink in self._sinks.values():
@@ -430,8 +479,12 @@ class TargetApollo(CheckedPlugin, Target):
         if self._input.ended_early or self._replays or not self._streams:
             return
         properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
-        for sentence in unused_settings(self.run.settings, set(self._sinks), properties):
+        streams = {*self._sinks, *self._without_sink}
+        for sentence in unused_settings(self.run.settings, streams, properties):
             self.logger.warning("%s", sentence)
+        for stream in sorted(self._without_sink):
+            if not self.run.settings.leaves_out(stream):
+                self.run.notices.no_object(stream)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:
         """Reads and writes the whole input; returns the exit code of the run.
@@ -477,7 +530,6 @@ class TargetApollo(CheckedPlugin, Target):
             cls,
             {} if config is None else config.config,
             file_input,
-            reads_environment=config is not None and config.parse_env,
         )
 
     def exit_without_threads(self, exit_code: int) -> None:

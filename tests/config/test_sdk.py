@@ -27,7 +27,7 @@ import target_apollo
 from target_apollo.config import sdk
 from target_apollo.config.sdk import CheckedPlugin, OwnBookmark
 
-MOST_PRIVATE_NAMES = 5
+MOST_PRIVATE_NAMES = 4
 PACKAGE = Path(target_apollo.__file__).parent
 SEAM = "target_apollo.config.sdk"
 
@@ -230,12 +230,6 @@ def test_the_sdk_moves_bookmarks_by_increment_stream_state(
     tap.sync_all()
     assert "2026-01-01" in capsys.readouterr().out
     assert "2026-01-01" not in str(tap.state), "Stream no longer calls _increment_stream_state"
-
-
-def test_the_sdk_reads_settings_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLUGIN_SIZE", "5")
-    schema = {"properties": {"size": {"type": ["integer", "null"]}}}
-    assert sdk.parse_environment_config(schema, "PLUGIN_") == {"size": 5}
 
 
 def test_the_sdk_sets_up_the_log_as_it_makes_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, object_of_name, problems_of
+from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 from target_apollo.target.target import TargetApollo
@@ -264,6 +265,32 @@ def test_of_two_patterns_that_fit_the_first_counts() -> None:
     assert found.of_stream("lead_b").kind is ObjectKind.CONTACTS
 
 
+@pytest.mark.parametrize(
+    ("stream", "left_out"), [("leads", True), ("lead_a", False), ("contacts", False)]
+)
+def test_false_leaves_a_stream_out(stream: str, left_out: bool) -> None:
+    found = Settings.of(config(streams={"lead_a": True, "lead*": False}))
+    assert found.leaves_out(stream) is left_out
+
+
+def test_the_environment_leaves_a_stream_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_APOLLO_API_KEY", "k")
+    monkeypatch.setenv("TARGET_APOLLO_STREAMS", '{"deals": false}')
+    assert read_settings([]).leaves_out("deals")
+
+
+def test_false_as_text_leaves_a_stream_out_as_meltano_writes_it() -> None:
+    written = config(streams={"leads": "false", "contacts": "True"})
+    assert problems_of(written, SCHEMA) == []
+    found = Settings.of(written)
+    assert (found.leaves_out("leads"), found.leaves_out("contacts")) == (True, False)
+
+
+def test_an_entry_of_streams_is_an_object_or_a_switch() -> None:
+    (problem,) = problems_of(config(streams={"leads": "no"}), SCHEMA)
+    assert problem == "The setting 'streams.leads' must be an object, true or false."
+
+
 def test_a_pattern_tells_upper_from_lower_case() -> None:
     with pytest.raises(SettingsError):
         Settings.of(config(streams={"Lead": {"object": "contacts"}})).of_stream("lead")
@@ -279,6 +306,7 @@ def test_an_empty_key_is_no_key() -> None:
     [
         ({"email": "never"}, "email: never.*create_only"),
         ({"domain": "never"}, "domain: never.*create_only"),
+        ({"E-Mail": "never"}, "email: never.*create_only"),
         ({"label_names": "fill_if_empty"}, "label_names.*only ever added"),
     ],
 )
@@ -320,7 +348,7 @@ def test_keys_for_all_streams_may_be_those_of_either_object() -> None:
     assert Settings.of(config()).of_stream("accounts").match_on == ("domain",)
 
 
-@pytest.mark.parametrize("entry", ["e-mail", "custom:", "outreach_id"])
+@pytest.mark.parametrize("entry", ["mail", "custom:", "outreach_id"])
 def test_an_unknown_key_is_named_with_its_place(entry: str) -> None:
     own = {"leads": {"object": "contacts", "match_on": [entry]}}
     (first,) = problems_of(config(match_on=["email", entry]), SCHEMA)

@@ -64,6 +64,10 @@ PROMISES = {
         "promises/test_state.py::test_state_follows_the_flushes_as_they_are_confirmed",
         "promises/test_state.py::test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent",
     ],
+    "A run that a quota or limit ends lets STATE pass behind what it wrote": [
+        "promises/test_state_at_limits.py::test_each_run_goes_on_behind_the_rows_of_the_last",
+        "promises/test_state_at_limits.py::test_a_limit_lets_state_pass_behind_what_was_written",
+    ],
     "One contact per e-mail, with the last values, whatever the rows and batches": [
         "promises/test_upsert_law.py"
         "::test_upsert_leaves_one_contact_per_email_with_the_last_values",
@@ -80,6 +84,17 @@ PROMISES = {
         "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
         "promises/test_hostile_input.py::test_the_longest_line_that_is_read_takes_bounded_memory",
         "promises/test_hostile_input.py::test_many_long_records_are_not_all_held_at_once",
+    ],
+    "Rows in BATCH files go the way of records, and no STATE passes a file that can't be read": [
+        "promises/test_batch.py::test_the_rows_of_batch_files_are_written",
+        "promises/test_batch.py"
+        "::test_files_that_can_not_be_read_end_the_run_and_no_state_passes_them",
+        "mapper/test_batch.py::test_the_leads_of_a_file_are_judged_and_go_on_as_records",
+    ],
+    "A setting means the same in a file, a variable, `.env` and Meltano": [
+        "config/test_typed_values.py::test_a_whole_number_within_its_range_arrives",
+        "config/test_typed_values.py::test_a_fraction_within_its_range_arrives",
+        "promises/test_meltano_settings.py::test_numbers_of_variables_arrive_with_their_fractions",
     ],
     "A replayed reject never overwrites newer values, and a killed replay loses none": [
         "promises/test_replay.py::test_a_rejected_row_never_overwrites_what_a_later_run_wrote",

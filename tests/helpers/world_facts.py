@@ -15,6 +15,8 @@ LinkKey = tuple[str, str, int]
 ADDRESS = {"contacts": "email", "accounts": "domain"}
 #: Label of a custom field -> the property that carries it.
 LABELS = {"Lead Score": "lead_score", "Tier": "tier"}
+#: Of a row that has a key.
+KEYED = object()
 PROTECTED_STAGE = "Do Not Contact"
 
 
@@ -39,6 +41,7 @@ class Sent:
         values: What it carries, with names and address.
         changed_at: When the row changed last.
         deleted: Whether it is the mark of a deleted row.
+        instead_of_key: What stands in the place of the key of a row that has none.
     """
 
     number: int
@@ -48,6 +51,12 @@ class Sent:
     values: Values
     changed_at: datetime
     deleted: bool = False
+    instead_of_key: object = KEYED
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the row has no key, so that it must be rejected."""
+        return self.instead_of_key is not KEYED
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ class Case:
 
     @property
     def live(self) -> list[Sent]:
-        return [one for one in self.sent if not one.deleted]
+        return [one for one in self.sent if not one.deleted and not one.is_keyless]
 
     @property
     def marks(self) -> list[Sent]:

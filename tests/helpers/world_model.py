@@ -74,6 +74,7 @@ class Model:
             sent[one.entity].append(one)
         missing = self._missing(run)
         for one in run.sent:
+            self._judge_keyless(run, one)
             link = self.links.get((run.source, one.stream, one.key))
             if link is not None and link.entity != one.entity:
                 self.entities[link.entity].left = True
@@ -85,6 +86,13 @@ class Model:
             )  # fmt: skip
             self._judge_one(case)
         return self._problems
+
+    def _judge_keyless(self, run: RunFacts, one: Sent) -> None:
+        if not one.is_keyless or not (run.finished or one.number <= run.covered):
+            return
+        reason = run.rejected.get((one.stream, one.key))
+        if reason != "missing_key_property":
+            self._wrong(f"wrong: a row whose key is {one.instead_of_key!r} ends as {reason}")
 
     def _missing(self, run: RunFacts) -> list[LinkKey]:
         """Rows that the ledger knows and that these whole tables do not hold."""
@@ -165,7 +173,7 @@ class Model:
 
     def _judge_rejects(self, case: Case) -> None:
         run, entity = case.run, case.entity
-        for one in case.sent:
+        for one in (*case.live, *case.marks):
             reason = run.rejected.get((one.stream, one.key))
             if reason is None or run.faults or entity.loose or entity.taken:
                 continue
@@ -230,7 +238,7 @@ class Model:
 
     def _note(self, case: Case) -> None:
         run, entity = case.run, case.entity
-        for one in case.sent:
+        for one in (*case.live, *case.marks):
             key = (run.source, one.stream, one.key)
             link = case.link_of(one) or Link(entity.number)
             if not case.is_sure(one):

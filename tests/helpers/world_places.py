@@ -73,8 +73,10 @@ def _must_move_alone(case: Case, link: Link | None) -> bool | None:
         if not case.is_sure(mark):
             return None
         if not case.has_ledger:
+            # Apollo searches accounts by their names only.
+            is_contact = case.entity.kind == "contacts"
             is_found = mark.values.get(ADDRESS[case.entity.kind]) in case.before[0].addresses
-            return True if is_found else None
+            return True if is_found and is_contact else None
     elif not case.run.finished:
         return None
     if link is None or not link.known or not link.settled:

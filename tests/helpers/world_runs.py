@@ -11,17 +11,16 @@ import json
 import logging
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.target.target import TargetApollo
 from tests.helpers import killing
 from tests.helpers.killing import Death, Moment
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.world_facts import (
     ADDRESS,
     LABELS,
@@ -31,8 +30,18 @@ from tests.helpers.world_facts import (
     Sent,
     Values,
 )
+from tests.helpers.world_input import Taps, message_of
 from tests.helpers.world_model import Model
-from tests.helpers.world_tables import CHANGING, FULL, INCREMENTAL, LOG, ORDERS, Table, Tables
+from tests.helpers.world_tables import (
+    CHANGING,
+    FULL,
+    INCREMENTAL,
+    LOG,
+    NO_KEY,
+    TRUE,
+    Table,
+    Tables,
+)
 from tests.helpers.world_team import PLACES, Team
 from tests.promises.conftest import TargetRun, left_behind, lines_of, sent_anew
 
@@ -57,6 +66,7 @@ _POLICIES = ("create_only", "fill_if_empty", "newest", "never")
 #: Requests that a run without changes may send: they are no writes of records.
 _ASKS = frozenset({"POST /usage_stats/api_usage_stats"})
 _SEARCHES = frozenset({"POST /contacts/search", "POST /accounts/search"})
+_PROFILE = "GET /users/api_profile"
 _CREATES = frozenset({"POST /contacts/bulk_create", "POST /accounts/bulk_create"})
 
 
@@ -125,11 +135,12 @@ class World:
         self._mode = chance.choice(["upsert", "upsert", "insert", "update"])
         self._policies: dict[str, str] = {}
         self._place: Place | None = None
-        self._marks_carry = chance.random() < 0.5
+        marks_carry = chance.random() < 0.5
         self._shares = chance.random() < 0.3
-        self._bookmarks: dict[str, dict[str, Any]] = {}
-        self._version = 1
+        #: Whether the key may not ask which team it is for.
+        self._is_untold = chance.random() < 0.2
         self.tables = Tables(self.model, self._made_tables())
+        self._taps = Taps(self.tables, marks_carry=marks_carry, are_times=bool(seed % 2))
         self.team = Team(sandbox, self.model, self.tables)
         self.told.append(f"{self._settings}; tables {', '.join(map(str, self.tables.all))}")
         for table in self.tables.all:
@@ -181,17 +192,18 @@ class World:
         for again in (False, True):
             for source in sorted({table.source for table in self.tables.all}):
                 if again:
-                    self._bookmarks.pop(source, None)
+                    self._taps.bookmarks.pop(source, None)
                 found = self._run(chance, source, cut_off=False, last=True)
                 if found:
                     return found
-        return []
+        return self._load_another_team() if self.model.has_ledger and self._is_untold else []
 
     def _happen(self, chance: random.Random) -> None:
         tables = self.tables
         doing: list[Callable[[random.Random], str]] = [
             tables.insert, tables.change, tables.change, tables.change, tables.delete,
             tables.delete, tables.come_back, tables.reuse, tables.move, tables.change_columns,
+            tables.insert_true, tables.insert_keyless,
             *self.team.happenings,
         ]  # fmt: skip
         if self._shares:
@@ -231,7 +243,7 @@ class World:
     def _run(
         self, chance: random.Random, source: str, *, cut_off: bool, last: bool = False
     ) -> list[str]:
-        facts, messages, bookmarks = self._messages(chance, source)
+        facts, messages, bookmarks = self._taps.messages(chance, source)
         settings = {
             **self._settings,
             "source": source,
@@ -250,6 +262,7 @@ class World:
             settings["max_retries"] = chance.choice([0, 0, 1])
         before = self.team.records()
         self.sandbox.reset_log()
+        self._hide_team(self.sandbox)
         done = (
             self._run_and_kill(settings, messages, chance)
             if how == "kill"
@@ -281,7 +294,7 @@ class World:
         problems += self.model.judge(run, before, after)
         self.figures.checks += len(after)
         if covered:
-            self._bookmarks[source] = done.states[-1]["bookmarks"]
+            self._taps.bookmarks[source] = done.states[-1]["bookmarks"]
         if problems or how != "to its end" or done.exit_code != 0:
             return problems
         if (last or chance.random() < 0.3) and _is_plain(facts["sent"]):
@@ -291,8 +304,8 @@ class World:
     def judge_once_more(self, after: list[Record], before: list[Record] | None = None) -> list[str]:
         """What the model says if a run of the first source's rows leaves these records."""
         source = self.tables.all[0].source
-        self._bookmarks.pop(source, None)
-        facts, _, states = self._messages(random.Random(0), source)
+        self._taps.bookmarks.pop(source, None)
+        facts, _, states = self._taps.messages(random.Random(0), source)
         run = RunFacts(
             source, self._mode, dict(self._policies), self._place,
             **{**facts, "full_resync": False},
@@ -323,6 +336,7 @@ class World:
         """The same input once more sends nothing that writes, and changes nothing."""
         before = [record.whole for record in self.team.records()]
         self.sandbox.reset_log()
+        self._hide_team(self.sandbox)
         for message in messages:
             if message["type"] == "ACTIVATE_VERSION":
                 message["version"] += 1
@@ -347,6 +361,40 @@ class World:
             problems.append(f"wrong: the same input again sends {dict(sent)}, changed: {changed}")
         if {k for k, n in done.summary["records"].items() if n} & {"created", "updated"}:
             problems.append(f"wrong: the same input again: {done.summary['records']}")
+        return problems
+
+    def _hide_team(self, sandbox: Sandbox) -> None:
+        if self._is_untold:
+            forbidden = FaultKind.ERROR_BEFORE_WRITE
+            sandbox.inject(Fault(_PROFILE, forbidden, times=None, status=403))
+
+    def _load_another_team(self) -> list[str]:
+        """Sends the rows to another team with the same ledger; it gets all of them."""
+        before = [record.whole for record in self.team.records()]
+        problems: list[str] = []
+        source = self.tables.all[0].source
+        tables = self.tables.of(source)
+        rows = [one for table in tables for one, _ in table.read(None, marks_carry=True)]
+        messages = [table.schema() for table in tables] + [message_of(one) for one in rows]
+        with new_sandbox() as other:
+            for kind, name in (("contact", "Lead Score"), ("account", "Tier")):
+                other.store.add_custom_field(kind, name, "string")
+            self._hide_team(other)
+            settings = {**self._settings, "source": source, "mode": "upsert"}
+            api = {"api_url": other.url, "api_key": other.api_key}
+            done = self._sync(messages, {**settings, **api})
+            there = [*other.store.contacts(), *other.store.accounts()]
+        self.figures.runs += 1
+        self.figures.records += len(rows)
+        held = Counter(str(one.get("email") or one.get("domain")) for one in there)
+        for one in rows:
+            address = one.values[ADDRESS[self.model.entities[one.entity].kind]]
+            if held[address] != 1:
+                what = "twice" if held[address] else "lost"
+                problems.append(f"{what}: another team has {address} {held[address]} times")
+        if [record.whole for record in self.team.records()] != before:
+            problems.append("spoiled: a run for another team changed this one")
+        self.told.append(f"another team: exit {done.exit_code}, {done.summary.get('records')}")
         return problems
 
     def _order_fault(self, chance: random.Random) -> None:
@@ -405,72 +453,19 @@ class World:
         states = [json.dumps(state) for state in ended.states]
         return left_behind(self._folder, ended.exit_code, states, ended.log)
 
-    # --- what the tap sends
-
-    def _messages(
-        self, chance: random.Random, source: str
-    ) -> tuple[Values, list[Values], list[Values]]:
-        """The facts of a run, its messages and the STATEs in them."""
-        every = chance.choice([1, 2, 5, 100])
-        bookmarks = dict(self._bookmarks.get(source, {}))
-        messages: list[Values] = []
-        states: list[Values] = []
-        sent: list[Sent] = []
-        whole = set()
-        for table in self.tables.of(source):
-            messages.append(table.schema())
-            order = chance.choice(ORDERS) if table.method == FULL else "none"
-            version = self._activated(table)
-            if order in ("begin", "both ends"):
-                messages.append(version)
-            read = list(table.read(bookmarks.get(table.stream), marks_carry=self._marks_carry))
-            for number, (one, bookmark) in enumerate(read, 1):
-                sent.append(_numbered(one, len(sent) + 1))
-                messages.append(_message(sent[-1]))
-                if bookmark is not None:
-                    bookmarks[table.stream] = bookmark
-                if order == "middle" and number == len(read) // 2:
-                    messages.append(version)
-                if number % every == 0:
-                    states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
-                    messages.append({"type": "STATE", "value": states[-1]})
-            if order in ("end", "twice at the end", "both ends"):
-                messages += [version] * (2 if order == "twice at the end" else 1)
-            if version in messages:
-                whole.add(table.stream)
-        states.append({"at": len(sent), "bookmarks": dict(bookmarks)})
-        messages.append({"type": "STATE", "value": states[-1]})
-        facts: Values = {
-            "sent": sent,
-            "whole": frozenset(whole),
-            "full_resync": chance.random() < 0.08,
-        }
-        return facts, messages, states
-
-    def _activated(self, table: Table) -> Values:
-        self._version += 1
-        now = int(time.time() * 1000)
-        version = now if self.seed % 2 else self._version
-        return {"type": "ACTIVATE_VERSION", "stream": table.stream, "version": version}
-
-
-def _numbered(one: Sent, number: int) -> Sent:
-    values = {name: getattr(one, name) for name in one.__dataclass_fields__}
-    return Sent(**{**values, "number": number})
-
-
-def _message(one: Sent) -> Values:
-    record = {"id": one.key, **one.values, "updated_at": one.changed_at.isoformat()}
-    if one.deleted:
-        record["_sdc_deleted_at"] = one.changed_at.isoformat()
-    return {"type": "RECORD", "stream": one.stream, "record": record}
-
 
 def _rejected(done: TargetRun) -> dict[tuple[str, int], str]:
     return {
-        (reject["stream"], reject["record"]["id"]): reject["record"]["_reject"]["reason"]
+        (reject["stream"], _key_of(reject["record"])): reject["record"]["_reject"]["reason"]
         for reject in done.rejects
     }
+
+
+def _key_of(record: Values) -> int:
+    key = record.get("id")
+    if key is True:
+        return TRUE
+    return key if isinstance(key, int) else NO_KEY
 
 
 def _is_plain(sent: Sequence[Sent]) -> bool:

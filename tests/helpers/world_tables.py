@@ -21,6 +21,12 @@ NAMES = {"contacts": ("first_name", "last_name"), "accounts": ("name",)}
 #: Where ACTIVATE_VERSION stands among the rows of a whole table.
 ORDERS = ("end", "end", "end", "twice at the end", "both ends", "begin", "middle", "none")
 _MILLISECOND = timedelta(milliseconds=1)
+#: Stands for the JSON key ``true``, which is another key than 1. In Python they are equal.
+TRUE = -1
+#: Stands for the key of a row that has none.
+NO_KEY = -2
+#: What taps send as the key of a row that has none.
+NO_KEYS: tuple[object, ...] = (None, "", " ", "\u200b")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Table:
         columns: The changing columns that it has now.
         types: Column -> its JSON type in the SCHEMA.
         away: Rows that were deleted and may come back: key -> row.
+        keyless: Rows without a key, each with what stands in its place.
         log: (key, row or None) of every change, for a stream that is read from the log.
     """
 
@@ -51,6 +58,7 @@ class Table:
     away: dict[int, TableRow] = field(default_factory=dict)
     log: list[tuple[int, TableRow, bool]] = field(default_factory=list)
     next_key: int = 1
+    keyless: list[tuple[object, TableRow]] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.source}/{self.stream} ({self.method})"
@@ -80,7 +88,7 @@ class Table:
         types = {name: [self.types.get(name, "string"), "null"] for name in names}
         properties = {name: {"type": types[name]} for name in names}
         properties |= {
-            "id": {"type": ["integer", "string"]},
+            "id": {"type": ["integer", "string", "boolean", "null"]},
             "updated_at": {"type": ["string", "null"]},
             "_sdc_deleted_at": {"type": ["string", "null"]},
         }
@@ -93,6 +101,14 @@ class Table:
         if self.method == INCREMENTAL:
             message["bookmark_properties"] = ["updated_at"]
         return message
+
+    def read_keyless(self) -> list[Sent]:
+        """What a tap reads of the rows without a key."""
+        return [
+            Sent(0, self.stream, NO_KEY, row.entity.number, self.carried(row), row.changed_at,
+                 instead_of_key=instead)
+            for instead, row in self.keyless
+        ]  # fmt: skip
 
     def read(self, bookmark: Any, *, marks_carry: bool) -> Iterator[tuple[Sent, Any]]:
         """What a tap with this bookmark reads, each record with the bookmark after it."""
@@ -222,6 +238,25 @@ class Tables:
         table.put(table.next_key, self.row(entity, chance))
         table.next_key += 1
         return f"{table}: {entity.number} is inserted here too, as {table.next_key - 1}"
+
+    def insert_true(self, chance: random.Random) -> str:
+        """Somebody gets the key ``true``, where there may be a row with the key 1."""
+        table = chance.choice(self.all)
+        if TRUE in table.rows or TRUE in table.away:
+            return self.insert(chance)
+        entity = self.new_entity(table.kind, chance)
+        table.put(TRUE, self.row(entity, chance))
+        return f"{table}: {entity.number} is inserted as true"
+
+    def insert_keyless(self, chance: random.Random) -> str:
+        """Somebody gets a row without a key, or loses it again."""
+        table = chance.choice(self.all)
+        if table.keyless and chance.random() < 0.7:
+            table.keyless.clear()
+            return f"{table}: all rows have a key"
+        entity = self.new_entity(table.kind, chance)
+        table.keyless.append((chance.choice(NO_KEYS), self.row(entity, chance)))
+        return f"{table}: {entity.number} has a row without a key"
 
     def change(self, chance: random.Random) -> str:
         table, key = self._a_row(chance)

@@ -185,7 +185,6 @@ def test_more_keys_than_a_statement_takes_are_looked_up_in_parts(ledger: Ledger)
         ({"status": LinkStatus.CREATED}, "needs the Apollo id"),
         ({"status": LinkStatus.EXISTING}, "needs the Apollo id"),
         ({"status": LinkStatus.EXISTING, "apollo_id": ID_1, "payload_hash": HASH}, "no payload"),
-        ({"status": LinkStatus.ERROR, "payload_hash": HASH}, "no payload hash"),
     ],
 )
 def test_an_outcome_that_contradicts_itself_is_refused(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +59,6 @@ def test_messages_of_other_streams_pass_in_the_same_bytes_and_in_order() -> None
         b'{ "type":"ACTIVATE_VERSION","stream":"contacts","version":1}',
         encode(record()),
         b'{"type":"BATCH","stream":"contacts","manifest":["a"]}',
-        b'{"type":"RECORD","stream":"contacts","record":{"x": NaN}}',
         b'{"type":"STATE","value":{"bookmarks":{"contacts":{"id": 4}}}}',
         b'{"type":"SOMETHING_NEW","of":1}',
         b"this is no JSON",
@@ -141,9 +141,62 @@ def test_a_lead_that_only_lenient_readers_take_is_judged_all_the_same() -> None:
     assert out[1]["record"]["owner_id"] == APOLLO_USER
 
 
+@pytest.mark.parametrize("stream", ["leads", "contacts"])
+def test_a_null_passes_where_nan_was_and_every_other_value_as_it_was(stream: str) -> None:
+    line = encode(record(id=1) | {"stream": stream}).replace(
+        b'"id": 1', b'"id": 1, "score": NaN, "price": 1.10, "far": 1e99999999999999999999'
+    )
+    first, second = schema(), schema() | {"stream": "contacts"}
+    out = pipeline(BARE).process_lines([encode(first), encode(second), line])
+    read = msgspec.json.decode(out[2])["record"]
+    assert (read["id"], read["score"], read["far"]) == (1, None, None)
+    assert b'"price":1.10' in out[2]
+
+
+def test_a_number_out_of_all_range_in_the_property_of_a_rule_is_no_value() -> None:
+    line = encode(record(id=1)).replace(b'"Qualified"', b"1e99999999999999999999")
+    assert pipeline().process_lines([encode(schema()), line])[1:] == []
+
+
 def test_a_rule_on_a_property_that_the_schema_lacks_ends_the_run() -> None:
     with pytest.raises(SettingsError, match=r"The rule icp_fit names the property 'icp_fit'"):
         process(pipeline(), schema(without=["icp_fit"]))
+
+
+def test_a_property_that_may_be_meant_is_named() -> None:
+    misspelled = schema(without=["icp_fit"])
+    misspelled["schema"]["properties"]["icp_fitt"] = {}
+    with pytest.raises(SettingsError, match=r"did you mean 'icp_fitt'\?"):
+        process(pipeline(), misspelled)
+
+
+def _shouted(message: Message) -> Message:
+    """A message whose columns are in upper case, with blanks."""
+    if message["type"] == "RECORD":
+        return {**message, "record": _upper(message["record"])}
+    inner = message["schema"]
+    key_properties = [*_upper(dict.fromkeys(message["key_properties"]))]
+    changed = {**inner, "properties": _upper(inner["properties"])}
+    return {**message, "schema": changed, "key_properties": key_properties}
+
+
+def _upper(named: Message) -> Message:
+    return {name.upper().replace("_", " "): value for name, value in named.items()}
+
+
+def test_rules_find_columns_in_any_spelling() -> None:
+    rules = {**RULES, "unique": {"by": ["domain"]}, "stage": {**RULES["stage"], "field": "Stage"}}
+    sent = [record(id=1), record(id=2, stage="Cold"), record(id=3), record(id=4, domain="b.de")]
+    plain = process(pipeline(config(rules)), schema(), *sent)
+    shouted = process(pipeline(config(rules)), *map(_shouted, [schema(), *sent]))
+    passed = [one["record"]["ID"] for one in shouted if one["type"] == "RECORD"]
+    assert passed == keys(plain) == [1, 4]
+
+
+def test_a_second_schema_may_spell_its_columns_anew() -> None:
+    mapper = pipeline()
+    out = process(mapper, schema(), record(id=1), _shouted(schema()), _shouted(record(id=2)))
+    assert [one["type"] for one in out].count("RECORD") == 2
 
 
 def test_such_a_rule_is_skipped_with_a_warning_where_the_settings_say_so(
@@ -166,11 +219,6 @@ def test_a_skipped_owner_rule_writes_no_owner() -> None:
 def test_a_mapping_that_can_not_be_read_ends_the_run_before_anything_passes() -> None:
     with pytest.raises(SettingsError, match="map_path"):
         pipeline(config({**RULES, "owner_mapped": {"map_path": "/nonexistent/users.csv"}}))
-
-
-def test_batch_files_of_a_lead_stream_are_refused() -> None:
-    with pytest.raises(SettingsError, match="batch_config"):
-        process(pipeline(), schema(), {"type": "BATCH", "stream": "leads", "manifest": []})
 
 
 def test_a_record_before_its_schema_is_refused() -> None:

@@ -186,6 +186,14 @@ def test_lines_of_any_length_and_a_last_line_without_end_come_through(command: l
     assert [len(line) > 5_000_000 for line in done.stdout.splitlines()] == [False, True, False]
 
 
+def test_a_state_longer_than_any_record_comes_through_as_it_is(command: list[str]) -> None:
+    given = b'{"type":"STATE","value":{"bookmarks":{"other":{"at":"' + b"x" * (9 << 20) + b'"}}}}\n'
+
+    done = run(command, given)
+
+    assert (done.returncode, done.stdout) == (0, given)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

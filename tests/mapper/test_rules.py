@@ -279,7 +279,7 @@ def test_valid_email_and_the_target_read_the_same_notations(written: object) -> 
     assert email("email", written) is not None
 
 
-@pytest.mark.parametrize("written", ["n/a", "zoe@acme.local", "zoë@acme.de", "unknown@", True])
+@pytest.mark.parametrize("written", ["unknown", "zoe@acme.local", "zoë@acme.de", "unknown@", True])
 def test_valid_email_and_the_target_refuse_the_same_values(written: object) -> None:
     assert check("valid_email")({"email": written}) is not None
     with pytest.raises(RecordError):
@@ -385,3 +385,26 @@ def test_no_value_of_whatever_type_makes_a_rule_raise(name: str, values: list[ob
     seen = dict(zip(options.fields(), values, strict=False))
     reason = rule({**GOOD, **seen})
     assert reason is None or reason.strip()
+
+
+@pytest.mark.parametrize("written", ["off", "N/A", "\\N", "none", "-", "No"])
+def test_a_word_for_no_or_for_nothing_marks_no_customer(written: str) -> None:
+    assert check("not_customer")(lead(is_customer=written)) is None
+
+
+def test_on_marks_a_customer() -> None:
+    assert check("not_customer")(lead(is_customer="on")) == "is already a customer"
+
+
+@pytest.mark.parametrize("written", ["N/A", "0000-00-00 00:00:00", "NaT"])
+def test_a_placeholder_is_no_time_of_the_last_activity(written: str) -> None:
+    assert check("active_since")({"last_activity_at": written}) == "no activity is known"
+
+
+@pytest.mark.parametrize(
+    "written", [946684800, "1000000000", 1000000000000, "2001-09-09 01:46:40 +0000"]
+)
+def test_the_last_activity_may_be_seconds_or_milliseconds(written: object) -> None:
+    told = check("active_since")({"last_activity_at": written})
+    assert told is not None
+    assert ("no activity in the last" in told) is (written != 946684800)

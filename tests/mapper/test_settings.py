@@ -64,7 +64,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             "Unknown option of rules.settled 'minuts'. Known: field, minutes.",
         ),
         (
-            {"rules": {**NEEDED_RULES, "settled": {"minutes": "5"}}},
+            {"rules": {**NEEDED_RULES, "settled": {"minutes": "soon"}}},
             "Setting rules.settled.minutes: expected `float`, got `str`.",
         ),
         (

@@ -77,7 +77,7 @@ def test_a_file_that_became_too_large_is_moved_aside_and_still_explains(
 def test_half_of_a_surrogate_pair_does_not_end_the_run(path: Path) -> None:
     line = encode(record(id=1)).replace(b"Acme", b"\\ud83d")
     judge(path, line)
-    assert json.loads(path.read_text())["values"]["name"] == "\ud83d GmbH"
+    assert json.loads(path.read_text())["values"]["name"] == "\ufffd GmbH"
 
 
 def test_a_path_that_can_not_be_written_is_said(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.model.compare import not_taken
-from target_apollo.model.objects import CONTACT, Json, ObjectType
+from target_apollo.model.compare import holds, holds_custom, not_taken
+from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.sync.plan import changes
 from tests.helpers.single_record import (
@@ -121,3 +121,93 @@ def test_a_plain_number_that_comes_as_a_typed_one_is_written_once() -> None:
     row = Row(1, (1,), "p@a.com", {"phone_number": "+4930111", "mobile_phone": "+4930111"})
     answer: Json = {"phone_numbers": [{"type": "home", "raw_number": "+4930111"}]}
     assert changes(CONTACT, row, answer, {}).update == {"mobile_phone": "+4930111"}
+
+
+# --- values that Apollo spells its own way
+
+LONG = "A title of more than two hundred and fifty-five characters " * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "shown"),
+    [
+        ("linkedin_url", "https://de.linkedin.com/in/Ann/?trk=x", "http://www.linkedin.com/in/ann"),
+        ("linkedin_url", "linkedin.com/in/j%C3%BCrgen", "http://www.linkedin.com/in/ju\u0308rgen"),
+        ("linkedin_url", "https://acme.example/", "http://www.acme.example"),
+        ("first_name", "Jose\u0301", "Jos\u00e9"),
+        ("title", LONG.strip(), LONG[:255]),
+        ("title", LONG.strip(), LONG[:300].strip()),
+    ],
+)
+def test_a_value_that_comes_back_in_another_spelling_is_held_and_was_taken(
+    name: str, sent: str, shown: str
+) -> None:
+    field = CONTACT.fields[name]
+    row = Row(1, (1,), None, {name: sent})
+    assert holds(field, contact(**{name: shown}), sent)
+    assert not_taken(CONTACT, row, {name: sent}, contact(**{name: shown}), contact()) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "shown"),
+    [
+        ("linkedin_url", "https://de.linkedin.com/in/ann", "http://www.linkedin.com/in/ann-lee"),
+        ("linkedin_url", "https://acme.example/?id=1", "https://acme.example/?id=2"),
+        ("first_name", "Jose", "Jos\u00e9"),
+        ("title", "VP of Sales", "VP"),
+        ("title", f"{LONG}!", f"{LONG[:254]}"),
+    ],
+)
+def test_another_value_is_not_held(name: str, sent: str, shown: str) -> None:
+    assert not holds(CONTACT.fields[name], contact(**{name: shown}), sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("030 1234567", "+49301234567"),
+        ("+49 30 1234567 ext. 12", "+49301234567"),
+        ("(415) 555-0100 x7", "+14155550100"),
+        ("+49 30 1234567", "+49 30 1234567 ext. 12"),
+    ],
+)
+def test_a_number_with_the_code_of_its_country_is_the_same_number(sent: str, shown: str) -> None:
+    phones = [{"type": "mobile", "raw_number": shown, "sanitized_number": shown}]
+    assert holds(CONTACT.fields["mobile_phone"], contact(phone_numbers=phones), sent)
+    assert holds(ACCOUNT.fields["phone_number"], {"phone": shown}, sent)
+
+
+@pytest.mark.parametrize(("sent", "shown"), [("1234567", "7654321"), ("0100", "+14155550100")])
+def test_another_number_is_not_held(sent: str, shown: str) -> None:
+    assert not holds(ACCOUNT.fields["phone_number"], {"phone": shown}, sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("5", 5.0),
+        ("2.5", 2.5),
+        ("true", True),
+        ("2026-01-15", "2026-01-15T00:00:00.000+00:00"),
+        ("2026-01-15T13:00:00+01:00", "2026-01-15T12:00:00Z"),
+        ("Jose\u0301", "Jos\u00e9"),
+    ],
+)
+def test_a_custom_field_is_held_in_whatever_type_it_is_shown(sent: str, shown: object) -> None:
+    assert holds_custom({"typed_custom_fields": {"f": shown}}, "f", sent)
+
+
+@pytest.mark.parametrize("shown", [["b", "a"], "b,a", "a; b"])
+def test_several_options_are_held_in_whatever_form_and_order(shown: object) -> None:
+    answer: Json = {"typed_custom_fields": {"f": shown}}
+    assert holds_custom(answer, "f", "a,b")
+    assert not holds_custom(answer, "f", "a,c")
+    assert not holds_custom(answer, "f", None)
+    assert holds_custom({"typed_custom_fields": {"f": []}}, "f", None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"), [("7", "007"), ("5", 6), ("true", False), ("ten", 10), ("2026-01-15", "x")]
+)
+def test_another_custom_value_is_not_held(sent: str, shown: object) -> None:
+    assert not holds_custom({"typed_custom_fields": {"f": shown}}, "f", sent)

@@ -69,8 +69,6 @@ def test_a_domain_is_spelled_in_ascii(written: str, host: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "n/a",
-        "none",
         "localhost",
         "1.2.3.4",
         "http://[::1]/",

@@ -80,7 +80,7 @@ def test_what_no_mailbox_can_have_is_refused(address: str) -> None:
     assert sentence(address) == "'email' is not an e-mail address"
 
 
-@pytest.mark.parametrize("value", ["n/a", "-", "none", "NULL", "unknown", ",", 42, ["-"], "[1]"])
+@pytest.mark.parametrize("value", ["unknown", ",", 42, ["?!"], "[1]"])
 def test_a_value_without_an_address_is_told_from_a_malformed_one(value: object) -> None:
     assert sentence(value) == (
         "'email' holds no e-mail address; leave it empty where there is none"

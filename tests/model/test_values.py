@@ -58,6 +58,8 @@ NORMALISERS: tuple[Normaliser, ...] = (
     emails.email,
     domains.domain,
     values.apollo_id,
+    values.phone,
+    values.url,
 )
 
 
@@ -255,7 +257,10 @@ def test_every_notation_of_a_page_compares_equal(written: str) -> None:
 # --- custom fields
 
 
-TYPES = ("string", "textarea", "number", "date", "datetime", "boolean", "picklist")
+TYPES = (
+    *("string", "textarea", "number", "date", "datetime", "boolean", "picklist"),
+    *("multipicklist", "phone", "url", "email", "currency"),
+)
 OPTIONS = {"Gold": "6" * 24, "Silver ": "7" * 24, "true": "8" * 24}
 
 custom_values = st.recursive(
@@ -274,10 +279,8 @@ custom_values = st.recursive(
 
 
 def normaliser(kind: str) -> Normalise:
-    """The normaliser of a custom field of a type that can be written."""
-    found = normaliser_of(CustomField("5" * 24, "Tier", "contact", kind, OPTIONS))
-    assert found is not None
-    return found
+    """The normaliser of a custom field of a type."""
+    return normaliser_of(CustomField("5" * 24, "Tier", "contact", kind, OPTIONS))
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -320,8 +323,28 @@ def test_null_and_blanks_are_nothing_in_every_type(kind: str, nothing: object) -
 
 
 @pytest.mark.parametrize("kind", ["multipicklist", "multi_select"])
-def test_a_field_of_several_options_is_not_guessed_at(kind: str) -> None:
-    assert normaliser_of(CustomField("5" * 24, "Tags", "contact", kind, OPTIONS)) is None
+def test_a_field_of_several_options_takes_them_in_every_notation(kind: str) -> None:
+    found = normaliser_of(CustomField("5" * 24, "Tags", "contact", kind, OPTIONS))
+    both = f"{'6' * 24},{'7' * 24}"
+    notations = [["Gold", "Silver"], '["silver","GOLD"]', "{Gold,Silver}", "Silver; Gold", both,
+                 ["6" * 24, "Silver", None, "n/a"]]  # fmt: skip
+    assert [found("tags", value) for value in notations] == [both] * len(notations)
+    assert found("tags", "Gold") == "6" * 24
+    assert found("tags", []) is found("tags", "N/A") is None
+
+
+def test_an_option_with_a_comma_in_its_name_is_one_option() -> None:
+    options = {"A, B": "1" * 24, "A": "2" * 24, "B": "3" * 24}
+    found = normaliser_of(CustomField("5" * 24, "Tags", "contact", "multipicklist", options))
+    assert found("tags", "A, B") == "1" * 24
+    assert found("tags", "B, A") == f"{'2' * 24},{'3' * 24}"
+
+
+@pytest.mark.parametrize("value", ["Gold, Bronze", ["Bronze"], "[Gold, Silver]"])
+def test_of_several_options_each_must_be_one(value: object) -> None:
+    found = normaliser_of(CustomField("5" * 24, "Tags", "contact", "multipicklist", OPTIONS))
+    with pytest.raises(RecordError):
+        found("tags", value)
 
 
 @pytest.mark.parametrize(("value", "written"), [(True, "true"), (False, "false"), (7, "7")])
@@ -344,7 +367,7 @@ def test_a_number_keeps_its_value(value: int | Decimal) -> None:
     assert "E" not in written
 
 
-@pytest.mark.parametrize("value", ["ten", "NaN", "inf", "-Infinity", "1,5", "0x10", "1 000"])
+@pytest.mark.parametrize("value", ["ten", "inf", "-Infinity", "1,500", "0x10", "1 00"])
 def test_what_is_no_number_is_refused(value: str) -> None:
     with pytest.raises(RecordError, match="must be a number"):
         normaliser("number")("tier", value)
@@ -369,7 +392,7 @@ def test_every_notation_of_false_is_false(value: object) -> None:
     assert normaliser("boolean")("tier", value) == "false"
 
 
-@pytest.mark.parametrize("value", ["perhaps", 2, "on", [True]])
+@pytest.mark.parametrize("value", ["perhaps", 2, [True]])
 def test_what_is_neither_true_nor_false_is_refused(value: object) -> None:
     with pytest.raises(RecordError):
         normaliser("boolean")("tier", value)
@@ -423,7 +446,7 @@ def test_a_date_and_time_stays_as_it_is(moment: datetime, zulu: bool) -> None:
     assert normaliser("datetime")("tier", written) == written
 
 
-@pytest.mark.parametrize("value", ["noon", "2026-01-15T25:00:00", "1768478400000", True])
+@pytest.mark.parametrize("value", ["noon", "2026-01-15T25:00:00", "17684784000", True])
 def test_what_is_no_date_and_time_is_refused(value: object) -> None:
     with pytest.raises(RecordError):
         normaliser("datetime")("tier", value)
@@ -450,7 +473,6 @@ def test_the_id_of_an_option_is_taken_as_it_is(option: str) -> None:
 def test_an_option_s_own_name_is_never_read_as_another_option(names: list[str]) -> None:
     options = {name: f"{number:024x}" for number, name in enumerate(names)}
     found = normaliser_of(CustomField("5" * 24, "Tier", "contact", "picklist", options))
-    assert found is not None
     assert [found("tier", name) for name in names] == list(options.values())
 
 
@@ -470,7 +492,6 @@ def test_a_misspelled_option_is_refused_with_the_one_that_was_meant() -> None:
 
 def test_a_picklist_without_options_says_so() -> None:
     found = normaliser_of(CustomField("5" * 24, "Tier", "contact", "picklist", {}))
-    assert found is not None
     with pytest.raises(RecordError, match="it has none"):
         found("tier", "Gold")
 

@@ -460,3 +460,26 @@ def test_a_deleted_row_moves_its_record_though_that_is_read_as_another_one(
     assert done.exit_code == 0
     cold = next(one["id"] for one in apollo.store.contact_stages if one["name"] == "Bad Data")
     assert by_email(apollo)["p2@a.com"]["contact_stage_id"] == cold
+
+
+def test_an_insert_makes_no_second_record_where_its_own_is_read_as_another_one(
+    apollo: Sandbox, sync: Run
+) -> None:
+    lines = [schema("contacts"), contact(1)]
+
+    def without_address(records: list[Json]) -> None:
+        for one in records:
+            one |= {"email": "other@b.com", "contact_emails": []}
+
+    with answering(apollo, created(without_address)) as url:
+        assert sync(lines, api_url=url, mode="insert").reasons == ["not_confirmed"]
+    (made,) = apollo.store.contacts()
+
+    with answering(apollo, read_as_another(made["id"])) as url:
+        again = sync(lines, api_url=url, mode="insert")
+    later = sync(lines, mode="insert")
+
+    # As before, so the rejects file keeps no second copy.
+    assert (again.exit_code, again.records["rejected"]) == (0, 1)
+    assert "rejected" not in later.records
+    assert [one["id"] for one in apollo.store.contacts()] == [made["id"]]

@@ -118,23 +118,15 @@ def repeated(head: bytes, piece: bytes, times: int, tail: bytes) -> Iterator[byt
 
 UNREADABLE = {
     "half a line": b'{"type":"RECORD","stream":"contacts","record":{"email":"%b' % SECRET.encode(),
-    "NaN": b'{"type":"RECORD","stream":"contacts","record":{"id":9,"x":NaN,"title":"%b"}}',
-    "Infinity": b'{"type":"RECORD","stream":"contacts","record":{"id":9,"x":-Infinity}}',
-    "half a surrogate pair": b'{"type":"RECORD","stream":"contacts","record":{"x":"\\ud800"}}',
     "a surrogate in UTF-8": b'{"type":"RECORD","stream":"contacts","record":{"x":"\xed\xa0\x80"}}',
     "no UTF-8": b'{"type":"RECORD","stream":"contacts","record":{"x":"\xff\xfe"}}',
     "a bare control character": b'{"type":"RECORD","stream":"contacts","record":{"x":"a\x00b"}}',
-    "an integer of 100000 digits": b'{"type":"RECORD","stream":"contacts","record":{"x":%b}}'
-    % (b"9" * 100_000),
-    "a number without end": b'{"type":"RECORD","stream":"contacts","record":{"x":1e999999999999}}',
     "100000 levels of arrays": b'{"type":"RECORD","stream":"contacts","record":{"x":%b%b}}'
     % (b"[" * 100_000, b"]" * 100_000),
     "100000 levels of objects": b'{"type":"RECORD","stream":"contacts","record":{"x":%b1%b}}'
     % (b'{"a":' * 100_000, b"}" * 100_000),
     "more levels than code can walk": b'{"type":"RECORD","stream":"contacts","record":{"x":%b%b}}'
     % (b"[" * 500, b"]" * 500),
-    "a schema's key that is no name": b'{"type":"SCHEMA","stream":"contacts","schema":'
-    b'{"properties":{}},"key_properties":5}',
     "two messages on a line": b'{"type":"STATE","value":{"a":1}}{"type":"STATE","value":{"b":1}}',
 }
 

@@ -89,6 +89,32 @@ def test_a_plan_knows_what_a_cut_off_run_has_made_of_a_row(
     assert emails(apollo) == ["old@a.com" if dry_run else "new@a.com"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"title": "T", "mobile_phone": "+49301234"},
+        pytest.param({"title": "T", "lead_score": "5"}, marks=pytest.mark.full),
+        pytest.param({"title": "T", "linkedin_url": "linkedin.com/in/x"}, marks=pytest.mark.full),
+    ],
+)
+def test_rows_of_a_cut_off_insert_are_not_written_again_once_the_next_one_has_completed_them(
+    apollo: Sandbox, sync: Run, values: dict[str, str]
+) -> None:
+    apollo.store.add_custom_field("contact", "Lead Score", "string")
+    columns = {"properties": {name: {} for name in ("id", "email", *values)}}
+    rows = [schema("contacts", columns), *(contact(n, **values) for n in range(3))]
+    apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.RESET_AFTER_WRITE, times=1))
+    assert sync(rows, mode="insert", max_retries=0).exit_code == 1
+    apollo.clear_faults()
+    sync(rows, mode="insert")
+    next(iter(apollo.store.contact_by_id.values())).own["title"] = "Sales' word"
+
+    done = sync(rows)
+
+    assert done.records == {"received": 3, "unchanged": 3}
+    assert sorted(str(one["title"]) for one in apollo.store.contacts()) == ["Sales' word", "T", "T"]
+
+
 def make_others(apollo: Sandbox, count: int) -> None:
     for number in range(count):
         apollo.store.add_contact(email=f"other{number}@b.com")

@@ -1,4 +1,4 @@
-"""`meltano run tap-postgres qualify-leads target-apollo` on a table with every kind of lead."""
+"""`meltano run tap-postgres-leads qualify-leads target-apollo`, with every kind of lead."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def qualify(project: Project, sandbox: RunningSandbox, clock: datetime, *options
         "MAP_APOLLO_LEADS_NOW": clock.isoformat(),
         "MAP_APOLLO_LEADS_VERDICTS_PATH": str(file),
     }
-    blocks = (*options, "tap-postgres", "qualify-leads", "target-apollo")
+    blocks = (*options, "tap-postgres-leads", "qualify-leads", "target-apollo")
     run = project.run(*blocks, settings=settings)
     assert run.exit_code == 0, run.last_lines()
     verdicts = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -201,3 +201,25 @@ def test_a_synced_lead_that_changed_is_updated_and_one_that_did_not_is_not_sent(
     assert account["name"] == "A new name"
     untouched = {**third.accounts, table.passing[changed]: second.accounts[table.passing[changed]]}
     assert untouched == second.accounts
+
+
+@pytest.mark.parametrize("task", [("tap-postgres", "target-apollo"), ("sync-crm",)])
+def test_the_table_of_leads_does_not_stand_in_the_way_of_the_other_commands(
+    first: Qualified, project: Project, task: tuple[str, ...]
+) -> None:
+    assert first.accounts
+    run = project.run(*task)
+    assert run.exit_code == 0, run.last_lines()
+
+
+def test_leads_without_the_mapper_are_left_out_where_the_project_says_so(
+    first: Qualified, project: Project
+) -> None:
+    assert first.accounts
+    blocks = ("--full-refresh", "tap-postgres-leads", "target-apollo")
+    refused = project.run(*blocks)
+    assert "Stream 'crm-leads' fits neither contacts nor accounts" in refused.text
+    assert refused.exit_code != 0
+    run = project.run(*blocks, settings={"TARGET_APOLLO_STREAMS": '{"crm-leads": false}'})
+    assert run.exit_code == 0, run.last_lines()
+    assert json.loads(project.summary.read_text())["left_out"]["crm-leads"] > 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.config.settings import stream_maps_problems
+from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.mapper.held_state import HeldState
 from target_apollo.mapper.stdio import BlockReader
 from target_apollo.sandbox import Sandbox
@@ -32,7 +32,7 @@ def test_the_mapper_takes_a_byte_order_mark_away(capfdbinary: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "name", ["stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "lists"]
+    "name", ["stream_maps", "stream_map_config", "flattening_enabled", "lists"]
 )
 def test_a_setting_of_null_counts_as_not_given(sync: Run, name: str) -> None:
     assert sync(ONE, **{name: None}).exit_code == 0

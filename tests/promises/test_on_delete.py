@@ -157,6 +157,23 @@ def test_a_record_that_is_gone_from_apollo_too_is_nothing_to_move(
     assert done.records == {"received": 1, "skipped": 1}
 
 
+def test_a_deleted_row_whose_record_is_gone_costs_nothing_when_it_is_sent_again(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync([schema("contacts"), contact(1)])
+    apollo.store.delete_contact(apollo.store.contacts()[0]["id"])
+    place = f"stage:{a_stage(apollo)}"
+    sync([schema("contacts"), deleted(1)], on_delete=place)
+    apollo.reset_log()
+
+    again = sync([schema("contacts"), deleted(1)], on_delete=place)
+    back = sync([schema("contacts"), contact(1)], on_delete=place)
+
+    assert again.records == back.records == {"received": 1, "skipped": 1}
+    assert {one.method for one in apollo.requests if "usage" not in one.path} == {"GET"}
+    assert apollo.store.contacts() == []
+
+
 def whole_table(*numbers: int) -> list[Message]:
     return [schema("contacts"), *[contact(number) for number in numbers], WHOLE]
 

@@ -53,6 +53,24 @@ def test_a_state_with_a_decimal_passes_unchanged(apollo: Sandbox, sync: Run) -> 
     assert done.states == [{"at": 1.25}]
 
 
+def test_a_state_longer_than_any_record_passes_as_it_is(apollo: Sandbox, run_target: Run) -> None:
+    value = {"bookmarks": {f"stream{n}": {"at": "x" * 1000} for n in range(9000)}}
+
+    done = run_target([schema("contacts"), contact(1), state(value)])
+
+    assert (done.exit_code, done.rejects) == (0, [])
+    assert done.states == [value]
+
+
+@pytest.mark.parametrize("empty", [{}, None])
+def test_an_empty_state_at_the_end_does_not_swallow_the_one_before(
+    apollo: Sandbox, sync: Run, empty: object
+) -> None:
+    done = sync([schema("contacts"), contact(1), state({"n": 1}), state(empty)])
+
+    assert done.states == [{"n": 1}]
+
+
 def test_an_idle_stream_does_not_hold_state_back(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
 ) -> None:

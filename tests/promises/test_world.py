@@ -152,5 +152,15 @@ def test_the_model_keeps_what_somebody_changed_in_apollo(settled: World) -> None
     assert [problem.split(":")[0] for problem in problems] == ["wrong"]
 
 
+def test_the_model_sees_a_row_without_a_key_that_is_not_rejected(settled: World) -> None:
+    table = settled.tables.all[0]
+    table.keyless.append(("", next(iter(table.rows.values()))))
+
+    (problem,) = judged(settled, settled.team.records())
+
+    table.keyless.clear()
+    assert problem == "wrong: a row whose key is '' ends as None"
+
+
 def test_worlds_have_each_kind_of_ledger() -> None:
     assert {kind_of_ledger(seed) for seed in SEEDS} == {"sqlite", "postgresql", "none"}

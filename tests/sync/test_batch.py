@@ -203,6 +203,7 @@ def test_the_ledger_learns_of_a_record_that_could_not_be_read_when_it_first_came
     batch = Batch("contacts", [record], counts, rejects, cache_of(CONTACT))
     batch.finish_unread(record, Outcome.REJECTED, REFUSED, [1])
     batch.use_ledger(links, {}, [])
+    batch.reject_unread()
     links.commit()
     assert [link.status for link in links.all_links()] == (
         [] if was_rejected_before else [LinkStatus.ERROR]
@@ -272,9 +273,65 @@ def test_contacts_find_the_accounts_that_were_written() -> None:
     assert accounts == {"example.com": APOLLO_ID}
 
 
+# --- how far STATE may pass
+
+
+@given(
+    order=st.permutations(range(1, 9)),
+    kept=st.sets(st.integers(1, 8)),
+    saves=st.sets(st.integers(1, 8)),
+)
+def test_state_may_pass_up_to_the_oldest_record_without_an_outcome_on_disk(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], kept: set[int], saves: set[int]
+) -> None:
+    counts = RunCounts("run-1")
+    rejects = rejects_of(counts, tmp_path_factory.getbasetemp())
+    batch = Batch("contacts", map(source, range(1, 9)), counts, rejects, cache_of(CONTACT))
+    on_disk: set[int] = set()
+    finished: set[int] = set()
+    for number in order:
+        if number not in kept:
+            rejection = REFUSED if number % 3 == 0 else None
+            outcome = Outcome.REJECTED if rejection else Outcome.CREATED
+            batch.finish(row(number), outcome, rejection=rejection)
+            finished.add(number)
+        if number in saves:
+            batch.note_saved()
+            on_disk |= finished
+        left = set(range(1, 9)) - on_disk
+        assert batch.oldest_unsaved == min(left, default=None)
+
+
+def test_a_merged_row_holds_state_back_from_its_first_record_on(batch: Batch) -> None:
+    batch.finish(row(2), Outcome.CREATED)
+    batch.note_saved()
+    assert batch.oldest_unsaved == 1
+    batch.finish(row(3, supersedes=(1,)), Outcome.UPDATED)
+    batch.note_saved()
+    assert batch.oldest_unsaved is None
+
+
+def test_a_record_that_was_not_kept_as_rejected_holds_state_back(
+    counts: RunCounts, tmp_path: Path
+) -> None:
+    rejects = rejects_of(counts, tmp_path, on_record_error="fail")
+    batch = Batch("contacts", map(source, (1, 2)), counts, rejects, cache_of(CONTACT))
+    with pytest.raises(InvalidRecord):
+        batch.finish(row(1), Outcome.REJECTED, rejection=REFUSED)
+    batch.finish(row(2), Outcome.CREATED)
+    batch.note_saved()
+    assert batch.oldest_unsaved == 1
+
+
 # --- the flush that waits for answers
 
 SINK, OTHER_SINK = object(), object()
+
+
+def batch_from(number: int, tmp_path: Path) -> Batch:
+    counts = RunCounts("run-1")
+    records = [source(number), source(number + 1)]
+    return Batch("contacts", records, counts, rejects_of(counts, tmp_path), cache_of(CONTACT))
 
 
 def flush(done: list[str], name: str, *, pauses: int = 1, fails: bool = False) -> Steps[None]:
@@ -291,64 +348,72 @@ def pending() -> PendingFlush:
     return PendingFlush()
 
 
-def test_a_flush_goes_as_far_as_its_first_pause(pending: PendingFlush) -> None:
+def test_a_flush_goes_as_far_as_its_first_pause(pending: PendingFlush, tmp_path: Path) -> None:
     done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    pending.start(SINK, batch_from(5, tmp_path), flush(done, "a", pauses=2))
     assert done == ["a pauses 0"]
     assert pending.oldest == 5
 
 
-def test_a_flush_that_is_finished_holds_no_state_back(pending: PendingFlush) -> None:
+def test_a_flush_that_is_finished_holds_no_state_back(
+    pending: PendingFlush, tmp_path: Path
+) -> None:
     done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=2))
+    pending.start(SINK, batch_from(5, tmp_path), flush(done, "a", pauses=2))
     pending.finish()
     assert done == ["a pauses 0", "a pauses 1", "a ends"]
     assert pending.oldest is None
 
 
-def test_a_flush_without_a_pause_is_over_at_once(pending: PendingFlush) -> None:
+def test_a_flush_without_a_pause_is_over_at_once(pending: PendingFlush, tmp_path: Path) -> None:
     done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", pauses=0))
+    pending.start(SINK, batch_from(5, tmp_path), flush(done, "a", pauses=0))
     assert done == ["a ends"]
     assert pending.oldest is None
     pending.finish()
 
 
-def test_a_flush_ends_before_the_next_begins(pending: PendingFlush) -> None:
+def test_a_flush_ends_before_the_next_begins(pending: PendingFlush, tmp_path: Path) -> None:
     done: list[str] = []
-    pending.start(SINK, 1, flush(done, "a"))
-    pending.start(SINK, 2, flush(done, "b"))
+    pending.start(SINK, batch_from(1, tmp_path), flush(done, "a"))
+    pending.start(SINK, batch_from(2, tmp_path), flush(done, "b"))
     assert done == ["a pauses 0", "a ends", "b pauses 0"]
     assert pending.oldest == 2
 
 
-def test_a_flush_that_failed_goes_on_holding_state_back(pending: PendingFlush) -> None:
+def test_a_flush_that_failed_goes_on_holding_state_back(
+    pending: PendingFlush, tmp_path: Path
+) -> None:
     done: list[str] = []
-    pending.start(SINK, 5, flush(done, "a", fails=True))
+    pending.start(SINK, batch_from(5, tmp_path), flush(done, "a", fails=True))
     with pytest.raises(ConnectionError):
         pending.finish()
     pending.finish()
     assert pending.oldest == 5
 
 
-def test_a_flush_that_fails_before_its_first_pause_holds_state_back(pending: PendingFlush) -> None:
+def test_a_flush_that_fails_before_its_first_pause_holds_state_back(
+    pending: PendingFlush, tmp_path: Path
+) -> None:
     with pytest.raises(ConnectionError):
-        pending.start(SINK, 5, flush([], "a", pauses=0, fails=True))
+        pending.start(SINK, batch_from(5, tmp_path), flush([], "a", pauses=0, fails=True))
     assert pending.oldest == 5
 
 
-def test_the_next_flush_does_not_begin_after_one_that_failed(pending: PendingFlush) -> None:
+def test_the_next_flush_does_not_begin_after_one_that_failed(
+    pending: PendingFlush, tmp_path: Path
+) -> None:
     done: list[str] = []
-    pending.start(SINK, 1, flush(done, "a", fails=True))
+    pending.start(SINK, batch_from(1, tmp_path), flush(done, "a", fails=True))
     with pytest.raises(ConnectionError):
-        pending.start(SINK, 2, flush(done, "b"))
+        pending.start(SINK, batch_from(2, tmp_path), flush(done, "b"))
     assert done == ["a pauses 0"]
     assert pending.oldest == 1
 
 
-def test_it_knows_whose_flush_is_pending(pending: PendingFlush) -> None:
+def test_it_knows_whose_flush_is_pending(pending: PendingFlush, tmp_path: Path) -> None:
     assert pending.is_only_of(SINK)
-    pending.start(SINK, 5, flush([], "a"))
+    pending.start(SINK, batch_from(5, tmp_path), flush([], "a"))
     assert pending.is_only_of(SINK)
     assert not pending.is_only_of(OTHER_SINK)
     pending.finish()

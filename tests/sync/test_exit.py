@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import (
     ConfigValidationError,
-    InvalidJSONSchema,
     InvalidRecord,
     MapExpressionError,
     MissingKeyPropertiesError,
@@ -26,6 +25,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import RunEnd, RunError, check_reject_limit, ending_of
+from target_apollo.sync.source_schema import UnusableSchema
 
 ENDPOINT = "POST /contacts/bulk_create"
 LATER = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
@@ -46,7 +46,7 @@ def test_an_input_that_came_to_its_end_ends_the_run_with_0() -> None:
         (RequestRefused(ENDPOINT, status=404, from_apollo=False), 1),
         (RunStopped(ENDPOINT), 1),
         (InvalidInputLine("Line 3 is not JSON."), 1),
-        (InvalidJSONSchema("The SCHEMA of stream 'contacts' is not valid."), 1),
+        (UnusableSchema("The SCHEMA of stream 'contacts' has no 'properties'."), 2),
         (RunError("Too many records were rejected."), 1),
         (RunError("unknown_fields is 'fail'.", exit_code=2), 2),
     ],
@@ -102,13 +102,18 @@ def test_a_signal_ends_the_run_whatever_came_of_it(
 @settings(deadline=None, max_examples=30)
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_more_rejected_records_than_allowed_end_the_run_with_1(share: float, limit: float) -> None:
-    assert check_reject_limit(share, limit, "rejects.singer").exit_code == (
+    assert check_reject_limit(share, limit, "rejects.singer", rejected=5).exit_code == (
         1 if share > limit else 0
     )
 
 
+def test_a_few_rejected_records_fail_no_run_by_their_percentage() -> None:
+    assert check_reject_limit(100, 5, "rejects.singer", rejected=4).exit_code == 0
+    assert check_reject_limit(100, 5, "rejects.singer", rejected=5).exit_code == 1
+
+
 def test_too_many_rejected_records_are_said_with_share_setting_and_place() -> None:
-    because = check_reject_limit(12.34, 5, "somewhere/rejects.singer").because
+    because = check_reject_limit(12.34, 5, "somewhere/rejects.singer", rejected=9).because
     assert "12.3 %" in because
     assert "max_rejected_percent (5)" in because
     assert "somewhere/rejects.singer" in because
@@ -119,4 +124,5 @@ def test_too_many_rejected_records_are_said_with_share_setting_and_place() -> No
 def test_a_single_bad_record_among_any_number_ends_a_run_that_allows_none(
     good: int, bad: int
 ) -> None:
-    assert check_reject_limit(100 * bad / (good + bad), 0, "rejects.singer").exit_code == 1
+    percent = 100 * bad / (good + bad)
+    assert check_reject_limit(percent, 0, "rejects.singer", rejected=bad).exit_code == 1

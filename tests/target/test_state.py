@@ -128,10 +128,16 @@ def test_nothing_passes_twice() -> None:
 
 @quick
 @given(st.none() | st.just({}) | st.just(0) | st.just(""))
-def test_a_value_that_is_empty_is_a_value_all_the_same(value: object) -> None:
+def test_a_value_that_is_empty_neither_passes_nor_takes_the_place_of_another(
+    value: object,
+) -> None:
     checkpoint = Checkpoint()
+    checkpoint.hold("full")
     checkpoint.hold(value)
-    assert checkpoint.covered([]) == (value,)
+    checkpoint.next_record()
+    checkpoint.hold(value)
+    assert checkpoint.covered([]) == ("full",)
+    assert checkpoint.covered([]) is None
 
 
 def test_of_states_without_records_between_them_the_last_passes() -> None:

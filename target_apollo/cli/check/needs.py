@@ -14,6 +14,7 @@ from typing import Final
 from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, request_to
 from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
+from target_apollo.model.columns import any_field_of
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
@@ -133,7 +134,8 @@ def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
     modes = {
         Mode(entry["mode"]) if "mode" in entry else settings.mode
         for pattern, entry in settings.streams.items()
-        if (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
+        if entry is not False
+        and (entry.get("object") or object_of_name(pattern) or kind.value) == kind.value
     }
     return frozenset(modes or {settings.mode})
 
@@ -160,7 +162,7 @@ def _asked_for(settings: Settings) -> set[str]:
     }
     asked = {
         "custom_fields": settings.custom_fields
-        or policies.keys() - named - {ALL_OTHERS, LABEL_NAMES},
+        or {any_field_of(name) for name in policies} - named - {ALL_OTHERS, LABEL_NAMES},
         "lists": settings.lists,
         "reading": {FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST} & {*policies.values()},
         "missing accounts": settings.missing_accounts is MissingAccounts.CREATE,

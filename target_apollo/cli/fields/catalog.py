@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from target_apollo.config.settings import SettingsError
+from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 STDIN = "-"
 
@@ -61,7 +62,7 @@ def read_schemas(path: str) -> list[StreamSchema]:
             try:
                 if message["type"] == "SCHEMA":
                     streams[str(message["stream"])] = _of_message(message)
-            except (AttributeError, KeyError, TypeError):
+            except (AttributeError, KeyError, TypeError, UnusableSchema):
                 raise SettingsError(
                     [f"SCHEMA message {number} in {path} lacks its stream or its schema."]
                 ) from None
@@ -78,7 +79,7 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
         entry.get("replication_key") or about.get("replication-key"),
     ]
     properties = {
-        name: schema
+        name: _of_property(schema)
         for name, schema in entry["schema"]["properties"].items()
         if not deselected.get(("properties", name))
     }
@@ -88,9 +89,17 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
 
 
 def _of_message(message: Mapping[str, Any]) -> StreamSchema:
-    passive = (*(message.get("key_properties") or ()), *(message.get("bookmark_properties") or ()))
-    properties = dict(message["schema"].get("properties", {}).items())
-    return StreamSchema(str(message["stream"]), properties, frozenset(map(str, passive)))
+    found = SourceSchema.of(message)
+    return StreamSchema(
+        str(message["stream"]),
+        {name: _of_property(of) for name, of in found.schema["properties"].items()},
+        frozenset((*found.key_properties, *found.bookmark_properties)),
+    )
+
+
+def _of_property(schema: object) -> Mapping[str, Any]:
+    """A property's schema; one that says nothing where a tap writes null or a boolean."""
+    return schema if isinstance(schema, dict) else {}
 
 
 def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, Any]]:

@@ -34,8 +34,7 @@ from target_apollo.cli.options import (
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.model.objects import OBJECTS, ObjectKind
-from target_apollo.model.suggestions import folded
-from target_apollo.model.values import normaliser_of
+from target_apollo.model.spelling import meant, value_of
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.system.shown import escaped, name_shown, printable
 
@@ -144,12 +143,14 @@ def _missing_of(
         either = " or ".join(kind.value for kind in kinds)
         sys.stderr.write(f"Stream '{name_shown(stream)}' is left out: it is not of {either}.\n")
     with client_of(settings, retries=True) as client:
-        existing = {(field.modality, folded(field.label)) for field in client.custom_fields()}
+        existing: dict[str, list[str]] = {}
+        for field in client.custom_fields():
+            existing.setdefault(field.modality, []).append(field.label)
     labels = settings.custom_fields
     return find_missing(
         written,
-        lambda object_type, name: (
-            (object_type.singular, folded(labels.get(name, name))) in existing
+        lambda object_type, name: bool(
+            meant(value_of(labels, name) or name, existing.get(object_type.singular, []))
         ),
         labels,
         passive=[settings.updated_at_field],
@@ -161,6 +162,9 @@ def _of_objects(
 ) -> tuple[list[tuple[StreamSchema, ObjectKind]], list[str]]:
     written, others = [], []
     for stream in streams:
+        if settings.leaves_out(stream.name):
+            others.append(stream.name)
+            continue
         try:
             kind = settings.of_stream(stream.name).kind
         except SettingsError:
@@ -287,7 +291,7 @@ def _custom_json(field: CustomField) -> dict[str, Any]:
         "label": field.label,
         "type": field.type,
         "options": list(field.options),
-        "written": normaliser_of(field) is not None,
+        "written": True,
     }
 
 
@@ -306,8 +310,6 @@ def _custom_lines(fields: Sequence[CustomField]) -> list[str]:
 
 
 def _note(field: CustomField) -> str:
-    if normaliser_of(field) is None:
-        return "not written: Apollo documents no form for values of several options"
     return ", ".join(field.options)
 
 

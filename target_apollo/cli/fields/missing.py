@@ -13,8 +13,8 @@ from typing import Any
 
 from target_apollo.apollo import endpoints
 from target_apollo.cli.fields.catalog import StreamSchema
+from target_apollo.model.columns import field_of
 from target_apollo.model.objects import (
-    APOLLO_ID,
     LABEL_NAMES,
     OBJECTS,
     Field,
@@ -22,7 +22,8 @@ from target_apollo.model.objects import (
     ObjectType,
 )
 from target_apollo.model.rows import Mode
-from target_apollo.model.suggestions import folded
+from target_apollo.model.spelling import letters_of, value_of
+from target_apollo.sync.stream_columns import ABOUT_RECORDS
 
 STRING, TEXTAREA, NUMBER, BOOLEAN, DATE, DATETIME = (
     "string", "textarea", "number", "boolean", "date", "datetime",
@@ -146,8 +147,6 @@ def _standard(object_type: ObjectType, field: Field) -> StandardField | None:
 
 
 _SEPARATOR = re.compile(r"[\s_-]+")
-#: Prefixes of properties about the record itself, from taps and from the rejects file.
-_ABOUT_RECORDS = ("_sdc_", "_reject")
 
 
 @dataclass(frozen=True)
@@ -192,22 +191,24 @@ def find_missing(
     """
     proposals: dict[tuple[ObjectKind, str], Proposal] = {}
     left_out: dict[str, str] = {}
-    never = {APOLLO_ID, *passive}
+    unneeded = {letters_of(name) for name in passive}
     for stream, kind in streams:
         object_type = OBJECTS[kind]
-        mapped = {field.name for field in standard_fields(object_type)} | never | stream.passive
+        mapped = {field.name for field in standard_fields(object_type)} | stream.passive
         for name, schema in stream.properties.items():
-            if name in mapped or name.startswith(_ABOUT_RECORDS) or exists(object_type, name):
+            if name in mapped or name.startswith(ABOUT_RECORDS) or exists(object_type, name):
+                continue
+            if field_of(object_type, name) is not None or letters_of(name) in unneeded:
                 continue
             where = f"{stream.name}.{name}"
-            label = labels.get(name) or label_of(name)
+            label = value_of(labels, name) or label_of(name)
             field_type = type_of(schema)
             if not label:
                 left_out[where] = "its name makes no label"
             elif field_type is None:
                 left_out[where] = "a custom field holds no list, object or unknown type"
             else:
-                key = (kind, folded(label))
+                key = (kind, letters_of(label) or label)
                 before = proposals.get(key)
                 proposals[key] = (
                     Proposal(object_type, label, field_type, (where,))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
+from typing_extensions import Self
 
 from target_apollo.mapper.errors import Clock
+from target_apollo.model.spelling import spelled_as
 
 Lead = Mapping[str, object]
 """The properties of a record that rules read: name -> value as the tap wrote it."""
@@ -68,6 +71,25 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def fields(self) -> tuple[str, ...]:
         """The properties that the rule reads, which the SCHEMA must have."""
         raise NotImplementedError
+
+    def spelled(self, properties: Collection[str]) -> Self:
+        """The rule with the names of its properties as a SCHEMA spells them."""
+        rule = self
+        for option in self.__struct_fields__:
+            value = getattr(rule, option)
+            if isinstance(value, str):
+                there: object = spelled_as(value, properties)
+            elif isinstance(value, tuple):
+                there = tuple(
+                    spelled_as(one, properties) if isinstance(one, str) else one for one in value
+                )
+            else:
+                continue
+            other = replace(rule, **{option: there})
+            # Other options hold values of a lead, which stay as they are.
+            if other.fields() != rule.fields():
+                rule = other
+        return rule
 
     def check(self, stream: StreamFacts) -> Check:
         """Make the check for one stream of a run.

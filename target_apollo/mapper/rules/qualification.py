@@ -14,7 +14,9 @@ from typing_extensions import override
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.characters import is_blank
+from target_apollo.model.placeholders import is_nothing
 from target_apollo.model.suggestions import folded
+from target_apollo.model.values import truth_of
 
 #: The name that Apollo's filters give to records without a stage.
 NO_STAGE = "No stage"
@@ -123,11 +125,6 @@ def _one_of(
     return check
 
 
-_NO = frozenset({"no", "n", "false", "f", "0"})
-
-_YES = frozenset({"yes", "y", "true", "t", "1"})
-
-
 class NotCustomer(Rule, frozen=True, kw_only=True):
     """The lead is not a customer yet."""
 
@@ -147,16 +144,14 @@ class NotCustomer(Rule, frozen=True, kw_only=True):
 
         def check(lead: Lead) -> str | None:
             value = lead.get(field)
-            if value is False or is_blank(value):
+            if value is False or is_nothing(value):
                 return None
             if value is True:
                 return "is already a customer"
             if isinstance(value, str):
-                word = caseless(value)
-                if word in _NO:
-                    return None
-                if word in _YES:
-                    return "is already a customer"
+                truth = truth_of(value)
+                if truth is not None:
+                    return "is already a customer" if truth else None
             elif isinstance(value, (list, dict)):
                 return f"the customer mark is {kind(value)}, not yes or no"
             elif value == 0:

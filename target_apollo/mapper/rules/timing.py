@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts
 from target_apollo.mapper.values import kind, shown
-from target_apollo.model.characters import is_blank
+from target_apollo.model.placeholders import is_nothing
 from target_apollo.model.values import moment
 
 
@@ -44,7 +44,7 @@ class Settled(Rule, frozen=True, kw_only=True):
             changed = moment(value)
             if changed is not None:
                 return None if changed <= clock() - rest else unsettled
-            return None if is_blank(value) else _no_time("time of the last change", value)
+            return None if is_nothing(value) else _no_time("time of the last change", value)
 
         return check
 
@@ -73,7 +73,7 @@ class ActiveSince(Rule, frozen=True, kw_only=True):
             active = moment(value)
             if active is not None:
                 return None if active >= earliest else f"no activity in the last {months} months"
-            return "no activity is known" if is_blank(value) else _no_time("last activity", value)
+            return "no activity is known" if is_nothing(value) else _no_time("last activity", value)
 
         return check
 

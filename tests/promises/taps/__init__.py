@@ -1,0 +1,1 @@
+"""Taps and mappers that others wrote, run as processes against real tables."""
