@@ -1,11 +1,12 @@
-"""What all tests have in common: how many examples Hypothesis tries of each law.
+"""What all tests have in common: a log without handlers, and how many examples Hypothesis tries.
 
 ``make test`` chooses the profile ``fast``, ``make test-all`` and pytest by hand have ``thorough``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import settings
@@ -30,3 +31,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         if own is not None and own.max_examples > most:
             # Hypothesis offers no public way to change a test that has settings.
             setattr(function, _OWN, settings(own, max_examples=most))
+
+
+@pytest.fixture(autouse=True)
+def no_handler_stays() -> Iterator[None]:
+    """Takes away the handlers of a command that ran inside the test: their streams are closed."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)

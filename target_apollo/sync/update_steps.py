@@ -268,8 +268,9 @@ def left_out(endpoint: str) -> Rejection:
 def shows_another(
     object_type: ObjectType, one: UpdateInProgress, sent: object, answer: Json
 ) -> bool:
-    """Whether an answer shows a record that has neither its former address nor the one sent.
+    """Whether an answer shows a record that has neither its former address nor the row's.
 
+    An update may take several requests, and an earlier one of them may have sent the address.
     Without its former address, an update that sends none tells nothing: a person may have corrected
     the address in Apollo.
 
@@ -279,7 +280,8 @@ def shows_another(
     expected = set(addresses(object_type, one.update.answer or {}))
     place = object_type.fields[object_type.match_field]
     given = one.update.row.values.get(place.name)
-    if given and isinstance(sent, dict) and {place.update, place.bulk} & sent.keys():
+    is_sent = isinstance(sent, dict) and bool({place.update, place.bulk} & sent.keys())
+    if given and (expected or is_sent):
         expected.add(given)
     shown = addresses(object_type, answer) if expected else []
     return bool(shown) and expected.isdisjoint(shown)

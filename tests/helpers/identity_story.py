@@ -167,6 +167,9 @@ class Story:
         #: Address -> names of the people whose contacts somebody merged under it, as if they were
         #: one. It counts where no row has the address.
         self.merged_names: dict[str, set[str | None]] = {}
+        #: Source and key -> the row when it was last rejected. A row that has not changed since is
+        #: rejected in silence.
+        self.rejected_rows: dict[tuple[str, int], Values] = {}
         self.problems: list[str] = []
         #: What has happened so far, for whoever looks for the cause of a problem.
         self.told: list[str] = []
@@ -211,7 +214,7 @@ class Story:
                 # A rejected row may wait for what another row has until this run.
                 done = self._run(source, cut_off=False)
                 outcomes.append(done.records)
-                if not done.rejects:
+                if not done.records.get("rejected"):
                     self._run_again(source)
             after = (outcomes, self._whole_store())
             if after == before:
@@ -237,7 +240,7 @@ class Story:
         rows = source.rows()
         messages = self.messages(rows)
         if cut_off and self._kills and self.chance.random() < 0.5:
-            self._run_and_kill(settings, messages)
+            self._run_and_kill(source, settings, messages)
         elif cut_off:
             endpoint = self.chance.choice(
                 ["*", "POST /contacts/bulk_create", "PATCH /contacts/{id}"]
@@ -249,6 +252,7 @@ class Story:
         if self._plans and not cut_off:
             plan = self._sync(messages, **settings, dry_run=True)
         done = self._sync(messages, **settings)
+        self._note_rejects(source, done.rejects)
         self.sandbox.clear_faults()
         if plan is not None and _said(plan) != _said(done):
             self.problems.append(f"{source.name}: plan {_said(plan)}, run {_said(done)}")
@@ -262,7 +266,7 @@ class Story:
             self._check_state(source, rows[: state["at"]], done)
         return done
 
-    def _run_and_kill(self, settings: Values, messages: list[Values]) -> None:
+    def _run_and_kill(self, source: Source, settings: Values, messages: list[Values]) -> None:
         """A run of its own process that is killed; the run after it mends what it left."""
         config = {
             **{name: value for name, value in settings.items() if name != "sandbox"},
@@ -277,6 +281,27 @@ class Story:
         death = Death(self.chance.choice(MOMENTS), self.chance.randint(1, 6))
         lines = [json.dumps(message).encode() + b"\n" for message in messages]
         killing.run_target(config, self._folder, lines, death)
+        rejects = self._folder / "killed.singer"
+        if rejects.exists():
+            kept = [json.loads(line) for line in rejects.read_text().splitlines()]
+            self._note_rejects(source, [one for one in kept if one["type"] == "RECORD"])
+            rejects.unlink()
+
+    def _note_rejects(self, source: Source, rejects: Iterable[Values]) -> None:
+        for reject in rejects:
+            row = {name: value for name, value in reject["record"].items() if name != "_reject"}
+            self.rejected_rows[source.name, row["id"]] = row
+
+    def _rejected(self, source: Source, done: TargetRun) -> set[int]:
+        """Keys of the rows that a run has rejected, or an earlier one as they still are."""
+        keys = {reject["record"]["id"] for reject in done.rejects}
+        if done.summary["rejected_before"]:
+            keys |= {
+                row["id"]
+                for row in source.rows()
+                if self.rejected_rows.get((source.name, row["id"])) == row
+            }
+        return keys
 
     def messages(self, rows: list[Values]) -> list[Values]:
         every = self.chance.choice([1, 3, 100])
@@ -433,7 +458,7 @@ class Story:
 
     def _check_state(self, source: Source, covered: list[Values], done: TargetRun) -> None:
         """Rows before a STATE have their outcome: in Apollo, rejected, or deleted there."""
-        there, rejected = self._addresses(), _rejected(done)
+        there, rejected = self._addresses(), self._rejected(source, done)
         for row in covered:
             is_there = there[row["email"]] or self._is_under_former_address(row)
             if not is_there and row["id"] not in rejected | self._without(row):
@@ -449,7 +474,7 @@ class Story:
 
     def check_rows(self, source: Source, done: TargetRun) -> None:
         """After a full resync each row is in Apollo, or rejected or skipped with its reason."""
-        there, rejected = self._addresses(), _rejected(done)
+        there, rejected = self._addresses(), self._rejected(source, done)
         missing = [
             row
             for row in source.rows()
@@ -513,7 +538,3 @@ def _addresses(contact: Values) -> Iterable[str]:
 def _said(done: TargetRun) -> tuple[int, Values, Values]:
     """The exit code of a run or plan, its outcomes and its identity changes, with their keys."""
     return done.exit_code, done.records, done.summary["identity"]
-
-
-def _rejected(done: TargetRun) -> set[int]:
-    return {reject["record"]["id"] for reject in done.rejects}

@@ -22,17 +22,15 @@ def emails(apollo: Sandbox) -> set[str]:
     return {str(c["email"]) for c in apollo.store.contacts()}
 
 
-def test_an_empty_input_ends_well_and_sends_nothing(apollo: Sandbox, run_target: Run) -> None:
-    done = run_target([])
+def test_an_empty_input_ends_well_and_sends_nothing(apollo: Sandbox, sync: Run) -> None:
+    done = sync([])
 
     assert (done.exit_code, done.states) == (0, [])
     assert list(apollo.requests) == []
 
 
-def test_invalid_records_between_good_ones_are_rejected_alone(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    done = run_target(
+def test_invalid_records_between_good_ones_are_rejected_alone(apollo: Sandbox, sync: Run) -> None:
+    done = sync(
         [
             schema("contacts"),
             contact(1),
@@ -56,15 +54,15 @@ def test_invalid_records_between_good_ones_are_rejected_alone(
     assert done.last_state == {"done": True}
 
 
-def test_the_reason_names_stream_and_key_and_no_value(apollo: Sandbox, run_target: Run) -> None:
-    done = run_target([schema("contacts"), contact(4711, email="secret-person@nowhere")])
+def test_the_reason_names_stream_and_key_and_no_value(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), contact(4711, email="secret-person@nowhere")])
 
     assert "Rejected contacts 4711 (malformed_email)" in done.log
     assert "secret-person" not in done.log
 
 
-def test_a_line_that_is_no_json_costs_only_itself(apollo: Sandbox, run_target: Run) -> None:
-    done = run_target(
+def test_a_line_that_is_no_json_costs_only_itself(apollo: Sandbox, sync: Run) -> None:
+    done = sync(
         [schema("contacts"), contact(1), '{"type": "RECORD", "strea', contact(2), state({"n": 2})]
     )
 
@@ -74,17 +72,17 @@ def test_a_line_that_is_no_json_costs_only_itself(apollo: Sandbox, run_target: R
     assert done.last_state == {"n": 2}
 
 
-def test_a_record_before_its_schema_is_rejected(apollo: Sandbox, run_target: Run) -> None:
-    done = run_target([contact(1), schema("contacts"), contact(2)])
+def test_a_record_before_its_schema_is_rejected(apollo: Sandbox, sync: Run) -> None:
+    done = sync([contact(1), schema("contacts"), contact(2)])
 
     assert done.reasons == ["no_schema"]
     assert emails(apollo) == {"p2@a.com"}
 
 
-def test_unknown_properties_are_dropped_and_said_once(apollo: Sandbox, run_target: Run) -> None:
+def test_unknown_properties_are_dropped_and_said_once(apollo: Sandbox, sync: Run) -> None:
     stream = {"properties": {**CONTACT_SCHEMA["properties"], "shoe_size": {"type": "integer"}}}
 
-    done = run_target([schema("contacts", stream), *(contact(n, shoe_size=42) for n in range(150))])
+    done = sync([schema("contacts", stream), *(contact(n, shoe_size=42) for n in range(150))])
 
     assert done.records == {"received": 150, "created": 150}
     assert done.log.count("shoe_size") == 1
@@ -92,11 +90,11 @@ def test_unknown_properties_are_dropped_and_said_once(apollo: Sandbox, run_targe
 
 
 def test_unknown_properties_can_end_the_run_before_anything_is_written(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
     stream = {"properties": {**CONTACT_SCHEMA["properties"], "shoe_size": {"type": "integer"}}}
 
-    done = run_target(
+    done = sync(
         [schema("contacts", stream), contact(1, shoe_size=42), state({"n": 1})],
         unknown_fields="fail",
     )
@@ -106,12 +104,12 @@ def test_unknown_properties_can_end_the_run_before_anything_is_written(
     assert (done.states, apollo.store.contacts()) == ([], [])
 
 
-def test_interleaved_streams_each_arrive_whole(apollo: Sandbox, run_target: Run) -> None:
+def test_interleaved_streams_each_arrive_whole(apollo: Sandbox, sync: Run) -> None:
     messages = [schema("contacts"), schema("accounts")]
     for n in range(150):
         messages += [contact(n), record("accounts", id=n, domain=f"firm{n}.com", name=f"Firm {n}")]
 
-    done = run_target([*messages, state({"n": 150})])
+    done = sync([*messages, state({"n": 150})])
 
     assert done.records == {"received": 300, "created": 300}
     assert (len(apollo.store.contacts()), len(apollo.store.accounts())) == (150, 150)
@@ -119,11 +117,11 @@ def test_interleaved_streams_each_arrive_whole(apollo: Sandbox, run_target: Run)
 
 
 def test_an_old_value_never_lands_after_a_new_one_when_the_schema_changes(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
     wider = {"properties": {**CONTACT_SCHEMA["properties"], "note": {"type": "string"}}}
 
-    done = run_target(
+    done = sync(
         [
             schema("contacts"),
             contact(1, title="old"),
@@ -141,9 +139,9 @@ def test_an_old_value_never_lands_after_a_new_one_when_the_schema_changes(
 
 
 def test_two_rows_with_one_email_make_one_contact_with_the_last_values(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
-    done = run_target(
+    done = sync(
         [
             schema("contacts"),
             contact(1, email="Same@A.com", title="first"),
@@ -159,30 +157,26 @@ def test_two_rows_with_one_email_make_one_contact_with_the_last_values(
     }
 
 
-def test_a_contact_known_by_an_additional_email_only_is_updated(
-    apollo: Sandbox, run_target: Run
-) -> None:
+def test_a_contact_known_by_an_additional_email_only_is_updated(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(
         email="main@a.com",
         additional_emails=["other@a.com"],
         title="old",
     )
 
-    done = run_target([schema("contacts"), contact(1, email="other@a.com", title="new")])
+    done = sync([schema("contacts"), contact(1, email="other@a.com", title="new")])
 
     assert done.records == {"received": 1, "updated": 1}
     only = apollo.store.contacts()[0]
     assert (only["email"], only["title"]) == ("main@a.com", "new")
 
 
-def test_a_namesake_at_the_same_company_is_never_written_over(
-    apollo: Sandbox, run_target: Run
-) -> None:
+def test_a_namesake_at_the_same_company_is_never_written_over(apollo: Sandbox, sync: Run) -> None:
     apollo.store.add_contact(
         email="jane@private.com", first_name="Jane", last_name="Roe", organization_name="Acme"
     )
 
-    done = run_target(
+    done = sync(
         [
             schema("contacts"),
             contact(1),
@@ -196,10 +190,10 @@ def test_a_namesake_at_the_same_company_is_never_written_over(
     assert all(c["title"] is None for c in apollo.store.contacts())
 
 
-def test_one_bad_owner_id_in_a_batch_costs_only_its_row(apollo: Sandbox, run_target: Run) -> None:
+def test_one_bad_owner_id_in_a_batch_costs_only_its_row(apollo: Sandbox, sync: Run) -> None:
     bad = "f" * 24
 
-    done = run_target(
+    done = sync(
         [
             schema("contacts"),
             schema("accounts"),
@@ -214,11 +208,11 @@ def test_one_bad_owner_id_in_a_batch_costs_only_its_row(apollo: Sandbox, run_tar
     assert done.reasons == ["refused_by_apollo"] * 2
 
 
-def test_a_deleted_contact_is_rejected_as_deleted(apollo: Sandbox, run_target: Run) -> None:
+def test_a_deleted_contact_is_rejected_as_deleted(apollo: Sandbox, sync: Run) -> None:
     gone = apollo.store.add_contact(email="p1@a.com")
     apollo.store.delete_contact(gone["id"])
 
-    done = run_target(
+    done = sync(
         [schema("contacts"), contact(1, apollo_id=gone["id"], title="x"), contact(2)],
     )
 
@@ -236,21 +230,21 @@ def test_a_deleted_contact_is_rejected_as_deleted(apollo: Sandbox, run_target: R
     ],
 )
 def test_an_id_that_apollo_does_not_know(
-    apollo: Sandbox, run_target: Run, mode: str, policy: str, outcome: str
+    apollo: Sandbox, sync: Run, mode: str, policy: str, outcome: str
 ) -> None:
     rows = [schema("contacts"), contact(1, apollo_id="a" * 24)]
 
-    done = run_target(rows, mode=mode, on_apollo_delete=policy)
+    done = sync(rows, mode=mode, on_apollo_delete=policy)
 
     assert done.records == {"received": 1, outcome: 1}
     assert done.reasons == (["gone_from_apollo"] if outcome == "rejected" else [])
 
 
-def test_unicode_and_large_fields_arrive_whole(apollo: Sandbox, run_target: Run) -> None:
+def test_unicode_and_large_fields_arrive_whole(apollo: Sandbox, sync: Run) -> None:
     large = "ß" * 500_000
     rows = [contact(n, first_name="Zoë 🦊", title=large + str(n)) for n in range(12)]
 
-    done = run_target([schema("contacts"), *rows])
+    done = sync([schema("contacts"), *rows])
 
     assert done.records == {"received": 12, "created": 12}
     assert {c["title"] for c in apollo.store.contacts()} == {large + str(n) for n in range(12)}
@@ -258,9 +252,9 @@ def test_unicode_and_large_fields_arrive_whole(apollo: Sandbox, run_target: Run)
 
 
 def test_a_stream_that_is_neither_contacts_nor_accounts_ends_the_run_at_once(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
-    done = run_target([schema("orders"), record("orders", id=1)])
+    done = sync([schema("orders"), record("orders", id=1)])
 
     assert done.exit_code == 2
     assert "'streams'" in done.log
@@ -268,8 +262,8 @@ def test_a_stream_that_is_neither_contacts_nor_accounts_ends_the_run_at_once(
     assert list(apollo.requests) == []
 
 
-def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, run_target: Run) -> None:
-    done = run_target([schema("contacts"), contact(1)], batch_size=101, moode="insert")
+def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), contact(1)], batch_size=101, moode="insert")
 
     assert done.exit_code == 2
     assert "The setting 'batch_size' must be at most 100." in done.log
@@ -277,10 +271,8 @@ def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, run_t
     assert list(apollo.requests) == []
 
 
-def test_a_wrong_key_ends_the_run_with_the_setting_to_mend(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    done = run_target([schema("contacts"), contact(1), state({"n": 1})], api_key="wrong-key-xyz")
+def test_a_wrong_key_ends_the_run_with_the_setting_to_mend(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), contact(1), state({"n": 1})], api_key="wrong-key-xyz")
 
     assert (done.exit_code, done.states) == (2, [])
     assert "api_key" in done.log
@@ -288,18 +280,18 @@ def test_a_wrong_key_ends_the_run_with_the_setting_to_mend(
     assert "Traceback" not in done.log
 
 
-def test_too_many_rejects_are_an_error_at_the_end(apollo: Sandbox, run_target: Run) -> None:
+def test_too_many_rejects_are_an_error_at_the_end(apollo: Sandbox, sync: Run) -> None:
     rows = [contact(n) for n in range(45)] + [contact(n, email=None) for n in range(45, 50)]
     messages = [schema("contacts"), *rows]
 
-    assert run_target(messages, max_rejected_percent=9, ledger_url="").exit_code == 1
-    assert run_target(messages, max_rejected_percent=10, ledger_url="").exit_code == 0
+    assert sync(messages, max_rejected_percent=9, ledger_url="").exit_code == 1
+    assert sync(messages, max_rejected_percent=10, ledger_url="").exit_code == 0
 
 
-def test_a_table_of_bad_rows_is_not_run_through(apollo: Sandbox, run_target: Run) -> None:
+def test_a_table_of_bad_rows_is_not_run_through(apollo: Sandbox, sync: Run) -> None:
     rows = [contact(n, email=None) for n in range(5000)]
 
-    done = run_target([schema("contacts"), *rows, state({"n": 1})], abort_rejected_percent=50)
+    done = sync([schema("contacts"), *rows, state({"n": 1})], abort_rejected_percent=50)
 
     assert done.exit_code == 1
     assert "abort_rejected_percent" in done.log
@@ -307,12 +299,8 @@ def test_a_table_of_bad_rows_is_not_run_through(apollo: Sandbox, run_target: Run
     assert done.states == []
 
 
-def test_on_record_error_fail_ends_with_the_first_bad_record(
-    apollo: Sandbox, run_target: Run
-) -> None:
-    done = run_target(
-        [schema("contacts"), contact(1, title=17), contact(2)], on_record_error="fail"
-    )
+def test_on_record_error_fail_ends_with_the_first_bad_record(apollo: Sandbox, sync: Run) -> None:
+    done = sync([schema("contacts"), contact(1, title=17), contact(2)], on_record_error="fail")
 
     assert done.exit_code == 1
     assert "Traceback" not in done.log
@@ -320,11 +308,11 @@ def test_on_record_error_fail_ends_with_the_first_bad_record(
 
 
 def test_an_answer_that_leaves_a_record_out_never_counts_as_written(
-    apollo: Sandbox, run_target: Run
+    apollo: Sandbox, sync: Run
 ) -> None:
     apollo.inject(Fault(endpoint="POST /contacts/bulk_create", kind=FaultKind.RECORDS_LEFT_OUT))
 
-    done = run_target([schema("contacts"), *(contact(n) for n in range(10))])
+    done = sync([schema("contacts"), *(contact(n) for n in range(10))])
 
     assert done.summary["records"]["without_outcome"] == 0
     assert len(apollo.store.contacts()) == 10

@@ -63,6 +63,7 @@ class Person:
         open: Whether the last run that read it was stopped, so that its record may have either of
             two addresses.
         unsure: Whether a run that created it was cut off: its record gets all values once more.
+        rejected: Whether the last run that read it has rejected it.
     """
 
     row: Values
@@ -70,6 +71,7 @@ class Person:
     open: bool = False
     unsure: bool = False
     deleted: bool = False
+    rejected: bool = False
 
 
 @dataclass
@@ -212,9 +214,13 @@ class Law:
     ) -> None:
         after = self.held()
         rejected = {reject["record"]["id"] for reject in done.rejects}
+        if done.summary["rejected_before"]:
+            # Kept in the rejects file of an earlier run, and not once more.
+            rejected |= {person.row["id"] for person in coming if person.rejected}
         known = {str(one["email"]) for one in self.apollo.store.users()}
         for person in coming:
             name = person.row["first_name"]
+            person.rejected = person.row["id"] in rejected
             if person.deleted:
                 assert before.get(name, {}).get("email") == after.get(name, {}).get("email")
                 continue
