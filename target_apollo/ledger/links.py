@@ -153,8 +153,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     source_key: str
     #: The record to be updated; ``None`` keeps the id that the link has.
     apollo_id: str | None = None
-    #: Hash of the e-mail or domain that the record has whether or not the write arrives, or by which
-    #: a created record can be found; ``None`` for one that gets another address.
+    #: Hash of the e-mail or domain that the record has, whether or not the write arrives, or by
+    #: which a created record can be found; ``None`` for one that gets another address.
     match_hash: str | None = None
 
 

@@ -160,6 +160,7 @@ def test_an_answer_that_is_packed_is_unpacked(
     assert connect(max_retries=0).send(READ).body == {"a": 1}
 
 
+@pytest.mark.full
 def test_the_token_endpoint_s_answer_is_bounded_too(server: Server) -> None:
     server.answers(
         Reply(pieces=each_byte(OK + TWO), pause=0.3),

@@ -125,11 +125,13 @@ def test_all_options_of_each_command_are_offered_and_no_other(command: str) -> N
     assert offered(command, "-") == options_of(command)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", ["check", "sandbox"])
 def test_bash_offers_the_options_of_a_command(folder: Path, command: str) -> None:
     assert in_bash(folder, command, "-") == options_of(command)
 
 
+@pytest.mark.full
 def test_bash_offers_the_values_that_an_option_takes(folder: Path) -> None:
     assert in_bash(folder, "check", "--object", "") == {"contacts", "accounts"}
     assert in_bash(folder, "completion", "") == set(SHELLS)
@@ -155,10 +157,12 @@ def test_files_are_offered_where_a_file_is_asked_for(words: tuple[str, ...]) -> 
     assert offered(*words, "con") == {"file"}
 
 
+@pytest.mark.full
 def test_bash_completes_files_itself_where_a_file_is_asked_for(folder: Path) -> None:
     assert in_bash(folder, "check", "--config", "con") == {"complete by default"}
 
 
+@pytest.mark.full
 def test_bash_offers_no_file_where_none_is_asked_for(folder: Path) -> None:
     assert in_bash(folder, "sandbox", "--port", "con") == set()
 
@@ -186,6 +190,7 @@ def test_every_shell_has_a_script_of_its_own(
     assert PROGRAM in said.out
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(
     ("words", "wanted"),

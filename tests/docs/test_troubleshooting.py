@@ -94,6 +94,7 @@ def test_every_message_is_on_the_page(source: Source) -> None:
     assert not_on(PAGE, source.messages) == []
 
 
+@pytest.mark.full
 def test_a_message_that_is_new_is_missed(tmp_path: Path, source: Source) -> None:
     copy = tmp_path / "target_apollo"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -104,6 +105,7 @@ def test_a_message_that_is_new_is_missed(tmp_path: Path, source: Source) -> None
     assert sorted(found) == ["moon", "rain", "sea", "sun", "wind"]
 
 
+@pytest.mark.full
 def test_no_entry_is_about_a_message_that_is_gone(source: Source) -> None:
     texts = {plain(text) for text in (*(m.text for m in source.messages), *source.literals)}
     gone = [quote for quote in quoted(PAGE) if not any(plain(quote) in text for text in texts)]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.leads import NOW, Message, bookmark, config, encode, record, schema
+from tests.helpers.tiers import sampled
 
 COMMAND = [str(Path(sys.executable).with_name("map-apollo-leads"))]
 SECONDS = 60
@@ -103,7 +104,7 @@ def test_a_lead_goes_on_at_once_while_the_tap_is_silent(
     assert json.loads(running.stdout.readline())["record"]["id"] == 1
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", sampled([signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_while_it_waits_ends_it_with_its_counts(
     running: subprocess.Popen[bytes], signum: signal.Signals
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_target_that_closes_its_input_ends_it_with_a_sentence(
     assert b"BrokenPipeError" not in said
 
 
+@pytest.mark.full
 def test_lines_of_any_length_and_a_last_line_without_end_come_through(command: list[str]) -> None:
     given = lines(schema(), record(id=1, name="x" * 5_000_000)) + encode(record(id=2))
     done = run(command, given)
@@ -220,6 +222,7 @@ def test_a_config_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.full
 def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "--config", "ENV"],
@@ -240,6 +243,7 @@ def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["stream"] == "accounts"
 
 
+@pytest.mark.full
 def test_a_property_that_the_schema_lacks_ends_the_run_with_exit_code_2(
     command: list[str],
 ) -> None:
@@ -250,6 +254,7 @@ def test_a_property_that_the_schema_lacks_ends_the_run_with_exit_code_2(
     assert done.stdout == b""
 
 
+@pytest.mark.full
 def test_no_state_passes_that_can_not_be_set_back(command: list[str]) -> None:
     lsn = {"type": "STATE", "value": {"bookmarks": {"leads": {"lsn": 7}}}}
     done = run(command, lines(schema(), lsn))
@@ -258,6 +263,7 @@ def test_no_state_passes_that_can_not_be_set_back(command: list[str]) -> None:
     assert b"set rules.settled to false" in done.stderr
 
 
+@pytest.mark.full
 def test_about_names_the_settings_and_each_rule_s_options() -> None:
     done = run([*COMMAND, "--about", "--format", "json"])
     about = json.loads(done.stdout)
@@ -267,6 +273,7 @@ def test_about_names_the_settings_and_each_rule_s_options() -> None:
     assert rules["valid_email"]["description"].endswith("Off by default.")
 
 
+@pytest.mark.full
 def test_the_version_is_printed() -> None:
     assert run([*COMMAND, "--version"]).stdout.startswith(b"map-apollo-leads v")
 

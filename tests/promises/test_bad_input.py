@@ -262,8 +262,8 @@ def test_a_stream_that_is_neither_contacts_nor_accounts_ends_the_run_at_once(
     assert list(apollo.requests) == []
 
 
-def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, sync: Run) -> None:
-    done = sync([schema("contacts"), contact(1)], batch_size=101, moode="insert")
+def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, run_target: Run) -> None:
+    done = run_target([schema("contacts"), contact(1)], batch_size=101, moode="insert")
 
     assert done.exit_code == 2
     assert "The setting 'batch_size' must be at most 100." in done.log

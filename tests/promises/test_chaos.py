@@ -150,6 +150,7 @@ def test_a_second_target_on_the_same_stream_ends_with_a_sentence(
     assert judge(warehouse, apollo.store, [], Expectations()).problems == []
 
 
+@pytest.mark.full
 def test_two_targets_started_at_the_same_time_make_nothing_twice(
     apollo: Sandbox,
     tmp_path: Path,

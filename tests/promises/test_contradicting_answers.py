@@ -337,6 +337,7 @@ def test_an_answer_that_spells_an_address_another_way_is_confirmed(
 # --- an end in time
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ledger", ["sqlite", pytest.param("none", marks=pytest.mark.full)])
 def test_a_dripping_answer_ends_the_run_and_the_next_one_is_whole(
     apollo: Sandbox, run_target: Run, ledger: str

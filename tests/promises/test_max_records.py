@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from target_apollo.sandbox import Sandbox
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
 
@@ -83,6 +85,7 @@ def test_the_tap_can_write_all_that_it_has(
     assert len(apollo.store.contacts()) == 10
 
 
+@pytest.mark.full
 def test_a_signal_ends_the_run_while_the_rest_passes_by(
     apollo: Sandbox, target_config: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_killed_run_holds_nobody_back(apollo: Sandbox, start: Start) -> None:
     assert titles(apollo) == ["New"] * ROWS
 
 
+@pytest.mark.full
 def test_a_run_that_was_stopped_and_taken_over_writes_no_more(
     apollo: Sandbox, start: Start, ledger_url: str
 ) -> None:

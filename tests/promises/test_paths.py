@@ -63,6 +63,7 @@ def test_a_run_with_paths_that_meet_touches_nothing(
     assert len(apollo.store.contacts()) == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["summary_path", "rejects_path"])
 def test_a_device_keeps_its_mode(run_target: Run, name: str) -> None:
     before = Path(os.devnull).stat().st_mode
@@ -133,6 +134,7 @@ def test_a_command_refuses_a_path_that_is_no_file_of_its_own(
     assert (tmp_path / "ledger.db").read_text() == "untouched"
 
 
+@pytest.mark.full
 def test_settings_are_read_over_links_and_from_the_shell(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "c.json").write_text("\ufeff" + json.dumps({"ledger_url": ""}))

@@ -136,6 +136,7 @@ def test_a_log_has_lines_while_the_run_waits_for_quota(
     assert any("waiting until" in line and CREATE in line for line in lines)
 
 
+@pytest.mark.full
 def test_progress_shows_no_personal_data(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.helpers.commands import run_command
 from tests.promises.conftest import (
     Message,
     TargetRun,
@@ -61,14 +63,16 @@ class Replay:
         )
 
     def __call__(self, *arguments: str, **settings: Any) -> TargetRun:
-        with self.start(*arguments, **settings) as process:
-            out, log = process.communicate(timeout=120)
+        """Runs it inside the test, which is faster than a process."""
+        config = self.config(self.apollo, **{"validate_records": False, **settings})
+        out, log = io.StringIO(), io.StringIO()
+        exit_code = run_command(["replay", "--config", str(config), *arguments], out, log)
         summary = self.rejects.with_name("summary.json")
-        assert out == b""
+        assert out.getvalue() == ""
         return TargetRun(
-            exit_code=process.returncode,
+            exit_code=exit_code,
             states=[],
-            log=log.decode(),
+            log=log.getvalue(),
             summary=json.loads(summary.read_text()) if summary.exists() else {},
             rejects=read_rejects(self.rejects),
         )

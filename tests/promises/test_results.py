@@ -143,12 +143,14 @@ def test_a_warehouse_sees_what_became_of_each_row(
     assert {number for number, row in found.items() if row[2] is not None} == {1, 2}
 
 
+@pytest.mark.full
 def test_a_row_that_is_rejected_before_any_request_is_a_result(
     synced: TargetRun, results: Callable[[Loaded], Loaded]
 ) -> None:
     assert results(Loaded()).results["4"]["reason"] == "unknown_name"
 
 
+@pytest.mark.full
 def test_a_warehouse_joins_rows_whose_key_is_an_address(
     synced: TargetRun,
     results: Callable[[Loaded], Loaded],
@@ -165,6 +167,7 @@ def test_a_warehouse_joins_rows_whose_key_is_an_address(
     )
 
 
+@pytest.mark.full
 def test_a_warehouse_finds_owners_that_are_nobody_in_apollo(
     synced: TargetRun, results: Callable[[Loaded], Loaded], warehouse: Database
 ) -> None:
@@ -172,6 +175,7 @@ def test_a_warehouse_finds_owners_that_are_nobody_in_apollo(
     assert answers(warehouse, "users.id is null") == [("nobody@elsewhere.example", 1)]
 
 
+@pytest.mark.full
 def test_a_warehouse_counts_outcomes(
     synced: TargetRun, results: Callable[[Loaded], Loaded], warehouse: Database
 ) -> None:

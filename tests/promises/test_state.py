@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.helpers.tiers import sampled
 from tests.promises.conftest import TargetRun, lines_of, record, schema, state
 
 Run = Callable[..., TargetRun]
@@ -126,7 +127,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT]))
 @pytest.mark.parametrize("moment", ["idle", "in a request"])
 def test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent(
     apollo: Sandbox,
@@ -162,6 +163,7 @@ def test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent(
     assert covered in ([10] if moment == "idle" else [15, 20])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "wishes",
     [

@@ -10,6 +10,7 @@ import pytest
 
 from target_apollo.cli import main
 from target_apollo.sandbox import Sandbox
+from tests.helpers.tiers import sampled
 from tests.promises.conftest import Message, Run, contact, record, schema
 
 
@@ -41,7 +42,7 @@ def test_a_stream_map_that_can_never_be_applied_is_a_wrong_setting(
     assert (done.exit_code, "stream_maps" in done.log) == (2, True)
 
 
-@pytest.mark.parametrize("content", ["{no json", "[1]", "", "\xff"])
+@pytest.mark.parametrize("content", sampled(["{no json", "[1]", "", "\xff"]))
 def test_a_settings_file_that_is_none_is_a_sentence(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config.json"
     path.write_text(content, encoding="latin-1")

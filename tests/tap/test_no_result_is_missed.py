@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def outcomes(of: list[str], number: int) -> list[LinkOutcome]:
     ]
 
 
+@pytest.mark.full
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(keys, runs), min_size=1, max_size=5))
 def test_the_warehouse_ends_with_what_the_ledger_holds(

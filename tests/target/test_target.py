@@ -23,6 +23,7 @@ from target_apollo.target import TargetApollo
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.streams import METADATA, CompiledValidator
+from tests.helpers.tiers import sampled
 
 quick = settings(deadline=None, max_examples=25)
 
@@ -194,7 +195,7 @@ def reached_through_the_sdk(
     return {"sinks": sinks, "skipped": skipped, "rejected": dict(rejected)}
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", sampled(CONFIGS, 4))
 @quick
 @given(schemas, keys, st.lists(records, max_size=6))
 def test_records_reach_the_sinks_as_they_would_through_the_sdk(
@@ -212,7 +213,7 @@ def test_records_reach_the_sinks_as_they_would_through_the_sdk(
     assert reached(target) == reached_through_the_sdk(config, schema, key, found)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", sampled(CONFIGS, 4))
 @quick
 @given(st.lists(records, max_size=6))
 def test_the_record_as_it_came_in_stays_whole(
