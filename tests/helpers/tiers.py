@@ -1,0 +1,21 @@
+"""Which parameters of a test belong to `make test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+
+def sampled(values: Iterable[Any] | Mapping[str, Any], few: int = 1) -> list[Any]:
+    """Parameters of a test, of which all but the first few are left to `make test-all`.
+
+    Args:
+        values: The values, or a name -> value for a test whose names are to be seen.
+    """
+    named = values.items() if isinstance(values, Mapping) else ((None, one) for one in values)
+    return [
+        pytest.param(value, id=name, marks=[pytest.mark.full] if number >= few else [])
+        for number, (name, value) in enumerate(named)
+    ]
