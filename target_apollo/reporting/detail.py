@@ -19,13 +19,16 @@ class RejectRow:
     """Rejected records of one stream and reason.
 
     Attributes:
-        kept: Keys of those that are still in the rejects file.
+        kept: Keys of those that the run has put into the rejects file and that are still there.
+        has_earlier: Whether the run has rejected records of the stream that were rejected before as
+            they are. An earlier run has put these into the file.
     """
 
     stream: str
     reason: str
     number: int
     kept: RejectedKeys
+    has_earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Detail:
     """One run in detail. Without a summary, what comes from it is empty.
 
     Attributes:
+        rejected_before: Rejected records that were rejected before, and have not changed since.
         deleted: Stream -> records moved because their rows were deleted at the source.
         returned: Stream -> moved records that were given back because their rows returned.
         identity: Sentences on rows whose key is not simply that of their record.
@@ -87,6 +91,7 @@ class Detail:
     run: PastRun
     streams: Mapping[str, Stream]
     rejects: Sequence[RejectRow]
+    rejected_before: int
     requests: Sequence[RequestRow]
     protected: Sequence[ProtectedRow]
     deleted: Sequence[tuple[str, int]]
@@ -113,10 +118,12 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
     """
     summary = run.summary
     streams = summary.streams if summary else {}
+    before = summary.rejected_before if summary else {}
     return Detail(
         run=run,
         streams=streams,
-        rejects=_rejects(streams, kept),
+        rejects=_rejects(streams, kept, before),
+        rejected_before=sum(before.values()),
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
         deleted=_most_first(summary.deleted) if summary else (),
@@ -136,7 +143,9 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
     )
 
 
-def _rejects(streams: Mapping[str, Stream], kept: ByReason) -> list[RejectRow]:
+def _rejects(
+    streams: Mapping[str, Stream], kept: ByReason, before: Mapping[str, int]
+) -> list[RejectRow]:
     numbers = {
         (name, reason): count
         for name, stream in streams.items()
@@ -147,7 +156,13 @@ def _rejects(streams: Mapping[str, Stream], kept: ByReason) -> list[RejectRow]:
     for which, records in kept.items():
         numbers.setdefault(which, records.number)
     rows = [
-        RejectRow(stream, reason, count, kept.get((stream, reason)) or RejectedKeys())
+        RejectRow(
+            stream,
+            reason,
+            count,
+            kept.get((stream, reason)) or RejectedKeys(),
+            has_earlier=bool(before.get(stream)),
+        )
         for (stream, reason), count in numbers.items()
     ]
     return sorted(rows, key=lambda row: (-row.number, row.stream, row.reason))

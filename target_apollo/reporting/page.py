@@ -28,6 +28,7 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    not_kept,
     outlook_of,
     reason_words,
     rule_words,
@@ -94,6 +95,7 @@ def _template() -> Template:
         "moment": moment,
         "long": _long,
         "reason_words": reason_words,
+        "not_kept": not_kept,
         "rule_words": rule_words,
         "duplicate_words": duplicate_words,
     }

@@ -140,6 +140,7 @@ class Summary(msgspec.Struct, frozen=True):
     api: Api = Api()
     duplicates: Duplicates = Duplicates()
     left_out: dict[str, Count] = {}
+    rejected_before: dict[str, Count] = {}
     unknown_fields: dict[str, tuple[str, ...]] = {}
     not_writable: dict[str, dict[str, Count]] = {}
     team: str | None = None

@@ -15,6 +15,7 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    not_kept,
     outlook_of,
     story_of,
 )
@@ -199,7 +200,9 @@ def _sections(
         yield f"Leads of {name_shown(path.funnel.stream)}", _leads(path, paint)
     if detail.rejects:
         number_rejected = sum(row.number for row in detail.rejects)
-        heading = f"{plural(number_rejected, 'rejected record')}, kept in {rejects_path}"
+        before = detail.rejected_before
+        again = f", {number(before)} of them as before" if before else ""
+        heading = f"{plural(number_rejected, 'rejected record')}{again}, kept in {rejects_path}"
         yield heading, _rejects(detail, inner, paint)
     if detail.requests:
         yield "Requests, and what Apollo's limits leave", _requests(detail, paint)
@@ -285,12 +288,8 @@ def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
         head = f"{number(row.number):>{digits}}  "
         what = f"{name_shown(row.reason)}  {name_shown(row.stream)}"
         lines.append(paint.tone(head, Tone.BAD) + what)
-        if row.kept.keys:
-            keys = f"keys {listed(row.kept.keys, _KEYS, row.kept.number)}"
-            gone = row.number - row.kept.number
-            keys += f"; {number(gone)} left the file since" if gone > 0 else ""
-        else:
-            keys = "none of them is in the file any more"
+        keys = f"keys {listed(row.kept.keys, _KEYS, row.kept.number)}" if row.kept.keys else ""
+        keys = "; ".join(part for part in (keys, not_kept(row)) if part)
         blank = " " * len(head)
         lines += [paint.soft(line) for line in wrapped(blank + keys, width, blank)]
     return lines

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from target_apollo.model.outcomes import Reason
+from target_apollo.reporting.detail import RejectRow
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
@@ -88,6 +89,18 @@ def story_of(run: PastRun) -> str:
     split = run.count("split")
     into = f", split into {number((received or 0) + split)}" if split else ""
     return f"{begin}{number(received)} {rows} read{into}{took}: {'; '.join(did)}."
+
+
+def not_kept(row: RejectRow) -> str:
+    """How many of the rejected records are not in the rejects file, and why; empty if none."""
+    missing = row.number - row.kept.number
+    if missing <= 0:
+        return ""
+    if row.has_earlier:
+        return f"{number(missing)} were put into the file by an earlier run, or left it"
+    if not row.kept.keys:
+        return "none of them is in the file any more"
+    return f"{number(missing)} left the file since"
 
 
 def outlook_of(summary: Summary) -> str:

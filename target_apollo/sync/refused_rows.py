@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from target_apollo.ledger import Link, LinkStatus, payload_hash, payload_hash_of_texts
+from target_apollo.ledger import Link, LinkStatus, payload_hash_of_texts
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.source_record import SourceRecord
@@ -78,9 +78,13 @@ def hash_of_row(row: Row, written: str | None, mode: Mode, named_id: str | None)
 
 
 def hash_of_record(record: Mapping[str, object]) -> str | None:
-    """Hash of a record that can't be read as a row; None if it holds what JSON can't."""
+    """Hash of a record that can't be read as a row; None if it holds what JSON can't.
+
+    A number in another spelling makes another record: to compare numbers takes a copy of the
+    record, which may be megabytes long.
+    """
     try:
-        return payload_hash(
+        return payload_hash_of_texts(
             {name: value for name, value in record.items() if not name.startswith(_OF_THE_RUN)}
         )
     except ValueError:

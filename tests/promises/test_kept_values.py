@@ -94,10 +94,10 @@ def test_a_stricter_policy_writes_nothing_again(apollo: Sandbox, sync: Run) -> N
 
 
 def test_a_time_that_is_none_is_said(apollo: Sandbox, sync: Run) -> None:
-    seconds = {"properties": {**CONTACT_SCHEMA["properties"], "updated_at": {}}}
+    described = {"properties": {**CONTACT_SCHEMA["properties"], "updated_at": {}}}
 
     done = sync(
-        [schema("contacts", seconds), contact(1, updated_at=1_800_000_000)],
+        [schema("contacts", described), contact(1, updated_at="yesterday")],
         field_policy={"title": "newest"},
     )
 

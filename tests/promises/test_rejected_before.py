@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox
+from tests.helpers.commands import apollo_sync
 from tests.ledger.conftest import (  # noqa: F401 - fixtures
     ledger_url,
     postgresql_server,
@@ -190,3 +191,20 @@ def test_accounts_that_were_refused_are_left_alone_too(
     assert len(first.rejects) == 3
     assert sum(one.method != "GET" and "accounts" in one.path for one in free.requests) == count
     assert done.summary["rejected_before"] == {"accounts": 3}
+
+
+def test_the_report_says_how_many_rejected_rows_are_as_before(
+    free: Sandbox, sync: Run, tmp_path: Path
+) -> None:
+    sync(rows(3, owner_id=NOBODY), sandbox=free)
+    sync(rows(3, owner_id=NOBODY), sandbox=free)
+    page = tmp_path / "page.html"
+
+    config = ("--config", str(tmp_path / "config.json"))
+    _, report = apollo_sync("report", *config, "--html", str(page))
+    _, report = apollo_sync("report", *config)
+
+    assert "3 rejected records, 3 of them as before, kept in" in report
+    assert "3 were put into the file by an earlier run, or left it" in report
+    assert "3 of them were rejected before as they are." in page.read_text()
+    assert "any more" not in report
