@@ -60,15 +60,17 @@ _TITLES = (
 _INDUSTRIES = ("machinery", "logistics", "software", "health care", "food production", None)
 _STREETS = ("Market Street", "Hafenstraße", "Rue du Port", "Mill Lane", "Industrial Avenue")
 _CITIES = ("Portland, OR 97204", "Hamburg 20457", "Lyon 69002", "Leeds LS1 4AP", "Austin, TX 78701")
+#: What a source writes where it has no address.
+_NO_ADDRESS = "n/a"
 _BROKEN_EMAILS = (
-    "n/a",
+    _NO_ADDRESS,
     "no e-mail",
     "{local}@",
     "{local}.{domain}",
     "{local}@@{domain}",
     "{local}@intranet",
 )
-_BROKEN_DOMAINS = ("unknown", "http://", "two words.com", "-")
+_BROKEN_DOMAINS = ("unknown", "http://", "two words.com", "a..b")
 _LEFT_THE_COMPANY = "left.the.company@northwind.example"
 
 
@@ -248,7 +250,7 @@ def _contact(
     elif bad < 0.012:
         domain = person.company.ascii_domain
         email = chance.choice(_BROKEN_EMAILS).format(local=person.local, domain=domain)
-        reason = Reason.MALFORMED_EMAIL
+        reason = Reason.MISSING_EMAIL if email == _NO_ADDRESS else Reason.MALFORMED_EMAIL
     elif bad < 0.014:
         owner, reason = _LEFT_THE_COMPANY, Reason.UNKNOWN_NAME
     profile = f"https://www.linkedin.com/in/{person.local.replace('.', '-')}"

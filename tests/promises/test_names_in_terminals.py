@@ -154,7 +154,7 @@ def test_names_do_nothing_to_a_terminal_in_the_other_commands(run: Ran, tmp_path
 
 @pytest.mark.parametrize("stream", ["deals" + EVIL, LONG])
 def test_a_stream_that_is_not_known_is_named_without_harm(sync: Run, stream: str) -> None:
-    done = sync([schema(stream)])
+    done = sync([schema(stream), record(stream, id=1, email="p1@a.com")])
 
     assert done.exit_code == 2
     assert harm_in(done.log) == []

@@ -119,7 +119,7 @@ def test_the_input_can_be_a_file(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_a_plan_whose_run_would_fail_ends_as_the_run_would(plan: Plan) -> None:
-    done = plan(rows(), max_rejected_percent=1)
+    done = plan(rows(), max_rejected_percent=0)
 
     assert done.returncode == 1
     assert "max_rejected_percent" in done.stdout
