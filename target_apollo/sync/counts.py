@@ -319,12 +319,15 @@ def summary_line(summary: Mapping[str, Any]) -> str:
         kept.update(found)
     named = ", ".join(f"{name} {n}" for name, n in kept.most_common())
     kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
+    moved, returned = sum(summary["deleted"].values()), sum(summary["returned"].values())
+    moved_line = f"; moved {moved} whose rows are gone" if moved else ""
+    moved_line += f"; gave back {returned} whose rows returned" if returned else ""
     requests = sum(summary["api"].get("requests", {}).values())
     end = f" {summary['ended_because']}" if summary["ended_because"] else ""
     return (
         f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
-        f"{records['received']}{rows}: {counts}{why}{left}{kept_line}; {requests} requests in "
-        f"{summary['seconds']:.1f} s.{end}"
+        f"{records['received']}{rows}: {counts}{why}{left}{kept_line}{moved_line}; "
+        f"{requests} requests in {summary['seconds']:.1f} s.{end}"
     )
 
 

@@ -44,6 +44,7 @@ def test_a_row_is_gone_that_does_not_come_after_its_version(
 
     assert moved(world) == [12], done.log
     assert done.summary["deleted"] == {"contacts": 1}
+    assert "; moved 1 whose rows are gone; " in done.log
     world.stays(whole_of_sdk(range(12)), **settings)
 
 
