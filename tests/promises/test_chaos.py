@@ -133,7 +133,7 @@ def test_a_second_target_on_the_same_stream_ends_with_a_sentence(
     sync: Callable[..., TargetRun],
 ) -> None:
     messages = sent_by(warehouse, tmp_path)
-    apollo.inject(Fault(endpoint="POST /accounts/bulk_create", kind=FaultKind.SLOW, seconds=5))
+    apollo.inject(Fault(endpoint="POST /accounts/bulk_create", kind=FaultKind.SLOW, seconds=10))
     first = start(messages)
     while apollo.count("POST /accounts/bulk_create") == 0:
         assert first.poll() is None

@@ -106,6 +106,9 @@ def test_without_standard_error_a_run_goes_on(folder: Path, script: str) -> None
 def test_no_file_is_opened_in_the_place_of_a_closed_stream(folder: Path) -> None:
     row = '{"type": "RECORD", "stream": "contacts", "record": {"id": "one", "email": ""}}'
     (folder / "in").write_text(f"{json.dumps(LINES[0])}\n{row}\n")
+    # With a ledger, a run asks for its team before it rejects anything.
+    config = json.loads((folder / "t.json").read_text())
+    (folder / "t.json").write_text(json.dumps({**config, "ledger_url": ""}))
     shell(f"{TARGET} < in >&- 2>&-", folder)
     rejects = (folder / ".target-apollo" / "rejects.singer").read_text().splitlines()
     assert [json.loads(line)["type"] for line in rejects] == ["SCHEMA", "RECORD"]
