@@ -272,7 +272,10 @@ class ApolloClient:
         """Add records to lists and leave their other lists alone; Apollo makes missing lists.
 
         POST /labels/add_entity_ids_to_label_names. Apollo silently ignores ids that it does not
-        know.
+        know. If it knows none of them, it answers 200 with a message and no list.
+
+        Raises:
+            RequestRefused: Apollo knows none of the records; the refusal names all of them.
         """
         if not ids or not label_names:
             raise ValueError("There must be at least one record and one list.")
@@ -283,6 +286,10 @@ class ApolloClient:
             "async": False,
         }
         answer = self._send(endpoints.ADD_TO_LISTS, body)
+        whole = answer.whole()
+        if "labels" not in whole and whole.get("message"):
+            told = f"{whole['message']}: {' '.join(ids)}"
+            raise RequestRefused(endpoints.ADD_TO_LISTS, status=404, message=told)
         if not answer.records("labels"):
             raise answer.lost("the answer names no list")
 

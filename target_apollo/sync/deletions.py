@@ -357,12 +357,15 @@ def _put_on_lists(
     """Adds records to lists; all of them count as moved unless Apollo knows none of them.
 
     ``POST /labels/add_entity_ids_to_label_names`` ignores unknown ids and answers with lists, not
-    with records, so its answer does not show which records are on the lists. If Apollo knows none
-    of the records, the answer names no list. A lost answer looks the same, so the records are then
-    read.
+    with records, so its answer does not show which records are on the lists. After a lost answer
+    the records are read.
     """
     try:
         client.add_to_lists(object_type.endpoints, ids, names)
+    except RequestRefused as refusal:
+        if missing_ids(refusal, ids) == frozenset(ids):
+            return Moved(gone=frozenset(ids))
+        raise
     except AnswerLost:
         if any(_may_be_there(client, object_type, one) for one in ids):
             raise

@@ -8,7 +8,13 @@ import pytest
 
 from target_apollo.apollo import ACCOUNT_ENDPOINTS as ACCOUNTS
 from target_apollo.apollo import CONTACT_ENDPOINTS as CONTACTS
-from target_apollo.apollo import AnswerLost, ApolloClient, BulkCreated, ObjectEndpoints
+from target_apollo.apollo import (
+    AnswerLost,
+    ApolloClient,
+    BulkCreated,
+    ObjectEndpoints,
+    RequestRefused,
+)
 from tests.helpers.client_calls import CHANGES, ID, OTHER, OWNER, STAGE, Call, last_request
 from tests.helpers.http_server import Reply, Server
 
@@ -107,7 +113,6 @@ def test_records_are_added_to_lists_by_name(server: Server, client: ApolloClient
 @pytest.mark.parametrize(
     "body",
     [
-        {"message": "No Models or Lists provided"},
         {"labels": []},
         {"entity_progress_job": {"id": ID}},
     ],
@@ -119,6 +124,18 @@ def test_lists_that_are_not_named_in_the_answer_were_not_confirmed(
 
     with pytest.raises(AnswerLost, match="not confirmed"):
         client.add_to_lists(CONTACTS, [ID], ["Fair"])
+
+
+def test_records_of_which_apollo_knows_none_are_named_as_missing(
+    server: Server, client: ApolloClient
+) -> None:
+    server.answers(Reply(body={"message": "No Models or Lists provided"}))
+
+    with pytest.raises(RequestRefused) as refused:
+        client.add_to_lists(CONTACTS, [ID, OTHER], ["Fair"])
+
+    assert refused.value.names_missing_record
+    assert set(refused.value.named_ids) == {ID, OTHER}
 
 
 # --- what is never sent

@@ -348,7 +348,7 @@ class World:
             if request.method != "GET" and request.endpoint not in _ASKS
         )
         allowed = _SEARCHES if self.model.has_ledger else _SEARCHES | _CREATES
-        if done.reasons or done.summary["records"].get("skipped"):
+        if done.summary["records"].get("rejected") or done.summary["records"].get("skipped"):
             allowed = _SEARCHES | _CREATES
         changed = [record.whole for record in self.team.records()] != before
         self.told.append(f"  again: {done.summary.get('records')}, {dict(sent)}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from tests.promises.conftest import Message, TargetRun, record, schema
+from tests.promises.conftest import Message, TargetRun, record, schema, state
 
 Run = Callable[..., TargetRun]
 WHOLE: Message = {"type": "ACTIVATE_VERSION", "stream": "contacts", "version": 1}
@@ -397,3 +398,20 @@ def sent(done: TargetRun) -> list[str]:
         for endpoint in (STAGES, ACCOUNTS, LISTS, "GET /contacts/{id}", "GET /accounts/{id}")
         if requests.get(endpoint)
     ]
+
+
+@pytest.mark.parametrize("ledger", ["sqlite:///{}/ledger.db", ""])
+def test_a_deleted_row_whose_record_is_gone_from_apollo_stops_no_run(
+    apollo: Sandbox, sync: Run, tmp_path: Path, ledger: str
+) -> None:
+    own = {"on_delete": "list:Left", "ledger_url": ledger.format(tmp_path)}
+    sync([schema("contacts"), contact(1), contact(2)], **own)
+    (gone,) = [one for one in apollo.store.contacts() if one["email"] == "p1@a.com"]
+    apollo.store.forget_contact(gone["id"])
+
+    done = sync(
+        [schema("contacts"), contact(1, _sdc_deleted_at="2026-11-01"), state({"at": 1})], **own
+    )
+
+    assert (done.exit_code, done.last_state) == (0, {"at": 1}), done.log
+    assert done.records == {"received": 1, "skipped": 1}
