@@ -12,10 +12,15 @@ def sampled(values: Iterable[Any] | Mapping[str, Any], few: int = 1) -> list[Any
     """Parameters of a test, of which all but the first few are left to `make test-all`.
 
     Args:
-        values: The values, or a name -> value for a test whose names are to be seen.
+        values: The values, or a name -> value for a test whose names are to be seen; tuples for
+            several parameters.
     """
     named = values.items() if isinstance(values, Mapping) else ((None, one) for one in values)
     return [
-        pytest.param(value, id=name, marks=[pytest.mark.full] if number >= few else [])
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            id=name,
+            marks=[pytest.mark.full] if number >= few else [],
+        )
         for number, (name, value) in enumerate(named)
     ]

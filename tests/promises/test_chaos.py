@@ -69,7 +69,7 @@ def test_nothing_is_lost_and_nothing_is_twice(
 def test_nothing_is_lost_and_nothing_is_twice_with_a_ledger_in_postgresql(
     tmp_path: Path, postgresql: str
 ) -> None:
-    scenario = Scenario(17, "upsert", "postgresql", phases=3, kills=3)
+    scenario = Scenario(17, "upsert", "postgresql", phases=2, kills=2)
 
     tally = play(scenario, tmp_path, postgresql=postgresql)
 

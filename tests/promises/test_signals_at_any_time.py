@@ -65,7 +65,7 @@ def test_a_signal_at_any_moment_ends_a_command_by_its_number(
     tmp_path: Path, command: str, number: signal.Signals
 ) -> None:
     moments = random.Random(command)
-    for _ in range(12):
+    for _ in range(8):
         code, said = ended(started(command, tmp_path), number, moments.uniform(_BEGUN, _LONGEST))
         # The tap and a plan without input may have come to their end by themselves.
         assert code in (128 + number, *((0, 1) if command in ("tap", "cli") else ()))

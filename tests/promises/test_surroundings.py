@@ -140,26 +140,32 @@ def test_an_unknown_log_level_is_said_and_changes_nothing(
     assert out
 
 
+POSIX = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ODD_ENVIRONMENTS: list[dict[str, str]] = [
+    POSIX,
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "latin-1:strict"},
+    {"HOME": ""},
+    {"TMPDIR": "/nowhere"},
+    {"PYTHONOPTIMIZE": "1"},
+    {"PYTHONOPTIMIZE": "2"},
+    {"SSL_CERT_FILE": "/nowhere"},
+]
+OTHERS = (
+    f"{MAPPER} < in", "tap-apollo-sync --discover", "apollo-sync --help", "target-apollo --about",
+    "map-apollo-leads --about", "apollo-sync plan --config t.json in",
+)  # fmt: skip
+
+
 @full
 @pytest.mark.parametrize(
-    "environment",
+    ("script", "environment"),
     [
-        {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "latin-1:strict"},
-        {"HOME": ""},
-        {"TMPDIR": "/nowhere"},
-        {"PYTHONOPTIMIZE": "1"},
-        {"PYTHONOPTIMIZE": "2"},
-        {"SSL_CERT_FILE": "/nowhere"},
+        *((f"{TARGET} < in", environment) for environment in ODD_ENVIRONMENTS),
+        *((script, {**POSIX, "HOME": "", "PYTHONOPTIMIZE": "2"}) for script in OTHERS),
     ],
     ids=str,
 )
-@pytest.mark.parametrize(
-    "script", [f"{TARGET} < in", f"{MAPPER} < in", "tap-apollo-sync --discover",
-               "apollo-sync --help", "target-apollo --about", "map-apollo-leads --about",
-               "apollo-sync plan --config t.json in"],
-)  # fmt: skip
 def test_an_odd_environment_changes_nothing(
     folder: Path, script: str, environment: dict[str, str]
 ) -> None:

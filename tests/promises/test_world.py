@@ -25,8 +25,8 @@ from tests.ledger.conftest import own_schema
 
 #: Short worlds, with a ledger and without one.
 SAMPLE = (2, 9)
-SEEDS = range(1_000, 1_040)
-POSTGRESQL = [seed for seed in range(2_000, 2_200) if kind_of_ledger(seed) == "postgresql"][:6]
+SEEDS = range(1_000, 1_026)
+POSTGRESQL = [seed for seed in range(2_000, 2_200) if kind_of_ledger(seed) == "postgresql"][:4]
 
 
 def holds(seed: int, folder: Path, *, postgresql: str = "", steps: int | None = None) -> None:

@@ -133,7 +133,7 @@ def is_whole(table: str, messages: list[Message]) -> bool:
     return bool(versions) and not (is_old or has_bookmarks or is_cut)
 
 
-@pytest.mark.parametrize("seed", one_fast(3, *range(4, 24)))
+@pytest.mark.parametrize("seed", one_fast(3, *range(4, 16)))
 def test_who_is_moved_is_who_has_no_row_left_whatever_the_order(world: World, seed: int) -> None:
     tables = Tables(random.Random(seed))
     settings: dict[str, Any] = {
