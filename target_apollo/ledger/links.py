@@ -99,6 +99,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     #: Hash of the row's own e-mail or domain where the record was not given it; ``None`` where the
     #: record has it.
     row_hash: str | None = None
+    #: Digests of values that the record is known to hold and that need a request of their own.
+    single_hashes: str | None = None
 
     @property
     def address_of_row(self) -> str | None:
@@ -156,6 +158,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     #: Hash of the e-mail or domain that the record has, whether or not the write arrives, or by
     #: which a created record can be found; ``None`` for one that gets another address.
     match_hash: str | None = None
+    #: As in ``Link``, of the values that the record holds whether or not the write arrives.
+    single_hashes: str | None = None
 
 
 class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -184,6 +188,8 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
     is_readdressed: bool = False
     #: Hash of the row's e-mail or domain where the record was not given it.
     row_hash: str | None = None
+    #: As in ``Link``.
+    single_hashes: str | None = None
 
     def __post_init__(self) -> None:
         status = self.status

@@ -29,7 +29,7 @@ from target_apollo.ledger.links import (
 )
 from target_apollo.ledger.statements import (
     ADOPT,
-    CONFIRMED_APART,
+    CONFIRMED_IN_FULL,
     CONFIRMED_OUTCOME,
     FIND,
     FIND_BY_APOLLO_ID,
@@ -39,6 +39,7 @@ from target_apollo.ledger.statements import (
     FORGET_MOVES,
     GIVE_ADDRESS,
     INTENT,
+    INTENT_IN_FULL,
     LINK_COLUMNS,
     REJECTED_OUTCOME,
     as_it_is,
@@ -197,7 +198,13 @@ def save_intents(
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
-    INTENT.execute(database, _intent_rows(database, place, run_id, intents))
+    plain = [intent for intent in intents if intent.single_hashes is None]
+    INTENT.execute(database, _intent_rows(database, place, run_id, plain))
+    if len(plain) < len(intents):
+        holding = [intent for intent in intents if intent.single_hashes is not None]
+        rows = _intent_rows(database, place, run_id, holding)
+        full = [(*row, intent.single_hashes) for row, intent in zip(rows, holding, strict=True)]
+        INTENT_IN_FULL.execute(database, full)
 
 
 def _intent_rows(
@@ -243,8 +250,8 @@ def save_outcomes(
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
     confirmed: list[tuple[Any, ...]] = []
-    #: By source key: outcomes of rows whose record has another e-mail or domain.
-    apart: dict[str, tuple[Any, ...]] = {}
+    #: By source key: outcomes with values that most links lack.
+    in_full: dict[str, tuple[Any, ...]] = {}
     for outcome in outcomes:
         if outcome.status is LinkStatus.ERROR:
             continue
@@ -265,14 +272,15 @@ def save_outcomes(
             outcome.apollo_updated_at,
             now,
         )
-        if outcome.row_hash is not None:
-            apart[outcome.source_key] = (*values, outcome.row_hash)
+        if outcome.row_hash is not None or outcome.single_hashes is not None:
+            more = (outcome.row_hash, outcome.single_hashes)
+            in_full[outcome.source_key] = (*values, *more)
             continue
         confirmed.append(values)
-        if apart:
-            apart.pop(outcome.source_key, None)
+        if in_full:
+            in_full.pop(outcome.source_key, None)
     CONFIRMED_OUTCOME.execute(database, confirmed)
-    CONFIRMED_APART.execute(database, list(apart.values()))
+    CONFIRMED_IN_FULL.execute(database, list(in_full.values()))
     gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
     if gone:
         forget_companies(database, place, gone)
@@ -348,6 +356,7 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             stream,
             source,
             row_hash,
+            single_hashes,
         )
         for (
             key,
@@ -363,6 +372,7 @@ def _links_of(rows: Iterable[Sequence[Any]], read: Callable[[Any], datetime | No
             stream,
             source,
             row_hash,
+            single_hashes,
         ) in rows
         # SQLite keeps bytes in any column.
         if not (

@@ -128,6 +128,7 @@ LINK_COLUMNS = [
         "stream",
         "source",
         "row_hash",
+        "single_hashes",
     )
 ]
 
@@ -174,12 +175,12 @@ FORGET_HASHES = ManyRows(
             _links.connection == bindparam("of_connection"),
             _links.object == bindparam("of_object"),
             _links.run_id.is_distinct_from(bindparam("of_run")),
-            _links.payload_hash.is_not(None),
+            or_(_links.payload_hash.is_not(None), _links.single_hashes.is_not(None)),
             # A row that was deleted at its source gave the record no values, and stays deleted.
-            _links.payload_hash.not_like(bindparam("deleted")),
+            or_(_links.payload_hash.is_(None), _links.payload_hash.not_like(bindparam("deleted"))),
             _links.apollo_id.in_([literal_column(KEYS)]),
         )
-        .values(payload_hash=null())
+        .values(payload_hash=null(), single_hashes=null())
     ),
 )
 
@@ -256,7 +257,15 @@ def _of_same_record(new: Any, former: Any) -> Any:
 
 
 def _intent(dialect: str) -> Any:
-    new = insert_into(apollo_links, dialect)
+    return _intent_with(dialect, single_hashes=null())
+
+
+def _intent_in_full(dialect: str) -> Any:
+    return _intent_with(dialect)
+
+
+def _intent_with(dialect: str, **nothing: Any) -> Any:
+    new = insert_into(apollo_links, dialect).values(**nothing)
     to_save = new.excluded
     return _upsert(
         new,
@@ -269,14 +278,15 @@ def _intent(dialect: str) -> Any:
         match_hash=func.coalesce(to_save.match_hash, _of_same_record(new, _links.match_hash)),
         changed_at=to_save.changed_at,
         row_hash=_of_same_record(new, _links.row_hash),
+        single_hashes=to_save.single_hashes,
     )
 
 
 def _confirmed(dialect: str) -> Any:
-    return _confirmed_with(dialect, error=null(), row_hash=null())
+    return _confirmed_with(dialect, error=null(), row_hash=null(), single_hashes=null())
 
 
-def _confirmed_apart(dialect: str) -> Any:
+def _confirmed_in_full(dialect: str) -> Any:
     return _confirmed_with(dialect, error=null())
 
 
@@ -297,6 +307,7 @@ def _confirmed_with(dialect: str, **nothing: Any) -> Any:
         apollo_updated_at=to_save.apollo_updated_at,
         changed_at=to_save.changed_at,
         row_hash=to_save.row_hash,
+        single_hashes=to_save.single_hashes,
     )
 
 
@@ -315,6 +326,7 @@ def _rejected(dialect: str) -> Any:
         apollo_updated_at=null(),
         changed_at=to_save.changed_at,
         row_hash=_of_same_record(new, _links.row_hash),
+        single_hashes=_of_same_record(new, _links.single_hashes),
     )
 
 
@@ -332,6 +344,9 @@ _INTENT_COLUMNS = [
 ]
 
 INTENT = ManyRows(_INTENT_COLUMNS, _intent)
+
+#: Of a row whose record holds values that need a request of their own.
+INTENT_IN_FULL = ManyRows([*_INTENT_COLUMNS, "single_hashes"], _intent_in_full)
 
 _CONFIRMED_COLUMNS = [
     "stream",
@@ -352,8 +367,8 @@ _CONFIRMED_COLUMNS = [
 
 CONFIRMED_OUTCOME = ManyRows(_CONFIRMED_COLUMNS, _confirmed)
 
-#: Of a row whose record has another e-mail or domain.
-CONFIRMED_APART = ManyRows([*_CONFIRMED_COLUMNS, "row_hash"], _confirmed_apart)
+#: Of a row whose record has another e-mail or domain, or values that need a request of their own.
+CONFIRMED_IN_FULL = ManyRows([*_CONFIRMED_COLUMNS, "row_hash", "single_hashes"], _confirmed_in_full)
 
 REJECTED_OUTCOME = ManyRows(
     [

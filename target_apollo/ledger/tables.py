@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
 
-VERSION = 6
+VERSION = 7
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -121,6 +121,8 @@ apollo_links = Table(
     Column("changed_at", UtcTime),
     # Since version 6: hash of the row's e-mail or domain where its record has another one.
     Column("row_hash", Text),
+    # Since version 7: digests of values that cost a request for each record.
+    Column("single_hashes", Text),
     sqlite_with_rowid=False,
 )
 

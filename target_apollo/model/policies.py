@@ -46,7 +46,7 @@ PROTECTED_STAGES = ("Do Not Contact",)
 ALL_OTHERS = "*"
 
 #: Policies that need the record's present values in Apollo.
-_NEED_THE_RECORD = (FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST)
+NEEDING_THE_RECORD = (FieldPolicy.FILL_IF_EMPTY, FieldPolicy.NEWEST)
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def needs_the_record(
         for name, place in ((name, object_type.fields[name]) for name in row.values)
     ] + [(policies.of_custom(field_id), shows_custom(shown_record)) for field_id in row.custom]
     return any(
-        policy in _NEED_THE_RECORD
+        policy in NEEDING_THE_RECORD
         and not (shown if policy is FieldPolicy.FILL_IF_EMPTY else is_timed)
         for policy, shown in asked
     )
@@ -267,7 +267,7 @@ def policy_problems(named: Mapping[str, FieldPolicy]) -> list[str]:
         if value_of(named, name) is FieldPolicy.NEVER
     ]
     of_lists = value_of(named, LABEL_NAMES)
-    if of_lists in _NEED_THE_RECORD:
+    if of_lists in NEEDING_THE_RECORD:
         problems.append(
             f"The setting 'field_policy' has '{LABEL_NAMES}: {of_lists.value}', but "
             "lists are only ever added to: use 'create_only' or 'never'."

@@ -20,6 +20,7 @@ from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.single_values import SingleValues
 from target_apollo.sync.update_plan import PlannedUpdate
 
 
@@ -60,6 +61,7 @@ class RecordComparer:
     policies: Policies
     own_records: OwnRecordCheck
     stages: StageGuard
+    single_values: SingleValues
 
     def compare(
         self, matched: Sequence[MatchedRecord], histories: Mapping[int, RowHistory]
@@ -70,6 +72,7 @@ class RecordComparer:
             histories: Row number -> what the ledger knows about the row.
         """
         comparison = Comparison()
+        matched = [self._without_held(record, histories) for record in matched]
         answers = self._answers(matched, histories)
         if self.policies.of(self.stages.field) not in (FieldPolicy.CREATE_ONLY, FieldPolicy.NEVER):
             self.stages.look_up(
@@ -91,6 +94,19 @@ class RecordComparer:
                 read = replace(record, answer=answer)
                 comparison.updates.append(self._compare_one(read, history))
         return comparison
+
+    def _without_held(
+        self, matched: MatchedRecord, histories: Mapping[int, RowHistory]
+    ) -> MatchedRecord:
+        """The row without values that cost a request and that its record holds, by the ledger.
+
+        If the record is known, it shows itself which values it holds.
+        """
+        history = histories.get(matched.row.number, NO_HISTORY)
+        held = history.held_of(matched.apollo_id)
+        if not held or matched.answer is not None or self._must_be_seen(history):
+            return matched
+        return replace(matched, row=self.single_values.without(matched.row, held))
 
     def compare_whole(self, matched: MatchedRecord) -> PlannedUpdate:
         """Plans the update of a record that the row itself has created, without field policies."""

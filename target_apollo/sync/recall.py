@@ -64,6 +64,9 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
         names_record: Whether the row itself has an Apollo id.
         read_at: When the row came from its source, if that was before this run.
         may_be_unchanged: Whether the row is unchanged if Apollo holds the ids of its names.
+        single_hashes: Digests of the row's values that cost a request for each record.
+        held: Names of those among them that the record of the link holds, as in
+            `SingleValues.without`.
         rejected_before: Why the row was rejected as it is now, not long ago, as in `Link.error`.
     """
 
@@ -84,6 +87,14 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
     names_record: bool = False
     may_be_unchanged: bool = False
     rejected_before: str | None = None
+    single_hashes: str | None = None
+    held: frozenset[str] = frozenset()
+
+    def held_of(self, apollo_id: str | None) -> frozenset[str]:
+        """Names of the values that a record is known to hold; none if it is not the link's."""
+        link = self.link
+        is_of_link = link is not None and link.apollo_id == apollo_id
+        return self.held if is_of_link else frozenset()
 
 
 #: History of a row that the ledger does not know.

@@ -55,6 +55,7 @@ from target_apollo.sync.refused_rows import (
     hash_of_row,
     is_left_alone,
 )
+from target_apollo.sync.single_values import SingleValues, held_in, only
 from target_apollo.sync.source_record import Former
 from target_apollo.sync.sources import links_to_use
 
@@ -114,6 +115,9 @@ class StreamLinks:
             mode, full_resync, self._policies, leaves_gone, object_type, self._protected, today
         )
         self._mode = mode
+        self._full_resync = full_resync
+        #: What rows carry that costs a request for each record.
+        self.single_values = SingleValues(object_type, self._policies)
         #: The day that is noted for rejected rows, and by which those of earlier runs are judged.
         self._mark_day = today
         self._today = None if full_resync else today
@@ -167,7 +171,20 @@ class StreamLinks:
                 held=self._held(rows, deleted_links(rows, known)),
                 run_starts=run_starts,
             )
+        histories = list(map(self._with_single_values, rows, histories))
         return {row.number: history for row, history in zip(rows, histories, strict=True)}
+
+    def _with_single_values(self, row: Row, history: RowHistory) -> RowHistory:
+        """The history with the values that cost a request each, unless the row needs none."""
+        if history.outcome is not None or row.deleted or self._mode is Mode.INSERT:
+            return history
+        own = self.single_values.digests(row)
+        if own is None:
+            return history
+        link = history.link
+        known = None if link is None or self._full_resync else link.single_hashes
+        held = held_in(own, known) if known else frozenset()
+        return with_values(history, single_hashes=own, held=held)
 
     def _with_ids(self, links: dict[str, Link]) -> dict[str, Link]:
         """The links without those whose id is none of Apollo's, which are deleted.
@@ -249,8 +266,12 @@ class StreamLinks:
             run_id = history.sent_by or self._run_id
             # A record that is to get another address has one or the other until Apollo answers.
             has_address = not row.apollo_id or history.keeps_match
+            held = history.held_of(row.apollo_id)
             by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
-                key, row.apollo_id, found_under if has_address else None
+                key,
+                row.apollo_id,
+                found_under if has_address else None,
+                only(history.single_hashes, held) if held and history.single_hashes else None,
             )
         for (place, run_id), intents in by_run.items():
             self._ledger.record_intents(place, run_id, list(intents.values()))
@@ -391,6 +412,7 @@ class StreamLinks:
                 outcome is Outcome.UPDATED and history.has_other_address and of_row is None
             ),
             row_hash=of_row,
+            single_hashes=history.single_hashes if holds else None,
         )
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
@@ -535,6 +557,7 @@ def _as_it_was(link: Link) -> LinkOutcome:
         match_hash=link.match_hash,
         apollo_updated_at=link.apollo_updated_at,
         row_hash=link.row_hash,
+        single_hashes=link.single_hashes,
     )
 
 

@@ -41,6 +41,7 @@ from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.refused_rows import rejection_before
 from target_apollo.sync.returns import RecordReturns
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.single_values import SingleValues
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.stream_settings import match_on_for, policies_for
 from target_apollo.sync.update import UpdateRounds, rounds
@@ -133,8 +134,14 @@ class StreamSync:
 
     @cached_property
     def _comparer(self) -> RecordComparer:
-        stages = StageGuard(self.run, self.object_type)
-        return RecordComparer(self.run, self.object_type, self.policies, self._own_records, stages)
+        return RecordComparer(
+            self.run,
+            self.object_type,
+            self.policies,
+            self._own_records,
+            StageGuard(self.run, self.object_type),
+            SingleValues(self.object_type, self.policies),
+        )
 
     @cached_property
     def _returns(self) -> RecordReturns:

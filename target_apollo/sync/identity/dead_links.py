@@ -163,7 +163,12 @@ def history_of_found(history: RowHistory, *, has_address: bool = True) -> RowHis
 
 def fresh_history(history: RowHistory) -> RowHistory:
     """The history of a row without the link that it had."""
-    return RowHistory(history.source_key, history.payload_hash, read_at=history.read_at)
+    return RowHistory(
+        history.source_key,
+        history.payload_hash,
+        read_at=history.read_at,
+        single_hashes=history.single_hashes,
+    )
 
 
 def as_new(batch: Batch, links: StreamLinks | None, row: Row) -> Row:
