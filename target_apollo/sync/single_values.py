@@ -32,23 +32,24 @@ class SingleValues:
 
     Attributes:
         policies: None if all of them are `overwrite`.
+        names: Fields whose values are such.
     """
 
     object_type: ObjectType
     policies: Policies | None = None
-    _names: frozenset[str] = field(init=False, repr=False)
+    names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = (name for name, place in self.object_type.fields.items() if self._is_single(place))
         # The e-mail or domain is not among them: the link has its hash already.
-        object.__setattr__(self, "_names", frozenset(names) - {self.object_type.match_field})
+        object.__setattr__(self, "names", frozenset(names) - {self.object_type.match_field})
 
     def digests(self, row: Row) -> str | None:
         """The digests of these values of a row, as its link keeps them; None if it has none.
 
         A name is that of the field in PATCH, since two fields may share one.
         """
-        names = set(self._names.intersection(row.values))
+        names = set(self.names.intersection(row.values))
         custom = set(self._custom(row)) if row.custom else set()
         if not names and not custom:
             return None
@@ -75,7 +76,7 @@ class SingleValues:
             values={
                 name: value
                 for name, value in row.values.items()
-                if name not in self._names or self._key(name) not in held
+                if name not in self.names or self._key(name) not in held
             },
             custom={name: value for name, value in row.custom.items() if name not in held},
         )

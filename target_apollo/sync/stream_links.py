@@ -178,6 +178,8 @@ class StreamLinks:
         """The history with the values that cost a request each, unless the row needs none."""
         if history.outcome is not None or row.deleted or self._mode is Mode.INSERT:
             return history
+        if self._policies is None and self.single_values.names.isdisjoint(row.values):
+            return history
         own = self.single_values.digests(row)
         if own is None:
             return history

@@ -96,7 +96,7 @@ def test_processes_that_create_the_same_ledger_at_once_all_succeed(
         child.stdin.write("go\n")
         child.stdin.flush()
     assert [said(child) for child in children] == ["opened"] * 5
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(6,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
     assert run_sql("SELECT count(*) FROM apollo_links") == [(5,)]
 
 
