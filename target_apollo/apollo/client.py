@@ -58,6 +58,8 @@ class ApolloClient:
         self._lock = threading.Lock()
         #: Plural of an object -> which of its two update endpoints Apollo takes, once known.
         self._taken: dict[str, str] = {}
+        #: Plural of an object -> which of the two an earlier run has found to be taken.
+        self._taken_before: dict[str, str] = {}
 
     # The user, the team and what the team has set up
 
@@ -181,23 +183,48 @@ class ApolloClient:
         With an `update_instead`, Apollo's answers tell which of the two endpoints it takes. A 404
         can mean that the route is missing or that the record is:
 
-            unknown --PUT: any answer of Apollo's but 404 and 405--> PUT
-            unknown --PUT: 404 or 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
-            unknown --PUT: 404, PATCH: 404--> unknown (the record is missing)
-            PUT     --PUT: 405, PATCH: any answer of Apollo's but 404 and 405--> PATCH
+            unknown --PATCH: any answer of Apollo's but 404 and 405--> PATCH
+            unknown --PATCH: 404 or 405, PUT: any answer of Apollo's but 404 and 405--> PUT
+            unknown --PATCH: 404, PUT: 404--> unknown (the record is missing)
+            unknown --PATCH: 404, PUT: 405--> PATCH (the record is missing)
+            PATCH   --PATCH: 405, PUT: any answer of Apollo's but 404 and 405--> PUT
+
+        With PUT from an earlier run (`use_update_route`) the two change places.
         """
-        taken = self._taken.get(of.plural)
-        if of.update_instead is None or taken == of.update_instead:
-            return self._record(of, taken or of.update, record_id, fields)
+        if of.update_instead is None:
+            return self._record(of, of.update, record_id, fields)
+        first, second = self._update_routes(of)
+        if self._taken.get(of.plural) == second:
+            return self._record(of, second, record_id, fields)
         try:
-            return self._update_by(of, of.update, record_id, fields)
+            return self._update_by(of, first, record_id, fields)
         except RequestRefused as refusal:
-            is_open = self._taken.get(of.plural) != of.update
+            is_open = self._taken.get(of.plural) != first
             if refusal.status != _NO_ROUTE and not (
                 is_open and refusal.status == _NO_ROUTE_OR_RECORD
             ):
                 raise
-        return self._update_by(of, of.update_instead, record_id, fields)
+            by_first = refusal
+        try:
+            return self._update_by(of, second, record_id, fields)
+        except RequestRefused as refusal:
+            if by_first.status == refusal.status or refusal.status != _NO_ROUTE:
+                raise
+            self._note_taken(of, first)
+            raise by_first from None
+
+    def use_update_route(self, of: ObjectEndpoints, endpoint: str) -> None:
+        """Begin with the update endpoint that an earlier run has found to be taken.
+
+        Apollo may have changed since: if it refuses the endpoint, the other one is tried. A label
+        that is none of the two is ignored.
+        """
+        if endpoint == of.update_instead:
+            self._taken_before[of.plural] = endpoint
+
+    def update_route(self, of: ObjectEndpoints) -> str | None:
+        """Return which update endpoint Apollo's answers have shown to be taken; None if unknown."""
+        return self._taken.get(of.plural)
 
     def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
         """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.
@@ -345,11 +372,17 @@ class ApolloClient:
         self._note_taken(of, endpoint)
         return record
 
+    def _update_routes(self, of: ObjectEndpoints) -> tuple[str, str]:
+        """The two update endpoints of an object, in the order in which they are tried."""
+        other = of.update_instead or of.update
+        is_turned = self._taken_before.get(of.plural) == other
+        return (other, of.update) if is_turned else (of.update, other)
+
     def _note_taken(self, of: ObjectEndpoints, endpoint: str) -> None:
-        # `update_instead` wins: it is tried only after Apollo has turned `update` away, whereas
-        # `update` may be noted late, by an answer that was outstanding meanwhile.
+        # The second endpoint wins: it is tried only after Apollo has turned the first away, whereas
+        # the first may be noted late, by an answer that was outstanding meanwhile.
         with self._lock:
-            if of.plural not in self._taken or endpoint == of.update_instead:
+            if of.plural not in self._taken or endpoint != self._update_routes(of)[0]:
                 self._taken[of.plural] = endpoint
 
 

@@ -161,10 +161,10 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         READ_ACCOUNT: Endpoint(
             "api/v1/accounts/show", "account_read", reads=True, probe=ProbeArguments()
         ),
-        PUT_ACCOUNT: Endpoint("api/v1/accounts/update", "account_update", probe=_ASKS_FOR_NOTHING),
         PATCH_ACCOUNT: Endpoint(
             "api/v1/accounts/update", "account_update", probe=_ASKS_FOR_NOTHING
         ),
+        PUT_ACCOUNT: Endpoint("api/v1/accounts/update", "account_update", probe=_ASKS_FOR_NOTHING),
         # The scope is named after stages although the endpoint writes names, owners and fields too.
         BULK_UPDATE_ACCOUNTS: Endpoint(
             "api/v1/accounts/bulk_update", "account_stages_update", probe=_ASKS_FOR_NOTHING
@@ -201,7 +201,8 @@ class ObjectEndpoints:
     Attributes:
         singular, plural: "contact" and "contacts", as in paths and bodies.
         update: Changes one record.
-        update_instead: Does the same as `update`, where it is open which of the two Apollo takes.
+        update_instead: Did the same before Apollo documented `update`; tried where Apollo refuses
+            `update` as unknown.
         update_stages: Puts many records into one stage; None where there is no such endpoint.
         search_key: The argument of a search that takes words.
         created_key: The field that a search sorts by to show records in order of creation.
@@ -260,14 +261,14 @@ CONTACT_ENDPOINTS: Final = ObjectEndpoints(
     # Apollo does up to 100 before it answers. Above, it starts a job that no endpoint tells about.
     bulk_update_arguments={"async": False},
 )
-# Apollo's reference used to have PUT and has PATCH now. Apollo refuses `async` in this bulk_update.
+# Apollo's reference has PATCH and used to have PUT. Apollo refuses `async` in this bulk_update.
 ACCOUNT_ENDPOINTS: Final = ObjectEndpoints(
     singular="account",
     plural="accounts",
     create=CREATE_ACCOUNTS,
     read=READ_ACCOUNT,
-    update=PUT_ACCOUNT,
-    update_instead=PATCH_ACCOUNT,
+    update=PATCH_ACCOUNT,
+    update_instead=PUT_ACCOUNT,
     bulk_update=BULK_UPDATE_ACCOUNTS,
     update_owners=UPDATE_ACCOUNT_OWNERS,
     search=SEARCH_ACCOUNTS,

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import companies, connections, queries, runs
+from target_apollo.ledger import companies, connections, queries, routes, runs
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
 from target_apollo.ledger.database import WRITES, Address, prepare_statements
@@ -218,6 +218,16 @@ class Ledger:
         with self._writing("Writing") as database:
             self._locks.make_sure_of_all(database)
             companies.save_walk(database, connection, walk)
+
+    def routes(self, connection: str) -> dict[str, str]:
+        """Give object -> label of the update endpoint that an earlier run has found to be taken."""
+        with self._reading("Reading") as database:
+            return routes.find_routes(database, connection)
+
+    def save_route(self, connection: str, kind: str, endpoint: str) -> None:
+        """Save which update endpoint a team's Apollo takes for an object."""
+        with self._writing("Writing") as database:
+            routes.save_route(database, connection, kind, endpoint)
 
     def synced_at(
         self,

@@ -174,6 +174,17 @@ apollo_walks = Table(
     Column("changed_at", UtcTime, nullable=False),
 )
 
+# Since version 7: which of two update endpoints a team's Apollo takes. It is made at its first use
+# too, so that a ledger needs no upgrade for it.
+apollo_routes = Table(
+    "apollo_routes",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
 apollo_runs = Table(
     "apollo_runs",
     metadata,

@@ -40,7 +40,7 @@ class Field:
     Attributes:
         name: The property's name in a stream.
         create: In an item of ``POST /…/bulk_create``.
-        update: In ``PATCH /contacts/{id}`` and ``PUT /accounts/{id}``.
+        update: In ``PATCH /contacts/{id}`` and ``PATCH /accounts/{id}``.
         bulk: In an item of ``POST /…/bulk_update``.
         read: In Apollo's answers.
         phone_type: The type of the phone number in Apollo's answers; None for any.

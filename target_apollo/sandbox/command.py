@@ -14,8 +14,8 @@ import click
 
 from target_apollo.sandbox.options import (
     DEFAULT_KEY,
-    PutAccounts,
     SandboxOptions,
+    UpdateRoute,
 )
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.server import open_listener, serve_until_stopped, url_of
@@ -117,7 +117,7 @@ def command(
         options = SandboxOptions(
             api_keys=dict([(DEFAULT_KEY, None), *map(_key, keys)]),
             plan=Plan(plan),
-            put_accounts=PutAccounts.ACCEPTED if put_accounts else PutAccounts.NOT_FOUND,
+            put_accounts=UpdateRoute.ACCEPTED if put_accounts else UpdateRoute.NOT_FOUND,
             **fields,
         ).replaced(dict(map(_named, others)))
     except ValueError as error:

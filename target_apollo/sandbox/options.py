@@ -108,8 +108,8 @@ class GoneInBulk(str, enum.Enum):
     AS_SINGLE = "as_single"  # the words for a single record: deleted, or no valid id
 
 
-class PutAccounts(str, enum.Enum):
-    """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""
+class UpdateRoute(str, enum.Enum):
+    """The answer to one of the two methods of updating an account: PATCH, and PUT of earlier days."""
 
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
@@ -231,8 +231,11 @@ class SandboxOptions:
     rewrites_linkedin: bool = False
     """Store profile addresses as ``http://www.linkedin.com/in/…``, however they are sent."""
 
-    put_accounts: PutAccounts = PutAccounts.NOT_FOUND
-    """The answer to PUT /accounts/{id}."""
+    put_accounts: UpdateRoute = UpdateRoute.NOT_FOUND
+    """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""
+
+    patch_accounts: UpdateRoute = UpdateRoute.ACCEPTED
+    """The answer to PATCH /accounts/{id}."""
 
     search_lag_seconds: float = 0.0
     """Seconds after which a search finds a new record."""

@@ -49,6 +49,7 @@ from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_n
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
+from target_apollo.sync.team_routes import TeamRoutes
 from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -93,6 +94,7 @@ class SyncRun:
         )
         self.dry_run = DryRun(self.transport) if settings.dry_run else None
         self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
+        self._team_routes = TeamRoutes(self.client)
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
@@ -192,6 +194,7 @@ class SyncRun:
             self.counts.started_at,
         )
         self._opened_ledger = ledger
+        self._team_routes.recall(ledger, connection)
         return ledger
 
     def _say_new_key(self, found: Found) -> None:
@@ -309,6 +312,7 @@ class SyncRun:
         if ledger is None:
             return
         try:
+            self._team_routes.keep(ledger, self.connection)
             ledger.finish_run(
                 self.run_id, summary["records"], summary["exit_code"], summary["ended_because"]
             )

@@ -12,8 +12,8 @@ from target_apollo.sandbox.options import (
     BulkAnswers,
     BulkFailure,
     GoneInBulk,
-    PutAccounts,
     UnknownId,
+    UpdateRoute,
 )
 
 #: Faults that do not tell the client whether the request was carried out.
@@ -101,7 +101,11 @@ def sandbox_options(chance: random.Random) -> SandboxOptions:
         ),
         bulk_answers=chance.choice([BulkAnswers.FULL, BulkAnswers.FULL, BulkAnswers.DOCUMENTED]),
         bulk_failure=chance.choice(list(BulkFailure)),
-        put_accounts=chance.choice(list(PutAccounts)),
+        put_accounts=(put := chance.choice(list(UpdateRoute))),
+        # One of the two methods is always taken.
+        patch_accounts=(
+            UpdateRoute.NOT_ALLOWED if put is UpdateRoute.ACCEPTED else UpdateRoute.ACCEPTED
+        ),
         labels_touch_existing=chance.random() < 0.5,
         owner_touches_existing=chance.random() < 0.5,
         server_error_html=chance.random() < 0.5,

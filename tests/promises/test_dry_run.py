@@ -12,7 +12,6 @@ import pytest
 
 from target_apollo.apollo.endpoints import READING
 from target_apollo.sandbox import Sandbox
-from target_apollo.sandbox.options import PutAccounts
 from tests.promises.conftest import ACCOUNT_SCHEMA, Message, TargetRun, record, schema, state
 
 Sync = Callable[..., TargetRun]
@@ -41,8 +40,6 @@ def account(number: int, **values: Any) -> Message:
 
 def known_to_apollo(apollo: Sandbox) -> None:
     """What stood in Apollo before any run: equal, differing, a namesake, an account of a name."""
-    # Which of the two it takes can be seen by sending only.
-    apollo.set_options(put_accounts=PutAccounts.ACCEPTED)
     store = apollo.store
     store.add_contact(email="p900@firm900.com", title="CTO")
     store.add_contact(email="p901@firm901.com", title="CEO")

@@ -15,8 +15,8 @@ from target_apollo.sandbox.options import (
     ClearedBy,
     CustomFieldErrors,
     InvalidEmail,
-    PutAccounts,
     UnknownId,
+    UpdateRoute,
 )
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.updates import BULK, PATCH, STAGES, by_email, stream, there
@@ -41,8 +41,15 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "unknown ids are 404": {"unknown_id": UnknownId.NOT_FOUND},
     "a refusal does not name the bad id": {"bad_id_names_value": False},
     "profile addresses are rewritten": {"rewrites_linkedin": True},
-    "PUT is not allowed": {"put_accounts": PutAccounts.NOT_ALLOWED},
-    "PUT is taken": {"put_accounts": PutAccounts.ACCEPTED},
+    "PATCH is no route": {
+        "patch_accounts": UpdateRoute.NOT_FOUND,
+        "put_accounts": UpdateRoute.ACCEPTED,
+    },
+    "PATCH is not allowed": {
+        "patch_accounts": UpdateRoute.NOT_ALLOWED,
+        "put_accounts": UpdateRoute.ACCEPTED,
+    },
+    "PUT is taken": {"put_accounts": UpdateRoute.ACCEPTED},
     "custom values must be strings": {"custom_values_must_be_strings": True},
     "5xx answers are pages": {"server_error_html": True},
 }

@@ -497,7 +497,7 @@ def accounts_that_change(made: Recorder) -> None:
 
     made.run(*rows("old"))
     made.run(*rows("newer"))
-    made.apollo.set_options(put_accounts="accepted")
+    made.apollo.set_options(patch_accounts="not_found", put_accounts="accepted")
     made.run(*rows("newest"), update_method="bulk")
 
 

@@ -217,5 +217,5 @@ def test_accounts_that_the_ledger_knows_go_in_bulk_as_long_as_their_domain_stand
 
     assert done.records == {"received": 30, "updated": 30}
     assert done.summary["api"]["requests"].get(BULK_ACCOUNTS) == 1
-    assert "PUT /accounts/{id}" not in done.summary["api"]["requests"]
+    assert "PATCH /accounts/{id}" not in done.summary["api"]["requests"]
     assert {one["name"] for one in apollo.store.accounts()} == {f"New {n}" for n in range(30)}

@@ -168,6 +168,16 @@ def test_put_of_an_account(apollo: Sandbox, client: Client, behaviour: str, stat
     assert after == ("After" if status == 200 else "Before")
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "status"), [("not_found", 404), ("not_allowed", 405), ("accepted", 200)]
+)
+def test_patch_of_an_account(apollo: Sandbox, client: Client, behaviour: str, status: int) -> None:
+    apollo.set_options(patch_accounts=behaviour)
+    account = apollo.store.add_account(name="Before")
+    answer = client.call("PATCH", f"/accounts/{account['id']}", {"name": "After"})
+    assert answer.status_code == status
+
+
 def test_a_search_can_lag_behind_the_writes(apollo: Sandbox, client: Client) -> None:
     apollo.set_options(search_lag_seconds=600)
     email = fresh("laggard", "lag.example")

@@ -52,7 +52,7 @@ class Finding:
     """The result of one endpoint's probe.
 
     Attributes:
-        endpoint: The label of the endpoint that answered (PATCH where PUT is no route).
+        endpoint: The label of the endpoint that answered (PUT where PATCH is no route).
         forbidden_by: What the credentials lack, where the endpoint is forbidden.
         wait_seconds: How long a run would wait for quota now; 0 where some is left. If Apollo does
             not say when the window ends, it is the window's whole length.
@@ -352,7 +352,10 @@ def _probe(transport: Transport, need: Need, endpoint: str) -> Finding:
         return _exhausted(need, endpoint, exhausted)
     except RequestRefused as refusal:
         if refusal.status in (404, 405) and endpoint in ELSE_ASKED:
-            return _probe(transport, need, ELSE_ASKED[endpoint])
+            other = _probe(transport, need, ELSE_ASKED[endpoint])
+            # Where the other one is no route either, a 404 was about the record that is missing.
+            if refusal.status != 404 or other.access is not Access.UNCLEAR:
+                return other
         if not probe.may_use(refusal):
             detail = (
                 f"{endpoint} was answered with {refusal.status}, which Apollo does not do: check "

@@ -50,7 +50,7 @@ class _Use:
 
 _USES = (
     _Use(endpoints.CREATE_ACCOUNTS, _ACCOUNTS, _CREATING),
-    _Use(endpoints.PUT_ACCOUNT, _ACCOUNTS, _UPDATING),
+    _Use(endpoints.PATCH_ACCOUNT, _ACCOUNTS, _UPDATING),
     _Use(endpoints.CREATE_CONTACTS, _CONTACTS, _CREATING),
     _Use(endpoints.UPDATE_CONTACT, _CONTACTS, _UPDATING),
     _Use(

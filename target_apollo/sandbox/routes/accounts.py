@@ -13,8 +13,8 @@ from target_apollo.sandbox.errors import not_allowed, not_found, unprocessable
 from target_apollo.sandbox.formats import address_parts, bare_domain, sanitized_phone
 from target_apollo.sandbox.options import (
     BulkAnswers,
-    PutAccounts,
     SandboxOptions,
+    UpdateRoute,
 )
 from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
@@ -131,12 +131,13 @@ def create(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    """PATCH /accounts/{id}, and PUT if the option `put_accounts` accepts it."""
-    if call.endpoint.method == "PUT":
-        if call.options.put_accounts is PutAccounts.NOT_FOUND:
-            raise not_found()
-        if call.options.put_accounts is PutAccounts.NOT_ALLOWED:
-            raise not_allowed()
+    """PATCH and PUT /accounts/{id}, if `patch_accounts` and `put_accounts` accept them."""
+    is_put = call.endpoint.method == "PUT"
+    route = call.options.put_accounts if is_put else call.options.patch_accounts
+    if route is UpdateRoute.NOT_FOUND:
+        raise not_found()
+    if route is UpdateRoute.NOT_ALLOWED:
+        raise not_allowed()
     account = account_to_update(call, call.record_id)
     sent = bulk.taken_fields(call.body, request_fields.UPDATE_ACCOUNT)
     check_ids(call, sent)

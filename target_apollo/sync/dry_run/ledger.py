@@ -153,6 +153,12 @@ class LedgerOverlay:
             return own
         return self._below.walk(self._former.get(connection, connection))
 
+    def routes(self, connection: str) -> dict[str, str]:
+        """As in `Ledger`: those of the run's ledger."""
+        if self._below is None:
+            return {}
+        return self._below.routes(self._former.get(connection, connection))
+
     def runs(self, limit: int) -> list[Run]:
         """The latest runs of the run's ledger, without the dry run."""
         return [] if self._below is None else self._below.runs(limit)
@@ -179,6 +185,10 @@ class LedgerOverlay:
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
         """As in `Ledger`, in the temporary ledger."""
         self._own.save_companies(connection, ids)
+
+    def save_route(self, connection: str, kind: str, endpoint: str) -> None:
+        """As in `Ledger`, in the temporary ledger."""
+        self._own.save_route(connection, kind, endpoint)
 
     def save_walk(self, connection: str, walk: Walk) -> None:
         """As in `Ledger`, in the temporary ledger."""

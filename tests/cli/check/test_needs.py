@@ -37,7 +37,7 @@ def test_insert_asks_for_no_update_of_accounts(
     sandbox: Sandbox, check: Callable[..., Check]
 ) -> None:
     check(mode="insert")
-    assert sandbox.count("PUT /accounts/{id}") == 0
+    assert sandbox.count("PATCH /accounts/{id}") == 0
 
 
 def test_a_mode_of_a_stream_counts_for_its_object(check: Callable[..., Check]) -> None:
