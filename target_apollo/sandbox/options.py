@@ -50,10 +50,10 @@ class TakenEmail(str, enum.Enum):
 
 
 class MatchedInBulk(str, enum.Enum):
-    """What contacts/bulk_create with run_dedupe does with a match; public sources contradict."""
+    """What a bulk_create with run_dedupe does with a match; public sources contradict."""
 
     UNCHANGED = "unchanged"  # as the reference says: answered as existing, as it was
-    DUPLICATED = "duplicated"  # one more contact is created
+    DUPLICATED = "duplicated"  # one more record is created
     OVERWRITTEN = "overwritten"  # answered as existing, with the sent values
 
 
@@ -109,7 +109,7 @@ class GoneInBulk(str, enum.Enum):
 
 
 class UpdateRoute(str, enum.Enum):
-    """The answer to one of the two methods of updating an account: PATCH, and PUT of earlier days."""
+    """The answer to PATCH or to PUT /accounts/{id}."""
 
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
@@ -202,7 +202,7 @@ class SandboxOptions:
     """What PATCH and bulk_update do with an e-mail address that another contact has."""
 
     matched_in_bulk: MatchedInBulk = MatchedInBulk.UNCHANGED
-    """What a contacts/bulk_create with run_dedupe does with a contact that exists."""
+    """What a bulk_create with run_dedupe does with a contact or account that exists."""
 
     bulk_answers: BulkAnswers = BulkAnswers.FULL
     """Whole objects in bulk answers, or only the fields that the reference lists."""

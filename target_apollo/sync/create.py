@@ -19,6 +19,7 @@ from target_apollo.apollo import (
     BulkCreated,
     RequestRefused,
 )
+from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import (
     address_of,
     addresses,
@@ -33,7 +34,9 @@ from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnIdentityConflict, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.dedupe_check import DedupeCheck
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
 from target_apollo.sync.match import Match, Matched, match_answers, updated_at
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
@@ -248,7 +251,7 @@ class FollowUp:
 
     updates: list[PlannedUpdate] = field(default_factory=list)
     existing: list[MatchedRecord] = field(default_factory=list)
-    failure: ApolloError | None = None
+    failure: ApolloError | RunError | None = None
     taken: dict[str, Row] = field(default_factory=dict)
 
 
@@ -276,7 +279,36 @@ class RecordCreator:
             spare_existing=self.mode is Mode.INSERT,
         )
         self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
-        client, follow_up = self.run.client, FollowUp()
+        follow_up = FollowUp()
+        check = self.run.dedupe_checks[self.object_type.kind]
+        left = requests
+        while left:
+            if check.answered and not check.is_settled:
+                try:
+                    self._look_for_duplicates(batch, check)
+                except (ApolloError, RunError) as failure:
+                    follow_up.failure = follow_up.failure or failure
+                    break
+            # Until it is known that Apollo recognises what exists, requests go out one by one.
+            size = len(left) if check.is_settled else 1
+            yield from self._send(batch, left[:size], follow_up)
+            left = left[size:]
+        return follow_up
+
+    def _look_for_duplicates(self, batch: Batch, check: DedupeCheck) -> None:
+        answered, check.answered = check.answered, ()
+        check.note(answered, self._known(batch, answered))
+        if not check.is_due:
+            return
+        search = self.object_type.endpoints.search
+        self.run.request_counter.plan_requests({search: 1})
+        check.look(self.run.room(search))
+
+    def _send(
+        self, batch: Batch, requests: Sequence[CreateRequest], follow_up: FollowUp
+    ) -> Steps[None]:
+        """Sends requests side by side, and adds what their answers leave to do."""
+        client = self.run.client
         send = create if batch.cache.has_later_rows else create_and_shorten
         creates_namesakes = self.run.settings.on_identity_conflict is OnIdentityConflict.CREATE
         sends = [
@@ -284,8 +316,7 @@ class RecordCreator:
             for request in requests
         ]
         with self.run.pool.start(sends) as results:
-            if requests:
-                yield
+            yield
             # Rows get their outcome while later requests are still unanswered.
             for request, result in zip(requests, results, strict=True):
                 if isinstance(result, ApolloError):
@@ -294,11 +325,14 @@ class RecordCreator:
                     raise result
                 else:
                     self._take_result(batch, request, result, follow_up)
-        return follow_up
 
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
     ) -> None:
+        check = self.run.dedupe_checks[self.object_type.kind]
+        if not check.is_settled:
+            # They are looked at before the next request, if there is one.
+            check.answered = tuple(result.matched)
         taken = self._taken(batch, result, follow_up)
         if taken:
             result.matched = [one for one in result.matched if one.row.number not in taken]
@@ -337,6 +371,25 @@ class RecordCreator:
         for row, refusal in result.refused:
             why = rejection(self.object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
+
+    def _known(self, batch: Batch, answered: Sequence[Matched]) -> set[int]:
+        """Numbers of created rows that a record was known for, or may have been created before."""
+        created = [one for one in answered if one.match is Match.CREATED]
+        found = {
+            one.row.number
+            for one in created
+            if one.sent_before or batch.history_of(one.row).sent_at is not None
+        }
+        links = self.match_check.links
+        if links is None:
+            return found
+        hashes = {
+            match_hash(address): one.row.number
+            for one in created
+            if (address := address_of(self.object_type, one.row))
+        }
+        held = links.of_addresses(hashes)
+        return found | {number for hashed, number in hashes.items() if held.get(hashed)}
 
     def _taken(self, batch: Batch, result: CreateResult, follow_up: FollowUp) -> set[int]:
         """Rejects rows that were answered with the record of another row; returns their numbers.

@@ -23,7 +23,7 @@ from target_apollo.apollo import (
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects import OBJECTS, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
@@ -38,6 +38,7 @@ from target_apollo.sync.counts import (
     summary_line,
     write_summary,
 )
+from target_apollo.sync.dedupe_check import DedupeCheck
 from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -107,6 +108,10 @@ class SyncRun:
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
+        self.dedupe_checks = {
+            kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
+            for kind, object_type in OBJECTS.items()
+        }
         self.companies = Companies(self.client)
         self.directory = Directory(
             self.client,

@@ -13,6 +13,7 @@ from target_apollo.sandbox.errors import not_allowed, not_found, unprocessable
 from target_apollo.sandbox.formats import address_parts, bare_domain, sanitized_phone
 from target_apollo.sandbox.options import (
     BulkAnswers,
+    MatchedInBulk,
     SandboxOptions,
     UpdateRoute,
 )
@@ -197,16 +198,27 @@ def bulk_create(call: Call) -> Any:
     store, options = call.store, call.options
     items = bulk.items_to_create(call, "accounts", _NO_ARRAY)
     dedupe = call.body.get("run_dedupe") is True
+    overwrites = dedupe and options.matched_in_bulk is MatchedInBulk.OVERWRITTEN
+    duplicates = dedupe and options.matched_in_bulk is MatchedInBulk.DUPLICATED
     items, refusal = bulk.checked_items(call, items, partial(_check_new, call))
     created: dict[str, Account] = {}
     existing: dict[str, Account] = {}
     for item in items:
         account = _new_account(call)
-        write(store, options, account, bulk.taken_fields(item, request_fields.BULK_CREATE_ACCOUNT))
+        sent = bulk.taken_fields(item, request_fields.BULK_CREATE_ACCOUNT)
+        write(store, options, account, sent)
         match = store.account_index.first(
             matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
         )
-        if match is not None and bulk.keeps_existing(call, match, created, existing):
+        if match is not None and overwrites and match.own["id"] not in created:
+            _overwrite(call, match, sent)
+            existing[match.own["id"]] = match
+            continue
+        if (
+            match is not None
+            and not duplicates
+            and bulk.keeps_existing(call, match, created, existing)
+        ):
             continue
         store.insert_account(account)
         created[account.own["id"]] = account
