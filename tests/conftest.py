@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -19,10 +20,17 @@ settings.register_profile(FAST, settings(deadline=None), max_examples=10)
 settings.load_profile(THOROUGH)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Hold tests with a number of examples of their own to that of the profile ``fast``."""
+#: Folders whose tests start servers and processes.
+_SLOW_FOLDERS = ("promises", "ledger")
+#: In the profile ``fast``, of the parameters of one of their tests.
+_MOST_PARAMETERS = 3
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hold tests to fewer examples and parameters in the profile ``fast``."""
     if config.getoption("--hypothesis-profile") != FAST:
         return
+    _leave_out_parameters(config, items)
     most = settings.get_profile(FAST).max_examples
     for item in items:
         function = getattr(item, "obj", None)
@@ -31,6 +39,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         if own is not None and own.max_examples > most:
             # Hypothesis offers no public way to change a test that has settings.
             setattr(function, _OWN, settings(own, max_examples=most))
+
+
+def _leave_out_parameters(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seen: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        name, _, parameters = item.nodeid.partition("[")
+        is_full = item.get_closest_marker("full") is not None
+        is_slow = bool(parameters) and name.split("/")[1] in _SLOW_FOLDERS
+        seen[name] += is_slow and not is_full
+        (left_out if is_slow and seen[name] > _MOST_PARAMETERS else kept).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(autouse=True)

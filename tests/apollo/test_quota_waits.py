@@ -81,6 +81,7 @@ def rate_limited(transport: Transport) -> int:
     return int(transport.counters.snapshot()["rate_limited"])
 
 
+@pytest.mark.full
 def test_parallel_requests_wait_for_the_next_minute_instead_of_causing_a_429(
     apollo: Sandbox, connect: Connect, waits: list[Wait]
 ) -> None:

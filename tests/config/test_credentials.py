@@ -140,6 +140,7 @@ def test_a_target_renews_its_token_in_the_middle_of_a_run(
     assert not [secret for secret in secrets if secret in done.stderr + done.stdout]
 
 
+@pytest.mark.full
 def test_a_spent_token_ends_the_target_with_2(
     apollo: Sandbox, config: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_silent_token_endpoint_ends_the_target_with_1(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.full
 def test_a_target_without_any_token_does_not_start(
     config: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def private_names(module: ModuleType) -> set[str]:
     return imports_of(module) | overrides_of(module) | reads_of(module)
 
 
+@pytest.mark.full
 def test_no_other_module_uses_a_private_name_of_the_sdk() -> None:
     found = {
         module.__name__: names

@@ -278,6 +278,7 @@ def test_the_version_is_printed() -> None:
     assert run([*COMMAND, "--version"]).stdout.startswith(b"map-apollo-leads v")
 
 
+@pytest.mark.full
 def test_a_held_lead_goes_on_in_a_later_run_of_a_tap_that_honours_its_bookmark(
     command: list[str],
 ) -> None:

@@ -192,6 +192,7 @@ def batch_tap(folder: Path, rows: int) -> list[str]:
     return [sys.executable, "-m", "tests.helpers.batch_tap", *own]
 
 
+@pytest.mark.full
 def test_a_tap_of_the_sdk_hands_its_files_to_target_apollo(
     free: Sandbox, run_target: Run, tmp_path: Path
 ) -> None:

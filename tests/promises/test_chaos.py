@@ -34,6 +34,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.full
 def test_nothing_is_lost_and_nothing_is_twice_in_a_short_run(tmp_path: Path) -> None:
     scenario = Scenario(10, "upsert", "sqlite", rows=120, phases=2, kills=1)
 

@@ -266,6 +266,7 @@ def test_more_records_than_may_be_looked_up_are_counted_as_such(
     assert planned.summary["estimate"]["not_looked_up"] == {}
 
 
+@pytest.mark.full
 def test_two_processes_leave_no_temporary_files(
     apollo: Sandbox, run_target: Sync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

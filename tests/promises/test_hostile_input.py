@@ -252,6 +252,7 @@ def test_a_schema_of_a_thousand_properties_is_an_ordinary_one(apollo: Sandbox, f
     assert done.memory < MOST_MEMORY
 
 
+@pytest.mark.full
 def test_control_characters_in_text_do_not_reach_apollo_or_the_log(
     apollo: Sandbox, feed: Feed
 ) -> None:

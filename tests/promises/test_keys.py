@@ -154,6 +154,7 @@ def test_no_address_in_a_key_is_shown_anywhere(sync: Run, tmp_path: Path, ledger
     assert [name for name, text in shown.items() if "ann-private" in text] == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("key", ADDRESSES)
 def test_a_run_that_fails_at_a_record_shows_no_address_of_its_key(
     sync: Run, run_target: Run, key: str

@@ -68,6 +68,7 @@ def test_a_dry_run_plans_for_the_first_records_only(apollo: Sandbox, sync: Sync)
     assert apollo.store.contacts() == []
 
 
+@pytest.mark.full
 def test_the_tap_can_write_all_that_it_has(
     apollo: Sandbox, target_config: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def run_sql(ledger_url: str, statement: str) -> None:
             server.execute(statement.encode())
 
 
+@pytest.mark.full
 def test_a_run_that_starts_while_another_writes_is_refused(apollo: Sandbox, start: Start) -> None:
     apollo.inject(Fault(CREATE, FaultKind.SLOW, after=1, seconds=1))
     first = start("Old")

@@ -104,6 +104,7 @@ def test_the_mapper_refuses_a_path_that_is_no_file_of_its_own(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("command", "named"),
     [

@@ -239,6 +239,7 @@ def test_a_second_run_and_its_ledger_say_nothing_private(start: Start, tmp_path:
     check_silent(said, tmp_path / "summary.json")
 
 
+@pytest.mark.full
 def test_a_stopped_run_says_nothing_private(apollo: Sandbox, start: Start) -> None:
     apollo.inject(Fault(endpoint=CREATE, kind=FaultKind.SLOW, seconds=2))
     process, said = start()

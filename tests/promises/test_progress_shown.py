@@ -150,6 +150,7 @@ def test_progress_shows_no_personal_data(
     assert summary["records"]["created"] == 20
 
 
+@pytest.mark.full
 def test_a_silent_tap_does_not_silence_the_log(
     apollo: Sandbox, target_config: Callable[..., Path]
 ) -> None:

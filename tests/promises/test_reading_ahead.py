@@ -86,6 +86,7 @@ def test_the_next_records_are_read_while_apollo_is_at_work(
         assert next(states(process)) == 2
 
 
+@pytest.mark.full
 def test_no_state_passes_the_records_of_a_flush_under_way(
     held_answers: Sandbox, tmp_path: Path, target_config: Config
 ) -> None:
@@ -98,6 +99,7 @@ def test_no_state_passes_the_records_of_a_flush_under_way(
         assert list(states(process)) == []
 
 
+@pytest.mark.full
 def test_what_a_kill_leaves_under_way_is_put_right_by_the_next_run(
     held_answers: Sandbox, tmp_path: Path, target_config: Config, sync: Run
 ) -> None:
@@ -112,6 +114,7 @@ def test_what_a_kill_leaves_under_way_is_put_right_by_the_next_run(
     assert len(held_answers.store.contacts()) == 3
 
 
+@pytest.mark.full
 def test_a_flush_is_finished_when_the_tap_falls_silent(
     apollo: Sandbox, tmp_path: Path, target_config: Config
 ) -> None:

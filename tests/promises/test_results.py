@@ -185,6 +185,7 @@ def test_a_warehouse_counts_outcomes(
     ]
 
 
+@pytest.mark.full
 def test_the_next_run_brings_what_the_next_sync_changed(
     synced: TargetRun,
     results: Callable[[Loaded], Loaded],

@@ -114,6 +114,7 @@ def test_a_contact_is_not_linked_to_the_account_of_a_service(apollo: Sandbox, sy
     assert [one for one in apollo.store.contacts() if one.get("account_id") == known] == []
 
 
+@pytest.mark.full
 def test_a_wrong_host_in_the_setting_ends_the_run_before_it_begins(
     run_target: Run,
 ) -> None:

@@ -13,6 +13,7 @@ from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import BulkAnswers
 from target_apollo.sandbox.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.tiers import sampled
 from tests.ledger.conftest import ledger_url, postgresql_server, postgresql_url, sqlite_url
 from tests.promises.conftest import Message, Run, record, schema
 
@@ -27,7 +28,7 @@ def ledger(ledger_url: str) -> str:
     return ledger_url
 
 
-@pytest.fixture(params=[BulkAnswers.DOCUMENTED, BulkAnswers.FULL], ids=lambda one: one.value)
+@pytest.fixture(params=sampled([BulkAnswers.DOCUMENTED, BulkAnswers.FULL]))
 def team(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     options = SandboxOptions(strict=True, plan=Plan.UNLIMITED, bulk_answers=request.param)
     with new_sandbox(options) as sandbox:

@@ -54,6 +54,7 @@ def test_a_state_with_a_decimal_passes_unchanged(apollo: Sandbox, sync: Run) -> 
     assert done.states == [{"at": 1.25}]
 
 
+@pytest.mark.full
 def test_a_state_longer_than_any_record_passes_as_it_is(apollo: Sandbox, run_target: Run) -> None:
     value = {"bookmarks": {f"stream{n}": {"at": "x" * 1000} for n in range(9000)}}
 
@@ -87,6 +88,7 @@ def test_an_idle_stream_does_not_hold_state_back(
     assert process.wait(30) == 0
 
 
+@pytest.mark.full
 def test_records_of_a_tap_that_is_slow_and_never_silent_do_not_wait_for_a_full_batch(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_signalled_run_waits_for_no_answer_that_does_not_come(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.full
 def test_a_wait_for_quota_is_given_up_and_not_cut_short(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path]
 ) -> None:

@@ -88,6 +88,7 @@ def test_streams_that_are_closed_or_full_are_said(folder: Path, script: str, sen
     assert (code, sentence in said) == (1, True), said
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "script",
     [
@@ -189,6 +190,7 @@ def test_a_limit_of_the_machine_is_no_defect(folder: Path, limit: str, script: s
     assert code in (0, 1, 2), said
 
 
+@pytest.mark.full
 def test_certificates_that_are_missing_are_a_wrong_setting(folder: Path) -> None:
     settings = {"api_key": "k", "api_url": "https://nowhere.invalid/api/v1", "max_retries": 0}
     (folder / "t.json").write_text(json.dumps(settings))

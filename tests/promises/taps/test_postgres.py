@@ -153,6 +153,7 @@ def first(whole: Pipeline) -> Ended:
     return whole.run()
 
 
+@pytest.mark.full
 def test_each_row_is_in_apollo_once_with_the_values_of_its_columns(
     first: Ended, whole: Pipeline
 ) -> None:
