@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, NoReturn
@@ -37,6 +38,7 @@ from target_apollo.ledger.statements import (
     FORGET,
     FORGET_HASHES,
     FORGET_MOVES,
+    FORGET_SINGLE_HASHES,
     GIVE_ADDRESS,
     INTENT,
     INTENT_IN_FULL,
@@ -249,6 +251,11 @@ def save_outcomes(
     """
     write, _ = moments(database.dialect)
     now = write(datetime.now(timezone.utc))
+    # Only updated records: no other row can have written to a record that was just created.
+    changed = [o.apollo_id for o in outcomes if o.status is LinkStatus.UPDATED and o.apollo_id]
+    for some in chunks(changed):
+        FORGET_SINGLE_HASHES.change(database, (place.connection, place.object), some)
+    written = Counter(outcome.apollo_id for outcome in outcomes)
     confirmed: list[tuple[Any, ...]] = []
     #: By source key: outcomes with values that most links lack.
     in_full: dict[str, tuple[Any, ...]] = {}
@@ -272,8 +279,10 @@ def save_outcomes(
             outcome.apollo_updated_at,
             now,
         )
-        if outcome.row_hash is not None or outcome.single_hashes is not None:
-            more = (outcome.row_hash, outcome.single_hashes)
+        # Of several rows with one record, each may have written over another.
+        singles = outcome.single_hashes if written[outcome.apollo_id] < 2 else None
+        if outcome.row_hash is not None or singles is not None:
+            more = (outcome.row_hash, singles)
             in_full[outcome.source_key] = (*values, *more)
             continue
         confirmed.append(values)
@@ -303,9 +312,6 @@ def save_outcomes(
         if outcome.status is LinkStatus.ERROR
     ]
     REJECTED_OUTCOME.execute(database, rejected)
-    # Only updated records: no other row can have written to a record that was just created.
-    updated = LinkStatus.UPDATED
-    changed = [o.apollo_id for o in outcomes if o.status is updated and o.apollo_id is not None]
     for some in chunks(changed):
         FORGET_HASHES.change(
             database, (place.connection, place.object, run_id, f"{DELETED}%"), some

@@ -184,6 +184,21 @@ FORGET_HASHES = ManyRows(
     ),
 )
 
+#: Of all links to records, before the links of the rows that were written to them are saved.
+FORGET_SINGLE_HASHES = ManyRows(
+    ["of_connection", "of_object"],
+    lambda _: (
+        update(apollo_links)
+        .where(
+            _links.connection == bindparam("of_connection"),
+            _links.object == bindparam("of_object"),
+            _links.single_hashes.is_not(None),
+            _links.apollo_id.in_([literal_column(KEYS)]),
+        )
+        .values(single_hashes=null())
+    ),
+)
+
 FORGET_MOVES = ManyRows(
     ["deleted_only", "of_connection", "of_object", "deleted"],
     lambda _: (

@@ -74,6 +74,8 @@ _DIGITS, _SCHEMES = frozenset("0123456789"), ("https://", "http://")
 #: and its field.
 _Layout = list[tuple[str, Setter, "_Shape | None", str]]
 
+#: A record of Apollo always has an owner.
+_OWNER = "owner_id"
 #: Most setters that a parser caches for properties outside the schema, whose number is unlimited.
 _MOST_REMEMBERED = 1000
 #: Most layouts that a parser caches, and most properties of such a layout: a tap that leaves out
@@ -401,6 +403,10 @@ class RowParser:
     def _clears(self, name: str) -> bool:
         return (value_of(self.null_policies, name) or self.null_policy) is NullPolicy.CLEAR
 
+    def _may_be_empty(self, field_name: str) -> bool:
+        """Whether a record can be without a value; a request that takes its owner is ignored."""
+        return field_name not in (self.object_type.match_field, _OWNER)
+
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
         # An insert creates a record, so an id in the record is ignored.
         if self.mode is not Mode.INSERT:
@@ -453,7 +459,7 @@ class RowParser:
         normalise = field.normalise
         if field.compare is Compare.DOMAIN:
             normalise = company_domain(self.allowed_domains)
-        clears = self._clears(field.name) and field.name != self.object_type.match_field
+        clears = self._clears(field.name) and self._may_be_empty(field.name)
         shape = _SHAPES.get(normalise)
         if shape is not None:
             self._shapes[column] = (shape, field.name)
@@ -471,7 +477,7 @@ class RowParser:
         return set_field
 
     def _named_setter(self, of: str, field_name: str) -> Setter:
-        clears = self._clears(of)
+        clears = self._clears(of) and self._may_be_empty(field_name)
         # A stage may have any name, also that of a placeholder.
         is_free = of == self.object_type.stage_name
         normalise = normalisers.text if is_free else normalisers.typed_text

@@ -184,7 +184,11 @@ class StreamLinks:
         if own is None:
             return history
         link = history.link
-        known = None if link is None or self._full_resync else link.single_hashes
+        # Other rows may have written to a record that they share.
+        is_own = link is not None and link.apollo_id == history.apollo_id
+        known = link.single_hashes if link is not None and is_own else None
+        if self._full_resync:
+            known = None
         held = held_in(own, known) if known else frozenset()
         return with_values(history, single_hashes=own, held=held)
 

@@ -9,6 +9,13 @@ Allowed = set[str | None]
 #: Values without which a record can't be.
 _NEVER_CLEARED = frozenset({"email", "domain", "name", "first_name", "last_name"})
 
+#: Fields that only a request for one record writes. What a row has had there before is not sent
+#: again, and what somebody has written over it in Apollo stays.
+_WRITTEN_ALONE = {
+    "contacts": frozenset({"phone_number", "mobile_phone", "website_url"}),
+    "accounts": frozenset({"phone_number", "phone", "raw_address"}),
+}
+
 
 def allowed_values(case: Case, name: str) -> Allowed:
     """The values that the one record of a person or firm may have in a field."""
@@ -96,6 +103,8 @@ def _after_row(case: Case, one: Sent, name: str, value: str | None, held: Allowe
         return held
     if not case.is_sure(one):
         return held | {value}
+    if _is_left_alone(case, one, name, value):
+        return held | {value}
     if policy == "newest":
         return _newest(case, one, value, held)
     if is_due(case, one):
@@ -105,6 +114,16 @@ def _after_row(case: Case, one: Sent, name: str, value: str | None, held: Allowe
     if name in entity.edited or entity.shared:
         return held | {value}
     return {value}
+
+
+def _is_left_alone(case: Case, one: Sent, name: str, value: str | None) -> bool:
+    """Whether a value that somebody changed in Apollo may stay, since its row has what it had."""
+    entity, link = case.entity, case.link_of(one)
+    if not case.has_ledger or case.run.full_resync or link is None or link.given is None:
+        return False
+    is_single = name in _WRITTEN_ALONE[entity.kind] or case.run.policy(name) != "overwrite"
+    is_same = name in link.given and text_of(link.given[name]) == value
+    return is_single and is_same and (name in entity.edited or entity.merged or entity.shared)
 
 
 def _newest(case: Case, one: Sent, value: str | None, held: Allowed) -> Allowed:

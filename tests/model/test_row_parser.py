@@ -104,9 +104,15 @@ def test_an_id_goes_before_a_name_beside_it(turned: bool) -> None:
 
 
 def test_a_name_that_is_null_clears_its_field_where_nulls_clear() -> None:
-    record: dict[str, object] = {"id": 1, "email": EMAIL, "owner_email": None}
-    assert "owner_id" not in read(record).values
-    assert read(record, null_policy=NullPolicy.CLEAR).values["owner_id"] is None
+    record: dict[str, object] = {"id": 1, "email": EMAIL, "contact_stage": None}
+    assert "contact_stage_id" not in read(record).values
+    assert read(record, null_policy=NullPolicy.CLEAR).values["contact_stage_id"] is None
+
+
+@pytest.mark.parametrize("name", ["owner_email", "owner_id"])
+def test_an_owner_that_is_null_stays_where_nulls_clear(name: str) -> None:
+    record: dict[str, object] = {"id": 1, "email": EMAIL, name: None}
+    assert "owner_id" not in read(record, null_policy=NullPolicy.CLEAR).values
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -255,3 +255,32 @@ def test_a_full_resync_sends_all_values(free: Sandbox, sync: Run) -> None:
     (contact,) = free.store.contacts()
     numbers = {one["type"]: one["raw_number"] for one in contact["phone_numbers"]}
     assert numbers["mobile"] == MOBILE
+
+
+def test_two_rows_of_one_person_leave_the_values_of_the_last_one(
+    free: Sandbox, sync: Run, ledger: str
+) -> None:
+    own = {"sandbox": free, "ledger_url": ledger}
+    (described, row) = contacts(mobile_phone=MOBILE)[:2]
+    other = {**row, "record": {**row["record"], "id": "other", "mobile_phone": "+1 415 555 0166"}}
+    described["schema"]["properties"]["id"] = {}
+    sync([described, row, other], **own)
+    sync([described, {**row, "record": {**row["record"], "title": "CFO"}}], **own)
+
+    (contact,) = free.store.contacts()
+    numbers = {one["type"]: one["raw_number"] for one in contact["phone_numbers"]}
+    assert (contact["title"], numbers["mobile"]) == ("CFO", MOBILE)
+
+
+def test_a_number_that_a_second_row_of_a_new_person_brought_is_written_over_by_the_first(
+    free: Sandbox, sync: Run, ledger: str
+) -> None:
+    own = {"sandbox": free, "ledger_url": ledger, "null_policy": "clear", "mode": "upsert"}
+    (described, row) = contacts(mobile_phone=None)[:2]
+    described["schema"]["properties"]["id"] = {}
+    other = {**row, "record": {**row["record"], "id": "other", "mobile_phone": MOBILE}}
+    sync([described, row, other], batch_size=1, parallel_requests=1, **own)
+    sync([described, {**row, "record": {**row["record"], "title": "CFO"}}], **own)
+
+    (contact,) = free.store.contacts()
+    assert (contact["title"], contact["phone_numbers"]) == ("CFO", [])
