@@ -266,6 +266,7 @@ def test_an_answer_lost_on_the_way_has_spent_the_token(logins: Logins, kind: Fau
         logins.client(logins.new_refresh_token()).profile()
 
 
+@pytest.mark.full
 def test_no_write_goes_out_without_a_token(logins: Logins) -> None:
     logins.apollo.inject(Fault(TOKEN, FaultKind.ERROR_BEFORE_WRITE, times=None))
 

@@ -116,6 +116,7 @@ def test_the_sandbox_says_which_extra_is_missing() -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.full
 def test_the_sandbox_serves_until_it_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     started = subprocess.Popen(
         [APOLLO_SYNC, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True

@@ -167,6 +167,7 @@ def test_bash_offers_no_file_where_none_is_asked_for(folder: Path) -> None:
     assert in_bash(folder, "sandbox", "--port", "con") == set()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("typed", "awaited"),
     [

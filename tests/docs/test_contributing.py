@@ -93,6 +93,7 @@ def test_every_path_that_the_page_names_is_there() -> None:
     assert missing == {"utils.py"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "line",
     [line for line in commands() if "-m docs.tools." in line],

@@ -86,6 +86,7 @@ def test_a_lock_left_by_a_killed_run_is_taken_over_by_the_next(
     lock_within_seconds(ledger_url, 0 if ledger_url.startswith("sqlite") else 20)
 
 
+@pytest.mark.full
 def test_processes_that_create_the_same_ledger_at_once_all_succeed(
     start: Start, run_sql: Sql
 ) -> None:

@@ -314,6 +314,7 @@ def test_the_tap_gives_the_results_of_earlier_runs(
     )
 
 
+@pytest.mark.full
 def test_the_tap_goes_on_from_an_earlier_state(
     latest: Earlier, settings: Callable[..., Path]
 ) -> None:
@@ -354,6 +355,7 @@ def test_the_mapper_holds_back_what_an_earlier_ledger_has_synced(earlier: Earlie
 # --- rejects, summaries, verdicts, tokens
 
 
+@pytest.mark.full
 def test_replay_sends_earlier_rejects(earlier: Earlier, settings: Callable[..., Path]) -> None:
     config = settings(validate_records=False)
     (first, *_) = [one["record"] for one in read_rejects(earlier.folder / "rejects.singer")]

@@ -312,6 +312,7 @@ def test_a_huge_number_is_text_or_a_reject_and_never_the_end(
     assert done.memory < MOST_MEMORY
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "levels",
     [

@@ -127,6 +127,7 @@ def test_a_table_with_a_missing_key_moves_no_row(sync: Run, apollo: Sandbox) -> 
     assert [c["label_ids"] for c in apollo.store.contacts()] == [[], []]
 
 
+@pytest.mark.full
 def test_no_address_in_a_key_is_shown_anywhere(sync: Run, tmp_path: Path, ledger: str) -> None:
     rows = [contact(n, id=key, first_name="x") for n, key in enumerate(ADDRESSES)]
     wrong = [contact(n, id=f"{key}.", email="none") for n, key in enumerate(ADDRESSES)]

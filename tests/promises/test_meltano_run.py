@@ -255,6 +255,7 @@ def test_the_logs_show_no_secret_and_no_address(
             assert key not in said
 
 
+@pytest.mark.full
 def test_production_without_a_key_says_which_variable_is_missing(
     folder: Path, server: PostgresServer
 ) -> None:

@@ -27,6 +27,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "paths",
     [

@@ -258,6 +258,7 @@ def test_a_stopped_run_says_nothing_private(apollo: Sandbox, start: Start) -> No
     check_silent(said)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "command",
     sampled({"replay": ["replay"], "check": ["check"], "check_--json": ["check", "--json"]}),

@@ -197,6 +197,7 @@ def test_what_an_expression_computes_is_not_checked_by_a_rule_of_another_value(s
     assert (done.exit_code, done.rejects) == (0, [])
 
 
+@pytest.mark.full
 def test_a_wrong_expression_ends_the_process_with_a_sentence(run_target: Run) -> None:
     done = run_target(SENT, stream_maps={"contacts": {"title": "titel"}})
     assert (done.exit_code, done.states, done.rejects) == (2, [], [])

@@ -122,6 +122,7 @@ def test_an_exit_code_outlasts_standard_error(folder: Path, script: str) -> None
     assert code == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("program", "variable"),
     [

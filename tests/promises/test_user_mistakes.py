@@ -42,6 +42,7 @@ def test_a_stream_map_that_can_never_be_applied_is_a_wrong_setting(
     assert (done.exit_code, "stream_maps" in done.log) == (2, True)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("content", sampled(["{no json", "[1]", "", "\xff"]))
 def test_a_settings_file_that_is_none_is_a_sentence(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config.json"

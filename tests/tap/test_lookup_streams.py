@@ -125,6 +125,7 @@ def test_no_request_is_made_for_a_stream_that_is_not_selected(
     assert {seen.endpoint for seen in apollo.requests} == {"GET /users/search"}
 
 
+@pytest.mark.full
 def test_the_log_shows_no_address_at_any_level(
     apollo: Sandbox, write_json: Callable[[str, Any], str], sqlite_url: str, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_only_the_scopes_of_the_sync_are_asked_for(
         assert started.asked["scope"] == "contact_write account_write"
 
 
+@pytest.mark.full
 def test_a_target_syncs_with_what_a_login_left(
     login: StartLogin, apollo: Sandbox, config: Callable[..., str], tmp_path: Path
 ) -> None:
