@@ -51,6 +51,7 @@ from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
 from target_apollo.sync.team_routes import TeamRoutes
+from target_apollo.sync.team_windows import SharedWindows
 from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -99,6 +100,8 @@ class SyncRun:
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
+        #: The rate windows that runs share through the ledger; None before its first use.
+        self._shared_windows: SharedWindows | None = None
         #: The Apollo team's id after its first use.
         self._team: str | None = None
         #: The summary; empty until the run has ended.
@@ -200,6 +203,9 @@ class SyncRun:
         )
         self._opened_ledger = ledger
         self._team_routes.recall(ledger, connection)
+        if isinstance(ledger, Ledger):
+            self._shared_windows = SharedWindows(ledger.team_windows(connection), self.logger)
+            self.transport.share_windows(self._shared_windows)
         return ledger
 
     def _say_new_key(self, found: Found) -> None:
@@ -311,6 +317,8 @@ class SyncRun:
             self._estimate = self.dry_run.estimate(self.settings)
             self.dry_run.close()
         self.transport.close()
+        if self._shared_windows is not None:
+            self._shared_windows.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self._opened_ledger
