@@ -40,14 +40,12 @@ from target_apollo.apollo.errors import (
     RequestRefused,
     RunStopped,
     TeamRefused,
-    WindowsNotShared,
 )
 from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.route import UnusableCertificates
-from target_apollo.apollo.team_pacer import WindowStore
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
@@ -99,9 +97,7 @@ __all__ = [
     "WaitReason",
     "Window",
     "WindowState",
-    "WindowStore",
     "Windows",
-    "WindowsNotShared",
     "access_to",
     "check_api_url",
     "endpoints_of",

@@ -11,7 +11,6 @@
       QuotaExhausted       the rate limit asks for a longer wait than the run allows
       RunStopped           the run was stopped before the request (or its next try) went out
       NoAccessToken        OAuth: no token to send the request with; nothing was sent
-    WindowsNotShared       the store of the rate windows can't be used; no request ends with it
 
 Every text is a sentence for the person who must act. Apollo's own text can hold personal data: it
 is an attribute, for decisions and rejects. Only `team_refusals.words_without_values` of it are
@@ -319,7 +318,3 @@ class NoAccessToken(ApolloError):
 
     `sentence` says what is wrong with the token endpoint or the token file.
     """
-
-
-class WindowsNotShared(Exception):
-    """The store in which the processes of a team share their rate windows can't be used now."""

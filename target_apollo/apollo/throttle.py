@@ -21,7 +21,6 @@ from target_apollo.apollo.endpoints import access_to
 from target_apollo.apollo.errors import QuotaExhausted, RunStopped
 from target_apollo.apollo.quota import SECONDS
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit, WindowState
-from target_apollo.apollo.team_pacer import Exchange, TeamPacer, WindowStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ class Pacer:
 
     Each permit must be returned through `answered`, `refused` or `not_sent`. `share` and
     `window_seconds` are those of `EndpointPacer`. Endpoints that Apollo counts together (PUT and
-    PATCH of an account) share one `EndpointPacer`, or one `TeamPacer` after `share_windows`.
+    PATCH of an account) share one `EndpointPacer`.
     """
 
     def __init__(self, share: float, window_seconds: Sequence[float]) -> None:
@@ -49,62 +48,33 @@ class Pacer:
         self._window_seconds = tuple(window_seconds)
         self._changed = threading.Condition()
         #: By endpoint label, and by what Apollo counts requests under.
-        self._pacers: dict[str, EndpointPacer | TeamPacer] = {}
+        self._pacers: dict[str, EndpointPacer] = {}
         self._told: dict[str, float] = {}
-        self._store: WindowStore | None = None
-
-    def share_windows(self, store: WindowStore) -> None:
-        """Share the windows with the other processes that use this store; call it once."""
-        with self._changed:
-            self._store = store
-            for name in {_counted_as(endpoint) for endpoint in self._pacers}:
-                own = self._pacers[name]
-                if isinstance(own, EndpointPacer):
-                    self._pacers[name] = self._shared(name, own, store)
-            for endpoint in self._pacers:
-                self._pacers[endpoint] = self._pacers[_counted_as(endpoint)]
-
-    def leave(self) -> None:
-        """Give back what other processes could use; after that no permit is asked for."""
-        with self._changed:
-            pacers = {id(one): one for one in self._pacers.values() if isinstance(one, TeamPacer)}
-            exchanges = [(one, one.to_leave()) for one in pacers.values()]
-        for pacer, exchange in exchanges:
-            if exchange is not None:
-                self._carry_out(pacer, exchange)
 
     def acquire(self, endpoint: str) -> Permit | FullUntil | None:
         """Return a permit, or until when (`time.monotonic`) there is none.
 
         None: that depends on outstanding answers. The call has waited for a moment; call it again.
         """
-        while True:
-            with self._changed:
-                pacer = self._pacer_of(endpoint)
-                given = pacer.acquire(time.monotonic())
-                if given is None:
-                    self._changed.wait(_LOOK_EVERY_SECONDS)
-                if not isinstance(given, Exchange):
-                    return given
-            self._carry_out(pacer, given)
+        with self._changed:
+            permit = self._pacer_of(endpoint).acquire(time.monotonic())
+            if permit is None:
+                self._changed.wait(_LOOK_EVERY_SECONDS)
+            return permit
 
     def answered(self, endpoint: str, permit: Permit, counts: Windows) -> None:
         """Return the permit of a request that Apollo may have counted, with its answer's counts."""
         with self._changed:
-            pacer = self._pacer_of(endpoint)
-            pacer.answered(permit, time.monotonic(), counts)
+            self._pacer_of(endpoint).answered(permit, time.monotonic(), counts)
             self._changed.notify_all()
-        self._tell(pacer)
 
     def refused(
         self, endpoint: str, permit: Permit, counts: Windows, retry_after: float | None
     ) -> None:
         """Return the permit of a request that was answered with 429."""
         with self._changed:
-            pacer = self._pacer_of(endpoint)
-            pacer.refused(permit, time.monotonic(), counts, retry_after)
+            self._pacer_of(endpoint).refused(permit, time.monotonic(), counts, retry_after)
             self._changed.notify_all()
-        self._tell(pacer)
 
     def not_sent(self, endpoint: str, permit: Permit) -> None:
         """Return the permit of a request that did not reach Apollo."""
@@ -122,14 +92,7 @@ class Pacer:
     def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
         """Return the states of an endpoint's windows, shortest first."""
         with self._changed:
-            pacer = self._pacer_of(endpoint)
-            exchange = None
-            if isinstance(pacer, TeamPacer):
-                exchange = pacer.to_look(time.monotonic())
-        if exchange is not None:
-            self._carry_out(pacer, exchange)
-        with self._changed:
-            return pacer.states(time.monotonic())
+            return self._pacer_of(endpoint).states(time.monotonic())
 
     def first_to_wait(self, endpoint: str, until: FullUntil) -> bool:
         """Return True to the first caller per moment, which reports the wait; others only wait."""
@@ -140,36 +103,15 @@ class Pacer:
             self._told[counted_as] = until.moment
             return True
 
-    def _tell(self, pacer: EndpointPacer | TeamPacer) -> None:
-        """Tell other processes what this one was answered, if they wait for it."""
-        if isinstance(pacer, TeamPacer):
-            with self._changed:
-                exchange = pacer.to_tell(time.monotonic())
-            if exchange is not None:
-                self._carry_out(pacer, exchange)
-
-    def _carry_out(self, pacer: EndpointPacer | TeamPacer, exchange: Exchange) -> None:
-        """Do what waits for the store without holding up the threads of other endpoints."""
-        if isinstance(pacer, TeamPacer):
-            result = pacer.carry_out(exchange)
-            with self._changed:
-                pacer.exchanged(result, time.monotonic())
-                self._changed.notify_all()
-
-    def _pacer_of(self, endpoint: str) -> EndpointPacer | TeamPacer:
+    def _pacer_of(self, endpoint: str) -> EndpointPacer:
         pacer = self._pacers.get(endpoint)
         if pacer is None:
             counted_as = _counted_as(endpoint)
             pacer = self._pacers.get(counted_as)
             if pacer is None:
-                own = EndpointPacer(self._window_seconds, self._share)
-                pacer = own if self._store is None else self._shared(counted_as, own, self._store)
-                self._pacers[counted_as] = pacer
+                pacer = self._pacers[counted_as] = EndpointPacer(self._window_seconds, self._share)
             self._pacers[endpoint] = pacer
         return pacer
-
-    def _shared(self, name: str, own: EndpointPacer, store: WindowStore) -> TeamPacer:
-        return TeamPacer(own, store, name, self._window_seconds, self._share)
 
 
 def _counted_as(endpoint: str) -> str:

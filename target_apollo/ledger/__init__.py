@@ -9,7 +9,6 @@ Its modules, imports from top to bottom::
     locks       one run at a time for each team and stream
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
-    windows     what processes tell each other of Apollo's rate windows
     connections rows that change their team's name
     companies   accounts by their domain, and how far Apollo's accounts were read
     statements  the SQL of the links, for thousands of rows
@@ -40,7 +39,6 @@ from target_apollo.ledger.links import (
 )
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.windows import TeamWindowTexts
 
 __all__ = [
     "CONFIRMED",
@@ -60,7 +58,6 @@ __all__ = [
     "Place",
     "Run",
     "StreamLock",
-    "TeamWindowTexts",
     "Walk",
     "match_hash",
     "payload_hash",

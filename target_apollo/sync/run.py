@@ -45,13 +45,12 @@ from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
-from target_apollo.sync.exit import RunEnd, RunError
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
 from target_apollo.sync.team_routes import TeamRoutes
-from target_apollo.sync.team_windows import SharedWindows
 from target_apollo.sync.update_plan import PlannedUpdate
 
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
@@ -100,8 +99,6 @@ class SyncRun:
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
-        #: The rate windows that runs share through the ledger; None before its first use.
-        self._shared_windows: SharedWindows | None = None
         #: The Apollo team's id after its first use.
         self._team: str | None = None
         #: The summary; empty until the run has ended.
@@ -203,9 +200,6 @@ class SyncRun:
         )
         self._opened_ledger = ledger
         self._team_routes.recall(ledger, connection)
-        if isinstance(ledger, Ledger):
-            self._shared_windows = SharedWindows(ledger.team_windows(connection), self.logger)
-            self.transport.share_windows(self._shared_windows)
         return ledger
 
     def _say_new_key(self, found: Found) -> None:
@@ -317,8 +311,6 @@ class SyncRun:
             self._estimate = self.dry_run.estimate(self.settings)
             self.dry_run.close()
         self.transport.close()
-        if self._shared_windows is not None:
-            self._shared_windows.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self._opened_ledger
@@ -333,7 +325,7 @@ class SyncRun:
         except LedgerError as problem:
             self.logger.error("The end of the run is not in the ledger: %s", problem)
 
-    def summarise(self, received: int, ending: RunEnd) -> dict[str, Any]:
+    def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
         api = {
             **self.transport.counters.snapshot(),
@@ -354,14 +346,9 @@ class SyncRun:
                 self.counts.accounts_made,
             )
         summary = self.counts.summary(
-            received=received,
-            exit_code=ending.exit_code,
-            ended_because=ending.because,
-            api=api,
+            received=received, exit_code=exit_code, ended_because=ended_because, api=api
         )
-        again = ending.run_again_after
         summary |= {
-            "run_again_after": again.isoformat(timespec="seconds") if again else None,
             "team": self._team,
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
@@ -373,7 +360,7 @@ class SyncRun:
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
-        level = logging.INFO if ending.exit_code == 0 else logging.ERROR
+        level = logging.INFO if exit_code == 0 else logging.ERROR
         if self.settings.dry_run:
             for sentence in plan_sentences(summary):
                 self.logger.info("Plan: %s", sentence)
