@@ -52,12 +52,14 @@ def test_it_answers_and_is_gone_afterwards(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_it_is_gone_when_the_caller_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), running_postgres(tmp_path) as server:
         _ = 1 / 0
     assert not answers(server.url)
 
 
+@pytest.mark.full
 def test_it_lets_nobody_in_without_the_password(tmp_path: Path) -> None:
     with running_postgres(tmp_path) as server:
         stranger = PostgresServer(server.host, server.port, server.user, server.database)
@@ -67,6 +69,7 @@ def test_it_lets_nobody_in_without_the_password(tmp_path: Path) -> None:
             psycopg.connect(stranger.url, password="postgres")
 
 
+@pytest.mark.full
 def test_it_listens_on_the_loopback_only(tmp_path: Path) -> None:
     with running_postgres(tmp_path) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("show listen_addresses").fetchone() == ("127.0.0.1",)
@@ -89,6 +92,7 @@ def test_the_next_start_clears_away_what_a_killed_run_left(tmp_path: Path) -> No
         assert not left.exists()
 
 
+@pytest.mark.full
 def test_a_note_that_names_something_else_deletes_nothing(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()

@@ -88,6 +88,7 @@ def test_leads_go_through_a_process_and_the_end_says_what_became_of_them(
     assert b"rule stage: 1 failed it first, 1 at all" in done.stderr
 
 
+@pytest.mark.full
 def test_no_value_of_a_lead_is_logged(command: list[str]) -> None:
     done = run(command, lines(schema(), record(name="Secret Name", domain="secret.con")))
     assert b"ecret" not in done.stderr
@@ -161,6 +162,7 @@ def test_a_second_signal_does_not_wait_for_a_target_that_hangs(
     assert running.wait(SECONDS) == 128 + signal.SIGTERM
 
 
+@pytest.mark.full
 def test_a_target_that_closes_its_input_ends_it_with_a_sentence(
     running: subprocess.Popen[bytes],
 ) -> None:
@@ -188,6 +190,7 @@ def test_lines_of_any_length_and_a_last_line_without_end_come_through(command: l
     assert [len(line) > 5_000_000 for line in done.stdout.splitlines()] == [False, True, False]
 
 
+@pytest.mark.full
 def test_a_state_longer_than_any_record_comes_through_as_it_is(command: list[str]) -> None:
     given = b'{"type":"STATE","value":{"bookmarks":{"other":{"at":"' + b"x" * (9 << 20) + b'"}}}}\n'
 
@@ -215,6 +218,7 @@ def test_a_wrong_setting_ends_the_run_with_exit_code_2_and_a_sentence(
     assert done.stdout == b""
 
 
+@pytest.mark.full
 def test_a_config_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     done = run([*COMMAND, "--config", str(tmp_path / "none.json")])
     assert done.returncode == 2

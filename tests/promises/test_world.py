@@ -24,7 +24,7 @@ from tests.helpers.world_runs import World
 from tests.ledger.conftest import own_schema
 
 #: Short worlds, with a ledger and without one.
-SAMPLE = (2, 9)
+SAMPLE = (2,)
 SEEDS = range(1_000, 1_026)
 POSTGRESQL = [seed for seed in range(2_000, 2_200) if kind_of_ledger(seed) == "postgresql"][:4]
 
