@@ -262,6 +262,7 @@ def test_a_stream_that_is_neither_contacts_nor_accounts_ends_the_run_at_once(
     assert list(apollo.requests) == []
 
 
+@pytest.mark.full
 def test_wrong_settings_end_the_run_before_a_byte_is_sent(apollo: Sandbox, run_target: Run) -> None:
     done = run_target([schema("contacts"), contact(1)], batch_size=101, moode="insert")
 

@@ -282,6 +282,7 @@ def test_of_a_property_that_stands_twice_the_last_value_counts(apollo: Sandbox, 
 HUGE = [b"1E+999999", b"9" * 4_000, b"-" + b"9" * 30, b"1e400", b"1e-999999", b"0." + b"1" * 5_000]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("number", "place"),
     sampled(

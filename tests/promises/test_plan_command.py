@@ -93,6 +93,7 @@ def test_the_plan_is_printed_and_nothing_is_written(apollo: Sandbox, plan: Plan)
     assert len(apollo.store.contacts()) == 1
 
 
+@pytest.mark.full
 def test_the_plan_alone_is_on_standard_output(plan: Plan) -> None:
     done = plan.process(rows())
 

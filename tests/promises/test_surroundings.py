@@ -175,6 +175,7 @@ def test_an_odd_environment_changes_nothing(
     assert (code, bool(out)) == (0, True), said
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("limit", "script"),
     [
