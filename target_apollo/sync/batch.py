@@ -215,8 +215,8 @@ class Batch:
         """
         if outcome is Outcome.UNCHANGED and row.number in self.given_back:
             outcome = Outcome.UPDATED
-        record = self._open.pop(row.number)
-        earlier = [self._open.pop(number) for number in row.supersedes] if row.supersedes else ()
+        record = self._open[row.number]
+        earlier = [self._open[number] for number in row.supersedes] if row.supersedes else ()
         if self._links is not None:
             history = self.history_of(row)
             self._links.add_outcome(
@@ -241,7 +241,11 @@ class Batch:
                 record.former is None
                 and self.history_of(row).rejected_before == rejection.reason.value
             )
-            self._reject((*earlier, record), rejection, again=again)
+            for one in (*earlier, record):
+                self._rejects.reject(one, rejection, again=again)
+        # Last, since STATE may not pass a row whose outcome could not be noted.
+        for number in row.numbers:
+            del self._open[number]
 
     def finish_unread(
         self,
@@ -276,22 +280,11 @@ class Batch:
         links = self._links
         known = links.unread_before(unread) if links and unread else [False] * len(unread)
         for one, again in zip(unread, known, strict=True):
+            self._rejects.reject(one.record, one.rejection, again=again)
             del self._open[one.record.number]
-            self._reject((one.record,), one.rejection, again=again)
             # Not for replayed records: a later run may have written their row.
             if links is not None and not again and one.record.former is None:
                 links.add_unreadable(one)
-
-    def _reject(
-        self, records: Sequence[SourceRecord], rejection: Rejection, *, again: bool
-    ) -> None:
-        try:
-            for record in records:
-                self._rejects.reject(record, rejection, again=again)
-        except Exception:
-            # Not in the rejects file, they have no outcome: STATE may not pass them.
-            self._open.update({record.number: record for record in records})
-            raise
 
     def note_saved(self) -> None:
         """Notes that ledger and rejects file have all outcomes so far, so that STATE may pass."""

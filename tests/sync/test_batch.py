@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidRecord
 
-from target_apollo.ledger import Ledger, LinkStatus, source_key
+from target_apollo.ledger import Ledger, LedgerError, LinkStatus, source_key
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
@@ -319,6 +319,26 @@ def test_a_record_that_was_not_kept_as_rejected_holds_state_back(
     with pytest.raises(InvalidRecord):
         batch.finish(row(1), Outcome.REJECTED, rejection=REFUSED)
     batch.finish(row(2), Outcome.CREATED)
+    batch.note_saved()
+    assert batch.oldest_unsaved == 1
+
+
+class LostLedger:
+    """Links of a ledger that is lost while an outcome is noted."""
+
+    def add_outcome(self, *_: object, **__: object) -> None:
+        raise LedgerError("the ledger is gone")
+
+
+def test_a_row_whose_outcome_the_ledger_did_not_take_holds_state_back(
+    counts: RunCounts, tmp_path: Path
+) -> None:
+    rejects = rejects_of(counts, tmp_path)
+    batch = Batch("contacts", map(source, (1, 2)), counts, rejects, cache_of(CONTACT))
+    links = cast("StreamLinks", LostLedger())
+    batch.use_ledger(links, {1: RowHistory("1"), 2: RowHistory("2")}, [row(1), row(2)])
+    with pytest.raises(LedgerError):
+        batch.finish(row(1), Outcome.REJECTED, rejection=REFUSED)
     batch.note_saved()
     assert batch.oldest_unsaved == 1
 
