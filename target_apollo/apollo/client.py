@@ -46,6 +46,8 @@ _PER_PAGE = 100
 _MOST_PAGES = 500  # Apollo shows no more pages than this of anything
 _NO_ROUTE = 405
 _NO_ROUTE_OR_RECORD = 404
+# Apollo's answer, with status 200, to a request about records of which it has none.
+_NO_RECORD_KNOWN: Final = "No Models or Lists provided"
 _NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
 _OLDEST_FIRST: Final = {"sort_ascending": True, "per_page": _PER_PAGE}
 
@@ -314,8 +316,8 @@ class ApolloClient:
         }
         answer = self._send(endpoints.ADD_TO_LISTS, body)
         whole = answer.whole()
-        if "labels" not in whole and whole.get("message"):
-            told = f"{whole['message']}: {' '.join(ids)}"
+        if "labels" not in whole and whole.get("message") == _NO_RECORD_KNOWN:
+            told = f"{_NO_RECORD_KNOWN}: {' '.join(ids)}"
             raise RequestRefused(endpoints.ADD_TO_LISTS, status=404, message=told)
         if not answer.records("labels"):
             raise answer.lost("the answer names no list")

@@ -114,6 +114,7 @@ def test_records_are_added_to_lists_by_name(server: Server, client: ApolloClient
     "body",
     [
         {"labels": []},
+        {"message": "Something else"},
         {"entity_progress_job": {"id": ID}},
     ],
 )
