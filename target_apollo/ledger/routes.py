@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, select
 
 from target_apollo.ledger.failures import text_of
 from target_apollo.ledger.statements import insert_into
@@ -14,8 +14,6 @@ from target_apollo.ledger.tables import apollo_routes
 
 def find_routes(database: Connection, connection: str) -> dict[str, str]:
     """Find the endpoints that a team's Apollo takes: object -> label of the endpoint."""
-    if not inspect(database).has_table(apollo_routes.name):
-        return {}
     columns = apollo_routes.c
     wanted = select(columns.object, columns.endpoint).where(columns.connection == connection)
     return {row[0]: text_of(row[1], "an endpoint") for row in database.execute(wanted)}
@@ -23,8 +21,6 @@ def find_routes(database: Connection, connection: str) -> dict[str, str]:
 
 def save_route(database: Connection, connection: str, kind: str, endpoint: str) -> None:
     """Save which endpoint a team's Apollo takes for an object, in place of an earlier one."""
-    # A ledger of the release before has no such table.
-    apollo_routes.create(database, checkfirst=True)
     values = {"endpoint": endpoint, "changed_at": datetime.now(timezone.utc)}
     new: Any = insert_into(apollo_routes, database.dialect.name).values(
         connection=connection, object=kind, **values

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
@@ -31,12 +30,11 @@ class SingleValues:
     """Finds the values of rows that cost a request for each record, for rows of one stream.
 
     Attributes:
-        policies: None if all of them are `overwrite`.
         names: Fields whose values are such.
     """
 
     object_type: ObjectType
-    policies: Policies | None = None
+    policies: Policies
     names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,28 +79,22 @@ class SingleValues:
             custom={name: value for name, value in row.custom.items() if name not in held},
         )
 
-    @cached_property
-    def _policies(self) -> Policies:
-        return self.policies or Policies()
-
     def _is_single(self, place: Field) -> bool:
-        if self._policies.of(place.name) in NEEDING_THE_RECORD:
+        if self.policies.of(place.name) in NEEDING_THE_RECORD:
             return True
         return bool(place.update) and not place.bulk and not place.grouped
 
     def _custom(self, row: Row) -> list[str]:
-        if self.policies is None:
-            return []
-        return [one for one in row.custom if self._policies.of_custom(one) in NEEDING_THE_RECORD]
+        return [one for one in row.custom if self.policies.of_custom(one) in NEEDING_THE_RECORD]
 
     def _key(self, name: str) -> str:
         return self.object_type.fields[name].update or name
 
     def _digest(self, name: str, value: str | None) -> str:
-        return _digest_of(self._policies.of(name).value, value)
+        return _digest_of(self.policies.of(name).value, value)
 
     def _custom_digest(self, field_id: str, row: Row) -> str:
-        return _digest_of(self._policies.of_custom(field_id).value, row.custom[field_id])
+        return _digest_of(self.policies.of_custom(field_id).value, row.custom[field_id])
 
 
 def held_in(digests: str, known: str) -> frozenset[str]:

@@ -117,7 +117,7 @@ class StreamLinks:
         self._mode = mode
         self._full_resync = full_resync
         #: What rows carry that costs a request for each record.
-        self.single_values = SingleValues(object_type, self._policies)
+        self.single_values = SingleValues(object_type, policies or Policies())
         #: The day that is noted for rejected rows, and by which those of earlier runs are judged.
         self._mark_day = today
         self._today = None if full_resync else today
