@@ -74,7 +74,7 @@ _DIGITS, _SCHEMES = frozenset("0123456789"), ("https://", "http://")
 #: and its field.
 _Layout = list[tuple[str, Setter, "_Shape | None", str]]
 
-#: A record of Apollo always has an owner.
+#: Apollo documents no way to take a record's owner away.
 _OWNER = "owner_id"
 #: Most setters that a parser caches for properties outside the schema, whose number is unlimited.
 _MOST_REMEMBERED = 1000
@@ -404,7 +404,7 @@ class RowParser:
         return (value_of(self.null_policies, name) or self.null_policy) is NullPolicy.CLEAR
 
     def _may_be_empty(self, field_name: str) -> bool:
-        """Whether a record can be without a value; a request that takes its owner is ignored."""
+        """Whether a null may empty a field."""
         return field_name not in (self.object_type.match_field, _OWNER)
 
     def _set_apollo_id(self, name: str, value: object, draft: _Draft) -> None:
