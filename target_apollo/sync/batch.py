@@ -244,8 +244,8 @@ class Batch:
             for one in (*earlier, record):
                 self._rejects.reject(one, rejection, again=again)
         # Last, since STATE may not pass a row whose outcome could not be noted.
-        for number in row.numbers:
-            del self._open[number]
+        for one in (*earlier, record):
+            del self._open[one.number]
 
     def finish_unread(
         self,
