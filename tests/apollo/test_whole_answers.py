@@ -114,8 +114,8 @@ MALFORMED = {
     "a body shorter than its length": OK + b"Content-Length: 3\r\n\r\n{}",
     "a body longer than its length": OK + b'Content-Length: 5\r\n\r\n{"a": 1}',
     "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "a packing of another kind": OK + b"Content-Encoding: br\r\n" + TWO,
-    "packed three times": OK + b"Content-Encoding: gzip, gzip, gzip\r\n" + TWO,
+    "a packing of another kind": OK + b"Connection: close\r\nContent-Encoding: br\r\n" + TWO,
+    "packed three times": OK + b"Connection: close\r\nContent-Encoding: gzip, gzip, gzip\r\n" + TWO,
     "half a zipped body": OK
     + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"
     + gzip.compress(b'{"a": 1}')[:-12],
