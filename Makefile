@@ -19,6 +19,9 @@ TAPS := pipelinewise-tap-postgres==2.1.0 tap-spreadsheets==1.1.2 meltano-map-tra
 # pipelinewise-tap-postgres pins a driver without wheels for Python 3.12 and newer.
 TAPS_OVERRIDE := psycopg2-binary>=2.9.10
 
+# Tests start hundreds of processes, and each would compile the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
