@@ -44,19 +44,28 @@ Noop.cli()
 """
 
 
-def write_messages(path: Path, rows: int) -> None:
-    """Write contacts of about 500 bytes, with a property that Apollo lacks, and STATEs."""
+def stream_names(streams: int) -> list[str]:
+    return ["contacts", *(f"contacts_{number}" for number in range(2, streams + 1))]
+
+
+def write_messages(path: Path, rows: int, streams: int = 1) -> None:
+    """Write contacts of about 500 bytes, with a property that Apollo lacks, and STATEs.
+
+    The rows of several streams come in turn.
+    """
     text, null = {"type": ["string", "null"]}, None
-    names = ["email", "first_name", "last_name", "title", "organization_name", "phone_number"]
-    names += ["linkedin_url", "present_raw_address", "salesforce_id", "note", "updated_at"]
-    schema = {"properties": {"id": {"type": "integer"}, **dict.fromkeys(names, text)}}
+    columns = ["email", "first_name", "last_name", "title", "organization_name", "phone_number"]
+    columns += ["linkedin_url", "present_raw_address", "salesforce_id", "note", "updated_at"]
+    schema = {"properties": {"id": {"type": "integer"}, **dict.fromkeys(columns, text)}}
     schema["properties"]["updated_at"] = {"type": "string", "format": "date-time"}
     with path.open("w") as file:
 
         def write(message: dict[str, object]) -> None:
             file.write(json.dumps(message) + "\n")
 
-        write({"type": "SCHEMA", "stream": "contacts", "schema": schema, "key_properties": ["id"]})
+        names = stream_names(streams)
+        for name in names:
+            write({"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": ["id"]})
         for n in range(rows):
             record = {
                 "id": n,
@@ -72,7 +81,7 @@ def write_messages(path: Path, rows: int) -> None:
                 "note": "Met at the fair, wants a call back in spring. " * 2,
                 "updated_at": "2026-01-01T12:00:00+00:00",
             }
-            write({"type": "RECORD", "stream": "contacts", "record": record})
+            write({"type": "RECORD", "stream": names[n % streams], "record": record})
             if n % 1000 == 999:
                 write({"type": "STATE", "value": {"at": n}})
 

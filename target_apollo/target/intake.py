@@ -22,7 +22,7 @@ from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
-from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.sinks import ApolloSink, WaitingRecords
 from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
 
@@ -35,11 +35,16 @@ class Intake:
     """
 
     def __init__(
-        self, run: SyncRun, checkpoint: Checkpoint, sinks: Mapping[str, ApolloSink]
+        self,
+        run: SyncRun,
+        checkpoint: Checkpoint,
+        sinks: Mapping[str, ApolloSink],
+        waiting: WaitingRecords,
     ) -> None:
         self._run = run
         self._checkpoint = checkpoint
         self._sinks = sinks
+        self._waiting = waiting
 
     def reject(
         self, received: SourceRecord, rejection: Rejection, sinks: Sequence[str] = ()
@@ -61,8 +66,7 @@ class Intake:
         if len(sinks) == 1 and may_be_known and received.former is None:
             sink = self._sinks[sinks[0]]
             sink.add_rejected(received, rejection)
-            if sink.is_full:
-                sink.flush_ahead()
+            self._waiting.added(sink, received.length)
             return
         self._run.rejects.reject(received, rejection)
         self._run.check_limits()

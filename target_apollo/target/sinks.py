@@ -6,7 +6,7 @@ its `StreamSync`. Each record gets exactly one outcome.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,6 +40,12 @@ from target_apollo.target.streams import CompiledValidator
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
+
+#: Most bytes of lines whose records wait in all sinks but the largest. In memory they take some
+#: eight times as much.
+_MOST_WAITING_BYTES = 5 << 19
+#: All sinks are looked at after this many bytes.
+_LOOK_EVERY = 1 << 16
 
 
 class ApolloSink(BatchSink):
@@ -148,6 +154,11 @@ class ApolloSink(BatchSink):
     def is_full(self) -> bool:
         """Whether the records for the next flush have reached its limit of records or bytes."""
         return self.current_size >= self._flush_size or self._waiting_bytes >= LONGEST_LINE
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the lines of the records for the next flush."""
+        return self._waiting_bytes
 
     @property
     def current_size(self) -> int:
@@ -418,3 +429,38 @@ class AccountsSink(ApolloSink):
     """Writes a stream as accounts."""
 
     object_type = ACCOUNT
+
+
+class WaitingRecords:
+    """The records that wait in all sinks; starts flushes before they take too much memory.
+
+    Args:
+        sinks: All sinks, by the name of their stream; more may be added later.
+    """
+
+    def __init__(self, sinks: Mapping[str, ApolloSink]) -> None:
+        self._sinks = sinks
+        #: Bytes since all sinks were looked at.
+        self._bytes = 0
+
+    def added(self, sink: ApolloSink, length: int) -> None:
+        """Starts the flush of a sink that has got a record, if it is full, and of others if due.
+
+        Args:
+            length: Bytes of the record's line.
+
+        Raises:
+            ApolloError, RunError: Their records can't be written.
+        """
+        if sink.is_full:
+            sink.flush_ahead()
+        self._bytes += length
+        if self._bytes < _LOOK_EVERY:
+            return
+        self._bytes = 0
+        while len(self._sinks) > 1:
+            *others, largest = sorted(self._sinks.values(), key=lambda one: one.waiting_bytes)
+            if sum(one.waiting_bytes for one in others) <= _MOST_WAITING_BYTES:
+                return
+            # Large flushes take the fewest requests for each record.
+            largest.flush_ahead()

@@ -54,7 +54,7 @@ from target_apollo.target.mapping import MappedStream, is_removed, mapped_stream
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
 from target_apollo.target.schema_rules import usable_schema
-from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink
+from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink, WaitingRecords
 from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
 from target_apollo.target.streams import Route, SourceStream, absent_sources, mapped_names
@@ -101,7 +101,8 @@ class TargetApollo(CheckedPlugin, Target):
         self.run = SyncRun(Settings.of(self.config), self.logger)
         #: What the taps told about whole tables; None if `on_delete` ignores missing rows.
         self._tables = SourceTables() if self.run.settings.on_delete else None
-        self._intake = Intake(self.run, self._checkpoint, self._sinks)
+        self._waiting = WaitingRecords(self._sinks)
+        self._intake = Intake(self.run, self._checkpoint, self._sinks, self._waiting)
         self._input = cast("SingerInput", self.message_reader)
         self._input.handlers = {
             "SCHEMA": self._on_schema,
@@ -336,8 +337,7 @@ class TargetApollo(CheckedPlugin, Target):
                 if is_taken:
                     self.run.counts.split += 1
                 is_taken = True
-                if sink.is_full:
-                    sink.flush_ahead()
+                self._waiting.added(sink, source.length)
         except RECORD_ERRORS:
             if is_taken:
                 # The rejection is an outcome beside those of the sinks that have it.

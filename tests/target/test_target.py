@@ -19,7 +19,7 @@ from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.sync.exit import RECORD_ERRORS
-from target_apollo.target import TargetApollo
+from target_apollo.target import TargetApollo, sinks
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.sinks import ApolloSink
 from target_apollo.target.streams import METADATA, CompiledValidator
@@ -312,3 +312,35 @@ def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     size = target._sinks["contacts"].max_size
     hand_over(target, [{"id": number} for number in range(2 * size + 1)])
     assert written == [size, size]
+
+
+def test_records_of_many_streams_wait_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: Counter[str] = Counter()
+    sizes: list[int] = []
+
+    def note(sink: ApolloSink, context: dict[str, Any]) -> None:
+        written[sink.stream_name] += len(context["records"])
+        sizes.append(len(context["records"]))
+
+    monkeypatch.setattr(ApolloSink, "_start_flush", note)
+    monkeypatch.setattr(sinks, "_MOST_WAITING_BYTES", 60_000)
+    monkeypatch.setattr(sinks, "_LOOK_EVERY", 600)
+    names = [f"contacts_{number}" for number in range(20)]
+    target = target_of(
+        {"streams": {name: {"object": "contacts"} for name in names}}, SCHEMA, ["id"]
+    )
+    for name in names:
+        target._on_schema(
+            {"type": "SCHEMA", "stream": name, "schema": SCHEMA, "key_properties": ["id"]}
+        )
+    target._input.line_length = 60
+    most = 0
+    for number in range(200):
+        for name in names:
+            target._on_record({"type": "RECORD", "stream": name, "record": {"id": number}})
+        most = max(most, sum(sink.current_size for sink in target._sinks.values()))
+
+    assert most <= 1_500
+    # The largest sinks are flushed, since their records share requests.
+    assert min(sizes) >= 50
+    assert sum(written.values()) >= 4_000 - 1_500
