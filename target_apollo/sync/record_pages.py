@@ -15,6 +15,7 @@ from __future__ import annotations
 import enum
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -40,8 +41,9 @@ _IN_VAIN = 10
 _WORTH_A_PAGE = 2
 #: Seconds for which a page is believed, and after which a search is expected to show a write.
 _SECONDS = 120.0
-#: Records that are kept for later batches; compressed they take about 1 kB each.
-MOST_KEPT = 10_000
+
+
+_decode = msgspec.json.Decoder(list[dict[str, object]]).decode
 
 
 class Age(enum.Enum):
@@ -109,6 +111,19 @@ def most_pages(wanted: int, found: int, pages: int | None, reads_left: int | Non
     return max(most, pages) if pages is not None and pages < wanted else most
 
 
+def searches_to_spend(left: int | None, *, is_short: bool) -> int:
+    """How many of the searches that Apollo's limits still allow may be spent on pages.
+
+    Some are left for searches that nothing can replace.
+
+    Args:
+        is_short: Whether the single reads would not fit Apollo's limits.
+    """
+    if left is None:
+        return _MOST_PAGES
+    return left * 9 // 10 if is_short else left // 2
+
+
 class RecordPages:
     """The records of one object that pages of a search have shown; for one thread, for a run."""
 
@@ -128,8 +143,12 @@ class RecordPages:
         self._counter = counter
         self._parallel = parallel_requests
         self._is_closed = False
-        #: Id -> record, as compressed JSON. A record is given once, since it is then written.
-        self._kept: dict[str, bytes] = {}
+        #: Id -> number of the page that has shown the record last, for records that were not given
+        #: yet. A record is given once, since it is then written.
+        self._kept: dict[str, int] = {}
+        #: The pages, by number, as compressed JSON: the records of one page are much alike, so all
+        #: that Apollo shows takes a few megabytes.
+        self._bodies: dict[int, bytes] = {}
         #: Id of a record that this run has lately written -> when, the oldest first.
         self._written: dict[str, float] = {}
         self._next = 1
@@ -152,7 +171,7 @@ class RecordPages:
     def close(self) -> None:
         """Ends the use of the search for the rest of the run."""
         self._is_closed = True
-        self._kept.clear()
+        self._start_again()
 
     def find(self, ids: Collection[str]) -> dict[str, Json]:
         """Id -> record, for those among them that pages show and that are not few.
@@ -168,9 +187,16 @@ class RecordPages:
         return found
 
     def _take(self, ids: Collection[str]) -> dict[str, Json]:
-        kept = {one: self._kept.pop(one) for one in ids if one in self._kept}
-        decode = msgspec.json.decode
-        return {one: decode(zlib.decompress(record)) for one, record in kept.items()}
+        wanted: defaultdict[int, set[str]] = defaultdict(set)
+        for one in ids:
+            if one in self._kept:
+                wanted[self._kept.pop(one)].add(one)
+        return {
+            str(record["id"]): record
+            for number, some in wanted.items()
+            for record in _decode(zlib.decompress(self._bodies[number]))
+            if record["id"] in some
+        }
 
     def _forget_old(self, now: float) -> None:
         while self._written:
@@ -179,16 +205,20 @@ class RecordPages:
                 break
             del self._written[oldest]
         if now - self._began_at >= _SECONDS:
-            self._kept.clear()
-            self._next, self._pages = 1, None
+            self._start_again()
+
+    def _start_again(self) -> None:
+        self._kept.clear()
+        self._bodies.clear()
+        self._next, self._pages = 1, None
 
     def _read(self, missing: set[str], found: dict[str, Json]) -> None:
         """Reads pages after those already read, and moves records from `missing` to `found`."""
         reads_left = self._routes.requests_left(self._of.read)
-        # The other half is for searches that nothing can replace.
-        left = self._routes.requests_left(self._of.search)
-        cap = _MOST_PAGES if left is None else left // 2
         wanted, read = len(missing), 0
+        is_short = reads_left is not None and reads_left < wanted
+        searches = self._routes.requests_left(self._of.search)
+        cap = searches_to_spend(searches, is_short=is_short)
         while missing:
             shown = wanted - len(missing)
             most = min(most_pages(wanted, shown, self._pages, reads_left), cap) - read
@@ -207,27 +237,29 @@ class RecordPages:
         self._counter.plan_requests({self._of.search: pages})
         numbers = range(self._next, self._next + pages)
         ask = partial(self._client.last_changed, self._of)
-        for answer in self._pool.run([partial(ask, number) for number in numbers]):
+        answers = self._pool.run([partial(ask, number) for number in numbers])
+        for number, answer in zip(numbers, answers, strict=True):
             if isinstance(answer, ApolloError):
                 # What is wrong with more than the search, the single reads will say.
                 self.close()
-            elif isinstance(answer, Exception):
+                return False
+            if isinstance(answer, Exception):
                 raise answer
-            else:
-                self._take_page(answer, missing, found)
+            self._take_page(number, answer, missing, found)
         self._next += pages
-        return not self._is_closed
+        return True
 
-    def _take_page(self, page: RecordPage, missing: set[str], found: dict[str, Json]) -> None:
+    def _take_page(
+        self, number: int, page: RecordPage, missing: set[str], found: dict[str, Json]
+    ) -> None:
         self._pages = page.pages
+        others: list[Json] = []
         for record in page.records:
             apollo_id = str(record["id"])
             if apollo_id in missing:
                 missing.discard(apollo_id)
                 found[apollo_id] = record
             elif apollo_id not in found and apollo_id not in self._written:
-                self._kept[apollo_id] = zlib.compress(msgspec.json.encode(record), 1)
-        # Rows come in the order in which an earlier run wrote them, so the next ones have the
-        # records that were changed a little later than these: the last pages show them.
-        while len(self._kept) > MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
+                self._kept[apollo_id] = number
+                others.append(record)
+        self._bodies[number] = zlib.compress(msgspec.json.encode(others), 1)

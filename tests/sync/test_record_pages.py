@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -20,7 +21,14 @@ from target_apollo.sync import record_pages
 from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import RequestCounter
-from target_apollo.sync.record_pages import FEW, MOST_KEPT, Age, RecordPages, age_of, most_pages
+from target_apollo.sync.record_pages import (
+    FEW,
+    Age,
+    RecordPages,
+    age_of,
+    most_pages,
+    searches_to_spend,
+)
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 counts = st.integers(min_value=0, max_value=5_000)
@@ -184,14 +192,25 @@ def test_a_record_is_given_once(opened: Opened) -> None:
     assert pages.find(ids(0, 10)) == {}
 
 
-def test_no_more_records_are_kept_than_the_memory_is_meant_for(opened: Opened) -> None:
-    pages = opened(Team(ids(0, MOST_KEPT + 3_000)))
+def test_all_that_apollo_shows_is_kept_in_little_memory(opened: Opened) -> None:
+    pages = opened(Team(ids(0, 60_000)))
+    tracemalloc.start()
 
-    pages.find(ids(MOST_KEPT + 2_000, 1_000))
+    pages.find(ids(49_000, 1_000))
 
-    assert len(pages) == MOST_KEPT
-    # The last pages are kept, since the next rows have their records.
-    assert pages.find(ids(MOST_KEPT + 1_990, 10))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(pages) == 49_000
+    assert kept < 20_000_000
+    assert len(pages.find(ids(0, 100))) == 100
+
+
+@given(st.one_of(st.none(), st.integers(0, 2_000)), st.booleans())
+def test_some_searches_are_left_for_what_nothing_else_can_find(
+    left: int | None, is_short: bool
+) -> None:
+    spent = searches_to_spend(left, is_short=is_short)
+    assert spent <= 500 if left is None else spent < left or left == 0
 
 
 def test_a_search_that_was_found_behind_is_not_used_again(opened: Opened) -> None:
