@@ -206,6 +206,7 @@ class ObjectEndpoints:
         update_stages: Puts many records into one stage; None where there is no such endpoint.
         search_key: The argument of a search that takes words.
         created_key: The field that a search sorts by to show records in order of creation.
+        updated_key: The same for the order of their last change.
         bulk_update_arguments: Arguments of a bulk_update request beside its records.
     """
 
@@ -220,6 +221,7 @@ class ObjectEndpoints:
     stages: str
     search_key: str
     created_key: str
+    updated_key: str
     update_instead: str | None = None
     update_stages: str | None = None
     bulk_update_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -258,6 +260,7 @@ CONTACT_ENDPOINTS: Final = ObjectEndpoints(
     stages=CONTACT_STAGES,
     search_key="q_keywords",
     created_key="contact_created_at",
+    updated_key="contact_updated_at",
     # Apollo does up to 100 before it answers. Above, it starts a job that no endpoint tells about.
     bulk_update_arguments={"async": False},
 )
@@ -275,4 +278,5 @@ ACCOUNT_ENDPOINTS: Final = ObjectEndpoints(
     stages=ACCOUNT_STAGES,
     search_key="q_organization_name",
     created_key="account_created_at",
+    updated_key="account_updated_at",
 )

@@ -238,7 +238,7 @@ class SandboxOptions:
     """The answer to PATCH /accounts/{id}."""
 
     search_lag_seconds: float = 0.0
-    """Seconds after which a search finds a new record."""
+    """Seconds after which a search finds a new record, and shows the changes of any record."""
 
     keyword_search: KeywordSearch = KeywordSearch.EVERY_WORD
     """What a search for contacts by keywords finds."""

@@ -8,7 +8,8 @@ An answer is the template with these keys laid over it: two dict operations for 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from copy import deepcopy
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -169,7 +170,35 @@ DOCUMENTED_ACCOUNT = (
 )
 
 
-class Contact:
+Record = TypeVar("Record", bound="Searched")
+
+
+class Searched:
+    """A record of which a search may show a change late (option `search_lag_seconds`)."""
+
+    __slots__ = ("_former", "_former_until")
+
+    def __init__(self) -> None:
+        self._former: Any = None
+        self._former_until = 0.0
+
+    def keep_former(self, now: float, lag_seconds: float) -> None:
+        """Before a change: lets searches show the record as it is for a number of seconds.
+
+        Of changes that follow each other at once, a search shows none until the first would appear.
+        """
+        if lag_seconds and self._former_until <= now:
+            self._former = None
+            self._former = deepcopy(self)
+            self._former_until = now + lag_seconds
+
+    def as_found(self: Record, now: float) -> Record:
+        """The record as a search shows it at a time."""
+        former: Record = self._former
+        return self if self._former_until <= now else former
+
+
+class Contact(Searched):
     """A stored contact.
 
     Attributes:
@@ -188,6 +217,7 @@ class Contact:
         hidden: dict[str, Any] | None = None,
         found_from: float = 0.0,
     ) -> None:
+        super().__init__()
         self.own = own
         self.emails = emails
         self.hidden = hidden
@@ -203,7 +233,7 @@ class Contact:
         return cls(row["own"], tuple(row["emails"]), row["hidden"], row["found_from"])
 
 
-class Account:
+class Account(Searched):
     """A stored account.
 
     Attributes:
@@ -222,6 +252,7 @@ class Account:
         hidden: dict[str, Any] | None = None,
         found_from: float = 0.0,
     ) -> None:
+        super().__init__()
         self.own = own
         self.updated_at = updated_at
         self.hidden = hidden

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import partial
 
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import AnotherRecord, ApolloError, RequestRefused
+from target_apollo.model.compare import shows
 from target_apollo.model.match_keys import is_address
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects import Compare, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies, apply_policies, needs_the_record
 from target_apollo.model.rows import Row
@@ -18,6 +20,7 @@ from target_apollo.sync.not_given import kept_from
 from target_apollo.sync.plan import changes
 from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.recall import NO_HISTORY, RowHistory
+from target_apollo.sync.record_pages import Age, age_of
 from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.single_values import SingleValues
@@ -196,13 +199,72 @@ class RecordComparer:
         to_read = [
             record
             for record in matched
-            if needs_the_record(self.policies, self.object_type, record.row, record.answer)
+            if self._needs_to_be_read(record.row, record.answer)
             or (
                 record.answer is None
                 and self._must_be_seen(histories.get(record.row.number, NO_HISTORY))
             )
         ]
+        read: dict[int, Json | Exception] = {}
+        read.update(self._on_pages(to_read, matched, histories))
+        to_read = [record for record in to_read if record.row.number not in read]
         ask = partial(self.run.client.read, self.object_type.endpoints)
         answers = self.run.pool.run([partial(ask, record.apollo_id) for record in to_read])
-        read = dict(zip([record.row.number for record in to_read], answers, strict=True))
+        read.update(zip([record.row.number for record in to_read], answers, strict=True))
         return [read.get(record.row.number, record.answer) for record in matched]
+
+    def _on_pages(
+        self,
+        to_read: Sequence[MatchedRecord],
+        matched: Sequence[MatchedRecord],
+        histories: Mapping[int, RowHistory],
+    ) -> dict[int, Json]:
+        """Row number -> record, for records that pages of a search show as they are now.
+
+        Pages also show what an answer has left out, so that it need not be sent.
+
+        Args:
+            to_read: The records that are read one by one otherwise.
+        """
+        asked = {
+            record.row.number: record
+            for record in (*to_read, *filter(self._may_hold_unshown, matched))
+            # What an interrupted run has made is told from what it has found: not by a search.
+            if not self._must_be_seen(histories.get(record.row.number, NO_HISTORY))
+        }
+        pages = self.run.record_pages[self.object_type.kind]
+        found = pages.find({record.apollo_id for record in asked.values()}) if asked else {}
+        now = datetime.now(timezone.utc)
+        shown: dict[int, Json] = {}
+        for number, record in asked.items():
+            answer = found.get(record.apollo_id)
+            if answer is None:
+                continue
+            link = histories.get(number, NO_HISTORY).link
+            age = age_of(self.object_type, answer, record.answer, link, now)
+            if age is Age.BEHIND:
+                pages.close()
+                return {}
+            if age is Age.PRESENT and not self._needs_to_be_read(record.row, answer):
+                shown[number] = answer
+        return shown
+
+    def _needs_to_be_read(self, row: Row, answer: Json | None) -> bool:
+        return needs_the_record(self.policies, self.object_type, row, answer)
+
+    def _may_hold_unshown(self, matched: MatchedRecord) -> bool:
+        """Whether a record may hold all values that need a request of their own.
+
+        Without a look they would be sent, since the answer does not show them.
+        """
+        row, answer = matched.row, matched.answer
+        if answer is None:
+            return False
+        kept_out = (FieldPolicy.CREATE_ONLY, FieldPolicy.NEVER)
+        unshown = [
+            place
+            for name in self.single_values.names.intersection(row.values)
+            if not shows(place := self.object_type.fields[name], answer)
+            and self.policies.of(name) not in kept_out
+        ]
+        return bool(unshown) and all(place.compare is not Compare.BLIND for place in unshown)

@@ -60,6 +60,7 @@ class RecordReturns:
         returning = self._allowed([one for one in matched if one.apollo_id in marks])
         off_lists = self._take_off_lists(returning, marks)
         stages = self._restore_stages(returning, marks)
+        self._run.record_pages[self._object_type.kind].note_written(stages)
         links.deleted.forget_moves([one.apollo_id for one in returning])
         given_back = off_lists | stages.keys()
         batch.given_back |= {one.row.number for one in returning if one.apollo_id in given_back}

@@ -47,6 +47,7 @@ from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
+from target_apollo.sync.record_pages import RecordPages
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
@@ -108,6 +109,17 @@ class SyncRun:
         )
         quota = self.dry_run.limits.quota if self.dry_run else self.transport.quota
         self.update_routes = UpdateRoutes(quota, settings.quota_share, logger)
+        self.record_pages = {
+            kind: RecordPages(
+                self.client,
+                object_type,
+                self.pool,
+                self.update_routes,
+                self.request_counter,
+                settings.parallel_requests,
+            )
+            for kind, object_type in OBJECTS.items()
+        }
         self.dedupe_checks = {
             kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
             for kind, object_type in OBJECTS.items()

@@ -271,6 +271,7 @@ class UpdateRounds:
         for result in executor.carry_out(updates):
             gone += self._take_result(batch, result)
             failure = result.failure
+        run.record_pages[self.object_type.kind].note_written(one.apollo_id for one in updates)
         return gone, failure
 
     def _take_result(self, batch: Batch, result: UpdateResult) -> list[GoneRecord]:

@@ -188,6 +188,22 @@ def test_a_search_can_lag_behind_the_writes(apollo: Sandbox, client: Client) -> 
     assert [c["id"] for c in answer["existing_contacts"]] == [made["id"]]
 
 
+@pytest.mark.parametrize("kind", ["contact", "account"])
+def test_a_search_can_show_old_values_for_a_while(
+    apollo: Sandbox, client: Client, kind: str
+) -> None:
+    added = {"contact": apollo.store.add_contact, "account": apollo.store.add_account}[kind]
+    made = added(
+        **{"email": fresh("laggard", "lag.example")} if kind == "contact" else {"name": "A"}
+    )
+    field = "title" if kind == "contact" else "name"
+    apollo.set_options(search_lag_seconds=600)
+    client.call("PATCH", f"/{kind}s/{made['id']}", {field: "After"})
+    found = {one["id"]: one for one in client.post(f"/{kind}s/search", {})[f"{kind}s"]}
+    assert found[made["id"]][field] != "After"
+    assert client.get(f"/{kind}s/{made['id']}")[kind][field] == "After"
+
+
 def test_the_error_for_a_bad_id_can_say_nothing_useful(apollo: Sandbox, client: Client) -> None:
     apollo.set_options(bad_id_names_value=False)
     body = client.error("PATCH", "/contacts/nonsense", {})

@@ -48,6 +48,11 @@ class _Use:
     setting: str = ""
 
 
+_SEARCHES = (
+    "rows that a killed run left, on_delete, and a look at many records at once under the policies "
+    "fill_if_empty and newest"
+)
+
 _USES = (
     _Use(endpoints.CREATE_ACCOUNTS, _ACCOUNTS, _CREATING),
     _Use(endpoints.PATCH_ACCOUNT, _ACCOUNTS, _UPDATING),
@@ -88,7 +93,7 @@ _USES = (
         "the policies fill_if_empty and newest",
         "reading",
     ),
-    _Use(endpoints.SEARCH_CONTACTS, _CONTACTS, _ALL, "rows that a killed run left, and on_delete"),
+    _Use(endpoints.SEARCH_CONTACTS, _CONTACTS, _ALL, _SEARCHES),
     _Use(endpoints.FIELDS, _BOTH, _ALL, "custom fields", "custom_fields"),
     _Use(endpoints.TYPED_CUSTOM_FIELDS, _BOTH, _ALL, "picklists among the custom fields"),
     _Use(endpoints.USERS, _BOTH, _ALL, "owner_email"),
@@ -101,7 +106,7 @@ _USES = (
     _Use(endpoints.SEARCH_ACCOUNTS, _CONTACTS, _ALL, "account_domain"),
     _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "parent_account_domain"),
     _Use(endpoints.CREATE_ACCOUNTS, _CONTACTS, _CREATING, "missing_accounts", "missing accounts"),
-    _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, "rows that a killed run left, and on_delete"),
+    _Use(endpoints.SEARCH_ACCOUNTS, _ACCOUNTS, _ALL, _SEARCHES),
     # In mode upsert a run reads the lists of existing records first, to see which are missing.
     _Use(endpoints.LABELS, _BOTH, frozenset({Mode.UPSERT}), "lists", "lists"),
     _Use(endpoints.ADD_TO_LISTS, _BOTH, _ALL, "lists", "lists"),

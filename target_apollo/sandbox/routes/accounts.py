@@ -171,7 +171,7 @@ def search(call: Call) -> Any:
         raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
     hits = [
         account
-        for account in call.store.account_by_id.values()
+        for account in (one.as_found(call.now) for one in call.store.account_by_id.values())
         if account.found_from <= call.now
         and (not part or part in str(account.own.get("name") or "").lower())
         and (not stages or account.own["account_stage_id"] in stages)
@@ -318,6 +318,7 @@ def _new_account(call: Call) -> Account:
 
 
 def _overwrite(call: Call, account: Account, sent: dict[str, Any]) -> None:
+    account.keep_former(call.now, call.options.search_lag_seconds)
     keys = call.store.keys_of_account(account)
     write(call.store, call.options, account, sent)
     account.updated_at = call.stamp

@@ -104,7 +104,7 @@ def search(call: Call) -> Any:
     now = call.now
     hits = [
         contact
-        for contact in call.store.contact_by_id.values()
+        for contact in (one.as_found(now) for one in call.store.contact_by_id.values())
         if contact.found_from <= now
         and (not stages or contact.own.get("contact_stage_id") in stages)
         and (not labels or labels.intersection(contact.own.get("label_ids", ())))
@@ -166,6 +166,7 @@ def new_contact(call: Call, owner_id: str = "") -> Contact:
 def overwrite(call: Call, contact: Contact, sent: dict[str, Any]) -> None:
     """Write fields into a stored contact, without its e-mail address where `write` drops it."""
     store = call.store
+    contact.keep_former(call.now, call.options.search_lag_seconds)
     keys = store.keys_of(contact)
     try:
         write(store, call.options, contact, sent)
