@@ -301,6 +301,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "`label_names`.",
     ),
     th.Property(
+        "create_in_two_steps",
+        th.BooleanType,
+        default=False,
+        description="New records are created with nothing but the keys by which they are "
+        "recognised, and an update writes the rest: so a creation overwrites nothing, whatever "
+        "Apollo does with records that exist.",
+    ),
+    th.Property(
         "batch_size",
         _whole(1, 100),
         default=100,

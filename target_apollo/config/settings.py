@@ -132,6 +132,7 @@ class Settings:
     default_owner: str | None
     allow_domains: frozenset[str]
     lists: tuple[str, ...]
+    create_in_two_steps: bool
     batch_size: int
     parallel_requests: int
     max_retries: int
