@@ -303,3 +303,18 @@ def test_a_run_killed_at_any_request_is_completed(
     moments = lived(tmp_path / "whole", Death(moment, NEVER))
     for nth in range(1, moments + 1):
         lived(tmp_path / str(nth), Death(moment, nth))
+
+
+def test_an_account_made_for_a_contact_is_named_in_a_second_step(
+    apollo: Sandbox, sync: Run
+) -> None:
+    names = {"properties": {n: {} for n in ("id", "email", "organization_name", "account_domain")}}
+    one = record(
+        "contacts", id=1, email="a@acme.com", organization_name="Acme", account_domain="acme.com"
+    )
+
+    play(sync, [schema("contacts", names), one], missing_accounts="create")
+
+    assert [(a["domain"], a["name"]) for a in apollo.store.accounts()] == [("acme.com", "Acme")]
+    first = next(r for r in apollo.requests if r.endpoint == "POST /accounts/bulk_create")
+    assert b"Acme" not in first.raw_body
