@@ -85,6 +85,7 @@ BENCHMARKS = (
     Benchmark("sandbox_alone"),
     Benchmark("throughput", ("--rounds", "3"), ("--rounds", "5"), bars=throughput_bars),
     Benchmark("beside_a_tap"),
+    Benchmark("slow_answers"),
     Benchmark("memory", ("--rows", "10000", "100000"), ("--rows", "100000", "1000000")),
     Benchmark("ledger", ("--rows", "20000")),
     Benchmark(

@@ -74,6 +74,7 @@ def main() -> None:
                         "api_key": "sandbox",
                         "api_url": url,
                         "unknown_fields": "ignore",
+                        "parallel_requests": 4,
                         "ledger_url": f"sqlite:///{folder / what}.db",
                     }
                     (folder / "config.json").write_text(json.dumps(config))

@@ -122,7 +122,8 @@ def _settings(properties: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any
 
 def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     options = [value for value in schema.get("enum", ()) if value is not None]
-    (kind,) = (kind for kind in schema["type"] if kind != "null")
+    # One that takes a word or a number is text for Meltano.
+    kind = next(kind for kind in schema["type"] if kind != "null")
     setting = {
         "name": name,
         "label": _label(name),

@@ -123,6 +123,19 @@ def _whole(low: int, high: int) -> Any:
     return th.IntegerType(minimum=low, maximum=high)
 
 
+#: `auto`, or a number that may be written as text.
+AUTO, MOST_PARALLEL = "auto", 16
+AUTO_OR_NUMBER = "^(auto|[1-9]|1[0-6])$"
+_AUTO_OR_WHOLE = th.CustomType(
+    {
+        "type": ["string", "integer"],
+        "pattern": AUTO_OR_NUMBER,
+        "minimum": 1,
+        "maximum": MOST_PARALLEL,
+    }
+)
+
+
 #: An object of a stream's own settings, or false for a stream whose records are left out.
 _STREAM = th.CustomType(
     {
@@ -301,6 +314,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "`label_names`.",
     ),
     th.Property(
+        "create_in_two_steps",
+        th.BooleanType,
+        default=False,
+        description="New records are created with nothing but the keys by which they are "
+        "recognised, and an update writes the rest: so a creation overwrites nothing, whatever "
+        "Apollo does with records that exist.",
+    ),
+    th.Property(
         "batch_size",
         _whole(1, 100),
         default=100,
@@ -308,9 +329,10 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "parallel_requests",
-        _whole(1, 32),
-        default=4,
-        description="Requests that are under way at the same time.",
+        _AUTO_OR_WHOLE,
+        default=AUTO,
+        description="Most requests that are under way at the same time: 1 to 16, or `auto` for as "
+        "many as Apollo's limit of the minute lets through, up to 16.",
     ),
     th.Property(
         "max_retries",

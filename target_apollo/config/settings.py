@@ -16,7 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from target_apollo.apollo import check_api_url
 from target_apollo.config import schema as credential_settings
-from target_apollo.config.schema import SCHEMA
+from target_apollo.config.schema import AUTO, AUTO_OR_NUMBER, MOST_PARALLEL, SCHEMA
 from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.config.typed_values import not_finite, typed_value, with_types
 from target_apollo.model.domains import allowed_hosts
@@ -100,7 +100,8 @@ class StreamSettings:
 class Settings:
     """All settings of a run, checked and typed; names and meanings as in `SCHEMA`.
 
-    `quota_share` is the smaller one of what itself and `quota_percent` say.
+    `quota_share` is the smaller one of what itself and `quota_percent` say. `parallel_requests` is
+    a number: with `auto` the transport holds back what the minute's limit does not let through.
     """
 
     api_key: str | None = field(repr=False)
@@ -132,6 +133,7 @@ class Settings:
     default_owner: str | None
     allow_domains: frozenset[str]
     lists: tuple[str, ...]
+    create_in_two_steps: bool
     batch_size: int
     parallel_requests: int
     max_retries: int
@@ -167,6 +169,8 @@ class Settings:
             for name in cls.__dataclass_fields__
         }
         own["quota_share"] = min(own["quota_share"], own["quota_percent"] / 100)
+        parallel = own["parallel_requests"]
+        own["parallel_requests"] = MOST_PARALLEL if parallel == AUTO else int(parallel)
         own["api_url"] = check_api_url(config["api_url"])
         own["mode"] = Mode(config["mode"])
         own["update_method"] = UpdateMethod(config["update_method"])
@@ -366,7 +370,11 @@ def _sentence(error: ValidationError) -> str:
         "minimum": f"must be at least {value}",
         "exclusiveMinimum": f"must be more than {value}",
         "maximum": f"must be at most {value}",
-        "pattern": "must be an object, true or false",
+        "pattern": (
+            f"must be '{AUTO}' or a whole number from 1 to {MOST_PARALLEL}"
+            if value == AUTO_OR_NUMBER
+            else "must be an object, true or false"
+        ),
     }.get(str(error.validator), f"breaks the rule {error.validator}: {value}")
     return f"The setting '{where}' {rule}."
 

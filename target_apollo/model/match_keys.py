@@ -169,6 +169,27 @@ def linkedin_path(url: str) -> str:
     return found[1] if found else plain.partition("?")[0].partition("#")[0].rstrip("/")
 
 
+def identity_of(object_type: ObjectType, row: Row) -> Row:
+    """A row with nothing but the values by which its record is recognised.
+
+    These are its e-mail or domain, the CRM ids that Apollo compares, and the fields of `match_on`.
+    A name is among them only if the row has none of the others: a request that carried it along
+    could change the name of the record that is recognised.
+    """
+    kinds = {kind_of(object_type, key) for key in keys(row)}
+    wanted = {object_type.match_field, *object_type.crm_ids, *kinds}
+    known = (object_type.match_field, *object_type.crm_ids)
+    if NAME in kinds or not any(row.values.get(name) for name in known):
+        wanted.update(name_fields(object_type))
+    return with_values(
+        row,
+        values={name: value for name, value in row.values.items() if name in wanted},
+        custom={one: value for one, value in row.custom.items() if f"{CUSTOM}{one}" in wanted},
+        lists=(),
+        more_emails=(),
+    )
+
+
 # --- keys of records
 
 

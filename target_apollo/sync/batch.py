@@ -372,11 +372,16 @@ class PendingFlush:
             self._batch = None
 
 
+#: Creating requests of a flush.
+_MOST_REQUESTS = 16
+
+
 def flush_size(batch_size: int, parallel_requests: int) -> int:
-    """Records per flush: one request per thread, or four if `batch_size` is Apollo's maximum.
+    """Records per flush: one request per thread, or up to four if `batch_size` is Apollo's maximum.
 
     A flush ends with writes to the ledger that wait for the disk, so few large flushes are faster.
-    With a smaller `batch_size` STATE is also written more often.
+    Its rows are in memory, so it has no more than 16 requests. With a smaller `batch_size` STATE is
+    also written more often.
     """
     rounds = 4 if batch_size >= MAX_BULK else 1
-    return batch_size * parallel_requests * rounds
+    return batch_size * min(parallel_requests * rounds, _MOST_REQUESTS)

@@ -9,10 +9,18 @@ next run continues there. After a walk has read all pages, later walks read only
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 
-from target_apollo.apollo import MAX_BULK, ApolloClient, QuotaExhausted, RequestRefused, is_id
+from target_apollo.apollo import (
+    MAX_BULK,
+    ApolloClient,
+    EndpointForbidden,
+    QuotaExhausted,
+    RequestRefused,
+    is_id,
+)
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects import ACCOUNT, Json
@@ -41,8 +49,10 @@ class Companies:
         stopped: Whether Apollo's limits ended the walk for this run.
     """
 
-    def __init__(self, client: ApolloClient) -> None:
+    def __init__(self, client: ApolloClient, *, in_two_steps: bool = False) -> None:
+        """`in_two_steps` is the setting `create_in_two_steps`."""
         self._client = client
+        self._in_two_steps = in_two_steps
         self._ids: dict[str, str] = {}
         self._missing: set[str] = set()
         self.several: dict[str, list[str]] = {}
@@ -128,6 +138,8 @@ class Companies:
 
     def _make_some(self, some: list[tuple[str, str]]) -> int:
         items: list[Json] = [{"name": name, "domain": domain} for domain, name in some]
+        if self._in_two_steps:
+            items = [{"domain": domain} for domain, _ in some]
         try:
             answer = self._client.create(ACCOUNT.endpoints, items)
         except RequestRefused:
@@ -137,7 +149,21 @@ class Companies:
             return self._make_some(some[:middle]) + self._make_some(some[middle:])
         asked = {domain for domain, _ in some}
         self._note([*answer.existing, *answer.created], asked)
+        if self._in_two_steps:
+            self._give_names(answer.created, dict(some))
         return sum(not asked.isdisjoint(addresses(ACCOUNT, one)) for one in answer.created)
+
+    def _give_names(self, created: Sequence[Json], names: Mapping[str, str]) -> None:
+        """Names accounts that were created by their domain alone; without a name they stay."""
+        named: list[Json] = [
+            {"id": one["id"], "name": names[domain]}
+            for one in created
+            for domain in addresses(ACCOUNT, one)
+            if domain in names
+        ]
+        if named:
+            with suppress(EndpointForbidden, QuotaExhausted, RequestRefused):
+                self._client.bulk_update(ACCOUNT.endpoints, named)
 
     def _left(self, domains: Iterable[str]) -> set[str]:
         return {domain for domain in domains if domain not in self._ids}

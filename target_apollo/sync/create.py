@@ -23,6 +23,7 @@ from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import (
     address_of,
     addresses,
+    identity_of,
     is_known_to_create,
     is_matched_on_creation,
     keys,
@@ -43,7 +44,6 @@ from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, of_existing, of_ma
 from target_apollo.sync.plan import (
     NOTHING,
     CreateRequest,
-    create_item,
     create_requests,
     left_to_write,
 )
@@ -148,7 +148,7 @@ def _with_one_address(
     So no row is rejected because two people share an additional address.
     """
     whole = {m.row.number: m.row for m in result.matched if _may_be_another(m)}
-    if not whole:
+    if not whole or request.identity_only:
         return result
     rows = tuple(with_values(row, more_emails=()) for row in whole.values())
     again = create(client, object_type, replace(request, rows=rows))
@@ -170,7 +170,7 @@ def _create_namesakes(
 
     No record has their address or CRM id: Apollo compares these before names, and matched by name.
     """
-    items = [create_item(object_type, row) for row in request.rows]
+    items = replace(request, own_addresses=frozenset()).items(object_type)
     try:
         answer = client.create(
             object_type.endpoints, items, owner_id=request.owner_id, run_dedupe=False
@@ -215,7 +215,7 @@ def _outcome_part(answer: Json) -> Json:
 
 
 def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
-    items = [create_item(object_type, row, request.own_addresses) for row in request.rows]
+    items = request.items(object_type)
     is_safe = all(
         row.has_address_alone or is_matched_on_creation(object_type, row) for row in request.rows
     )
@@ -266,6 +266,10 @@ class RecordCreator:
     own_records: OwnRecordCheck
     match_check: MatchCheck
 
+    @property
+    def _in_two_steps(self) -> bool:
+        return self.run.settings.create_in_two_steps
+
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
 
@@ -277,7 +281,10 @@ class RecordCreator:
             rows,
             self.run.settings.batch_size,
             spare_existing=self.mode is Mode.INSERT,
+            identity_only=self._in_two_steps,
         )
+        if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:
+            self.run.notices.may_stay_incomplete()
         self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
         follow_up = FollowUp()
         check = self.run.dedupe_checks[self.object_type.kind]
@@ -473,8 +480,10 @@ class RecordCreator:
             return []
         if is_recovered or self._is_own(batch, matched, answer):
             batch.cache.remember(row, answer)
-            made = of_made_before(self.object_type, row, answer)
-            return self._complete(batch, CreateRequest((row,)), row, answer, made)
+            request = CreateRequest((row,), identity_only=self._in_two_steps)
+            sent = identity_of(self.object_type, row) if request.identity_only else row
+            made = of_made_before(self.object_type, sent, answer)
+            return self._complete(batch, request, row, answer, made)
         batch.finish(
             row,
             Outcome.EXISTING,

@@ -70,7 +70,15 @@ class FlushPortions:
 
     def _creates_needed(self, rows: Sequence[Row]) -> int:
         size, spare = self.run.settings.batch_size, self.mode is Mode.INSERT
-        return len(create_requests(self.object_type, rows, size, spare_existing=spare))
+        return len(
+            create_requests(
+                self.object_type,
+                rows,
+                size,
+                spare_existing=spare,
+                identity_only=self.run.settings.create_in_two_steps,
+            )
+        )
 
     def _updates_needed(self, groups: Sequence[Sequence[Row]]) -> dict[str, int]:
         if self.mode is Mode.INSERT:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import BY_EMAIL
+from target_apollo.model.objects import BY_EMAIL, OBJECTS, ObjectKind
 from target_apollo.model.spelling import letters_of
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
@@ -113,16 +113,33 @@ class Notices:
             )
 
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
-        """Counts fields that Apollo can't change on existing records; logs each field once."""
+        """Counts fields that Apollo takes only when it creates records; logs each field once."""
+        of = OBJECTS[ObjectKind(kind)]
+        second_step = {*of.item_names, of.more_emails}.difference(of.crm_ids)
         for name in names:
             if not self._counts.not_writable[kind][name]:
-                self._logger.warning(
-                    "Apollo has no endpoint that changes '%s' on existing %s; it is written when "
-                    "they are created.",
-                    name,
-                    kind,
-                )
+                if self._settings.create_in_two_steps and name in second_step:
+                    sentence = (
+                        "Apollo takes '%s' of %s only when it creates them, which "
+                        "create_in_two_steps does with their keys alone; it is not written."
+                    )
+                else:
+                    sentence = (
+                        "Apollo has no endpoint that changes '%s' on existing %s; it is written "
+                        "when they are created."
+                    )
+                self._logger.warning(sentence, name, kind)
             self._counts.not_writable[kind][name] += 1
+
+    def may_stay_incomplete(self) -> None:
+        """Logs once that nothing remembers which records a stopped run has still to complete."""
+        if self._is_first("two steps"):
+            self._logger.warning(
+                "create_in_two_steps in mode insert without a ledger: if this run is stopped "
+                "between the two steps, the next one takes the records that it created for "
+                "existing ones and leaves them with their keys alone. Set ledger_url, or use mode "
+                "upsert."
+            )
 
     def no_object(self, stream: str) -> None:
         """Logs that a stream which could not be written had no records."""

@@ -23,7 +23,7 @@ from target_apollo.model.compare import (
     to_update,
 )
 from target_apollo.model.emails import compared
-from target_apollo.model.match_keys import address_of
+from target_apollo.model.match_keys import address_of, identity_of
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id, phone_digits
@@ -39,15 +39,29 @@ class CreateRequest:
     Attributes:
         own_addresses: First addresses of all new rows of the batch, if a row has additional ones.
             The first address of one row is not sent as an additional address of another.
+        identity_only: Whether only the values of `identity_of` are sent. The others follow in an
+            update, once Apollo has answered that the record is new.
     """
 
     rows: tuple[Row, ...]
     owner_id: str | None = None
     own_addresses: frozenset[str | None] = frozenset()
+    identity_only: bool = False
+
+    def items(self, object_type: ObjectType) -> list[Json]:
+        """The items of the request, in the order of its rows."""
+        if self.identity_only:
+            return [create_item(object_type, identity_of(object_type, row)) for row in self.rows]
+        return [create_item(object_type, row, self.own_addresses) for row in self.rows]
 
 
 def create_requests(
-    object_type: ObjectType, rows: Sequence[Row], batch_size: int, *, spare_existing: bool
+    object_type: ObjectType,
+    rows: Sequence[Row],
+    batch_size: int,
+    *,
+    spare_existing: bool,
+    identity_only: bool = False,
 ) -> list[CreateRequest]:
     """Groups rows into bulk_create requests, as few as their owners allow.
 
@@ -60,7 +74,12 @@ def create_requests(
     Args:
         spare_existing: Mode insert: owners are always assigned afterwards, to created records only,
             so that an existing record can't change.
+        identity_only: The setting `create_in_two_steps`: as in `CreateRequest`.
     """
+    if identity_only:
+        return [
+            CreateRequest(tuple(chunk), identity_only=True) for chunk in chunks(rows, batch_size)
+        ]
     groups: dict[str | None, list[Row]] = defaultdict(list)
     has_owners = object_type.fields["owner_id"].create_wide and not spare_existing
     for row in rows:
@@ -189,6 +208,8 @@ def _has_emails(row: Row, answer: Json | None) -> bool:
 
 def left_to_write(object_type: ObjectType, request: CreateRequest, row: Row) -> Changes:
     """The row's values that its bulk_create request did not contain."""
+    if request.identity_only:
+        return _behind_identity(object_type, row)
     if not row.lists and row.values.keys() <= object_type.item_names.keys():
         # The row's item has all values.
         return NOTHING
@@ -199,6 +220,24 @@ def left_to_write(object_type: ObjectType, request: CreateRequest, row: Row) -> 
         if value is not None and not carried:
             behind[name] = value
     return _by_endpoint(object_type, behind, {}, row.lists)
+
+
+def _behind_identity(object_type: ObjectType, row: Row) -> Changes:
+    sent = identity_of(object_type, row)
+    values: Values = {
+        name: value
+        for name, value in row.values.items()
+        if value is not None and name not in sent.values
+    }
+    custom: Values = {
+        one: value
+        for one, value in row.custom.items()
+        if value is not None and one not in sent.custom
+    }
+    found = _by_endpoint(object_type, values, custom, row.lists)
+    if row.more_emails and object_type.more_emails:
+        found = replace(found, unwritable=(*found.unwritable, object_type.more_emails))
+    return found if found or found.unwritable else NOTHING
 
 
 def single_update(object_type: ObjectType, row: Row, names: Collection[str]) -> Json:

@@ -124,7 +124,7 @@ class SyncRun:
             kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
             for kind, object_type in OBJECTS.items()
         }
-        self.companies = Companies(self.client)
+        self.companies = Companies(self.client, in_two_steps=settings.create_in_two_steps)
         self.directory = Directory(
             self.client,
             settings.custom_fields,

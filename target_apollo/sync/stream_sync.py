@@ -2,8 +2,8 @@
 
 A batch is written in waves in which no Apollo record occurs twice. In each wave existing records
 are updated first, since an update may free the e-mail or domain of a new row. Then rows without a
-known record are created. If Apollo answers a create with an existing record, that is compared and
-updated.
+known record are created, or at the same time if no update frees anything. If Apollo answers a
+create with an existing record, that is compared and updated.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 from msgspec.structs import replace as with_values
 
@@ -41,11 +42,14 @@ from target_apollo.sync.recovery import OwnRecordCheck
 from target_apollo.sync.refused_rows import rejection_before
 from target_apollo.sync.returns import RecordReturns
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.side_by_side import order_matters
 from target_apollo.sync.single_values import SingleValues
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.stream_settings import match_on_for, policies_for
 from target_apollo.sync.update import UpdateRounds, rounds
 from target_apollo.sync.update_plan import PlannedUpdate
+
+T = TypeVar("T")
 
 Failure = ApolloError | RunError
 
@@ -287,12 +291,17 @@ class StreamSync:
         # Intents are on disk before requests are sent, so that the next run can complete this one.
         self._intend(batch, [*self._to_change(updates), *new])
         self._note_moving(batch, updates)
-        failure = self._update(batch, updates, failure_of_reads)
-        if failure is not None:
-            new = self._older_than_stuck(batch, new) if _is_limit(failure) else []
-            if not new:
-                raise failure
-        updates, failure_of_creates = yield from self._create(batch, new)
+        if new and updates and failure_of_reads is None and self._may_be_beside(new, updates):
+            updates, failure_of_creates, failure = yield from self._write_beside(
+                batch, new, updates
+            )
+        else:
+            failure = self._update(batch, updates, failure_of_reads)
+            if failure is not None:
+                new = self._older_than_stuck(batch, new) if _is_limit(failure) else []
+                if not new:
+                    raise failure
+            updates, failure_of_creates = yield from self._create(batch, new)
         # The ids of matched records must be on disk before the records are written: if this run is
         # killed and a row's address then changes, the row is not found by its address.
         self._intend(batch, self._to_change(updates))
@@ -300,6 +309,47 @@ class StreamSync:
         failure = failure or later_failure
         if failure is not None:
             raise failure
+
+    def _may_be_beside(self, new: Sequence[Row], updates: Sequence[PlannedUpdate]) -> bool:
+        """Whether new rows may be created while these updates are under way.
+
+        Not near a limit, where the oldest rows come first, and not where a row may end the run.
+        """
+        settings = self.run.settings
+        return (
+            settings.parallel_requests > 1
+            and not settings.dry_run
+            and settings.on_record_error != "fail"
+            and settings.max_creates is None
+            and settings.max_updates is None
+            and not order_matters(self.object_type, new, updates)
+            and self._rounds.fit(updates)
+        )
+
+    def _write_beside(
+        self, batch: Batch, new: Sequence[Row], updates: Sequence[PlannedUpdate]
+    ) -> Steps[tuple[list[PlannedUpdate], Failure | None, Failure | None]]:
+        """Creates rows while records are updated.
+
+        Returns:
+            The result of `_create`, and the failure of the updates that ends the run.
+        """
+        creating = self._create(batch, new)
+        try:
+            ended = _begin(creating)
+            gone, failure = self._carry_out(batch, updates)
+            if ended is None:
+                yield
+                ended = yield from creating
+        finally:
+            # After an error that nobody expects, its requests are waited for.
+            creating.close()
+        later, failure_of_creates = ended
+        if failure is None and failure_of_creates is None:
+            self._write_rematched(batch, gone)
+        if failure is not None and not _is_limit(failure):
+            failure_of_creates = failure_of_creates or failure
+        return later, failure_of_creates, failure
 
     def _older_than_stuck(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         stuck = batch.oldest_beside(rows)
@@ -481,8 +531,21 @@ class StreamSync:
         Returns:
             The error that ends the run, if there is one.
         """
+        gone, own = self._carry_out(batch, updates, may_send=failure is None or _is_limit(failure))
+        failure = failure or own
+        if failure is None:
+            self._write_rematched(batch, gone)
+        return failure
+
+    def _carry_out(
+        self, batch: Batch, updates: Sequence[PlannedUpdate], *, may_send: bool = True
+    ) -> tuple[list[GoneRecord], Failure | None]:
+        """Sends updates, no record twice at a time; finishes rows that need no request.
+
+        Returns:
+            Rows whose record is gone from Apollo, and the error that ends the run.
+        """
         gone: list[GoneRecord] = []
-        may_send = failure is None or _is_limit(failure)
         own: Failure | None = None
         for number, members in enumerate(rounds(updates) if updates else ()):
             if number and own is None and may_send:
@@ -491,10 +554,7 @@ class StreamSync:
             if own is None and may_send:
                 gone_now, own = self._rounds.carry_out(batch, to_send)
                 gone += gone_now
-        failure = failure or own
-        if failure is None:
-            self._write_rematched(batch, gone)
-        return failure
+        return gone, own
 
     def _create(
         self, batch: Batch, rows: Sequence[Row]
@@ -542,6 +602,16 @@ class StreamSync:
 def _is_limit(failure: Failure) -> bool:
     """Whether a failure means that a limit is reached, which other requests may not have."""
     return isinstance(failure, (QuotaExhausted, RunError))
+
+
+def _begin(steps: Steps[T]) -> T | None:
+    """Runs steps to their first pause; the result if they end before it."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return None
 
 
 def _matched(row: Row, record: Json) -> MatchedRecord:

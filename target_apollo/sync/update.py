@@ -94,6 +94,15 @@ class UpdateExecutor:
             # An endpoint may be closed since.
             left = self._begun([one.update for one in left[size:]], bulk=bulk)
 
+    def fit(self, updates: Sequence[PlannedUpdate]) -> bool:
+        """Whether these updates need no more requests than may be sent now, without a wait."""
+        singles = sum(bool(update.changes.update) for update in updates)
+        bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
+        planned = planned_requests(
+            self._steps, [one.parts for one in self._begun(updates, bulk=bulk)]
+        )
+        return fits(planned, self.run.asked_room)
+
     def _begun(self, updates: Iterable[PlannedUpdate], *, bulk: bool) -> list[UpdateInProgress]:
         return [UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates]
 
@@ -260,15 +269,21 @@ class UpdateRounds:
                 reached = problem
         return gone, failure or reached
 
+    def fit(self, updates: Sequence[PlannedUpdate]) -> bool:
+        """Whether these updates need no more requests than may be sent now, without a wait."""
+        return self._executor.fit(updates)
+
+    @property
+    def _executor(self) -> UpdateExecutor:
+        return UpdateExecutor(self.run, self.object_type, self.own.update_method)
+
     def _send(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
     ) -> tuple[list[GoneRecord], ApolloError | None]:
-        run = self.run
-        run.sample(self.object_type, self.stream, updates)
-        executor = UpdateExecutor(run, self.object_type, self.own.update_method)
+        self.run.sample(self.object_type, self.stream, updates)
         gone: list[GoneRecord] = []
         failure: ApolloError | None = None
-        for result in executor.carry_out(updates):
+        for result in self._executor.carry_out(updates):
             gone += self._take_result(batch, result)
             failure = result.failure
         run.record_pages[self.object_type.kind].note_written(one.apollo_id for one in updates)

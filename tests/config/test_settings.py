@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, object_of_name, problems_of
 from target_apollo.config.sources import read_settings
+from target_apollo.config.typed_values import with_types
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 from target_apollo.target.target import TargetApollo
@@ -107,12 +109,28 @@ def test_a_number_is_taken_between_its_bounds_and_not_beyond(
     ]
 
 
-@pytest.mark.parametrize("name", ["batch_size", "parallel_requests", "max_retries"])
+@pytest.mark.parametrize("name", ["batch_size", "max_retries"])
 @pytest.mark.parametrize("value", [True, "5", 1.5, [5]])
 def test_a_count_is_a_whole_number(name: str, value: object) -> None:
     assert problems_of(config(**{name: value}), SCHEMA) == [
         f"The setting '{name}' must be of type integer."
     ]
+
+
+@pytest.mark.parametrize("value", ["many", "0", "17", "", "8 "])
+def test_parallel_requests_are_auto_or_a_number(value: str) -> None:
+    assert problems_of(config(parallel_requests=value), SCHEMA) == [
+        "The setting 'parallel_requests' must be 'auto' or a whole number from 1 to 16."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("auto", 16), (1, 1), (16, 16), ("7", 7), (4.0, 4), (Decimal(3), 3)]
+)
+def test_parallel_requests_are_a_number_in_the_typed_form(written: object, meant: int) -> None:
+    given = with_types(config(parallel_requests=written), SCHEMA)
+    assert problems_of(given, SCHEMA) == []
+    assert Settings.of(given).parallel_requests == meant
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
@@ -184,7 +202,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     found = Settings.of(config())
     assert found.api_url == "https://api.apollo.io/api/v1"
     assert (found.mode, found.null_policy) == (Mode.UPSERT, NullPolicy.IGNORE)
-    assert (found.batch_size, found.parallel_requests, found.max_retries) == (100, 4, 3)
+    assert (found.batch_size, found.parallel_requests, found.max_retries) == (100, 16, 3)
     assert (found.max_rejected_percent, found.abort_rejected_percent) == (5, 50)
 
 

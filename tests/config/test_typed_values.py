@@ -70,7 +70,7 @@ def problems_in(sources: list[str]) -> str:
 
 def test_all_numbers_of_the_schema_are_looked_at() -> None:
     assert {"quota_share", "request_timeout_seconds", "quota_percent"} <= set(NUMBERS)
-    assert len(NUMBERS) > 15
+    assert len(NUMBERS) >= 15
 
 
 def test_a_whole_number_within_its_range_arrives(write: Write) -> None:

@@ -212,6 +212,8 @@ def test_the_ledger_learns_of_a_record_that_could_not_be_read_when_it_first_came
 
 def test_full_requests_are_sent_four_times_over_before_the_disk_is_waited_for() -> None:
     assert flush_size(100, 4) == 1600
+    assert flush_size(100, 1) == 400
+    assert flush_size(100, 16) == 1600
 
 
 def test_whoever_asks_for_small_requests_gets_state_in_small_steps() -> None:

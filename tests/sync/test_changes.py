@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_apollo.model.match_keys import name_fields
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.plan import Changes, CreateRequest, changes, create_item, left_to_write
+from target_apollo.sync.plan import (
+    Changes,
+    CreateRequest,
+    changes,
+    create_item,
+    create_requests,
+    left_to_write,
+)
 from tests.helpers.single_record import (
     CUSTOM,
     LISTS,
@@ -110,6 +118,25 @@ def test_a_new_record_holds_its_row_after_what_bulk_create_left_behind(
     assert not seen(object_type, changes(object_type, row, after, LISTS))
 
 
+@both
+@quick
+@given(st.data())
+def test_a_new_record_holds_its_row_after_the_second_step(
+    object_type: ObjectType, data: st.DataObject
+) -> None:
+    drawn = data.draw(rows(object_type))
+    row = Row(1, (1,), drawn.match_key, {k: v for k, v in drawn.values.items() if v},
+              {k: v for k, v in drawn.custom.items() if v}, drawn.lists)  # fmt: skip
+    request = CreateRequest((row,), identity_only=True)
+    (item,) = request.items(object_type)
+    record = apply(object_type, empty_record(object_type), item)
+    left = left_to_write(object_type, request, row)
+    after = carry_out(object_type, record, left)
+    assert not seen(object_type, changes(object_type, row, after, LISTS))
+    sent = {object_type.fields[name].create for name in row.values} & set(item)
+    assert len(sent) + len(left.unwritable) <= len(row.values)
+
+
 # --- where changes go
 
 
@@ -178,6 +205,49 @@ def test_what_bulk_create_does_not_take_is_left_to_write() -> None:
     assert left.update == {"website_url": "https://a.b", "mobile_phone": "+1415"}
     assert left.bulk == {"owner_id": "a" * 24}
     assert left.lists == ("A", "B")
+
+
+def test_the_first_of_two_steps_carries_the_keys_alone() -> None:
+    values: Values = {"email": "a@b.de", "first_name": "A", "last_name": "B", "title": "VP",
+                      "hubspot_id": "7", "owner_id": "a" * 24, "phone_number": "+1"}  # fmt: skip
+    row = Row(1, (1,), "a@b.de", values, {CUSTOM[0]: "x"}, ("A",), more_emails=("c@d.de",))
+    (request,) = create_requests(CONTACT, [row], 100, spare_existing=False, identity_only=True)
+    assert request.owner_id is None
+    assert request.items(CONTACT) == [{"email": "a@b.de", "hubspot_id": "7"}]
+    left = left_to_write(CONTACT, request, row)
+    assert left.update == {
+        "first_name": "A", "last_name": "B", "title": "VP", "direct_phone": "+1",
+        "typed_custom_fields": {CUSTOM[0]: "x"},
+    }  # fmt: skip
+    assert left.bulk == {"owner_id": "a" * 24}
+    assert left.lists == ("A",)
+    assert left.unwritable == ("contact_emails",)
+
+
+@pytest.mark.parametrize(
+    ("match_key", "more", "sent"),
+    [
+        ("a@b.de", (), {"email"}),
+        ("linkedin_url:linkedin.com/in/a", (), {"email", "linkedin_url"}),
+        ("a@b.de", (f"custom:{CUSTOM[0]}:x",), {"email", "typed_custom_fields"}),
+        ("a@b.de", ("name:a b|c",), {"email", "first_name", "last_name", "organization_name"}),
+    ],
+)
+def test_the_first_step_carries_the_keys_of_match_on(
+    match_key: str, more: tuple[str, ...], sent: set[str]
+) -> None:
+    names = ("email", "first_name", "last_name", "organization_name", "linkedin_url")
+    values: Values = dict.fromkeys(names, "x")
+    row = Row(1, (1,), match_key, values, {CUSTOM[0]: "x", CUSTOM[1]: "y"}, more_keys=more)
+    (item,) = CreateRequest((row,), identity_only=True).items(CONTACT)
+    assert item.keys() == sent
+
+
+@pytest.mark.parametrize("object_type", [CONTACT, ACCOUNT])
+def test_the_first_step_names_those_who_have_no_other_key(object_type: ObjectType) -> None:
+    values: Values = dict.fromkeys(name_fields(object_type), "x")
+    row = Row(1, (1,), "name:x", values)
+    assert CreateRequest((row,), identity_only=True).items(object_type) == [values]
 
 
 @both
