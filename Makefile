@@ -11,13 +11,17 @@ BENCH_ARGS ?=
 VENV := .venv
 MELTANO_VENV := .venv-meltano
 # Meltano keeps an environment of its own, since it pins packages that the target needs newer.
-MELTANO := meltano>=4.4,<5
+MELTANO := meltano[postgres]>=4.4,<5
 
 # Taps and mappers of others that the whole suite runs, each in an environment of its own.
 TAPS_VENV := .venv-taps
 TAPS := pipelinewise-tap-postgres==2.1.0 tap-spreadsheets==1.1.2 meltano-map-transform==0.12.3
 # pipelinewise-tap-postgres pins a driver without wheels for Python 3.12 and newer.
 TAPS_OVERRIDE := psycopg2-binary>=2.9.10
+
+# The engine that the whole suite runs many teams with.
+DAGSTER_VENV := .venv-dagster
+DAGSTER := 'dagster>=1.13,<1.14' 'dagster-postgres>=0.29,<0.30'
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
@@ -45,7 +49,7 @@ PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(PYTEST) -m 'not full' --hypothesis-profile=fast $(PYTEST_ARGS)
 
-test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready $(TAPS_VENV)/.ready
+test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready $(TAPS_VENV)/.ready $(DAGSTER_VENV)/.ready
 	$(PYTEST) --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
@@ -95,7 +99,7 @@ audit: $(VENV)/.ready
 		echo 'The advisory service must be reachable.'; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) .venv-oldest .venv-newest .demo build dist
+	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) $(DAGSTER_VENV) .venv-oldest .venv-newest .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
 
@@ -125,6 +129,12 @@ $(TAPS_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
 		$(UV) pip install --python $$folder/bin/python \
 			--overrides $(TAPS_VENV)/overrides.txt $$tap; \
 	done
+	@touch $@
+
+$(DAGSTER_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
+	@echo 'Setting up Dagster in $(DAGSTER_VENV) …'
+	@$(PYTHON) -m venv --clear --without-pip $(DAGSTER_VENV)
+	@$(UV) pip install --python $(DAGSTER_VENV)/bin/python $(DAGSTER)
 	@touch $@
 
 define python_is_new_enough
