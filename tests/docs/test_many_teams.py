@@ -1,9 +1,14 @@
-"""What docs/how-to/many-teams/one_sync.py makes of the end of a run, and of a team's file."""
+"""What docs/how-to/many-teams/one_sync.py makes of the end of a run, and of a team's file.
+
+And that the commands of its page are those that tests/promises/test_many_teams.py runs.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +16,15 @@ from typing import Any
 
 import pytest
 
-from target_apollo.demo.meltano import ROOT
+from target_apollo.demo.postgres import PostgresServer
+from tests.helpers.airflow_engine import Airflow
+from tests.helpers.dagster_engine import Dagster
+from tests.helpers.engines import Engine
+from tests.helpers.how_tos import HOW_TOS, blocks_of
+from tests.helpers.teams import EXAMPLE, MAKE_TABLES, Project, environment_of
 
-PATH = ROOT / "docs" / "how-to" / "many-teams" / "one_sync.py"
+PATH = EXAMPLE / "one_sync.py"
+BLOCKS = list(blocks_of((HOW_TOS / "many-teams.md").read_text(encoding="utf-8")))
 AGAIN = "2026-03-01T12:00:00+00:00"
 
 
@@ -79,3 +90,37 @@ def test_a_teams_file_that_others_may_read_is_refused(one_sync: ModuleType, tmp_
 def test_a_team_without_a_file_is_named(one_sync: ModuleType) -> None:
     with pytest.raises(one_sync.PersonNeeded, match="acme has no file"):
         one_sync.secrets_of("acme")
+
+
+@pytest.mark.parametrize("engine", [Dagster(), Airflow()], ids=["dagster", "airflow"])
+def test_an_engines_commands_are_those_that_its_test_runs(engine: Engine) -> None:
+    run = [shlex.join(command) for command in (*engine.once, *engine.commands())]
+    shown = [
+        shlex.join(shlex.split(line))
+        for block in BLOCKS
+        if block.option("engine") == engine.name
+        for line in block.text.splitlines()
+    ]
+    assert shown
+    assert [line for line in shown if not any(line in command for command in run)] == []
+
+
+def test_meltanos_tables_are_made_as_in_the_test() -> None:
+    (block,) = [block for block in BLOCKS if block.is_a("once")]
+    assert block.text == shlex.join(MAKE_TABLES) + "\n"
+
+
+def test_all_variables_of_the_page_are_set_in_the_test(tmp_path: Path) -> None:
+    database = PostgresServer("127.0.0.1", 5432, "somebody", "apollo")
+    project = Project(tmp_path, tmp_path, {}, database, database, database)
+    known = {*environment_of(project), *Dagster().settings(project), *Airflow().settings(project)}
+    shown = {
+        name
+        for block in BLOCKS
+        if block.language == "bash"
+        for line in block.text.splitlines()
+        if line.startswith("export ")
+        for name in re.findall(r"\b([A-Z_]+)=", line)
+    }
+    assert len(shown) > 10
+    assert shown <= known

@@ -1,12 +1,18 @@
-"""Eight teams in eight sandboxes, each with a warehouse of its own and a file of secrets.
+"""Eight teams in eight sandboxes, and the project of docs/how-to/many-teams that syncs them.
 
-For tests that run the engines of docs/how-to/many-teams for real.
+For tests that run the engines of that page for real. A start of Meltano costs more than all else,
+and what an engine does is the same with any command: most teams are synced by a stand-in for
+`meltano run`, which gives the target a file of rows. With ``ENGINES=whole`` (`make engines`) all
+are synced by Meltano.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,12 +26,28 @@ from psycopg import sql
 
 from target_apollo.demo.meltano import ROOT, executable
 from target_apollo.demo.postgres import PostgresServer
-from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.helpers.databases import database_on
 from tests.helpers.how_tos import TARGET_INSTALLED
 from tests.helpers.taps import surroundings
 
 EXAMPLE = ROOT / "docs" / "how-to" / "many-teams"
+#: Once, so that no two runs make Meltano's tables.
+MAKE_TABLES = ["meltano", "state", "list"]
+CREATE = "POST /contacts/bulk_create"
+#: Whether all teams are synced by Meltano, and a quota is one of Apollo's own minutes.
+WHOLE = os.environ.get("ENGINES") == "whole"
+#: For how long the quota of the team "limited" is used up, in seconds.
+LIMITED_SECONDS = 60 if WHOLE else 12
+#: In place of ``meltano run … --state-id-suffix TEAM-STREAM …`` for all but these teams.
+_STAND_IN = """#!/bin/sh
+case "$*" in
+state*|{by_meltano}) exec {meltano} "$@" ;;
+esac
+while [ "$1" != --state-id-suffix ]; do shift; done
+export TARGET_APOLLO_API_KEY="$APOLLO_API_KEY"
+exec target-apollo --config ENV < "{rows}/$2.singer"
+"""
 
 
 def engine(name: str, command: str) -> Path:
@@ -42,44 +64,78 @@ class Team:
 
     Attributes:
         settings: Further lines of its file of secrets.
+        faults: What goes wrong in its sandbox.
+        by_meltano: Whether it is synced by Meltano in any case.
     """
 
     name: str
     rows: Mapping[str, int]
-    minute_limit: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    by_meltano: bool = False
 
     @property
     def options(self) -> SandboxOptions:
+        # A run that is made twice asks for more than its requests.
+        limit = 3 if self.name == "limited" else 8
         return SandboxOptions(
-            strict=True,
-            api_keys={f"key-of-{self.name}": None},
-            minute_limit=self.minute_limit,
+            strict=True, api_keys={f"key-of-{self.name}": None}, minute_limit=limit
         )
+
+    @property
+    def syncs(self) -> list[str]:
+        return [f"{self.name}/{stream}" for stream in self.rows]
+
+
+def eight_teams() -> list[Team]:
+    """Four that have nothing special, and one each that is limited, killed, refused, ordered."""
+    # Somebody else has used what the quota leaves: once the second request is refused.
+    refusal = Fault(CREATE, FaultKind.RATE_LIMITED, after=1, times=1, retry_after=LIMITED_SECONDS)
+    slow = Fault(CREATE, FaultKind.SLOW, after=1, times=1, seconds=6)
+    few = {"crm-contacts": 120}
+    return [
+        Team(
+            "limited",
+            {"crm-contacts": 450 if WHOLE else 150},
+            {"TARGET_APOLLO_MAX_WAIT_SECONDS": "1"},
+            () if WHOLE else (refusal,),
+        ),
+        Team("killed", {"crm-contacts": 250}, faults=(slow,), by_meltano=True),
+        Team("refused", few, {"APOLLO_API_KEY": "key-of-somebody-else"}),
+        Team("ordered", {"crm-accounts": 110, **few}),
+        *(Team(f"plain-{number}", few) for number in range(4)),
+    ]
+
+
+def rows_of(stream: str, count: int) -> Iterator[dict[str, object]]:
+    for number in range(1, count + 1):
+        row: dict[str, object] = {"id": number, "name": f"Name {number}"}
+        if stream == "crm-accounts":
+            row["domain"] = f"company{number}.example"
+        else:
+            row["email"] = f"person{number}@company.example"
+        yield row
 
 
 def fill(database: PostgresServer, rows: Mapping[str, int]) -> None:
     """Make the tables ``crm.accounts`` and ``crm.contacts``, with so many rows each."""
     with psycopg.connect(database.url) as connection:
         connection.execute("create schema crm")
-        for table, column, value in (
-            ("accounts", "domain", "'company' || n || '.example'"),
-            ("contacts", "email", "'person' || n || '@company.example'"),
-        ):
+        for table, column in (("accounts", "domain"), ("contacts", "email")):
             connection.execute(
                 sql.SQL(
-                    "create table crm.{table} as select n as id, {value} as {column},"
-                    " 'Name ' || n as name, timestamptz '2026-01-01' as updated_at"
-                    " from generate_series(1, {rows}) as n"
-                ).format(
-                    table=sql.Identifier(table),
-                    column=sql.Identifier(column),
-                    value=sql.SQL(value),
-                    rows=sql.Literal(rows.get(f"crm-{table}", 0)),
-                )
+                    "create table crm.{} (id integer primary key, {} text, name text,"
+                    " updated_at timestamptz default timestamptz '2026-01-01')"
+                ).format(sql.Identifier(table), sql.Identifier(column))
             )
-            connection.execute(
-                sql.SQL("alter table crm.{} add primary key (id)").format(sql.Identifier(table))
+            connection.cursor().executemany(
+                sql.SQL("insert into crm.{} (id, {}, name) values (%s, %s, %s)").format(
+                    sql.Identifier(table), sql.Identifier(column)
+                ),
+                [
+                    (row["id"], row[column], row["name"])
+                    for row in rows_of(f"crm-{table}", rows.get(f"crm-{table}", 0))
+                ],
             )
 
 
@@ -88,12 +144,41 @@ class Project:
     """The example's folder with Meltano's project in it, and the environment of an engine.
 
     Attributes:
-        shared: The database with the ledger, and with the schemas ``meltano`` and ``dagster``.
+        files: The folder with a folder for each sync.
+        ledger: The database with the ledger.
+        states: Meltano's database.
+        tables: The database of the engine.
     """
 
     folder: Path
+    files: Path
     environment: Mapping[str, str]
-    shared: PostgresServer
+    ledger: PostgresServer
+    states: PostgresServer
+    tables: PostgresServer
+
+    def call(self, *command: str) -> str:
+        """Run a command to its end in the project's folder; return its output."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def change(self, name: str, before: str, after: str) -> None:
+        """Put one text in the place of another in a file of the example, where it is once."""
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(before) == 1, f"{name}: {before}"
+        path.write_text(text.replace(before, after), encoding="utf-8")
 
 
 @contextmanager
@@ -117,41 +202,44 @@ def project_of(
     (project / "teams.yml").write_text(yaml.safe_dump(streams, sort_keys=False))
     secrets.mkdir(mode=0o700)
     with ExitStack() as stack:
-        shared = stack.enter_context(database_on(server))
-        with psycopg.connect(shared.url) as connection:
-            connection.execute("create schema meltano")
-            connection.execute("create schema dagster")
+        ledger, states, tables = (stack.enter_context(database_on(server)) for _ in range(3))
         for team, sandbox in teams.items():
-            warehouse = stack.enter_context(database_on(server))
-            fill(warehouse, team.rows)
-            lines = secret_lines(sandbox, warehouse) | team.settings
+            lines = {"APOLLO_API_KEY": sandbox.api_key, "TARGET_APOLLO_API_URL": sandbox.url}
+            if team.by_meltano or WHOLE:
+                warehouse = stack.enter_context(database_on(server))
+                fill(warehouse, team.rows)
+                lines |= warehouse_lines(warehouse)
             path = secrets / f"{team.name}.env"
             path.touch(mode=0o600)
+            lines |= team.settings
             path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         commands = [engine_folder, executable().parent, Path(sys.executable).parent]
-        yield Project(
-            project,
-            {
-                **surroundings(),
-                "PATH": ":".join([*map(str, commands), os.environ["PATH"]]),
-                "NO_COLOR": "1",
-                "MELTANO_ENVIRONMENT": "prod",
-                "MELTANO_AUTO_INSTALL": "false",
-                "MELTANO_DATABASE_URI": _in_schema(shared, "psycopg", "meltano"),
-                "TARGET_APOLLO_LEDGER_URL": shared.url,
-                "TEAM_SECRETS": str(secrets),
-                "TEAM_FILES": str(folder / "files"),
-                "DAGSTER_HOME": str(project),
-                "DAGSTER_DATABASE_URL": _in_schema(shared, "psycopg2", "dagster"),
-            },
-            shared,
-        )
+        if not WHOLE:
+            commands.insert(0, stand_in(folder, list(teams)))
+        plain = Project(project, folder / "files", {}, ledger, states, tables)
+        environment = {
+            **surroundings(),
+            "PATH": ":".join([*map(str, commands), os.environ["PATH"]]),
+            "NO_COLOR": "1",
+            "MELTANO_AUTO_INSTALL": "false",
+            **environment_of(plain),
+        }
+        yield dataclasses.replace(plain, environment=environment)
 
 
-def secret_lines(sandbox: Sandbox, warehouse: PostgresServer) -> dict[str, str]:
+def environment_of(project: Project) -> dict[str, str]:
+    """The variables of the workers, as the how-to names them."""
     return {
-        "APOLLO_API_KEY": sandbox.api_key,
-        "TARGET_APOLLO_API_URL": sandbox.url,
+        "MELTANO_ENVIRONMENT": "prod",
+        "MELTANO_DATABASE_URI": with_driver(project.states, "psycopg"),
+        "TARGET_APOLLO_LEDGER_URL": project.ledger.url,
+        "TEAM_SECRETS": str(project.folder.parent / "secrets"),
+        "TEAM_FILES": str(project.files),
+    }
+
+
+def warehouse_lines(warehouse: PostgresServer) -> dict[str, str]:
+    return {
         "TAP_POSTGRES_HOST": warehouse.host,
         "TAP_POSTGRES_PORT": str(warehouse.port),
         "TAP_POSTGRES_USER": warehouse.user,
@@ -160,6 +248,36 @@ def secret_lines(sandbox: Sandbox, warehouse: PostgresServer) -> dict[str, str]:
     }
 
 
-def _in_schema(server: PostgresServer, driver: str, schema: str) -> str:
-    url = server.url.replace("postgresql:", f"postgresql+{driver}:")
-    return f"{url}?options=-csearch_path%3D{schema}"
+def stand_in(folder: Path, teams: list[Team]) -> Path:
+    """A folder with a `meltano` that starts the target alone, with the rows of a team."""
+    rows, commands = folder / "rows", folder / "commands"
+    rows.mkdir()
+    commands.mkdir()
+    for team in teams:
+        for stream, count in team.rows.items():
+            properties = {
+                name: {"type": ["integer", "string"]} for name in next(rows_of(stream, 1))
+            }
+            schema = {
+                "stream": stream,
+                "key_properties": ["id"],
+                "schema": {"properties": properties},
+            }
+            lines = [{"type": "SCHEMA", **schema}]
+            lines += [
+                {"type": "RECORD", "stream": stream, "record": row}
+                for row in rows_of(stream, count)
+            ]
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (rows / f"{team.name}-{stream}.singer").write_text(text)
+    by_meltano = [f"*{team.name}-*" for team in teams if team.by_meltano]
+    meltano = commands / "meltano"
+    meltano.write_text(
+        _STAND_IN.format(by_meltano="|".join(by_meltano), meltano=executable(), rows=rows)
+    )
+    meltano.chmod(0o755)
+    return commands
+
+
+def with_driver(server: PostgresServer, driver: str) -> str:
+    return server.url.replace("postgresql:", f"postgresql+{driver}:")

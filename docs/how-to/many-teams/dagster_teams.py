@@ -56,22 +56,28 @@ def waiting(instance: dagster.DagsterInstance) -> Iterator[tuple[str, datetime]]
         yield run.tags[PARTITION], datetime.fromisoformat(run.tags["apollo/run_again_after"])
 
 
+def requests(instance: dagster.DagsterInstance, at: datetime) -> Iterator[dagster.RunRequest]:
+    """Request each partition that is neither under way nor waiting for its quota."""
+    statuses = [dagster.DagsterRunStatus[name] for name in UNDER_WAY]
+    taken = {
+        run.tags.get(PARTITION) for run in instance.get_runs(dagster.RunsFilter(statuses=statuses))
+    }
+    now = datetime.now(timezone.utc)
+    taken |= {partition for partition, again in waiting(instance) if again > now}
+    for partition in SYNCS:
+        if partition not in taken:
+            key = f"{partition} at {at.isoformat()}"
+            yield dagster.RunRequest(run_key=key, partition_key=partition, tags=tags_of(partition))
+
+
 @dagster.schedule(
     job=sync_teams,
     cron_schedule="0 * * * *",
     default_status=dagster.DefaultScheduleStatus.RUNNING,
 )
 def every_hour(context: dagster.ScheduleEvaluationContext) -> Iterator[dagster.RunRequest]:
-    """Request each partition that is neither under way nor waiting for its quota."""
-    statuses = [dagster.DagsterRunStatus[name] for name in UNDER_WAY]
-    under_way = context.instance.get_runs(dagster.RunsFilter(statuses=statuses))
-    taken = {run.tags.get(PARTITION) for run in under_way}
-    now = datetime.now(timezone.utc)
-    taken |= {partition for partition, at in waiting(context.instance) if at > now}
-    for partition in SYNCS:
-        if partition not in taken:
-            key = f"{partition} at {context.scheduled_execution_time.isoformat()}"
-            yield dagster.RunRequest(run_key=key, partition_key=partition, tags=tags_of(partition))
+    """Request all teams at the full hour."""
+    yield from requests(context.instance, context.scheduled_execution_time)
 
 
 @dagster.sensor(

@@ -54,7 +54,9 @@ def sync(team: str, stream: str) -> dict[str, int]:
     command = ["setpriv", "--pdeathsig", "TERM", "meltano", "run", "--force"]
     command += ["--state-id-suffix", f"{team}-{stream}", "tap-postgres", "target-apollo"]
     environment = {**os.environ, **secrets_of(team), **settings}
-    code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode  # noqa: S603 - no shell
+    code = subprocess.run(  # noqa: S603 - no shell
+        command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL
+    ).returncode
     return outcome(code, json.loads(summary.read_text()) if summary.exists() else {})
 
 
