@@ -51,7 +51,10 @@ def test_a_run_that_ended_well_gives_its_counts(one_sync: ModuleType) -> None:
         # Another run writes the stream.
         ({"exit_code": 2, "run_again_after": AGAIN}, "Later"),
         ({"exit_code": 2, "run_again_after": None}, "PersonNeeded"),
-        ({"exit_code": 1, "run_again_after": None}, "SyncFailed"),
+        # Too many rejects, max_creates, or an error.
+        ({"exit_code": 1, "run_again_after": None}, "PersonNeeded"),
+        # Stopped by a signal.
+        ({"exit_code": 143, "run_again_after": None}, "SyncFailed"),
         # The run before Meltano's failure was a good one, or there was none.
         ({"exit_code": 0}, "SyncFailed"),
         ({}, "SyncFailed"),
@@ -89,6 +92,19 @@ def test_a_teams_file_that_others_may_read_is_refused(one_sync: ModuleType, tmp_
 
 def test_a_team_without_a_file_is_named(one_sync: ModuleType) -> None:
     with pytest.raises(one_sync.PersonNeeded, match="acme has no file"):
+        one_sync.secrets_of("acme")
+
+
+@pytest.mark.parametrize(
+    ("lines", "missing"),
+    [("TAP_POSTGRES_DATABASE=acme\n", "APOLLO_API_KEY"), ("APOLLO_API_KEY=a\n", "TAP_POSTGRES_")],
+)
+def test_a_team_without_its_own_key_or_warehouse_is_not_synced_with_anothers(
+    one_sync: ModuleType, tmp_path: Path, lines: str, missing: str
+) -> None:
+    (tmp_path / "acme.env").touch(mode=0o600)
+    (tmp_path / "acme.env").write_text(lines)
+    with pytest.raises(one_sync.PersonNeeded, match=f"begins with {missing}"):
         one_sync.secrets_of("acme")
 
 

@@ -205,6 +205,7 @@ def project_of(
         ledger, states, tables = (stack.enter_context(database_on(server)) for _ in range(3))
         for team, sandbox in teams.items():
             lines = {"APOLLO_API_KEY": sandbox.api_key, "TARGET_APOLLO_API_URL": sandbox.url}
+            lines["TAP_POSTGRES_DATABASE"] = "none"
             if team.by_meltano or WHOLE:
                 warehouse = stack.enter_context(database_on(server))
                 fill(warehouse, team.rows)

@@ -27,11 +27,11 @@ class Later(Exception):
 
 
 class PersonNeeded(Exception):
-    """Each run fails until a person has mended the settings, the key or the plan."""
+    """Too many rejects, a limit or an error; or wrong settings, a wrong key, a plan."""
 
 
 class SyncFailed(Exception):
-    """The next try may succeed."""
+    """Meltano or the tap failed, or somebody stopped them: the next try may succeed."""
 
 
 def sync(team: str, stream: str) -> dict[str, int]:
@@ -78,7 +78,8 @@ def outcome(code: int, summary: dict[str, Any]) -> dict[str, int]:
         return dict(summary.get("records", {}))
     if summary.get("run_again_after"):
         raise Later(because, datetime.fromisoformat(summary["run_again_after"]))
-    if summary.get("exit_code") == 2:
+    if summary.get("exit_code") in (1, 2):
+        # A try at once would leave rejected rows alone and end well, or write beyond a limit.
         raise PersonNeeded(because)
     raise SyncFailed(because)
 
@@ -91,4 +92,9 @@ def secrets_of(team: str) -> dict[str, str]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise PersonNeeded(f"Others may read {path}: chmod 600 {path}")
     lines = path.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    found = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    # Else the worker's own would be taken, and one team's rows might go to another's Apollo.
+    for own in ("APOLLO_API_KEY", "TAP_POSTGRES_"):
+        if not any(name.startswith(own) for name in found):
+            raise PersonNeeded(f"{path} has no line that begins with {own}.")
+    return found
