@@ -38,7 +38,7 @@ help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (about four minutes)'
 	@echo 'make test-all  the whole test suite: also each moment of a kill, chaos, how-tos, demo, wheel'
-	@echo 'make engines  many teams under Dagster and Airflow, at full length (a quarter of an hour)'
+	@echo 'make engines  many teams under Dagster and Airflow, at full length'
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
 	@echo 'make chaos   an hour of worlds, altered answers, faults and kills, with models that look for lost rows'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'

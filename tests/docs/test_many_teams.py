@@ -11,7 +11,7 @@ import re
 import shlex
 from datetime import datetime, timezone
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +24,8 @@ from tests.helpers.how_tos import HOW_TOS, blocks_of
 from tests.helpers.teams import EXAMPLE, MAKE_TABLES, Project, environment_of
 
 PATH = EXAMPLE / "one_sync.py"
+SELECTED = {"breadcrumb": [], "metadata": {"selected": True}}
+NOT_SELECTED = {"breadcrumb": [], "metadata": {"selected": False}}
 BLOCKS = list(blocks_of((HOW_TOS / "many-teams.md").read_text(encoding="utf-8")))
 AGAIN = "2026-03-01T12:00:00+00:00"
 
@@ -73,6 +75,29 @@ def test_a_run_that_goes_on_later_says_when(one_sync: ModuleType) -> None:
         one_sync.outcome(1, {"exit_code": 3, "run_again_after": AGAIN, "ended_because": "Quota."})
     assert later.value.at == datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     assert str(later.value) == "Quota."
+
+
+def test_a_run_that_could_read_nothing_is_no_good_one(
+    one_sync: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream of teams.yml that the tap does not have: Meltano and the target end with 0."""
+    path = tmp_path / "acme.env"
+    path.touch(mode=0o600)
+    path.write_text("APOLLO_API_KEY=a\nTAP_POSTGRES_DATABASE=acme\n")
+    found = {"tap_stream_id": "crm-contacts", "metadata": [SELECTED]}
+    others = {"tap_stream_id": "crm-accounts", "metadata": [NOT_SELECTED]}
+
+    def run(command: list[str], env: dict[str, str], **_: object) -> SimpleNamespace:
+        catalog = Path(env["MELTANO_SYS_DIR_ROOT"], "run", "tap-postgres", "tap.properties.json")
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+        catalog.write_text(json.dumps({"streams": [found, others]}))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(one_sync.subprocess, "run", run)
+    assert one_sync.sync("acme", "crm-contacts") == {}
+    for stream in ("crm-contcats", "crm-accounts"):
+        with pytest.raises(one_sync.PersonNeeded, match=stream):
+            one_sync.sync("acme", stream)
 
 
 def test_a_teams_file_is_read_line_by_line(one_sync: ModuleType, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ case "$*" in
 state*|{by_meltano}) exec {meltano} "$@" ;;
 esac
 while [ "$1" != --state-id-suffix ]; do shift; done
+mkdir -p "$MELTANO_SYS_DIR_ROOT/run/tap-postgres"
+cp "{rows}/$2.json" "$MELTANO_SYS_DIR_ROOT/run/tap-postgres/tap.properties.json"
 export TARGET_APOLLO_API_KEY="$APOLLO_API_KEY"
 exec target-apollo --config ENV < "{rows}/$2.singer"
 """
@@ -271,6 +273,9 @@ def stand_in(folder: Path, teams: list[Team]) -> Path:
             ]
             text = "".join(json.dumps(line) + "\n" for line in lines)
             (rows / f"{team.name}-{stream}.singer").write_text(text)
+            table = {"breadcrumb": [], "metadata": {"selected": True}}
+            catalog = {"streams": [{"tap_stream_id": stream, "metadata": [table]}]}
+            (rows / f"{team.name}-{stream}.json").write_text(json.dumps(catalog))
     by_meltano = [f"*{team.name}-*" for team in teams if team.by_meltano]
     meltano = commands / "meltano"
     meltano.write_text(

@@ -57,7 +57,23 @@ def sync(team: str, stream: str) -> dict[str, int]:
     code = subprocess.run(  # noqa: S603 - no shell
         command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL
     ).returncode
-    return outcome(code, json.loads(summary.read_text()) if summary.exists() else {})
+    counts = outcome(code, json.loads(summary.read_text()) if summary.exists() else {})
+    if stream not in selected(files / "meltano" / "run" / "tap-postgres" / "tap.properties.json"):
+        raise PersonNeeded(
+            f"Nothing was read: the tap has no {stream}, or meltano.yml selects none."
+        )
+    return counts
+
+
+def selected(catalog: Path) -> set[str]:
+    """The streams that the tap was told to read; one that does not exist is no error to it."""
+    streams = json.loads(catalog.read_text())["streams"] if catalog.exists() else []
+    return {
+        stream["tap_stream_id"]
+        for stream in streams
+        for part in stream["metadata"]
+        if not part["breadcrumb"] and part["metadata"].get("selected")
+    }
 
 
 def meltano_folder(files: Path) -> Path:
