@@ -20,7 +20,7 @@ from target_apollo.demo.postgres import PostgresServer
 from target_apollo.sandbox import Sandbox
 from tests.helpers.teams import CREATE, Project, Team
 
-LONGEST_SECONDS = 400
+LONGEST_SECONDS = 600
 KILLED = "killed/crm-contacts"
 #: Syncs that need a second try -> how the first one ends.
 CUT_OFF = {KILLED: "failed", "limited/crm-contacts": "later"}
@@ -100,7 +100,7 @@ def story_of(
     for command in engine.once:
         project.call(*command)
     with started(project, engine.commands(), log) as alive:
-        kill_a_worker(engine, sandboxes["killed"], alive)
+        kill_a_worker(engine, project, sandboxes["killed"], alive)
         wait_until_done(engine, project, teams, alive)
     return Story(
         teams,
@@ -149,31 +149,35 @@ def started(project: Project, commands: list[list[str]], log: Path) -> Iterator[
 
 def end_all_in(project: Project) -> None:
     """End what engines put into sessions of their own."""
-    mark = f"TEAM_FILES={project.files}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process, _ in processes(project):
         with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
 
 
-def kill_a_worker(engine: Engine, apollo: Sandbox, alive: Callable[[], bool]) -> None:
+def kill_a_worker(
+    engine: Engine, project: Project, apollo: Sandbox, alive: Callable[[], bool]
+) -> None:
     """Kill the worker of the team "killed", while its second request is answered."""
     deadline = time.monotonic() + LONGEST_SECONDS
     while apollo.count(CREATE) < 2:
         assert time.monotonic() < deadline, "no request to the team that is to be killed"
         assert alive()
         time.sleep(0.05)
-    (meltano,) = (process for process, words in processes() if "killed-crm-contacts" in words)
+    (meltano,) = (
+        process for process, words in processes(project) if "killed-crm-contacts" in words
+    )
     for worker in engine.worker_of(list(parents_of(meltano))):
         os.kill(worker, signal.SIGKILL)
 
 
-def processes() -> Iterator[tuple[int, list[str]]]:
-    """The id and the command line of each process."""
+def processes(project: Project) -> Iterator[tuple[int, list[str]]]:
+    """The id and the command line of each process of the engine, and of what it has started."""
+    mark = f"TEAM_FILES={project.files}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            yield int(folder.name), words
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                yield int(folder.name), words
 
 
 def parents_of(process: int) -> Iterator[int]:

@@ -26,7 +26,7 @@ from tests.helpers.teams import (
     project_of,
 )
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module", params=[Dagster, Airflow], ids=["dagster", "airflow"])
