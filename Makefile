@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 VENV := .venv
 MELTANO_VENV := .venv-meltano
 # Meltano keeps an environment of its own, since it pins packages that the target needs newer.
-MELTANO := meltano>=4.4,<5
+MELTANO := meltano[postgres]>=4.4,<5
 
 # Taps and mappers of others that the whole suite runs, each in an environment of its own.
 TAPS_VENV := .venv-taps
@@ -19,18 +19,26 @@ TAPS := pipelinewise-tap-postgres==2.1.0 tap-spreadsheets==1.1.2 meltano-map-tra
 # pipelinewise-tap-postgres pins a driver without wheels for Python 3.12 and newer.
 TAPS_OVERRIDE := psycopg2-binary>=2.9.10
 
-# Tests start hundreds of processes, and each would compile the package again.
+# The engines that many teams are run with, each in an environment of its own.
+DAGSTER_VENV := .venv-dagster
+DAGSTER := 'dagster>=1.13,<1.14' 'dagster-postgres>=0.29,<0.30'
+AIRFLOW_VENV := .venv-airflow
+AIRFLOW := 'apache-airflow[postgres]>=3.3,<3.4'
+
+# Else each start of the target, a tap or an engine compiles its modules where Python may not keep
+# what it has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all compat chaos bench lint audit clean
+.PHONY: help demo test test-all engines compat chaos bench lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (about four minutes)'
 	@echo 'make test-all  the whole test suite: also each moment of a kill, chaos, how-tos, demo, wheel'
+	@echo 'make engines  many teams under Dagster and Airflow, at full length'
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
 	@echo 'make chaos   an hour of worlds, altered answers, faults and kills, with models that look for lost rows'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
@@ -48,8 +56,14 @@ PYTEST := $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(PYTEST) -m 'not full' --hypothesis-profile=fast $(PYTEST_ARGS)
 
-test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready $(TAPS_VENV)/.ready
+test-all: $(VENV)/.ready $(MELTANO_VENV)/.ready $(TAPS_VENV)/.ready $(DAGSTER_VENV)/.ready
 	$(PYTEST) --hypothesis-profile=thorough $(PYTEST_ARGS)
+
+# The tests of docs/how-to/many-teams.md at full length: all teams by Meltano, a minute of a quota.
+# The whole suite has no time for Airflow, so only these tests run it.
+engines: $(VENV)/.ready $(MELTANO_VENV)/.ready $(DAGSTER_VENV)/.ready $(AIRFLOW_VENV)/.ready
+	ENGINES=whole $(VENV)/bin/python -m pytest $(PYTEST_ARGS) \
+		tests/promises/test_many_teams.py tests/docs/test_many_teams_engines.py
 
 # The lower bounds in pyproject.toml are a promise too: the oldest versions on the oldest Python,
 # then the newest on the newest.
@@ -98,7 +112,7 @@ audit: $(VENV)/.ready
 		echo 'The advisory service must be reachable.'; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) .venv-oldest .venv-newest .demo build dist
+	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) $(DAGSTER_VENV) $(AIRFLOW_VENV) .venv-oldest .venv-newest .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
 
@@ -128,6 +142,18 @@ $(TAPS_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
 		$(UV) pip install --python $$folder/bin/python \
 			--overrides $(TAPS_VENV)/overrides.txt $$tap; \
 	done
+	@touch $@
+
+$(DAGSTER_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
+	@echo 'Setting up Dagster in $(DAGSTER_VENV) …'
+	@$(PYTHON) -m venv --clear --without-pip $(DAGSTER_VENV)
+	@$(UV) pip install --python $(DAGSTER_VENV)/bin/python $(DAGSTER)
+	@touch $@
+
+$(AIRFLOW_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
+	@echo 'Setting up Airflow in $(AIRFLOW_VENV) …'
+	@$(PYTHON) -m venv --clear --without-pip $(AIRFLOW_VENV)
+	@$(UV) pip install --python $(AIRFLOW_VENV)/bin/python $(AIRFLOW)
 	@touch $@
 
 define python_is_new_enough

@@ -45,7 +45,7 @@ from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
-from target_apollo.sync.exit import RunError
+from target_apollo.sync.exit import RunEnd, RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
 from target_apollo.sync.record_pages import RecordPages
 from target_apollo.sync.rejects import Rejects
@@ -337,7 +337,7 @@ class SyncRun:
         except LedgerError as problem:
             self.logger.error("The end of the run is not in the ledger: %s", problem)
 
-    def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
+    def summarise(self, received: int, ending: RunEnd) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
         api = {
             **self.transport.counters.snapshot(),
@@ -358,9 +358,14 @@ class SyncRun:
                 self.counts.accounts_made,
             )
         summary = self.counts.summary(
-            received=received, exit_code=exit_code, ended_because=ended_because, api=api
+            received=received,
+            exit_code=ending.exit_code,
+            ended_because=ending.because,
+            api=api,
         )
+        again = ending.run_again_after
         summary |= {
+            "run_again_after": again.isoformat(timespec="seconds") if again else None,
             "team": self._team,
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
@@ -372,7 +377,7 @@ class SyncRun:
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
-        level = logging.INFO if exit_code == 0 else logging.ERROR
+        level = logging.INFO if ending.exit_code == 0 else logging.ERROR
         if self.settings.dry_run:
             for sentence in plan_sentences(summary):
                 self.logger.info("Plan: %s", sentence)

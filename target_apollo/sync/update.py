@@ -286,7 +286,8 @@ class UpdateRounds:
         for result in self._executor.carry_out(updates):
             gone += self._take_result(batch, result)
             failure = result.failure
-        run.record_pages[self.object_type.kind].note_written(one.apollo_id for one in updates)
+        pages = self.run.record_pages[self.object_type.kind]
+        pages.note_written(one.apollo_id for one in updates)
         return gone, failure
 
     def _take_result(self, batch: Batch, result: UpdateResult) -> list[GoneRecord]:

@@ -87,6 +87,15 @@ def test_each_command_and_link_of_a_how_to_exists(name: str) -> None:
         assert (HOW_TOS / target).exists(), target
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_how_to_shows_of_a_file_is_in_it(name: str) -> None:
+    page = HOW_TOS / name
+    for block in blocks_of(page.read_text(encoding="utf-8")):
+        if block.option("from"):
+            shown = page.with_suffix("") / block.option("from")
+            assert block.text in shown.read_text(encoding="utf-8"), f"{name}:{block.line}"
+
+
 def test_the_index_leads_to_every_page() -> None:
     docs = HOW_TOS.parent
     linked = set(re.findall(r"\]\(([^)#]+)\)", (docs / "README.md").read_text(encoding="utf-8")))

@@ -7,6 +7,7 @@ The words after the language of a fenced block say what to do with it:
 - ``sql run``: execute this statement in the warehouse.
 - ``text output``: the output of the commands before must have these parts of lines, in this order.
 - ``json file=config.json``: write this file.
+- ``python from=dagster_teams.py``: a part of this file, in the folder with the page's name.
 - ``yaml settings``: the target must accept these settings.
 
 Other blocks are ignored. Variables that a command exports are kept for later ones, as in a
@@ -30,7 +31,7 @@ HOW_TOS = ROOT / "docs" / "how-to"
 #: Address of the sandbox in the how-tos.
 USUAL_SANDBOX = "http://127.0.0.1:8700"
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_TARGET_INSTALLED = re.compile(r"(    namespace: target_apollo\n)    pip_url: .*\n")
+TARGET_INSTALLED = re.compile(r"(    namespace: target_apollo\n)    pip_url: .*\n")
 _LONGEST_SECONDS = 120
 
 
@@ -96,7 +97,7 @@ class Reader:
             plugins.mkdir(parents=True)
             (plugins / "extractors").symlink_to(ROOT / ".meltano" / "extractors")
             project = (ROOT / "meltano.yml").read_text(encoding="utf-8")
-            own, changed = _TARGET_INSTALLED.subn(r"\1", project)
+            own, changed = TARGET_INSTALLED.subn(r"\1", project)
             assert changed == 1
             (folder / "meltano.yml").write_text(own, encoding="utf-8")
 
