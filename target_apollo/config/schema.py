@@ -331,8 +331,9 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "parallel_requests",
         _AUTO_OR_WHOLE,
         default=AUTO,
-        description="Most requests that are under way at the same time: 1 to 16, or `auto` for as "
-        "many as Apollo's limit of the minute lets through, up to 16.",
+        description="Most requests that are under way at the same time: 1 to 16, or `auto` for up "
+        "to 16. They are 4 while Apollo answers within half a second, and no more than its limit "
+        "of the minute lets through.",
     ),
     th.Property(
         "max_retries",

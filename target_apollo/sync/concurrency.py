@@ -41,9 +41,15 @@ GRACE_SECONDS = 7.0
 
 _LOOK_EVERY_SECONDS = 0.2
 
+#: Requests under way while Apollo answers quickly. With answers of half a second these are 8 a
+#: second, more than any limit of a minute lets through for long; more of them would only take
+#: memory.
+_FEW = 4
+_SLOW_SECONDS = 0.5
+
 
 class RequestPool:
-    """A bounded number of threads that send requests.
+    """A bounded number of threads that send requests; few of them until an answer is slow.
 
     Args:
         stop: Set when the run is to end; unanswered requests then get `GRACE_SECONDS`.
@@ -57,6 +63,10 @@ class RequestPool:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="apollo")
         self._stop = stop
         self._deadline: float | None = None
+        at_first = min(threads, _FEW)
+        self._slots = threading.Semaphore(at_first)
+        self._more_slots = threads - at_first
+        self._widening = threading.Lock()
         #: The answer after which no further request makes sense.
         self._refused: TeamRefused | AllRefusedAlike | None = None
         self.abandoned = False
@@ -74,13 +84,24 @@ class RequestPool:
         return StartedCalls(self, [self._pool.submit(self._call, call) for call in calls])
 
     def _call(self, call: Callable[[], T]) -> T:
-        if self._refused is not None:
-            raise self._refused
-        try:
-            return call()
-        except (TeamRefused, AllRefusedAlike) as refused:
-            self._refused = refused
-            raise
+        with self._slots:
+            if self._refused is not None:
+                raise self._refused
+            began = time.monotonic()
+            try:
+                return call()
+            except (TeamRefused, AllRefusedAlike) as refused:
+                self._refused = refused
+                raise
+            finally:
+                if time.monotonic() - began >= _SLOW_SECONDS:
+                    self._use_all()
+
+    def _use_all(self) -> None:
+        with self._widening:
+            more, self._more_slots = self._more_slots, 0
+        if more:
+            self._slots.release(more)
 
     def wait_for(self, futures: Collection[Future[T]]) -> None:
         """Waits until all calls have ended; gives them up `GRACE_SECONDS` after a stop."""

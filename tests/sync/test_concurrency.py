@@ -134,3 +134,38 @@ def test_steps_give_their_result_after_all_their_pauses() -> None:
         return 7
 
     assert run_to_end(steps()) == 7
+
+
+def most_at_a_time(pool: RequestPool, calls: int, *, together: int) -> int:
+    """Most calls that are under way at a time; each waits until `together` of them are."""
+    under_way = most = 0
+    changed = threading.Condition()
+
+    def call() -> None:
+        nonlocal under_way, most
+        with changed:
+            under_way += 1
+            most = max(most, under_way)
+            changed.notify_all()
+            changed.wait_for(lambda: most >= together, LONG)
+        with changed:
+            under_way -= 1
+
+    pool.run([call] * calls)
+    return most
+
+
+def test_few_requests_are_under_way_while_answers_are_quick(stop: threading.Event) -> None:
+    pool = RequestPool(16, stop)
+    assert most_at_a_time(pool, 40, together=4) == 4
+    pool.close()
+
+
+def test_all_are_under_way_after_a_slow_answer(
+    stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "_SLOW_SECONDS", 0.0)
+    pool = RequestPool(16, stop)
+    pool.run([bool])
+    assert most_at_a_time(pool, 40, together=16) == 16
+    pool.close()
