@@ -145,12 +145,14 @@ def change(
                 to_save.append(whole)
         elif former is not None:
             emptied.append(apollo_id)
+    _overwrite_deleted(database)
     _save(database, to_save)
     forget(database, place, emptied)
 
 
 def settle(database: Connection, settled: Sequence[Settled]) -> None:
     """Delete values that were sent or that Apollo does not take, and note that in their links."""
+    _overwrite_deleted(database)
     left: dict[tuple[Place, str], PendingFields] = {}
     for one in settled:
         of_record = (one.pending.place, one.pending.apollo_id)
@@ -169,6 +171,12 @@ def forget(database: Connection, place: Place, apollo_ids: Collection[str]) -> N
     )
     for some in chunks(apollo_ids):
         database.execute(of_kind.where(_pending.apollo_id.in_(some)))
+
+
+def _overwrite_deleted(database: Connection) -> None:
+    """Lets no deleted value stay in unused parts of a SQLite file."""
+    if database.dialect.name == "sqlite":
+        database.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
 def _note_in_link(database: Connection, settled: Settled) -> None:
