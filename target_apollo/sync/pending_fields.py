@@ -1,7 +1,8 @@
 """Sends values that wait in the ledger, since each record needs a request of its own for them.
 
-This is done when the rows of a run are written, with what they have left of Apollo's limits: the
-values that wait longest first, of all streams of the team that no other run is writing.
+This is done when the rows of a run are written, with what they have left of Apollo's limits, the
+values that wait longest first. A run sends those of its own streams, since a stream is locked
+meanwhile and another run of it would be refused; one without streams sends those of all.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ class PendingFieldsSender:
 
     def _may_send(self, place: Place) -> bool:
         """Whether values of a stream may be sent: while another run writes it, they may be old."""
-        if place.object in self._full:
+        streams = self._run.streams
+        if place.object in self._full or (streams and place.stream not in streams):
             return False
         if place.stream not in self._is_locked:
             try:

@@ -112,6 +112,8 @@ class SyncRun:
             kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
             for kind, object_type in OBJECTS.items()
         }
+        #: The streams that came, by the names of their sinks.
+        self.streams: set[str] = set()
         #: Objects of which values wait in the ledger for Apollo's limits.
         self.fields_wait: set[ObjectKind] = set()
         self.companies = Companies(self.client)

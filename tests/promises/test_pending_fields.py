@@ -162,6 +162,16 @@ def test_a_newer_row_of_another_key_takes_its_place_too(apollo: Sandbox, run: Ru
     assert sites(apollo) == ["https://new.com"]
 
 
+def test_of_two_rows_of_one_record_the_last_one_is_sent(
+    apollo: Sandbox, run: Runs, tmp_path: Path
+) -> None:
+    rows = [contact(1, website_url=site(1)), contact(7, email="p1@a.com", website_url=site(7))]
+
+    run([schema("contacts"), *rows], **NONE_LEFT)
+
+    assert waiting(tmp_path) == {"7": {"website_url": site(7)}}
+
+
 def test_a_changed_row_keeps_what_waits_and_its_other_values_are_written(
     apollo: Sandbox, run: Runs
 ) -> None:
@@ -284,6 +294,24 @@ def test_a_value_that_apollo_refuses_is_said_and_rejected_when_its_row_comes_aga
     assert again.records == {"received": 2, "unchanged": 1, "rejected": 1}
 
 
+# --- what the ledger holds
+
+
+def test_no_value_stays_in_the_ledger_after_it_was_sent(
+    apollo: Sandbox, run: Runs, tmp_path: Path
+) -> None:
+    run(with_sites(60), **NONE_LEFT)
+    assert b"firm60.com" in in_ledger(tmp_path)
+
+    run([], contacts_update=60)
+
+    assert b"firm" not in in_ledger(tmp_path)
+
+
+def in_ledger(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob("ledger.db*"))
+
+
 # --- what people own
 
 
@@ -318,6 +346,15 @@ def test_what_another_run_may_be_writing_is_left_to_it(
             done = run([], contacts_update=5)
     assert (done.exit_code, done.summary["to_follow"]) == (0, {"contacts": 1})
     assert sites(apollo) == [None]
+
+
+def test_a_run_leaves_the_fields_of_other_streams_to_their_own_runs(
+    apollo: Sandbox, run: Runs
+) -> None:
+    run(with_sites(1), **NONE_LEFT)
+
+    done = run([schema("other-contacts")], contacts_update=5)
+    assert (done.summary["to_follow"], sites(apollo)) == ({"contacts": 1}, [None])
 
 
 def test_a_lost_answer_loses_nothing(apollo: Sandbox, run: Runs, tmp_path: Path) -> None:
