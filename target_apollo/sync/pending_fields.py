@@ -28,6 +28,7 @@ from target_apollo.ledger import (
 )
 from target_apollo.model.compare import holds, not_taken, shows
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.model.policies import FieldPolicy
 from target_apollo.model.rows import Row
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.match import updated_at
@@ -221,7 +222,11 @@ class PendingFieldsSender:
         Returns:
             The values to send; and the ids of the records that nobody has changed.
         """
-        guarded = [one for one in members if one.guarded]
+        # Under `newest` a row loses to a record that somebody else changed after it: it must be
+        # known that the record's last change is this request.
+        is_timed = FieldPolicy.NEWEST in self._run.settings.field_policy.values()
+        asks_all = is_timed and object_type.shows_updated_at
+        guarded = [one for one in members if one.guarded or asks_all]
         if not guarded:
             return list(members), frozenset()
         written_at = self._ledger.times_of_records(guarded)

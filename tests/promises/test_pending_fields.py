@@ -6,8 +6,10 @@ An hour's limit is nearly used up in these tests, so that such fields wait in th
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -369,14 +371,18 @@ def test_a_lost_answer_loses_nothing(apollo: Sandbox, run: Runs, tmp_path: Path)
     assert sites(apollo) == [site(1), site(2), site(3)]
 
 
-def test_policies_by_time_keep_what_apollo_has_since(apollo: Sandbox, run: Runs) -> None:
-    rows = [
-        schema("contacts", DATED),
-        contact(1, mobile_phone="+14155550101", updated_at="2020-01-01T00:00:00Z"),
-    ]
-    own = {"field_policy": {"mobile_phone": "newest"}}
-    run(rows, own, **NONE_LEFT)
-
+def test_under_newest_a_row_is_not_older_than_the_fields_that_followed_it(
+    apollo: Sandbox, run: Runs
+) -> None:
+    own = {"field_policy": {"title": "newest"}}
+    first = contact(1, website_url=site(1), title="Old", updated_at="2020-01-01T00:00:00Z")
+    run([schema("contacts", DATED), first], own, **NONE_LEFT)
+    changed_at = datetime.now(timezone.utc).isoformat()
+    time.sleep(0.01)
     run([], own, contacts_update=5)
 
-    assert apollo.store.contacts()[0]["phone_numbers"][0]["raw_number"] == "+14155550101"
+    second = contact(1, website_url=site(1), title="New", updated_at=changed_at)
+    run([schema("contacts", DATED), second], own, contacts_update=5)
+
+    (there,) = apollo.store.contacts()
+    assert (there["title"], there["website_url"]) == ("New", site(1))
