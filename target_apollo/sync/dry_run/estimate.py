@@ -87,7 +87,6 @@ def estimate(
         "done_at": done_at.isoformat(timespec="seconds") if done_at else None,
         "takes_several_runs": rows.stops,
         "may_follow": dict(may_follow),
-        "fields_follow": expected.stops and not rows.stops,
     }
 
 
