@@ -10,6 +10,7 @@ Its modules, imports from top to bottom::
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
     connections rows that change their team's name
+    pending_fields  values of records that are still to be sent
     companies   accounts by their domain, and how far Apollo's accounts were read
     statements  the SQL of the links, for thousands of rows
     runs        one row for each run
@@ -38,6 +39,7 @@ from target_apollo.ledger.links import (
     Place,
 )
 from target_apollo.ledger.locks import StreamLock
+from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
 
 __all__ = [
@@ -55,8 +57,10 @@ __all__ = [
     "LinkOutcome",
     "LinkStatus",
     "LockLost",
+    "PendingFields",
     "Place",
     "Run",
+    "Settled",
     "StreamLock",
     "Walk",
     "match_hash",

@@ -10,6 +10,7 @@ from target_apollo.ledger.tables import (
     CREATION_LOCK,
     apollo_companies,
     apollo_links,
+    apollo_pending_fields,
     apollo_runs,
     apollo_walks,
 )
@@ -44,7 +45,13 @@ def what_is_there(database: Connection, former: str, connection: str) -> Found:
 
 def rename(database: Connection, former: str, connection: str) -> None:
     """Give the rows of a connection to another, which has none."""
-    for table in (apollo_links, apollo_companies, apollo_walks, apollo_runs):
+    for table in (
+        apollo_links,
+        apollo_pending_fields,
+        apollo_companies,
+        apollo_walks,
+        apollo_runs,
+    ):
         database.execute(
             update(table).where(table.c.connection == former).values(connection=connection)
         )

@@ -3,7 +3,8 @@
 Both are stored. If either were spelled in another way, every known row would look new or changed
 once, so the tests hold the exact texts.
 
-The ledger holds no personal data: e-mail addresses in keys and reasons are hashed or left out.
+The ledger holds no personal data, but for values that are still to be sent (``pending_fields``):
+e-mail addresses in keys and reasons are hashed or left out.
 """
 
 from __future__ import annotations

@@ -9,13 +9,21 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import companies, connections, queries, routes, runs
+from target_apollo.ledger import (
+    companies,
+    connections,
+    pending_fields,
+    queries,
+    routes,
+    runs,
+)
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
 from target_apollo.ledger.database import WRITES, Address, prepare_statements
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
+from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
 
@@ -274,6 +282,57 @@ class Ledger:
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(place) as database:
             queries.save_outcomes(database, place, run_id, outcomes, started)
+
+    def has_pending_fields(self) -> bool:
+        """Whether any record, of any team, has values that are still to be sent."""
+        with self._reading("Reading") as database:
+            return pending_fields.has_any(database)
+
+    def count_pending_fields(self, connection: str) -> dict[tuple[str, str], tuple[int, int]]:
+        """Give object and stream -> number of records with values to be sent, and of the values."""
+        with self._reading("Reading") as database:
+            return pending_fields.count(database, connection)
+
+    def pending_fields(
+        self,
+        connection: str,
+        limit: int,
+        after: tuple[datetime | None, str] | None = None,
+    ) -> list[PendingFields]:
+        """Give values of a team's records that are still to be sent, those that wait longest first.
+
+        Args:
+            after: `PendingFields.age` of the last one of the page before.
+        """
+        with self._reading("Reading") as database:
+            return pending_fields.find_oldest(database, connection, limit, after)
+
+    def times_of_records(self, pending: Sequence[PendingFields]) -> dict[str, str | None]:
+        """Give Apollo id -> Apollo's time of the last write of the row that has these values."""
+        with self._reading("Reading") as database:
+            return pending_fields.times_of_records(database, pending)
+
+    def change_pending_fields(
+        self,
+        place: Place,
+        superseded: Mapping[str, Collection[str]],
+        added: Sequence[PendingFields],
+    ) -> None:
+        """Delete values that get newer ones, and add values that are still to be sent.
+
+        Args:
+            place: Of the rows that have the newer values. Raises ``LockLost`` too.
+            superseded: Apollo id -> names of the fields.
+        """
+        if added or (superseded and self.has_pending_fields()):
+            with self._changing(place) as database:
+                pending_fields.change(database, place, superseded, added)
+
+    def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
+        """Note which values were sent, or are not to be sent any more. Raises ``LockLost`` too."""
+        with self._writing("Writing") as database:
+            self._locks.make_sure_of_all(database)
+            pending_fields.settle(database, settled)
 
     def drop_links(
         self,

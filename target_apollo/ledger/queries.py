@@ -15,6 +15,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from target_apollo.ledger import pending_fields
 from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.failures import UnreadableValue
@@ -293,6 +294,7 @@ def save_outcomes(
     gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
     if gone:
         forget_companies(database, place, gone)
+        pending_fields.forget(database, place, gone)
     latest = {outcome.source_key: outcome for outcome in outcomes}
     rejected = [
         (
@@ -331,6 +333,7 @@ def delete_links(database: Connection, place: Place, apollo_ids: Collection[str]
         links.connection == place.connection, links.object == place.object
     )
     forget_companies(database, place, apollo_ids)
+    pending_fields.forget(database, place, apollo_ids)
     return sum(
         database.execute(gone.where(links.apollo_id.in_(some))).rowcount
         for some in chunks(apollo_ids)

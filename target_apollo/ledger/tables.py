@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
 
-VERSION = 7
+VERSION = 9
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -183,6 +183,29 @@ apollo_routes = Table(
     Column("object", Text, primary_key=True),
     Column("endpoint", Text, nullable=False),
     Column("changed_at", UtcTime, nullable=False),
+)
+
+# Since version 9: values of records that are still to be sent, with a request for each record. The
+# only table with customers' values; a row is deleted once they are sent or newer ones take their
+# place.
+apollo_pending_fields = Table(
+    "apollo_pending_fields",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("apollo_id", Text, primary_key=True),
+    # The row that had the values last.
+    Column("stream", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("source_key", Text, nullable=False),
+    # Body of the request: field -> value.
+    Column("body", StoredJson, nullable=False),
+    # Of these, the fields that people may change in Apollo meanwhile, by the policies.
+    Column("guarded", StoredJson, nullable=False),
+    # Digests of the values for the link, as in its `single_hashes`.
+    Column("digests", Text),
+    Column("since", UtcTime, nullable=False),
+    Index("apollo_pending_fields_by_age", "connection", "since", "apollo_id"),
 )
 
 apollo_runs = Table(

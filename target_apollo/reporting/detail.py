@@ -12,6 +12,8 @@ from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 from target_apollo.sync.dry_run.plan_sentences import identity_sentences
 from target_apollo.sync.notices import left_out_sentences
+from target_apollo.sync.words import moment, plural
+from target_apollo.system.shown import name_shown
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Detail:
         rejected_before: Rejected records that were rejected before, and have not changed since.
         deleted: Stream -> records moved because their rows were deleted at the source.
         returned: Stream -> moved records that were given back because their rows returned.
+        following: Sentences on fields that were, or will be, sent after their rows.
         identity: Sentences on rows whose key is not simply that of their record.
         left_out: Sentences on streams that the setting `streams` leaves out.
         not_placed: Stream -> properties that have no field in Apollo.
@@ -96,6 +99,7 @@ class Detail:
     protected: Sequence[ProtectedRow]
     deleted: Sequence[tuple[str, int]]
     returned: Sequence[tuple[str, int]]
+    following: Sequence[str]
     identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
@@ -128,6 +132,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         protected=_protected(summary.protected) if summary else (),
         deleted=_most_first(summary.deleted) if summary else (),
         returned=_most_first(summary.returned) if summary else (),
+        following=_following(summary) if summary else (),
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
@@ -198,3 +203,19 @@ def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
 def _path(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsPath:
     stream = receiving_stream(funnel, of_run, streams)
     return LeadsPath(funnel, stream, None if stream is None else streams[stream])
+
+
+def _following(summary: Summary) -> list[str]:
+    """Sentences on fields that need a request for each record and are sent after their rows."""
+    since = f", from {moment(summary.follow_from)} UTC" if summary.follow_from else ""
+    ends = (
+        (summary.to_follow, f"to follow in later runs{since}"),
+        (summary.followed, "sent that had waited"),
+        (summary.not_followed, "that had waited could not be written"),
+    )
+    return [
+        f"{name_shown(stream)}: {plural(count, 'field')} {end}."
+        for counts, end in ends
+        for stream, count in counts.items()
+        if count
+    ]

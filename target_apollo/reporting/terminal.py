@@ -225,6 +225,9 @@ def _sections(
     if detail.returned:
         counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
         yield "Back at the source, given back in Apollo", wrapped(counts, inner)
+    if detail.following:
+        lines = [line for one in detail.following for line in wrapped(one, inner)]
+        yield "Fields with a request for each record", lines
     if detail.duplicates.found:
         yield (
             plural(detail.duplicates.found, "group of duplicates", "groups of duplicates"),

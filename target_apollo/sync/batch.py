@@ -26,6 +26,8 @@ from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
 from target_apollo.sync.stream_links import StreamLinks
 
+_NOTHING: Json = {}
+
 
 class RecordCache:
     """The Apollo records of a batch's rows, as Apollo last answered them.
@@ -136,6 +138,8 @@ class Batch:
         self.found: dict[int, Json] = {}
         self.unwritten: list[str] = []
         self.given_back: set[int] = set()
+        #: Row number -> body of a request that is still to be sent to the row's record.
+        self._for_later: dict[int, Json] = {}
 
     @property
     def formers(self) -> dict[int, Former]:
@@ -188,6 +192,10 @@ class Batch:
             history = self._histories[row.number]
             self._histories[row.number] = with_values(history, payload_hash=payload_hash)
 
+    def leave_for_later(self, row: Row, body: Json) -> None:
+        """Notes values that the row's outcome leaves in the ledger, to be sent later."""
+        self._for_later[row.number] = body
+
     def finish(
         self,
         row: Row,
@@ -228,6 +236,9 @@ class Batch:
                 updated_at,
                 record_is_gone=record_is_gone,
                 not_given=not_given,
+                for_later=self._for_later.pop(row.number, _NOTHING)
+                if self._for_later
+                else _NOTHING,
             )
         if row.deleted and outcome is Outcome.UPDATED:
             self._counts.count_deleted(self._stream)

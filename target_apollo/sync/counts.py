@@ -20,6 +20,7 @@ from target_apollo.apollo.forecast import schedule
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.words import plural
 from target_apollo.system.files import write_private
 from target_apollo.system.shown import escaped
 
@@ -56,6 +57,15 @@ class RunCounts:
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
+    #: In a dry run: endpoint -> requests for values that later runs may send (`pending_fields`).
+    may_follow: Counter[str] = field(default_factory=Counter)
+    #: Stream -> values that are still to be sent, those that were sent after their row, and those
+    #: that Apollo did not take then.
+    to_follow: Counter[str] = field(default_factory=Counter)
+    followed: Counter[str] = field(default_factory=Counter)
+    not_followed: Counter[str] = field(default_factory=Counter)
+    #: From when Apollo's limits take more of them; None if nothing is known of that.
+    follow_from: datetime | None = None
     #: Stream -> verdict on identity -> number of rows; and the first of their keys.
     identity: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     identity_keys: dict[str, dict[str, list[str]]] = field(
@@ -194,6 +204,12 @@ class RunCounts:
             },
             "deleted": dict(self.deleted),
             "returned": dict(self.returned),
+            "to_follow": dict(self.to_follow),
+            "follow_from": (
+                self.follow_from.isoformat(timespec="seconds") if self.follow_from else None
+            ),
+            "followed": dict(self.followed),
+            "not_followed": dict(self.not_followed),
             "identity": {
                 stream: {
                     verdict: {"count": count, "keys": self.identity_keys[stream][verdict]}
@@ -322,6 +338,7 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     moved, returned = sum(summary["deleted"].values()), sum(summary["returned"].values())
     moved_line = f"; moved {moved} whose rows are gone" if moved else ""
     moved_line += f"; gave back {returned} whose rows returned" if returned else ""
+    moved_line += _following(summary)
     requests = sum(summary["api"].get("requests", {}).values())
     end = f" {summary['ended_because']}" if summary["ended_because"] else ""
     return (
@@ -329,6 +346,22 @@ def summary_line(summary: Mapping[str, Any]) -> str:
         f"{records['received']}{rows}: {counts}{why}{left}{kept_line}{moved_line}; "
         f"{requests} requests in {summary['seconds']:.1f} s.{end}"
     )
+
+
+def _following(summary: Mapping[str, Any]) -> str:
+    """The part of the line on values that were, or are still to be, sent after their rows."""
+    sent = sum(summary["followed"].values())
+    refused = sum(summary["not_followed"].values())
+    left = sum(summary["to_follow"].values())
+    if summary.get("dry_run"):
+        return f"; {plural(left, 'field')} of earlier runs to follow" if left else ""
+    line = f"; sent {plural(sent, 'field')} that had waited" if sent else ""
+    line += f"; {plural(refused, 'field')} that had waited could not be written" if refused else ""
+    if left:
+        line += f"; {plural(left, 'field')} to follow in later runs"
+        since = summary["follow_from"]
+        line += f", from {datetime.fromisoformat(since):%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    return line
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.whole_tables import Doubt
-from target_apollo.sync.words import plural
+from target_apollo.sync.words import listed, plural
 from target_apollo.system.shown import name_shown
 
 #: Doubt -> why missing rows are not known, though the tap has said that it sends a whole table.
@@ -27,6 +27,9 @@ _NOT_WHOLE = {
     Doubt.CUT_OFF: "neither STATE nor a version came after the last row of '{source}', as if the "
     "tap had been cut off",
 }
+
+#: Most keys of rows that a notice lists.
+_LISTED_KEYS = 20
 
 
 class Notices:
@@ -111,6 +114,61 @@ class Notices:
                 "left out and the rows are written.",
                 stream,
             )
+
+    def fields_hold_up(self, stream: str, names: Sequence[str]) -> None:
+        """Logs once per stream that new records wait for fields, since there is no ledger.
+
+        Args:
+            names: The fields, as their request has them.
+        """
+        if self._is_first("hold_up", stream):
+            self._logger.warning(
+                "Stream '%s': new rows have %s, which need a request for each record, and more of "
+                "them than Apollo takes this hour or day. Without a ledger (ledger_url) the run "
+                "can't leave them to later runs: it stops there, and rows behind them are not "
+                "created. With a ledger all rows are created first, and these fields follow.",
+                stream,
+                ", ".join(names),
+            )
+
+    def fields_not_followed(
+        self, stream: str, names: Sequence[str], keys: Sequence[str], *, is_gone: bool
+    ) -> None:
+        """Logs that values which waited for Apollo's limits were not written, and for which rows.
+
+        Args:
+            keys: Keys of the rows, as the ledger has them.
+            is_gone: Whether Apollo does not have the records any more.
+        """
+        what = ", ".join(names)
+        if is_gone:
+            self._logger.warning(
+                "Stream '%s': %s waited to be sent to records that are gone from Apollo, merged or "
+                "deleted by somebody: %s. They are dropped. When the rows come again, they find "
+                "the records of their addresses, or on_apollo_delete says what becomes of them.",
+                stream,
+                what,
+                listed(keys, _LISTED_KEYS),
+            )
+        else:
+            self._logger.warning(
+                "Stream '%s': Apollo did not take %s, which had waited to be sent, of the rows %s. "
+                "They are dropped. When the rows come again, they are rejected with the reason, or "
+                "written if they were corrected.",
+                stream,
+                what,
+                listed(keys, _LISTED_KEYS),
+            )
+
+    def fields_kept(self, stream: str, names: Sequence[str], count: int) -> None:
+        """Logs that people have changed records whose values waited, so that policies keep them."""
+        self._logger.info(
+            "Stream '%s': somebody changed %s in Apollo while their %s waited to be sent; by the "
+            "setting field_policy, what is there stays.",
+            stream,
+            plural(count, "record"),
+            ", ".join(names),
+        )
 
     def unwritable(self, kind: str, names: Sequence[str]) -> None:
         """Counts fields that Apollo takes only when it creates records; logs each field once."""

@@ -23,7 +23,7 @@ from target_apollo.apollo import (
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link
-from target_apollo.model.objects import OBJECTS, Json, ObjectType
+from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
@@ -124,6 +124,10 @@ class SyncRun:
             kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
             for kind, object_type in OBJECTS.items()
         }
+        #: The streams that came, by the names of their sinks.
+        self.streams: set[str] = set()
+        #: Objects of which values wait in the ledger for Apollo's limits.
+        self.fields_wait: set[ObjectKind] = set()
         self.companies = Companies(self.client, in_two_steps=settings.create_in_two_steps)
         self.directory = Directory(
             self.client,
@@ -214,6 +218,16 @@ class SyncRun:
         self._team_routes.recall(ledger, connection)
         return ledger
 
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the setting `ledger_url` names a ledger."""
+        return bool(self.settings.ledger_url)
+
+    @property
+    def opened_ledger(self) -> RunLedger | None:
+        """The ledger after its first use; None before, and without a ledger."""
+        return self._opened_ledger
+
     def _say_new_key(self, found: Found) -> None:
         if found is Found.TAKEN_OVER and self.dry_run is None:
             self.logger.info(
@@ -248,6 +262,14 @@ class SyncRun:
         if self.dry_run is None:
             self.transport.learn_limits()
         return self.room(endpoint)
+
+    def room_without_long_waits(self, endpoint: str) -> float:
+        """The same, but requests may wait for the next minute."""
+        if self.dry_run is not None:
+            return math.inf
+        self.transport.learn_limits()
+        _, *longer = self.transport.window_states(endpoint)
+        return min(max(0, state.allowed - state.used) for state in longer)
 
     def sample(
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
@@ -320,7 +342,7 @@ class SyncRun:
         several = self.dry_run.apollo.several_accounts if self.dry_run else {}
         self.audit.finish(self.companies.several, several)
         if self.dry_run is not None:
-            self._estimate = self.dry_run.estimate(self.settings)
+            self._estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
             self.dry_run.close()
         self.transport.close()
 

@@ -108,6 +108,16 @@ def only(digests: str, names: Collection[str]) -> str | None:
     return _BETWEEN.join(left) or None
 
 
+def other_than(digests: str, names: Collection[str]) -> str | None:
+    """The digests of the values with other names; None if there are none."""
+    return only(digests, _parts(digests).keys() - set(names))
+
+
+def by_name(digests: str | None, names: Collection[str]) -> dict[str, str]:
+    """Name -> digest, of the values with these names."""
+    return {name: part for name, part in _parts(digests or "").items() if name in names}
+
+
 def _parts(digests: str) -> dict[str, str]:
     return dict(part.split(_IS, 1) for part in digests.split(_BETWEEN) if _IS in part)
 

@@ -8,7 +8,7 @@ one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from functools import cached_property
@@ -23,14 +23,15 @@ from target_apollo.ledger import (
     Link,
     LinkOutcome,
     LinkStatus,
+    PendingFields,
     Place,
     match_hash,
     source_key,
 )
 from target_apollo.model.characters import is_blank
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.policies import Policies
+from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.deleted_links import DeletedLinks
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -55,7 +56,7 @@ from target_apollo.sync.refused_rows import (
     hash_of_row,
     is_left_alone,
 )
-from target_apollo.sync.single_values import SingleValues, held_in, only
+from target_apollo.sync.single_values import SingleValues, by_name, held_in, only, other_than
 from target_apollo.sync.source_record import Former
 from target_apollo.sync.sources import links_to_use
 
@@ -70,6 +71,7 @@ _STATUS = {
 }
 
 _log = logging.getLogger(__name__)
+_NOTHING: Json = {}
 
 #: Latest runs that are searched for the run that left a row unfinished.
 _LATEST_RUNS = 500
@@ -122,6 +124,9 @@ class StreamLinks:
         self._mark_day = today
         self._today = None if full_resync else today
         self._noted: dict[str, LinkOutcome] = {}
+        #: Apollo id -> values that are still to be sent, and fields that have newer values.
+        self._for_later: dict[str, PendingFields] = {}
+        self._superseded: dict[str, set[str]] = {}
         #: In a run without a source: source key of a row of this batch -> the source of its link.
         self._sources: dict[str, str] = {}
         #: Source key of a row of this batch -> a link with another source or none that is not used.
@@ -273,12 +278,16 @@ class StreamLinks:
             # A record that is to get another address has one or the other until Apollo answers.
             has_address = not row.apollo_id or history.keeps_match
             held = history.held_of(row.apollo_id)
+            if row.apollo_id:
+                self._supersede(row.apollo_id, self._written(row))
             by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
                 key,
                 row.apollo_id,
                 found_under if has_address else None,
                 only(history.single_hashes, held) if held and history.single_hashes else None,
             )
+        # Before newer values are sent: after a kill, older ones would be sent over them.
+        self._commit_pending_fields()
         for (place, run_id), intents in by_run.items():
             self._ledger.record_intents(place, run_id, list(intents.values()))
 
@@ -364,6 +373,7 @@ class StreamLinks:
         *,
         record_is_gone: bool = False,
         not_given: NotGiven = ALL_GIVEN,
+        for_later: Json = _NOTHING,
     ) -> None:
         """Adds a row's outcome to those that `commit` writes.
 
@@ -371,6 +381,7 @@ class StreamLinks:
             updated_at: The record's `updated_at` after the last write, if Apollo's answer shows it.
             record_is_gone: Whether later runs skip the row, since its record was deleted in Apollo.
             not_given: What the record was not given of the row.
+            for_later: Body of a request that is still to be sent to the record.
 
         Raises:
             LedgerError: The link to a record that is gone from Apollo can't be deleted.
@@ -388,6 +399,10 @@ class StreamLinks:
             return
         holds = status in HOLDING_VALUES and not not_given.values
         key = history.source_key
+        singles = history.single_hashes if holds else None
+        if apollo_id is not None and (holds or for_later):
+            self._note_pending_fields(row, history, apollo_id, for_later)
+            singles = other_than(singles, for_later) if singles and for_later else singles
         address = match_hash(row.match_key) if row.match_key else None
         of_row = None
         if status is LinkStatus.ERROR:
@@ -418,10 +433,57 @@ class StreamLinks:
                 outcome is Outcome.UPDATED and history.has_other_address and of_row is None
             ),
             row_hash=of_row,
-            single_hashes=history.single_hashes if holds else None,
+            single_hashes=singles,
         )
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
+
+    def _note_pending_fields(
+        self, row: Row, history: RowHistory, apollo_id: str, body: Json
+    ) -> None:
+        """Notes what a row leaves to be sent to its record, in place of older values of it."""
+        newer = self._written(row)
+        self._supersede(apollo_id, newer)
+        if not body:
+            return
+        policies = self.single_values.policies
+        added = PendingFields(
+            self._place_of(history.source_key),
+            history.source_key,
+            apollo_id,
+            body,
+            tuple(
+                key
+                for key in body
+                if any(policies.of(one) is not FieldPolicy.OVERWRITE for one in newer.get(key, ()))
+            ),
+            by_name(history.single_hashes, body),
+        )
+        former = self._for_later.get(apollo_id)
+        self._for_later[apollo_id] = added if former is None else former.followed_by(added)
+
+    def _supersede(self, apollo_id: str, names: Collection[str]) -> None:
+        """Notes that a record gets newer values of these fields than those that are to be sent."""
+        if not names:
+            return
+        self._superseded.setdefault(apollo_id, set()).update(names)
+        former = self._for_later.pop(apollo_id, None)
+        if former is not None and (left := former.without(names)).body:
+            self._for_later[apollo_id] = left
+
+    def _written(self, row: Row) -> dict[str, list[str]]:
+        """Key in PATCH -> fields of a row, of those that need a request for each record."""
+        found: dict[str, list[str]] = {}
+        for name in self.single_values.names.intersection(row.values):
+            if key := self.single_values.object_type.fields[name].update:
+                found.setdefault(key, []).append(name)
+        return found
+
+    def _commit_pending_fields(self) -> None:
+        if self._superseded or self._for_later:
+            added = list(self._for_later.values())
+            self._ledger.change_pending_fields(self._place, self._superseded, added)
+            self._superseded, self._for_later = {}, {}
 
     def _mark_of(self, row: Row, history: RowHistory) -> str | None:
         """What the link of a rejected row keeps, so that it is left alone while it is the same."""
@@ -475,6 +537,8 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written, or another run has taken over the stream.
         """
+        # First, so that no row is done whose values are not on disk.
+        self._commit_pending_fields()
         by_place: dict[Place, list[LinkOutcome]] = {}
         for key, outcome in self._noted.items():
             by_place.setdefault(self._place_of(key), []).append(outcome)

@@ -76,6 +76,7 @@ class StreamSync:
         self.mode = own.mode
         self._own = own
         self._properties = properties
+        run.streams.add(stream)
         self._rounds = UpdateRounds(run, object_type, stream, own)
         #: Row number -> row with all values; policies remove some from the row of an update.
         self._rows: Mapping[int, Row] = {}

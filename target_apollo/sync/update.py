@@ -7,7 +7,7 @@ parts of one record's update are sent one after another (`update_steps`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -46,6 +46,7 @@ from target_apollo.sync.update_steps import (
     shows_another,
     update_steps,
 )
+from target_apollo.sync.waiting_fields import WaitingFields
 
 
 @dataclass
@@ -54,6 +55,7 @@ class UpdateResult:
 
     Attributes:
         done: Updates with the record as Apollo answered it; None where nothing was sent.
+        following: Updates with values that are still to be sent, which are then in the ledger.
         failure: The error that ends the run; updates that were not finished before it are in no
             list.
     """
@@ -61,6 +63,7 @@ class UpdateResult:
     done: list[tuple[PlannedUpdate, Json | None]] = field(default_factory=list)
     refused: list[tuple[PlannedUpdate, RequestRefused]] = field(default_factory=list)
     rejected: list[tuple[PlannedUpdate, Rejection]] = field(default_factory=list)
+    following: list[tuple[PlannedUpdate, Json]] = field(default_factory=list)
     failure: ApolloError | None = None
 
 
@@ -70,6 +73,7 @@ class UpdateExecutor:
 
     run: SyncRun
     object_type: ObjectType
+    stream: str
     method: UpdateMethod
 
     def carry_out(self, updates: Sequence[PlannedUpdate]) -> Iterator[UpdateResult]:
@@ -80,11 +84,14 @@ class UpdateExecutor:
         """
         singles = sum(bool(update.changes.update) for update in updates)
         bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
-        left = self._begun(updates, bulk=bulk)
+        waiting = WaitingFields(self.run, self.object_type, self.stream, self.method)
+        parts_to_wait = waiting.of(updates)
+        left = self._begun(updates, parts_to_wait, bulk=bulk)
         planned = planned_requests(self._steps, [one.parts for one in left])
         self.run.request_counter.plan_requests(planned)
         if not fits(planned, self.run.asked_room):
-            left = self._begun(sorted(updates, key=lambda update: age(update.row)), bulk=bulk)
+            by_age = sorted(updates, key=lambda update: age(update.row))
+            left = self._begun(by_age, parts_to_wait, bulk=bulk)
         while left:
             size = prefix(left, self._fit)
             result = self._send_parts(left[:size])
@@ -92,19 +99,35 @@ class UpdateExecutor:
             if result.failure is not None:
                 return
             # An endpoint may be closed since.
-            left = self._begun([one.update for one in left[size:]], bulk=bulk)
+            left = self._begun([one.update for one in left[size:]], parts_to_wait, bulk=bulk)
 
     def fit(self, updates: Sequence[PlannedUpdate]) -> bool:
         """Whether these updates need no more requests than may be sent now, without a wait."""
         singles = sum(bool(update.changes.update) for update in updates)
         bulk = self.run.update_routes.choose_bulk(self.object_type, self.method, singles)
         planned = planned_requests(
-            self._steps, [one.parts for one in self._begun(updates, bulk=bulk)]
+            self._steps, [one.parts for one in self._begun(updates, {}, bulk=bulk)]
         )
         return fits(planned, self.run.asked_room)
 
-    def _begun(self, updates: Iterable[PlannedUpdate], *, bulk: bool) -> list[UpdateInProgress]:
-        return [UpdateInProgress(update, self._parts(update, bulk=bulk)) for update in updates]
+    def _begun(
+        self,
+        updates: Iterable[PlannedUpdate],
+        parts_to_wait: Mapping[int, UpdateParts],
+        *,
+        bulk: bool,
+    ) -> list[UpdateInProgress]:
+        """Updates with their parts.
+
+        Args:
+            parts_to_wait: Row number -> parts, where some values wait.
+        """
+        begun: list[UpdateInProgress] = []
+        for update in updates:
+            waiting = parts_to_wait.get(update.row.number)
+            parts = self._parts(update, bulk=bulk) if waiting is None else self._open(waiting)
+            begun.append(UpdateInProgress(update, parts))
+        return begun
 
     def _fit(self, updates: Sequence[UpdateInProgress]) -> bool:
         planned = planned_requests(self._steps, [one.parts for one in updates])
@@ -137,6 +160,11 @@ class UpdateExecutor:
             parts = in_bulk(self.object_type, update.changes, update.answer)
         else:
             parts = one_request(update.changes)
+        return self._open(parts)
+
+    def _open(self, parts: UpdateParts) -> UpdateParts:
+        """The parts without endpoints that the run can't use."""
+        routes = self.run.update_routes
         for step in self._steps:
             if step.fallback is not None and not routes.is_open(step.endpoint):
                 parts = step.fallback.parts(parts)
@@ -193,6 +221,8 @@ class UpdateExecutor:
         elif one.ended_by is not None:
             result.rejected.append((one.update, one.ended_by))
         elif not one.parts:
+            if one.parts.later:
+                result.following.append((one.update, one.parts.later))
             problem = one.problem or (self._lost(one) if one.parts.lost else None)
             if problem is not None:
                 result.rejected.append((one.update, problem))
@@ -275,7 +305,7 @@ class UpdateRounds:
 
     @property
     def _executor(self) -> UpdateExecutor:
-        return UpdateExecutor(self.run, self.object_type, self.own.update_method)
+        return UpdateExecutor(self.run, self.object_type, self.stream, self.own.update_method)
 
     def _send(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
@@ -295,6 +325,8 @@ class UpdateRounds:
         batch.cache.invalidate(
             {update.apollo_id for update, _ in (*result.refused, *result.rejected)}
         )
+        for update, body in result.following:
+            batch.leave_for_later(update.row, body)
         gone: list[GoneRecord] = []
         for update, refusal in result.refused:
             gone += self.finish_refused(batch, update.row, update.apollo_id, refusal)
@@ -350,6 +382,9 @@ def _last_written_at(update: PlannedUpdate, history: RowHistory, answer: Json | 
     Under `newest`, a record of that time counts as changed by nobody else. So the time is not that
     of a record to which nothing was sent, or in which somebody else's values stay.
     """
+    if answer is None and update.outcome is Outcome.CREATED:
+        # The answer to the creation is the last that shows the record.
+        answer = update.answer
     if update.changes:
         return None if update.keeps_values else updated_at(answer)
     return time_of_record(history, update.apollo_id)

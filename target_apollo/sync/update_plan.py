@@ -33,6 +33,7 @@ class UpdateParts:
         owner: Id for update_owners, if the run can't use bulk_update.
         lists: Names of lists to add the record to.
         lost: Fields that only an endpoint takes that the run can't use.
+        later: Body for PATCH or PUT that waits in the ledger (`pending_fields`).
     """
 
     single: Json = field(default_factory=dict)
@@ -42,6 +43,7 @@ class UpdateParts:
     owner: str | None = None
     lists: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    later: Json = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.single or self.bulk or self.stage or self.rest or self.owner or self.lists)
@@ -64,6 +66,28 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> U
     Apollo's last answer (`before`) does not show a field, the answer of bulk_update decides whether
     the own request is necessary.
     """
+    parts = _split(object_type, changes)
+    rest = parts.rest
+    if rest and (not parts.bulk or any(_is_due(object_type, key, before) for key in rest)):
+        return one_request(changes)
+    return parts
+
+
+def fast_first(object_type: ObjectType, changes: Changes) -> UpdateParts | None:
+    """The parts if what only PATCH or PUT takes waits; None if there is nothing that can wait.
+
+    By an e-mail or domain the record is recognised, so it does not wait. Nor do custom fields,
+    which only rarely need such a request.
+    """
+    parts = _split(object_type, changes)
+    match_key = object_type.fields[object_type.match_field].update
+    if not parts.rest or not parts.rest.keys().isdisjoint({match_key, CUSTOM_FIELDS}):
+        return None
+    return replace(parts, rest={}, later=parts.rest)
+
+
+def _split(object_type: ObjectType, changes: Changes) -> UpdateParts:
+    """Each value in the part with the endpoint that takes most records."""
     bulk, rest, stage = dict(changes.bulk), dict[str, object](), None
     for key, value in changes.update.items():
         place = _place(object_type, key)
@@ -82,8 +106,6 @@ def in_bulk(object_type: ObjectType, changes: Changes, before: Json | None) -> U
             bulk[place.bulk] = value
         else:
             rest[key] = value
-    if rest and (not bulk or any(_is_due(object_type, key, before) for key in rest)):
-        return one_request(changes)
     return UpdateParts(bulk=bulk, stage=stage, rest=rest, lists=changes.lists)
 
 
@@ -125,7 +147,8 @@ def after_bulk(
         if name in object_type.fields and not object_type.fields[name].update
     )
     stage = None if parts.stage == after.get("contact_stage_id") else parts.stage
-    return replace(parts, bulk={}, stage=stage, rest=rest), missed
+    later = without_held(object_type, row, parts.later, after)
+    return replace(parts, bulk={}, stage=stage, rest=rest, later=later), missed
 
 
 def empties(parts: UpdateParts) -> bool:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from target_apollo.sync.exit import FAILED, RunEnd, RunError, check_reject_limit, ending_of
+from target_apollo.apollo import ApolloError
+from target_apollo.ledger import LedgerError
+from target_apollo.sync.exit import (
+    FAILED,
+    OK,
+    OUT_OF_QUOTA,
+    RunEnd,
+    RunError,
+    check_reject_limit,
+    ending_of,
+)
+from target_apollo.sync.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.sync.run import SyncRun
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.state import Checkpoint, StateWriter
@@ -55,6 +66,8 @@ class RunFinisher:
             run.rejects.keep()
         except RunError as unwritable:
             ending = ending_of(unwritable, 0)
+        else:
+            ending = self._send_pending_fields(ending)
         run.close()
         if ending is not None and ending.exit_code == 0:
             ending = check_reject_limit(
@@ -65,4 +78,23 @@ class RunFinisher:
             )
         self.ending = ending or self.ending
         run.summarise(self._checkpoint.received, self.ending)
+        return ending
+
+    def _send_pending_fields(self, ending: RunEnd | None) -> RunEnd | None:
+        """Sends values that wait in the ledger, if the run came to its end or to a limit of Apollo.
+
+        Returns:
+            How the run ended, if that failed; else how it ended before.
+        """
+        if ending is None:
+            return None
+        try:
+            if ending.exit_code in (OK, OUT_OF_QUOTA):
+                send_pending_fields(self._run)
+            else:
+                count_pending_fields(self._run)
+        except (ApolloError, LedgerError, RunError) as problem:
+            return (
+                ending_of(problem, self._signals.signal_number) if not ending.exit_code else ending
+            )
         return ending

@@ -68,6 +68,11 @@ PROMISES = {
         "promises/test_state_at_limits.py::test_each_run_goes_on_behind_the_rows_of_the_last",
         "promises/test_state_at_limits.py::test_a_limit_lets_state_pass_behind_what_was_written",
     ],
+    "No new contact waits for fields that need a request each, and none of these is lost": [
+        "promises/test_pending_fields.py"
+        "::test_all_rows_are_created_though_their_slow_fields_do_not_fit",
+        "promises/test_pending_fields.py::test_the_next_runs_send_what_waits_the_oldest_first",
+    ],
     "One contact per e-mail, with the last values, whatever the rows and batches": [
         "promises/test_upsert_law.py"
         "::test_upsert_leaves_one_contact_per_email_with_the_last_values",

@@ -11,6 +11,7 @@ import json
 import logging
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ _POLICIES = ("create_only", "fill_if_empty", "newest", "never")
 #: Requests that a run without changes may send: they are no writes of records.
 _ASKS = frozenset({"POST /usage_stats/api_usage_stats"})
 _SEARCHES = frozenset({"POST /contacts/search", "POST /accounts/search"})
+_HOUR_LIMIT = 10_000
 _PROFILE = "GET /users/api_profile"
 _CREATES = frozenset({"POST /contacts/bulk_create", "POST /accounts/bulk_create"})
 
@@ -80,10 +82,11 @@ class Figures:
     cut_off: int = 0
     records: int = 0
     checks: int = 0
+    followed: int = 0
     problems: list[str] = field(default_factory=list)
 
     def __iadd__(self, other: Figures) -> Figures:
-        for name in ("worlds", "runs", "kills", "cut_off", "records", "checks"):
+        for name in ("worlds", "runs", "kills", "cut_off", "records", "checks", "followed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems.extend(other.problems)
         return self
@@ -93,7 +96,7 @@ class Figures:
         found = ", ".join(f"{kind} {kinds[kind]}" for kind in ("lost", "twice", "wrong", "spoiled"))
         return (
             f"worlds {self.worlds}, runs {self.runs}, cut off {self.cut_off}, kills {self.kills}, "
-            f"records {self.records}; {found}"
+            f"records {self.records}, fields that followed {self.followed}; {found}"
         )
 
 
@@ -105,6 +108,8 @@ class World:
         sandbox: An empty team, made with `options_of`.
         folder: An empty folder.
         ledger_url: Empty for none.
+        is_slow: Whether Apollo takes hardly any single updates from most runs, so that fields
+            follow: after each such run one without rows sends them.
     """
 
     def __init__(
@@ -113,8 +118,11 @@ class World:
         sandbox: Sandbox,
         folder: Path,
         ledger_url: str,
+        *,
+        is_slow: bool = False,
     ) -> None:
         self.seed, self.sandbox = seed, sandbox
+        self._is_slow = is_slow
         self._folder = folder
         self._chance = chance = random.Random(f"{seed}: the world")
         self.figures = Figures(worlds=1)
@@ -260,6 +268,11 @@ class World:
         if how == "fault":
             self._order_fault(chance)
             settings["max_retries"] = chance.choice([0, 0, 1])
+        slow = self._is_slow and not last
+        if slow:
+            how = "few updates" if how == "to its end" else how
+            settings["max_wait_seconds"] = 0
+            self._leave_few_updates()
         before = self.team.records()
         self.sandbox.reset_log()
         self._hide_team(self.sandbox)
@@ -269,6 +282,7 @@ class World:
             else self._sync(messages, {**settings, **limits})
         )
         self.sandbox.clear_faults()
+        problems = self._send_what_waits(settings) if slow else []
         after = self.team.records()
         self.figures.runs += 1
         self.figures.cut_off += how != "to its end"
@@ -278,7 +292,7 @@ class World:
             f"{len(facts['sent'])} sent, STATE {done.last_state}, "
             f"{done.summary.get('records')}, rejects {_rejected(done)}"
         )
-        problems = self._judge_end(done, facts, how, bookmarks)
+        problems += self._judge_end(done, facts, how, bookmarks)
         if "max_records" in limits:
             facts["sent"] = facts["sent"][: limits["max_records"]]
             facts["whole"] = frozenset()
@@ -299,6 +313,28 @@ class World:
             return problems
         if (last or chance.random() < 0.3) and _is_plain(facts["sent"]):
             return self._run_again(messages, {**settings, "full_resync": False}, facts)
+        return []
+
+    def _leave_few_updates(self) -> None:
+        """Lets Apollo take hardly any single updates in this hour."""
+        chance = random.Random(f"{self.seed}: updates of run {self.figures.runs}")
+        self.sandbox.set_options(hour_limit=_HOUR_LIMIT)
+        self.sandbox.reset_quota()
+        for kind in ("contacts", "accounts"):
+            windows = self.sandbox.windows_of(f"api/v1/{kind}/update")
+            windows.starts[1] = time.time()
+            windows.used[1] = _HOUR_LIMIT - chance.randint(0, 2)
+
+    def _send_what_waits(self, settings: Values) -> list[str]:
+        """Sends fields that wait, in a new hour, by a run without rows."""
+        self.sandbox.reset_quota()
+        self._hide_team(self.sandbox)
+        done = self._sync([], {**settings, "full_resync": False})
+        self.sandbox.clear_faults()
+        self.figures.followed += sum(done.summary.get("followed", {}).values())
+        self.told.append(f"  then: {done.summary.get('followed')}, {done.summary.get('to_follow')}")
+        if done.exit_code or done.summary.get("to_follow"):
+            return [f"wrong: fields are left, exit code {done.exit_code}: {done.log[-1500:]}"]
         return []
 
     def judge_once_more(self, after: list[Record], before: list[Record] | None = None) -> list[str]:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from target_apollo.ledger import Ledger, LedgerError, Link, LinkOutcome, LinkStatus, Place
-from target_apollo.ledger.tables import HAS_RECORD, MATCH_DIGITS
+from target_apollo.ledger.tables import HAS_RECORD, MATCH_DIGITS, VERSION
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 ID_1 = "6095a710bd01d100a506d4ae"
@@ -32,7 +32,7 @@ def version_0(run_sql: Sql) -> None:
 
 
 def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION,)]
 
 
 @pytest.mark.usefixtures("version_0")
@@ -48,7 +48,7 @@ def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sq
         assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION,)]
 
 
 @pytest.fixture
@@ -157,8 +157,8 @@ def test_an_older_ledger_can_be_read_after_its_upgrade(ledger_url: str) -> None:
 def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
     ledger: Ledger, ledger_url: str, run_sql: Sql
 ) -> None:
-    run_sql("UPDATE apollo_ledger_version SET version = 8")
+    run_sql(f"UPDATE apollo_ledger_version SET version = {VERSION + 1}")
     for opening in (Ledger.open, Ledger.open_existing):
-        with pytest.raises(LedgerError, match=r"ledger_url\) has version 8.*up to 7"):
+        with pytest.raises(LedgerError, match=f"has version {VERSION + 1}.*up to {VERSION}"):
             opening(ledger_url)
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(8,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION + 1,)]

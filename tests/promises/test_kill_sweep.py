@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,24 +30,27 @@ ROWS = 300
 _KNOWN_BY_LEDGER = range(120, 125)
 _KNOWN_BY_EMAIL = range(130, 135)
 _MOST_POINTS = 400
+_NO_LIMIT = 10**9
 
 
 @pytest.fixture(scope="module")
 def apollo() -> Iterator[Sandbox]:
-    options = SandboxOptions(strict=True, minute_limit=10**9, hour_limit=10**9, day_limit=10**9)
+    options = SandboxOptions(
+        strict=True, minute_limit=_NO_LIMIT, hour_limit=_NO_LIMIT, day_limit=_NO_LIMIT
+    )
     with new_sandbox(options) as sandbox:
         yield sandbox
 
 
-def the_warehouse() -> Warehouse:
+def the_warehouse(*, phones: int = 50) -> Warehouse:
+    """300 rows, of which one in `phones` contacts has a number that takes a request of its own."""
     chance = random.Random(300)
     warehouse = Warehouse(chance)
     for _ in range(ROWS // 3):
         warehouse.add_account()
     for number in range(ROWS * 2 // 3):
-        odd = number % 50 == 0
         warehouse.add_contact(
-            mobile_phone=f"+4915{number:08}" if odd else None,
+            mobile_phone=f"+4915{number:08}" if number % phones == 0 else None,
             email="not an address" if number % 50 == 49 else f"p{number}@mail.example",
         )
     return warehouse
@@ -55,12 +59,14 @@ def the_warehouse() -> Warehouse:
 class Point:
     """A new Apollo, a new ledger and the warehouse's 300 rows."""
 
-    def __init__(self, apollo: Sandbox, folder: Path, mode: str) -> None:
+    def __init__(self, apollo: Sandbox, folder: Path, mode: str, *, phones: int = 50) -> None:
         folder.mkdir()
+        self._apollo = apollo
+        apollo.reset_quota()
         apollo.store = Store()
         self._store = apollo.store
         self._folder = folder
-        self._warehouse = the_warehouse()
+        self._warehouse = the_warehouse(phones=phones)
         self._state: Values | None = None
         self._expected = Expectations(mode=mode)
         self._config = {
@@ -110,6 +116,18 @@ class Point:
                     for key in _KNOWN_BY_LEDGER
                 ],
             )
+
+    def leave_updates(self, count: int) -> None:
+        """A new hour, in which Apollo takes this many single updates of contacts."""
+        self._apollo.reset_quota()
+        windows = self._apollo.windows_of("api/v1/contacts/update")
+        windows.starts[1], windows.used[1] = time.time(), _NO_LIMIT - count
+        self._config["max_wait_seconds"] = 0
+
+    def waiting(self) -> int:
+        """Number of records with fields that are still to be sent."""
+        with Ledger.open(str(self._config["ledger_url"])) as ledger:
+            return len(ledger.pending_fields(self._store.team_id, ROWS))
 
     def run(self, death: Death | None) -> Ended:
         messages = list(self._warehouse.messages(self._state, state_every=10))
@@ -179,6 +197,46 @@ def test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next(
     assert killed.killed or nth > _LEAST_POINTS[moment]
     assert ended.exit_code == 0, ended.log
     assert point.problems() == []
+
+
+_WHILE_FIELDS_FOLLOW = [
+    Moment.AFTER_ANSWER,
+    *(
+        pytest.param(moment, marks=pytest.mark.full)
+        for moment in (
+            Moment.BEFORE_REQUEST,
+            Moment.BEFORE_ANSWER,
+            Moment.BEFORE_COMMIT,
+            Moment.AFTER_COMMIT,
+            Moment.AFTER_STATE,
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("moment", _WHILE_FIELDS_FOLLOW, ids=lambda one: one.name.lower())
+def test_fields_that_follow_their_rows_outlive_a_kill(
+    apollo: Sandbox, tmp_path: Path, moment: Moment
+) -> None:
+    """A run is killed that leaves fields to be sent, then one that sends them."""
+    sample = os.environ.get("KILL_SAMPLE") or present_commit()
+    chance = random.Random(f"{sample} {moment}: fields")
+    first, second = chance.randint(1, 30), chance.randint(1, 15)
+    print(f"KILL_SAMPLE={sample}: {moment.value}, {first} and {second}")  # noqa: T201
+    point = Point(apollo, tmp_path / "point", "upsert", phones=5)
+
+    point.leave_updates(7)
+    point.run(Death(moment, first))
+    point.leave_updates(7)
+    ended = point.run(None)
+    assert ended.exit_code == 0, ended.log
+    assert point.waiting() > 10
+
+    point.leave_updates(1_000)
+    point.run(Death(moment, second))
+    ended = point.run(None)
+    assert ended.exit_code == 0, ended.log
+    assert (point.problems(), point.waiting()) == ([], 0)
 
 
 def present_commit() -> str:

@@ -78,6 +78,7 @@ def full(text: str = "text", number: int = 3) -> Detail:
         estimate={"requests": {text: 9}},
         protected={text: {text: number}},
         deleted={text: number},
+        to_follow={text: number},
         identity={text: {text: {"count": number, "keys": [text]}}},
         duplicates={"found": 2, "listed": [{"stream": text, "keys": [text], "kind": text}]},
         unknown_fields={text: [text]},

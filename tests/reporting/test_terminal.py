@@ -201,6 +201,19 @@ def test_deleted_and_duplicate_rows_and_unwritten_fields_are_told() -> None:
     assert "secret title" not in text
 
 
+def test_fields_that_follow_their_rows_are_told() -> None:
+    text = told(
+        to_follow={"contacts": 800},
+        follow_from="2026-03-01T09:30:00+00:00",
+        followed={"contacts": 1},
+        not_followed={"leads": 2},
+    )
+    assert "contacts: 800 fields to follow in later runs, from 2026-03-01 09:30 UTC." in text
+    assert "contacts: 1 field sent that had waited." in text
+    assert "leads: 2 fields that had waited could not be written." in text
+    assert "to follow" not in told()
+
+
 def test_leads_are_told_from_rule_to_rule_into_apollo() -> None:
     funnel = Funnel("leads", 10, (Step("icp_fit", 6, 0, 4), Step("settled", 0, 1, 3)))
     run = past_run(streams={"accounts": {"created": 2, "unchanged": 1}})

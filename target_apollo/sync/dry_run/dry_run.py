@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from target_apollo.apollo import Transport
@@ -43,8 +44,12 @@ class DryRun:
         """
         return LedgerOverlay(ledger_url, self.apollo)
 
-    def estimate(self, settings: Settings) -> dict[str, Any]:
-        """The requests that the run would send and their time, for ``estimate`` in the summary."""
+    def estimate(self, settings: Settings, may_follow: Mapping[str, int]) -> dict[str, Any]:
+        """The requests that the run would send and their time, for ``estimate`` in the summary.
+
+        Args:
+            may_follow: Endpoint -> how many of them later runs may send, as no row waits for them.
+        """
         terms = Terms(
             settings.quota_share,
             settings.max_wait_seconds,
@@ -52,7 +57,7 @@ class DryRun:
             self.transport.mean_seconds,
         )
         return {
-            **estimate(self.transport.requests, self.limits, self._sends.quota, terms),
+            **estimate(self.transport.requests, self.limits, self._sends.quota, terms, may_follow),
             "looked_up": self.lookups.sent,
             "not_looked_up": {
                 kind.value: number for kind, number in self.lookups.not_looked_up.items()

@@ -34,13 +34,18 @@ class Terms:
 
 
 def estimate(
-    requests: Mapping[str, int], limits: DryRunLimits, quota: Quota, terms: Terms
+    requests: Mapping[str, int],
+    limits: DryRunLimits,
+    quota: Quota,
+    terms: Terms,
+    may_follow: Mapping[str, int],
 ) -> dict[str, Any]:
     """The part ``estimate`` in the summary of a dry run.
 
     Args:
         requests: Endpoint -> requests that the run would send.
         quota: The rate limits in the answers to look-ups.
+        may_follow: How many of the requests later runs may send, as no row waits for them.
     """
     windows_of, source = _limits(requests, limits, quota)
     states: dict[str, tuple[WindowState, ...]] = {
@@ -49,6 +54,14 @@ def estimate(
     }
     expected = forecast(
         requests,
+        states,
+        max_wait_seconds=terms.max_wait_seconds,
+        seconds_per_request=terms.seconds_per_request,
+        parallel_requests=terms.parallel_requests,
+    )
+    waited_for = {one: count - may_follow.get(one, 0) for one, count in requests.items()}
+    rows = forecast(
+        {one: count for one, count in waited_for.items() if count > 0},
         states,
         max_wait_seconds=terms.max_wait_seconds,
         seconds_per_request=terms.seconds_per_request,
@@ -72,7 +85,8 @@ def estimate(
         },
         "seconds": round(expected.seconds, 1) if is_known else None,
         "done_at": done_at.isoformat(timespec="seconds") if done_at else None,
-        "takes_several_runs": expected.stops,
+        "takes_several_runs": rows.stops,
+        "may_follow": dict(may_follow),
     }
 
 

@@ -21,7 +21,9 @@ from target_apollo.ledger import (
     Link,
     LinkOutcome,
     LinkStatus,
+    PendingFields,
     Place,
+    Settled,
     StreamLock,
     Walk,
 )
@@ -64,6 +66,8 @@ class LedgerOverlay:
         self._gone: set[tuple[str, str, str | None]] = set()
         #: Connection -> the one whose rows in the run's ledger a run would give it.
         self._former: dict[str, str] = {}
+        #: Object and Apollo id -> fields to which the dry run has given other values.
+        self._superseded: dict[tuple[str, str], set[str]] = {}
 
     # --- read from both ledgers
 
@@ -159,6 +163,38 @@ class LedgerOverlay:
             return {}
         return self._below.routes(self._former.get(connection, connection))
 
+    def has_pending_fields(self) -> bool:
+        """As in `Ledger`: of the run's ledger."""
+        return self._below is not None and self._below.has_pending_fields()
+
+    def count_pending_fields(self, connection: str) -> dict[tuple[str, str], tuple[int, int]]:
+        """As in `Ledger`: those of the run's ledger, whatever the dry run would do with them."""
+        if self._below is None:
+            return {}
+        return self._below.count_pending_fields(self._former.get(connection, connection))
+
+    def pending_fields(
+        self,
+        connection: str,
+        limit: int,
+        after: tuple[datetime | None, str] | None = None,
+    ) -> list[PendingFields]:
+        """As in `Ledger`, without the values that rows of the dry run have replaced."""
+        if self._below is None:
+            return []
+        there = self._former.get(connection, connection)
+        found = self._below.pending_fields(there, limit, after)
+        for one in found:
+            self._trust(one.place, [one.apollo_id])
+        return [
+            one.without(self._superseded.get((one.place.object, one.apollo_id), ()))
+            for one in found
+        ]
+
+    def times_of_records(self, pending: Sequence[PendingFields]) -> dict[str, str | None]:
+        """As in `Ledger`."""
+        return {} if self._below is None else self._below.times_of_records(pending)
+
     def runs(self, limit: int) -> list[Run]:
         """The latest runs of the run's ledger, without the dry run."""
         return [] if self._below is None else self._below.runs(limit)
@@ -215,6 +251,19 @@ class LedgerOverlay:
             for outcome in outcomes
             if outcome.status is LinkStatus.GONE
         }
+
+    def change_pending_fields(
+        self,
+        place: Place,
+        superseded: Mapping[str, Collection[str]],
+        added: Sequence[PendingFields],  # noqa: ARG002 - a dry run leaves nothing to be sent
+    ) -> None:
+        """As in `Ledger`; the run's ledger keeps the values, but the dry run ignores them."""
+        for apollo_id, names in superseded.items():
+            self._superseded.setdefault((place.object, apollo_id), set()).update(names)
+
+    def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
+        """Does nothing, since the run's ledger is only read."""
 
     def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
         """As in `Ledger`; the run's ledger keeps the links, but the dry run ignores them."""

@@ -118,6 +118,13 @@ def time_sentences(estimate: Mapping[str, Any]) -> list[str]:
             "That includes a wait longer than max_wait_seconds: a run then ends with exit code 3, "
             "and the next one goes on from there."
         )
+    sentences += [
+        f"{plural(count, 'request')} to {endpoint} are for fields that no row waits for: all rows "
+        "are written first, then as many of these fields as Apollo takes; the others follow in "
+        "later runs."
+        for endpoint, count in (estimate.get("may_follow") or {}).items()
+        if count
+    ]
     return sentences
 
 
