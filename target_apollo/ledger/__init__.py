@@ -9,6 +9,7 @@ Its modules, imports from top to bottom::
     locks       one run at a time for each team and stream
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
+    windows     what processes tell each other of Apollo's rate windows
     connections rows that change their team's name
     companies   accounts by their domain, and how far Apollo's accounts were read
     statements  the SQL of the links, for thousands of rows
@@ -39,6 +40,7 @@ from target_apollo.ledger.links import (
 )
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.runs import Run
+from target_apollo.ledger.windows import SharedWindows
 
 __all__ = [
     "CONFIRMED",
@@ -57,6 +59,7 @@ __all__ = [
     "LockLost",
     "Place",
     "Run",
+    "SharedWindows",
     "StreamLock",
     "Walk",
     "match_hash",

@@ -13,6 +13,8 @@ address from a record's key, or SQL.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class LedgerError(Exception):
     """The ledger can't be used; the message says why and what to do."""
@@ -23,7 +25,15 @@ class LedgerUnusable(LedgerError):
 
 
 class AnotherRunActive(LedgerError):
-    """Another run holds the lock of this connection and stream; this one must not start."""
+    """Another run holds the lock of this connection and stream; this one must not start.
+
+    If that run was killed, its lock ends at `retry_at` (aware, UTC); one that goes on writing keeps
+    it for longer.
+    """
+
+    def __init__(self, sentence: str, *, retry_at: datetime) -> None:
+        super().__init__(sentence)
+        self.retry_at = retry_at
 
 
 class LockLost(LedgerError):

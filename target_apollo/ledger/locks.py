@@ -168,11 +168,11 @@ class Locks:
         if self._is_postgresql:
             began = database.execute(_BEGIN_TO_LOCK, _advisory_key(connection, stream)).one()
             if not began.is_alone:
-                raise _another_run(stream, _holder(database, connection, stream))
+                raise _another_run(stream, _holder(database, connection, stream), now)
             now = began.now
         holder = _holder(database, connection, stream)
         if holder is not None and not is_stale(holder, here, now):
-            raise _another_run(stream, holder)
+            raise _another_run(stream, holder, now)
         return now
 
     def hold(self, lock: StreamLock) -> None:
@@ -307,7 +307,7 @@ def _holder(database: Connection, connection: str, stream: str) -> Holder | None
     )
 
 
-def _another_run(stream: str, holder: Holder | None) -> AnotherRunActive:
+def _another_run(stream: str, holder: Holder | None, now: datetime) -> AnotherRunActive:
     who, since = "Another run", "a moment ago"
     if holder is not None:
         process = holder.process
@@ -317,5 +317,6 @@ def _another_run(stream: str, holder: Holder | None) -> AnotherRunActive:
         f"{who} writes the stream {stream!r} to this Apollo team since {since}, by the ledger's "
         "lock (setting ledger_url). Two runs at once would make duplicates: wait until it ends, "
         "or stop it, and run again. If it was killed on another host or in another container, "
-        f"its lock ends {STALE_AFTER.seconds} seconds after its last sign of life."
+        f"its lock ends {STALE_AFTER.seconds} seconds after its last sign of life.",
+        retry_at=now + STALE_AFTER,
     )

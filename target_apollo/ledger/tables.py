@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
 
-VERSION = 7
+VERSION = 8
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -213,6 +213,17 @@ apollo_locks = Table(
     Column("pid_started", Text),
     Column("acquired_at", UtcTime, nullable=False),
     Column("heartbeat_at", UtcTime, nullable=False),
+)
+
+# Since version 8: what processes tell each other of Apollo's rate windows. Nothing is lost with
+# its rows.
+apollo_windows = Table(
+    "apollo_windows",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("text", Text, nullable=False),
 )
 
 apollo_ledger_version = Table(

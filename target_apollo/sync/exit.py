@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from singer_sdk.exceptions import (
     ConfigValidationError,
@@ -50,7 +51,6 @@ _MISCONFIGURED = (
     EndpointForbidden,
     TeamRefused,
     SettingsError,
-    AnotherRunActive,
     LedgerUnusable,
     UnusableCertificates,
     UnusableSchema,
@@ -67,10 +67,16 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class RunEnd:
-    """Exit code and, where it is not 0, the sentence that says why."""
+    """Exit code and, where it is not 0, the sentence that says why.
+
+    Attributes:
+        run_again_after: When the cause has passed by itself (aware, UTC): a window of Apollo's rate
+            limit, or another run. None where it will not, or where nobody knows when.
+    """
 
     exit_code: int
     because: str = ""
+    run_again_after: datetime | None = None
 
 
 def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | None:
@@ -85,7 +91,9 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
     if problem is None:
         return RunEnd(OK)
     if isinstance(problem, QuotaExhausted):
-        return RunEnd(OUT_OF_QUOTA, str(problem))
+        return RunEnd(OUT_OF_QUOTA, str(problem), problem.retry_at)
+    if isinstance(problem, AnotherRunActive):
+        return RunEnd(MISCONFIGURED, str(problem), problem.retry_at)
     if isinstance(problem, _MISCONFIGURED):
         return RunEnd(MISCONFIGURED, str(problem))
     if isinstance(problem, ConfigValidationError):

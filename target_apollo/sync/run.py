@@ -22,7 +22,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found, Ledger, LedgerError, Link
+from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects import OBJECTS, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
@@ -45,7 +45,7 @@ from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.duplicates import DuplicateAudit
-from target_apollo.sync.exit import RunError
+from target_apollo.sync.exit import RunEnd, RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
@@ -99,6 +99,8 @@ class SyncRun:
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
+        #: The rate windows that runs share through the ledger; None before its first use.
+        self._shared_windows: SharedWindows | None = None
         #: The Apollo team's id after its first use.
         self._team: str | None = None
         #: The summary; empty until the run has ended.
@@ -200,6 +202,9 @@ class SyncRun:
         )
         self._opened_ledger = ledger
         self._team_routes.recall(ledger, connection)
+        if isinstance(ledger, Ledger):
+            self._shared_windows = ledger.shared_windows(connection)
+            self.transport.share_windows(self._shared_windows)
         return ledger
 
     def _say_new_key(self, found: Found) -> None:
@@ -311,6 +316,8 @@ class SyncRun:
             self._estimate = self.dry_run.estimate(self.settings)
             self.dry_run.close()
         self.transport.close()
+        if self._shared_windows is not None:
+            self._shared_windows.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self._opened_ledger
@@ -325,7 +332,7 @@ class SyncRun:
         except LedgerError as problem:
             self.logger.error("The end of the run is not in the ledger: %s", problem)
 
-    def summarise(self, received: int, exit_code: int, ended_because: str) -> dict[str, Any]:
+    def summarise(self, received: int, ending: RunEnd) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
         api = {
             **self.transport.counters.snapshot(),
@@ -346,9 +353,14 @@ class SyncRun:
                 self.counts.accounts_made,
             )
         summary = self.counts.summary(
-            received=received, exit_code=exit_code, ended_because=ended_because, api=api
+            received=received,
+            exit_code=ending.exit_code,
+            ended_because=ending.because,
+            api=api,
         )
+        again = ending.run_again_after
         summary |= {
+            "run_again_after": again.isoformat(timespec="seconds") if again else None,
             "team": self._team,
             "mode": self.settings.mode.value,
             "dry_run": self.settings.dry_run,
@@ -360,7 +372,7 @@ class SyncRun:
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
-        level = logging.INFO if exit_code == 0 else logging.ERROR
+        level = logging.INFO if ending.exit_code == 0 else logging.ERROR
         if self.settings.dry_run:
             for sentence in plan_sentences(summary):
                 self.logger.info("Plan: %s", sentence)

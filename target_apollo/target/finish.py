@@ -64,5 +64,5 @@ class RunFinisher:
                 rejected=run.counts.rejected_newly,
             )
         self.ending = ending or self.ending
-        run.summarise(self._checkpoint.received, self.ending.exit_code, self.ending.because)
+        run.summarise(self._checkpoint.received, self.ending)
         return ending

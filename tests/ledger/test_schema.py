@@ -32,7 +32,7 @@ def version_0(run_sql: Sql) -> None:
 
 
 def test_a_new_ledger_has_the_current_version(ledger: Ledger, run_sql: Sql) -> None:
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(8,)]
 
 
 @pytest.mark.usefixtures("version_0")
@@ -48,7 +48,7 @@ def test_an_older_ledger_is_upgraded_and_keeps_its_links(ledger_url: str, run_sq
         assert ledger.links(Place(TEAM, "contact", "contacts"), ["1"])["1"].error == "unknown stage"
         ledger.lock(TEAM, "contacts", "run-1")
         assert ledger.runs(1) == []
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(8,)]
 
 
 @pytest.fixture
@@ -157,8 +157,19 @@ def test_an_older_ledger_can_be_read_after_its_upgrade(ledger_url: str) -> None:
 def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
     ledger: Ledger, ledger_url: str, run_sql: Sql
 ) -> None:
-    run_sql("UPDATE apollo_ledger_version SET version = 8")
+    run_sql("UPDATE apollo_ledger_version SET version = 9")
     for opening in (Ledger.open, Ledger.open_existing):
-        with pytest.raises(LedgerError, match=r"ledger_url\) has version 8.*up to 7"):
+        with pytest.raises(LedgerError, match=r"ledger_url\) has version 9.*up to 8"):
             opening(ledger_url)
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(9,)]
+
+
+def test_a_ledger_of_version_7_gets_a_place_for_the_windows_that_runs_share(
+    ledger: Ledger, ledger_url: str, run_sql: Sql
+) -> None:
+    ledger.close()
+    run_sql("DROP TABLE apollo_windows")
+    run_sql("UPDATE apollo_ledger_version SET version = 7")
+    with Ledger.open(ledger_url) as upgraded:
+        assert upgraded.shared_windows(TEAM).write("one", "text", 0)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(8,)]

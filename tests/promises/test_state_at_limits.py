@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,15 @@ def test_no_state_passes_a_record_that_could_not_be_kept_as_rejected(
 
     assert done.exit_code == 1
     assert done.last_state in (None, {"n": 1})
+
+
+def test_a_summary_says_when_the_quota_is_there_again(apollo: Sandbox, sync: Run) -> None:
+    leave(apollo, contacts_bulk_create=0)
+    stopped = sync([schema("contacts"), contact(1)], max_wait_seconds=1)
+    assert stopped.exit_code == 3
+    again = datetime.fromisoformat(stopped.summary["run_again_after"])
+    assert again > datetime.now(timezone.utc)
+    assert f"{again:%Y-%m-%d %H:%M:%S} UTC" in stopped.summary["ended_because"]
+    apollo.reset_quota()
+    done = sync([schema("contacts"), contact(1)])
+    assert (done.exit_code, done.summary["run_again_after"]) == (0, None)

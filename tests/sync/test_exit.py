@@ -24,6 +24,7 @@ from target_apollo.apollo import (
     RunStopped,
 )
 from target_apollo.config.settings import SettingsError
+from target_apollo.ledger import AnotherRunActive
 from target_apollo.sync.exit import RunEnd, RunError, check_reject_limit, ending_of
 from target_apollo.sync.source_schema import UnusableSchema
 
@@ -55,7 +56,21 @@ def test_an_input_that_came_to_its_end_ends_the_run_with_0() -> None:
 def test_a_run_that_can_t_go_on_ends_with_the_sentence_that_says_why(
     problem: Exception, exit_code: int
 ) -> None:
-    assert ending_of(problem, 0) == RunEnd(exit_code, str(problem))
+    ending = ending_of(problem, 0)
+    assert ending is not None
+    assert (ending.exit_code, ending.because) == (exit_code, str(problem))
+
+
+@pytest.mark.parametrize(
+    ("problem", "exit_code"),
+    [
+        (QuotaExhausted(ENDPOINT, retry_at=LATER), 3),
+        (AnotherRunActive("Another run writes the stream.", retry_at=LATER), 2),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_a_run_whose_cause_passes_by_itself_says_when(problem: Exception, exit_code: int) -> None:
+    assert ending_of(problem, 0) == RunEnd(exit_code, str(problem), LATER)
 
 
 def test_wrong_settings_are_all_named() -> None:
