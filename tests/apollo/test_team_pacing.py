@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.apollo.quota import Window, Windows
+from target_apollo.apollo.quota import WINDOW_SECONDS, Window, Windows
 from target_apollo.apollo.rate_windows import FullUntil
 from target_apollo.apollo.team_windows import Lot, TeamWindows
-from target_apollo.sandbox.rate_windows import Limits
+from target_apollo.sandbox.rate_windows import PLANS, Limits, Plan
 from tests.helpers.simulated_apollo import Trip, all_but_last
 from tests.helpers.simulated_team import SECONDS, Process, SimulatedTeam
 
@@ -95,6 +95,18 @@ def test_several_processes_are_as_fast_as_one(limit: int, number: int) -> None:
     together = SimulatedTeam(limits, [Process(4 * limit // number) for _ in range(number)], trips)
     alone = SimulatedTeam(limits, [Process(4 * limit)], trips)
     assert together.run().ended_at <= 1.05 * alone.run().ended_at
+
+
+@pytest.mark.parametrize("number", [3, 8])
+def test_processes_on_a_common_plan_are_as_fast_as_one_and_cause_no_429(number: int) -> None:
+    def all_sent(processes: int) -> SimulatedTeam:
+        each = [Process(960 // processes) for _ in range(processes)]
+        trips = [Trip(0.15, 0.15)]
+        return SimulatedTeam(PLANS[Plan.BASIC], each, trips, WINDOW_SECONDS, learns=True).run()
+
+    together = all_sent(number)
+    assert together.refused == 0
+    assert together.ended_at <= 1.05 * all_sent(1).ended_at
 
 
 def test_a_later_process_knows_when_the_window_of_an_earlier_one_ends() -> None:
