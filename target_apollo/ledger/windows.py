@@ -97,7 +97,7 @@ class SharedWindows:
             row = database.execute(self._find, key).first()
             text, revision, now = row or (None, 0, database.scalar(self._look_at_clock))
             if not isinstance(revision, int):
-                raise UnreadableValue("a revision in it is no whole number")
+                raise UnreadableValue("a revision is none that target-apollo writes")
             return text, revision, time.time() if now is None else float(now)
 
         return self._run("Reading", find)
