@@ -101,8 +101,9 @@ class _Window(msgspec.Struct, array_like=True):
     ends: float | None = None
     # No answer before this moment belongs to this period.
     opens_after: float = 0.0
-    # When the request was sent whose answer told `counted`.
+    # When the request was sent and answered whose answer told `counted`.
     told_at: float = 0.0
+    answered_at: float = 0.0
 
     def begin(self, counted: int, unsure: int, *, heard: bool, after: float) -> None:
         self.period += 1
@@ -117,6 +118,14 @@ class _Window(msgspec.Struct, array_like=True):
         if now >= self.ends:
             self.begin(0, 0, heard=False, after=self.earliest)
 
+    def learn(self, counted: int, unsure: int, asked_at: float, at: float, seconds: float) -> None:
+        """Begin a period whose count Apollo's statistics told."""
+        self.begin(counted, unsure, heard=True, after=self.opens_after)
+        self.told_at, self.answered_at = asked_at, at
+        if counted:
+            # Somebody opened it, at any time before.
+            self.earliest, self.ends = asked_at, at + seconds + margin_of(seconds)
+
     def end_at(self, sent_at: float, at: float, seconds: float) -> None:
         """Note that the window was open at some moment between a request and its answer."""
         latest = at + seconds + margin_of(seconds)
@@ -124,6 +133,10 @@ class _Window(msgspec.Struct, array_like=True):
             self.earliest, self.ends = sent_at + seconds, latest
         else:
             self.ends = min(self.ends, latest)
+
+    def count(self, spent: int, told: Told) -> None:
+        """Note the count that an answer told."""
+        self.counted, self.told_at, self.answered_at = spent, told.sent_at, told.at
 
     def full_until(self, now: float, seconds: float) -> float:
         if self.ends is None:
@@ -184,23 +197,22 @@ class TeamWindows(msgspec.Struct):
     def learn(self, counts: Windows, asked_at: float, at: float, seconds: Sequence[float]) -> None:
         """Take over Apollo's statistics, asked for and answered at these moments.
 
-        Numbers that contradict each other are ignored. Of a window that is known already only the
-        limit is taken over: the team may have another plan by now.
+        Numbers that contradict each other are ignored. Of a window that is known already the limit
+        is taken over, since the team may have another plan by now, and a count that has fallen,
+        which shows that another window is open.
         """
         for window, count, length in zip(self.windows, counts.each(), seconds, strict=True):
             if count.limit is None or count.usage is None or count.left is None:
                 continue
             if count.usage + count.left != count.limit:
                 continue
-            if window.ends is not None or window.heard or window.asked in self.reserved:
-                if window.limit is not None:
-                    window.limit = count.limit
-                continue
-            window.limit = count.limit
-            window.begin(count.usage, 0, heard=True, after=window.opens_after)
-            if count.usage:
-                # Somebody opened it, at any time before.
-                window.earliest, window.ends = asked_at, at + length + margin_of(length)
+            if window.ends is None and not window.heard and window.asked not in self.reserved:
+                window.limit = count.limit
+                window.learn(count.usage, 0, asked_at, at, length)
+            elif window.limit is not None:
+                window.limit = count.limit
+                if count.usage < window.counted and window.answered_at < asked_at:
+                    window.learn(count.usage, window.unsure, asked_at, at, length)
 
     def tell(self, told: Sequence[Told], seconds: Sequence[float]) -> None:
         """Note the answers to requests; `take` or `hold` must follow."""
@@ -235,7 +247,7 @@ class TeamWindows(msgspec.Struct):
             window.unsure_at = self.number
         window.end_at(told.sent_at, told.at, seconds)
         if counts.spent >= window.counted:
-            window.counted, window.told_at = counts.spent, told.sent_at
+            window.count(counts.spent, told)
         if told.lot.number > window.unsure_at:
             window.unsure = 0
 
@@ -327,7 +339,7 @@ def _refused(
     if had_limit and seen[0] != window.period:
         return
     if counts.spent >= window.counted:
-        window.counted, window.told_at = counts.spent, told.sent_at
+        window.count(counts.spent, told)
     window.end_at(told.sent_at, told.at, seconds)
     if counts.spent >= counts.limit and told.retry_after is not None and window.ends is not None:
         window.ends = min(window.ends, told.at + told.retry_after)

@@ -149,16 +149,30 @@ def test_processes_that_lost_the_store_soon_cause_no_429_again(
     assert team.refused <= 4 * number * (2 + (away[1] - away[0]) / MINUTE)
 
 
-def test_a_larger_plan_is_used_at_once() -> None:
-    def told(limit: int, used: int) -> Windows:
-        return Windows(hour=Window(limit, used, limit - used))
+def used(limit: int, count: int) -> Windows:
+    return Windows(hour=Window(limit, count, limit - count))
 
+
+@pytest.fixture
+def full() -> TeamWindows:
+    """An hour of ten requests that is used up."""
     windows = TeamWindows.of(None, 3)
-    windows.learn(told(10, 10), 0.0, 0.0, SECONDS)
+    windows.learn(used(10, 10), 0.0, 0.0, SECONDS)
     assert windows.take("one", 0, 1.0, SECONDS, 1.0) == FullUntil(SECONDS[1] + 1)
-    windows.learn(told(20, 0), 2.0, 2.0, SECONDS)
-    given = windows.take("one", 0, 2.0, SECONDS, 1.0)
-    assert isinstance(given, Lot)
+    return windows
+
+
+@pytest.mark.parametrize("told", [used(20, 10), used(10, 0)], ids=["plan", "count"])
+def test_a_larger_plan_and_a_count_that_has_fallen_are_believed_at_once(
+    full: TeamWindows, told: Windows
+) -> None:
+    full.learn(told, 2.0, 2.0, SECONDS)
+    assert isinstance(full.take("one", 0, 2.0, SECONDS, 1.0), Lot)
+
+
+def test_statistics_from_before_an_answer_are_not_believed(full: TeamWindows) -> None:
+    full.learn(used(10, 4), -1.0, 2.0, SECONDS)
+    assert isinstance(full.take("one", 0, 2.0, SECONDS, 1.0), FullUntil)
 
 
 @pytest.mark.parametrize("stored", ["", "{", "[]", "null", '{"form":2}', "\ud800", "NaN"])
