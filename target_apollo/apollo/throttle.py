@@ -82,8 +82,8 @@ class Pacer:
                 given = pacer.acquire(time.monotonic())
                 if given is None:
                     self._changed.wait(_LOOK_EVERY_SECONDS)
-                if not isinstance(given, Exchange):
-                    return given
+            if not isinstance(given, Exchange):
+                return given
             self._carry_out(pacer, given)
 
     def answered(self, endpoint: str, permit: Permit, counts: Windows) -> None:
@@ -149,10 +149,13 @@ class Pacer:
     def _carry_out(self, pacer: EndpointPacer | TeamPacer, exchange: Exchange) -> None:
         """Do what waits for the store without holding up the threads of other endpoints."""
         if isinstance(pacer, TeamPacer):
-            result = pacer.carry_out(exchange)
-            with self._changed:
-                pacer.exchanged(result, time.monotonic())
-                self._changed.notify_all()
+            result = None
+            try:
+                result = pacer.carry_out(exchange)
+            finally:
+                with self._changed:
+                    pacer.exchanged(result, time.monotonic())
+                    self._changed.notify_all()
 
     def _pacer_of(self, endpoint: str) -> EndpointPacer | TeamPacer:
         pacer = self._pacers.get(endpoint)
