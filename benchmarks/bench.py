@@ -82,6 +82,7 @@ BENCHMARKS = (
     Benchmark("changed_rows"),
     Benchmark("first_ten_thousand"),
     Benchmark("quota"),
+    Benchmark("one_team"),
     Benchmark("sandbox_alone"),
     Benchmark("throughput", ("--rounds", "3"), ("--rounds", "5"), bars=throughput_bars),
     Benchmark("beside_a_tap"),

@@ -50,9 +50,11 @@ class Window:
 
 
 @contextlib.contextmanager
-def sandbox(hour_limit: int) -> Iterator[str]:
+def sandbox(
+    hour_limit: int, minute_seconds: float = MINUTE_SECONDS, hour_seconds: float = HOUR_SECONDS
+) -> Iterator[str]:
     command = [sys.executable, "-m", "target_apollo.sandbox", "--port", "0"]
-    lengths = {"minute": MINUTE_SECONDS, "hour": HOUR_SECONDS, "day": DAY_SECONDS}
+    lengths = {"minute": minute_seconds, "hour": hour_seconds, "day": DAY_SECONDS}
     for window, seconds in lengths.items():
         command += [f"--{window}-seconds", str(seconds)]
     command += ["--minute-limit", str(MINUTE_LIMIT), "--hour-limit", str(hour_limit)]

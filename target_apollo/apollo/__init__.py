@@ -46,6 +46,7 @@ from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.route import UnusableCertificates
+from target_apollo.apollo.team_pacer import WindowStore
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
@@ -97,6 +98,7 @@ __all__ = [
     "WaitReason",
     "Window",
     "WindowState",
+    "WindowStore",
     "Windows",
     "access_to",
     "check_api_url",

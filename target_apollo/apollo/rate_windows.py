@@ -71,18 +71,20 @@ def window_states_of(
     """Return the states of windows as Apollo tells them, each as if it had opened just now."""
     states = []
     for length, window in zip(seconds, counts.each(), strict=True):
-        whole, used = length + _margin(length), window.spent or 0
+        whole, used = length + margin_of(length), window.spent or 0
         states.append(
-            WindowState(whole, _allowed(window.limit, share), used, whole if used else None)
+            WindowState(whole, allowed_of(window.limit, share), used, whole if used else None)
         )
     return tuple(states)
 
 
-def _margin(seconds: float) -> float:
+def margin_of(seconds: float) -> float:
+    """Return the seconds that are added to a window of this length, to be sure that it is over."""
     return min(seconds * _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS)
 
 
-def _allowed(limit: int | None, share: float) -> float:
+def allowed_of(limit: int | None, share: float) -> float:
+    """Return the requests that a share of a limit allows; infinite without a limit."""
     if limit is None:
         return float("inf")
     # At least one request, however small the share: otherwise nothing would ever be sent.
@@ -143,6 +145,20 @@ class EndpointPacer:
             return FullUntil(max(window.full_until(now) for window in certain))
         if full or any(window.awaits_first_answer for window in self._windows):
             return None
+        return self._permit(now)
+
+    def admit(self, now: float) -> Permit:
+        """Return a permit that somebody else has granted, for a request that goes out now."""
+        for window in self._windows:
+            window.close_if_over(now, self._recent)
+        return self._permit(now)
+
+    @property
+    def under_way(self) -> int:
+        """The number of requests whose answer is outstanding."""
+        return len(self._under_way)
+
+    def _permit(self, now: float) -> Permit:
         permit = Permit(now, self._over, tuple(window.enter() for window in self._windows))
         self._under_way.add(permit)
         return permit
@@ -207,7 +223,7 @@ class RateWindow:
     def __init__(self, seconds: float, share: float) -> None:
         self._seconds = seconds
         self._share = share
-        self._margin = _margin(seconds)
+        self._margin = margin_of(seconds)
         self._limit: int | None = None
         self._period = 0
         self._counted = 0
@@ -233,7 +249,7 @@ class RateWindow:
 
     @property
     def _allowed(self) -> float:
-        return _allowed(self._limit, self._share)
+        return allowed_of(self._limit, self._share)
 
     def has_room(self, under_way: int) -> bool:
         """Whether one more request fits, with `under_way` requests outstanding."""

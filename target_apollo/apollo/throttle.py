@@ -21,6 +21,7 @@ from target_apollo.apollo.endpoints import access_to
 from target_apollo.apollo.errors import QuotaExhausted, RunStopped
 from target_apollo.apollo.quota import SECONDS
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit, WindowState
+from target_apollo.apollo.team_pacer import Exchange, TeamPacer, WindowStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ class Pacer:
 
     Each permit must be returned through `answered`, `refused` or `not_sent`. `share` and
     `window_seconds` are those of `EndpointPacer`. Endpoints that Apollo counts together (PUT and
-    PATCH of an account) share one `EndpointPacer`.
+    PATCH of an account) share one `EndpointPacer`, or one `TeamPacer` after `share_windows`.
     """
 
     def __init__(self, share: float, window_seconds: Sequence[float]) -> None:
@@ -48,33 +49,60 @@ class Pacer:
         self._window_seconds = tuple(window_seconds)
         self._changed = threading.Condition()
         #: By endpoint label, and by what Apollo counts requests under.
-        self._pacers: dict[str, EndpointPacer] = {}
+        self._pacers: dict[str, EndpointPacer | TeamPacer] = {}
         self._told: dict[str, float] = {}
+        self._store: WindowStore | None = None
+
+    def share_windows(self, store: WindowStore) -> None:
+        """Share the windows with the other processes that use this store; call it once."""
+        with self._changed:
+            self._store = store
+            for name in {_counted_as(endpoint) for endpoint in self._pacers}:
+                own = self._pacers[name]
+                if isinstance(own, EndpointPacer):
+                    self._pacers[name] = self._shared(name, own, store)
+            for endpoint in self._pacers:
+                self._pacers[endpoint] = self._pacers[_counted_as(endpoint)]
+
+    def leave(self) -> None:
+        """Give back what other processes could use; after that no permit is asked for."""
+        with self._changed:
+            pacers = set(self._pacers.values())
+        for pacer in pacers:
+            self._exchange(pacer, TeamPacer.to_leave)
 
     def acquire(self, endpoint: str) -> Permit | FullUntil | None:
         """Return a permit, or until when (`time.monotonic`) there is none.
 
         None: that depends on outstanding answers. The call has waited for a moment; call it again.
         """
-        with self._changed:
-            permit = self._pacer_of(endpoint).acquire(time.monotonic())
-            if permit is None:
-                self._changed.wait(_LOOK_EVERY_SECONDS)
-            return permit
+        while True:
+            with self._changed:
+                pacer = self._pacer_of(endpoint)
+                given = pacer.acquire(time.monotonic())
+                if given is None:
+                    self._changed.wait(_LOOK_EVERY_SECONDS)
+            if not isinstance(given, Exchange):
+                return given
+            self._carry_out(pacer, given)
 
     def answered(self, endpoint: str, permit: Permit, counts: Windows) -> None:
         """Return the permit of a request that Apollo may have counted, with its answer's counts."""
         with self._changed:
-            self._pacer_of(endpoint).answered(permit, time.monotonic(), counts)
+            pacer = self._pacer_of(endpoint)
+            pacer.answered(permit, time.monotonic(), counts)
             self._changed.notify_all()
+        self._exchange(pacer, TeamPacer.to_tell)
 
     def refused(
         self, endpoint: str, permit: Permit, counts: Windows, retry_after: float | None
     ) -> None:
         """Return the permit of a request that was answered with 429."""
         with self._changed:
-            self._pacer_of(endpoint).refused(permit, time.monotonic(), counts, retry_after)
+            pacer = self._pacer_of(endpoint)
+            pacer.refused(permit, time.monotonic(), counts, retry_after)
             self._changed.notify_all()
+        self._exchange(pacer, TeamPacer.to_tell)
 
     def not_sent(self, endpoint: str, permit: Permit) -> None:
         """Return the permit of a request that did not reach Apollo."""
@@ -92,7 +120,10 @@ class Pacer:
     def window_states(self, endpoint: str) -> tuple[WindowState, ...]:
         """Return the states of an endpoint's windows, shortest first."""
         with self._changed:
-            return self._pacer_of(endpoint).states(time.monotonic())
+            pacer = self._pacer_of(endpoint)
+        self._exchange(pacer, TeamPacer.to_look)
+        with self._changed:
+            return pacer.states(time.monotonic())
 
     def first_to_wait(self, endpoint: str, until: FullUntil) -> bool:
         """Return True to the first caller per moment, which reports the wait; others only wait."""
@@ -103,15 +134,43 @@ class Pacer:
             self._told[counted_as] = until.moment
             return True
 
-    def _pacer_of(self, endpoint: str) -> EndpointPacer:
+    def _exchange(
+        self,
+        pacer: EndpointPacer | TeamPacer,
+        wanted: Callable[[TeamPacer, float], Exchange | None],
+    ) -> None:
+        """Carry out the exchange with other processes that one of the pacer's methods wants."""
+        if isinstance(pacer, TeamPacer):
+            with self._changed:
+                exchange = wanted(pacer, time.monotonic())
+            if exchange is not None:
+                self._carry_out(pacer, exchange)
+
+    def _carry_out(self, pacer: EndpointPacer | TeamPacer, exchange: Exchange) -> None:
+        """Do what waits for the store without holding up the threads of other endpoints."""
+        if isinstance(pacer, TeamPacer):
+            result = None
+            try:
+                result = pacer.carry_out(exchange)
+            finally:
+                with self._changed:
+                    pacer.exchanged(result, time.monotonic())
+                    self._changed.notify_all()
+
+    def _pacer_of(self, endpoint: str) -> EndpointPacer | TeamPacer:
         pacer = self._pacers.get(endpoint)
         if pacer is None:
             counted_as = _counted_as(endpoint)
             pacer = self._pacers.get(counted_as)
             if pacer is None:
-                pacer = self._pacers[counted_as] = EndpointPacer(self._window_seconds, self._share)
+                own = EndpointPacer(self._window_seconds, self._share)
+                pacer = own if self._store is None else self._shared(counted_as, own, self._store)
+                self._pacers[counted_as] = pacer
             self._pacers[endpoint] = pacer
         return pacer
+
+    def _shared(self, name: str, own: EndpointPacer, store: WindowStore) -> TeamPacer:
+        return TeamPacer(own, store, name, self._window_seconds, self._share)
 
 
 def _counted_as(endpoint: str) -> str:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from target_apollo.apollo.http import Response
     from target_apollo.apollo.rate_windows import WindowState
+    from target_apollo.apollo.team_pacer import WindowStore
 
 _LONGEST_BACKOFF_SECONDS = 30.0
 # If nothing tells which window is used up: the shortest, since a run too early costs one request.
@@ -196,9 +197,14 @@ class Transport:
         """Return the state of an endpoint's rate windows, shortest first."""
         return self._pacer.window_states(endpoint)
 
+    def share_windows(self, store: WindowStore) -> None:
+        """Pace together with the other processes of the team that use this store."""
+        self._pacer.share_windows(store)
+
     def close(self) -> None:
-        """Close the connections that are kept open between requests."""
+        """Close the connections that are kept open; give back what other processes could use."""
         self._session.close()
+        self._pacer.leave()
 
     def send(self, request: Request) -> Answer:
         """Send a request, with retries where they can help, and return Apollo's answer.

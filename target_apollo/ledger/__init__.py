@@ -9,6 +9,7 @@ Its modules, imports from top to bottom::
     locks       one run at a time for each team and stream
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
+    windows     what processes tell each other of Apollo's rate windows
     connections rows that change their team's name
     pending_fields  values of records that are still to be sent
     companies   accounts by their domain, and how far Apollo's accounts were read
@@ -41,6 +42,7 @@ from target_apollo.ledger.links import (
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
+from target_apollo.ledger.windows import SharedWindows
 
 __all__ = [
     "CONFIRMED",
@@ -61,6 +63,7 @@ __all__ = [
     "Place",
     "Run",
     "Settled",
+    "SharedWindows",
     "StreamLock",
     "Walk",
     "match_hash",

@@ -26,6 +26,7 @@ from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
+from target_apollo.ledger.windows import SharedWindows
 
 
 class Ledger:
@@ -41,6 +42,7 @@ class Ledger:
     def __init__(self, address: Address, engine: Engine, database: Connection) -> None:
         """Use ``open`` or ``open_existing`` instead."""
         self._address = address
+        self._engine = engine
         self._database = database
         self._locks = Locks(engine)
         self._run_starts: dict[str, datetime] = {}
@@ -389,6 +391,13 @@ class Ledger:
         """Give the latest runs, the newest first."""
         with self._reading("Reading") as database:
             return list(runs.latest(database, limit))
+
+    def shared_windows(self, connection: str) -> SharedWindows:
+        """Give what the processes of a team tell each other of Apollo's rate windows.
+
+        It connects to the database by itself, when it is used. Close it.
+        """
+        return SharedWindows(self._address, self._engine, connection)
 
     def lock(self, connection: str, stream: str, run_id: str) -> StreamLock:
         """Take the lock, so that no other run writes this stream to this connection.

@@ -238,6 +238,17 @@ apollo_locks = Table(
     Column("heartbeat_at", UtcTime, nullable=False),
 )
 
+# Since version 8: what processes tell each other of Apollo's rate windows. Nothing is lost with
+# its rows.
+apollo_windows = Table(
+    "apollo_windows",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 apollo_ledger_version = Table(
     "apollo_ledger_version",
     metadata,

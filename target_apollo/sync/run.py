@@ -22,7 +22,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found, Ledger, LedgerError, Link
+from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.batch import PendingFlush
@@ -100,6 +100,8 @@ class SyncRun:
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
+        #: The rate windows that runs share through the ledger; None before its first use.
+        self._shared_windows: SharedWindows | None = None
         #: The Apollo team's id after its first use.
         self._team: str | None = None
         #: The summary; empty until the run has ended.
@@ -216,6 +218,9 @@ class SyncRun:
         )
         self._opened_ledger = ledger
         self._team_routes.recall(ledger, connection)
+        if isinstance(ledger, Ledger):
+            self._shared_windows = ledger.shared_windows(connection)
+            self.transport.share_windows(self._shared_windows)
         return ledger
 
     @property
@@ -345,6 +350,8 @@ class SyncRun:
             self._estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
             self.dry_run.close()
         self.transport.close()
+        if self._shared_windows is not None:
+            self._shared_windows.close()
 
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self._opened_ledger

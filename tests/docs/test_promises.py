@@ -32,6 +32,7 @@ FEARS = {
         "promises/test_modes.py::test_new_rows_are_created_a_hundred_a_request",
         "promises/test_meltano_run.py::test_the_job_writes_nothing_when_nothing_changed",
         "apollo/test_pacing.py::test_a_run_that_is_alone_causes_no_429",
+        "apollo/test_team_pacing.py::test_processes_of_one_team_cause_no_429",
     ],
     'A sync that says "success" and did nothing.': [
         "promises/test_bad_input.py"
@@ -142,6 +143,16 @@ PROMISES = {
         "promises/test_one_run_at_a_time.py::test_a_run_that_starts_while_another_writes_is_refused",
         "ledger/test_locks.py::test_a_second_run_on_the_same_stream_is_told_which_and_since_when",
         "ledger/test_poolers.py::test_a_second_run_is_refused_whatever_session_it_gets",
+    ],
+    "Runs of one team at the same time share its rate windows and cause no 429s of each other, "
+    "also where one is killed; a later run knows when the window of an earlier one ends": [
+        "apollo/test_team_pacing.py::test_processes_of_one_team_cause_no_429",
+        "apollo/test_team_pacing.py::test_a_killed_process_causes_no_429_of_the_others",
+        "ledger/test_windows.py::test_a_text_is_replaced_only_by_who_has_read_it",
+        "promises/test_shared_windows.py::test_processes_use_up_an_hour_together_and_cause_no_429",
+        "promises/test_shared_windows.py"
+        "::test_a_later_run_knows_when_the_hour_of_an_earlier_one_ends",
+        "promises/test_shared_windows.py::test_a_killed_process_leaves_the_others_its_share",
     ],
     "Two teams share a ledger, and no row of one counts as the other's": [
         "promises/test_untold_teams.py::test_the_rows_of_a_second_team_are_created_in_it",

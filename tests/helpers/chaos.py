@@ -14,14 +14,18 @@ import json
 import multiprocessing
 import os
 import random
+import secrets
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+import psycopg
 
 from target_apollo.demo.postgres import running_postgres
 from target_apollo.sandbox import Sandbox
@@ -39,6 +43,8 @@ FAULTS = 0.10
 #: Processes in one phase after which the faults stop, so that the phase ends, and most processes.
 _MOST_WITH_FAULTS = 25
 _MOST_PROCESSES = 60
+#: Share of the processes whose connections to PostgreSQL are cut while it runs.
+_CUT = 0.6
 
 
 @dataclass
@@ -49,13 +55,14 @@ class ChaosCounts:
     rows: int = 0
     lives: int = 0
     kills: int = 0
+    cuts: int = 0
     requests: int = 0
     faults: int = 0
     rejected: int = 0
     findings: Findings = field(default_factory=Findings)
 
     def __iadd__(self, other: ChaosCounts) -> ChaosCounts:
-        for name in ("seeds", "rows", "lives", "kills", "requests", "faults", "rejected"):
+        for name in ("seeds", "rows", "lives", "kills", "cuts", "requests", "faults", "rejected"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("lost", "duplicates", "wrong", "unexplained"):
             getattr(self.findings, name).extend(getattr(other.findings, name))
@@ -65,7 +72,7 @@ class ChaosCounts:
         return (
             f"seeds {self.seeds}, rows {self.rows}, requests {self.requests}, "
             f"faults {self.faults}, lives {self.lives}, kills {self.kills}, "
-            f"rejected {self.rejected}, {self.findings.counts()}"
+            f"connections cut {self.cuts}, rejected {self.rejected}, {self.findings.counts()}"
         )
 
 
@@ -80,6 +87,10 @@ class Chaos:
         self._plot = Plot(scenario, sandbox, self._chance)
         self._state: Values | None = None
         self._ledger_url = ledger_url
+        self._ledger_user = ""
+        if scenario.ledger == "postgresql":
+            self._ledger_user = f"chaos_{secrets.token_hex(6)}"
+            self._ledger_url += f"&application_name={self._ledger_user}"
         self._rejects = folder / "rejects.singer"
         self._faults = CountedFaults()
         sandbox.faults = self._faults
@@ -112,7 +123,7 @@ class Chaos:
         self.counts.findings = findings
         self.counts.rows = findings.rows
         self.counts.faults = self._faults.struck
-        self.counts.requests = sum(self._sandbox.log.counts().values())
+        self.counts.requests = self._requests()
         self.counts.rejected = len(read_rejects(self._rejects))
         return self.counts
 
@@ -145,7 +156,8 @@ class Chaos:
 
     def _live(self, mode: str, messages: Iterator[bytes], kill: Kill | None) -> Life:
         life = Life(self._config(mode), self._sandbox, messages)
-        exit_code = life.end(kill)
+        with self._connections_cut():
+            exit_code = life.end(kill)
         self.counts.lives += 1
         self.counts.kills += life.killed
         if life.states:
@@ -156,6 +168,44 @@ class Chaos:
         if exit_code not in fine or "Traceback" in life.log or "defect" in life.log:
             raise ChaosError(f"The target ended with exit code {exit_code}:\n{life.log}")
         return life
+
+    @contextlib.contextmanager
+    def _connections_cut(self) -> Iterator[None]:
+        """Cuts the target's connections to PostgreSQL, after some requests while there are faults.
+
+        The thread of the run, the heartbeat of its locks and its rate windows have one each.
+        """
+        if not self._ledger_user or not self._faults.ordered or self._chance.random() > _CUT:
+            yield
+            return
+        ended = threading.Event()
+        until = self._requests() + self._chance.randint(3, 25)
+
+        def wait_and_cut() -> None:
+            while not ended.wait(0.005):
+                if self._requests() >= until:
+                    self._cut()
+                    return
+
+        thread = threading.Thread(target=wait_and_cut)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _requests(self) -> int:
+        return sum(self._sandbox.log.counts().values())
+
+    def _cut(self) -> None:
+        with psycopg.connect(self._ledger_url, application_name="", autocommit=True) as server:
+            cut = server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = %s",
+                [self._ledger_user],
+            ).fetchall()
+        self.counts.cuts += len(cut)
 
     def _config(self, mode: str) -> Path:
         path = self._folder / "config.json"

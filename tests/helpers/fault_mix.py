@@ -46,6 +46,11 @@ class CountedFaults(FaultBook):
         super().__init__()
         self.struck = 0
 
+    @property
+    def ordered(self) -> bool:
+        """Whether any fault is ordered."""
+        return bool(self._orders)
+
     def strikes(self, label: str) -> Fault | None:
         fault = super().strikes(label)
         if fault is not None:

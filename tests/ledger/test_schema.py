@@ -162,3 +162,14 @@ def test_a_ledger_of_a_later_release_is_refused_and_left_alone(
         with pytest.raises(LedgerError, match=f"has version {VERSION + 1}.*up to {VERSION}"):
             opening(ledger_url)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION + 1,)]
+
+
+def test_a_ledger_of_version_7_gets_a_place_for_the_windows_that_runs_share(
+    ledger: Ledger, ledger_url: str, run_sql: Sql
+) -> None:
+    ledger.close()
+    run_sql("DROP TABLE apollo_windows")
+    run_sql("UPDATE apollo_ledger_version SET version = 7")
+    with Ledger.open(ledger_url) as upgraded:
+        assert upgraded.shared_windows(TEAM).write("one", "text", 0)
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION,)]

@@ -67,7 +67,7 @@ def test_nothing_is_lost_and_nothing_is_twice(
 
 
 @pytest.mark.full
-def test_nothing_is_lost_and_nothing_is_twice_with_a_ledger_in_postgresql(
+def test_nothing_is_lost_and_nothing_is_twice_with_a_ledger_in_postgresql_that_goes_away(
     tmp_path: Path, postgresql: str
 ) -> None:
     scenario = Scenario(17, "upsert", "postgresql", phases=2, kills=2)
@@ -76,6 +76,7 @@ def test_nothing_is_lost_and_nothing_is_twice_with_a_ledger_in_postgresql(
 
     assert tally.findings.problems == []
     assert tally.kills > 0
+    assert tally.cuts > 0
 
 
 # --- two targets at once
