@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from target_apollo.ledger import AnotherRunActive, Ledger
-from target_apollo.ledger.tables import CREATION_LOCK
+from target_apollo.ledger.tables import CREATION_LOCK, VERSION
 from tests.helpers import child_process
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
@@ -97,7 +97,7 @@ def test_processes_that_create_the_same_ledger_at_once_all_succeed(
         child.stdin.write("go\n")
         child.stdin.flush()
     assert [said(child) for child in children] == ["opened"] * 5
-    assert run_sql("SELECT version FROM apollo_ledger_version") == [(7,)]
+    assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION,)]
     assert run_sql("SELECT count(*) FROM apollo_links") == [(5,)]
 
 
