@@ -41,9 +41,8 @@ GRACE_SECONDS = 7.0
 
 _LOOK_EVERY_SECONDS = 0.2
 
-#: Requests under way while Apollo answers quickly. With answers of half a second these are 8 a
-#: second, more than any limit of a minute lets through for long; more of them would only take
-#: memory.
+#: Threads while Apollo answers quickly. With answers of half a second these send 8 requests a
+#: second, more than any limit of a minute lets through for long; each further thread takes memory.
 _FEW = 4
 _SLOW_SECONDS = 0.5
 
@@ -60,13 +59,17 @@ class RequestPool:
     """
 
     def __init__(self, threads: int, stop: threading.Event) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="apollo")
+        self._threads = threads
+        self._pool = _executor(min(threads, _FEW))
+        #: Whether the pool has fewer threads than it may have.
+        self._is_small = threads > _FEW
         self._stop = stop
         self._deadline: float | None = None
-        at_first = min(threads, _FEW)
-        self._slots = threading.Semaphore(at_first)
-        self._more_slots = threads - at_first
-        self._widening = threading.Lock()
+        #: Whether an answer was slow, so that all threads are of use.
+        self._is_slow = False
+        #: Calls that were started and have not ended.
+        self._under_way = 0
+        self._counting = threading.Lock()
         #: The answer after which no further request makes sense.
         self._refused: TeamRefused | AllRefusedAlike | None = None
         self.abandoned = False
@@ -81,27 +84,26 @@ class RequestPool:
 
         After Apollo has refused the whole team, calls that were not started raise that refusal.
         """
+        with self._counting:
+            if self._is_small and self._is_slow and not self._under_way:
+                self._pool.shutdown()
+                self._pool, self._is_small = _executor(self._threads), False
+            self._under_way += len(calls)
         return StartedCalls(self, [self._pool.submit(self._call, call) for call in calls])
 
     def _call(self, call: Callable[[], T]) -> T:
-        with self._slots:
+        began = time.monotonic()
+        try:
             if self._refused is not None:
                 raise self._refused
-            began = time.monotonic()
-            try:
-                return call()
-            except (TeamRefused, AllRefusedAlike) as refused:
-                self._refused = refused
-                raise
-            finally:
-                if time.monotonic() - began >= _SLOW_SECONDS:
-                    self._use_all()
-
-    def _use_all(self) -> None:
-        with self._widening:
-            more, self._more_slots = self._more_slots, 0
-        if more:
-            self._slots.release(more)
+            return call()
+        except (TeamRefused, AllRefusedAlike) as refused:
+            self._refused = refused
+            raise
+        finally:
+            with self._counting:
+                self._under_way -= 1
+                self._is_slow |= time.monotonic() - began >= _SLOW_SECONDS
 
     def wait_for(self, futures: Collection[Future[T]]) -> None:
         """Waits until all calls have ended; gives them up `GRACE_SECONDS` after a stop."""
@@ -124,6 +126,10 @@ class RequestPool:
         if self._deadline is None:
             self._deadline = time.monotonic() + GRACE_SECONDS
         return time.monotonic() >= self._deadline
+
+
+def _executor(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="apollo")
 
 
 class StartedCalls(Generic[T]):
