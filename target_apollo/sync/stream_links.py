@@ -151,6 +151,7 @@ class StreamLinks:
         links = self._with_ids(self._ledger.links(self._place, keys))
         hashes = [payload_hash_of(row, self._policies) for row in rows]
         known = self._own(rows, [links.get(key) for key in keys], hashes)
+        known = self._without_overwritten(known)
         run_starts: Mapping[str, datetime] = {}
         if formers or any(link is not None and is_interrupted(link) for link in known):
             run_starts = self._run_starts
@@ -245,6 +246,25 @@ class StreamLinks:
     def _place_of(self, key: str) -> Place:
         source = self._sources.get(key)
         return self._place if source is None else self._place._replace(source=source)
+
+    def _without_overwritten(self, links: list[Link | None]) -> list[Link | None]:
+        """The links, of which those know no values that another row of this run may have replaced.
+
+        The ledger forgets the values of other runs' rows when a record is written, but not those of
+        the same run: two rows with one record would be written in turns in every run. Only a key
+        that comes again in a run needs to know.
+        """
+        of_run = {link.apollo_id for link in links if link and link.run_id == self._run_id}
+        ids = {one for one in of_run if one is not None}
+        if not ids:
+            return links
+        shared = self._shared(ids)
+        return [
+            with_values(link, payload_hash=None, single_hashes=None)
+            if link and link.holds_something and link.apollo_id in shared
+            else link
+            for link in links
+        ]
 
     def _shared(self, ids: set[str]) -> set[str]:
         return shared_ids(self._ledger.links_by_apollo_id(self._place, ids)) if ids else set()
