@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from target_apollo.apollo import (
@@ -247,8 +247,10 @@ class Companies:
             # the walk has been. The page is read again later.
             self._walk = Walk(walk.next_page - 1, walk.newest, walk.reached)
             return
-        self._note(accounts, set(wanted))
         newest = walk.newest or next(filter(None, map(_created_at, accounts)), None)
+        # Accounts created since the walk began are kept by the next one, which reads them without
+        # a gap.
+        self._note(accounts, set(wanted), up_to=moment(newest))
         if accounts and walk.next_page < self._pages and not _any_older(accounts, walk.reached):
             self._walk = Walk(walk.next_page + 1, newest, walk.reached)
         else:
@@ -282,15 +284,24 @@ class Companies:
             return bool(accounts)
         return bool(self._ledger.company_ids(self._connection, hashes))
 
-    def _note(self, accounts: Iterable[Json], wanted: set[str]) -> None:
-        """Notes accounts by their domain; of several with one domain, the first."""
+    def _note(
+        self, accounts: Iterable[Json], wanted: set[str], *, up_to: datetime | None = None
+    ) -> None:
+        """Notes accounts by their domain; of several with one domain, the first.
+
+        Args:
+            up_to: When the newest account was created that the ledger may keep; None for all.
+        """
         new: dict[str, str] = {}
         for account in accounts:
             account_id = str(account["id"])
+            created_at = moment(_created_at(account))
+            may_be_kept = up_to is None or created_at is None or created_at <= up_to
             for domain in addresses(ACCOUNT, account):
                 known = self._ids.setdefault(domain, account_id)
                 if known == account_id:
-                    new[domain] = account_id
+                    if may_be_kept:
+                        new[domain] = account_id
                 elif domain in wanted:
                     ids = self.several.setdefault(domain, [known])
                     if account_id not in ids:
