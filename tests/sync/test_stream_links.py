@@ -19,13 +19,13 @@ ADA = "ada@example.com"
 ADA_ID = "a" * 24
 
 
-def links_in(ledger: Ledger, mode: Mode = Mode.UPSERT) -> StreamLinks:
+def links_in(ledger: Ledger, mode: Mode = Mode.UPSERT, run_id: str = "run-1") -> StreamLinks:
     return StreamLinks(
         ledger,
         CONTACT,
         "contacts",
         connection="team",
-        run_id="run-1",
+        run_id=run_id,
         mode=mode,
         full_resync=False,
     )
@@ -33,17 +33,26 @@ def links_in(ledger: Ledger, mode: Mode = Mode.UPSERT) -> StreamLinks:
 
 @pytest.fixture
 def links(tmp_path: Path) -> Iterator[StreamLinks]:
-    """The links of a stream in which the keys 1 and 2 are one contact, with their last titles."""
+    """The links of a stream in which the keys 1 and 2 are one contact, with their last titles.
+
+    An earlier run has written them.
+    """
     ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
-    found = links_in(ledger)
-    rows = [row(1, key=1, title="first"), row(2, key=2, title="second")]
-    histories = found.recall(rows, {})
-    for one in rows:
-        found.add_outcome(one, histories[one.number], Outcome.UPDATED, ADA_ID)
-    found.commit()
+    with_written(links_in(ledger)).release()
+    found = links_in(ledger, run_id="run-2")
     yield found
     found.release()
     ledger.close()
+
+
+def with_written(links: StreamLinks) -> StreamLinks:
+    """The links after the keys 1 and 2 were written to one contact."""
+    rows = [row(1, key=1, title="first"), row(2, key=2, title="second")]
+    histories = links.recall(rows, {})
+    for one in rows:
+        links.add_outcome(one, histories[one.number], Outcome.UPDATED, ADA_ID)
+    links.commit()
+    return links
 
 
 def row(number: int, *, key: int, title: str) -> Row:
@@ -60,6 +69,15 @@ def test_rows_that_the_ledger_knows_need_no_request(links: StreamLinks) -> None:
     assert list(found) == [3, 4]
     assert {history.outcome for history in found.values()} == {Outcome.UNCHANGED}
     assert {history.apollo_id for history in found.values()} == {ADA_ID}
+
+
+def test_a_row_that_comes_twice_in_a_run_is_written_again_if_another_has_its_record(
+    tmp_path: Path,
+) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        links = with_written(links_in(ledger))
+        assert outcomes(links, [row(3, key=1, title="first")]) == [None]
+        links.release()
 
 
 def test_a_known_row_is_written_again_after_another_row_of_its_record(links: StreamLinks) -> None:
