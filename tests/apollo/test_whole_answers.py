@@ -114,8 +114,8 @@ MALFORMED = {
     "a body shorter than its length": OK + b"Content-Length: 3\r\n\r\n{}",
     "a body longer than its length": OK + b'Content-Length: 5\r\n\r\n{"a": 1}',
     "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "a packing of another kind": OK + b"Connection: close\r\nContent-Encoding: br\r\n" + TWO,
-    "packed three times": OK + b"Connection: close\r\nContent-Encoding: gzip, gzip, gzip\r\n" + TWO,
+    "a packing of another kind": OK + b"Content-Encoding: br\r\n" + TWO,
+    "packed three times": OK + b"Content-Encoding: gzip, gzip, gzip\r\n" + TWO,
     "half a zipped body": OK
     + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"
     + gzip.compress(b'{"a": 1}')[:-12],
@@ -129,7 +129,10 @@ MALFORMED = {
 def test_a_malformed_answer_is_lost_and_asked_for_again(
     server: Server, connect: Connect, raw: bytes
 ) -> None:
-    server.answers(Reply(pieces=[raw]), Reply(body={"second": "try"}))
+    # The server closes the connection behind such an answer. Without a word of that, the second
+    # request may still go out on it.
+    closing = raw.replace(OK, OK + b"Connection: close\r\n", 1)
+    server.answers(Reply(pieces=[closing]), Reply(body={"second": "try"}))
 
     answer = connect(request_timeout_seconds=1, max_retries=1).send(WRITE)
 
