@@ -124,13 +124,14 @@ class SimulatedApollo:
         return refusal
 
     def _rate_headers(self) -> Windows:
-        return Windows(*map(_window, self._windows.usage(self._schedule, self.now)))
+        return Windows(*map(window_of, self._windows.usage(self._schedule, self.now)))
 
     def _at(self, moment: float, what: Callable[..., Any], *about: Any) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), what, about))
 
 
-def _window(usage: Usage) -> Window:
+def window_of(usage: Usage) -> Window:
+    """What the headers of an answer say of a window."""
     if usage.limit is None:
         return Window()
     return Window(usage.limit, usage.used, usage.limit - usage.used)

@@ -11,11 +11,11 @@ from typing import Any
 from unittest import mock
 
 from target_apollo.apollo import team_pacer
-from target_apollo.apollo.quota import Window, Windows
+from target_apollo.apollo.quota import Windows
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
 from target_apollo.apollo.team_pacer import Exchange, TeamPacer
-from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
-from tests.helpers.simulated_apollo import Trip
+from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule
+from tests.helpers.simulated_apollo import Trip, window_of
 
 SECONDS = (60.0, 240.0, 1000.0)
 #: Seconds that an exchange with the store takes.
@@ -207,13 +207,7 @@ class SimulatedTeam:
         return refusal
 
     def _rate_headers(self) -> Windows:
-        return Windows(*map(_window, self._windows.usage(self._schedule, self.now)))
+        return Windows(*map(window_of, self._windows.usage(self._schedule, self.now)))
 
     def _at(self, moment: float, what: Callable[..., Any], *about: Any) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), what, about))
-
-
-def _window(usage: Usage) -> Window:
-    if usage.limit is None:
-        return Window()
-    return Window(usage.limit, usage.used, usage.limit - usage.used)
