@@ -18,7 +18,7 @@ from target_apollo.sandbox.state import Sandbox
 
 _SEEDS = (
     "contacts", "accounts", "users", "custom_fields", "deal_stages", "deals", "email_accounts",
-    "sequences", "enrolments",
+    "sequences", "enrolments", "tasks",
 )  # fmt: skip
 #: No other page may show this one in a frame, where it could have its button pressed.
 _PAGE_HEADERS = {
@@ -43,6 +43,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "sequences": lambda _: sandbox.store.sequences.all(),
         "email_accounts": lambda _: sandbox.store.sequences.email_accounts(),
         "enrolments": lambda _: sandbox.store.sequences.enrolments(),
+        "tasks": lambda request: sandbox.store.tasks.all(_last(request)),
         "requests": control.requests,
         "quota": lambda _: control.quota(),
         "options": lambda _: control.options(),
@@ -182,6 +183,7 @@ class _Control:
             ],
             "sequences": [sequences.add(**row) for row in sent.get("sequences", ())],
             "enrolments": [sequences.enrol(**row) for row in sent.get("enrolments", ())],
+            "tasks": [store.tasks.add(**row) for row in sent.get("tasks", ())],
         }
 
     def merge(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +202,7 @@ class _Control:
             "contacts": store.delete_contact,
             "accounts": store.delete_account,
             "deals": store.deals.delete,
+            "tasks": store.tasks.delete,
         }
         kind, ids = _one_kind("A deletion", sent, deletions)
         return {"deleted": _each(ids, deletions[kind])}

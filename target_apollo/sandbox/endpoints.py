@@ -14,6 +14,7 @@ from target_apollo.sandbox.routes import (
     labels,
     lookups,
     sequences,
+    tasks,
 )
 
 # Keys name the endpoints of deals in another service.
@@ -62,6 +63,13 @@ _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
      "emailer_campaigns_add_contact_ids", sequences.add_contacts),
     ("GET", "/email_accounts", "email_accounts", "index", "email_accounts_list",
      sequences.email_accounts),
+    ("POST", "/tasks", "tasks", "create", "tasks_create", tasks.create),
+    ("POST", "/tasks/bulk_create", "tasks", "bulk_create", "tasks_create", tasks.bulk_create),
+    ("POST", "/tasks/search", "tasks", "search", "tasks_list", tasks.search),
+    ("POST", "/tasks/{id}/complete", "tasks", "complete", "tasks_create", tasks.complete),
+    ("POST", "/tasks/{id}/skip", "tasks", "skip", "tasks_create", tasks.skip),
+    ("GET", "/tasks/{id}", "tasks", "show", "tasks_list", tasks.show),
+    ("PATCH", "/tasks/{id}", "tasks", "update", "tasks_create", tasks.update),
     ("GET", "/contact_stages", "contact_stages", "index", "contact_stages_list",
      lookups.contact_stages),
     ("GET", "/account_stages", "account_stages", "index", "account_stages_list",

@@ -279,6 +279,9 @@ class SandboxOptions:
     stops_by_job: bool = False
     """Removing or stopping contacts of a sequence answers with a job instead of the contacts."""
 
+    bulk_tasks_skip_gone: bool = True
+    """tasks/bulk_create makes no task for a contact that is not there; otherwise 422."""
+
     access_token_seconds: int = 2_592_000
     """Lifetime of an OAuth access token, in seconds."""
 

@@ -26,6 +26,7 @@ from target_apollo.sandbox.records import (
     contact_object,
 )
 from target_apollo.sandbox.sequences import Sequences
+from target_apollo.sandbox.tasks import Tasks
 from target_apollo.sandbox.workspace import Workspace
 
 Record = TypeVar("Record")
@@ -54,6 +55,7 @@ class Store:
             self.workspace.create_team(timestamp(time.time()))
         self.deals = Deals(keeping, self.workspace)
         self.sequences = Sequences(keeping, self.workspace, self.contact_by_id)
+        self.tasks = Tasks(keeping, self.workspace)
         self.commit()
 
     # For tests and seeds: these methods take the lock.

@@ -48,6 +48,8 @@ DEVIATIONS: dict[tuple[str, str, str], str] = {
     ("GET /opportunity_stages", "opportunity_stages.*.*", NULL): "the example has nulls elsewhere",
     ("GET /opportunities/{id}", "opportunity.account.*", NULL): "as in other answers of accounts",
     ("GET /opportunities/search", "opportunities.*.account.*", NULL): "as in other answers",
+    ("*", "task.*", NULL): "most tasks are about no deal",
+    ("*", "tasks.*.*", NULL): "the same in a list",
     ("GET /users/api_profile", "title", NULL): "recorded: a user without a title has null",
 }
 
@@ -173,6 +175,8 @@ def seeded(served: Sandbox) -> dict[str, str]:
         "deal": store.deals.add(name="Seed", account_id=account["id"])["id"],
         "mailbox": store.sequences.add_email_account("rep@seed.example")["id"],
         "sequence": store.sequences.add("Spring")["id"],
+        "task": store.tasks.add(note="Seed", title="Seed")["id"],
+        "other_task": store.tasks.add(note="Seed", title="Seed")["id"],
         "deal_stage": store.deals.stages[1]["id"],
         "label": store.labels()[0]["id"],
     }
@@ -207,6 +211,10 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "name": "Big", "owner_id": ids["owner"], "amount": "100",
         "opportunity_stage_id": ids["deal_stage"], "closed_date": "2026-12-31",
         "typed_custom_fields": {ids["deal_field"]: "D-1"},
+    }  # fmt: skip
+    task = {
+        "user_id": ids["owner"], "type": "call", "priority": "high", "status": "scheduled",
+        "due_at": "2026-12-31T10:00:00Z", "note": "Ask for the date",
     }  # fmt: skip
     listing = {"entity_ids": [ids["contact"]], "label_names": ["L2"], "modality": "contacts"}
     return {
@@ -256,6 +264,13 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "GET /email_accounts": None,
         "POST /emailer_campaigns/{id}/add_contact_ids": None,
         "POST /emailer_campaigns/remove_or_stop_contact_ids": None,
+        "POST /tasks": {**task, "contact_id": ids["contact"], "title": "Call"},
+        "POST /tasks/bulk_create": {**task, "contact_ids": [ids["contact"]]},
+        "PATCH /tasks/{id}": {**task, "contact_id": ids["contact"], "creator_id": ids["owner"]},
+        "GET /tasks/{id}": None,
+        "POST /tasks/search": None,
+        "POST /tasks/{id}/complete": {"note": "Done"},
+        "POST /tasks/{id}/skip": {"note": "Not needed"},
         "GET /contact_stages": None,
         "GET /account_stages": None,
         "GET /labels": None,
@@ -293,10 +308,11 @@ QUERIES = {
         "mode": "stop",
     },
 }
-#: First part of a path -> the record whose id its ``{id}`` is.
+#: First part of a path, or endpoint -> the record whose id its ``{id}`` is.
 RECORDS = {
     "contacts": "contact", "accounts": "account", "labels": "label", "opportunities": "deal",
-    "emailer_campaigns": "sequence",
+    "emailer_campaigns": "sequence", "tasks": "task",
+    "POST /tasks/{id}/skip": "other_task",
 }  # fmt: skip
 LABELS = list(exchanges(defaultdict(str)))
 
@@ -308,7 +324,7 @@ def answers(served: Sandbox, seeded: dict[str, str]) -> dict[str, tuple[Any, req
     made = {}
     for label, body in exchanges(seeded).items():
         method, _, path = label.partition(" ")
-        kind = RECORDS.get(path.split("/")[1], "")
+        kind = RECORDS.get(label) or RECORDS.get(path.split("/")[1], "")
         query = {name: seeded.get(value, value) for name, value in QUERIES.get(label, {}).items()}
         path = path.replace("{id}", seeded.get(kind, ""))
         made[label] = (body, client.call(method, path, body, params=query))
@@ -374,6 +390,10 @@ REFUSED = [
     ("PATCH /opportunities/{id}", {"name": "x"}),
     ("GET /opportunities/{id}", None),
     ("POST /emailer_campaigns/{id}/add_contact_ids", None),
+    ("POST /tasks", {"note": "x"}),
+    ("POST /tasks/bulk_create", {"note": "x"}),
+    ("PATCH /tasks/{id}", {"note": "x"}),
+    ("GET /tasks/{id}", None),
     ("POST /labels", {"name": "", "modality": "contacts"}),
     ("POST /labels/add_entity_ids_to_label_names", {"modality": "leads"}),
 ]

@@ -83,6 +83,12 @@ def test_a_sequence_is_changed_and_a_contact_held_back(apollo: Sandbox) -> None:
     assert write(apollo, "hold_back", {"f" * 24: reason}).json() == {"held_back": ["f" * 24]}
 
 
+def test_tasks_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    made = write(apollo, "seed", {"tasks": [{"note": "Call back"}, {"note": "Wait"}]}).json()
+    write(apollo, "delete", {"tasks": [made["tasks"][1]["id"]]})
+    assert [task["note"] for task in read(apollo, "tasks")] == ["Call back"]
+
+
 def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
     order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
     assert write(apollo, "faults", order).json() == {"ordered": True}
