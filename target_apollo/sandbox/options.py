@@ -270,6 +270,9 @@ class SandboxOptions:
     cleared_by: ClearedBy = ClearedBy.BOTH
     """Which of null and the empty string empties a field on an update."""
 
+    list_counts_late: bool = False
+    """GET /labels shows the counts of records as they were at the request before."""
+
     decimal_amounts: bool = True
     """Deals take an amount with decimals; otherwise it is left blank, as any but plain digits."""
 

@@ -55,6 +55,7 @@ class Workspace:
         self.labels: dict[str, dict[str, Any]] = {}
         self._label_ids: dict[tuple[str, str], str] = {}
         self.fields: dict[str, dict[str, Any]] = {}
+        self.counts_told: dict[str, int] = {}
 
     @property
     def admin_id(self) -> str:
@@ -202,6 +203,12 @@ class Workspace:
         self._label_ids[label["modality"], name] = label["id"]
         label["name"], label["updated_at"] = name, stamp
         self._changed("labels", label["id"], label)
+
+    def delete_label(self, label: dict[str, Any]) -> None:
+        """Delete a list on which no record is left."""
+        del self._label_ids[label["modality"], label["name"]]
+        del self.labels[label["id"]]
+        self._changed("labels", label["id"], None)
 
     def count_label(self, label_id: str, difference: int) -> None:
         """Add ``difference`` to the number of records of a list (its ``cached_count``)."""
