@@ -109,7 +109,7 @@ class GoneInBulk(str, enum.Enum):
 
 
 class UpdateRoute(str, enum.Enum):
-    """The answer to PATCH or to PUT /accounts/{id}."""
+    """The answer to PATCH or to PUT /accounts/{id}, or to PUT /contacts/{id}."""
 
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
@@ -230,6 +230,9 @@ class SandboxOptions:
 
     rewrites_linkedin: bool = False
     """Store profile addresses as ``http://www.linkedin.com/in/…``, however they are sent."""
+
+    put_contacts: UpdateRoute = UpdateRoute.ACCEPTED
+    """The answer to PUT /contacts/{id}, which clients still use in place of PATCH."""
 
     put_accounts: UpdateRoute = UpdateRoute.NOT_FOUND
     """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""

@@ -99,6 +99,10 @@ BULK_CREATE_TASKS = _TASK | {"contact_ids"}
 
 UPDATE_TASK = CREATE_TASK | _names("creator_id priority_cd call_script relevant_fields")
 
+UPDATE_FIELD = _names(
+    "id modality type label field_group_id autorun_downstream_enrichment schedule meta"
+)
+
 CONTACT_SCALARS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -161,7 +165,7 @@ BOOLEANS = SEQUENCE_FLAGS | _names("run_dedupe async sort_ascending book_of_busi
 NUMBERS = _names("page per_page position")
 
 # The id of the mailbox may be one text or a list; of the priority's code the document says no type.
-OBJECTS = _names("typed_custom_fields meta send_email_from_email_account_id priority_cd")
+OBJECTS = _names("typed_custom_fields meta schedule send_email_from_email_account_id priority_cd")
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,7 @@ _LISTING = Taken(_names("entity_ids label_names modality async"))
 TAKEN: dict[str, Taken] = {
     "POST /contacts": Taken(CREATE_CONTACT, modality="contact"),
     "PATCH /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
+    "PUT /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
     "POST /contacts/search": Taken(
         _names(
             "q_keywords contact_stage_ids contact_label_ids sort_by_field sort_ascending page "
@@ -259,7 +264,9 @@ TAKEN: dict[str, Taken] = {
     "POST /labels/add_entity_ids_to_label_names": _LISTING,
     "POST /labels/remove_entity_ids_from_label_names": _LISTING,
     "POST /fields": Taken(_names("label modality type meta")),
+    "PATCH /fields": Taken(_names("fields"), {"fields": UPDATE_FIELD}),
     "GET /fields": Taken(query=_names("source")),
+    "POST /users/search": Taken(_names("page per_page"), query=_names("page per_page")),
     "GET /users/search": Taken(query=_names("page per_page")),
     "GET /users/api_profile": Taken(query=_names("include_credit_usage")),
 }

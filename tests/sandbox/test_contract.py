@@ -67,7 +67,9 @@ def _load() -> dict[str, dict[str, Any]]:
 
 PATHS = _load()
 #: Clients that were tested live call these; no document has them.
-UNDOCUMENTED = {"PUT /accounts/{id}", "POST /opportunities/search"}
+UNDOCUMENTED = {
+    "PUT /contacts/{id}", "PUT /accounts/{id}", "POST /opportunities/search", "POST /users/search",
+}  # fmt: skip
 
 
 def operation(label: str) -> dict[str, Any]:
@@ -282,10 +284,17 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "POST /fields": {
             "label": "New", "modality": "contact", "type": "string", "meta": {"max_length": 9}
         },
+        "PATCH /fields": {
+            "fields": [
+                {"id": f"contact.{ids['contact_field']}", "label": "Notes",
+                 "meta": {"max_length": 240}}
+            ]
+        },
         "GET /typed_custom_fields": None,
         "GET /users/search": None,
         "GET /users/api_profile": None,
         "POST /usage_stats/api_usage_stats": None,
+        "POST /usage_stats/credit_usage_stats": None,
         "GET /accounts/{id}": None,
     }  # fmt: skip
 
@@ -394,6 +403,7 @@ REFUSED = [
     ("POST /tasks/bulk_create", {"note": "x"}),
     ("PATCH /tasks/{id}", {"note": "x"}),
     ("GET /tasks/{id}", None),
+    ("PATCH /fields", {"fields": [{"id": "contact.x"}]}),
     ("POST /labels", {"name": "", "modality": "contacts"}),
     ("POST /labels/add_entity_ids_to_label_names", {"modality": "leads"}),
 ]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, lists
+from tests.helpers.sales_objects import on_list
 from tests.sandbox.conftest import Client, fresh
 
 ADD = "/labels/add_entity_ids_to_label_names"
@@ -167,6 +168,7 @@ def test_people_add_and_take_off_members_by_hand(apollo: Sandbox) -> None:
     lists.add(apollo.store, "Both", "accounts", ["hand.example"])
     assert lists.members(apollo.store, "Both", "accounts") == [account]
     assert lists.members(apollo.store, "Both") == [contact]
+    assert on_list(apollo, "Both") == {email}
     lists.take_off(apollo.store, "Both", members=[contact])
     assert lists.members(apollo.store, "Both") == []
     assert [label["cached_count"] for label in apollo.store.labels()] == [0, 1]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox
+from tests.helpers.sales_objects import tasks_of
 from tests.sandbox.conftest import Client, fresh
 
 DUE = "2026-12-31T10:00:00Z"
@@ -46,7 +47,7 @@ def test_the_due_time_is_answered_in_utc(apollo: Sandbox, client: Client, due: s
 def test_the_same_task_sent_twice_makes_two(apollo: Sandbox, client: Client) -> None:
     body = fields(apollo, contact_id=contact_of(apollo))
     assert client.post("/tasks", body)["task"]["id"] != client.post("/tasks", body)["task"]["id"]
-    assert len(apollo.store.tasks.all()) == 2
+    assert [*tasks_of(apollo).values()] == [2]
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks/bulk_create"])
