@@ -1,10 +1,12 @@
-"""The objects that are synced: contacts and accounts, by kind. Pure."""
+"""The objects that are synced: contacts and accounts, by kind; all others, by name. Pure."""
 
 from __future__ import annotations
 
 from target_apollo.model.account import ACCOUNT
 from target_apollo.model.contact import CONTACT
+from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, ObjectType
+from target_apollo.model.stream_object import StreamObject
 
 __all__ = [
     "ACCOUNT",
@@ -15,11 +17,13 @@ __all__ = [
     "LABEL_NAMES",
     "LINKS",
     "OBJECTS",
+    "STREAM_OBJECTS",
     "Compare",
     "Field",
     "Json",
     "ObjectKind",
     "ObjectType",
+    "StreamObject",
 ]
 
 #: Properties that link a record to an account by its domain.
@@ -29,6 +33,9 @@ LINKS = (ACCOUNT_DOMAIN, "parent_account_domain")
 BY_EMAIL = "link_by_email_domain"
 
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
+
+#: The objects besides these, by the name that the setting `streams` gives them.
+STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER,)}
 
 #: Properties that are no fields: the record's id and its lists.
 APOLLO_ID = "apollo_id"

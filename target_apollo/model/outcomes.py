@@ -41,6 +41,7 @@ class Reason(enum.Enum):
     MALFORMED_EMAIL = "malformed_email"
     MISSING_DOMAIN = "missing_domain"
     MISSING_MATCH_KEY = "missing_match_key"
+    MISSING_VALUE = "missing_value"
     MALFORMED_DOMAIN = "malformed_domain"
     SHARED_DOMAIN = "shared_domain"
     MALFORMED_ID = "malformed_id"
