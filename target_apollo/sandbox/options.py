@@ -270,6 +270,9 @@ class SandboxOptions:
     cleared_by: ClearedBy = ClearedBy.BOTH
     """Which of null and the empty string empties a field on an update."""
 
+    decimal_amounts: bool = True
+    """Deals take an amount with decimals; otherwise it is left blank, as any but plain digits."""
+
     access_token_seconds: int = 2_592_000
     """Lifetime of an OAuth access token, in seconds."""
 

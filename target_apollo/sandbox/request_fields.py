@@ -74,6 +74,10 @@ BULK_UPDATE_ACCOUNT = _names("id name owner_id account_stage_id typed_custom_fie
 
 BULK_UPDATE_ACCOUNTS = _names("account_ids account_attributes name owner_id account_stage_id async")
 
+UPDATE_DEAL = _names("name owner_id amount opportunity_stage_id closed_date typed_custom_fields")
+
+CREATE_DEAL = UPDATE_DEAL | {"account_id"}
+
 CONTACT_SCALARS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -146,7 +150,7 @@ class Taken:
         body: Fields of the JSON body.
         records: Name of a list in the body -> fields of the records in it.
         query: Query parameters.
-        modality: ``contact`` or ``account``, of which the custom fields must be.
+        modality: ``contact``, ``account`` or ``opportunity``, of which the custom fields must be.
     """
 
     body: frozenset[str] = frozenset()
@@ -199,6 +203,14 @@ TAKEN: dict[str, Taken] = {
     ),
     "POST /accounts/update_owners": Taken(
         _names("account_ids owner_id"), query=_names("account_ids[] owner_id")
+    ),
+    "POST /contacts/{id}/opportunities": Taken(),
+    "POST /opportunities": Taken(CREATE_DEAL, modality="opportunity"),
+    "PATCH /opportunities/{id}": Taken(UPDATE_DEAL, modality="opportunity"),
+    "GET /opportunities/search": Taken(query=_names("sort_by_field page per_page")),
+    "POST /opportunities/search": Taken(
+        _names("q_opportunity_name sort_by_field page per_page"),
+        query=_names("sort_by_field page per_page"),
     ),
     "POST /labels": Taken(_names("name modality book_of_business")),
     "PATCH /labels/{id}": Taken(_names("name book_of_business")),

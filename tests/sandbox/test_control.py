@@ -49,6 +49,15 @@ def test_a_seed_fills_the_store(apollo: Sandbox, client: Client) -> None:
     assert answer["custom_fields"][0]["picklist_values"][0]["name"] == "Gold"
 
 
+def test_deals_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    stage = {"name": "Legal review", "probability": 80}
+    answer = write(apollo, "seed", {"deal_stages": [stage], "deals": [{"name": "Big"}]}).json()
+    assert [deal["name"] for deal in read(apollo, "deals")] == ["Big"]
+    assert read(apollo, "deal_stages")[-1]["name"] == "Legal review"
+    write(apollo, "delete", {"deals": [answer["deals"][0]["id"]]})
+    assert read(apollo, "deals") == []
+
+
 def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
     order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
     assert write(apollo, "faults", order).json() == {"ordered": True}
@@ -71,7 +80,8 @@ def test_options_change_while_it_runs(apollo: Sandbox) -> None:
         ("options", {"minute_limit": -1}),
         ("faults", {"endpoint": "*", "kind": "meteor"}),
         ("faults", {"kind": "slow"}),
-        ("seed", {"deals": []}),
+        ("seed", {"leads": []}),
+        ("seed", {"deals": [{"colour": "red"}]}),
         ("seed", {"contacts": [{"colour": "red"}]}),
         ("reset", {"what": ["everything"]}),
         ("seed", ["x"]),

@@ -22,6 +22,8 @@ def everything(apollo: Sandbox) -> dict[str, object]:
         "users": store.users(),
         "labels": store.labels(),
         "fields": store.custom_fields(),
+        "deals": store.deals.all(),
+        "deal_stages": store.deals.stages,
         "stages": (store.contact_stages, store.account_stages),
         "refresh_token": apollo.oauth.refresh_token,
     }
@@ -46,6 +48,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
             append_label_names=["Kept"],
         )["created_contacts"]
         client.patch(f"/contacts/{made[0]['id']}", {"title": "CEO"})
+        client.post("/opportunities", {"name": "Kept", "amount": "5"})
         gone = apollo.store.add_contact(email="gone@x.example")["id"]
         apollo.store.delete_contact(gone)
         before = everything(apollo)
