@@ -101,7 +101,7 @@ class NameResolver:
         return resolved.row
 
     def _resolve(self, row: Row) -> Resolved:
-        return resolved(self.run, row, self.run.directory.resolve)
+        return resolved(self.run, row, self.run.directory.resolve, self.run.settings.drops)
 
     def _held(self, history: RowHistory, row: Row, resolved: Resolved | None) -> NotGiven | None:
         """What Apollo does not hold of a row that is unchanged by the ledger; None if it is not.
@@ -154,11 +154,17 @@ def _with_ids(row: Row, ids: Mapping[str, str | None]) -> Row:
     return with_values(row, values={**row.values, **ids}, names={})
 
 
-def resolved(run: SyncRun, row: Row, resolve: Callable[[str, str], str]) -> Resolved:
+def resolved(
+    run: SyncRun,
+    row: Row,
+    resolve: Callable[[str, str], str],
+    drops: Callable[[str], bool],
+) -> Resolved:
     """The row with ids, and the unknown names that it waits for.
 
     Args:
         resolve: As `Directory.resolve`.
+        drops: As `Settings.drops`.
 
     Raises:
         RecordError: Apollo does not know a name, and the row may not be written without it.
@@ -175,7 +181,7 @@ def resolved(run: SyncRun, row: Row, resolve: Callable[[str, str], str]) -> Reso
                 raise
             if prop == "owner_email" and run.directory.default_owner is not None:
                 ids[name] = waits_for[name] = run.directory.default_owner
-            elif prop == BY_EMAIL or run.settings.drops(prop):
+            elif prop == BY_EMAIL or drops(prop):
                 waits_for[name] = None
             else:
                 raise

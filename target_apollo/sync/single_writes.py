@@ -19,6 +19,7 @@ from target_apollo.model.objects import Json
 from target_apollo.model.rows import Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.portions import fits, prefix
 from target_apollo.sync.refusals import consequence_of
@@ -54,6 +55,8 @@ class SingleWriteSync(ObjectSync):
     update_endpoint: str
 
     _took_one = False
+    #: Why rows that `plan` has left out have no outcome, which ends the run after the others.
+    _failure: ApolloError | RunError | None = None
 
     @abc.abstractmethod
     def plan(self, batch: Batch, rows: Sequence[Row]) -> list[SingleWrite]:
@@ -91,6 +94,8 @@ class SingleWriteSync(ObjectSync):
             left = [*again, *left[len(portion) :]]
             if left:
                 self.save(batch)
+        if self._failure is not None:
+            raise self._failure
 
     def _portion(self, writes: Sequence[SingleWrite]) -> Sequence[SingleWrite]:
         """The first writes, as many as may go out side by side now; at least one.
