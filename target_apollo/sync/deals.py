@@ -16,7 +16,7 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import QuotaExhausted, RequestRefused, endpoints
 from target_apollo.apollo.deals import DealClient
-from target_apollo.ledger import LinkStatus
+from target_apollo.ledger import DELETED, LinkStatus
 from target_apollo.model.compare import holds
 from target_apollo.model.deal import ACCOUNT_ID, DEAL, DEAL_STAGE, NAME, STAGE_ID
 from target_apollo.model.deal_values import creation_body, unconfirmed, update_body
@@ -135,11 +135,8 @@ class DealSync(SingleWriteSync):
 
     def _plan_deleted(self, batch: Batch, row: Row) -> list[SingleWrite]:
         """The request that moves the deal of a deleted row to the stage in `on_delete`."""
-        on_delete, history = self.run.settings.on_delete, batch.history_of(row)
+        on_delete, link = self.run.settings.on_delete, batch.history_of(row).link
         stage_id = None
-        if history.outcome is Outcome.UNCHANGED:
-            batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
-            return []
         if on_delete.stage and self.mode is not Mode.INSERT:
             stage_id = self._stages.get(folded(on_delete.stage))
             if stage_id is None:
@@ -150,6 +147,11 @@ class DealSync(SingleWriteSync):
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
             return []
         moved = with_values(row, values={STAGE_ID: stage_id}, custom={}, names={})
+        mark = f"{DELETED}{values_hash(moved)}"
+        batch.wait_for(row, mark)
+        if link is not None and link.payload_hash == mark:
+            batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
+            return []
         return [SingleWrite(moved, {STAGE_ID: stage_id}, row.apollo_id)]
 
     def _with_ids(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:

@@ -13,7 +13,6 @@ from datetime import date, datetime
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import (
-    DELETED,
     HOLDING_VALUES,
     Intent,
     Link,
@@ -151,8 +150,6 @@ class ObjectLinks:
             return with_values(history, outcome=Outcome.SKIPPED)
         if self._full_resync:
             return history
-        if row.deleted and link.payload_hash == f"{DELETED}{own}":
-            return with_values(history, outcome=Outcome.UNCHANGED)
         if link.payload_hash == own and link.status in HOLDING_VALUES:
             return with_values(history, outcome=Outcome.UNCHANGED)
         mark = hash_of_row(row, own, self._mode, None)
@@ -206,8 +203,8 @@ class ObjectLinks:
             if not self._outlives_rows:
                 self.forget([key])
                 return
-            # The row is written if it comes back, and not if it is told to be deleted again.
-            payload_hash = f"{DELETED}{history.payload_hash}"
+            if outcome is Outcome.SKIPPED:
+                return
         if record_is_gone:
             status = LinkStatus.GONE
         if apollo_id is None and status is not LinkStatus.ERROR:

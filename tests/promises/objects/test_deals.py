@@ -37,7 +37,7 @@ def _search_shows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_key_field(apollo: Sandbox) -> str:
-    made = apollo.store.add_custom_field(label="External id", modality="opportunity", kind="string")
+    made = apollo.store.add_custom_field(label="External id", modality="opportunity", type="string")
     return str(made["id"]).rpartition(".")[2]
 
 
@@ -102,7 +102,8 @@ def test_an_unchanged_row_costs_no_request_and_a_changed_one_costs_one(
     assert apollo.count(UPDATE) == 1
     assert apollo.count(CREATE) == 2
     assert apollo.count(SEARCH) == 1
-    assert [deal["amount"] for deal in apollo.store.deals.all()] == [6, None]
+    amounts = {deal["name"]: deal["amount"] for deal in apollo.store.deals.all()}
+    assert amounts == {"One": 6, "Two": None}
 
 
 def test_without_the_custom_field_nothing_is_written_and_the_run_says_how_to_make_it(
@@ -135,7 +136,7 @@ def test_a_deal_whose_answer_was_lost_is_not_made_twice(
     apollo: Sandbox, key_field: str, write: Run, kind: FaultKind, has_ledger: bool
 ) -> None:
     ledger = {} if has_ledger else {"ledger_url": ""}
-    apollo.add_fault(Fault(CREATE, kind))
+    apollo.inject(Fault(CREATE, kind))
     lost = write({"id": 1, "name": "One"}, {"id": 2, "name": "Two"}, **ledger)
     assert lost.exit_code == 1
 
@@ -271,7 +272,7 @@ def test_policies_keep_what_sales_own(apollo: Sandbox, key_field: str, write: Ru
     )
 
     assert done.records == {"received": 2, "updated": 1, "skipped": 1}
-    first, second = apollo.store.deals.all()
+    first, second = sorted(apollo.store.deals.all(), key=lambda deal: deal["name"])
     stages = {stage["id"]: stage["name"] for stage in apollo.store.deals.stages}
     assert stages[first["opportunity_stage_id"]] == "Qualify"
     assert (first["amount"], second["amount"]) == (10, 2)
@@ -281,7 +282,7 @@ def test_policies_keep_what_sales_own(apollo: Sandbox, key_field: str, write: Ru
 def test_custom_fields_are_found_by_label_and_one_that_apollo_does_not_take_rejects_the_row(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
-    made = apollo.store.add_custom_field(label="Region", modality="opportunity", kind="string")
+    made = apollo.store.add_custom_field(label="Region", modality="opportunity", type="string")
     field_id = str(made["id"]).rpartition(".")[2]
 
     done = write({"id": 1, "name": "One", "Region": "EU"})
@@ -316,11 +317,13 @@ def test_a_deleted_row_moves_its_deal_to_a_stage_of_that_name(
     ignored = write(gone)
     nowhere = write(gone, on_delete="stage:Elsewhere")
     moved = write(gone, on_delete="stage:Closed Lost")
+    again = write(gone, on_delete="stage:Closed Lost")
     back = write({"id": 1, "name": "One"})
 
     assert ignored.records == nowhere.records == {"received": 1, "skipped": 1}
     assert "no stage of deals is called 'Elsewhere'" in nowhere.log
     assert moved.records == {"received": 1, "updated": 1}
+    assert again.records == {"received": 1, "unchanged": 1}
     assert back.records == {"received": 1, "updated": 1}
     assert len(names(apollo)) == 1
 
