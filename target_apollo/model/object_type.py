@@ -83,12 +83,16 @@ class RecordType(Protocol):
     """What values and policies ask of a kind of record: its fields, and whose custom fields it has.
 
     Attributes:
+        singular: What sentences call it.
         fields: Field name -> field.
         named_fields: Property with a name (``owner_email``) -> the field that takes the id.
         modality: Apollo's word for the object in its custom fields.
         needed_field: The field without which no record can be created.
         shows_updated_at: Whether an answer tells when the record was changed.
     """
+
+    @property
+    def singular(self) -> str: ...  # noqa: D102
 
     @property
     def fields(self) -> Mapping[str, Field]: ...  # noqa: D102

@@ -89,7 +89,7 @@ class DealSync(SingleWriteSync):
             raise RunError(
                 f"Apollo has {several} of deals called '{label}' (setting deal_key_field), and "
                 f"without one a deal could be made twice: make it, of type text, with `apollo-sync "
-                f"fields --create-missing-fields`, or name another.",
+                f"fields --create-missing-fields` (it needs the tap's --catalog), or name another.",
                 exit_code=2,
             )
         if found.type not in _TEXTS:

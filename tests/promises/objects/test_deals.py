@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync import deal_index
-from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, TargetRun, record, schema, state
 
 Run = Callable[..., TargetRun]
@@ -123,7 +122,9 @@ def test_with_no_ledger_or_an_empty_one_deals_are_found_by_their_mark(
     rows = [{"id": n, "name": f"Deal {n}"} for n in range(120)]
     write(*rows)
 
-    done = write(*rows[:-1], {"id": 119, "name": "New name"}, ledger_url=ledger_url.format(tmp_path))
+    done = write(
+        *rows[:-1], {"id": 119, "name": "New name"}, ledger_url=ledger_url.format(tmp_path)
+    )
 
     assert done.records == {"received": 120, "unchanged": 119, "updated": 1}
     assert len(names(apollo)) == 120
