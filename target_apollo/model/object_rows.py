@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.rows import NullPolicy, Row, Values, key_of_record
+from target_apollo.model.row_parser import key_of_record
+from target_apollo.model.rows import NullPolicy, Row, Values
 from target_apollo.model.spelling import letters_of
 from target_apollo.model.stream_object import APOLLO_ID, Normalise, StreamObject
 from target_apollo.model.values import moment
