@@ -17,9 +17,10 @@ from singer_sdk.helpers.capabilities import (
 )
 
 from target_apollo.apollo import check_api_url
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects import STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
 from target_apollo.model.rows import (
+    RECORD_MODES,
     MissingAccounts,
     Mode,
     NullPolicy,
@@ -110,9 +111,11 @@ def credential_problems(config: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-_MODES = [mode.value for mode in Mode]
+_MODES = [mode.value for mode in RECORD_MODES]
 
-_OBJECTS = [kind.value for kind in ObjectKind]
+#: What a stream's own settings may name.
+_OWN_MODES = [mode.value for mode in Mode]
+_OBJECTS = [*(kind.value for kind in ObjectKind), *STREAM_OBJECTS]
 
 _METHODS = [method.value for method in UpdateMethod]
 
@@ -141,10 +144,11 @@ _STREAM = th.CustomType(
     {
         **th.ObjectType(
             th.Property("object", th.StringType(allowed_values=_OBJECTS)),
-            th.Property("mode", th.StringType(allowed_values=_MODES)),
+            th.Property("mode", th.StringType(allowed_values=_OWN_MODES)),
             th.Property("update_method", th.StringType(allowed_values=_METHODS)),
             th.Property("key", th.ArrayType(th.StringType)),
             th.Property("match_on", th.ArrayType(th.StringType)),
+            th.Property("members_of", th.StringType),
             additional_properties=False,
         ).to_dict(),
         # `meltano config set` writes false as text.
@@ -180,9 +184,11 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "streams",
         th.ObjectType(additional_properties=_STREAM),
         default={},
-        description="Per stream name or glob: `object` (`contacts` or `accounts`), `mode`, "
-        "`update_method`, `key` (properties that identify a row), `match_on`; or `false`, which "
-        "leaves the stream's records out. Without it the object is read off the stream's name.",
+        description="Per stream name or glob: `object` (`contacts`, `accounts`, "
+        + ", ".join(f"`{name}`" for name in STREAM_OBJECTS)
+        + "), `mode`, `update_method`, `key` (properties that identify a row), `match_on`, "
+        "`members_of`; or `false`, which leaves the stream's records out. Without it the object is "
+        "read off the stream's name.",
     ),
     th.Property(
         "match_on",
@@ -261,6 +267,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.ObjectType(additional_properties=th.StringType),
         default={},
         description="Property of the stream -> label of the custom field, where they differ.",
+    ),
+    th.Property(
+        "deal_key_field",
+        th.StringType,
+        default="External id",
+        description="Label of the custom field of deals, of type text, that holds which row a deal "
+        "is of, as source/stream/key: without it nothing would keep a lost answer from making a "
+        "deal twice.",
     ),
     th.Property(
         "unknown_fields",

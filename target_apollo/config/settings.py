@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import math
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,9 +21,16 @@ from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.config.typed_values import not_finite, typed_value, with_types
 from target_apollo.model.domains import allowed_hosts
 from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
-from target_apollo.model.objects import LINKS, OBJECTS, ObjectKind
+from target_apollo.model.objects import (
+    LINKS,
+    OBJECTS,
+    STREAM_OBJECTS,
+    ObjectKind,
+    StreamObject,
+)
 from target_apollo.model.policies import FieldPolicy, policy_problems
 from target_apollo.model.rows import (
+    RECORD_MODES,
     MissingAccounts,
     Mode,
     NullPolicy,
@@ -97,6 +104,21 @@ class StreamSettings:
 
 
 @dataclass(frozen=True)
+class ObjectStreamSettings:
+    """The settings of a stream of an object besides contacts and accounts.
+
+    Attributes:
+        key: Its key properties; None: those of the SCHEMA message.
+        members_of: The stream whose keys `member_key` has; None if it is not told.
+    """
+
+    stream_object: StreamObject
+    mode: Mode
+    key: tuple[str, ...] | None
+    members_of: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a run, checked and typed; names and meanings as in `SCHEMA`.
 
@@ -126,6 +148,7 @@ class Settings:
     on_identity_conflict: OnIdentityConflict
     max_identity_changes: int | None
     custom_fields: Mapping[str, str]
+    deal_key_field: str
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
     missing_accounts: MissingAccounts
@@ -203,6 +226,10 @@ class Settings:
             default = Unresolved.REJECT
         return (value_of(self.unresolved, name) or default) is Unresolved.DROP
 
+    def null_policy_of(self, name: str) -> NullPolicy:
+        """What a null in a property means for the field in Apollo."""
+        return value_of(self.null_policy_per_field, name) or self.null_policy
+
     def pattern_of(self, stream: str) -> str | None:
         """The first pattern in the setting `streams` that matches a stream's name, or None."""
         fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
@@ -212,23 +239,70 @@ class Settings:
         """Whether the setting `streams` has false for a stream, so that its records are skipped."""
         return self.streams.get(self.pattern_of(stream) or "") is False
 
+    @property
+    def follows_whole_tables(self) -> bool:
+        """Whether something follows from rows that are missing in a whole table."""
+        own = [one for one in self.streams.values() if one]
+        return bool(self.on_delete) or any(one.get("mode") == Mode.MIRROR.value for one in own)
+
     def has_object(self, stream: str) -> bool:
-        """Whether it is known whether a stream holds contacts or accounts."""
+        """Whether it is known which object a stream holds."""
         return self._object_of(stream) is not None
 
     def _object_of(self, stream: str) -> str | None:
-        own = self.streams.get(self.pattern_of(stream) or "") or {}
-        return own.get("object") or object_of_name(stream)
+        return self._own(stream).get("object") or object_of_name(stream)
+
+    def _own(self, stream: str) -> Mapping[str, Any]:
+        return self.streams.get(self.pattern_of(stream) or "") or {}
+
+    def object_stream(self, stream: str) -> ObjectStreamSettings | None:
+        """The settings of a stream of an object besides contacts and accounts; None for others.
+
+        Raises:
+            SettingsError: The object has no such mode.
+        """
+        own = self._own(stream)
+        stream_object = STREAM_OBJECTS.get(self._object_of(stream) or "")
+        if stream_object is None:
+            return None
+        key = own.get("key")
+        return ObjectStreamSettings(
+            stream_object,
+            self._mode_of(stream, stream_object.name, stream_object.modes, stream_object),
+            tuple(key) if key else None,
+            own.get("members_of"),
+        )
+
+    def _mode_of(
+        self,
+        stream: str,
+        name: str,
+        modes: Sequence[Mode],
+        stream_object: StreamObject | None = None,
+    ) -> Mode:
+        default = stream_object.default_mode if stream_object is not None else None
+        mode = Mode(self._own(stream).get("mode", default or self.mode))
+        if mode not in modes:
+            allowed = " or ".join(one.value for one in modes)
+            raise SettingsError(
+                [
+                    f"The setting 'streams.{self.pattern_of(stream)}.mode' is {mode.value}, and "
+                    f"{name} can't be written so: it must be {allowed}."
+                ]
+            )
+        return mode
 
     def of_stream(self, stream: str) -> StreamSettings:
         """The settings of one stream, by the first pattern in `streams` that matches its name.
 
         Raises:
-            SettingsError: Neither the setting nor the stream's name tells the object, or the
-                stream's `match_on` names keys of another object.
+            SettingsError: Neither the setting nor the stream's name tells the object, it is none
+                of contacts and accounts, or the stream's `match_on` names keys of another object.
         """
-        own = self.streams.get(self.pattern_of(stream) or "") or {}
+        own = self._own(stream)
         kind = self._object_of(stream)
+        if kind in STREAM_OBJECTS:
+            raise SettingsError([f"Stream '{stream}' holds {kind}, not contacts or accounts."])
         if kind is None:
             raise SettingsError(
                 [
@@ -246,7 +320,7 @@ class Settings:
             raise SettingsError(wrong)
         return StreamSettings(
             kind=ObjectKind(kind),
-            mode=Mode(own.get("mode", self.mode)),
+            mode=self._mode_of(stream, kind, RECORD_MODES),
             update_method=UpdateMethod(own.get("update_method", self.update_method)),
             key=tuple(key) if key else None,
             match_on=match_on_of(
@@ -265,7 +339,9 @@ def _stream_entry(entry: Any) -> Any:
 def object_of_name(stream: str) -> str | None:
     """The object at the end of a stream's name (``public-contacts``, ``crm.accounts``), or None."""
     last = re.split(r"[-.:/]|__", stream)[-1].strip().lower()
-    return {"contact": "contacts", "account": "accounts"}.get(last.removesuffix("s"))
+    names = [kind.value for kind in ObjectKind]
+    names += [one.name for one in STREAM_OBJECTS.values() if one.is_told_by_name]
+    return next((name for name in names if last.removesuffix("s") == name[:-1]), None)
 
 
 def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,7 @@ class Reason(enum.Enum):
     MALFORMED_EMAIL = "malformed_email"
     MISSING_DOMAIN = "missing_domain"
     MISSING_MATCH_KEY = "missing_match_key"
+    MISSING_VALUE = "missing_value"
     MALFORMED_DOMAIN = "malformed_domain"
     SHARED_DOMAIN = "shared_domain"
     MALFORMED_ID = "malformed_id"
@@ -53,6 +54,8 @@ class Reason(enum.Enum):
     DELETED = "deleted_in_apollo"
     GONE = "gone_from_apollo"
     NOT_CONFIRMED = "not_confirmed"
+    #: Nothing tells whether an earlier request has made the record.
+    OUTCOME_UNKNOWN = "outcome_unknown"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from target_apollo.model.objects import (
     LABEL_NAMES,
     Compare,
     ObjectType,
+    RecordType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.placeholders import NULL
@@ -44,7 +45,7 @@ class CustomFields(Protocol):
     """Finds custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def custom_value(
-        self, object_type: ObjectType, name: str
+        self, object_type: RecordType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
         """Id and normaliser of the custom field for a property; None where there is none."""
 
@@ -182,7 +183,7 @@ class RowParser:
                     values[field_name] = written
                     continue
             setter(name, value, draft)
-        key = self._key(record)
+        key = key_of_record(self.key_properties, record)
         more_emails = self._settle_emails(draft)
         match_key = address = values.get(self.object_type.match_field)
         more_keys: tuple[str, ...] = ()
@@ -218,7 +219,7 @@ class RowParser:
         Raises:
             RecordError: The record has no key, match key or Apollo id.
         """
-        key = self._key(record)
+        key = key_of_record(self.key_properties, record)
         draft = _Draft()
         for name in tuple(record) if self.match_on else self._naming_the_record:
             with suppress(RecordError):
@@ -303,29 +304,6 @@ class RowParser:
             self._others += 1
         self._setters[name] = setter
         return setter
-
-    def _key(self, record: Mapping[str, object]) -> tuple[object, ...]:
-        key = tuple(map(record.get, self.key_properties))
-        for value in key:
-            # Numbers and texts, as nearly all keys are. `type(True)` is bool.
-            if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
-                continue
-            break
-        else:
-            return key
-        missing = [
-            f"'{name}'"
-            for name, value in zip(self.key_properties, key, strict=True)
-            if is_blank(value)
-        ]
-        if missing:
-            # Records without a whole key would count as the same row, and overwrite each other.
-            raise RecordError(
-                Reason.MISSING_KEY_PROPERTY,
-                f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
-                "name another 'key' for the stream in the setting 'streams'",
-            )
-        return tuple(map(_key_value, self.key_properties, key))
 
     def _target_id(self, draft: _Draft, key: tuple[object, ...]) -> str | None:
         if draft.apollo_id or self.mode is not Mode.UPDATE or self._has_id_column:
@@ -515,8 +493,37 @@ class RowParser:
         return set_custom
 
 
+def key_of_record(
+    key_properties: Sequence[str], record: Mapping[str, object]
+) -> tuple[object, ...]:
+    """The values of a record's key, in the form in which values are equal exactly where keys are.
+
+    Raises:
+        RecordError: A part of the key is missing, or can't be part of a key.
+    """
+    key = tuple(map(record.get, key_properties))
+    for value in key:
+        # Numbers and texts, as nearly all keys are. `type(True)` is bool.
+        if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+            continue
+        break
+    else:
+        return key
+    missing = [
+        f"'{name}'" for name, value in zip(key_properties, key, strict=True) if is_blank(value)
+    ]
+    if missing:
+        # Records without a whole key would count as the same row, and overwrite each other.
+        raise RecordError(
+            Reason.MISSING_KEY_PROPERTY,
+            f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
+            "name another 'key' for the stream in the setting 'streams'",
+        )
+    return tuple(map(_key_value, key_properties, key))
+
+
 def _key_value(name: str, value: object) -> object:
-    """A value of a key in the form in which values are equal exactly where keys are.
+    """A value of a key.
 
     Raises:
         RecordError: It can't be part of a key.

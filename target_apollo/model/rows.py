@@ -13,11 +13,19 @@ from target_apollo.system.shown import may_be_address
 
 
 class Mode(enum.Enum):
-    """Whether new records are created and existing ones updated."""
+    """What a run does with the rows of a stream."""
 
     INSERT = "insert"
     UPDATE = "update"
     UPSERT = "upsert"
+    #: Members are added to lists, and never removed.
+    ADD = "add"
+    #: A list or sequence has the members that its rows name, and loses others.
+    MIRROR = "mirror"
+
+
+#: The modes of contacts and accounts, and of the setting `mode`.
+RECORD_MODES = (Mode.INSERT, Mode.UPDATE, Mode.UPSERT)
 
 
 class UpdateMethod(enum.Enum):

@@ -20,6 +20,7 @@ from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
+from target_apollo.sync.object_links import ObjectLinks
 from target_apollo.sync.recall import NO_HISTORY, RowHistory, address_hashes
 from target_apollo.sync.refused_rows import UnreadRecord
 from target_apollo.sync.rejects import Rejects
@@ -101,9 +102,9 @@ class Batch:
     Args:
         stream: The stream of the sink, after stream maps.
         records: The records of the batch. They may come from several streams of the tap.
+        cache: The Apollo records of its rows; None for objects that have none.
 
     Attributes:
-        cache: The Apollo records of its rows.
         recovered: Row number -> record that an earlier run created for the row, under another
             e-mail or domain or before it rejected the row.
         found: Row number -> record that mode insert has found for a row without a link.
@@ -119,7 +120,7 @@ class Batch:
         records: Iterable[SourceRecord],
         counts: RunCounts,
         rejects: Rejects,
-        cache: RecordCache,
+        cache: RecordCache | None = None,
     ) -> None:
         self._stream = stream
         self._counts = counts
@@ -130,16 +131,27 @@ class Batch:
         #: Records that were not rejected, by outcome. They are counted once the ledger has them.
         self._done: defaultdict[Outcome, list[SourceRecord]] = defaultdict(list)
         self._unread: list[UnreadRecord] = []
-        self._links: StreamLinks | None = None
+        self._links: StreamLinks | ObjectLinks | None = None
         self._histories: dict[int, RowHistory] = {}
         self._rows_by_key: dict[str, Row] = {}
-        self.cache = cache
+        self._cache = cache
         self.recovered: Mapping[int, Json] = {}
         self.found: dict[int, Json] = {}
         self.unwritten: list[str] = []
         self.given_back: set[int] = set()
         #: Row number -> body of a request that is still to be sent to the row's record.
         self._for_later: dict[int, Json] = {}
+
+    @property
+    def cache(self) -> RecordCache:
+        """The Apollo records of its rows.
+
+        Raises:
+            LookupError: It has none, which is a defect.
+        """
+        if self._cache is None:
+            raise LookupError(self._stream)
+        return self._cache
 
     @property
     def formers(self) -> dict[int, Former]:
@@ -169,7 +181,10 @@ class Batch:
         self._histories[row.number] = history
 
     def use_ledger(
-        self, links: StreamLinks, histories: Mapping[int, RowHistory], rows: Sequence[Row]
+        self,
+        links: StreamLinks | ObjectLinks,
+        histories: Mapping[int, RowHistory],
+        rows: Sequence[Row],
     ) -> None:
         """Passes all outcomes to the ledger from now on.
 

@@ -269,7 +269,7 @@ class LinkSorter:
                 to_change.update({row.match_key, row.apollo_id, *row.more_keys} - {None})
                 found.append(history)
                 continue
-            if _is_outdated(formers.get(row.number), link):
+            if is_outdated(formers.get(row.number), link):
                 found.append(with_values(history, outcome=Outcome.SKIPPED))
                 continue
             apollo_id = row.apollo_id or link.apollo_id
@@ -486,7 +486,7 @@ def is_interrupted(link: Link) -> bool:
     return link.error == Reason.NOT_CONFIRMED.value and bool(link.match_hash)
 
 
-def _is_outdated(former: Former | None, link: Link) -> bool:
+def is_outdated(former: Former | None, link: Link) -> bool:
     """Whether a later run has read the row of a rejected record again and written it."""
     if former is None or former.first_at is None or link.last_synced_at is None:
         return False

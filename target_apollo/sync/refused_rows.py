@@ -10,10 +10,12 @@ that decide what it writes, a replay, and `full_resync` end it at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from target_apollo.ledger import Link, LinkStatus, payload_hash_of_texts
+from target_apollo.ledger import Link, LinkStatus, payload_hash_of_texts, source_key
+from target_apollo.model.characters import is_blank
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.source_record import SourceRecord
@@ -106,3 +108,12 @@ def rejection_before(link: Link) -> Rejection:
     except ValueError:
         reason = Reason.REFUSED
     return Rejection(reason, "as in an earlier run, and it has not changed since")
+
+
+def key_of_unread(unread: UnreadRecord) -> str | None:
+    """The source key of a record that could not be read; None if it has no whole key."""
+    if not unread.key or any(map(is_blank, unread.key)):
+        return None
+    with suppress(ValueError):
+        return source_key(unread.key)
+    return None

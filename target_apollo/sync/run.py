@@ -18,6 +18,7 @@ from target_apollo.apollo import (
     EndpointForbidden,
     RequestRefused,
     Transport,
+    TransportProtocol,
     Wait,
 )
 from target_apollo.config.credentials import auth_of
@@ -95,7 +96,9 @@ class SyncRun:
             learns_limits=True,
         )
         self.dry_run = DryRun(self.transport) if settings.dry_run else None
-        self.client = ApolloClient(self.dry_run.transport if self.dry_run else self.transport)
+        #: What sends requests; a dry run's answers those that write by itself.
+        self.sender: TransportProtocol = self.dry_run.transport if self.dry_run else self.transport
+        self.client = ApolloClient(self.sender)
         self._team_routes = TeamRoutes(self.client)
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.

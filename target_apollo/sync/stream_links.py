@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, datetime
 from functools import cached_property
 
@@ -26,9 +25,7 @@ from target_apollo.ledger import (
     PendingFields,
     Place,
     match_hash,
-    source_key,
 )
-from target_apollo.model.characters import is_blank
 from target_apollo.model.objects import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import FieldPolicy, Policies
@@ -55,12 +52,14 @@ from target_apollo.sync.refused_rows import (
     hash_of_record,
     hash_of_row,
     is_left_alone,
+    key_of_unread,
 )
 from target_apollo.sync.single_values import SingleValues, by_name, held_in, only, other_than
 from target_apollo.sync.source_record import Former
 from target_apollo.sync.sources import links_to_use
 
-_STATUS = {
+#: What the ledger notes of an outcome.
+STATUS_OF = {
     Outcome.CREATED: LinkStatus.CREATED,
     Outcome.UPDATED: LinkStatus.UPDATED,
     Outcome.UNCHANGED: LinkStatus.UNCHANGED,
@@ -414,7 +413,7 @@ class StreamLinks:
             # Looked for once more and left alone: what was known of the record is still true.
             self._noted[link.source_key] = _as_it_was(link)
             return
-        status = LinkStatus.GONE if record_is_gone else _STATUS.get(outcome)
+        status = LinkStatus.GONE if record_is_gone else STATUS_OF.get(outcome)
         if status is None or (status is not LinkStatus.ERROR and apollo_id is None):
             return
         holds = status in HOLDING_VALUES and not not_given.values
@@ -526,7 +525,7 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        keys = [_key_of_unread(one) for one in unread]
+        keys = [key_of_unread(one) for one in unread]
         today = self._today
         if today is None:
             return [False] * len(keys)
@@ -543,7 +542,7 @@ class StreamLinks:
 
     def add_unreadable(self, unread: UnreadRecord) -> None:
         """Adds the rejection of a record that could not be read; ignored if it has no whole key."""
-        key = _key_of_unread(unread)
+        key = key_of_unread(unread)
         if key is None:
             return
         own = hash_of_record(unread.record.record)
@@ -649,15 +648,6 @@ def _as_it_was(link: Link) -> LinkOutcome:
         row_hash=link.row_hash,
         single_hashes=link.single_hashes,
     )
-
-
-def _key_of_unread(unread: UnreadRecord) -> str | None:
-    """The source key of a record that could not be read; None if it has no whole key."""
-    if not unread.key or any(map(is_blank, unread.key)):
-        return None
-    with suppress(ValueError):
-        return source_key(unread.key)
-    return None
 
 
 def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:

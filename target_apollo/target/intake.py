@@ -22,7 +22,7 @@ from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
-from target_apollo.target.sinks import ApolloSink, WaitingRecords
+from target_apollo.target.sinks import StreamSink, WaitingRecords
 from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
 
@@ -38,7 +38,7 @@ class Intake:
         self,
         run: SyncRun,
         checkpoint: Checkpoint,
-        sinks: Mapping[str, ApolloSink],
+        sinks: Mapping[str, StreamSink],
         waiting: WaitingRecords,
     ) -> None:
         self._run = run
@@ -124,7 +124,7 @@ class Intake:
         return True
 
     @staticmethod
-    def _mark_incomplete(sinks: Iterable[ApolloSink]) -> None:
+    def _mark_incomplete(sinks: Iterable[StreamSink]) -> None:
         for sink in sinks:
             sink.note_lost_record()
 

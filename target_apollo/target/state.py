@@ -17,7 +17,7 @@ from singer_sdk.singerlib.json import serialize_json
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
 from target_apollo.system.standard_streams import why_unwritable
-from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.sinks import StreamSink
 from target_apollo.target.stdin import LongValue
 
 
@@ -79,7 +79,7 @@ class StateWriter:
         self,
         run: SyncRun,
         checkpoint: Checkpoint,
-        sinks: Mapping[str, ApolloSink],
+        sinks: Mapping[str, StreamSink],
         clear_line: Callable[[], None],
     ) -> None:
         self._run = run

@@ -8,6 +8,7 @@ is validated and handed to its sink, and STATE waits for its outcome.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import IO, Any, ClassVar, cast
@@ -51,10 +52,12 @@ from target_apollo.target.intake import (
     too_wide,
 )
 from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
+from target_apollo.target.object_sinks import ObjectSink
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
+from target_apollo.target.record_sinks import AccountsSink, ContactsSink, RecordSink
 from target_apollo.target.schema_rules import usable_schema
-from target_apollo.target.sinks import AccountsSink, ApolloSink, ContactsSink, WaitingRecords
+from target_apollo.target.sinks import StreamSink, WaitingRecords
 from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
 from target_apollo.target.streams import Route, SourceStream, absent_sources, mapped_names
@@ -85,7 +88,7 @@ class TargetApollo(CheckedPlugin, Target):
         #: Streams by the name that the tap gives them.
         self._streams: dict[str, SourceStream] = {}
         #: Sinks by the name of their stream after stream maps, in the order of their creation.
-        self._sinks: dict[str, ApolloSink] = {}
+        self._sinks: dict[str, StreamSink] = {}
         #: Names, after stream maps, of streams without a sink: no record of them can be written.
         self._without_sink: set[str] = set()
         self._all_written_at = time.monotonic()
@@ -99,8 +102,8 @@ class TargetApollo(CheckedPlugin, Target):
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
-        #: What the taps told about whole tables; None if `on_delete` ignores missing rows.
-        self._tables = SourceTables() if self.run.settings.on_delete else None
+        #: What the taps told about whole tables; None if nothing follows from missing rows.
+        self._tables = SourceTables() if self.run.settings.follows_whole_tables else None
         self._waiting = WaitingRecords(self._sinks)
         self._intake = Intake(self.run, self._checkpoint, self._sinks, self._waiting)
         self._input = cast("SingerInput", self.message_reader)
@@ -236,7 +239,7 @@ class TargetApollo(CheckedPlugin, Target):
             self.run.pending_flush.finish()
             self.drain_one(former)
             former.clean_up()
-        sink = self.get_sink_class(name)(self, name, deepcopy(mapped.schema), key_properties)
+        sink = self._sink_of(name, deepcopy(mapped.schema), key_properties)
         if former is not None:
             sink.follow(former)
             # The new sink goes to the end of the dict. At the end of the input sinks are written
@@ -370,8 +373,21 @@ class TargetApollo(CheckedPlugin, Target):
 
     # --- sinks
 
-    def get_sink_class(self, stream_name: str) -> type[ApolloSink]:
-        """The sink for a stream, by the setting `streams` or by the stream's name.
+    def _sink_of(
+        self, name: str, schema: dict[str, Any], key_properties: Sequence[str]
+    ) -> StreamSink:
+        """A new sink for a stream, by the setting `streams` or by the stream's name.
+
+        Raises:
+            SettingsError: Neither tells which object the stream holds.
+        """
+        own = self.run.settings.object_stream(name)
+        if own is not None:
+            return ObjectSink(self, name, schema, key_properties, own)
+        return self.get_sink_class(name)(self, name, schema, key_properties)
+
+    def get_sink_class(self, stream_name: str) -> type[RecordSink]:
+        """The sink for a stream of contacts or accounts.
 
         Raises:
             SettingsError: Neither tells whether the stream holds contacts or accounts.
@@ -383,16 +399,16 @@ class TargetApollo(CheckedPlugin, Target):
         """The properties by which the tap bookmarks a stream."""
         return self._streams.get(stream, _WITHOUT_SCHEMA).bookmark_properties
 
-    def before_flush(self, sink: ApolloSink) -> None:
-        """Checks the credentials once, and writes pending accounts before contacts.
+    def before_flush(self, sink: StreamSink) -> None:
+        """Checks the credentials once, and writes what rows of the sink may name.
 
         Raises:
-            ApolloError: The credentials are refused, or the accounts can't be written.
+            ApolloError: The credentials are refused, or the other records can't be written.
         """
         _ = self.run.connection
-        if sink.object_type.kind is ObjectKind.CONTACTS:
+        if sink.rank:
             for other in self._sinks.values():
-                if other.object_type.kind is ObjectKind.ACCOUNTS:
+                if other.rank < sink.rank:
                     self.drain_one(other)
 
     def pass_state(self) -> None:
@@ -432,7 +448,7 @@ class TargetApollo(CheckedPlugin, Target):
         self._finisher.finish(None)
 
     def _move_missing_rows(self) -> None:
-        """Moves the records of rows that are missing in tables that were sent as a whole.
+        """Does what follows from rows that are missing in tables that were sent as a whole.
 
         Raises:
             RunError: Too many rows are missing, so a person has to check the source first.
@@ -441,12 +457,17 @@ class TargetApollo(CheckedPlugin, Target):
         if self._tables is None or self._input.ended_early or self._replays:
             return
         whole: list[WholeTable] = []
+        mirrors: list[ObjectSink] = []
         for name, sink in self._sinks.items():
-            if self._is_whole(self._tables, name):
-                table = sink.whole_table()
-                if table is not None:
-                    whole.append(table)
+            if not sink.waits_for_whole_table or not self._is_whole(self._tables, name):
+                continue
+            if isinstance(sink, ObjectSink):
+                mirrors.append(sink)
+            elif isinstance(sink, RecordSink) and (table := sink.whole_table()) is not None:
+                whole.append(table)
         move_missing_rows(self.run, whole)
+        for mirror in mirrors:
+            mirror.write_missing()
 
     def _is_whole(self, tables: SourceTables, sink_name: str) -> bool:
         """Whether all source streams that feed a sink were sent whole; if not, it is logged why."""

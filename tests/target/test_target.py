@@ -21,7 +21,7 @@ from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.target import TargetApollo, sinks
 from target_apollo.target.intake import rejection_of
-from target_apollo.target.sinks import ApolloSink
+from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.streams import METADATA, CompiledValidator
 from tests.helpers.tiers import sampled
 
@@ -282,7 +282,7 @@ def test_a_schema_that_is_sent_again_leaves_the_sinks_in_place(config: dict[str,
 def test_streams_that_share_a_sink_reach_the_one_made_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ApolloSink, "_start_flush", lambda *_: None)
+    monkeypatch.setattr(RecordSink, "_start_flush", lambda *_: None)
     target = target_of({"stream_maps": {"people": {"__alias__": "contacts"}}}, SCHEMA, ["id"])
     other = {**message_of({"properties": {"id": {"type": "integer"}}}, ["id"]), "stream": "people"}
 
@@ -304,10 +304,10 @@ def test_a_record_whose_stream_has_only_the_name_of_another_s_alias_has_no_schem
 def test_a_full_sink_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
 
-    def note(sink: ApolloSink, context: dict[str, Any]) -> None:
+    def note(sink: RecordSink, context: dict[str, Any]) -> None:
         written.append(len(context["records"]))
 
-    monkeypatch.setattr(ApolloSink, "_start_flush", note)
+    monkeypatch.setattr(RecordSink, "_start_flush", note)
     target = target_of({"batch_size": 2, "parallel_requests": 1}, SCHEMA, ["id"])
     size = target._sinks["contacts"].max_size
     hand_over(target, [{"id": number} for number in range(2 * size + 1)])
@@ -318,11 +318,11 @@ def test_records_of_many_streams_wait_in_bounded_memory(monkeypatch: pytest.Monk
     written: Counter[str] = Counter()
     sizes: list[int] = []
 
-    def note(sink: ApolloSink, context: dict[str, Any]) -> None:
+    def note(sink: RecordSink, context: dict[str, Any]) -> None:
         written[sink.stream_name] += len(context["records"])
         sizes.append(len(context["records"]))
 
-    monkeypatch.setattr(ApolloSink, "_start_flush", note)
+    monkeypatch.setattr(RecordSink, "_start_flush", note)
     monkeypatch.setattr(sinks, "_MOST_WAITING_BYTES", 60_000)
     monkeypatch.setattr(sinks, "_LOOK_EVERY", 600)
     names = [f"contacts_{number}" for number in range(20)]

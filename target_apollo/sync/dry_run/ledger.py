@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec.structs import replace as with_values
@@ -326,7 +327,8 @@ class LedgerOverlay:
 
     def _trust(self, place: Place, apollo_ids: Iterable[str | None]) -> None:
         linked = frozenset(apollo_id for apollo_id in apollo_ids if apollo_id)
-        self._apollo.trust(ObjectKind(f"{place.object}s"), linked)
+        with suppress(ValueError):  # only of contacts and accounts there are simulated records
+            self._apollo.trust(ObjectKind(f"{place.object}s"), linked)
 
 
 def _merged(own: Sequence[Link], below: Iterable[Link]) -> list[Link]:

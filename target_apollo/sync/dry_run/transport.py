@@ -19,6 +19,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
+from target_apollo.sync.dry_run.simulated_objects import simulated_answer
 
 
 class DryRunLimits:
@@ -101,7 +102,7 @@ class DryRunTransport:
             count = self._requests[request.endpoint]
         if request.endpoint not in READING:
             self._limits.spend(request.endpoint, count)
-        body = self._simulated.answer(request)
+        body = self._simulated.answer(request) or simulated_answer(request)
         if body is not None:
             return Answer(200, body, attempts=1, seconds=0.0)
         if request.endpoint not in READING:

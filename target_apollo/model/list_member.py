@@ -1,0 +1,24 @@
+"""The list member: a contact or account that is on one of Apollo's lists. Pure.
+
+The stream has a row for each membership. Exactly once: to add a record to a list that it is on, or
+to remove it where it is not, changes nothing, so a request whose answer was lost is sent again.
+"""
+
+from __future__ import annotations
+
+from target_apollo.model import values
+from target_apollo.model.members import APOLLO_ID, DOMAIN, EMAIL, MEMBER_COLUMNS, MEMBER_KEY
+from target_apollo.model.rows import Mode
+from target_apollo.model.stream_object import Column, StreamObject, columns
+
+LIST = "list"
+
+LIST_MEMBER = StreamObject(
+    name="list_members",
+    singular="list member",
+    columns={**columns(Column(LIST, values.text, is_required=True)), **MEMBER_COLUMNS},
+    modes=(Mode.ADD, Mode.MIRROR),
+    default_mode=Mode.ADD,
+    default_key=(LIST, APOLLO_ID, MEMBER_KEY, EMAIL, DOMAIN),
+    is_told_by_name=True,
+)

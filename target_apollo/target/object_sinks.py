@@ -1,0 +1,134 @@
+"""The sink of objects besides contacts and accounts, which hands its rows to an `ObjectSync`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from target_apollo.model.object_rows import ObjectRowParser
+from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.rows import Row
+from target_apollo.model.spelling import spelled_as
+from target_apollo.sync.batch import Batch
+from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.object_syncs import sync_of
+from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.stream_columns import ABOUT_RECORDS
+from target_apollo.sync.stream_settings import updated_at_field
+from target_apollo.target.sinks import StreamSink
+
+if TYPE_CHECKING:
+    from target_apollo.config.settings import ObjectStreamSettings
+    from target_apollo.target.target import TargetApollo
+
+
+class ObjectSink(StreamSink):
+    """Writes one stream as list members, or as another object.
+
+    Args:
+        own: The settings of the stream.
+    """
+
+    #: After contacts and accounts, which their rows name.
+    rank = 2
+
+    def __init__(
+        self,
+        target: TargetApollo,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+        own: ObjectStreamSettings,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._own = own
+        self._properties = tuple(schema.get("properties", {}))
+        self._sync = sync_of(self._run, stream_name, own, self._parser)
+        self._has_checked = False
+
+    @cached_property
+    def _key_columns(self) -> tuple[str, ...]:
+        if self._own.key is None:
+            return self._key_names
+        return tuple(spelled_as(name, self._properties) for name in self._own.key)
+
+    @cached_property
+    def _parser(self) -> ObjectRowParser:
+        settings, of = self._run.settings, self._own.stream_object
+        if not of.fields:
+            return ObjectRowParser(of, self._key_columns, self._properties)
+        return ObjectRowParser(
+            of,
+            self._key_columns,
+            self._properties,
+            custom_field=lambda name: self._sync.custom_field(name),
+            null_policy=settings.null_policy_of,
+            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            drops=settings.drops,
+            dropped=self._run.counts.unresolved[self.stream_name],
+            updated_at_field=updated_at_field(settings, self._properties),
+        )
+
+    def _prepare(
+        self,
+        sources: Sequence[SourceRecord],  # noqa: ARG002 - the columns are those of the SCHEMA
+        records: Sequence[dict[str, Any]],  # noqa: ARG002
+    ) -> None:
+        """Checks settings and columns before the first flush.
+
+        Raises:
+            RunError: The stream can't be written so.
+            ApolloError: Apollo could not be asked.
+        """
+        if self._has_checked:
+            return
+        self._sync.check()
+        passive = {
+            *self._key_columns,
+            *self._target.bookmark_properties(self.stream_name),
+            spelled_as(self._run.settings.updated_at_field, self._properties),
+        }
+        unknown = {
+            name: ""
+            for name in self._properties
+            if name not in passive
+            and not self._parser.is_mapped(name)
+            and not name.startswith(ABOUT_RECORDS)
+        }
+        self._run.notices.unknown_fields(self.stream_name, self._own.stream_object.name, unknown)
+        self._has_checked = True
+
+    def _record_cache(self) -> None:
+        return None
+
+    def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
+        if self._sync.moves_missing:
+            self._note_seen(record, self._key_columns)
+        try:
+            return self._parser.read(source.number, record, deleted=source.deleted)
+        except RecordError as problem:
+            key = [record.get(name) for name in self._key_columns]
+            batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
+            return None
+
+    def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
+        return self._sync.write(batch, rows)
+
+    @property
+    def waits_for_whole_table(self) -> bool:
+        """Whether rows that are missing in a whole table change anything in Apollo."""
+        return self._sync.moves_missing
+
+    def write_missing(self) -> None:
+        """Does what follows from rows that are missing, after the whole table was sent and written.
+
+        Raises:
+            ApolloError, LedgerError, RunError: The run can't go on.
+        """
+        if self._seen.unsure:
+            self._run.notices.missing_rows_unknown(
+                self.stream_name, has_ledger=self._sync.links is not None
+            )
+            return
+        self._sync.write_missing(self._seen)

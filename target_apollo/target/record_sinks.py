@@ -1,0 +1,265 @@
+"""The sinks of contacts and accounts, which hand their rows to a `StreamSync`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from target_apollo.ledger import match_hash
+from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.row_parser import RowParser
+from target_apollo.model.rows import Mode, Row
+from target_apollo.model.spelling import spelled_as, value_of
+from target_apollo.sync.batch import Batch, RecordCache
+from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.deletions import DeletionTarget, WholeTable
+from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.stream_columns import (
+    ABOUT_RECORDS,
+    MatchColumns,
+    check_columns,
+    entries_beside_fields,
+    not_written_because,
+)
+from target_apollo.sync.stream_settings import updated_at_field
+from target_apollo.sync.stream_sync import StreamSync
+from target_apollo.target.sinks import StreamSink
+
+if TYPE_CHECKING:
+    from target_apollo.target.target import TargetApollo
+
+
+class RecordSink(StreamSink):
+    """Writes one stream as contacts or accounts."""
+
+    object_type: ClassVar[ObjectType]
+
+    def __init__(
+        self,
+        target: TargetApollo,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._properties = frozenset(schema.get("properties", {}))
+        self._own = self._run.settings.of_stream(stream_name)
+        self._sync = StreamSync(
+            self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
+        )
+        self._match_columns = MatchColumns(
+            stream_name,
+            self.object_type,
+            self._own,
+            self._run.settings.custom_fields,
+            tuple(schema.get("properties", {})),
+        )
+        #: Whether the SCHEMA has a column to match on; if not, the first records may have one.
+        self._has_match_column = self._match_columns.are_in(schema)
+        self._has_looked = self._has_match_column
+        self._moves_deleted = bool(self._run.settings.on_delete)
+        #: Key and bookmark properties at the last check for unknown fields; None before it.
+        self._checked_beside: frozenset[str] | None = None
+
+    @property
+    def rank(self) -> int:
+        """Accounts before the contacts that name them."""
+        return 1 if self.object_type is CONTACT else 0
+
+    @property
+    def waits_for_whole_table(self) -> bool:
+        """Whether the records of missing rows are moved."""
+        return self._moves_deleted
+
+    @cached_property
+    def _parser(self) -> RowParser:
+        """The parser for the records of the stream.
+
+        Raises:
+            RunError: The setting `match_on` names an unknown custom field.
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        return RowParser(
+            object_type=self.object_type,
+            mode=self._own.mode,
+            key_properties=self._key_columns,
+            properties=self._properties,
+            custom_fields=self._run.directory,
+            null_policy=self._run.settings.null_policy,
+            null_policies=self._run.settings.null_policy_per_field,
+            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            updated_at_field=updated_at_field(self._run.settings, self._properties),
+            lists=self._run.settings.lists,
+            drops=self._run.settings.drops,
+            dropped=self._run.counts.unresolved[self.stream_name],
+            links_by_email=self._run.settings.link_by_email_domain,
+            allowed_domains=self._run.settings.allow_domains,
+            match_on=self._sync.match_on,
+            mapped=frozenset(
+                name
+                for name in self._properties
+                if value_of(self._run.settings.custom_fields, name) is not None
+            ),
+        )
+
+    @cached_property
+    def _time_column(self) -> str:
+        """The property with the time of a row's last change, which may be none of the stream's."""
+        return spelled_as(self._run.settings.updated_at_field, self._properties)
+
+    @cached_property
+    def _key_columns(self) -> tuple[str, ...]:
+        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+        own = self._own.key
+        if own is None:
+            return self._key_names
+        return tuple(spelled_as(name, self._properties) for name in own)
+
+    def _prepare(self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]) -> None:
+        self._check_fields()
+        if not self._has_looked and sources:
+            self._look_for_match_columns(sources, records)
+
+    def _record_cache(self) -> RecordCache:
+        return RecordCache(self.object_type, self._run.companies)
+
+    def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
+        return self._sync.write(batch, rows)
+
+    def _note_rows(self, rows: Sequence[Row]) -> None:
+        if self._parser.emails_left_out:
+            self._run.notices.addresses_left_out(self.stream_name)
+        self._run.audit.note(self.stream_name, self.object_type, rows)
+
+    def _look_for_match_columns(
+        self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]
+    ) -> None:
+        """Ends the run if the first records have no column to match on either.
+
+        Raises:
+            RunError: None of them has.
+        """
+        # A replay has records that were rejected for this.
+        if not any(source.former for source in sources):
+            self._match_columns.look_for({name for record in records for name in record})
+        self._has_looked = True
+
+    def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
+        """The row of a record; None if the record has got its outcome without a row."""
+        run, reader = self._run, self._parser
+        changed_at = reader.updated_at_field
+        if self._moves_deleted:
+            self._note_seen(record, reader.key_properties)
+        try:
+            if not source.deleted:
+                row = reader.read(source.number, record)
+                if changed_at is not None and row.changed_at is None and record.get(changed_at):
+                    run.notices.no_time(self.stream_name, changed_at)
+                return row
+            if self._moves_deleted:
+                moved_to = self._deletion_target
+                return reader.read_deleted(source.number, record, moved_to.values, moved_to.lists)
+        except RecordError as problem:
+            if self._moves_deleted:
+                self._note_unwritten(record)
+            key = [record.get(name) for name in reader.key_properties]
+            batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
+            return None
+        batch.finish_unread(source, Outcome.SKIPPED)
+        run.notices.deletions_ignored(self.stream_name)
+        return None
+
+    def _note_unwritten(self, record: dict[str, Any]) -> None:
+        """Notes the address of a rejected record: the person or company is still in the table."""
+        place = self.object_type.fields[self.object_type.match_field]
+        column = self._parser.columns.column_of(place.name) or place.name
+        with suppress(RecordError):
+            address = place.normalise(place.name, record.get(column))
+            if address:
+                self._run.unwritten_addresses.add(match_hash(address))
+
+    def whole_table(self) -> WholeTable | None:
+        """The table of the stream, after it was sent as a whole and written.
+
+        None if it is not known which of its rows are gone (which is logged), or in mode insert,
+        which changes no existing record.
+
+        Raises:
+            RunError: Apollo has no such stage, or the ledger can't be opened.
+            ApolloError, LedgerError: The run can't go on.
+        """
+        if self._own.mode is Mode.INSERT:
+            return None
+        links = self._sync.links
+        if links is None or self._seen.unsure or not len(self._seen):
+            self._run.notices.missing_rows_unknown(self.stream_name, has_ledger=links is not None)
+            return None
+        return WholeTable(
+            self.object_type,
+            self.stream_name,
+            links,
+            self._seen,
+            self._deletion_target,
+            self._run.left_links[self.stream_name],
+        )
+
+    @cached_property
+    def _deletion_target(self) -> DeletionTarget:
+        """Where the records of deleted rows are moved."""
+        directory = self._run.directory
+        return DeletionTarget.of(self._run.settings.on_delete, self.object_type, directory)
+
+    def _check_fields(self) -> None:
+        """Checks the schema's properties and the policies against Apollo's fields, before a write.
+
+        A property that a record has and its schema does not is found and left out later.
+
+        Raises:
+            RunError: A property has no field and `unknown_fields` is ``fail``, or a policy is for a
+                field that does not exist.
+            ApolloError: Apollo did not tell its custom fields.
+        """
+        passive = frozenset(
+            (
+                *self._parser.key_properties,
+                *self._target.bookmark_properties(self.stream_name),
+                self._time_column,
+            )
+        )
+        if passive == self._checked_beside:
+            return
+        _ = self._sync.policies
+        run, columns = self._run, self._parser.columns
+        check_columns(self.stream_name, columns)
+        if self._has_match_column and self._own.mode is not Mode.UPDATE:
+            self._match_columns.check(self._sync.match_on, columns)
+        run.notices.custom_fields_without_effect(
+            [
+                *run.directory.entries_without_label(),
+                *entries_beside_fields(self.stream_name, self._parser.mapped, columns),
+            ]
+        )
+        unknown = {
+            name: not_written_because(name, self.object_type, columns, run.directory)
+            for name in self.schema.get("properties", {})
+            if not self._parser.is_mapped(name)
+            and name not in passive
+            and not name.startswith(ABOUT_RECORDS)
+        }
+        run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
+        self._checked_beside = passive
+
+
+class ContactsSink(RecordSink):
+    """Writes a stream as contacts."""
+
+    object_type = CONTACT
+
+
+class AccountsSink(RecordSink):
+    """Writes a stream as accounts."""
+
+    object_type = ACCOUNT
