@@ -96,5 +96,5 @@ class DealClient:
 
     def _record(self, endpoint: str, deal_id: str, fields: JSON | None = None) -> JSON:
         if not is_id(deal_id):
-            raise ValueError("This is no id of an Apollo deal.")
+            raise ValueError(f"This is no id of an Apollo {_DEAL}.")
         return self._send(endpoint, fields, record_id=deal_id).record(_DEAL, deal_id)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from decimal import Decimal
 
-from target_apollo.ledger import source_key
+from target_apollo.model.rows import KeyFlag
+from target_apollo.model.values import number_text
 
 #: Longest text; Apollo documents no length for a custom field of text, and cuts what is too long.
 LONGEST = 200
@@ -29,12 +31,25 @@ def mark_of(source: str, stream: str, key: Sequence[object]) -> str:
         key: Values of the row's source key. The number 17 and the text "17" are one row.
     """
     before = "/".join(_part(one) for one in (source, stream) if one)
-    own = ",".join(_part(one if isinstance(one, str) else source_key([one])) for one in key)
+    own = ",".join(_part(_written(one)) for one in key)
     text = f"{before}/{own}"
     if len(text) <= LONGEST:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return f"{before[: LONGEST - 50]}/sha256:{digest}"
+
+
+def _written(value: object) -> str:
+    """A value of a key as text; equal numbers have one text."""
+    if isinstance(value, KeyFlag):
+        return "true" if value.value else "false"
+    if isinstance(value, (int, Decimal)):
+        try:
+            return number_text(value)
+        except ValueError:
+            # Too many digits to be spelled out.
+            return str(value.normalize() if isinstance(value, Decimal) else value)
+    return str(value)
 
 
 def _part(text: str) -> str:
