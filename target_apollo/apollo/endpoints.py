@@ -76,6 +76,13 @@ READ_DEAL: Final = "GET /opportunities/{id}"
 UPDATE_DEAL: Final = "PATCH /opportunities/{id}"
 SEARCH_DEALS: Final = "GET /opportunities/search"
 
+CREATE_TASK: Final = "POST /tasks"
+READ_TASK: Final = "GET /tasks/{id}"
+UPDATE_TASK: Final = "PATCH /tasks/{id}"
+COMPLETE_TASK: Final = "POST /tasks/{id}/complete"
+SKIP_TASK: Final = "POST /tasks/{id}/skip"
+SEARCH_TASKS: Final = "POST /tasks/search"
+
 #: A request without arguments: its answer only tells whether the key may use the endpoint.
 _ASKS_FOR_NOTHING: Final = ProbeArguments(body={})
 
@@ -204,6 +211,19 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         SEARCH_DEALS: Endpoint(
             "deals/api/v1/opportunities/search",
             "opportunities_list",
+            reads=True,
+            probe=ProbeArguments(params={"page": 1, "per_page": 1}),
+        ),
+        # A task needs a type and an owner, so without them there is nothing to create.
+        CREATE_TASK: Endpoint("api/v1/tasks/create", "tasks_create", probe=_ASKS_FOR_NOTHING),
+        READ_TASK: Endpoint("api/v1/tasks/show", "tasks_list", reads=True, probe=ProbeArguments()),
+        UPDATE_TASK: Endpoint("api/v1/tasks/update", "tasks_create", probe=_ASKS_FOR_NOTHING),
+        # Of a task that is not there, both are documented as a 200 which says that it is deleted.
+        COMPLETE_TASK: Endpoint("api/v1/tasks/complete", "tasks_create", probe=_ASKS_FOR_NOTHING),
+        SKIP_TASK: Endpoint("api/v1/tasks/skip", "tasks_create", probe=_ASKS_FOR_NOTHING),
+        SEARCH_TASKS: Endpoint(
+            "api/v1/tasks/search",
+            "tasks_list",
             reads=True,
             probe=ProbeArguments(params={"page": 1, "per_page": 1}),
         ),

@@ -307,7 +307,12 @@ def date(name: str, value: object) -> str | None:
     return found.date().isoformat()
 
 
-def _datetime(name: str, value: object) -> str | None:
+def date_time(name: str, value: object) -> str | None:
+    """A date, or a date and time in ISO 8601; None for placeholders and dates of zeros.
+
+    Raises:
+        RecordError: It is none.
+    """
     written = _date_text(name, value)
     if written is None:
         return None
@@ -403,7 +408,7 @@ _NORMALISERS: Mapping[str, Normalise] = {
     "currency": number,
     "boolean": _boolean,
     "date": date,
-    "datetime": _datetime,
+    "datetime": date_time,
     "phone": phone,
     "url": url,
     "email": typed_text,

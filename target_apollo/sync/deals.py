@@ -42,7 +42,7 @@ from target_apollo.sync.stream_settings import policies_for
 _TEXTS = ("string", "textarea")
 
 
-class DealSync(SingleWriteSync):
+class DealSync(SingleWriteSync[SingleWrite, Json]):
     """Writes one stream of deals."""
 
     create_endpoint = endpoints.CREATE_DEAL

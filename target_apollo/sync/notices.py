@@ -282,6 +282,34 @@ class Notices:
                 name,
             )
 
+    def task_gone(self, stream: str) -> None:
+        """Logs once per stream that rows are skipped because their task was deleted in Apollo."""
+        if self._is_first("task_gone", stream):
+            self._logger.warning(
+                "Stream '%s': somebody deleted the task of a row in Apollo. Such rows are skipped, "
+                "now and in later runs (on_apollo_delete).",
+                stream,
+            )
+
+    def task_ended(self, stream: str) -> None:
+        """Logs once per stream that rows change tasks that are completed or skipped in Apollo."""
+        if self._is_first("task_ended", stream):
+            self._logger.info(
+                "Stream '%s': a changed row's task is completed or skipped in Apollo. Such tasks "
+                "stay as they are, and their rows are skipped.",
+                stream,
+            )
+
+    def no_task_status(self, stream: str, name: str) -> None:
+        """Logs once per stream that `on_delete` names no status that ends a task."""
+        if self._is_first("no_task_status", stream):
+            self._logger.warning(
+                "Stream '%s': rows are marked as deleted, and '%s' (on_delete) is no way to end a "
+                "task: stage:skipped and stage:completed are. Their tasks stay as they are.",
+                stream,
+                name,
+            )
+
     def no_time(self, stream: str, name: str) -> None:
         """Logs once per stream that rows have no time of their last change."""
         if self._is_first("no_time", stream):

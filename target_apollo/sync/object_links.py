@@ -86,6 +86,8 @@ class ObjectLinks:
         self._noted: dict[str, LinkOutcome] = {}
         #: Source key -> what the next outcome of the row notes beside its values.
         self._details: dict[str, str] = {}
+        #: Source key -> digests of values that its record holds.
+        self._digests: dict[str, str] = {}
         self._lock = ledger.lock(place.connection, place.stream, run_id)
 
     def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> dict[int, RowHistory]:
@@ -168,7 +170,8 @@ class ObjectLinks:
         intents = []
         for row in rows:
             key = histories[row.number].source_key
-            intents.append(Intent(key, row.apollo_id, self._details.get(key)))
+            detail, digests = self._details.get(key), self._digests.get(key)
+            intents.append(Intent(key, row.apollo_id, detail, digests))
         if intents:
             self._ledger.record_intents(self.place, self._run_id, intents)
 
@@ -178,6 +181,35 @@ class ObjectLinks:
         It comes back as `Link.match_hash`.
         """
         self._details[history.source_key] = detail
+
+    def note_digests(self, history: RowHistory, digests: str) -> None:
+        """Notes digests of values that the row's record holds, for its intent and its outcome.
+
+        They come back as `Link.single_hashes`.
+        """
+        self._digests[history.source_key] = digests
+
+    def withdraw(self, histories: Sequence[RowHistory]) -> None:
+        """Makes links what they were before `intend`, of rows for which nothing reached Apollo.
+
+        Raises:
+            LedgerError: The ledger can't be written, or another run has taken over the stream.
+        """
+        self.forget([one.source_key for one in histories if one.link is None])
+        for history in histories:
+            link = history.link
+            if link is not None and link.status is not LinkStatus.PENDING:
+                self._noted[link.source_key] = LinkOutcome(
+                    link.source_key,
+                    link.status,
+                    apollo_id=link.apollo_id,
+                    payload_hash=link.payload_hash,
+                    error=link.error,
+                    synced_at=link.last_synced_at,
+                    match_hash=link.match_hash,
+                    apollo_updated_at=link.apollo_updated_at,
+                    single_hashes=link.single_hashes,
+                )
 
     def add_outcome(
         self,
@@ -195,8 +227,10 @@ class ObjectLinks:
         """Adds the outcome of a row to the next commit."""
         key, status = history.source_key, STATUS_OF[outcome]
         detail = self._details.pop(key, None)
+        digests = self._digests.pop(key, None)
         if history.link is not None and outcome is not Outcome.REJECTED:
             detail = detail or history.link.match_hash
+            digests = digests or history.link.single_hashes
             apollo_id = apollo_id or history.apollo_id
         payload_hash = history.payload_hash
         if row.deleted and outcome is not Outcome.REJECTED:
@@ -223,6 +257,7 @@ class ObjectLinks:
             synced_at=history.read_at,
             match_hash=detail,
             apollo_updated_at=updated_at,
+            single_hashes=digests if status is not LinkStatus.ERROR else None,
         )
 
     def unread_before(self, unread: Sequence[UnreadRecord]) -> list[bool]:

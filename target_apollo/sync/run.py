@@ -73,6 +73,8 @@ class SyncRun:
         self.unwritten_addresses: set[str] = set()
         #: Stream -> links as they were before their keys went to other records.
         self.left_links: defaultdict[str, list[Link]] = defaultdict(list)
+        #: Whether records are made of which nothing tells whether they were: by word of the user.
+        self.resends_unknown = False
         #: Whether STATE passes: not in a dry run, and not if `max_records` limits the input.
         self.advances_state = not settings.dry_run and settings.max_records is None
         #: Number of the record up to which STATE has passed.

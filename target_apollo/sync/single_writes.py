@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
 from target_apollo.apollo import AllRefusedAlike, ApolloError, RequestRefused
 from target_apollo.model.objects import Json
@@ -47,19 +48,29 @@ class SingleWrite:
     is_completion: bool = False
 
 
-class SingleWriteSync(ObjectSync):
+Write = TypeVar("Write", bound=SingleWrite)
+Answer = TypeVar("Answer")
+
+
+class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
     """Writes one stream with a request a row."""
 
     #: The endpoints that make and change a record.
     create_endpoint: str
     update_endpoint: str
 
+    #: Requests that are under way together at most; None: as many as Apollo's limits let through.
+    #: So many rows of a killed run are in doubt.
+    most_at_once: int | None = None
+
     _took_one = False
+    #: Refusals before Apollo took any request.
+    _refused_first: Sequence[RequestRefused] = ()
     #: Why rows that `plan` has left out have no outcome, which ends the run after the others.
     _failure: ApolloError | RunError | None = None
 
     @abc.abstractmethod
-    def plan(self, batch: Batch, rows: Sequence[Row]) -> list[SingleWrite]:
+    def plan(self, batch: Batch, rows: Sequence[Row]) -> list[Write]:
         """The requests for rows, in their order; rows that need none get their outcome.
 
         Raises:
@@ -67,21 +78,19 @@ class SingleWriteSync(ObjectSync):
         """
 
     @abc.abstractmethod
-    def send(self, write: SingleWrite) -> Json:
-        """Sends a request, in a thread of the pool, and returns the record that Apollo answered.
+    def send(self, write: Write) -> Answer:
+        """Sends a request, in a thread of the pool, and returns what Apollo answered.
 
         Raises:
             ApolloError: The record is not written, or not confirmed.
         """
 
     @abc.abstractmethod
-    def take_answer(self, batch: Batch, write: SingleWrite, answer: Json) -> None:
+    def take_answer(self, batch: Batch, write: Write, answer: Answer) -> None:
         """Gives a row its outcome by the record that Apollo answered."""
 
     @abc.abstractmethod
-    def take_refusal(
-        self, batch: Batch, write: SingleWrite, refusal: RequestRefused
-    ) -> SingleWrite | None:
+    def take_refusal(self, batch: Batch, write: Write, refusal: RequestRefused) -> Write | None:
         """Gives a refused row its outcome, or returns the request that is sent in its place."""
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
@@ -97,7 +106,7 @@ class SingleWriteSync(ObjectSync):
         if self._failure is not None:
             raise self._failure
 
-    def _portion(self, writes: Sequence[SingleWrite]) -> Sequence[SingleWrite]:
+    def _portion(self, writes: Sequence[Write]) -> Sequence[Write]:
         """The first writes, as many as may go out side by side now; at least one.
 
         Raises:
@@ -123,24 +132,26 @@ class SingleWriteSync(ObjectSync):
             counts[creates] += 1
             ids |= {write.apollo_id} if write.apollo_id else set()
             size += 1
+        size = min(size, self.most_at_once or size)
         first = writes[: size if self._took_one else min(size, _FIRST)]
         self.run.asked_room(self.create_endpoint)
         return first[: prefix(first, lambda some: fits(self._needed(some), self.run.room))]
 
-    def _needed(self, writes: Sequence[SingleWrite]) -> dict[str, int]:
+    def _needed(self, writes: Sequence[Write]) -> dict[str, int]:
         creates = sum(write.apollo_id is None for write in writes)
         return {self.create_endpoint: creates, self.update_endpoint: len(writes) - creates}
 
-    def _send(self, batch: Batch, writes: Sequence[SingleWrite]) -> Steps[list[SingleWrite]]:
+    def _send(self, batch: Batch, writes: Sequence[Write]) -> Steps[list[Write]]:
         """Sends requests side by side; returns those that are sent in place of refused ones.
 
         If one fails for a reason that is not its row's, the answers of the others still count.
         """
         self.intend(batch, [write.row for write in writes])
         self.run.request_counter.plan_requests(self._needed(writes))
-        again: list[SingleWrite] = []
+        again: list[Write] = []
         refused: list[RequestRefused] = []
         failure: ApolloError | None = None
+        unsent: list[Row] = []
         with self.run.pool.start([partial(self.send, write) for write in writes]) as results:
             yield
             for write, result in zip(writes, results, strict=True):
@@ -152,6 +163,7 @@ class SingleWriteSync(ObjectSync):
                     again += [] if instead is None else [instead]
                 elif isinstance(result, ApolloError):
                     failure = failure or result
+                    unsent += [] if result.maybe_written else [write.row]
                 elif isinstance(result, Exception):
                     raise result
                 else:
@@ -159,13 +171,20 @@ class SingleWriteSync(ObjectSync):
                     self._count(write)
                     self.take_answer(batch, write, result)
         if failure is not None:
+            self._withdraw(batch, unsent)
             raise failure
-        if not self._took_one and len(writes) >= _FIRST and _are_alike(refused, len(writes)):
-            alike = refused[0]
+        self._refused_first = () if self._took_one else (*self._refused_first, *refused)
+        if len(self._refused_first) >= _FIRST and _are_alike(self._refused_first):
+            alike = self._refused_first[0]
             raise AllRefusedAlike(alike.endpoint, status=alike.status, words=alike.words)
         return again
 
-    def _count(self, write: SingleWrite) -> None:
+    def _withdraw(self, batch: Batch, rows: Sequence[Row]) -> None:
+        """Takes back the intents of rows for which nothing reached Apollo."""
+        if self.links is not None:
+            self.links.withdraw([batch.history_of(row) for row in rows])
+
+    def _count(self, write: Write) -> None:
         if write.apollo_id is None:
             self.run.limits.created += 1
         else:
@@ -176,7 +195,7 @@ def _left(limit: int | None, used: int) -> float:
     return float("inf") if limit is None else limit - used
 
 
-def _are_alike(refused: Sequence[RequestRefused], sent: int) -> bool:
-    """Whether all requests were refused with the same words, which name no record."""
+def _are_alike(refused: Sequence[RequestRefused]) -> bool:
+    """Whether requests were refused with the same words, which name no record."""
     words = {(one.status, one.code, one.words) for one in refused}
-    return len(refused) == sent and len(words) == 1 and not any(one.named_ids for one in refused)
+    return len(words) == 1 and not any(one.named_ids for one in refused)

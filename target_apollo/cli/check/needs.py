@@ -19,6 +19,7 @@ from target_apollo.model.deal import DEAL
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
+from target_apollo.model.task import TASK
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
 
@@ -126,6 +127,17 @@ _OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
         endpoints.DEAL_STAGES: _ALL,
         endpoints.USERS: _ALL,
         endpoints.SEARCH_ACCOUNTS: _ALL,
+    },
+    TASK.name: {
+        endpoints.SEARCH_TASKS: _ALL,
+        endpoints.CREATE_TASK: _CREATING,
+        # Apollo resets what an update leaves out, so a task is read before.
+        endpoints.READ_TASK: _UPDATING,
+        endpoints.UPDATE_TASK: _UPDATING,
+        endpoints.COMPLETE_TASK: _UPDATING,
+        endpoints.SKIP_TASK: _UPDATING,
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.USERS: _ALL,
     },
 }
 

@@ -22,6 +22,15 @@ def _changed_deal(request: Request) -> Json:
     return {"opportunity": {**(request.body or {}), "id": request.path.rpartition("/")[2]}}
 
 
+def _made_task(request: Request) -> Json:
+    return {"task": {**(request.body or {}), "id": _new_id(request)}}
+
+
+def _changed_task(request: Request) -> Json:
+    task_id = request.path.removeprefix("/tasks/").partition("/")[0]
+    return {"task": {"status": "scheduled", **(request.body or {}), "id": task_id}}
+
+
 def _new_id(request: Request) -> str:
     """An id of Apollo's form; one for each record, since no two of a run have all values alike."""
     return hashlib.sha256(json.dumps(request.body, sort_keys=True).encode()).hexdigest()[:24]
@@ -31,6 +40,10 @@ def _new_id(request: Request) -> str:
 ANSWERS: Mapping[str, Callable[[Request], Json]] = {
     endpoints.CREATE_DEAL: _made_deal,
     endpoints.UPDATE_DEAL: _changed_deal,
+    endpoints.CREATE_TASK: _made_task,
+    endpoints.UPDATE_TASK: _changed_task,
+    endpoints.COMPLETE_TASK: _changed_task,
+    endpoints.SKIP_TASK: _changed_task,
 }
 
 

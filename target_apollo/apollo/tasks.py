@@ -1,0 +1,103 @@
+"""Apollo's endpoints for tasks, as methods.
+
+They raise the `ApolloError` family, as those of `ApolloClient`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from target_apollo.apollo import endpoints
+from target_apollo.apollo.answers import CheckedBody, is_id
+from target_apollo.apollo.transport import request_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_apollo.apollo.answers import JSON
+    from target_apollo.apollo.transport import TransportProtocol
+
+_TASK: Final = "task"
+_PER_PAGE: Final = 100
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """A page of all tasks; `pages` and `tasks` are the numbers that there are."""
+
+    records: list[JSON] = field(repr=False)
+    pages: int = 1
+    tasks: int = 0
+
+
+class TaskClient:
+    """The endpoints that syncing tasks needs. Thread-safe, as its transport is."""
+
+    def __init__(self, transport: TransportProtocol) -> None:
+        self._transport = transport
+
+    def create(self, fields: JSON) -> JSON:
+        """Create a task and return it: POST /tasks.
+
+        Apollo makes a second task of the same values, so the request is not sent again after its
+        answer was lost.
+        """
+        body = self._send(endpoints.CREATE_TASK, fields, once=True)
+        record = body.whole().get(_TASK)
+        if not isinstance(record, dict):
+            raise body.lost(f'the answer has no object "{_TASK}"')
+        body.id(record, "id")
+        return record
+
+    def read(self, task_id: str) -> JSON:
+        """Return a task: GET /tasks/{id}."""
+        return self._record(endpoints.READ_TASK, task_id)
+
+    def update(self, task_id: str, fields: JSON) -> JSON:
+        """Update a task and return it: PATCH /tasks/{id}.
+
+        Apollo resets the priority and the creator of a scheduled task where `fields` lacks them.
+        """
+        return self._record(endpoints.UPDATE_TASK, task_id, fields)
+
+    def complete(self, task_id: str) -> JSON:
+        """Complete a task: POST /tasks/{id}/complete. A deleted one has the key `deleted`."""
+        return self._record(endpoints.COMPLETE_TASK, task_id, {})
+
+    def skip(self, task_id: str) -> JSON:
+        """Skip a task: POST /tasks/{id}/skip. A deleted one has the key `deleted`."""
+        return self._record(endpoints.SKIP_TASK, task_id, {})
+
+    def page(self, page: int) -> TaskPage:
+        """Return a page of 100 tasks, the latest due first: POST /tasks/search.
+
+        Apollo documents no filter, and shows 500 pages at most.
+        """
+        params = {"sort_by_field": "task_due_at", "page": page, "per_page": _PER_PAGE}
+        body = self._send(endpoints.SEARCH_TASKS, params=params)
+        told = body.whole().get("pagination")
+        if body.number(told, "page") != page:
+            raise body.lost("the answer is about another page")
+        return TaskPage(
+            body.records("tasks"),
+            body.number(told, "total_pages"),
+            body.number(told, "total_entries"),
+        )
+
+    def _send(
+        self,
+        endpoint: str,
+        body: JSON | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        record_id: str = "",
+        once: bool = False,
+    ) -> CheckedBody:
+        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
+        return CheckedBody(endpoint, self._transport.send(request))
+
+    def _record(self, endpoint: str, task_id: str, fields: JSON | None = None) -> JSON:
+        if not is_id(task_id):
+            raise ValueError("This is no id of an Apollo task.")
+        return self._send(endpoint, fields, record_id=task_id).record(_TASK, task_id)
