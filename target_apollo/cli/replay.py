@@ -70,7 +70,13 @@ class CannotReplay(CommandFailed):
     metavar="FILE",
     help="the rejects file, where it is not the one of the setting rejects_path",
 )
-def command(sources: Sequence[str], rejects: str | None) -> int:
+@click.option(
+    "--resend-unknown",
+    is_flag=True,
+    help="make the tasks of records rejected as outcome_unknown, after you saw in Apollo that none "
+    "is there",
+)
+def command(sources: Sequence[str], rejects: str | None, *, resend_unknown: bool) -> int:
     """Sends the records of the rejects file again, as the target would.
 
     What succeeds leaves the file; what fails again stays with its new reason and one more attempt;
@@ -92,6 +98,7 @@ def command(sources: Sequence[str], rejects: str | None) -> int:
     # A run has one source, and rows of two sources may have one key.
     for source in contents.sources or [""]:
         target = TargetApollo(config={**config, "source": source or config["source"]})
+        target.run.resends_unknown = resend_unknown
         try:
             ended = replay(target, source)
         except CommandFailed:

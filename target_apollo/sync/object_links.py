@@ -22,7 +22,7 @@ from target_apollo.ledger import (
     payload_hash_of_texts,
 )
 from target_apollo.model.objects import Json
-from target_apollo.model.outcomes import Outcome, Rejection
+from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.dry_run.ledger import RunLedger
@@ -88,6 +88,8 @@ class ObjectLinks:
         self._details: dict[str, str] = {}
         #: Source key -> digests of values that its record holds.
         self._digests: dict[str, str] = {}
+        #: Source keys of unreadable records whose rows are in doubt.
+        self._in_doubt: set[str] = set()
         self._lock = ledger.lock(place.connection, place.stream, run_id)
 
     def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> dict[int, RowHistory]:
@@ -267,9 +269,10 @@ class ObjectLinks:
             LedgerError: The ledger can't be read.
         """
         keys = [key_of_unread(one) for one in unread]
+        links = self._ledger.links(self.place, [key for key in keys if key is not None])
+        self._in_doubt |= {key for key, link in links.items() if is_in_doubt(link)}
         if self._full_resync:
             return [False] * len(keys)
-        links = self._ledger.links(self.place, [key for key in keys if key is not None])
         return [
             key is not None
             and one.record.former is None
@@ -282,7 +285,8 @@ class ObjectLinks:
     def add_unreadable(self, unread: UnreadRecord) -> None:
         """Adds the rejection of a record that could not be read; ignored if it has no whole key."""
         key = key_of_unread(unread)
-        if key is not None:
+        # The link of a row in doubt stays as it is, so that it is looked for when it can be read.
+        if key is not None and key not in self._in_doubt:
             own = hash_of_record(unread.record.record)
             mark = RefusedMark(self._today, own).text if own else None
             error = unread.rejection.reason.value
@@ -316,6 +320,12 @@ class ObjectLinks:
             self._noted.pop(key, None)
         if keys:
             self._ledger.forget(self.place, keys)
+
+
+def is_in_doubt(link: Link) -> bool:
+    """Whether nothing tells if an earlier request has made the record of a row."""
+    is_unknown = link.error == Reason.OUTCOME_UNKNOWN.value or is_interrupted(link)
+    return is_unknown and not link.apollo_id
 
 
 def values_hash(row: Row, policies: Policies | None = None, waits_for: Values | None = None) -> str:

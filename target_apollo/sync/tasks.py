@@ -49,7 +49,7 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.members import MemberFinder
 from target_apollo.sync.names import resolved
-from target_apollo.sync.object_links import values_hash
+from target_apollo.sync.object_links import is_in_doubt, values_hash
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.refused_rows import NOT_SENT_AGAIN
 from target_apollo.sync.single_writes import SingleWriteSync
@@ -57,6 +57,7 @@ from target_apollo.sync.stream_settings import policies_for
 from target_apollo.sync.task_requests import TaskWrite, WrittenTask, needed, send
 from target_apollo.sync.task_search import TaskSearch, earliest_due, likeness
 
+_MOST_AT_ONCE = 4
 #: Columns that name the contact -> what `MemberFinder` calls them.
 _CONTACT = {CONTACT_ID: APOLLO_ID, MEMBER_KEY: MEMBER_KEY, EMAIL: EMAIL}
 
@@ -73,8 +74,11 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     @cached_property
     def most_at_once(self) -> int:  # type: ignore[override] # a value for each run
-        """As many as the pool sends at a time: of so many a killed run leaves the outcome open."""
-        return self.run.settings.parallel_requests
+        """A few, since a killed run leaves the outcome of so many open; more would not be faster.
+
+        Four at a time use up the 200 requests that Apollo takes in a minute.
+        """
+        return min(_MOST_AT_ONCE, self.run.settings.parallel_requests)
 
     @cached_property
     def _client(self) -> TaskClient:
@@ -182,10 +186,15 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             # The other rows can be written.
             self._failure = failure
         left = []
+        taken: set[str] = set()
         for row in rows:
+            marker = self._markers(row)[0]
             if row.apollo_id:
                 left.append(row)
+            elif marker in taken:
+                batch.finish(row, Outcome.REJECTED, rejection=_SAME_KEY)
             elif row.number in ids:
+                taken.add(marker)
                 known = self._with_id(batch, row, ids[row.number])
                 left += [] if known is None else [known]
         return left
@@ -212,11 +221,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     def _is_in_doubt(self, batch: Batch, row: Row) -> bool:
         """Whether an earlier request may have made the task of a row, whose id is not known."""
-        history = batch.history_of(row)
-        link = history.link
-        if link is None or link.apollo_id:
-            return False
-        return bool(history.sent_by) or link.error == Reason.OUTCOME_UNKNOWN.value
+        link = batch.history_of(row).link
+        return link is not None and is_in_doubt(link)
 
     def _says_to_send(self, batch: Batch, row: Row) -> bool:
         """Whether the user of a replay says that a row in doubt has no task."""
@@ -440,6 +446,9 @@ _UPDATE_NEEDS_TASK = Rejection(
 _NO_CONTACT = Rejection(
     Reason.MISSING_MATCH_KEY,
     "the row names no contact: fill in one of contact_id, member_key, email",
+)
+_SAME_KEY = Rejection(
+    Reason.IDENTITY_CONFLICT, "another row of the run has the same key, spelled as text"
 )
 _NOT_FOUND = (
     "an earlier request may have made the task of this row, and Apollo shows none with its mark: "
