@@ -5,7 +5,8 @@ ledger keeps whose they are, and the page at which Apollo's limits stopped the p
 run goes on. A row whose creation was not confirmed needs a pass that began after it.
 
 Apollo documents no order of the deals: one may move to a page that was read already. A pass is
-complete when it has seen as many deals as Apollo says there are; if not, they are read once more.
+complete when it has seen as many deals as there were when it began, and none was deleted meanwhile;
+if not, they are read once more. Deals that others make meanwhile are of no row.
 """
 
 from __future__ import annotations
@@ -45,11 +46,41 @@ class _Pass:
     Attributes:
         began: Start of the run in which the pass began.
         seen: Number of deals that earlier runs have seen in it.
+        deals: Number of deals that there were at first, and later if there were fewer; None before
+            the first page.
+        told: Number of deals as the last page told it.
+        lost_some: Whether deals were deleted meanwhile, so that others moved to pages that were
+            read.
     """
 
     next_page: int
     began: datetime
     seen: int = 0
+    deals: int | None = None
+    told: int = 0
+    lost_some: bool = False
+
+    @classmethod
+    def of(cls, walk: Walk | None) -> _Pass | None:
+        """The pass that the ledger keeps, unless it has come to its end."""
+        parts = (walk.newest or "").split() if walk is not None else []
+        if walk is None or walk.next_page < 2 or len(parts) != 3:
+            return None
+        began, seen, deals = _moment(parts[0]), parts[1], parts[2]
+        if began is None or not (seen.isdigit() and deals.isdigit()):
+            return None
+        # One page back, since deleted deals move the others to earlier pages.
+        return cls(walk.next_page - 1, began, max(0, int(seen) - _PER_PAGE), int(deals))
+
+    def text(self, seen: int) -> str:
+        """What the ledger keeps of it beside the page."""
+        return f"{self.began.isoformat()} {self.seen + seen} {self.deals or 0}"
+
+    def note(self, deals: int) -> None:
+        """Notes how many deals there are, as a page tells."""
+        self.lost_some = self.lost_some or deals < self.told
+        self.told = deals
+        self.deals = deals if self.deals is None else min(deals, self.deals)
 
 
 class DealIndex:
@@ -169,47 +200,46 @@ class DealIndex:
         walk = None
         if self._run.ledger is not None and self._trusts_ledger:
             walk = self._run.ledger.walk(self._place)
-        if walk is not None and walk.next_page > 1 and walk.newest:
-            began, _, seen = walk.newest.partition(" ")
-            started = _moment(began)
-            if started is not None and seen.isdigit() and (since is None or started > since):
-                # One page back, since deleted deals move the others to earlier pages.
-                return _Pass(walk.next_page - 1, started, max(0, int(seen) - _PER_PAGE))
+        found = _Pass.of(walk)
+        if found is not None and (since is None or found.began > since):
+            return found
         return _Pass(1, self._run.counts.started_at)
 
     def _read_all(self, since: datetime | None) -> None:
         if since is not None:
             self._let_apollo_show()
         current = self._begun(since)
-        for _ in range(_PASSES):
-            answer = self._read_pages(current)
-            if current.seen + len(self._seen) >= answer.deals:
+        for number in range(_PASSES):
+            self._read_pages(current)
+            seen = current.seen + len(self._seen)
+            is_whole = seen >= (current.deals or 0)
+            if (is_whole and (number or not current.lost_some)) or not self.has_all:
                 break
-            current = _Pass(1, current.began)
+            deals, current = current.deals, _Pass(1, current.began)
         else:
             if self.has_all:
                 raise RunError(
-                    f"The search for deals showed {current.seen + len(self._seen)} of "
-                    f"{answer.deals}, twice: nothing tells which rows have a deal already, and "
-                    "none is made. Run again when nobody changes deals."
+                    f"The search for deals showed {seen} of {deals}, twice: nothing tells which "
+                    "rows have a deal already, and none is made. Run again when nobody changes "
+                    "deals."
                 )
         self._reached = current.began
         newest = None if self.has_all else _PART
         self._save(Walk(1, newest, current.began.isoformat()))
 
-    def _read_pages(self, current: _Pass) -> DealPage:
-        """Reads the pages from that of a pass on; returns the last."""
+    def _read_pages(self, current: _Pass) -> None:
+        """Reads the pages from that of a pass on."""
         while True:
             answer = self._page(current.next_page)
             self._note(answer.records)
             self.has_all = answer.pages <= _MOST_PAGES
             if not answer.records or current.next_page >= min(answer.pages, _MOST_PAGES):
-                return answer
+                current.note(answer.deals)
+                return
             current.next_page += 1
-            seen = current.seen + len(self._seen)
-            began = current.began.isoformat()
+            current.note(answer.deals)
             reached = self._reached.isoformat() if self._reached else None
-            self._save(Walk(current.next_page, f"{began} {seen}", reached))
+            self._save(Walk(current.next_page, current.text(len(self._seen)), reached))
 
     def _page(self, page: int) -> DealPage:
         self._run.request_counter.plan_requests({endpoints.SEARCH_DEALS: 1})

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.deals import DealClient
+from target_apollo.cli.check.connection import check_connection
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync import deal_index
+from tests.helpers.keys import settings_of
 from tests.promises.conftest import Message, TargetRun, record, schema, state
 
 Run = Callable[..., TargetRun]
@@ -350,9 +353,105 @@ def test_a_used_up_quota_ends_the_run_and_state_passes_behind_what_was_written(
     settings = {**DEALS, "max_wait_seconds": 0}
 
     first = sync(messages, **settings)
-    assert first.exit_code == 3
+    apollo.reset_quota()
+    second = sync(messages, **settings)
+
+    assert (first.exit_code, second.exit_code) == (3, 0)
     assert first.records["created"] == 200
     assert first.last_state == {"at": 150}
+    assert second.records == {"received": 250, "unchanged": 200, "created": 50}
+    assert apollo.count(CREATE) == 250
+
+
+def test_limits_that_end_the_pass_let_other_rows_be_written_and_the_next_run_goes_on(
+    key_field: str, write: Run, apollo: Sandbox
+) -> None:
+    write({"id": 1, "name": "One"})
+    apollo.inject(Fault(SEARCH, FaultKind.RATE_LIMITED, times=None, retry_after=3600))
+    apollo.inject(Fault(CREATE, FaultKind.RESET_AFTER_WRITE))
+    write({"id": 2, "name": "Two"})
+    rows = ({"id": 1, "name": "Changed"}, {"id": 2, "name": "Two"})
+
+    held = write(*rows, max_wait_seconds=0)
+    apollo.clear_faults()
+    done = write(*rows)
+
+    assert held.exit_code == 3
+    assert held.records == {"received": 2, "updated": 1, "without_outcome": 1}
+    assert done.records["unchanged"] == 1
+    assert names(apollo) == ["Changed", "Two"]
+
+
+@pytest.mark.parametrize("altered", [{"amount": None}, {"name": "Another"}])
+def test_a_value_that_the_answer_does_not_confirm_rejects_the_row_once(
+    apollo: Sandbox,
+    key_field: str,
+    write: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    altered: Message,
+) -> None:
+    real = DealClient.create
+    monkeypatch.setattr(
+        DealClient, "create", lambda self, fields: {**real(self, fields), **altered}
+    )
+
+    first = write({"id": 1, "name": "One", "amount": 5})
+    again = write({"id": 1, "name": "One", "amount": 5})
+
+    assert first.reasons == ["not_confirmed"]
+    assert again.records == {"received": 1, "rejected": 1}
+    assert apollo.count(CREATE) == 1
+    assert apollo.count(UPDATE) == 0
+
+
+def test_a_custom_field_that_apollo_does_not_take_rejects_the_row(
+    apollo: Sandbox, key_field: str, write: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = DealClient.create
+    monkeypatch.setattr(
+        DealClient, "create", lambda self, fields: {**real(self, fields), "typed_custom_fields": {}}
+    )
+
+    assert write({"id": 1, "name": "One"}).reasons == ["custom_field_refused"]
+    assert write({"id": 1, "name": "New"}).records == {"received": 1, "updated": 1}
+    assert names(apollo) == ["New"]
+
+
+def test_all_rows_refused_alike_end_the_run_after_a_few_requests(
+    apollo: Sandbox, key_field: str, write: Run
+) -> None:
+    apollo.inject(Fault(CREATE, FaultKind.ERROR_BEFORE_WRITE, times=None, status=422))
+
+    done = write(*({"id": n, "name": f"Deal {n}"} for n in range(60)))
+
+    assert done.exit_code == 1
+    assert "alike for all records" in done.log
+    assert apollo.count(CREATE) == 20
+
+
+def test_a_rejected_row_is_replayed_once_its_stage_is_there(
+    apollo: Sandbox, key_field: str, write: Run, sync: Run
+) -> None:
+    rejected = write({"id": 1, "name": "One", "deal_stage": "Trial"})
+    apollo.store.deals.add_stage("Trial")
+
+    done = sync([*deals(), *rejected.rejects], **DEALS)
+
+    assert rejected.reasons == ["unknown_name"]
+    assert done.records == {"received": 1, "created": 1}, done.log
+
+
+def test_check_asks_for_what_deals_need_and_changes_nothing(
+    apollo: Sandbox, key_field: str
+) -> None:
+    settings = settings_of(apollo.url, apollo.api_key, **DEALS)
+
+    found = check_connection(settings, [])
+
+    asked = {finding.endpoint: finding.access for finding in found.findings}
+    assert {CREATE, UPDATE, READ, SEARCH} <= set(asked)
+    assert found.verdict[0] == 0
+    assert apollo.store.deals.all() == []
 
 
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
