@@ -99,5 +99,5 @@ class TaskClient:
 
     def _record(self, endpoint: str, task_id: str, fields: JSON | None = None) -> JSON:
         if not is_id(task_id):
-            raise ValueError("This is no id of an Apollo task.")
+            raise ValueError(f"This is no id of an Apollo {_TASK}.")
         return self._send(endpoint, fields, record_id=task_id).record(_TASK, task_id)

@@ -160,8 +160,9 @@ def unknown_policy(names: Sequence[str]) -> str:
     near = difflib.get_close_matches(names[0], fields, n=1)
     hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
     return (
-        f"The setting 'field_policy' names {', '.join(names)}: no field of contacts, accounts or "
-        f"deals and no custom field is called that, so nothing would be protected; {hint}"
+        f"The setting 'field_policy' names {', '.join(names)}: no field of contacts, "
+        "accounts, deals or tasks and no custom field is called that, so nothing would be "
+        f"protected; {hint}"
     )
 
 

@@ -70,6 +70,17 @@ PROMISES = {
         "promises/objects/test_deals_killed.py"
         "::test_faults_of_every_kind_make_no_deal_twice_and_lose_none",
     ],
+    "A task is made at most once, and one whose answer was lost is found or told": [
+        "promises/objects/test_tasks.py::test_a_task_whose_answer_was_lost_is_found_by_its_mark",
+        "promises/objects/test_tasks.py"
+        "::test_a_task_that_is_not_found_after_a_lost_answer_is_not_sent_again_by_itself",
+        "promises/objects/test_tasks_killed.py"
+        "::test_a_run_killed_at_a_sampled_moment_makes_each_task_at_most_once",
+        "promises/objects/test_tasks_killed.py"
+        "::test_a_run_killed_at_any_moment_makes_each_task_at_most_once",
+        "promises/objects/test_tasks_killed.py"
+        "::test_faults_of_every_kind_make_no_task_twice_and_lose_none_without_a_word",
+    ],
     "STATE never passes a record without an outcome, however a run ends": [
         "promises/test_state.py::test_state_follows_the_flushes_as_they_are_confirmed",
         "promises/test_state.py::test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent",
