@@ -51,13 +51,16 @@ def marker_of(source: str, stream: str, key: Sequence[object]) -> str:
 
 def markers_in(task: Json) -> frozenset[str]:
     """The marks in the note of a task."""
-    return frozenset(f"[wh:{found}]" for found in _MARK.findall(_plain(task.get(NOTE))))
+    note = task.get(NOTE)
+    # In a plain note, signs that look like a tag may stand around it.
+    both = f"{note}\n{_plain(note)}" if isinstance(note, str) else ""
+    return frozenset(f"[wh:{found}]" for found in _MARK.findall(both))
 
 
 def with_marker(note: object, marker: str) -> str:
     """A note with a mark at its end."""
     text = note if isinstance(note, str) else ""
-    return text if marker in _plain(text) else f"{text}\n\n{marker}".lstrip()
+    return text if marker in markers_in({NOTE: text}) else f"{text}\n\n{marker}".lstrip()
 
 
 def creation_body(row: Row, marker: str) -> Json:
