@@ -37,8 +37,8 @@ class TaskClient:
     def __init__(self, transport: TransportProtocol) -> None:
         self._transport = transport
 
-    def create(self, fields: JSON) -> JSON:
-        """Create a task and return it: POST /tasks.
+    def create(self, fields: JSON, mark: str) -> JSON:
+        """Create a task and return it: POST /tasks. Its answer must show `mark` in the note.
 
         Apollo makes a second task of the same values, so the request is not sent again after its
         answer was lost.
@@ -48,6 +48,8 @@ class TaskClient:
         if not isinstance(record, dict):
             raise body.lost(f'the answer has no object "{_TASK}"')
         body.id(record, "id")
+        if mark not in str(record.get("note")):
+            raise body.lost("the answer is about a task without the mark in its note")
         return record
 
     def read(self, task_id: str) -> JSON:

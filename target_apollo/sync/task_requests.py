@@ -27,9 +27,11 @@ class TaskWrite(SingleWrite):
 
     Attributes:
         of_row: What is known of a row whose task there is; None for one whose task is made.
+        marker: The mark of a row whose task is made.
     """
 
     of_row: RowOfTask | None = None
+    marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def send(client: TaskClient, write: TaskWrite, *, reads: bool) -> WrittenTask:
     """
     of_row, task_id = write.of_row, write.apollo_id
     if of_row is None or task_id is None:
-        return WrittenTask(client.create(write.body))
+        return WrittenTask(client.create(write.body, write.marker))
     task: Json = client.read(task_id) if reads else {"id": task_id, STATUS: SCHEDULED}
     change = of_row.change_of(task)
     if change.body:

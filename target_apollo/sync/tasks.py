@@ -333,7 +333,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             self._reject_unknown(batch, row, f"Apollo has a task ({alike}) {_ALIKE}")
             return None
         self._note(batch, row, values)
-        return TaskWrite(row, creation_body(row, self._markers(row)[0]))
+        marker = self._markers(row)[0]
+        return TaskWrite(row, creation_body(row, marker), marker=marker)
 
     def _note(self, batch: Batch, row: Row, held: Mapping[str, str | None]) -> None:
         """Notes for the row's link what its task holds, and when it is due."""
@@ -347,10 +348,13 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
     def _plan_update(self, batch: Batch, row: Row) -> TaskWrite | None:
         link = batch.history_of(row).link
         is_own = self._is_in_doubt(batch, row)
+        # By an intent without an answer, the link has no id, and a found task has these values.
+        is_of_link = link is not None and link.apollo_id in (None, row.apollo_id)
+        knows = is_of_link and not self.run.settings.full_resync
         of_row = RowOfTask(
             row,
             self._markers(row),
-            held_by(link.single_hashes if link is not None else None, row.values),
+            held_by(link.single_hashes if link is not None and knows else None, row.values),
             Policies() if is_own else self.policies,
             is_adopted=link is None or link.apollo_id != row.apollo_id,
         )
@@ -364,7 +368,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     def _finish_change(self, batch: Batch, row: Row, change: TaskChange, *, is_own: bool) -> None:
         """Gives a row its outcome by what was sent of it."""
-        self._note(batch, row, row.values)
+        held = {name: one for name, one in row.values.items() if name not in change.protected}
+        self._note(batch, row, held)
         self.run.counts.count_protected(self.object.name, change.protected)
         if is_own:
             self._finish_found(batch, row)

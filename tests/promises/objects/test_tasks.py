@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from target_apollo.cli import replay
+from target_apollo.cli.check import command as check
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync import task_search
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
@@ -265,6 +266,27 @@ def test_policies_keep_what_sales_own(apollo: Sandbox, write: Run) -> None:
     assert (task["note"], task["priority"]) == ("Ask\n\n[wh:calls/1]", "low")
 
 
+def test_what_a_policy_kept_is_written_once_the_policy_is_gone(apollo: Sandbox, write: Run) -> None:
+    write(call(1, note="Ask"), **UPSERT)
+    write(call(1, note="Other"), field_policy={"note": "create_only"}, **UPSERT)
+
+    done = write(call(1, note="Other"), **UPSERT)
+
+    assert done.records == {"received": 1, "updated": 1}
+    assert the_task(apollo)["note"] == "Other\n\n[wh:calls/1]"
+
+
+def test_full_resync_writes_over_what_sales_changed(
+    apollo: Sandbox, write: Run, sales: Callable[..., None]
+) -> None:
+    write(call(1, priority="low"), **UPSERT)
+    sales(priority="high")
+
+    write(call(1, priority="low"), full_resync=True, **UPSERT)
+
+    assert the_task(apollo)["priority"] == "low"
+
+
 def test_a_policy_for_the_owners_of_contacts_does_not_keep_tasks_from_being_made(
     apollo: Sandbox, write: Run
 ) -> None:
@@ -386,6 +408,20 @@ def test_a_replay_finds_a_task_that_apollo_shows_late(
 
     assert len(tasks(apollo)) == apollo.count(CREATE) == 1
     assert write(call(1)).records == {"received": 1, "unchanged": 1}
+
+
+def test_an_answer_about_another_task_is_no_answer(apollo: Sandbox, write: Run) -> None:
+    other = apollo.store.tasks.add(note="By hand")
+    answer = {"task": other}
+    apollo.inject(Fault(CREATE, FaultKind.ERROR_AFTER_WRITE, status=200, body=answer))
+    assert write(call(1)).exit_code == 1
+
+    done = write(call(1, priority="high"), **UPSERT)
+
+    assert done.records == {"received": 1, "created": 1}, done.log
+    notes = {task["id"]: task["note"] for task in tasks(apollo)}
+    assert notes.pop(other["id"]) == "By hand"
+    assert [*notes.values()] == ["[wh:calls/1]"]
 
 
 def test_a_row_that_names_its_task_is_that_tasks(apollo: Sandbox, write: Run) -> None:
@@ -546,3 +582,16 @@ def test_rows_that_are_all_refused_alike_cost_twenty_requests(apollo: Sandbox, w
 
     assert done.exit_code == 1
     assert apollo.count(CREATE) == 20
+
+
+def test_check_asks_for_the_endpoints_of_tasks_and_changes_nothing(
+    apollo: Sandbox, target_config: Callable[..., Path]
+) -> None:
+    config = ["--config", str(target_config(apollo, **UPSERT))]
+
+    checked = CliRunner().invoke(check.command, config)
+
+    assert checked.exit_code == 0, checked.output
+    for endpoint in (CREATE, READ, UPDATE, SEARCH, SKIP, COMPLETE):
+        assert apollo.count(endpoint) == 1, endpoint
+    assert tasks(apollo) == []
