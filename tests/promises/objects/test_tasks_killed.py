@@ -30,6 +30,8 @@ KNOWN = 4
 #: Requests that are under way together.
 TOGETHER = 4
 ADDRESS = "ann@a.com"
+#: A row that makes no task, so that the rejects file is written.
+BAD = 99
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,7 @@ def messages(apollo: Sandbox, rows: range, version: int) -> list[Message]:
     return [
         schema("calls", {"properties": {name: {} for name in names}}),
         *(record("calls", id=n, title=f"{n} of {version}", **values) for n in rows),
+        record("calls", **{**values, "id": BAD, "type": "fax"}),
         state({"at": len(rows)}),
     ]
 
@@ -73,6 +76,7 @@ def problems_of(apollo: Sandbox, unknown: set[int], version: int) -> list[str]:
 
 def unknown_rows(rejects: list[Message]) -> set[int]:
     reasons = {one["record"]["id"]: one["record"]["_reject"]["reason"] for one in rejects}
+    assert reasons.pop(BAD, "unknown_name") == "unknown_name"
     assert set(reasons.values()) <= {"outcome_unknown"}
     return set(reasons)
 

@@ -1,0 +1,96 @@
+"""How the tasks of rows are looked for: cut off by a limit, or disturbed by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from target_apollo.apollo.tasks import TaskClient, TaskPage
+from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sync import task_search
+from tests.promises.conftest import Message, TargetRun, record, schema
+
+Run = Callable[..., TargetRun]
+
+SEARCH, CREATE = "POST /tasks/search", "POST /tasks"
+COLUMNS = ("id", "contact_id", "owner_id", "type", "due_at")
+CALLS = {"streams": {"calls": {"object": "tasks"}}}
+
+
+@pytest.fixture
+def write(sync: Run, apollo: Sandbox) -> Run:
+    contact_id = apollo.store.add_contact(email="p@a.com")["id"]
+    owner_id = apollo.store.users()[0]["id"]
+    values = {"contact_id": contact_id, "owner_id": owner_id, "type": "call"}
+
+    def run(*dues: str, **settings: Any) -> TargetRun:
+        rows: list[Message] = [
+            record("calls", id=due, due_at=due, **values) for due in dict.fromkeys(dues)
+        ]
+        properties = {"properties": {name: {} for name in COLUMNS}}
+        return sync([schema("calls", properties), *rows], **{**CALLS, **settings})
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def others(apollo: Sandbox) -> None:
+    """Tasks of others, ten a day."""
+    for n in range(300):
+        apollo.store.tasks.add(due_at=f"2028-01-{n // 10 + 1:02}T00:00:{n % 10:02}.000+00:00")
+
+
+def test_a_search_that_a_limit_cut_off_goes_on_in_the_next_run(apollo: Sandbox, write: Run) -> None:
+    apollo.inject(Fault(SEARCH, FaultKind.RATE_LIMITED, after=2, retry_after=3600))
+    stopped = write("2027-03-01", max_wait_seconds=0)
+    read = apollo.count(SEARCH)
+
+    done = write("2027-03-01")
+
+    assert (stopped.exit_code, stopped.records) == (3, {"received": 1, "without_outcome": 1})
+    assert done.records == {"received": 1, "created": 1}
+    # The last page once more, since tasks may have moved to it.
+    assert apollo.count(SEARCH) - read == 2
+
+
+def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
+    apollo: Sandbox, write: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_search, "_MOST_PAGES", 2)
+
+    done = write("2027-03-01", "2028-01-29")
+    read = apollo.count(SEARCH)
+    later = write("2027-03-01", "2027-03-02", "2028-01-30")
+
+    assert done.records == {"received": 2, "created": 1, "rejected": 1}
+    assert later.records == {"received": 3, "created": 1, "rejected": 2}
+    assert set(done.reasons + later.reasons) == {"outcome_unknown"}
+    assert apollo.count(SEARCH) == read == 2
+
+
+@pytest.mark.parametrize(("deletions", "exit_code"), [(1, 0), (2, 1)])
+def test_tasks_that_are_deleted_meanwhile_make_the_search_begin_again_once(
+    apollo: Sandbox,
+    write: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    deletions: int,
+    exit_code: int,
+) -> None:
+    page = TaskClient.page
+    left = [one["id"] for one in apollo.store.tasks.all()[-deletions:]]
+
+    def disturbed(client: TaskClient, number: int) -> TaskPage:
+        answer = page(client, number)
+        if number == 1 and left:
+            apollo.store.tasks.delete(left.pop())
+        return answer
+
+    monkeypatch.setattr(TaskClient, "page", disturbed)
+
+    done = write("2027-03-01")
+
+    assert done.exit_code == exit_code, done.log
+    assert apollo.count(CREATE) == (1 if exit_code == 0 else 0)
+    assert ("Tasks were deleted in Apollo" in done.log) is (exit_code == 1)
