@@ -220,7 +220,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     def _with_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with ids in place of names, without those that get their outcome here."""
-        look_up_accounts(self.run, rows, self.mode)
+        look_up_accounts(self.run, rows, self.mode, may_wait=False)
         left = []
         for row in rows:
             try:

@@ -188,8 +188,13 @@ def resolved(
     return Resolved(_with_ids(row, ids), waits_for)
 
 
-def look_up_accounts(run: SyncRun, rows: Sequence[Row], mode: Mode) -> None:
+def look_up_accounts(
+    run: SyncRun, rows: Sequence[Row], mode: Mode, *, may_wait: bool = True
+) -> None:
     """Looks up the accounts of all domains that rows name; may create missing accounts.
+
+    Args:
+        may_wait: Whether a link that is not written now can be written later.
 
     Raises:
         ApolloError, LedgerError, RunError: The run can't go on.
@@ -209,7 +214,8 @@ def look_up_accounts(run: SyncRun, rows: Sequence[Row], mode: Mode) -> None:
     if run.ledger is not None:
         trusts = not settings.full_resync
         companies.use_ledger(run.ledger, run.connection, trusts_ledger=trusts)
-    companies.look_up(wanted, may_wait=all(map(settings.drops, LINKS)))
+    may_wait = may_wait and all(map(settings.drops, LINKS))
+    companies.look_up(wanted, may_wait=may_wait)
     makes = settings.missing_accounts is MissingAccounts.CREATE and companies.is_read
     if makes and mode is not Mode.UPDATE:
         _make_accounts(run, wanted)

@@ -251,6 +251,29 @@ def test_a_deal_may_be_made_without_its_account_where_the_settings_say_so(
     assert apollo.count(UPDATE) == 0
 
 
+def test_no_deal_is_made_without_its_account_because_of_apollos_limits(
+    apollo: Sandbox, key_field: str, write: Run
+) -> None:
+    apollo.store.add_account(name="A", domain="a.com")
+    search = "POST /accounts/search"
+    apollo.inject(Fault(search, FaultKind.RATE_LIMITED, times=None, retry_after=3600))
+    row = {"id": 1, "name": "One", "account_domain": "a.com"}
+    drop = {"unresolved": {"account_domain": "drop"}, "max_wait_seconds": 0}
+
+    assert write(row, **drop).exit_code == 3
+    assert apollo.store.deals.all() == []
+
+
+def test_a_missing_account_is_made_where_the_settings_say_so(
+    apollo: Sandbox, key_field: str, write: Run
+) -> None:
+    row = {"id": 1, "name": "One", "account_domain": "new.com"}
+
+    assert write(row, missing_accounts="create").records == {"received": 1, "created": 1}
+    (deal,), (account,) = apollo.store.deals.all(), apollo.store.accounts()
+    assert deal["account_id"] == account["id"]
+
+
 def test_another_account_is_told_and_the_rest_is_written(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
