@@ -58,7 +58,7 @@ def messages(apollo: Sandbox, rows: range, version: int) -> list[Message]:
     return [
         schema("calls", {"properties": {name: {} for name in names}}),
         *(record("calls", id=n, title=f"{n} of {version}", **values) for n in rows),
-        record("calls", **{**values, "id": BAD, "type": "fax"}),
+        record("calls", **{**values, "id": BAD, "type": "fax", "title": f"{version}"}),
         state({"at": len(rows)}),
     ]
 
