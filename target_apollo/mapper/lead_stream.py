@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.mapper.always import Entry, KeyParts, joined
+from target_apollo.mapper.always import Entry, KeyParts, NamedLeads, joined
 from target_apollo.mapper.errors import Clock, InputError, SettingsError
 from target_apollo.mapper.held_state import HeldState
 from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
@@ -51,6 +51,8 @@ class LeadStream:
         self.key_properties: tuple[str, ...] = ()
         self.counts = RuleCounts([rule.rule for rule in settings.rules])
         self._settings = settings
+        # None where the setting names nobody, so that most runs compare no key.
+        self._always = settings.always or None
         self._clock = clock
         self._log = log
         self._skipped: set[str] = set()
@@ -79,8 +81,8 @@ class LeadStream:
         except UnusableSchema as problem:
             raise SettingsError(str(problem)) from None
         properties = found.schema["properties"]
-        if self._settings.always:
-            self._check_named(found.key_properties)
+        if self._always is not None:
+            self._check_named(self._always, found.key_properties)
         if found.key_properties != self.key_properties:
             self.key_properties = found.key_properties
             self._checks.clear()
@@ -106,7 +108,7 @@ class LeadStream:
         self._reader = LeadReader(self.name, [*read, *also, *_OWNER_FIELDS])
         return self._outgoing(schema)
 
-    def _check_named(self, key_properties: Sequence[str]) -> None:
+    def _check_named(self, always: NamedLeads, key_properties: Sequence[str]) -> None:
         """Check that the setting `always` can name leads of the stream."""
         if not key_properties:
             raise SettingsError(
@@ -115,7 +117,7 @@ class LeadStream:
                 "the setting empty."
             )
         if key_properties != self.key_properties:
-            for misfit in self._settings.always.misfits(key_properties):
+            for misfit in always.misfits(key_properties):
                 self._log.warning(
                     "Setting always: %s: it names no lead of stream '%s'. Write the values in the "
                     "order of the key with commas between them, or as a list.",
@@ -158,7 +160,7 @@ class LeadStream:
         inner = dict(schema["schema"])
         properties = dict(inner["properties"])
         not_required: set[str] = set()
-        if self._maps_owners and self._owners is not None:
+        if self._owners is not None and self._user_property is not None:
             not_required.update(_OWNER_FIELDS)
             properties = {
                 name: kind for name, kind in properties.items() if name not in _OWNER_FIELDS
@@ -173,10 +175,6 @@ class LeadStream:
         if not_required and isinstance(inner.get("required"), list):
             inner["required"] = [name for name in inner["required"] if name not in not_required]
         return {**schema, "schema": inner, "stream": self.output}
-
-    @property
-    def _maps_owners(self) -> bool:
-        return self._owners is not None and self._user_property is not None
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -216,7 +214,7 @@ class LeadStream:
         ):
             self._key_unchecked = not self.held_state.check_value(lead.get(self._replication_key))
         judgement = self._judge.judge(lead)
-        if self._settings.always and (entry := self._settings.always.find(self._parts(lead))):
+        if self._always is not None and (entry := self._always.find(self._parts(lead))):
             self.named.add(entry)
             # The person who named the lead has decided: it goes as it is.
             failures = (*judgement.failures, *judgement.withheld)
@@ -242,23 +240,24 @@ class LeadStream:
         Args:
             withheld: What its judgement says that the target does not get.
         """
-        pairs: list[bytes] = []
+        added = b""
         replaced: list[str] = []
-        if self._maps_owners and self._owners is not None:
-            owner = self._owners.of(lead.get(self._user_property or ""))
-            # The mapped owner replaces properties of these names that the source has; where the
-            # setting `always` lets a lead without one pass, they stand for users of the source.
-            replaced += [name for name in _OWNER_FIELDS if name in lead]
+        if self._user_property is not None and self._owners is not None:
+            # The mapped owner replaces properties of these names that the source has. They go, too,
+            # where a lead passes without an owner: in the source they name its own users.
+            replaced = [name for name in _OWNER_FIELDS if name in lead]
+            owner = self._owners.of(lead.get(self._user_property))
             if owner is not None:
-                pairs.append(self._pairs[owner])
+                added = self._pairs[owner]
         for _, reason in withheld:
             # It is left out and not null, which the target might take for a request to clear it.
             replaced.append(reason.field)
             if reason.apollo_id is not None and is_blank(lead.get(self._id_property)):
                 replaced += [name for name in (self._id_property,) if name in lead]
-                pairs.append(property_pair(self._id_property, reason.apollo_id))
-        if pairs or replaced:
-            return self._writer.write(line, b",".join(pairs), replaced)
+                pair = property_pair(self._id_property, reason.apollo_id)
+                added = added + b"," + pair if added else pair
+        if added or replaced:
+            return self._writer.write(line, added, replaced)
         return line if self.output == self.name else self._writer.write(line)
 
     def renamed(self, line: bytes) -> bytes:

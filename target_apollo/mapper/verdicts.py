@@ -82,6 +82,9 @@ class RuleCounts:
 
     def count(self, judgement: Judgement) -> None:
         """Count one lead."""
+        if judgement is PASSED:
+            self.passed += 1
+            return
         outcome, failures, withheld, is_named = judgement
         if outcome is Outcome.PASSED:
             self.passed += 1

@@ -18,6 +18,7 @@ from tests.helpers.leads import (
     APOLLO_USER,
     BARE_RULES,
     NOW,
+    Message,
     bookmark,
     config,
     keys,
@@ -26,6 +27,7 @@ from tests.helpers.leads import (
     record,
     schema,
 )
+from tests.mapper.test_pipeline import messy_leads
 
 COLD = {"stage": "Cold"}
 
@@ -140,6 +142,20 @@ def test_the_end_of_a_run_counts_them_apart_from_the_rules(
     assert "1 of them passed by the setting always, though they fail rules" in said
     assert "rule stage: 1 failed it first, 1 at all" in said
     assert "Setting always: 1 of the 2 leads that it names came." in said
+
+
+@given(st.lists(messy_leads, max_size=8), st.sets(st.integers(0, 7)))
+def test_whatever_the_rules_say_exactly_the_named_leads_pass_besides(
+    messages: list[Message], named: set[int]
+) -> None:
+    for number, message in enumerate(messages):
+        message["record"]["id"] = number
+    end = bookmark(NOW.isoformat())
+    by_rules = keys(process(pipeline(), schema(), *messages))
+    *out, last = process(pipeline(config(always=sorted(named))), schema(), *messages, end)
+    assert set(keys(out)) == {*by_rules, *(named & set(range(len(messages))))}
+    others = [one for one in messages if one["record"]["id"] not in named]
+    assert last == process(pipeline(), schema(), *others, end)[-1]
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=8), st.tuples(st.text(), st.text()))
