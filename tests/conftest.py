@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers.databases import stop_server
+
 FAST, THOROUGH = "fast", "thorough"
 _OWN = "_hypothesis_internal_use_settings"
 
@@ -27,7 +29,7 @@ settings.load_profile(THOROUGH)
 _IN_MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
 if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
-    # On a disk a quarter of a test's time is waiting for what SQLite and PostgreSQL make safe there.
+    # On a disk a quarter of a test's time is waiting until SQLite and PostgreSQL have written.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 # By default Python looks through all objects at each 700 new ones, and a tenth of a test goes by.
@@ -65,6 +67,13 @@ def _leave_out_parameters(config: pytest.Config, items: list[pytest.Item]) -> No
         (left_out if is_slow and seen[name] > _MOST_PARAMETERS else kept).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_stays() -> Iterator[None]:
+    """Stops the PostgreSQL that tests share."""
+    yield
+    stop_server()
 
 
 @pytest.fixture(autouse=True)

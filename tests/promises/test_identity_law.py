@@ -14,17 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
+from tests.helpers.databases import shared_server
 from tests.helpers.identity_story import Story, options_of
 from tests.helpers.new_sandbox import new_sandbox
 from tests.ledger.conftest import own_schema
 from tests.promises.conftest import Run
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as started:
-        yield started.url
 
 
 def told(seed: int, sync: Run, folder: Path, ledger_url: str, steps: int, **own: object) -> None:
@@ -73,10 +67,8 @@ def test_the_law_holds_in_mode_insert(sync: Run, tmp_path: Path, seed: int) -> N
 
 @pytest.mark.full
 @pytest.mark.parametrize("seed", range(400, 403))
-def test_the_law_holds_with_a_ledger_in_postgresql(
-    sync: Run, tmp_path: Path, server: str, seed: int
-) -> None:
-    with own_schema(server) as url:
+def test_the_law_holds_with_a_ledger_in_postgresql(sync: Run, tmp_path: Path, seed: int) -> None:
+    with own_schema(shared_server().url) as url:
         told(seed, sync, tmp_path, url, steps=6, rows=seed % 17 + 4, kills=True)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
+from tests.helpers.databases import shared_server
 from tests.helpers.identity_story import options_of
 from tests.helpers.many_worlds import kind_of_ledger, play, shortest
 from tests.helpers.new_sandbox import new_sandbox
@@ -51,18 +51,10 @@ def test_nothing_is_wrong_in_any_world(tmp_path: Path, seed: int) -> None:
     holds(seed, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as started:
-        yield started.url
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("seed", POSTGRESQL)
-def test_nothing_is_wrong_in_a_world_with_a_ledger_in_postgresql(
-    tmp_path: Path, server: str, seed: int
-) -> None:
-    with own_schema(server) as url:
+def test_nothing_is_wrong_in_a_world_with_a_ledger_in_postgresql(tmp_path: Path, seed: int) -> None:
+    with own_schema(shared_server().url) as url:
         holds(seed, tmp_path, postgresql=url)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
 from target_apollo.sandbox import Sandbox
+from tests.helpers.databases import shared_server
 from tests.helpers.worlds import World
 from tests.ledger.conftest import own_schema
 from tests.promises.conftest import Run
@@ -26,10 +26,9 @@ def _params(*pairs: tuple[str, str]) -> list[object]:
 
 
 @pytest.fixture(scope="session")
-def identity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server: that of DATABASE_URL, or one for these tests."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield server.url
+def identity_server() -> str:
+    """URL of a PostgreSQL server: that of DATABASE_URL, or that of all tests."""
+    return shared_server().url
 
 
 @pytest.fixture
