@@ -28,6 +28,7 @@ from tests.helpers.border_sweep import (
     read_members,
 )
 from tests.helpers.databases import shared_server
+from tests.helpers.tiers import mostly_chaos
 from tests.ledger.conftest import own_schema
 
 Answers = dict[Scene, dict[str, list[Reply]]]
@@ -92,7 +93,7 @@ def test_a_strangers_id_beside_a_rows_address_writes_over_nobody(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", mostly_chaos(SEEDS))
 def test_many_altered_answers_spoil_nothing(border: Border, answers: Answers, seed: int) -> None:
     cases = mixed_sample(answers, seed, CASES_OF_A_SEED)
 

@@ -19,6 +19,7 @@ from tests.helpers.databases import shared_server
 from tests.helpers.identity_story import options_of
 from tests.helpers.many_worlds import kind_of_ledger, play, shortest
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.tiers import mostly_chaos
 from tests.helpers.world_facts import Record
 from tests.helpers.world_runs import World
 from tests.ledger.conftest import own_schema
@@ -46,13 +47,13 @@ def test_nothing_is_wrong_in_a_short_world(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", mostly_chaos(SEEDS, 6))
 def test_nothing_is_wrong_in_any_world(tmp_path: Path, seed: int) -> None:
     holds(seed, tmp_path)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", POSTGRESQL)
+@pytest.mark.parametrize("seed", mostly_chaos(POSTGRESQL, 2))
 def test_nothing_is_wrong_in_a_world_with_a_ledger_in_postgresql(tmp_path: Path, seed: int) -> None:
     with own_schema(shared_server().url) as url:
         holds(seed, tmp_path, postgresql=url)
