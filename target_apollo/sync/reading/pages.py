@@ -1,0 +1,111 @@
+"""Reads the pages of one search one after another, while others change what it shows.
+
+Records are in the order of a time. New ones move others to later pages, where they are read twice.
+Where some are deleted, the others move to earlier pages, where they would be missed: so a page is
+read again once fewer records are left than before. A search that an earlier run has begun goes on
+at the page where the records are now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from target_apollo.apollo.endpoints import ObjectEndpoints
+from target_apollo.apollo.record_reader import (
+    MOST_PAGES,
+    PER_PAGE,
+    RecordReader,
+    SearchPage,
+    Selection,
+)
+from target_apollo.model.objects import Json
+from target_apollo.model.values import moment
+
+
+class PagesInOrder:
+    """The pages of one search; for one thread.
+
+    Args:
+        time_field: The field of a record with the time by which the search sorts.
+        page: The page to begin with.
+        reached: The time up to which an earlier run has read; empty for the beginning.
+        until: The time at which the search ends; None for its last page.
+
+    Attributes:
+        next_page, reached: Where to go on after the pages that were given.
+        total: How many records the search has; None before the first page.
+        is_cut: Whether Apollo shows no further page, though there are records.
+    """
+
+    def __init__(
+        self,
+        reader: RecordReader,
+        of: ObjectEndpoints,
+        selection: Selection,
+        time_field: str,
+        *,
+        page: int = 1,
+        reached: str = "",
+        until: datetime | None = None,
+    ) -> None:
+        self._reader = reader
+        self._of = of
+        self._selection = selection
+        self._field = time_field
+        self._until = until
+        self.next_page = page
+        self.reached = reached
+        self.total: int | None = None
+        self.is_cut = False
+
+    def read(self) -> Iterator[list[Json]]:
+        """Yield the records of each page.
+
+        Raises:
+            ApolloError: Apollo could not be asked; the attributes tell where to go on.
+        """
+        number, answer = self._first()
+        while True:
+            before, self.total = self.total, answer.total
+            if before is not None and answer.total < before:
+                fewer = -(-(before - answer.total) // PER_PAGE)
+                for again in range(max(1, number - fewer), number):
+                    yield self._page(again).records
+            times = [text for record in answer.records if (text := self._time_of(record))]
+            has_ended = number >= answer.pages or not answer.records or self._is_behind(times)
+            self.is_cut = not has_ended and number >= MOST_PAGES
+            self.next_page = number + 1
+            self.reached = times[-1] if times else self.reached
+            yield answer.records
+            if has_ended or self.is_cut:
+                return
+            number += 1
+            answer = self._page(number)
+
+    def _first(self) -> tuple[int, SearchPage]:
+        """The page to begin with: the last one that was read, or where its records are now."""
+        end = moment(self.reached)
+        number = min(self.next_page, MOST_PAGES)
+        if end is None:
+            return number, self._page(number)
+        while True:
+            number = max(1, number - 1)
+            answer = self._page(number)
+            first = next((at for one in answer.records if (at := moment(self._time_of(one)))), None)
+            if number == 1 or (first is not None and not self._is_after(first, end)):
+                return number, answer
+
+    def _page(self, number: int) -> SearchPage:
+        return self._reader.page(self._of, self._selection, number)
+
+    def _is_behind(self, times: list[str]) -> bool:
+        last = moment(times[-1]) if times else None
+        return self._until is not None and last is not None and self._is_after(last, self._until)
+
+    def _is_after(self, one: datetime, other: datetime) -> bool:
+        return one > other if self._selection.ascending else one < other
+
+    def _time_of(self, record: Json) -> str:
+        told = record.get(self._field)
+        return told if isinstance(told, str) and moment(told) is not None else ""
