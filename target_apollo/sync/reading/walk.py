@@ -50,9 +50,11 @@ class Progress:
 
     def to_state(self) -> dict[str, Any]:
         """The progress as values for a STATE."""
-        parts = self.parts and [[p.stage_id, p.label_id, p.end.value, p.until] for p in self.parts]
         return {
-            "parts": parts,
+            "parts": [
+                [part.stage_id, part.label_id, part.end.value, part.until]
+                for part in self.parts or ()
+            ],
             "page": self.page,
             "reached": self.reached,
             "newest": self.newest,
@@ -66,15 +68,15 @@ class Progress:
         if not isinstance(state, Mapping):
             return None
         try:
-            parts = state["parts"] and [
+            parts = [
                 Part(str(stage), str(label), End(end), str(until))
                 for stage, label, end, until in state["parts"]
             ]
-            numbers = {name: int(state[name]) for name in ("page", "shown", "total")}
-            texts = {name: str(state[name]) for name in ("reached", "newest")}
-            return cls(parts or None, **numbers, **texts) if numbers["page"] > 0 else None
+            page, shown, total = (int(state[name]) for name in ("page", "shown", "total"))
+            reached, newest = (str(state[name]) for name in ("reached", "newest"))
         except (KeyError, TypeError, ValueError):
             return None
+        return cls(parts or None, page, reached, newest, shown, total) if page > 0 else None
 
 
 @dataclass

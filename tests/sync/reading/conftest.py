@@ -61,7 +61,9 @@ class PagedApollo(RecordReader, ApolloClient):
             self._sorted[selection] = self._select(selection)
         found = self._sorted[selection]
         assert number <= self.most_pages
-        return SearchPage(found[number * 100 - 100 : number * 100], -(-len(found) // 100), len(found))
+        return SearchPage(
+            found[number * 100 - 100 : number * 100], -(-len(found) // 100), len(found)
+        )
 
     def _select(self, selection: Selection) -> list[dict[str, Any]]:
         key = "created_at" if selection.sort_by == "contact_created_at" else "updated_at"
@@ -73,7 +75,7 @@ class PagedApollo(RecordReader, ApolloClient):
         ]
         return sorted(found, key=lambda one: one[key], reverse=not selection.ascending)
 
-    def stages(self, of: ObjectEndpoints) -> list[Stage]:  # noqa: ARG002
+    def stages(self, of: ObjectEndpoints) -> list[Stage]:
         return [Stage(one, one, one) for one in self.stage_ids]
 
     def labels(self) -> list[Label]:

@@ -57,9 +57,7 @@ def test_no_record_that_stays_is_missed_while_others_are_deleted_or_made(
 
 
 @given(st.integers(1, 8), st.sets(st.integers(0, 649), max_size=250))
-def test_a_walk_that_the_quota_ends_goes_on_in_the_next_run(
-    pages: int, deleted: set[int]
-) -> None:
+def test_a_walk_that_the_quota_ends_goes_on_in_the_next_run(pages: int, deleted: set[int]) -> None:
     apollo = PagedApollo()
     for number in range(650):
         apollo.put(number)
