@@ -58,6 +58,8 @@ class PagesInOrder:
         self.reached = reached
         self.total: int | None = None
         self.is_cut = False
+        #: How many records were deleted since the last page was read.
+        self._gone = 0
 
     def read(self) -> Iterator[list[Json]]:
         """Yield the records of each page.
@@ -67,11 +69,9 @@ class PagesInOrder:
         """
         number, answer = self._first()
         while True:
-            before, self.total = self.total, answer.total
-            if before is not None and answer.total < before:
-                fewer = -(-(before - answer.total) // PER_PAGE)
-                for again in range(max(1, number - fewer), number):
-                    yield self._page(again).records
+            gone, self._gone = self._gone, 0
+            if gone:
+                yield from self._again(number, gone)
             times = [text for record in answer.records if (text := self._time_of(record))]
             has_ended = number >= answer.pages or not answer.records or self._is_behind(times)
             self.is_cut = not has_ended and number >= MOST_PAGES
@@ -96,8 +96,23 @@ class PagesInOrder:
             if number == 1 or (first is not None and not self._is_after(first, end)):
                 return number, answer
 
+    def _again(self, number: int, gone: int) -> Iterator[list[Json]]:
+        """Yield pages before one, to which its records may have moved, backwards as they move.
+
+        Args:
+            gone: How many records were deleted since the page before that one was read.
+        """
+        again = number - 1
+        while again > 0 and again >= number - -(-(gone + self._gone) // PER_PAGE):
+            yield self._page(again).records
+            again -= 1
+
     def _page(self, number: int) -> SearchPage:
-        return self._reader.page(self._of, self._selection, number)
+        answer = self._reader.page(self._of, self._selection, number)
+        if self.total is not None:
+            self._gone += max(0, self.total - answer.total)
+        self.total = answer.total
+        return answer
 
     def _is_behind(self, times: list[str]) -> bool:
         last = moment(times[-1]) if times else None
