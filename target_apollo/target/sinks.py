@@ -21,6 +21,7 @@ from target_apollo.model.outcomes import Outcome, RecordError, Rejection
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.model.spelling import spelled_as, value_of
+from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.deletions import DeletionTarget, WholeTable
 from target_apollo.sync.source_record import SourceRecord
@@ -72,6 +73,10 @@ class ApolloSink(BatchSink):
         self._own = self._run.settings.of_stream(stream_name)
         self._sync = StreamSync(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
+        )
+        adoption = self._run.adoption
+        self._writer: StreamSync | StreamAdoption = (
+            self._sync if adoption is None else StreamAdoption(self._sync, adoption)
         )
         self._flush_size = flush_size(
             self._run.settings.batch_size, self._run.settings.parallel_requests
@@ -257,7 +262,7 @@ class ApolloSink(BatchSink):
         run.pending_flush.finish()
         # From here on the batch tells which of its records have no outcome.
         self.oldest_pending = None
-        run.pending_flush.start(self, batch, self._sync.write(batch, rows))
+        run.pending_flush.start(self, batch, self._writer.write(batch, rows))
 
     def _look_for_match_columns(
         self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]
