@@ -70,6 +70,20 @@ class RecordReader:
         answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
         return _page(answer, of.plural)
 
+    def deals(self, number: int) -> SearchPage:
+        """Return a page of 100 deals: GET /opportunities/search, which has no filter."""
+        params = {"page": number, "per_page": PER_PAGE}
+        return self._by_params(endpoints.SEARCH_DEALS, params, "opportunities")
+
+    def sequences(self, number: int) -> SearchPage:
+        """Return a page of 100 sequences: POST /emailer_campaigns/search, with its query."""
+        params = {"page": number, "per_page": PER_PAGE}
+        return self._by_params(endpoints.SEARCH_SEQUENCES, params, "emailer_campaigns")
+
+    def _by_params(self, endpoint: str, params: JSON, name: str) -> SearchPage:
+        answer = self._transport.send(request_to(endpoint, params=params))
+        return _page(CheckedBody(endpoint, answer), name)
+
     def lists(self) -> list[JSON]:
         """Return all lists as Apollo answers them: GET /labels."""
         answer = self._transport.send(request_to(endpoints.LABELS))

@@ -13,7 +13,7 @@ from target_apollo.system.shown import name_shown
 #: What follows the number of rows.
 _MEANINGS = {
     Fate.EQUAL: "have a record with their values: the first run sends nothing for them",
-    Fate.DIFFERENT: "have a record with other values: the first run writes what differs",
+    Fate.DIFFERENT: "have a record with other values: the first run writes them",
     Fate.MISSING: "are not in Apollo: the first run creates them, unless its mode is update",
     Fate.AMBIGUOUS: "are not linked, since several records have their key, or another row has "
     "their record: the first run decides them one by one",

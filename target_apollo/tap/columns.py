@@ -94,6 +94,34 @@ ACCOUNT_COLUMNS: Final = (
     *_columns(Kind.TIME, "last_activity_date created_at"),
 )
 
+DEAL_COLUMNS: Final = (
+    *_columns(
+        Kind.TEXT,
+        "name opportunity_stage_id stage_name opportunity_pipeline_id owner_id account_id "
+        "created_by_id description source deal_source forecast_category next_step "
+        "closed_lost_reason closed_won_reason current_solutions salesforce_id crm_id crm_owner_id",
+    ),
+    *_columns(Kind.NUMBER, "amount amount_in_team_currency forecasted_revenue deal_probability"),
+    *_columns(Kind.FLAG, "is_closed is_won"),
+    *_columns(
+        Kind.TIME,
+        "closed_date actual_close_date next_step_date stage_updated_at last_activity_date "
+        "created_at",
+    ),
+)
+
+SEQUENCE_COLUMNS: Final = (
+    *_columns(Kind.TEXT, "name user_id emailer_schedule_id folder_id creation_type"),
+    *_columns(Kind.FLAG, "active archived"),
+    *_columns(
+        Kind.NUMBER,
+        "num_steps max_emails_per_day unique_scheduled unique_delivered unique_bounced "
+        "unique_opened unique_clicked unique_replied unique_demoed unique_unsubscribed",
+    ),
+    Column("label_ids", Kind.TEXTS, "Ids of the lists that it is on: apollo_lists."),
+    *_columns(Kind.TIME, "last_used_at created_at"),
+)
+
 LIST_COLUMNS: Final = (
     Column("name"),
     Column("object", about="contact, account or sequence: what is on it."),

@@ -73,7 +73,7 @@ def command(
     """Prints what became of each row that was synced, as Singer messages.
 
     They are for any Singer target to load into the warehouse, and so are Apollo's users, stages and
-    custom fields, and its contacts, accounts and lists where the catalog selects them.
+    custom fields. A catalog may also select its contacts, accounts, deals, lists and sequences.
     """
     if about:
         TapApolloSync.print_about(about_format)

@@ -1,4 +1,4 @@
-"""The streams that read Apollo's records back: contacts, accounts and lists.
+"""The streams that read Apollo's records back: contacts, accounts, deals, lists, sequences.
 
 They are selected only by those who ask for them, since they cost a request for a hundred records.
 A stream that Apollo's limits end goes on in the next run at the page in the STATE.
@@ -6,28 +6,41 @@ A stream that Apollo's limits end goes on in the next run at the page in the STA
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from target_apollo.apollo import CustomField, EndpointForbidden
 from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
 from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.values import moment
+from target_apollo.sync.reading.pages import (
+    DealSearch,
+    PagesInOrder,
+    Search,
+    SequenceSearch,
+)
 from target_apollo.sync.reading.parts import SHOWN
 from target_apollo.sync.reading.walk import Progress, RecordWalk
 from target_apollo.tap.columns import (
     ACCOUNT_COLUMNS,
     CONTACT_COLUMNS,
     CUSTOM_COLUMN,
+    DEAL_COLUMNS,
     LIST_COLUMNS,
+    SEQUENCE_COLUMNS,
     Column,
     CustomFieldNames,
     row_of,
     schema_of,
 )
 from target_apollo.tap.streams import ResultStream
+
+if TYPE_CHECKING:
+    from target_apollo.tap.tap import TapApolloSync
 
 #: The name of a walk that is under way, in the STATE of its stream.
 _READING = "reading"
@@ -47,6 +60,16 @@ class RecordsNotShown(Exception):
         )
 
 
+class SearchEnds(Exception):
+    """Apollo has more of them than its search shows, and no filter by which to read the others."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(
+            f"Apollo shows 50,000 of {total} and has no filter for the others, so they could not "
+            "be read: the table lacks them until some are deleted in Apollo."
+        )
+
+
 class RecordStream(OwnBookmark, ResultStream):
     """Records of one object; a subclass has its name, object and columns."""
 
@@ -62,7 +85,7 @@ class RecordStream(OwnBookmark, ResultStream):
             ApolloError: Apollo could not be asked; the next run goes on from the STATE.
             SettingsError: Credentials are missing, or the bookmark in the STATE is wrong.
         """
-        names = self._custom_field_names()
+        names = custom_field_names(self.tap, self.name, self.object_type.singular)
         since = self._since()
         walk = self._walk(Progress.of_state(self.stream_state.get(_READING)))
         if since is not None and walk.progress.parts is None:
@@ -132,17 +155,24 @@ class RecordStream(OwnBookmark, ResultStream):
             )
         return since
 
-    def _custom_field_names(self) -> CustomFieldNames:
-        fields: Sequence[CustomField] = ()
-        try:
-            fields = self.tap.custom_fields
-        except EndpointForbidden as refusal:
-            self.logger.warning(
-                "The custom fields of %s come by their ids instead of their labels: %s",
-                self.name,
-                refusal,
-            )
-        return CustomFieldNames(fields, self.object_type.singular)
+
+def custom_field_names(tap: TapApolloSync, stream: str, modality: str) -> CustomFieldNames:
+    """The names of an object's custom fields; none where the key may not read them.
+
+    Raises:
+        ApolloError: Apollo could not be asked.
+        SettingsError: Credentials are missing.
+    """
+    fields: Sequence[CustomField] = ()
+    try:
+        fields = tap.custom_fields
+    except EndpointForbidden as refusal:
+        tap.logger.warning(
+            "The custom fields of %s come by their ids instead of their labels: %s",
+            stream,
+            refusal,
+        )
+    return CustomFieldNames(fields, modality)
 
 
 class Contacts(RecordStream):
@@ -162,6 +192,79 @@ class Accounts(RecordStream):
     object_type = ACCOUNT
     columns = ACCOUNT_COLUMNS
     schema: ClassVar[dict[str, Any]] = schema_of(ACCOUNT_COLUMNS, has_custom_fields=True)
+
+
+class NumberedStream(ResultStream):
+    """Objects that Apollo shows page by page without saying in which order.
+
+    A subclass has their search and their columns.
+    """
+
+    selected_by_default = False
+    primary_keys = ("id",)
+
+    @abstractmethod
+    def search(self) -> Search:
+        """The search that shows all of them; raises as `rows`."""
+
+    @abstractmethod
+    def row(self, found: Json) -> dict[str, Any]:
+        """The record of one of them; raises as `rows`."""
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Yield all of them, each once.
+
+        Raises:
+            ApolloError: Apollo could not be asked; the next run goes on from the STATE.
+            SettingsError: Credentials are missing.
+        """
+        reading = Progress.of_state(self.stream_state.get(_READING)) or Progress()
+        pages = PagesInOrder(self.search(), page=reading.page)
+        seen: set[str] = set()
+        for number, page in enumerate(pages.read(), start=1):
+            new = {str(found["id"]): found for found in page if found["id"] not in seen}
+            yield from map(self.row, new.values())
+            seen.update(new)
+            self.stream_state[_READING] = Progress(page=pages.next_page).to_state()
+            if number % _PAGES_PER_STATE == 0:
+                self.tap.state_writer.write_state(self.tap_state)
+        self.stream_state.pop(_READING, None)
+        if pages.is_cut and pages.total is not None:
+            self.tap.note(self.name, SearchEnds(pages.total))
+
+
+class Deals(NumberedStream):
+    """The deals; source: GET /opportunities/search."""
+
+    name = "apollo_deals"
+    schema: ClassVar[dict[str, Any]] = schema_of(DEAL_COLUMNS, has_custom_fields=True)
+
+    def search(self) -> Search:
+        """The search for deals."""
+        return DealSearch(self.tap.reader)
+
+    def row(self, found: Json) -> dict[str, Any]:
+        """The columns of a deal and its custom fields."""
+        return {**row_of(DEAL_COLUMNS, found), CUSTOM_COLUMN: self._names.readable(found)}
+
+    @cached_property
+    def _names(self) -> CustomFieldNames:
+        return custom_field_names(self.tap, self.name, "opportunity")
+
+
+class Sequences(NumberedStream):
+    """The sequences, without their members; source: POST /emailer_campaigns/search."""
+
+    name = "apollo_sequences"
+    schema: ClassVar[dict[str, Any]] = schema_of(SEQUENCE_COLUMNS, has_custom_fields=False)
+
+    def search(self) -> Search:
+        """The search for sequences."""
+        return SequenceSearch(self.tap.reader)
+
+    def row(self, found: Json) -> dict[str, Any]:
+        """The columns of a sequence."""
+        return row_of(SEQUENCE_COLUMNS, found)
 
 
 class Lists(ResultStream):

@@ -39,7 +39,13 @@ from target_apollo.ledger import Ledger, SharedWindows
 from target_apollo.sync.team import connection_of_key, is_team_id
 from target_apollo.system import logs
 from target_apollo.tap.messages import MessageWriter
-from target_apollo.tap.record_streams import Accounts, Contacts, Lists
+from target_apollo.tap.record_streams import (
+    Accounts,
+    Contacts,
+    Deals,
+    Lists,
+    Sequences,
+)
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
 NAME = "tap-apollo-sync"
@@ -154,15 +160,17 @@ class TapApolloSync(CheckedPlugin, Tap):
         return with_defaults(typed), config_problems(typed)
 
     def discover_streams(self) -> Sequence[ResultStream]:
-        """The streams; their records are read later, and those of the last three only if asked."""
+        """The streams; their records are read later, and those of the last five only if asked."""
         return [
             SyncResults(self),
             Users(self),
             Stages(self),
             CustomFields(self),
             Lists(self),
+            Sequences(self),
             Accounts(self),
             Contacts(self),
+            Deals(self),
         ]
 
     @cached_property

@@ -16,6 +16,7 @@ from tests.helpers.new_sandbox import new_sandbox
 from tests.tap.conftest import FIELDS, RESULTS, STAGES, USERS
 
 CONTACTS, ACCOUNTS, LISTS = "apollo_contacts", "apollo_accounts", "apollo_lists"
+DEALS, SEQUENCES = "apollo_deals", "apollo_sequences"
 SEARCH = "POST /contacts/search"
 
 
@@ -76,7 +77,7 @@ def test_the_catalog_says_that_records_are_not_selected_by_default(
     assert {name for name, is_default in by_default.items() if is_default} == {
         RESULTS, USERS, STAGES, FIELDS,
     }  # fmt: skip
-    assert {CONTACTS, ACCOUNTS, LISTS} <= set(by_default)
+    assert {CONTACTS, ACCOUNTS, DEALS, LISTS, SEQUENCES} <= set(by_default)
 
 
 def test_a_contact_comes_with_its_custom_fields_by_label(
@@ -145,6 +146,42 @@ def test_lists_come_with_what_is_on_them(apollo: Sandbox, load: Callable[..., Lo
     assert {(one["name"], one["object"], one["size"]) for one in found} == {
         ("Trials", "contact", 1), ("Firms", "account", 1),
     }  # fmt: skip
+
+
+def test_deals_come_with_their_custom_fields(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
+    erp = apollo.store.add_custom_field("opportunity", "ERP id", "string")
+    made = [
+        apollo.store.deals.add(name=f"Deal {n}", amount=n, typed_custom_fields={erp["id"]: str(n)})
+        for n in range(130)
+    ]
+    found = load(Loaded(), DEALS)
+    assert len(found.records[DEALS]) == 130
+    deal = found.tables[DEALS][(made[7]["id"],)]
+    assert (deal["name"], deal["amount"], deal["custom_fields"]) == ("Deal 7", 7, {"ERP id": "7"})
+    assert apollo.count("GET /opportunities/search") == 2
+
+
+def test_deals_go_on_in_the_next_run(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
+    for number in range(350):
+        apollo.store.deals.add(name=f"Deal {number}")
+    endpoint = "GET /opportunities/search"
+    limited = Fault(
+        endpoint=endpoint, kind=FaultKind.RATE_LIMITED, retry_after=5000, times=9, after=3
+    )
+    apollo.inject(limited)
+    loaded = load(Loaded(), DEALS, code=3)
+    assert len(loaded.tables[DEALS]) == 300
+    apollo.clear_faults()
+    apollo.reset_log()
+    load(loaded, DEALS)
+    assert len(loaded.tables[DEALS]) == 350
+    assert apollo.count(endpoint) == 2
+
+
+def test_sequences_come_with_their_state(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
+    made = apollo.store.sequences.add("Welcome")
+    found = load(Loaded(), SEQUENCES).tables[SEQUENCES][(made["id"],)]
+    assert (found["name"], found["active"], found["archived"]) == ("Welcome", True, False)
 
 
 def test_a_read_that_the_quota_ends_goes_on_in_the_next_run(

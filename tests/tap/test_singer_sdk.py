@@ -38,6 +38,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         sandbox.store.add_custom_field("contact", "Score", "picklist", ["High", "Low"])
         sandbox.store.add_account(domain="firm.com", label_names=["Trials"])
         sandbox.store.add_contact(email="ann@firm.com")
+        sandbox.store.deals.add(name="Renewal", amount=5)
+        sandbox.store.sequences.add("Welcome")
         yield {"api_key": sandbox.api_key, "api_url": sandbox.url, "ledger_url": url}
 
 

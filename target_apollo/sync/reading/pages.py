@@ -1,15 +1,17 @@
 """Reads the pages of one search one after another, while others change what it shows.
 
-Records are in the order of a time. New ones move others to later pages, where they are read twice.
-Where some are deleted, the others move to earlier pages, where they would be missed: so a page is
-read again once fewer records are left than before. A search that an earlier run has begun goes on
-at the page where the records are now.
+Records are in an order that stays, most of them in that of a time. New ones move others to later
+pages, where they are read twice. Where some are deleted, the others move to earlier pages, where
+they would be missed: so pages are read again once fewer records are left than before. A search that
+an earlier run has begun goes on at the page where the records are now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.apollo.record_reader import (
@@ -23,11 +25,55 @@ from target_apollo.model.objects import Json
 from target_apollo.model.values import moment
 
 
+class Search(Protocol):
+    """A search of Apollo, page by page."""
+
+    def page(self, number: int) -> SearchPage:
+        """Return a page of 100 records; raises the `ApolloError` family."""
+
+
+@dataclass(frozen=True)
+class RecordSearch:
+    """A search for contacts or accounts."""
+
+    reader: RecordReader
+    of: ObjectEndpoints
+    selection: Selection
+
+    def page(self, number: int) -> SearchPage:
+        """Return a page of 100 records."""
+        return self.reader.page(self.of, self.selection, number)
+
+
+@dataclass(frozen=True)
+class DealSearch:
+    """The search that shows all deals, in an order that Apollo does not document."""
+
+    reader: RecordReader
+
+    def page(self, number: int) -> SearchPage:
+        """Return a page of 100 deals."""
+        return self.reader.deals(number)
+
+
+@dataclass(frozen=True)
+class SequenceSearch:
+    """The search that shows all sequences, in an order that Apollo does not document."""
+
+    reader: RecordReader
+
+    def page(self, number: int) -> SearchPage:
+        """Return a page of 100 sequences."""
+        return self.reader.sequences(number)
+
+
 class PagesInOrder:
     """The pages of one search; for one thread.
 
     Args:
-        time_field: The field of a record with the time by which the search sorts.
+        time_field: The field of a record with the time by which the search sorts; empty where it is
+            not known.
+        ascending: Whether the earliest time comes first.
         page: The page to begin with.
         reached: The time up to which an earlier run has read; empty for the beginning.
         until: The time at which the search ends; None for its last page.
@@ -40,18 +86,16 @@ class PagesInOrder:
 
     def __init__(
         self,
-        reader: RecordReader,
-        of: ObjectEndpoints,
-        selection: Selection,
-        time_field: str,
+        search: Search,
+        time_field: str = "",
         *,
+        ascending: bool = True,
         page: int = 1,
         reached: str = "",
         until: datetime | None = None,
     ) -> None:
-        self._reader = reader
-        self._of = of
-        self._selection = selection
+        self._search = search
+        self._ascending = ascending
         self._field = time_field
         self._until = until
         self.next_page = page
@@ -88,6 +132,7 @@ class PagesInOrder:
         end = moment(self.reached)
         number = min(self.next_page, MOST_PAGES)
         if end is None:
+            number = max(1, number - 1)
             return number, self._page(number)
         while True:
             number = max(1, number - 1)
@@ -108,7 +153,7 @@ class PagesInOrder:
             again -= 1
 
     def _page(self, number: int) -> SearchPage:
-        answer = self._reader.page(self._of, self._selection, number)
+        answer = self._search.page(number)
         if self.total is not None:
             self._gone += max(0, self.total - answer.total)
         self.total = answer.total
@@ -119,7 +164,7 @@ class PagesInOrder:
         return self._until is not None and last is not None and self._is_after(last, self._until)
 
     def _is_after(self, one: datetime, other: datetime) -> bool:
-        return one > other if self._selection.ascending else one < other
+        return one > other if self._ascending else one < other
 
     def _time_of(self, record: Json) -> str:
         told = record.get(self._field)

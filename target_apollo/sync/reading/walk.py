@@ -20,7 +20,7 @@ from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.apollo.record_reader import RecordReader, Selection
 from target_apollo.model.objects import Json
 from target_apollo.model.values import moment
-from target_apollo.sync.reading.pages import PagesInOrder
+from target_apollo.sync.reading.pages import PagesInOrder, RecordSearch
 from target_apollo.sync.reading.parts import SHOWN, SHOWN_FROM_BOTH_ENDS, End, Part, parts_of
 
 _CREATED, _UPDATED = "created_at", "updated_at"
@@ -168,10 +168,9 @@ class RecordWalk:
 
     def _pages(self, selection: Selection, field: str, until: datetime | None) -> PagesInOrder:
         return PagesInOrder(
-            self.reader,
-            self.of,
-            selection,
+            RecordSearch(self.reader, self.of, selection),
             field,
+            ascending=selection.ascending,
             page=self.progress.page,
             reached=self.progress.reached,
             until=until,
