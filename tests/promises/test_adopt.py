@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo.endpoints import READING
-from target_apollo.ledger import Ledger, Place
-from target_apollo.sandbox import Sandbox
+from target_apollo.ledger import Ledger, PendingFields, Place
+from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.commands import run_command
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
 
@@ -260,6 +260,79 @@ def test_missing_accounts_are_not_made(apollo: Sandbox, adopt: Adopt, sync: Sync
     assert apollo.store.account_by_id == {}
     sync(named, missing_accounts="create")
     assert len(apollo.store.account_by_id) == 1
+
+
+def test_rows_are_matched_by_the_keys_of_match_on(
+    apollo: Sandbox, adopt: Adopt, sync: Sync
+) -> None:
+    field = apollo.store.add_custom_field("contact", "ERP id", "string")
+    apollo.store.add_contact(email="ann@former.com", typed_custom_fields={field["id"]: "7"})
+    settings = {"match_on": ["custom:ERP id", "email"], "custom_fields": {"erp": "ERP id"}}
+    row = [
+        schema("contacts", {"properties": {name: {} for name in ("id", "email", "erp")}}),
+        record("contacts", id=1, email="ann@former.com", erp="7"),
+    ]
+    assert "1 have a record with their values" in adopt(row, **settings)
+    apollo.reset_log()
+    assert sync(row, **settings).records == {"received": 1, "unchanged": 1}
+    assert writes(apollo) == []
+
+
+def test_a_row_that_names_its_record_is_linked_to_it(
+    apollo: Sandbox, adopt: Adopt, ledger: Callable[[], Ledger]
+) -> None:
+    first, second = seed(apollo, 1)[0], seed(apollo, 1)[0]
+    assert first != second
+    adopt([schema("contacts"), record("contacts", id=0, email="p0@firm.com", apollo_id=second)])
+    with ledger() as opened:
+        assert opened.links(place(apollo), ["0"])["0"].apollo_id == second
+
+
+def test_mode_insert_links_what_exists_and_changes_none_of_it(
+    apollo: Sandbox, adopt: Adopt, sync: Sync
+) -> None:
+    seed(apollo)
+    adopt(rows(title="Boss"), mode="insert")
+    apollo.reset_log()
+    assert sync(rows(title="Boss"), mode="insert").records == {"received": 3, "existing": 3}
+    assert writes(apollo) == []
+
+
+def test_a_quota_that_is_used_up_links_nothing_and_says_so(apollo: Sandbox, adopt: Adopt) -> None:
+    seed(apollo)
+    apollo.inject(
+        Fault(
+            endpoint="POST /contacts/search",
+            kind=FaultKind.RATE_LIMITED,
+            retry_after=50_000,
+            times=None,
+        )
+    )
+    assert "POST /contacts/search" in adopt(rows(), code=3)
+
+
+def test_values_that_wait_to_be_sent_are_left_alone(
+    apollo: Sandbox, adopt: Adopt, ledger: Callable[[], Ledger]
+) -> None:
+    ids = seed(apollo)
+    waiting = PendingFields(place(apollo), "0", ids[0], {"mobile_phone": "+12025550100"}, (), {})
+    with ledger() as opened, opened.lock(apollo.store.team_id, "contacts", "r"):
+        opened.change_pending_fields(place(apollo), {}, [waiting])
+    with only_reads(apollo):
+        adopt(rows())
+    with ledger() as opened:
+        assert opened.has_pending_fields()
+
+
+def test_the_report_tells_of_it(
+    apollo: Sandbox, adopt: Adopt, target_config: Callable[..., Path]
+) -> None:
+    seed(apollo)
+    adopt(rows())
+    out = io.StringIO()
+    config = str(target_config(apollo))
+    assert run_command(["report", "--config", config], out, io.StringIO()) == 0
+    assert "adopt" in out.getvalue()
 
 
 def test_without_a_ledger_there_is_nothing_to_fill(apollo: Sandbox, adopt: Adopt) -> None:

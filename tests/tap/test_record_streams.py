@@ -207,6 +207,28 @@ def test_a_read_that_the_quota_ends_goes_on_in_the_next_run(
     assert "reading" not in loaded.state["bookmarks"][CONTACTS]
 
 
+def test_a_state_tells_where_to_go_on_while_records_are_read(
+    apollo: Sandbox,
+    write_json: Callable[[str, Any], str],
+    catalog: Callable[..., dict[str, Any]],
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """So that a run that is killed is not read anew."""
+    for number in range(1030):
+        apollo.store.add_contact(email=f"p{number}@firm.com")
+    wanted = write_json("catalog.json", catalog(CONTACTS))
+    config = {"api_key": "sandbox", "api_url": apollo.url, "ledger_url": ""}
+    capfdbinary.readouterr()
+    assert main(["--config", write_json("config.json", config), "--catalog", wanted]) == 0
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    kinds = [line["type"] for line in lines]
+    place = len(kinds) - kinds[::-1].index("RECORD")
+    behind = [number for number, kind in enumerate(kinds) if kind == "STATE" and number < place]
+    reading = lines[behind[-1]]["value"]["bookmarks"][CONTACTS]["reading"]
+    assert reading["page"] == 11
+    assert kinds[: behind[-1]].count("RECORD") == 1000
+
+
 def test_a_run_leaves_the_part_of_the_quota_that_is_not_its_own(
     apollo: Sandbox, load: Callable[..., Loaded], caplog: pytest.LogCaptureFixture
 ) -> None:
