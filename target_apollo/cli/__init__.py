@@ -50,7 +50,7 @@ class Entry:
 
 COMMANDS: Mapping[str, Entry] = {
     "adopt": Entry(
-        "link rows to the records that Apollo has, so that no first run writes them",
+        "link rows to records that Apollo has, and write nothing there",
         "target_apollo.cli.adopt",
     ),
     "check": Entry(
