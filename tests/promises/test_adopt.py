@@ -16,6 +16,7 @@ from target_apollo.apollo.endpoints import READING
 from target_apollo.ledger import Ledger, PendingFields, Place
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.commands import run_command
+from tests.ledger.conftest import postgresql_server, postgresql_url  # noqa: F401 - fixtures
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
 
 Sync = Callable[..., TargetRun]
@@ -363,6 +364,22 @@ def test_the_pipeline_of_a_user_links_rows_and_runs_without_a_write(
     assert b"@" not in done.stderr
     apollo.reset_log()
     run = run_target(rows())
+    assert run.records == {"received": 3, "unchanged": 3}
+    assert writes(apollo) == []
+
+
+@pytest.mark.full
+def test_a_ledger_in_postgresql_is_filled_alike(
+    apollo: Sandbox,
+    adopt: Adopt,
+    sync: Sync,
+    postgresql_url: str,  # noqa: F811
+) -> None:
+    seed(apollo)
+    assert "3 have a record with their values" in adopt(rows(), ledger_url=postgresql_url)
+    assert "3 were in the ledger before" in adopt(rows(), ledger_url=postgresql_url)
+    apollo.reset_log()
+    run = sync(rows(), ledger_url=postgresql_url)
     assert run.records == {"received": 3, "unchanged": 3}
     assert writes(apollo) == []
 
