@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +16,9 @@ import pytest
 
 from target_apollo.apollo.endpoints import READING
 from target_apollo.ledger import Ledger, PendingFields, Place
-from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.helpers.commands import run_command
+from tests.helpers.new_sandbox import new_sandbox
 from tests.ledger.conftest import postgresql_server, postgresql_url  # noqa: F401 - fixtures
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
 
@@ -287,6 +290,49 @@ def test_a_row_that_names_its_record_is_linked_to_it(
     adopt([schema("contacts"), record("contacts", id=0, email="p0@firm.com", apollo_id=second)])
     with ledger() as opened:
         assert opened.links(place(apollo), ["0"])["0"].apollo_id == second
+
+
+def test_links_of_an_adoption_without_a_source_are_those_of_the_first_run_with_one(
+    apollo: Sandbox, adopt: Adopt, sync: Sync
+) -> None:
+    seed(apollo)
+    adopt(rows())
+    apollo.reset_log()
+    run = sync(rows(), source="tap-postgres")
+    assert run.records == {"received": 3, "unchanged": 3}
+    assert writes(apollo) == []
+
+
+@pytest.mark.parametrize("seed_number", range(3))
+def test_apollo_holds_after_the_first_run_what_it_would_hold_without_an_adoption(
+    apollo: Sandbox, adopt: Adopt, sync: Sync, tmp_path: Path, seed_number: int
+) -> None:
+    chance = random.Random(seed_number)
+    titles = (None, "Boss", "Clerk")
+
+    def values(number: int) -> Message:
+        title = chance.choice(titles)
+        more = {} if title is None else {"title": title}
+        return {"email": f"p{number}@firm.com", "first_name": f"Name{chance.randrange(2)}", **more}
+
+    there = [values(chance.randrange(20)) for _ in range(25)]
+    messages = [schema("contacts")]
+    messages += [record("contacts", id=n, **values(chance.randrange(30))) for n in range(40)]
+    with new_sandbox(SandboxOptions(strict=True)) as other:
+        for sandbox in (apollo, other):
+            for one in there:
+                sandbox.store.add_contact(**one)
+        sync(messages, sandbox=other, ledger_url=f"sqlite:///{tmp_path}/other.db")
+        with only_reads(apollo):
+            adopt(messages)
+        first = sync(messages)
+        assert held(apollo) == held(other)
+    assert first.records.get("rejected", 0) == 0
+
+
+def held(apollo: Sandbox) -> Counter[tuple[Any, ...]]:
+    names = ("email", "first_name", "title")
+    return Counter(tuple(one.get(name) for name in names) for one in apollo.store.contacts())
 
 
 def test_mode_insert_links_what_exists_and_changes_none_of_it(

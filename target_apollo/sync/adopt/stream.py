@@ -229,6 +229,8 @@ class StreamAdoption:
             self._add_existing(batch, matched, None if update.keeps_values else update.changes)
             self._finish(batch, row, Fate.DIFFERENT, update.apollo_id)
             return
+        if update.changes.unwritable:
+            self._run.notices.unwritable(self._object_type.kind.value, update.changes.unwritable)
         is_given = update.outcome is Outcome.UPDATED
         self._links.add_outcome(
             row,
