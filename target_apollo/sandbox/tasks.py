@@ -128,6 +128,13 @@ class Tasks:
         self.by_id[task.own["id"]] = task
         self._keeping.keep("tasks", task.own["id"], task)
 
+    def merge_contacts(self, loser_id: str, survivor_id: str) -> None:
+        """Move the tasks of the loser of a merge to the survivor."""
+        for task in self.by_id.values():
+            if task.own.get("contact_id") == loser_id:
+                task.own["contact_id"] = survivor_id
+                self.changed(task)
+
     def changed(self, task: Task) -> None:
         """Mark a changed task for the next commit."""
         self._keeping.keep("tasks", task.own["id"], task)

@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox.call import Endpoint
+from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.request_fields import TAKEN
 from tests.helpers.new_sandbox import new_sandbox
@@ -470,3 +472,13 @@ def test_strict_mode_takes_exactly_the_documented_fields(label: str) -> None:
         properties = set(schema["properties"][name]["items"]["properties"])
         assert properties <= fields
         assert fields - properties <= PROSE_ONLY
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.label)
+def test_keys_and_tokens_name_an_endpoint_as_documented(endpoint: Endpoint) -> None:
+    if endpoint.label in UNDOCUMENTED:
+        return
+    path = re.sub(r"\{\w+\}", "{id}", endpoint.path)
+    about = operation(f"{endpoint.method} {path}")["description"]
+    assert f"**API key access:** `{endpoint.entry}`" in about
+    assert f"**OAuth scopes:** `{endpoint.scope}`" in about

@@ -74,7 +74,7 @@ def create(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    """PATCH and PUT /contacts/{id}: overwrites the sent fields; a list of names all its lists."""
+    """PATCH and PUT /contacts/{id}: overwrites what is sent; ``label_names`` replaces all lists."""
     options = call.options
     if call.endpoint.method == "PUT":
         check_route(options.put_contacts)
