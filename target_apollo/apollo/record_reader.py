@@ -68,21 +68,21 @@ class RecordReader:
         if selection.label_id:
             body[f"{of.singular}_label_ids"] = [selection.label_id]
         answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
-        return _page(answer, of.plural)
+        return _page(answer, of.plural, number)
 
     def deals(self, number: int) -> SearchPage:
         """Return a page of 100 deals: GET /opportunities/search, which has no filter."""
         params = {"page": number, "per_page": PER_PAGE}
-        return self._by_params(endpoints.SEARCH_DEALS, params, "opportunities")
+        return self._by_params(endpoints.SEARCH_DEALS, params, "opportunities", number)
 
     def sequences(self, number: int) -> SearchPage:
         """Return a page of 100 sequences: POST /emailer_campaigns/search, with its query."""
         params = {"page": number, "per_page": PER_PAGE}
-        return self._by_params(endpoints.SEARCH_SEQUENCES, params, "emailer_campaigns")
+        return self._by_params(endpoints.SEARCH_SEQUENCES, params, "emailer_campaigns", number)
 
-    def _by_params(self, endpoint: str, params: JSON, name: str) -> SearchPage:
+    def _by_params(self, endpoint: str, params: JSON, name: str, number: int) -> SearchPage:
         answer = self._transport.send(request_to(endpoint, params=params))
-        return _page(CheckedBody(endpoint, answer), name)
+        return _page(CheckedBody(endpoint, answer), name, number)
 
     def lists(self) -> list[JSON]:
         """Return all lists as Apollo answers them: GET /labels."""
@@ -90,8 +90,10 @@ class RecordReader:
         return CheckedBody(endpoints.LABELS, answer).bare_records()
 
 
-def _page(answer: CheckedBody, name: str) -> SearchPage:
+def _page(answer: CheckedBody, name: str, number: int) -> SearchPage:
     about = answer.whole().get("pagination")
+    if answer.number(about, "page") != number:
+        raise answer.lost("the answer is about another page")
     return SearchPage(
         answer.records(name),
         answer.number(about, "total_pages"),

@@ -17,7 +17,7 @@ from target_apollo.apollo import (
 from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.record_reader import RecordReader, Selection
 
-PAGES = {"page": 2, "per_page": 100, "total_entries": 201, "total_pages": 3}
+PAGES = {"page": "2", "per_page": 100, "total_entries": 201, "total_pages": 3}
 ONE = {"id": "6b0c45494cb227203d071742"}
 CREATED = Selection("contact_created_at", ascending=True)
 
@@ -62,9 +62,9 @@ def test_all_its_requests_read() -> None:
     apollo = OneAnswer({"contacts": [], "opportunities": [], "emailer_campaigns": [],
                         "pagination": PAGES})  # fmt: skip
     reader = RecordReader(apollo)
-    reader.page(CONTACT_ENDPOINTS, CREATED, 1)
-    reader.deals(1)
-    reader.sequences(1)
+    reader.page(CONTACT_ENDPOINTS, CREATED, 2)
+    reader.deals(2)
+    reader.sequences(2)
     assert {request.endpoint for request in apollo.sent} <= READING
 
 
@@ -77,10 +77,11 @@ def test_all_its_requests_read() -> None:
         {"contacts": [{}], "pagination": PAGES},
         {"contacts": None, "pagination": PAGES},
         {"pagination": PAGES},
+        {"contacts": [ONE], "pagination": {**PAGES, "page": 1}},
         [],
     ],
 )
 def test_an_answer_of_another_shape_is_no_page(body: Any) -> None:
     """An end that is not told must not be taken for the end."""
     with pytest.raises(AnswerLost):
-        RecordReader(OneAnswer(body)).page(CONTACT_ENDPOINTS, CREATED, 1)
+        RecordReader(OneAnswer(body)).page(CONTACT_ENDPOINTS, CREATED, 2)

@@ -117,7 +117,8 @@ class PagesInOrder:
             if gone:
                 yield from self._again(number, gone)
             times = [text for record in answer.records if (text := self._time_of(record))]
-            has_ended = number >= answer.pages or not answer.records or self._is_behind(times)
+            # Not where a page is empty: records of the pages behind it would be missed.
+            has_ended = number >= answer.pages or self._is_behind(times)
             self.is_cut = not has_ended and number >= MOST_PAGES
             self.next_page = number + 1
             self.reached = times[-1] if times else self.reached

@@ -37,6 +37,8 @@ class PagedApollo(RecordReader, ApolloClient):
     meanwhile: Callable[[int], None] = lambda number: None
     quota: int = 10_000
     most_pages: int = 500
+    #: Numbers of pages that it shows without their records.
+    empty: frozenset[int] = frozenset()
     _sorted: dict[Selection, list[dict[str, Any]]] = field(default_factory=dict)
 
     def put(self, number: int, changed: int = 0, **more: Any) -> None:

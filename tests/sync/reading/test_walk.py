@@ -32,6 +32,13 @@ def test_an_object_without_records_is_one_request(apollo: PagedApollo) -> None:
     assert len(apollo.asked) == 1
 
 
+def test_an_empty_page_is_not_the_end(apollo: PagedApollo) -> None:
+    for number in range(250):
+        apollo.put(number)
+    apollo.empty = frozenset({2})
+    assert numbers(apollo.walk().all())[-50:] == list(range(200, 250))
+
+
 @given(
     dropped=st.lists(st.sets(st.integers(0, 449), max_size=150), max_size=6),
     added=st.lists(st.integers(0, 30), max_size=6),
