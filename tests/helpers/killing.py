@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from target_apollo.model.domains import registrable_of
+from target_apollo.sync import deal_index
 from target_apollo.target.target import TargetApollo
 
 # Read by the first row with a domain, which would be in each child.
@@ -130,6 +132,8 @@ def _live(config: Values, folder: Path, death: Death | None) -> None:
     sys.stdout = os.fdopen(1, "w")
     sys.stderr = os.fdopen(2, "w")
     os.chdir(folder)
+    # The sandbox's search shows a deal at once.
+    deal_index.SHOWN_AFTER = timedelta(0)
     countdown = _Countdown(death or Death(Moment.AFTER_STATE, NEVER))
     if death is not None:
         _INSTALL[death.moment](countdown)

@@ -183,6 +183,26 @@ def test_without_a_yes_nothing_is_made(
     assert "Nothing was made" in capsys.readouterr().err
 
 
+def test_deals_get_the_field_for_their_keys_and_for_columns_that_fit_nowhere(
+    apollo: Sandbox, fields: Fields, tmp_path: Path
+) -> None:
+    columns = ("id", "name", "amount", "deal_stage", "account_domain", "forecast", "external_id")
+    properties = {name: {"type": "string"} for name in columns}
+    stream = {"tap_stream_id": "opps", "key_properties": ["id"]}
+    path = tmp_path / "opps.json"
+    path.write_text(json.dumps({"streams": [{**stream, "schema": {"properties": properties}}]}))
+    wanted = ("--create-missing-fields", "--yes", "--catalog", str(path))
+
+    for _ in range(2):
+        assert fields(*wanted, streams={"opps": {"object": "deals"}}) == 0
+
+    assert made(apollo) == {
+        ("opportunity", "External id", "string"),
+        ("opportunity", "Forecast", "string"),
+    }
+    assert apollo.count("POST /fields") == 2
+
+
 def test_a_second_run_makes_nothing(apollo: Sandbox, fields: Fields, catalog: str) -> None:
     wanted = ("--create-missing-fields", "--yes", "--catalog", catalog)
     assert fields(*wanted) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from target_apollo.cli.fields.catalog import StreamSchema
 from target_apollo.cli.fields.missing import Missing, find_missing, label_of
-from target_apollo.model.objects import ObjectKind, ObjectType
+from target_apollo.model.objects import OBJECTS, ObjectKind, RecordType
 from target_apollo.model.suggestions import folded
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
@@ -17,12 +17,12 @@ CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS
 
 def missing(
     *streams: tuple[str, ObjectKind, dict[str, Any]],
-    exists: Callable[[ObjectType, str], bool] = lambda object_type, name: False,
+    exists: Callable[[RecordType, str], bool] = lambda object_type, name: False,
     labels: dict[str, str] | None = None,
     key: str = "id",
 ) -> Missing:
     return find_missing(
-        [(StreamSchema(name, has, frozenset({key})), kind) for name, kind, has in streams],
+        [(StreamSchema(name, has, frozenset({key})), OBJECTS[kind]) for name, kind, has in streams],
         exists,
         labels or {},
         passive=["updated_at"],
