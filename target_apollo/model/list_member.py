@@ -6,8 +6,15 @@ to remove it where it is not, changes nothing, so a request whose answer was los
 
 from __future__ import annotations
 
+import enum
+from functools import cached_property
+from typing import NamedTuple
+
+from target_apollo.ledger import match_hash
 from target_apollo.model import values
+from target_apollo.model.characters import visible
 from target_apollo.model.members import APOLLO_ID, DOMAIN, EMAIL, MEMBER_COLUMNS, MEMBER_KEY
+from target_apollo.model.object_type import ObjectKind
 from target_apollo.model.rows import Mode
 from target_apollo.model.stream_object import Column, StreamObject, columns
 
@@ -22,3 +29,47 @@ LIST_MEMBER = StreamObject(
     default_key=(LIST, APOLLO_ID, MEMBER_KEY, EMAIL, DOMAIN),
     is_told_by_name=True,
 )
+
+
+class MirrorScope(enum.Enum):
+    """Whose members a mirrored list may lose."""
+
+    #: Those that this tool has added.
+    OURS = "ours"
+    #: All that no row names.
+    ALL = "all"
+
+
+class ListKey(NamedTuple):
+    """Which list: its object, and its name without case.
+
+    Apollo has lists of contacts and lists of accounts, which may have the same name.
+    """
+
+    kind: ObjectKind
+    folded: str
+
+    @classmethod
+    def of(cls, kind: ObjectKind, name: str) -> ListKey:
+        """The key of the list that a row or Apollo calls so."""
+        return cls(kind, visible(name).casefold())
+
+
+class ListMark:
+    """What the ledger keeps of a membership: a hash of its list, and whether this tool made it.
+
+    A link has one of two hashes as its `match_hash`.
+    """
+
+    def __init__(self, key: ListKey) -> None:
+        self._text = f"{key.kind.value}:{key.folded}"
+
+    @cached_property
+    def ours(self) -> str:
+        """Of a member that was put on the list for a row."""
+        return match_hash(f"list:{self._text}")
+
+    @cached_property
+    def theirs(self) -> str:
+        """Of a member that was on the list already, or may have been."""
+        return match_hash(f"found on list:{self._text}")
