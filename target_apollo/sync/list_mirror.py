@@ -240,9 +240,7 @@ class ListMirror:
                 continue
             on = self._lists.read_members(one) if one.pages <= one.looks_left else None
             lost = set(of_list.confirmed) - on if on is not None else set()
-            links.intend_undoing(
-                link for apollo_id in lost for link in of_list.confirmed[apollo_id]
-            )
+            links.intend_undoing(link for each in lost for link in of_list.confirmed[each])
             if lost or on is None:
                 self._run.notices.members_lost(
                     self._stream, one.name, len(lost) or number, is_known=on is not None

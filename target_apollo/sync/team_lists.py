@@ -158,7 +158,9 @@ class TeamLists:
         for page in self._pages(one, one.id):
             if page.pages * _PAGE > MOST_SHOWN:
                 return None
-            members |= {record["id"] for record in page.records if one.id in _label_ids(record, [])}
+            members |= {
+                record["id"] for record in page.records if one.id in (_label_ids(record) or ())
+            }
         return members
 
     def _pages(self, one: TeamList, label_id: str) -> Iterator[RecordPage]:
@@ -235,7 +237,7 @@ class TeamLists:
             return
         if isinstance(answer, AnotherRecord):
             return
-        label_ids = _label_ids(answer, None)
+        label_ids = _label_ids(answer)
         if label_ids is None:
             return
         if one.id in label_ids:
@@ -263,6 +265,7 @@ def no_record(one: TeamList, apollo_id: str) -> Rejection:
     )
 
 
-def _label_ids(record: Json, default: list[object] | None) -> list[object] | None:
-    found = record.get("label_ids", default)
-    return found if isinstance(found, list) else default
+def _label_ids(record: Json) -> list[object] | None:
+    """Ids of the lists that a record is on; None if it does not say."""
+    found = record.get("label_ids")
+    return found if isinstance(found, list) else None

@@ -283,7 +283,7 @@ class SimulatedApollo:
             for label in self._labels
             if label["name"] in _listed(body["label_names"]) and label["modality"] == kind.value
         ]
-        label_ids = {label["id"] for label in labels}
+        label_ids = {str(label["id"]) for label in labels}
         self._count(label_ids, -len(_listed(body["entity_ids"])))
         for apollo_id in _listed(body["entity_ids"]):
             record = self._records.get(kind, str(apollo_id))
