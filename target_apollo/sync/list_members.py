@@ -46,6 +46,29 @@ class Placed:
     apollo_id: str
 
 
+@dataclass(frozen=True)
+class Addition:
+    """The members that rows of a batch put on one list.
+
+    Attributes:
+        rows_of: Apollo id -> the rows that name it.
+        on: Those that are on the list already, so that they are not sent.
+        new: Those that are not; None if that is not known.
+        ours: Those that this tool has put there, or is about to.
+    """
+
+    one: TeamList
+    rows_of: Mapping[str, Sequence[Row]]
+    on: set[str]
+    new: set[str] | None
+    ours: set[str]
+
+    def mark(self, apollo_id: str) -> str:
+        """What the ledger keeps of a membership."""
+        mark = self.one.mark
+        return mark.ours if apollo_id in self.ours else mark.theirs
+
+
 class ListMemberSync(ObjectSync):
     """Writes one stream of list members."""
 
@@ -114,12 +137,13 @@ class ListMemberSync(ObjectSync):
         told = [row for row in deleted if self._former(batch, row) is None and row.values.get(LIST)]
         found = self._members.find([*present, *told])
         placed = self._placed(batch, present, found)
-        yield from self._leave(batch, placed, deleted, found)
-        groups: dict[TeamList, list[Placed]] = defaultdict(list)
-        for each in placed:
-            groups[each.one].append(each)
-        for one, group in groups.items():
-            yield from self._put_on(batch, one, group)
+        planned = self._plan(placed)
+        taken = yield from self._leave(batch, placed, deleted, found)
+        self._intend(batch, planned)
+        # Now the ledger knows who has put a member there that another row takes over.
+        self._finish_deleted(batch, deleted, found, taken)
+        for of_list in planned:
+            yield from self._put_on(batch, of_list)
         if found.failure is not None:
             raise found.failure
 
@@ -166,10 +190,10 @@ class ListMemberSync(ObjectSync):
         placed: Sequence[Placed],
         deleted: Sequence[Row],
         found: FoundMembers,
-    ) -> Steps[None]:
-        """Takes members off that rows of the batch no longer name; finishes deleted rows."""
+    ) -> Steps[set[str]]:
+        """Takes members off lists that rows of the batch no longer name; gives those."""
         if self.mode is not Mode.MIRROR:
-            return
+            return set()
         leaving: list[Link] = []
         named: dict[TeamList, set[str]] = defaultdict(set)
         for each in placed:
@@ -200,7 +224,12 @@ class ListMemberSync(ObjectSync):
             for start in range(0, len(ids), MOST_IDS):
                 take_off(self.run, one, sorted(ids)[start : start + MOST_IDS])
                 yield
-        taken = {apollo_id for ids in off.values() for apollo_id in ids}
+            self._held[one.key].difference_update(ids)
+        return {apollo_id for ids in off.values() for apollo_id in ids}
+
+    def _finish_deleted(
+        self, batch: Batch, deleted: Sequence[Row], found: FoundMembers, taken: set[str]
+    ) -> None:
         for row in deleted:
             link = self._former(batch, row)
             _, named_id = found.ids.get(row.number, (None, None))
@@ -211,23 +240,22 @@ class ListMemberSync(ObjectSync):
 
     # --- on lists
 
-    def _put_on(self, batch: Batch, one: TeamList, group: Sequence[Placed]) -> Steps[None]:
-        rows_of: dict[str, list[Row]] = defaultdict(list)
-        for each in group:
-            rows_of[each.apollo_id].append(each.row)
-        on, new = self._known_on(one, list(rows_of))
-        ours = self._ours(one, set(rows_of), new)
-        for apollo_id in on:
-            self._finish(batch, one, rows_of[apollo_id], apollo_id, ours, is_new=False)
-        left = [apollo_id for apollo_id in rows_of if apollo_id not in on]
+    def _plan(self, placed: Sequence[Placed]) -> list[Addition]:
+        rows_of: dict[TeamList, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for each in placed:
+            rows_of[each.one][each.apollo_id].append(each.row)
+        planned = []
+        for one, of_list in rows_of.items():
+            on, new = self._known_on(one, list(of_list))
+            planned.append(Addition(one, of_list, on, new, self._ours(one, set(of_list), new)))
+        return planned
+
+    def _put_on(self, batch: Batch, planned: Addition) -> Steps[None]:
+        for apollo_id in planned.on:
+            self._finish(batch, planned, apollo_id, is_new=False)
+        left = [apollo_id for apollo_id in planned.rows_of if apollo_id not in planned.on]
         for start in range(0, len(left), MOST_IDS):
-            self._add(
-                batch,
-                one,
-                {apollo_id: rows_of[apollo_id] for apollo_id in left[start : start + MOST_IDS]},
-                ours,
-                new,
-            )
+            self._add(batch, planned, left[start : start + MOST_IDS])
             yield
 
     def _known_on(self, one: TeamList, ids: Collection[str]) -> tuple[set[str], set[str] | None]:
@@ -254,39 +282,33 @@ class ListMemberSync(ObjectSync):
                     ours.add(apollo_id)
         return ours
 
-    def _add(
-        self,
-        batch: Batch,
-        one: TeamList,
-        rows_of: Mapping[str, Sequence[Row]],
-        ours: set[str],
-        new: set[str] | None,
-    ) -> None:
+    def _add(self, batch: Batch, planned: Addition, ids: Sequence[str]) -> None:
         """Puts up to `MOST_IDS` members on a list; each of their rows has its outcome after it."""
+        one, new = planned.one, planned.new
         before = one.count
-        firsts = [with_values(rows[0], apollo_id=one_id) for one_id, rows in rows_of.items()]
-        self._intend(batch, one, rows_of, ours)
-        refused = self._send(one, firsts)
-        sent = [apollo_id for apollo_id in rows_of if apollo_id not in refused]
+        refused = self._send(
+            one, [with_values(planned.rows_of[each][0], apollo_id=each) for each in ids]
+        )
+        sent = [apollo_id for apollo_id in ids if apollo_id not in refused]
         expected = len(sent) if new is None else len(new.intersection(sent))
         if one.count < before + expected and sent:
             self._lists.refresh()
         is_short = one.count < before + expected
         if not is_short and new is None:
-            ours |= set(sent)
+            planned.ours.update(sent)
         if is_short:
             missing = self._lists.find_missing(one, sent)
             if missing is None:
                 self.run.notices.members_not_seen(self.stream, one.name)
             refused |= missing or {}
         was_there = new is None and one.count == before
-        for apollo_id, rows in rows_of.items():
+        for apollo_id in ids:
             if apollo_id in refused:
-                for row in rows:
+                for row in planned.rows_of[apollo_id]:
                     batch.finish(row, Outcome.REJECTED, rejection=refused[apollo_id])
             else:
                 is_new = not was_there if new is None else apollo_id in new
-                self._finish(batch, one, rows, apollo_id, ours, is_new=is_new)
+                self._finish(batch, planned, apollo_id, is_new=is_new)
         if one.members is not None:
             one.members |= set(sent)
         self._held[one.key].update(apollo_id for apollo_id in sent if apollo_id not in refused)
@@ -314,40 +336,29 @@ class ListMemberSync(ObjectSync):
             row.apollo_id or "": rejection(one.type, row.apollo_id, why) for row, why in refused
         }
 
-    def _intend(
-        self,
-        batch: Batch,
-        one: TeamList,
-        rows_of: Mapping[str, Sequence[Row]],
-        ours: Collection[str],
-    ) -> None:
+    def _intend(self, batch: Batch, planned: Sequence[Addition]) -> None:
+        """Notes all additions of a batch on disk.
+
+        At once, since a row may take the member that another one leaves: the ledger would lose for
+        a moment who has put it on the list.
+        """
         links = self.links
         if links is None:
             return
         intended = []
-        for apollo_id, rows in rows_of.items():
-            for row in rows:
-                mark = one.mark.ours if apollo_id in ours else one.mark.theirs
-                links.note_detail(batch.history_of(row), mark)
-                intended.append(with_values(row, apollo_id=apollo_id))
+        for of_list in planned:
+            for apollo_id, rows in of_list.rows_of.items():
+                for row in rows:
+                    links.note_detail(batch.history_of(row), of_list.mark(apollo_id))
+                    intended.append(with_values(row, apollo_id=apollo_id))
         self.intend(batch, intended)
 
-    def _finish(
-        self,
-        batch: Batch,
-        one: TeamList,
-        rows: Sequence[Row],
-        apollo_id: str,
-        ours: Collection[str],
-        *,
-        is_new: bool,
-    ) -> None:
-        """Gives rows the outcome of a member that is on its list."""
-        for row in rows:
+    def _finish(self, batch: Batch, planned: Addition, apollo_id: str, *, is_new: bool) -> None:
+        """Gives the rows of a member the outcome of one that is on its list."""
+        for row in planned.rows_of[apollo_id]:
             history = batch.history_of(row)
             if self.links is not None:
-                mark = one.mark.ours if apollo_id in ours else one.mark.theirs
-                self.links.note_detail(history, mark)
+                self.links.note_detail(history, planned.mark(apollo_id))
             has_moved = history.link is not None and history.link.status in CONFIRMED
             outcome = Outcome.UPDATED if has_moved else Outcome.CREATED
             batch.finish(row, outcome if is_new else Outcome.UNCHANGED, apollo_id)

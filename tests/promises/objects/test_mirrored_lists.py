@@ -219,6 +219,23 @@ def test_a_member_that_one_row_leaves_and_another_takes_stays(apollo: Sandbox, s
     assert apollo.count(REMOVE) == 0
 
 
+def test_who_takes_over_a_member_of_ours_loses_it_in_the_end(apollo: Sandbox, sync: Run) -> None:
+    people(apollo, range(3), "Hot")
+    people(apollo, [3, 4])
+    sync(changes(member(0, email="p3@a.com"), member(1, email="p4@a.com")), **MIRROR)
+    gone = record("list_members", id=0, _sdc_deleted_at=GONE_AT)
+    heirs = [member(7, email="p3@a.com"), member(8, email="p4@a.com")]
+
+    sync(changes(gone, member(1, "Cold"), *heirs), **MIRROR)
+    between = on_list(apollo)
+    sync(
+        changes(*(record("list_members", id=n, _sdc_deleted_at=GONE_AT) for n in (7, 8))), **MIRROR
+    )
+
+    assert between == {0, 1, 2, 3, 4}
+    assert on_list(apollo) == {0, 1, 2}
+
+
 def test_contacts_and_accounts_have_lists_of_one_name(apollo: Sandbox, sync: Run) -> None:
     people(apollo, range(1))
     account = apollo.store.add_account(name="Acme", domain="acme.com")
