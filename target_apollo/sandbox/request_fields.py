@@ -74,6 +74,35 @@ BULK_UPDATE_ACCOUNT = _names("id name owner_id account_stage_id typed_custom_fie
 
 BULK_UPDATE_ACCOUNTS = _names("account_ids account_attributes name owner_id account_stage_id async")
 
+UPDATE_DEAL = _names("name owner_id amount opportunity_stage_id closed_date typed_custom_fields")
+
+CREATE_DEAL = UPDATE_DEAL | {"account_id"}
+
+SEQUENCE_FLAGS = _names(
+    "sequence_no_email sequence_unverified_email sequence_job_change "
+    "sequence_active_in_other_campaigns sequence_finished_in_other_campaigns "
+    "sequence_same_company_in_same_campaign contacts_without_ownership_permission add_if_in_queue "
+    "contact_verification_skipped"
+)
+"""Parameters of an enrolment, each of which adds contacts that are skipped without it."""
+
+_ENROLMENT = SEQUENCE_FLAGS | _names(
+    "emailer_campaign_id send_email_from_email_account_id send_email_from_email_address user_id "
+    "status auto_unpause_at"
+)
+
+_TASK = _names("user_id type priority status due_at note")
+
+CREATE_TASK = _TASK | _names("contact_id title")
+
+BULK_CREATE_TASKS = _TASK | {"contact_ids"}
+
+UPDATE_TASK = CREATE_TASK | _names("creator_id priority_cd call_script relevant_fields")
+
+UPDATE_FIELD = _names(
+    "id modality type label field_group_id autorun_downstream_enrichment schedule meta"
+)
+
 CONTACT_SCALARS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -124,18 +153,19 @@ ACCOUNT_SCALARS = {
 LISTS_OF_TEXT = _names(
     "label_names append_label_names merged_crm_ids contact_role_type_ids contact_ids account_ids "
     "visible_entity_ids entity_ids contact_stage_ids contact_label_ids account_stage_ids "
-    "account_label_ids"
+    "account_label_ids emailer_campaign_ids relevant_fields open_factor_names"
 )
 
 LISTS_OF_OBJECTS = _names(
     "contacts accounts contact_attributes account_attributes contact_emails phone_numbers fields"
 )
 
-BOOLEANS = _names("run_dedupe async sort_ascending book_of_business")
+BOOLEANS = SEQUENCE_FLAGS | _names("run_dedupe async sort_ascending book_of_business on_task_page")
 
 NUMBERS = _names("page per_page position")
 
-OBJECTS = _names("typed_custom_fields meta")
+# The id of the mailbox may be one text or a list; of the priority's code the document says no type.
+OBJECTS = _names("typed_custom_fields meta schedule send_email_from_email_account_id priority_cd")
 
 
 @dataclass(frozen=True)
@@ -146,7 +176,7 @@ class Taken:
         body: Fields of the JSON body.
         records: Name of a list in the body -> fields of the records in it.
         query: Query parameters.
-        modality: ``contact`` or ``account``, of which the custom fields must be.
+        modality: ``contact``, ``account`` or ``opportunity``, of which the custom fields must be.
     """
 
     body: frozenset[str] = frozenset()
@@ -160,6 +190,7 @@ _LISTING = Taken(_names("entity_ids label_names modality async"))
 TAKEN: dict[str, Taken] = {
     "POST /contacts": Taken(CREATE_CONTACT, modality="contact"),
     "PATCH /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
+    "PUT /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
     "POST /contacts/search": Taken(
         _names(
             "q_keywords contact_stage_ids contact_label_ids sort_by_field sort_ascending page "
@@ -200,12 +231,42 @@ TAKEN: dict[str, Taken] = {
     "POST /accounts/update_owners": Taken(
         _names("account_ids owner_id"), query=_names("account_ids[] owner_id")
     ),
+    "POST /contacts/{id}/opportunities": Taken(),
+    "POST /opportunities": Taken(CREATE_DEAL, modality="opportunity"),
+    "PATCH /opportunities/{id}": Taken(UPDATE_DEAL, modality="opportunity"),
+    "GET /opportunities/search": Taken(query=_names("sort_by_field page per_page")),
+    "POST /opportunities/search": Taken(
+        _names("q_opportunity_name sort_by_field page per_page"),
+        query=_names("sort_by_field page per_page"),
+    ),
+    "POST /emailer_campaigns/search": Taken(
+        _names("q_name page per_page"), query=_names("q_name page per_page")
+    ),
+    "POST /emailer_campaigns/{id}/add_contact_ids": Taken(
+        _ENROLMENT | _names("contact_ids label_names"),
+        query=_ENROLMENT | _names("contact_ids[] label_names[]"),
+    ),
+    "POST /emailer_campaigns/remove_or_stop_contact_ids": Taken(
+        _names("emailer_campaign_ids contact_ids mode"),
+        query=_names("emailer_campaign_ids[] contact_ids[] mode"),
+    ),
+    "POST /tasks": Taken(CREATE_TASK),
+    "POST /tasks/bulk_create": Taken(BULK_CREATE_TASKS),
+    "PATCH /tasks/{id}": Taken(UPDATE_TASK),
+    "POST /tasks/{id}/complete": Taken(_names("note")),
+    "POST /tasks/{id}/skip": Taken(_names("note on_task_page")),
+    "POST /tasks/search": Taken(
+        _names("sort_by_field open_factor_names page per_page"),
+        query=_names("sort_by_field open_factor_names[] page per_page"),
+    ),
     "POST /labels": Taken(_names("name modality book_of_business")),
     "PATCH /labels/{id}": Taken(_names("name book_of_business")),
     "POST /labels/add_entity_ids_to_label_names": _LISTING,
     "POST /labels/remove_entity_ids_from_label_names": _LISTING,
     "POST /fields": Taken(_names("label modality type meta")),
+    "PATCH /fields": Taken(_names("fields"), {"fields": UPDATE_FIELD}),
     "GET /fields": Taken(query=_names("source")),
+    "POST /users/search": Taken(_names("page per_page"), query=_names("page per_page")),
     "GET /users/search": Taken(query=_names("page per_page")),
     "GET /users/api_profile": Taken(query=_names("include_credit_usage")),
 }

@@ -6,9 +6,16 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, bad_id, record_not_found, unprocessable
+from target_apollo.sandbox.errors import (
+    Refusal,
+    bad_id,
+    not_allowed,
+    not_found,
+    record_not_found,
+    unprocessable,
+)
 from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.options import GoneInBulk, UnknownId
+from target_apollo.sandbox.options import GoneInBulk, UnknownId, UpdateRoute
 from target_apollo.sandbox.records import Account, Contact
 
 # Of contacts the reference has all of these words. Of accounts it shows only the answers to
@@ -94,8 +101,11 @@ def _missing(call: Call, kind: str, record_id: str) -> Refusal:
 
 
 _CHECKED = frozenset(
-    {"owner_id", "contact_stage_id", "account_stage_id", "account_id", "parent_account_id"}
-)
+    {
+        "owner_id", "contact_stage_id", "account_stage_id", "opportunity_stage_id", "account_id",
+        "parent_account_id",
+    }
+)  # fmt: skip
 
 
 def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
@@ -107,12 +117,21 @@ def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
         ("owner_id", store.workspace.users),
         ("contact_stage_id", store.workspace.contact_stage_ids),
         ("account_stage_id", store.workspace.account_stage_ids),
+        ("opportunity_stage_id", store.deals.stage_ids),
         ("account_id", store.account_by_id),
         ("parent_account_id", store.account_by_id),
     ):
         value = sent.get(name)
         if value and value not in known:
             raise refuse_id(call, value)
+
+
+def check_route(route: UpdateRoute) -> None:
+    """Raise Refusal (404 or 405) for an updating route that the options take away."""
+    if route is UpdateRoute.NOT_FOUND:
+        raise not_found()
+    if route is UpdateRoute.NOT_ALLOWED:
+        raise not_allowed()
 
 
 def ids_of(call: Call, name: str) -> list[str]:
@@ -135,6 +154,11 @@ def text_of(call: Call, name: str) -> str:
     if not value:
         raise unprocessable(f"Required parameter '{name}' missing")
     return str(value)
+
+
+def sent_value(call: Call, name: str) -> str:
+    """A value of the JSON body or else the query, as text; empty if it is missing."""
+    return str(call.body.get(name) or first(call.query, name) or "")
 
 
 def first(query: Mapping[str, list[str]], name: str) -> str | None:

@@ -49,6 +49,57 @@ def test_a_seed_fills_the_store(apollo: Sandbox, client: Client) -> None:
     assert answer["custom_fields"][0]["picklist_values"][0]["name"] == "Gold"
 
 
+def test_deals_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    stage = {"name": "Legal review", "probability": 80}
+    answer = write(apollo, "seed", {"deal_stages": [stage], "deals": [{"name": "Big"}]}).json()
+    assert [deal["name"] for deal in read(apollo, "deals")] == ["Big"]
+    assert read(apollo, "deal_stages")[-1]["name"] == "Legal review"
+    write(apollo, "delete", {"deals": [answer["deals"][0]["id"]]})
+    assert read(apollo, "deals") == []
+
+
+def test_sequences_mailboxes_and_enrolments_are_seeded_and_read(
+    apollo: Sandbox, client: Client
+) -> None:
+    email = fresh()
+    seed = {
+        "contacts": [{"email": email}],
+        "email_accounts": [{"email": "rep@x.example"}],
+        "sequences": [{"name": "Spring"}, {"name": "Old", "archived": True}],
+        "enrolments": [{"sequence": "Spring", "contact": email, "status": "paused"}],
+    }
+    made = write(apollo, "seed", seed).json()
+    assert [one["archived"] for one in read(apollo, "sequences")] == [False, True]
+    assert [one["email"] for one in read(apollo, "email_accounts")] == ["rep@x.example"]
+    (enrolment,) = read(apollo, "enrolments")
+    assert (enrolment["contact_id"], enrolment["status"]) == (made["contacts"][0]["id"], "paused")
+
+
+def test_a_sequence_is_changed_and_a_contact_held_back(apollo: Sandbox) -> None:
+    write(apollo, "seed", {"sequences": [{"name": "Spring"}]})
+    assert write(apollo, "sequences", {"sequence": "Spring", "active": False}).json()["id"]
+    assert [one["active"] for one in read(apollo, "sequences")] == [False]
+    reason = "contacts_in_pending_state"
+    assert write(apollo, "hold_back", {"f" * 24: reason}).json() == {"held_back": ["f" * 24]}
+
+
+def test_tasks_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    made = write(apollo, "seed", {"tasks": [{"note": "Call back"}, {"note": "Wait"}]}).json()
+    write(apollo, "delete", {"tasks": [made["tasks"][1]["id"]]})
+    assert [task["note"] for task in read(apollo, "tasks")] == ["Call back"]
+
+
+def test_lists_are_seeded_read_and_changed(apollo: Sandbox) -> None:
+    email = fresh()
+    seed = {"contacts": [{"email": email}], "lists": [{"name": "Fair", "members": [email]}]}
+    made = write(apollo, "seed", seed).json()
+    (shown,) = read(apollo, "lists")
+    assert shown["members"] == [made["contacts"][0]["id"]]
+    write(apollo, "lists", {"what": "rename", "name": "Fair", "to": "Fair 2026"})
+    write(apollo, "lists", {"what": "take_off", "name": "Fair 2026", "members": [email]})
+    assert read(apollo, "lists") == [{"name": "Fair 2026", "modality": "contacts", "members": []}]
+
+
 def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
     order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
     assert write(apollo, "faults", order).json() == {"ordered": True}
@@ -71,8 +122,16 @@ def test_options_change_while_it_runs(apollo: Sandbox) -> None:
         ("options", {"minute_limit": -1}),
         ("faults", {"endpoint": "*", "kind": "meteor"}),
         ("faults", {"kind": "slow"}),
-        ("seed", {"deals": []}),
+        ("seed", {"leads": []}),
+        ("seed", {"deals": [{"colour": "red"}]}),
         ("seed", {"contacts": [{"colour": "red"}]}),
+        ("seed", {"sequences": [{"name": "x", "colour": "red"}]}),
+        ("seed", {"enrolments": [{"sequence": "none", "contact": "none"}]}),
+        ("sequences", {"sequence": "none"}),
+        ("lists", {"what": "burn", "name": "x"}),
+        ("lists", {"what": "delete", "name": "x"}),
+        ("seed", {"lists": [{"name": "x", "members": ["none"]}]}),
+        ("hold_back", {"x": "bad mood"}),
         ("reset", {"what": ["everything"]}),
         ("seed", ["x"]),
     ],
