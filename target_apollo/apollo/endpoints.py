@@ -70,6 +70,12 @@ BULK_UPDATE_ACCOUNTS: Final = "POST /accounts/bulk_update"
 UPDATE_ACCOUNT_OWNERS: Final = "POST /accounts/update_owners"
 SEARCH_ACCOUNTS: Final = "POST /accounts/search"
 
+DEAL_STAGES: Final = "GET /opportunity_stages"
+CREATE_DEAL: Final = "POST /opportunities"
+READ_DEAL: Final = "GET /opportunities/{id}"
+UPDATE_DEAL: Final = "PATCH /opportunities/{id}"
+SEARCH_DEALS: Final = "GET /opportunities/search"
+
 #: A request without arguments: its answer only tells whether the key may use the endpoint.
 _ASKS_FOR_NOTHING: Final = ProbeArguments(body={})
 
@@ -175,6 +181,31 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
             "accounts_search",
             reads=True,
             probe=ProbeArguments({"q_organization_name": "example", "page": 1, "per_page": 1}),
+        ),
+        DEAL_STAGES: Endpoint(
+            "deals/api/v1/opportunity_stages/index",
+            "opportunity_stages_list",
+            reads=True,
+            probe=ProbeArguments(),
+        ),
+        # A deal needs a name, so without one there is nothing to create.
+        CREATE_DEAL: Endpoint(
+            "deals/api/v1/opportunities/create", "opportunity_write", probe=_ASKS_FOR_NOTHING
+        ),
+        READ_DEAL: Endpoint(
+            "deals/api/v1/opportunities/show",
+            "opportunity_read",
+            reads=True,
+            probe=ProbeArguments(),
+        ),
+        UPDATE_DEAL: Endpoint(
+            "deals/api/v1/opportunities/update", "opportunity_update", probe=_ASKS_FOR_NOTHING
+        ),
+        SEARCH_DEALS: Endpoint(
+            "deals/api/v1/opportunities/search",
+            "opportunities_list",
+            reads=True,
+            probe=ProbeArguments(params={"page": 1, "per_page": 1}),
         ),
     }
 )

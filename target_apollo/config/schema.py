@@ -270,6 +270,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Property of the stream -> label of the custom field, where they differ.",
     ),
     th.Property(
+        "deal_key_field",
+        th.StringType,
+        default="External id",
+        description="Label of the custom field of deals, of type text, that holds which row a deal "
+        "is of, as source/stream/key: without it nothing would keep a lost answer from making a "
+        "deal twice.",
+    ),
+    th.Property(
         "unknown_fields",
         th.StringType(allowed_values=["warn", "ignore", "fail"]),
         default="warn",

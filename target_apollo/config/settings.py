@@ -151,6 +151,7 @@ class Settings:
     on_identity_conflict: OnIdentityConflict
     max_identity_changes: int | None
     custom_fields: Mapping[str, str]
+    deal_key_field: str
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
     missing_accounts: MissingAccounts
@@ -229,6 +230,10 @@ class Settings:
         if name in LINKS and self.missing_accounts is MissingAccounts.REJECT:
             default = Unresolved.REJECT
         return (value_of(self.unresolved, name) or default) is Unresolved.DROP
+
+    def null_policy_of(self, name: str) -> NullPolicy:
+        """What a null in a property means for the field in Apollo."""
+        return value_of(self.null_policy_per_field, name) or self.null_policy
 
     def pattern_of(self, stream: str) -> str | None:
         """The first pattern in the setting `streams` that matches a stream's name, or None."""

@@ -24,6 +24,7 @@ from target_apollo.model.objects import (
     OBJECTS,
     ObjectKind,
     ObjectType,
+    RecordType,
 )
 from target_apollo.model.spelling import letters_of
 from target_apollo.model.values import apollo_id
@@ -50,13 +51,16 @@ _BY_LETTERS: Mapping[ObjectKind, Mapping[str, str]] = {
 }
 
 
-def field_of(object_type: ObjectType, name: str) -> str | None:
+def field_of(object_type: RecordType, name: str) -> str | None:
     """The name of the field that a column or a setting names, in any spelling; None for none.
 
     >>> from target_apollo.model.objects import CONTACT
     >>> field_of(CONTACT, "firstName"), field_of(CONTACT, "OwnerId"), field_of(CONTACT, "shoe")
     ('first_name', None, None)
     """
+    if not isinstance(object_type, ObjectType):
+        letters = {letters_of(one): one for one in (*object_type.fields, *object_type.named_fields)}
+        return letters.get(letters_of(name))
     if name in _NAMES[object_type.kind]:
         return name
     return _BY_LETTERS[object_type.kind].get(letters_of(name))

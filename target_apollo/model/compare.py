@@ -118,6 +118,10 @@ def holds(field: Field, answer: Json, value: str | None) -> bool:
         return bare_host(str(held)) == value
     if field.compare is Compare.URL:
         return plain_url(str(held)) == plain_url(value)
+    if field.compare is Compare.NUMBER:
+        return _same_number(held, value)
+    if field.compare is Compare.DATE:
+        return str(held)[: len(value)] == value
     if field.compare is Compare.PHONE:
         digits = phone_digits(value)
         shown = (held, answer.get(_SANITIZED_PHONE))

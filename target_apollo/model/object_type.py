@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.model import values
@@ -29,6 +30,9 @@ class Compare(enum.Enum):
     DOMAIN = enum.auto()
     PHONE = enum.auto()
     URL = enum.auto()
+    NUMBER = enum.auto()
+    #: A day; Apollo may answer it with a time.
+    DATE = enum.auto()
     #: Not compared, since Apollo never shows the value.
     BLIND = enum.auto()
 
@@ -75,6 +79,37 @@ def create_only(name: str, *, read: str | None = None) -> Field:
     return Field(name, create=name, read=read or name)
 
 
+class RecordType(Protocol):
+    """What values and policies ask of a kind of record: its fields, and whose custom fields it has.
+
+    Attributes:
+        singular: What sentences call it.
+        fields: Field name -> field.
+        named_fields: Property with a name (``owner_email``) -> the field that takes the id.
+        modality: Apollo's word for the object in its custom fields.
+        needed_field: The field without which no record can be created.
+        shows_updated_at: Whether an answer tells when the record was changed.
+    """
+
+    @property
+    def singular(self) -> str: ...  # noqa: D102
+
+    @property
+    def fields(self) -> Mapping[str, Field]: ...  # noqa: D102
+
+    @property
+    def named_fields(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    @property
+    def modality(self) -> str: ...  # noqa: D102
+
+    @property
+    def needed_field(self) -> str: ...  # noqa: D102
+
+    @property
+    def shows_updated_at(self) -> bool: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class ObjectType:
     """A kind of object with its fields, its match key and its endpoints.
@@ -110,6 +145,16 @@ class ObjectType:
     def singular(self) -> str:
         """ "contact" or "account", for sentences."""
         return self.endpoints.singular
+
+    @property
+    def modality(self) -> str:
+        """Apollo's word for the object in its custom fields."""
+        return self.singular
+
+    @property
+    def needed_field(self) -> str:
+        """The field without which no record can be created."""
+        return self.match_field
 
     @property
     def stage_name(self) -> str:

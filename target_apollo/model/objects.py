@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from target_apollo.model.account import ACCOUNT
 from target_apollo.model.contact import CONTACT
+from target_apollo.model.deal import DEAL
 from target_apollo.model.list_member import LIST_MEMBER
-from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, ObjectType
+from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, ObjectType, RecordType
 from target_apollo.model.stream_object import StreamObject
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "LABEL_NAMES",
     "LINKS",
     "OBJECTS",
+    "RECORD_TYPES",
     "STREAM_OBJECTS",
     "Compare",
     "Field",
     "Json",
     "ObjectKind",
     "ObjectType",
+    "RecordType",
     "StreamObject",
 ]
 
@@ -35,7 +38,13 @@ BY_EMAIL = "link_by_email_domain"
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 
 #: The objects besides these, by the name that the setting `streams` gives them.
-STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER,)}
+STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER, DEAL)}
+
+#: All objects that have fields of their own, which policies and custom fields are for.
+RECORD_TYPES: tuple[RecordType, ...] = (
+    *OBJECTS.values(),
+    *(one for one in STREAM_OBJECTS.values() if one.fields),
+)
 
 #: Properties that are no fields: the record's id and its lists.
 APOLLO_ID = "apollo_id"

@@ -54,6 +54,8 @@ class Reason(enum.Enum):
     DELETED = "deleted_in_apollo"
     GONE = "gone_from_apollo"
     NOT_CONFIRMED = "not_confirmed"
+    #: Nothing tells whether an earlier request has made the record.
+    OUTCOME_UNKNOWN = "outcome_unknown"
 
 
 @dataclass(frozen=True)

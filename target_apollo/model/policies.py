@@ -11,12 +11,13 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.model.columns import field_of
 from target_apollo.model.compare import holds, holds_custom, shows, shows_custom
+from target_apollo.model.object_type import RecordType
 from target_apollo.model.objects import (
     LABEL_NAMES,
     OBJECTS,
+    RECORD_TYPES,
     Compare,
     Json,
-    ObjectType,
 )
 from target_apollo.model.rows import Row
 from target_apollo.model.spelling import value_of
@@ -37,7 +38,7 @@ class FieldPolicy(enum.Enum):
 
 
 #: Finds the id and label of an object's custom field by a property's name or a field's label.
-CustomFields = Callable[[ObjectType, str], "tuple[str, str] | None"]
+CustomFields = Callable[[RecordType, str], "tuple[str, str] | None"]
 
 #: The default of the setting `protected_stages`: no record is moved out of these stages. A team
 #: need not have them.
@@ -108,7 +109,7 @@ class PolicyResult:
 
 
 def policies_of(
-    named: Mapping[str, FieldPolicy], object_type: ObjectType, custom_field: CustomFields
+    named: Mapping[str, FieldPolicy], object_type: RecordType, custom_field: CustomFields
 ) -> Policies:
     """The policies of one object, from the setting `field_policy`."""
     fields: dict[str, FieldPolicy] = {}
@@ -123,13 +124,13 @@ def policies_of(
             custom[field_id] = policy
     otherwise = named.get(ALL_OTHERS, FieldPolicy.OVERWRITE)
     if otherwise is FieldPolicy.NEVER:
-        # A record can't be created without the field by which Apollo recognises it.
-        fields.setdefault(object_type.match_field, FieldPolicy.CREATE_ONLY)
+        # A record can't be created without it.
+        fields.setdefault(object_type.needed_field, FieldPolicy.CREATE_ONLY)
     return Policies(fields, custom, otherwise, labels)
 
 
 def _place(
-    object_type: ObjectType, name: str, custom_field: CustomFields
+    object_type: RecordType, name: str, custom_field: CustomFields
 ) -> tuple[str | None, tuple[str, str] | None]:
     """The field that a policy is for; else the id and label of its custom field, or None."""
     exact = name in object_type.fields or name in object_type.named_fields or name == LABEL_NAMES
@@ -149,24 +150,24 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
         name
         for name in named
         if name != ALL_OTHERS
-        and all(_place(one, name, custom_field) == (None, None) for one in OBJECTS.values())
+        and all(_place(one, name, custom_field) == (None, None) for one in RECORD_TYPES)
     ]
 
 
 def unknown_policy(names: Sequence[str]) -> str:
     """The sentence for policies without effect, since no field has these names."""
-    fields = [name for object_type in OBJECTS.values() for name in object_type.fields]
+    fields = [name for object_type in RECORD_TYPES for name in object_type.fields]
     near = difflib.get_close_matches(names[0], fields, n=1)
     hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
     return (
-        f"The setting 'field_policy' names {', '.join(names)}: no field of contacts or accounts "
-        f"and no custom field is called that, so nothing would be protected; {hint}"
+        f"The setting 'field_policy' names {', '.join(names)}: no field of contacts, accounts or "
+        f"deals and no custom field is called that, so nothing would be protected; {hint}"
     )
 
 
 def apply_policies(
     policies: Policies,
-    object_type: ObjectType,
+    object_type: RecordType,
     row: Row,
     answer: Json | None,
     last_written_at: str | None,
@@ -213,7 +214,7 @@ def apply_policies(
 
 
 def needs_the_record(
-    policies: Policies, object_type: ObjectType, row: Row, answer: Json | None
+    policies: Policies, object_type: RecordType, row: Row, answer: Json | None
 ) -> bool:
     """Whether the record must be read before the policies can be applied.
 
@@ -244,7 +245,7 @@ def _is_newer(row: Row, known: Json, last_written_at: str | None) -> bool:
 def clashes(named: Mapping[str, FieldPolicy], custom_field: CustomFields) -> list[str]:
     """A sentence for each field that has two names with different policies."""
     problems: list[str] = []
-    for object_type in OBJECTS.values():
+    for object_type in RECORD_TYPES:
         first: dict[str, str] = {}
         for name in named:
             field_name, custom = _place(object_type, name, custom_field)

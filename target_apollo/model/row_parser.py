@@ -31,6 +31,7 @@ from target_apollo.model.objects import (
     LABEL_NAMES,
     Compare,
     ObjectType,
+    RecordType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.placeholders import NULL
@@ -44,7 +45,7 @@ class CustomFields(Protocol):
     """Finds custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def custom_value(
-        self, object_type: ObjectType, name: str
+        self, object_type: RecordType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
         """Id and normaliser of the custom field for a property; None where there is none."""
 

@@ -7,10 +7,14 @@ others are known by the row's key alone: the ledger says what became of a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from target_apollo.model import values
+from target_apollo.model.object_type import Field
 from target_apollo.model.rows import Mode
+
+#: Column with the Apollo id of the record that a row is written to.
+APOLLO_ID = "apollo_id"
 
 Normalise = Callable[[str, object], "str | None"]
 
@@ -42,6 +46,12 @@ class StreamObject:
         default_mode: The mode without a setting of the stream's own; None: the setting `mode`.
         default_key: Columns that identify a row where neither SCHEMA nor setting names a key; those
             that a row leaves empty are left out.
+        fields: Fields of an object that Apollo has records of, by name; empty for memberships. With
+            fields it is a `RecordType`, with custom fields and policies.
+        named_fields: Column with a name (``owner_email``) -> the field that takes the id.
+        modality: Apollo's word for the object in its custom fields.
+        needed_field: The field without which no record can be created.
+        clearable: Fields that a null empties under the null policy `clear`.
         is_told_by_name: Whether a stream of this name needs no setting. Not for names that a table
             of another meaning may have, such as ``tasks``.
     """
@@ -52,7 +62,15 @@ class StreamObject:
     modes: tuple[Mode, ...]
     default_mode: Mode | None = None
     default_key: tuple[str, ...] = ()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    named_fields: Mapping[str, str] = field(default_factory=dict)
+    modality: str = ""
+    needed_field: str = ""
+    clearable: frozenset[str] = frozenset()
     is_told_by_name: bool = False
+
+    #: Whether an answer tells when the record was changed.
+    shows_updated_at = False
 
     @property
     def required(self) -> tuple[str, ...]:

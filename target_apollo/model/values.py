@@ -246,7 +246,12 @@ def _text(name: str, value: object) -> str | None:
     return text(name, value)
 
 
-def _number(name: str, value: object) -> str | None:
+def number(name: str, value: object) -> str | None:
+    """A number in plain digits, also of a text as people and spreadsheets write it.
+
+    Raises:
+        RecordError: It is no number, or one that can be read in two ways.
+    """
     written = typed_text(name, value)
     if written is None:
         return None
@@ -282,7 +287,12 @@ def truth_of(written: str) -> bool | None:
     return True if word in _TRUE else False if word in _FALSE else None
 
 
-def _date(name: str, value: object) -> str | None:
+def date(name: str, value: object) -> str | None:
+    """A date as ``YYYY-MM-DD``; None for placeholders and dates of zeros.
+
+    Raises:
+        RecordError: It is no date.
+    """
     written = _date_text(name, value)
     if written is None:
         return None
@@ -389,10 +399,10 @@ def _option_of(field: CustomField) -> Normalise:
 
 
 _NORMALISERS: Mapping[str, Normalise] = {
-    "number": _number,
-    "currency": _number,
+    "number": number,
+    "currency": number,
     "boolean": _boolean,
-    "date": _date,
+    "date": date,
     "datetime": _datetime,
     "phone": phone,
     "url": url,

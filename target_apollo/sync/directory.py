@@ -17,7 +17,16 @@ from target_apollo.model.characters import visible
 from target_apollo.model.domains import bare_host, shared_fault
 from target_apollo.model.emails import compared
 from target_apollo.model.match_keys import addresses
-from target_apollo.model.objects import BY_EMAIL, LINKS, OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.model.objects import (
+    BY_EMAIL,
+    LINKS,
+    OBJECTS,
+    RECORD_TYPES,
+    Json,
+    ObjectKind,
+    ObjectType,
+    RecordType,
+)
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.spelling import letters_of, meant, value_of
 from target_apollo.model.suggestions import folded, nearest_address, nearest_name, no_such
@@ -145,7 +154,7 @@ class Directory:
         return {name: stages[folded(name)].id for name in names if folded(name) in stages}
 
     def custom_value(
-        self, object_type: ObjectType, name: str
+        self, object_type: RecordType, name: str
     ) -> tuple[str, Callable[[str, object], str | None]] | None:
         """Id and normaliser of the custom field for a property; None where there is none.
 
@@ -157,25 +166,25 @@ class Directory:
             return None
         return found.id, normaliser_of(found)
 
-    def custom_field(self, object_type: ObjectType, name: str) -> CustomField | None:
+    def custom_field(self, object_type: RecordType, name: str) -> CustomField | None:
         """The custom field for a property or with a label, if there is just one."""
         found = self._custom_fields_of(object_type, name)
         return found[0] if len(found) == 1 else None
 
-    def same_labels(self, object_type: ObjectType, name: str) -> tuple[str, ...]:
+    def same_labels(self, object_type: RecordType, name: str) -> tuple[str, ...]:
         """The labels of the custom fields for a property, if nothing tells which one is meant."""
         found = self._custom_fields_of(object_type, name)
         return tuple(one.label for one in found) if len(found) > 1 else ()
 
-    def _custom_fields_of(self, object_type: ObjectType, name: str) -> list[CustomField]:
+    def _custom_fields_of(self, object_type: RecordType, name: str) -> list[CustomField]:
         label = value_of(self._labels, name) or name
-        fields = self._custom_fields.get((object_type.singular, letters_of(label)), [])
+        fields = self._custom_fields.get((object_type.modality, letters_of(label)), [])
         labels = meant(label, [one.label for one in fields])
         return [one for one in fields if one.label in labels]
 
-    def custom_labels_of(self, object_type: ObjectType) -> list[str]:
+    def custom_labels_of(self, object_type: RecordType) -> list[str]:
         """The labels of an object's custom fields."""
-        of = object_type.singular
+        of = object_type.modality
         return [
             one.label
             for (modality, _), fields in self._custom_fields.items()
@@ -193,7 +202,7 @@ class Directory:
         """
         if not self._labels or not self._custom_fields:
             return []
-        known = [label for one in OBJECTS.values() for label in self.custom_labels_of(one)]
+        known = [label for one in RECORD_TYPES for label in self.custom_labels_of(one)]
         return [
             f"The entry '{name}' of the setting 'custom_fields' names the label '{label}', which "
             f"no custom field has{_hint(label, known)}"
@@ -201,7 +210,7 @@ class Directory:
             if not meant(label, known)
         ]
 
-    def custom_field_by_name(self, object_type: ObjectType, name: str) -> tuple[str, str] | None:
+    def custom_field_by_name(self, object_type: RecordType, name: str) -> tuple[str, str] | None:
         """Id and label of the custom field for a property or with a label, if there is one."""
         found = self.custom_field(object_type, name)
         return None if found is None else (found.id, found.label)

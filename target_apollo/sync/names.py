@@ -10,7 +10,7 @@ unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ from target_apollo.sync.recall import RowHistory, hash_of_kept_stage, payload_ha
 from target_apollo.sync.run import SyncRun
 
 
-class _Resolved(msgspec.Struct, frozen=True):
+class Resolved(msgspec.Struct, frozen=True):
     """A row with ids in place of names.
 
     Attributes:
@@ -65,7 +65,7 @@ class NameResolver:
             ApolloError: Apollo could not be asked.
             InvalidRecord, RunError: As `Batch.finish`; or the setting `default_owner` is wrong.
         """
-        self._look_up_accounts(rows)
+        look_up_accounts(self.run, rows, self.mode)
         left: list[Row] = []
         #: Keys and ids of records that a row of the batch changes: the ledger's hash is outdated.
         changing: set[str | None] = set()
@@ -75,46 +75,6 @@ class NameResolver:
                 changing.update({row.match_key, row.apollo_id, *row.more_keys} - {None})
                 left.append(resolved)
         return left
-
-    def _look_up_accounts(self, rows: Sequence[Row]) -> None:
-        """Looks up the accounts of all domains that rows name; may create missing accounts."""
-        run, settings = self.run, self.run.settings
-        wanted: dict[str, str] = {}
-        for row in rows:
-            for prop, text in row.names.values():
-                if prop in LINKS or prop == BY_EMAIL:
-                    with suppress(RecordError):
-                        domain = run.directory.account_domain(prop, text)
-                        name = row.values.get("organization_name") or ""
-                        wanted[domain] = wanted.get(domain) or name
-        if not wanted:
-            return
-        companies = run.companies
-        if run.ledger is not None:
-            trusts = not settings.full_resync
-            companies.use_ledger(run.ledger, run.connection, trusts_ledger=trusts)
-        companies.look_up(wanted, may_wait=all(map(settings.drops, LINKS)))
-        makes = settings.missing_accounts is MissingAccounts.CREATE and companies.is_read
-        if makes and self.mode is not Mode.UPDATE:
-            self._make_accounts(wanted)
-
-    def _make_accounts(self, wanted: Mapping[str, str]) -> None:
-        run = self.run
-        missing = {
-            domain: name
-            for domain, name in wanted.items()
-            if domain not in FREE_MAIL and run.companies.find(domain) is None
-        }
-        left = list(missing.items())
-        while left:
-            allowed = run.limits.creates_allowed(len(left))
-            requests = -(-min(allowed, len(left)) // MAX_BULK)
-            run.request_counter.plan_requests({ACCOUNT.endpoints.create: requests})
-            made = run.companies.make(dict(left[:allowed]))
-            run.limits.created += made
-            run.counts.accounts_made += made
-            # Accounts that Apollo already had do not count against the limit.
-            left = left[allowed:]
 
     def _finish_or_resolve(self, batch: Batch, row: Row, changing: set[str | None]) -> Row | None:
         history = batch.history_of(row)
@@ -140,29 +100,10 @@ class NameResolver:
             return None
         return resolved.row
 
-    def _resolve(self, row: Row) -> _Resolved:
-        """The row with ids, and the unknown names that it waits for.
+    def _resolve(self, row: Row) -> Resolved:
+        return resolved(self.run, row, self.run.directory.resolve, self.run.settings.drops)
 
-        Raises:
-            RecordError: Apollo does not know a name, and the row may not be written without it.
-        """
-        ids: Values = {}
-        waits_for: Values = {}
-        for name, (prop, text) in row.names.items():
-            try:
-                ids[name] = self.run.directory.resolve(prop, text)
-            except RecordError as problem:
-                if problem.rejection.reason is not Reason.UNKNOWN_NAME:
-                    raise
-                if prop == "owner_email" and self.run.directory.default_owner is not None:
-                    ids[name] = waits_for[name] = self.run.directory.default_owner
-                elif prop == BY_EMAIL or self.run.settings.drops(prop):
-                    waits_for[name] = None
-                else:
-                    raise
-        return _Resolved(_with_ids(row, ids), waits_for)
-
-    def _held(self, history: RowHistory, row: Row, resolved: _Resolved | None) -> NotGiven | None:
+    def _held(self, history: RowHistory, row: Row, resolved: Resolved | None) -> NotGiven | None:
         """What Apollo does not hold of a row that is unchanged by the ledger; None if it is not.
 
         The ledger has the hash of the row and of the names that it waits for; or, from an earlier
@@ -185,7 +126,7 @@ class NameResolver:
         """The policies, and none: the row may have been written before there were any."""
         return (self.policies, None) if self.policies else (None,)
 
-    def _with_former_owner(self, row: Row) -> _Resolved | None:
+    def _with_former_owner(self, row: Row) -> Resolved | None:
         """The row with the id of its former owner; None if another name is unknown."""
         directory = self.run.directory
         ids: Values = {}
@@ -194,7 +135,7 @@ class NameResolver:
                 ids[name] = directory.former_owner(prop, text) or directory.resolve(prop, text)
             except RecordError:
                 return None
-        return _Resolved(_with_ids(row, ids), {})
+        return Resolved(_with_ids(row, ids), {})
 
     def _finish_unchanged(self, batch: Batch, row: Row, not_given: NotGiven) -> None:
         history = batch.history_of(row)
@@ -211,3 +152,82 @@ class NameResolver:
 
 def _with_ids(row: Row, ids: Mapping[str, str | None]) -> Row:
     return with_values(row, values={**row.values, **ids}, names={})
+
+
+def resolved(
+    run: SyncRun,
+    row: Row,
+    resolve: Callable[[str, str], str],
+    drops: Callable[[str], bool],
+) -> Resolved:
+    """The row with ids, and the unknown names that it waits for.
+
+    Args:
+        resolve: As `Directory.resolve`.
+        drops: As `Settings.drops`.
+
+    Raises:
+        RecordError: Apollo does not know a name, and the row may not be written without it.
+        ApolloError: Apollo could not be asked.
+        RunError: The setting `default_owner` is wrong.
+    """
+    ids: Values = {}
+    waits_for: Values = {}
+    for name, (prop, text) in row.names.items():
+        try:
+            ids[name] = resolve(prop, text)
+        except RecordError as problem:
+            if problem.rejection.reason is not Reason.UNKNOWN_NAME:
+                raise
+            if prop == "owner_email" and run.directory.default_owner is not None:
+                ids[name] = waits_for[name] = run.directory.default_owner
+            elif prop == BY_EMAIL or drops(prop):
+                waits_for[name] = None
+            else:
+                raise
+    return Resolved(_with_ids(row, ids), waits_for)
+
+
+def look_up_accounts(run: SyncRun, rows: Sequence[Row], mode: Mode) -> None:
+    """Looks up the accounts of all domains that rows name; may create missing accounts.
+
+    Raises:
+        ApolloError, LedgerError, RunError: The run can't go on.
+    """
+    settings = run.settings
+    wanted: dict[str, str] = {}
+    for row in rows:
+        for prop, text in row.names.values():
+            if prop in LINKS or prop == BY_EMAIL:
+                with suppress(RecordError):
+                    domain = run.directory.account_domain(prop, text)
+                    name = row.values.get("organization_name") or ""
+                    wanted[domain] = wanted.get(domain) or name
+    if not wanted:
+        return
+    companies = run.companies
+    if run.ledger is not None:
+        trusts = not settings.full_resync
+        companies.use_ledger(run.ledger, run.connection, trusts_ledger=trusts)
+    companies.look_up(wanted, may_wait=all(map(settings.drops, LINKS)))
+    makes = settings.missing_accounts is MissingAccounts.CREATE and companies.is_read
+    if makes and mode is not Mode.UPDATE:
+        _make_accounts(run, wanted)
+
+
+def _make_accounts(run: SyncRun, wanted: Mapping[str, str]) -> None:
+    missing = {
+        domain: name
+        for domain, name in wanted.items()
+        if domain not in FREE_MAIL and run.companies.find(domain) is None
+    }
+    left = list(missing.items())
+    while left:
+        allowed = run.limits.creates_allowed(len(left))
+        requests = -(-min(allowed, len(left)) // MAX_BULK)
+        run.request_counter.plan_requests({ACCOUNT.endpoints.create: requests})
+        made = run.companies.make(dict(left[:allowed]))
+        run.limits.created += made
+        run.counts.accounts_made += made
+        # Accounts that Apollo already had do not count against the limit.
+        left = left[allowed:]

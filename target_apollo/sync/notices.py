@@ -308,6 +308,34 @@ class Notices:
                 noun,
             )
 
+    def deal_gone(self, stream: str) -> None:
+        """Logs once per stream that rows are skipped because their deal was deleted in Apollo."""
+        if self._is_first("deal_gone", stream):
+            self._logger.warning(
+                "Stream '%s': somebody deleted the deal of a row in Apollo. Such rows are skipped, "
+                "now and in later runs (on_apollo_delete).",
+                stream,
+            )
+
+    def account_stays(self, stream: str) -> None:
+        """Logs once per stream that a deal's account is another than its row's."""
+        if self._is_first("account_stays", stream):
+            self._logger.warning(
+                "Stream '%s': a row names another account than its deal has. Apollo can't move a "
+                "deal to another account, so the other values are written and the account stays.",
+                stream,
+            )
+
+    def no_deal_stage(self, stream: str, name: str) -> None:
+        """Logs once per stream that `on_delete` names no stage of deals."""
+        if self._is_first("no_deal_stage", stream):
+            self._logger.warning(
+                "Stream '%s': rows are marked as deleted, and no stage of deals is called '%s' "
+                "(on_delete), so their deals stay as they are.",
+                stream,
+                name,
+            )
+
     def no_time(self, stream: str, name: str) -> None:
         """Logs once per stream that rows have no time of their last change."""
         if self._is_first("no_time", stream):

@@ -23,7 +23,8 @@ from target_apollo.ledger import (
 )
 from target_apollo.model.objects import Json
 from target_apollo.model.outcomes import Outcome, Rejection
-from target_apollo.model.rows import Mode, Row
+from target_apollo.model.policies import Policies
+from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
 from target_apollo.sync.recall import RowHistory, is_interrupted, is_outdated, key_of
@@ -54,6 +55,10 @@ class ObjectLinks:
         today: The day of the run, in UTC.
         not_sent_again: Reasons for which a rejected row is not tried again before it changes or
             `LEFT_ALONE` is over.
+        policies: Part of the hash of a row's values, so that rows are written again after they
+            change; None for objects without fields.
+        outlives_rows: Whether the record of a row stays in Apollo after the row was deleted, and
+            its link with it.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class ObjectLinks:
         full_resync: bool,
         today: date,
         not_sent_again: Collection[str] = NOT_SENT_AGAIN,
+        policies: Policies | None = None,
+        outlives_rows: bool = False,
     ) -> None:
         self._ledger = ledger
         self.place = place
@@ -74,6 +81,8 @@ class ObjectLinks:
         self._full_resync = full_resync
         self._today = today
         self._not_sent_again = not_sent_again
+        self._policies = policies if policies and policies.protect else None
+        self._outlives_rows = outlives_rows
         self._noted: dict[str, LinkOutcome] = {}
         #: Source key -> what the next outcome of the row notes beside its values.
         self._details: dict[str, str] = {}
@@ -124,7 +133,7 @@ class ObjectLinks:
         former: Former | None,
         starts: Mapping[str, datetime],
     ) -> RowHistory:
-        own = values_hash(row)
+        own = values_hash(row, self._policies)
         if link is None:
             return RowHistory(key, own, read_at=former.first_at if former else None)
         interrupted = is_interrupted(link)
@@ -215,16 +224,16 @@ class ObjectLinks:
         if history.link is not None and outcome is not Outcome.REJECTED:
             detail = detail or history.link.match_hash
             apollo_id = apollo_id or history.apollo_id
+        payload_hash = history.payload_hash
         if row.deleted and outcome is Outcome.SKIPPED:
             return
-        if row.deleted and outcome is not Outcome.REJECTED:
+        if row.deleted and outcome is not Outcome.REJECTED and not self._outlives_rows:
             self.forget([key])
             return
         if record_is_gone:
             status = LinkStatus.GONE
         if apollo_id is None and status is not LinkStatus.ERROR:
             return
-        payload_hash = history.payload_hash
         if status is LinkStatus.ERROR:
             mark = hash_of_row(row, payload_hash, self._mode, None)
             payload_hash = RefusedMark(self._today, mark).text
@@ -299,9 +308,19 @@ class ObjectLinks:
             self._ledger.forget(self.place, keys)
 
 
-def values_hash(row: Row) -> str:
-    """Hash of everything that a row would write."""
+def values_hash(row: Row, policies: Policies | None = None, waits_for: Values | None = None) -> str:
+    """Hash of everything that a row would write.
+
+    Args:
+        policies: None if all of them are `overwrite`.
+        waits_for: Fields that are written without the row's name, which Apollo does not know.
+    """
     payload: dict[str, object] = {"values": row.values, "custom": row.custom}
     if row.names:
         payload["names"] = {name: text.casefold() for name, (_, text) in row.names.items()}
+    keeping = policies.keeping(row) if policies is not None else {}
+    if keeping:
+        payload["policies"] = keeping
+    if waits_for:
+        payload["waits_for"] = waits_for
     return payload_hash_of_texts(payload)

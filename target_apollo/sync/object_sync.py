@@ -17,7 +17,9 @@ from msgspec.structs import replace as with_values
 from target_apollo.config.settings import ObjectStreamSettings
 from target_apollo.ledger import Place
 from target_apollo.model.outcomes import Outcome
+from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
+from target_apollo.model.stream_object import Normalise
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
@@ -74,7 +76,27 @@ class ObjectSync(abc.ABC):
             full_resync=run.settings.full_resync,
             today=run.counts.started_at.date(),
             not_sent_again=self.not_sent_again,
+            policies=self.policies,
+            outlives_rows=bool(self.object.fields),
         )
+
+    @property
+    def policies(self) -> Policies:
+        """Who owns which field, for objects that have fields.
+
+        Raises:
+            RunError: A policy is for an unknown field, or the field can't have it.
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        return Policies()
+
+    def custom_field(self, name: str) -> tuple[str, Normalise] | None:
+        """Id and normaliser of the custom field for a property, for objects that have fields.
+
+        Raises:
+            ApolloError: Apollo could not be asked for its custom fields.
+        """
+        return self.run.directory.custom_value(self.object, name) if self.object.fields else None
 
     @property
     def moves_missing(self) -> bool:

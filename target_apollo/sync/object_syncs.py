@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from target_apollo.config.settings import ObjectStreamSettings
+from target_apollo.model.deal import DEAL
 from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.object_rows import ObjectRowParser
+from target_apollo.sync.deals import DealSync
 from target_apollo.sync.list_members import ListMemberSync
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.run import SyncRun
 
-SYNCS: Mapping[str, type[ObjectSync]] = {LIST_MEMBER.name: ListMemberSync}
+SYNCS: Mapping[str, type[ObjectSync]] = {LIST_MEMBER.name: ListMemberSync, DEAL.name: DealSync}
 
 
 def sync_of(

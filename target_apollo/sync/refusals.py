@@ -12,7 +12,7 @@ import enum
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from target_apollo.apollo import AllRefusedAlike, RequestRefused
 from target_apollo.model.match_keys import LINKEDIN
@@ -28,6 +28,13 @@ _NO_ROUTE = {404, 405}
 #: Of fewer rows each one is tried: all of them may be bad in the same way.
 _FEWEST_ALIKE = 20
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
+
+
+class Named(Protocol):
+    """A kind of object, as sentences call it."""
+
+    @property
+    def singular(self) -> str: ...  # noqa: D102
 
 
 class RefusalSubject(enum.Enum):
@@ -261,7 +268,7 @@ def _telling_values(object_type: ObjectType, row: Row) -> set[str]:
     return telling | ({row.apollo_id} if row.apollo_id else set())
 
 
-def rejection(object_type: ObjectType, row_id: str | None, refusal: RequestRefused) -> Rejection:
+def rejection(object_type: Named, row_id: str | None, refusal: RequestRefused) -> Rejection:
     """The rejects-file entry for a refused row.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.match_keys import CUSTOM
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects import ObjectType, RecordType
 from target_apollo.model.policies import (
     FieldPolicy,
     Policies,
@@ -33,7 +33,7 @@ def updated_at_field(settings: Settings, properties: Collection[str]) -> str | N
 def policies_for(
     settings: Settings,
     directory: Directory,
-    object_type: ObjectType,
+    object_type: RecordType,
     stream: str,
     properties: Collection[str],
 ) -> Policies:

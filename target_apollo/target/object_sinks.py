@@ -17,6 +17,7 @@ from target_apollo.sync.object_syncs import sync_of
 from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
+from target_apollo.sync.stream_settings import updated_at_field
 from target_apollo.target.sinks import StreamSink
 
 if TYPE_CHECKING:
@@ -58,7 +59,20 @@ class ObjectSink(StreamSink):
 
     @cached_property
     def _parser(self) -> ObjectRowParser:
-        return ObjectRowParser(self._own.stream_object, self._key_columns, self._properties)
+        settings, of = self._run.settings, self._own.stream_object
+        if not of.fields:
+            return ObjectRowParser(of, self._key_columns, self._properties)
+        return ObjectRowParser(
+            of,
+            self._key_columns,
+            self._properties,
+            custom_field=lambda name: self._sync.custom_field(name),
+            null_policy=settings.null_policy_of,
+            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            drops=settings.drops,
+            dropped=self._run.counts.unresolved[self.stream_name],
+            updated_at_field=updated_at_field(settings, self._properties),
+        )
 
     def _prepare(
         self,
@@ -74,7 +88,11 @@ class ObjectSink(StreamSink):
         if self._has_checked:
             return
         self._sync.check()
-        passive = {*self._key_columns, *self._target.bookmark_properties(self.stream_name)}
+        passive = {
+            *self._key_columns,
+            *self._target.bookmark_properties(self.stream_name),
+            spelled_as(self._run.settings.updated_at_field, self._properties),
+        }
         unknown = {
             name: ""
             for name in self._properties

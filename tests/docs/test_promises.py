@@ -61,6 +61,15 @@ PROMISES = {
         "::test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next",
         "promises/test_kill_sweep.py::test_a_run_killed_at_any_moment_is_made_whole_by_the_next",
     ],
+    "A deal is made once, whatever becomes of answers, runs and ledger": [
+        "promises/objects/test_deals.py::test_a_deal_whose_answer_was_lost_is_not_made_twice",
+        "promises/objects/test_deals_killed.py"
+        "::test_a_run_killed_at_a_sampled_moment_makes_each_deal_once",
+        "promises/objects/test_deals_killed.py"
+        "::test_a_run_killed_at_any_moment_makes_each_deal_once",
+        "promises/objects/test_deals_killed.py"
+        "::test_faults_of_every_kind_make_no_deal_twice_and_lose_none",
+    ],
     "STATE never passes a record without an outcome, however a run ends": [
         "promises/test_state.py::test_state_follows_the_flushes_as_they_are_confirmed",
         "promises/test_state.py::test_a_signal_ends_the_run_and_acknowledges_only_what_was_sent",

@@ -17,6 +17,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
+from target_apollo.sync import deal_index
 from target_apollo.target.target import TargetApollo
 
 Values = dict[str, Any]
@@ -97,6 +99,8 @@ def _live(config: Values, folder: Path, death: Death | None) -> None:
     sys.stdout = os.fdopen(1, "w")
     sys.stderr = os.fdopen(2, "w")
     os.chdir(folder)
+    # The sandbox's search shows a deal at once.
+    deal_index.SHOWN_AFTER = timedelta(0)
     countdown = _Countdown(NEVER if death is None else death.nth)
     if death is not None:
         _INSTALL[death.moment](countdown)

@@ -8,14 +8,15 @@ quota and costs no credits.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, request_to
 from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.columns import any_field_of
-from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
+from target_apollo.model.deal import DEAL
+from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
 
@@ -113,6 +114,22 @@ _USES = (
 )
 
 
+#: Object besides contacts and accounts -> its endpoints, and the modes that use them.
+_OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
+    DEAL.name: {
+        endpoints.FIELDS: _ALL,
+        endpoints.SEARCH_DEALS: _ALL,
+        endpoints.CREATE_DEAL: _CREATING,
+        endpoints.UPDATE_DEAL: _UPDATING,
+        # By the policy fill_if_empty, and where several deals have the key of a row.
+        endpoints.READ_DEAL: _ALL,
+        endpoints.DEAL_STAGES: _ALL,
+        endpoints.USERS: _ALL,
+        endpoints.SEARCH_ACCOUNTS: _ALL,
+    },
+}
+
+
 @dataclass(frozen=True)
 class Need:
     """An endpoint that a sync with given settings uses.
@@ -122,12 +139,14 @@ class Need:
         kinds: The objects whose sync uses it, in a fixed order.
         required: Whether a run can do nothing useful without it.
         only_for: What it is for, where it is not required.
+        objects: Names of objects besides contacts and accounts whose sync uses it.
     """
 
     endpoint: str
     kinds: tuple[ObjectKind, ...]
     required: bool
     only_for: str = ""
+    objects: tuple[str, ...] = ()
 
 
 def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
@@ -153,8 +172,35 @@ def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, .
     for use in _USES:
         if any(_applies(use, kind, modes) for kind in modes):
             uses.setdefault(use.endpoint, []).append(use)
-    needs = [_need(endpoint, of_it, modes, filled) for endpoint, of_it in uses.items()]
-    return tuple(sorted(needs, key=lambda need: not need.required))
+    needs = {endpoint: _need(endpoint, of_it, modes, filled) for endpoint, of_it in uses.items()}
+    for name in _objects_of(settings):
+        for endpoint in _endpoints_of(settings, name):
+            need = needs.get(endpoint) or Need(endpoint, (), required=True)
+            objects = (*need.objects, name)
+            needs[endpoint] = replace(need, required=True, only_for="", objects=objects)
+    return tuple(sorted(needs.values(), key=lambda need: not need.required))
+
+
+def _objects_of(settings: Settings) -> list[str]:
+    """The objects besides contacts and accounts that the settings are about."""
+    named = {
+        entry.get("object") or object_of_name(pattern)
+        for pattern, entry in settings.streams.items()
+        if entry is not False
+    }
+    return [name for name in _OBJECT_USES if name in named]
+
+
+def _endpoints_of(settings: Settings, name: str) -> list[str]:
+    """The endpoints that an object uses in the modes in which its streams are written."""
+    default = STREAM_OBJECTS[name].default_mode or settings.mode
+    modes = {
+        Mode(entry["mode"]) if "mode" in entry else default
+        for pattern, entry in settings.streams.items()
+        if entry is not False and (entry.get("object") or object_of_name(pattern)) == name
+    }
+    modes = modes or {default}
+    return [endpoint for endpoint, used_in in _OBJECT_USES[name].items() if used_in & modes]
 
 
 def _asked_for(settings: Settings) -> set[str]:

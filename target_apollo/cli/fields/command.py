@@ -16,6 +16,7 @@ import click
 from target_apollo.apollo import ApolloError, CustomField
 from target_apollo.cli.fields.catalog import STDIN, StreamSchema, read_catalog, read_schemas
 from target_apollo.cli.fields.missing import (
+    STRING,
     Missing,
     Proposal,
     StandardField,
@@ -33,7 +34,8 @@ from target_apollo.cli.options import (
 )
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
-from target_apollo.model.objects import OBJECTS, ObjectKind
+from target_apollo.model.deal import DEAL
+from target_apollo.model.objects import OBJECTS, ObjectKind, RecordType
 from target_apollo.model.spelling import meant, value_of
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.system.shown import escaped, name_shown, printable
@@ -147,23 +149,39 @@ def _missing_of(
         for field in client.custom_fields():
             existing.setdefault(field.modality, []).append(field.label)
     labels = settings.custom_fields
-    return find_missing(
+    missing = find_missing(
         written,
         lambda object_type, name: bool(
-            meant(value_of(labels, name) or name, existing.get(object_type.singular, []))
+            meant(value_of(labels, name) or name, existing.get(object_type.modality, []))
         ),
         labels,
         passive=[settings.updated_at_field],
     )
+    deals = [stream.name for stream, object_type in written if object_type is DEAL]
+    label = settings.deal_key_field
+    if deals and not meant(label, existing.get(DEAL.modality, [])):
+        more = [
+            one
+            for one in missing.proposals
+            if one.object is not DEAL or not meant(label, [one.label])
+        ]
+        key_field = Proposal(DEAL, label, STRING, (f"the keys of {', '.join(deals)}",))
+        return Missing((key_field, *more), missing.left_out)
+    return missing
 
 
 def _of_objects(
     streams: Sequence[StreamSchema], settings: Settings, kinds: Sequence[ObjectKind]
-) -> tuple[list[tuple[StreamSchema, ObjectKind]], list[str]]:
-    written, others = [], []
+) -> tuple[list[tuple[StreamSchema, RecordType]], list[str]]:
+    written: list[tuple[StreamSchema, RecordType]] = []
+    others: list[str] = []
     for stream in streams:
         if settings.leaves_out(stream.name):
             others.append(stream.name)
+            continue
+        own = settings.object_stream(stream.name)
+        if own is not None and own.stream_object.fields and len(kinds) == len(ObjectKind):
+            written.append((stream, own.stream_object))
             continue
         try:
             kind = settings.of_stream(stream.name).kind
@@ -171,7 +189,7 @@ def _of_objects(
             others.append(stream.name)
             continue
         if kind in kinds:
-            written.append((stream, kind))
+            written.append((stream, OBJECTS[kind]))
         else:
             others.append(stream.name)
     return written, others

@@ -14,13 +14,7 @@ from typing import Any
 from target_apollo.apollo import endpoints
 from target_apollo.cli.fields.catalog import StreamSchema
 from target_apollo.model.columns import field_of
-from target_apollo.model.objects import (
-    LABEL_NAMES,
-    OBJECTS,
-    Field,
-    ObjectKind,
-    ObjectType,
-)
+from target_apollo.model.objects import APOLLO_ID, LABEL_NAMES, Field, ObjectType, RecordType
 from target_apollo.model.rows import Mode
 from target_apollo.model.spelling import letters_of, value_of
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
@@ -158,7 +152,7 @@ class Proposal:
         properties: The properties that would be written to it, each with its stream.
     """
 
-    object: ObjectType
+    object: RecordType
     label: str
     kind: str
     properties: tuple[str, ...]
@@ -177,8 +171,8 @@ class Missing:
 
 
 def find_missing(
-    streams: Iterable[tuple[StreamSchema, ObjectKind]],
-    exists: Callable[[ObjectType, str], bool],
+    streams: Iterable[tuple[StreamSchema, RecordType]],
+    exists: Callable[[RecordType, str], bool],
     labels: Mapping[str, str],
     passive: Iterable[str] = (),
 ) -> Missing:
@@ -189,12 +183,11 @@ def find_missing(
         labels: The setting `custom_fields`: property -> label.
         passive: Properties that need no field in any stream.
     """
-    proposals: dict[tuple[ObjectKind, str], Proposal] = {}
+    proposals: dict[tuple[str, str], Proposal] = {}
     left_out: dict[str, str] = {}
     unneeded = {letters_of(name) for name in passive}
-    for stream, kind in streams:
-        object_type = OBJECTS[kind]
-        mapped = {field.name for field in standard_fields(object_type)} | stream.passive
+    for stream, object_type in streams:
+        mapped = {*_mapped(object_type), *stream.passive}
         for name, schema in stream.properties.items():
             if name in mapped or name.startswith(ABOUT_RECORDS) or exists(object_type, name):
                 continue
@@ -208,7 +201,7 @@ def find_missing(
             elif field_type is None:
                 left_out[where] = "a custom field holds no list, object or unknown type"
             else:
-                key = (kind, letters_of(label) or label)
+                key = (object_type.modality, letters_of(label) or label)
                 before = proposals.get(key)
                 proposals[key] = (
                     Proposal(object_type, label, field_type, (where,))
@@ -221,6 +214,13 @@ def find_missing(
                     )
                 )
     return Missing(tuple(proposals.values()), left_out)
+
+
+def _mapped(object_type: RecordType) -> Iterable[str]:
+    """The properties that an object has a place for without a custom field."""
+    if isinstance(object_type, ObjectType):
+        return [field.name for field in standard_fields(object_type)]
+    return [*object_type.fields, *object_type.named_fields, APOLLO_ID]
 
 
 def label_of(name: str) -> str:

@@ -109,5 +109,5 @@ def create_fields(client: ApolloClient, proposals: Sequence[Proposal]) -> Iterat
             yielded before are made.
     """
     for proposal in proposals:
-        client.create_custom_field(proposal.label, proposal.object.singular, proposal.kind)
+        client.create_custom_field(proposal.label, proposal.object.modality, proposal.kind)
         yield proposal

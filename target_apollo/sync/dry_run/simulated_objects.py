@@ -6,13 +6,32 @@ what was sent.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 
-from target_apollo.apollo import Request
+from target_apollo.apollo import Request, endpoints
 from target_apollo.model.objects import Json
 
+
+def _made_deal(request: Request) -> Json:
+    return {"opportunity": {**(request.body or {}), "id": _new_id(request)}}
+
+
+def _changed_deal(request: Request) -> Json:
+    return {"opportunity": {**(request.body or {}), "id": request.path.rpartition("/")[2]}}
+
+
+def _new_id(request: Request) -> str:
+    """An id of Apollo's form; one for each record, since no two of a run have all values alike."""
+    return hashlib.sha256(json.dumps(request.body, sort_keys=True).encode()).hexdigest()[:24]
+
+
 #: Endpoint -> the answer to a request.
-ANSWERS: Mapping[str, Callable[[Request], Json]] = {}
+ANSWERS: Mapping[str, Callable[[Request], Json]] = {
+    endpoints.CREATE_DEAL: _made_deal,
+    endpoints.UPDATE_DEAL: _changed_deal,
+}
 
 
 def simulated_answer(request: Request) -> Json | None:
