@@ -386,7 +386,7 @@ class Notices:
         elif doubt in _NOT_WHOLE:
             self._logger.warning(
                 "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
-                "record was moved (on_delete).",
+                "record was moved (on_delete), and no member taken off a list.",
                 stream,
                 _NOT_WHOLE[doubt].format(source=source),
             )
