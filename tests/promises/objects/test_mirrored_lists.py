@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from target_apollo.sandbox import Sandbox
+import pytest
+
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.sync import team_lists
+from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
 
 Run = Callable[..., TargetRun]
@@ -417,3 +421,60 @@ def test_contacts_and_their_list_come_in_one_run(apollo: Sandbox, sync: Run) -> 
 
     assert done.records == {"received": 4, "created": 4}
     assert on_list(apollo) == {0, 1}
+
+
+# --- requests
+
+
+def test_up_to_500_members_go_out_in_one_request(free: Sandbox, sync: Run) -> None:
+    ids = [free.store.add_contact(email=f"p{n}@a.com")["id"] for n in range(1001)]
+    rows = [member(n, email=None, apollo_id=apollo_id) for n, apollo_id in enumerate(ids)]
+
+    done = sync(table(*rows), **MIRROR, sandbox=free)
+
+    assert done.records == {"received": 1001, "created": 1001}
+    assert len(on_list(free)) == 1001
+    assert free.count(ADD) == 3
+    assert free.count("GET /labels") == 2
+    assert free.count(SEARCH) == 0
+
+
+def test_late_counts_reject_nobody(sync: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True, list_counts_late=True)) as apollo:
+        people(apollo, range(4))
+
+        first = sync(table(*members(range(2))), **MIRROR, sandbox=apollo)
+        second = sync(table(*members(range(4))), **MIRROR, sandbox=apollo)
+
+        assert first.records == {"received": 2, "created": 2}
+        assert second.records == {"received": 4, "created": 2, "unchanged": 2}
+        assert on_list(apollo) == {0, 1, 2, 3}
+
+
+def test_a_list_too_large_to_be_shown_loses_nobody_but_members_of_former_rows(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team_lists, "MOST_SHOWN", 4)
+    people(apollo, range(5), "Hot")
+    people(apollo, range(5, 7))
+    sync(table(*members([5, 6])), **ALL)
+
+    done = sync(table(member(5)), **ALL)
+
+    assert on_list(apollo) == {0, 1, 2, 3, 4, 5}
+    assert "and Apollo shows no more of them" in done.log
+
+
+def test_where_it_would_take_too_many_requests_to_tell_nobody_counts_as_ours(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team_lists, "MOST_LOOKS", 0)
+    people(apollo, range(2), "Hot")
+    people(apollo, range(2, 4))
+
+    done = sync(table(*members([1, 2, 3])), **MIRROR)
+    sync(table(member(3)), **MIRROR)
+
+    assert done.records == {"received": 3, "created": 3}
+    assert "counts fewer members than that" in done.log
+    assert on_list(apollo) == {0, 1, 2, 3}
