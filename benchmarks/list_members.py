@@ -1,15 +1,15 @@
 """Requests for lists: 10,000 members of three lists, the same again, and after 500 changes.
 
-python benchmarks/list_members.py [rows] [changes]
+python benchmarks/list_members.py --rows 10000 --changes 500
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
 import logging
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -92,8 +92,13 @@ def filled(people: int, folder: Path) -> Iterator[tuple[Sandbox, dict[str, Any]]
         )
 
 
-def main(number: int = 10_000, changes: int = 500) -> None:
+def main() -> None:
     """Print the requests of each run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--changes", type=int, default=500)
+    arguments = parser.parse_args()
+    number, changes = arguments.rows, arguments.changes
     logging.disable(logging.ERROR)
     for scope in ("ours", "all"):
         with tempfile.TemporaryDirectory() as name, filled(number, Path(name)) as (_, config):
@@ -120,4 +125,4 @@ def tell(what: str, config: dict[str, Any], rows: dict[int, tuple[str, int]]) ->
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

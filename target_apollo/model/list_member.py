@@ -7,10 +7,8 @@ to remove it where it is not, changes nothing, so a request whose answer was los
 from __future__ import annotations
 
 import enum
-from functools import cached_property
 from typing import NamedTuple
 
-from target_apollo.ledger import match_hash
 from target_apollo.model import values
 from target_apollo.model.characters import visible
 from target_apollo.model.members import APOLLO_ID, DOMAIN, EMAIL, MEMBER_COLUMNS, MEMBER_KEY
@@ -53,23 +51,3 @@ class ListKey(NamedTuple):
     def of(cls, kind: ObjectKind, name: str) -> ListKey:
         """The key of the list that a row or Apollo calls so."""
         return cls(kind, visible(name).casefold())
-
-
-class ListMark:
-    """What the ledger keeps of a membership: a hash of its list, and whether this tool made it.
-
-    A link has one of two hashes as its `match_hash`.
-    """
-
-    def __init__(self, key: ListKey) -> None:
-        self._text = f"{key.kind.value}:{key.folded}"
-
-    @cached_property
-    def ours(self) -> str:
-        """Of a member that was put on the list for a row."""
-        return match_hash(f"list:{self._text}")
-
-    @cached_property
-    def theirs(self) -> str:
-        """Of a member that was on the list already, or may have been."""
-        return match_hash(f"found on list:{self._text}")

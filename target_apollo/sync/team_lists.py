@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from target_apollo.apollo import AnotherRecord, EndpointForbidden, Label, RecordPage, RequestRefused
-from target_apollo.model.list_member import ListKey, ListMark
+from target_apollo.ledger import match_hash
+from target_apollo.model.list_member import ListKey
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.sync.refusals import consequence_of
@@ -23,6 +24,20 @@ MOST_LOOKS = 120
 #: Apollo shows no more records of a search than this.
 MOST_SHOWN = 50_000
 _PAGE = 100
+
+
+class ListMark:
+    """What the ledger keeps of a membership: a hash of its list, and whether this tool made it.
+
+    A link has one of two hashes as its `match_hash`.
+    """
+
+    def __init__(self, key: ListKey) -> None:
+        text = f"{key.kind.value}:{key.folded}"
+        #: Of a member that was put on the list for a row.
+        self.ours = match_hash(f"list:{text}")
+        #: Of a member that was on the list already, or may have been.
+        self.theirs = match_hash(f"found on list:{text}")
 
 
 class TeamList:
