@@ -412,6 +412,7 @@ def test_a_plan_tells_the_removals_and_takes_nobody_off(apollo: Sandbox, sync: R
 
     assert done.exit_code == 0, done.log
     assert done.summary["removed"] == {"list_members": 1}
+    assert "Plan: 1 member would be taken off lists" in done.log
     assert on_list(apollo) == {0, 1, 2}
     assert apollo.count(REMOVE) == 0
 
