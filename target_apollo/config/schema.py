@@ -17,6 +17,7 @@ from singer_sdk.helpers.capabilities import (
 )
 
 from target_apollo.apollo import check_api_url
+from target_apollo.model.list_member import MirrorScope
 from target_apollo.model.objects import STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
 from target_apollo.model.rows import (
@@ -299,6 +300,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default="skip",
         description="What becomes of an `account_domain` that Apollo has no account for: `skip` "
         "writes the contact without the link, `create` makes it, `reject` rejects the row.",
+    ),
+    th.Property(
+        "mirror_scope",
+        th.StringType(allowed_values=[one.value for one in MirrorScope]),
+        default="ours",
+        description="Whose members a list in mode `mirror` may lose: `ours`, those that this tool "
+        "has added; `all`, every member that no row names.",
     ),
     th.Property(
         "link_by_email_domain",

@@ -20,6 +20,7 @@ from target_apollo.config.schema import AUTO, AUTO_OR_NUMBER, MOST_PARALLEL, SCH
 from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.config.typed_values import not_finite, typed_value, with_types
 from target_apollo.model.domains import allowed_hosts
+from target_apollo.model.list_member import MirrorScope
 from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
 from target_apollo.model.objects import (
     LINKS,
@@ -110,12 +111,14 @@ class ObjectStreamSettings:
     Attributes:
         key: Its key properties; None: those of the SCHEMA message.
         members_of: The stream whose keys `member_key` has; None if it is not told.
+        mirror_scope: Whose members a mirrored list may lose.
     """
 
     stream_object: StreamObject
     mode: Mode
     key: tuple[str, ...] | None
     members_of: str | None = None
+    mirror_scope: MirrorScope = MirrorScope.OURS
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ class Settings:
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
     missing_accounts: MissingAccounts
+    mirror_scope: MirrorScope
     link_by_email_domain: bool
     default_owner: str | None
     allow_domains: frozenset[str]
@@ -209,6 +213,7 @@ class Settings:
             name: Unresolved(policy) for name, policy in config["unresolved"].items()
         }
         own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
+        own["mirror_scope"] = MirrorScope(config["mirror_scope"])
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["on_apollo_delete"] = OnApolloDelete(config["on_apollo_delete"])
         own["on_identity_conflict"] = OnIdentityConflict(config["on_identity_conflict"])
@@ -271,6 +276,7 @@ class Settings:
             self._mode_of(stream, stream_object.name, stream_object.modes, stream_object),
             tuple(key) if key else None,
             own.get("members_of"),
+            self.mirror_scope,
         )
 
     def _mode_of(

@@ -1,4 +1,4 @@
-"""The steps of the demo: warehouse, plan, ten rows, first sync, second sync, leads, report.
+"""The steps of the demo: warehouse, plan, ten rows, two syncs, leads, report, a mirrored list.
 
 Each step prints what happened, and checks it against the outcomes for which the rows were made.
 """
@@ -22,6 +22,7 @@ from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
 from target_apollo.demo.leads import fill_leads, leads
+from target_apollo.demo.lists import LIST, SETTINGS, change_list, fill_list
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
@@ -86,6 +87,7 @@ def tell(folder: Path) -> None:
                 _second_sync(project, server, sandbox, rows, before)
                 _qualified_leads(project, server, sandbox)
                 _report(project)
+                _mirrored_list(project, server, sandbox)
     _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
     _say(f"Logs, summaries and rejects are in {folder.name}/.")
 
@@ -247,6 +249,43 @@ def _report(project: meltano.Project) -> None:
     for line in printed.getvalue().splitlines()[:_REPORT_LINES]:
         _say(f"   {line}".rstrip())
     _say(f"   … and so on. As a page: {page.relative_to(project.folder.parent)}")
+
+
+def _mirrored_list(
+    project: meltano.Project, server: PostgresServer, sandbox: RunningSandbox
+) -> None:
+    contacts = sandbox.contacts()
+    members = fill_list(server.url, sorted(email for email in contacts if email))
+    sandbox.put_on_list(LIST, contacts[members.by_hand][0]["id"])
+    _say(f"\n9. A list that mirrors a table: '{LIST}', on which somebody is by hand")
+    _sync_list(project, "--refresh-catalog")
+    _expect_list(sandbox, members.first | {members.by_hand})
+    change_list(server.url, members)
+    gone, new = len(members.first - members.then), len(members.then - members.first)
+    _say(f"   {gone} rows are deleted in the warehouse, {new} are new:")
+    summary = _sync_list(project)
+    _expect(sum(summary["removed"].values()) == gone, "members taken off", summary["removed"])
+    _expect_list(sandbox, members.then | {members.by_hand})
+    _say("   The list holds the rows of the table, and whom somebody put there stays.")
+
+
+def _sync_list(project: meltano.Project, *options: str) -> dict[str, Any]:
+    run = project.run(*options, "tap-postgres-lists", "target-apollo", settings=SETTINGS)
+    command = " ".join(["meltano run", *options, "tap-postgres-lists target-apollo"])
+    _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
+    _expect(run.exit_code == 0, "exit code of the run with the list", run.last_lines())
+    summary: dict[str, Any] = json.loads(project.summary.read_text(encoding="utf-8"))
+    counts = summary["records"]
+    _say(
+        f"   {counts['created']} members put on the list, {counts['unchanged']} were there, "
+        f"{sum(summary['removed'].values())} taken off"
+    )
+    return summary
+
+
+def _expect_list(sandbox: RunningSandbox, wanted: frozenset[str]) -> None:
+    found = sandbox.members(LIST)
+    _expect(found == wanted, "members of the list", len(found))
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:

@@ -222,6 +222,9 @@ def _sections(
     if detail.deleted:
         counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
         yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+    if detail.removed:
+        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.removed)
+        yield "Members taken off lists", wrapped(counts, inner)
     if detail.returned:
         counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
         yield "Back at the source, given back in Apollo", wrapped(counts, inner)

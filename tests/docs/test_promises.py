@@ -63,6 +63,17 @@ PROMISES = {
         "::test_a_run_killed_at_each_request_transaction_and_file_is_made_whole_by_the_next",
         "promises/test_kill_sweep.py::test_a_run_killed_at_any_moment_is_made_whole_by_the_next",
     ],
+    "A list has the members of its rows and loses nobody else's, whatever becomes of answers and "
+    "runs": [
+        "promises/objects/test_mirrored_lists.py"
+        "::test_members_whose_rows_are_gone_come_off_the_list",
+        "promises/objects/test_mirrored_lists.py::test_what_a_list_had_before_stays_on_it",
+        "promises/objects/test_interrupted_lists.py"
+        "::test_lists_are_right_after_a_kill_between_addition_and_outcome",
+        "promises/objects/test_interrupted_lists.py::test_a_lost_answer_changes_nothing",
+        "promises/objects/test_interrupted_lists.py"
+        "::test_lists_follow_a_table_through_random_faults",
+    ],
     "A deal is made once, whatever becomes of answers, runs and ledger": [
         "promises/objects/test_deals.py::test_a_deal_whose_answer_was_lost_is_not_made_twice",
         "promises/objects/test_deals_killed.py"

@@ -16,6 +16,7 @@ from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.columns import any_field_of
 from target_apollo.model.deal import DEAL
+from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
@@ -116,6 +117,16 @@ _USES = (
 
 #: Object besides contacts and accounts -> its endpoints, and the modes that use them.
 _OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
+    LIST_MEMBER.name: {
+        endpoints.LABELS: _ALL,
+        endpoints.ADD_TO_LISTS: _ALL,
+        endpoints.REMOVE_FROM_LISTS: frozenset({Mode.MIRROR}),
+        # Of members that the ledger does not know, and where counts do not tell who is on a list.
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.SEARCH_ACCOUNTS: _ALL,
+        endpoints.READ_CONTACT: _ALL,
+        endpoints.READ_ACCOUNT: _ALL,
+    },
     DEAL.name: {
         endpoints.FIELDS: _ALL,
         endpoints.SEARCH_DEALS: _ALL,

@@ -80,7 +80,8 @@ def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
 
 
 def deletion_sentences(summary: Mapping[str, Any]) -> list[str]:
-    """Sentences on the records of deleted rows that would be moved, and of returned rows."""
+    """Sentences on records and members of rows that are gone, and on those that returned."""
+    removed = summary.get("removed") or {}
     moved = summary.get("deleted") or {}
     returned = summary.get("returned") or {}
     return [
@@ -88,6 +89,11 @@ def deletion_sentences(summary: Mapping[str, Any]) -> list[str]:
             f"{plural(count, 'record')} would be moved, since their rows are gone from the source "
             f"(on_delete, stream '{name_shown(stream)}')."
             for stream, count in moved.items()
+        ),
+        *(
+            f"{plural(count, 'member')} would be taken off lists, since their rows are gone from "
+            f"the source (stream '{name_shown(stream)}')."
+            for stream, count in removed.items()
         ),
         *(
             f"{plural(count, 'record')} would be given back, since their rows have returned "

@@ -91,3 +91,13 @@ def test_the_check_requires_what_a_run_with_these_settings_ends_without(
 
     assert endpoint not in required()
     assert endpoint in required(**setting)
+
+
+def test_lists_are_checked_for_what_they_take_in_their_mode() -> None:
+    def required(mode: str) -> set[str]:
+        found = settings_of("https://example.com", streams={"list_members": {"mode": mode}})
+        return {need.endpoint for need in needs_of(found, []) if need.required}
+
+    remove = "POST /labels/remove_entity_ids_from_label_names"
+    assert {"GET /labels", "POST /labels/add_entity_ids_to_label_names"} <= required("add")
+    assert required("mirror") - required("add") == {remove}
