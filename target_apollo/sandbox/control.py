@@ -16,7 +16,10 @@ from target_apollo.sandbox.faults import Fault
 from target_apollo.sandbox.page import PAGE
 from target_apollo.sandbox.state import Sandbox
 
-_SEEDS = ("contacts", "accounts", "users", "custom_fields", "deal_stages", "deals")
+_SEEDS = (
+    "contacts", "accounts", "users", "custom_fields", "deal_stages", "deals", "email_accounts",
+    "sequences", "enrolments",
+)  # fmt: skip
 #: No other page may show this one in a frame, where it could have its button pressed.
 _PAGE_HEADERS = {
     "content-security-policy": "frame-ancestors 'none'",
@@ -37,6 +40,9 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "custom_fields": lambda _: sandbox.store.custom_fields(),
         "deals": lambda request: sandbox.store.deals.all(_last(request)),
         "deal_stages": lambda _: sandbox.store.deals.stages,
+        "sequences": lambda _: sandbox.store.sequences.all(),
+        "email_accounts": lambda _: sandbox.store.sequences.email_accounts(),
+        "enrolments": lambda _: sandbox.store.sequences.enrolments(),
         "requests": control.requests,
         "quota": lambda _: control.quota(),
         "options": lambda _: control.options(),
@@ -48,6 +54,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "merge": control.merge,
         "delete": control.delete,
         "forget": control.forget,
+        "sequences": lambda sent: sandbox.store.sequences.change(**sent),
+        "hold_back": control.hold_back,
         "options": control.change,
         "authorize": control.authorize,
     }
@@ -158,7 +166,7 @@ class _Control:
         unknown = sent.keys() - set(_SEEDS)
         if unknown:
             raise ValueError(f"A seed has of {', '.join(_SEEDS)}.")
-        store = self._sandbox.store
+        store, sequences = self._sandbox.store, self._sandbox.store.sequences
         # What a record may refer to comes before it.
         return {
             "custom_fields": [
@@ -169,6 +177,11 @@ class _Control:
             "contacts": [store.add_contact(**row) for row in sent.get("contacts", ())],
             "deal_stages": [store.deals.add_stage(**row) for row in sent.get("deal_stages", ())],
             "deals": [store.deals.add(**row) for row in sent.get("deals", ())],
+            "email_accounts": [
+                sequences.add_email_account(**row) for row in sent.get("email_accounts", ())
+            ],
+            "sequences": [sequences.add(**row) for row in sent.get("sequences", ())],
+            "enrolments": [sequences.enrol(**row) for row in sent.get("enrolments", ())],
         }
 
     def merge(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +210,12 @@ class _Control:
         kind, ids = _one_kind("A request to forget", sent)
         forget = store.forget_contact if kind == "contacts" else store.forget_account
         return {"forgotten": _each(ids, forget)}
+
+    def hold_back(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Have contacts skipped by sequences: ``{id: "contacts_in_pending_state"}``."""
+        for contact_id, reason in sent.items():
+            self._sandbox.store.sequences.hold_back(contact_id, str(reason))
+        return {"held_back": [*sent]}
 
     def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Consent to an OAuth app, as a user does on Apollo's page.

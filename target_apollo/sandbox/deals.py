@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from target_apollo.sandbox.formats import offset_time
 from target_apollo.sandbox.keeping import Keeping
 from target_apollo.sandbox.records import Searched
+from target_apollo.sandbox.seeding import refuse_unknown
 from target_apollo.sandbox.shapes import blank
 from target_apollo.sandbox.workspace import Workspace
 
@@ -98,9 +100,7 @@ class Deals:
         Raises:
             ValueError: The deal object has no such key.
         """
-        unknown = fields.keys() - _BLANK_DEAL.keys()
-        if unknown:
-            raise ValueError(f"The deal object has no {', '.join(sorted(unknown))}.")
+        refuse_unknown("deal", fields, _BLANK_DEAL)
         with self._keeping.writing() as stamp:
             deal = Deal(
                 self.created(stamp, self._workspace.admin_id, source="ui_form"), contact_ids
@@ -219,11 +219,6 @@ def amount_of(text: str, *, takes_decimals: bool) -> int | float | None:
     if _WHOLE.match(text):
         return int(text)
     return float(text) if takes_decimals and _DECIMAL.match(text) else None
-
-
-def offset_time(stamp: str) -> str:
-    """A time in the second form that Apollo writes: ``2026-10-15T00:00:00.000+00:00``."""
-    return stamp.removesuffix("Z") + "+00:00"
 
 
 def sorted_deals(deals: Iterable[Deal], key: str) -> list[Deal]:

@@ -13,6 +13,7 @@ from target_apollo.sandbox.routes import (
     deals,
     labels,
     lookups,
+    sequences,
 )
 
 # Keys name the endpoints of deals in another service.
@@ -52,6 +53,15 @@ _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
     ("GET", "/opportunities/{id}", _DEALS, "show", "opportunity_read", deals.show),
     ("GET", "/opportunity_stages", "deals/api/v1/opportunity_stages", "index",
      "opportunity_stages_list", deals.stages),
+    ("POST", "/emailer_campaigns/search", "emailer_campaigns", "search",
+     "emailer_campaigns_search", sequences.search),
+    ("POST", "/emailer_campaigns/remove_or_stop_contact_ids", "emailer_campaigns",
+     "remove_or_stop_contact_ids", "emailer_campaigns_remove_or_stop_contact_ids",
+     sequences.remove_or_stop),
+    ("POST", "/emailer_campaigns/{id}/add_contact_ids", "emailer_campaigns", "add_contact_ids",
+     "emailer_campaigns_add_contact_ids", sequences.add_contacts),
+    ("GET", "/email_accounts", "email_accounts", "index", "email_accounts_list",
+     sequences.email_accounts),
     ("GET", "/contact_stages", "contact_stages", "index", "contact_stages_list",
      lookups.contact_stages),
     ("GET", "/account_stages", "account_stages", "index", "account_stages_list",

@@ -25,6 +25,7 @@ from target_apollo.sandbox.records import (
     account_object,
     contact_object,
 )
+from target_apollo.sandbox.sequences import Sequences
 from target_apollo.sandbox.workspace import Workspace
 
 Record = TypeVar("Record")
@@ -52,6 +53,7 @@ class Store:
         if not self.workspace.team_id:
             self.workspace.create_team(timestamp(time.time()))
         self.deals = Deals(keeping, self.workspace)
+        self.sequences = Sequences(keeping, self.workspace, self.contact_by_id)
         self.commit()
 
     # For tests and seeds: these methods take the lock.

@@ -171,6 +171,8 @@ def seeded(served: Sandbox) -> dict[str, str]:
         "account_field": store.add_custom_field("account", "Tier", "picklist", ["A"])["id"],
         "deal_field": store.add_custom_field("opportunity", "External id", "string")["id"],
         "deal": store.deals.add(name="Seed", account_id=account["id"])["id"],
+        "mailbox": store.sequences.add_email_account("rep@seed.example")["id"],
+        "sequence": store.sequences.add("Spring")["id"],
         "deal_stage": store.deals.stages[1]["id"],
         "label": store.labels()[0]["id"],
     }
@@ -250,6 +252,10 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "GET /opportunities/{id}": None,
         "GET /opportunities/search": None,
         "POST /contacts/{id}/opportunities": {},
+        "POST /emailer_campaigns/search": None,
+        "GET /email_accounts": None,
+        "POST /emailer_campaigns/{id}/add_contact_ids": None,
+        "POST /emailer_campaigns/remove_or_stop_contact_ids": None,
         "GET /contact_stages": None,
         "GET /account_stages": None,
         "GET /labels": None,
@@ -276,10 +282,21 @@ QUERIES = {
     },
     "POST /contacts/update_owners": {"contact_ids[]": "contact", "owner_id": "owner"},
     "POST /accounts/update_owners": {"account_ids[]": "account", "owner_id": "owner"},
+    "POST /emailer_campaigns/{id}/add_contact_ids": {
+        "contact_ids[]": "contact",
+        "emailer_campaign_id": "sequence",
+        "send_email_from_email_account_id": "mailbox",
+    },
+    "POST /emailer_campaigns/remove_or_stop_contact_ids": {
+        "contact_ids[]": "contact",
+        "emailer_campaign_ids[]": "sequence",
+        "mode": "stop",
+    },
 }
 #: First part of a path -> the record whose id its ``{id}`` is.
 RECORDS = {
     "contacts": "contact", "accounts": "account", "labels": "label", "opportunities": "deal",
+    "emailer_campaigns": "sequence",
 }  # fmt: skip
 LABELS = list(exchanges(defaultdict(str)))
 
@@ -292,7 +309,7 @@ def answers(served: Sandbox, seeded: dict[str, str]) -> dict[str, tuple[Any, req
     for label, body in exchanges(seeded).items():
         method, _, path = label.partition(" ")
         kind = RECORDS.get(path.split("/")[1], "")
-        query = {name: seeded[value] for name, value in QUERIES.get(label, {}).items()}
+        query = {name: seeded.get(value, value) for name, value in QUERIES.get(label, {}).items()}
         path = path.replace("{id}", seeded.get(kind, ""))
         made[label] = (body, client.call(method, path, body, params=query))
     return made
@@ -356,6 +373,7 @@ REFUSED = [
     ("POST /opportunities", {"name": "x", "account_id": "12345"}),
     ("PATCH /opportunities/{id}", {"name": "x"}),
     ("GET /opportunities/{id}", None),
+    ("POST /emailer_campaigns/{id}/add_contact_ids", None),
     ("POST /labels", {"name": "", "modality": "contacts"}),
     ("POST /labels/add_entity_ids_to_label_names", {"modality": "leads"}),
 ]
