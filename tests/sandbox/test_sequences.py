@@ -24,11 +24,12 @@ class Enrolling:
         contact_id: str = self._store.add_contact(**{"email": fresh(), **fields})["id"]
         return contact_id
 
+    @property
+    def path(self) -> str:
+        return f"/emailer_campaigns/{self.sequence}/add_contact_ids"
+
     def add(self, *contact_ids: str, **more: Any) -> Any:
-        return self._client.post(
-            f"/emailer_campaigns/{self.sequence}/add_contact_ids",
-            params=self.query(contact_ids, more),
-        )
+        return self._client.post(self.path, params=self.query(contact_ids, more))
 
     def query(self, contact_ids: Any, more: dict[str, Any]) -> dict[str, Any]:
         return {
