@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -16,7 +16,10 @@ from target_apollo.sandbox.faults import Fault
 from target_apollo.sandbox.page import PAGE
 from target_apollo.sandbox.state import Sandbox
 
-_SEEDS = ("contacts", "accounts", "users", "custom_fields")
+_SEEDS = (
+    "contacts", "accounts", "users", "custom_fields", "deal_stages", "deals", "email_accounts",
+    "sequences", "enrolments",
+)  # fmt: skip
 #: No other page may show this one in a frame, where it could have its button pressed.
 _PAGE_HEADERS = {
     "content-security-policy": "frame-ancestors 'none'",
@@ -35,6 +38,11 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "labels": lambda _: sandbox.store.labels(),
         "users": lambda _: sandbox.store.users(),
         "custom_fields": lambda _: sandbox.store.custom_fields(),
+        "deals": lambda request: sandbox.store.deals.all(_last(request)),
+        "deal_stages": lambda _: sandbox.store.deals.stages,
+        "sequences": lambda _: sandbox.store.sequences.all(),
+        "email_accounts": lambda _: sandbox.store.sequences.email_accounts(),
+        "enrolments": lambda _: sandbox.store.sequences.enrolments(),
         "requests": control.requests,
         "quota": lambda _: control.quota(),
         "options": lambda _: control.options(),
@@ -46,6 +54,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "merge": control.merge,
         "delete": control.delete,
         "forget": control.forget,
+        "sequences": lambda sent: sandbox.store.sequences.change(**sent),
+        "hold_back": control.hold_back,
         "options": control.change,
         "authorize": control.authorize,
     }
@@ -156,8 +166,8 @@ class _Control:
         unknown = sent.keys() - set(_SEEDS)
         if unknown:
             raise ValueError(f"A seed has of {', '.join(_SEEDS)}.")
-        store = self._sandbox.store
-        # Custom fields come first: records may have values of them.
+        store, sequences = self._sandbox.store, self._sandbox.store.sequences
+        # What a record may refer to comes before it.
         return {
             "custom_fields": [
                 store.add_custom_field(**row) for row in sent.get("custom_fields", ())
@@ -165,6 +175,13 @@ class _Control:
             "users": [store.add_user(**row) for row in sent.get("users", ())],
             "accounts": [store.add_account(**row) for row in sent.get("accounts", ())],
             "contacts": [store.add_contact(**row) for row in sent.get("contacts", ())],
+            "deal_stages": [store.deals.add_stage(**row) for row in sent.get("deal_stages", ())],
+            "deals": [store.deals.add(**row) for row in sent.get("deals", ())],
+            "email_accounts": [
+                sequences.add_email_account(**row) for row in sent.get("email_accounts", ())
+            ],
+            "sequences": [sequences.add(**row) for row in sent.get("sequences", ())],
+            "enrolments": [sequences.enrol(**row) for row in sent.get("enrolments", ())],
         }
 
     def merge(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -179,9 +196,13 @@ class _Control:
     def delete(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Delete records as a user does in Apollo's app: ``{"contacts": [id, …]}``."""
         store = self._sandbox.store
-        kind, ids = _one_kind("A deletion", sent)
-        delete = store.delete_contact if kind == "contacts" else store.delete_account
-        return {"deleted": _each(ids, delete)}
+        deletions = {
+            "contacts": store.delete_contact,
+            "accounts": store.delete_account,
+            "deals": store.deals.delete,
+        }
+        kind, ids = _one_kind("A deletion", sent, deletions)
+        return {"deleted": _each(ids, deletions[kind])}
 
     def forget(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Make records vanish, as if they had never existed: ``{"accounts": [id, …]}``."""
@@ -189,6 +210,12 @@ class _Control:
         kind, ids = _one_kind("A request to forget", sent)
         forget = store.forget_contact if kind == "contacts" else store.forget_account
         return {"forgotten": _each(ids, forget)}
+
+    def hold_back(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Have contacts skipped by sequences: ``{id: "contacts_in_pending_state"}``."""
+        for contact_id, reason in sent.items():
+            self._sandbox.store.sequences.hold_back(contact_id, str(reason))
+        return {"held_back": [*sent]}
 
     def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Consent to an OAuth app, as a user does on Apollo's page.
@@ -222,9 +249,11 @@ def _last(request: Request) -> int:
     return int(limit) if limit.isdigit() else 0
 
 
-def _one_kind(what: str, sent: dict[str, Any]) -> tuple[str, Any]:
-    if len(sent) != 1 or not sent.keys() <= {"contacts", "accounts"}:
-        raise ValueError(f"{what} has one of contacts, accounts.")
+def _one_kind(
+    what: str, sent: dict[str, Any], kinds: Iterable[str] = ("contacts", "accounts")
+) -> tuple[str, Any]:
+    if len(sent) != 1 or not set(sent) <= set(kinds):
+        raise ValueError(f"{what} has one of {', '.join(kinds)}.")
     return next(iter(sent.items()))
 
 

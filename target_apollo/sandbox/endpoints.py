@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from target_apollo.sandbox.call import Call, Endpoint
-from target_apollo.sandbox.routes import accounts, contacts, contacts_bulk, labels, lookups
+from target_apollo.sandbox.routes import (
+    accounts,
+    contacts,
+    contacts_bulk,
+    deals,
+    labels,
+    lookups,
+    sequences,
+)
+
+# Keys name the endpoints of deals in another service.
+_DEALS = "deals/api/v1/opportunities"
 
 # (method, path, controller and action in an API key's list, OAuth scope, function that answers)
 _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
@@ -33,6 +44,24 @@ _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
     ("PATCH", "/accounts/{id}", "accounts", "update", "account_update", accounts.update),
     ("PUT", "/accounts/{id}", "accounts", "update", "account_update", accounts.update),
     ("GET", "/accounts/{id}", "accounts", "show", "account_read", accounts.show),
+    ("POST", "/contacts/{id}/opportunities", _DEALS, "search", "opportunities_list",
+     deals.of_contact),
+    ("POST", "/opportunities", _DEALS, "create", "opportunity_write", deals.create),
+    ("GET", "/opportunities/search", _DEALS, "search", "opportunities_list", deals.search),
+    ("POST", "/opportunities/search", _DEALS, "search", "opportunities_list", deals.search),
+    ("PATCH", "/opportunities/{id}", _DEALS, "update", "opportunity_update", deals.update),
+    ("GET", "/opportunities/{id}", _DEALS, "show", "opportunity_read", deals.show),
+    ("GET", "/opportunity_stages", "deals/api/v1/opportunity_stages", "index",
+     "opportunity_stages_list", deals.stages),
+    ("POST", "/emailer_campaigns/search", "emailer_campaigns", "search",
+     "emailer_campaigns_search", sequences.search),
+    ("POST", "/emailer_campaigns/remove_or_stop_contact_ids", "emailer_campaigns",
+     "remove_or_stop_contact_ids", "emailer_campaigns_remove_or_stop_contact_ids",
+     sequences.remove_or_stop),
+    ("POST", "/emailer_campaigns/{id}/add_contact_ids", "emailer_campaigns", "add_contact_ids",
+     "emailer_campaigns_add_contact_ids", sequences.add_contacts),
+    ("GET", "/email_accounts", "email_accounts", "index", "email_accounts_list",
+     sequences.email_accounts),
     ("GET", "/contact_stages", "contact_stages", "index", "contact_stages_list",
      lookups.contact_stages),
     ("GET", "/account_stages", "account_stages", "index", "account_stages_list",
@@ -55,6 +84,9 @@ _ROWS: tuple[tuple[str, str, str, str, str, Callable[[Call], Any]], ...] = (
 )  # fmt: skip
 
 ENDPOINTS = tuple(
-    Endpoint(method, path, f"api/v1/{controller}", action, scope, answer)
+    Endpoint(
+        method, path, controller if "/" in controller else f"api/v1/{controller}", action, scope,
+        answer,
+    )
     for method, path, controller, action, scope, answer in _ROWS
-)
+)  # fmt: skip

@@ -80,6 +80,11 @@ def timestamp(now: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
+def offset_time(stamp: str) -> str:
+    """A time in the second form that Apollo writes: ``2026-10-15T00:00:00.000+00:00``."""
+    return stamp.removesuffix("Z") + "+00:00"
+
+
 def bare_domain(value: str) -> str:
     """The domain in lower case without scheme, ``www.``, port and path."""
     host = value.strip().lower().partition("://")[2] or value.strip().lower()

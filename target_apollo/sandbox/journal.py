@@ -12,7 +12,10 @@ from typing import Any
 
 import msgspec
 
-_TABLES = ("facts", "contacts", "accounts", "labels", "fields", "users", "tokens")
+_TABLES = (
+    "facts", "contacts", "accounts", "labels", "fields", "users", "tokens", "deals",
+    "email_accounts", "sequences", "tasks",
+)  # fmt: skip
 
 
 class Journal:

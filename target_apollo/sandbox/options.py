@@ -270,6 +270,15 @@ class SandboxOptions:
     cleared_by: ClearedBy = ClearedBy.BOTH
     """Which of null and the empty string empties a field on an update."""
 
+    decimal_amounts: bool = True
+    """Deals take an amount with decimals; otherwise it is left blank, as any but plain digits."""
+
+    removed_may_rejoin: bool = True
+    """A contact that was removed from a sequence can be added to it again."""
+
+    stops_by_job: bool = False
+    """Removing or stopping contacts of a sequence answers with a job instead of the contacts."""
+
     access_token_seconds: int = 2_592_000
     """Lifetime of an OAuth access token, in seconds."""
 

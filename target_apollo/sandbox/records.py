@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from target_apollo.sandbox.formats import FREE_DOMAINS
+from target_apollo.sandbox.shapes import blank
 
 _CONTACT_KEYS_NULL_OR_EMPTY = """
 contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id
@@ -43,20 +44,8 @@ organization_headcount_twenty_four_month_growth
 """
 
 
-def _blank(keys: str) -> dict[str, Any]:
-    empty: dict[str, Any] = {}
-    for key in keys.split():
-        if key.endswith("[]"):
-            empty[key[:-2]] = []
-        elif key.endswith("{}"):
-            empty[key[:-2]] = {}
-        else:
-            empty[key] = None
-    return empty
-
-
 CREATED_CONTACT: dict[str, Any] = {
-    **_blank(_CONTACT_KEYS_NULL_OR_EMPTY),
+    **blank(_CONTACT_KEYS_NULL_OR_EMPTY),
     "email_needs_tickling": False,
     "source": "api",
     "original_source": "api",
@@ -92,7 +81,7 @@ FOUND_CONTACT = {**_without(_LATER, "next_contact_id"), "contact_job_change_even
 STAGED_CONTACT = {**FOUND_CONTACT, "custom_field_errors": None}
 
 CREATED_ACCOUNT: dict[str, Any] = {
-    **_blank(_ACCOUNT_KEYS_NULL_OR_EMPTY),
+    **blank(_ACCOUNT_KEYS_NULL_OR_EMPTY),
     "source": "api",
     "original_source": "api",
     "phone_status": "no_status",

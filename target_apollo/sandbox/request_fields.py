@@ -74,6 +74,23 @@ BULK_UPDATE_ACCOUNT = _names("id name owner_id account_stage_id typed_custom_fie
 
 BULK_UPDATE_ACCOUNTS = _names("account_ids account_attributes name owner_id account_stage_id async")
 
+UPDATE_DEAL = _names("name owner_id amount opportunity_stage_id closed_date typed_custom_fields")
+
+CREATE_DEAL = UPDATE_DEAL | {"account_id"}
+
+SEQUENCE_FLAGS = _names(
+    "sequence_no_email sequence_unverified_email sequence_job_change "
+    "sequence_active_in_other_campaigns sequence_finished_in_other_campaigns "
+    "sequence_same_company_in_same_campaign contacts_without_ownership_permission add_if_in_queue "
+    "contact_verification_skipped"
+)
+"""Parameters of an enrolment, each of which adds contacts that are skipped without it."""
+
+_ENROLMENT = SEQUENCE_FLAGS | _names(
+    "emailer_campaign_id send_email_from_email_account_id send_email_from_email_address user_id "
+    "status auto_unpause_at"
+)
+
 CONTACT_SCALARS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -124,18 +141,19 @@ ACCOUNT_SCALARS = {
 LISTS_OF_TEXT = _names(
     "label_names append_label_names merged_crm_ids contact_role_type_ids contact_ids account_ids "
     "visible_entity_ids entity_ids contact_stage_ids contact_label_ids account_stage_ids "
-    "account_label_ids"
+    "account_label_ids emailer_campaign_ids"
 )
 
 LISTS_OF_OBJECTS = _names(
     "contacts accounts contact_attributes account_attributes contact_emails phone_numbers fields"
 )
 
-BOOLEANS = _names("run_dedupe async sort_ascending book_of_business")
+BOOLEANS = SEQUENCE_FLAGS | _names("run_dedupe async sort_ascending book_of_business")
 
 NUMBERS = _names("page per_page position")
 
-OBJECTS = _names("typed_custom_fields meta")
+# The id of the mailbox may be one text or a list.
+OBJECTS = _names("typed_custom_fields meta send_email_from_email_account_id")
 
 
 @dataclass(frozen=True)
@@ -146,7 +164,7 @@ class Taken:
         body: Fields of the JSON body.
         records: Name of a list in the body -> fields of the records in it.
         query: Query parameters.
-        modality: ``contact`` or ``account``, of which the custom fields must be.
+        modality: ``contact``, ``account`` or ``opportunity``, of which the custom fields must be.
     """
 
     body: frozenset[str] = frozenset()
@@ -199,6 +217,25 @@ TAKEN: dict[str, Taken] = {
     ),
     "POST /accounts/update_owners": Taken(
         _names("account_ids owner_id"), query=_names("account_ids[] owner_id")
+    ),
+    "POST /contacts/{id}/opportunities": Taken(),
+    "POST /opportunities": Taken(CREATE_DEAL, modality="opportunity"),
+    "PATCH /opportunities/{id}": Taken(UPDATE_DEAL, modality="opportunity"),
+    "GET /opportunities/search": Taken(query=_names("sort_by_field page per_page")),
+    "POST /opportunities/search": Taken(
+        _names("q_opportunity_name sort_by_field page per_page"),
+        query=_names("sort_by_field page per_page"),
+    ),
+    "POST /emailer_campaigns/search": Taken(
+        _names("q_name page per_page"), query=_names("q_name page per_page")
+    ),
+    "POST /emailer_campaigns/{id}/add_contact_ids": Taken(
+        _ENROLMENT | _names("contact_ids label_names"),
+        query=_ENROLMENT | _names("contact_ids[] label_names[]"),
+    ),
+    "POST /emailer_campaigns/remove_or_stop_contact_ids": Taken(
+        _names("emailer_campaign_ids contact_ids mode"),
+        query=_names("emailer_campaign_ids[] contact_ids[] mode"),
     ),
     "POST /labels": Taken(_names("name modality book_of_business")),
     "PATCH /labels/{id}": Taken(_names("name book_of_business")),

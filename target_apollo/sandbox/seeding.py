@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from target_apollo.sandbox.formats import bare_domain
@@ -21,7 +21,7 @@ def contact_fields(
 
     ``fields`` are keys of the contact object; raises ValueError for other names.
     """
-    _refuse_unknown("contact", fields, CREATED_CONTACT.keys())
+    refuse_unknown("contact", fields, CREATED_CONTACT)
     name = f"{fields.get('first_name') or ''} {fields.get('last_name') or ''}".strip()
     own = {
         "id": contact_id,
@@ -47,7 +47,7 @@ def account_fields(
 
     ``fields`` are keys of the account object; raises ValueError for other names.
     """
-    _refuse_unknown("account", fields, _ACCOUNT_KEYS)
+    refuse_unknown("account", fields, _ACCOUNT_KEYS)
     own = {
         "id": account_id,
         "team_id": workspace.team_id,
@@ -62,7 +62,8 @@ def account_fields(
     return own
 
 
-def _refuse_unknown(kind: str, fields: Mapping[str, Any], known: Any) -> None:
-    unknown = fields.keys() - known
+def refuse_unknown(kind: str, fields: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise ValueError for fields that the object of a kind of record does not have."""
+    unknown = fields.keys() - set(known)
     if unknown:
         raise ValueError(f"The {kind} object has no {', '.join(sorted(unknown))}.")

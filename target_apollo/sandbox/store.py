@@ -8,15 +8,15 @@ may use the store while the server answers.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from target_apollo.sandbox import matching, merging, seeding
-from target_apollo.sandbox.formats import id_source, timestamp
-from target_apollo.sandbox.journal import Journal
+from target_apollo.sandbox.deals import Deals
+from target_apollo.sandbox.formats import timestamp
+from target_apollo.sandbox.keeping import Keeping
 from target_apollo.sandbox.matching import KeyIndex
 from target_apollo.sandbox.records import (
     FOUND_ACCOUNT,
@@ -25,6 +25,7 @@ from target_apollo.sandbox.records import (
     account_object,
     contact_object,
 )
+from target_apollo.sandbox.sequences import Sequences
 from target_apollo.sandbox.workspace import Workspace
 
 Record = TypeVar("Record")
@@ -37,8 +38,9 @@ class Store:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self.lock = threading.RLock()
-        self.new_id = id_source()
+        keeping = Keeping(path)
+        self.lock, self.new_id = keeping.lock, keeping.new_id
+        self.keep, self.commit, self.close = keeping.keep, keeping.commit, keeping.close
         self.contact_by_id: dict[str, Contact] = {}
         self.account_by_id: dict[str, Account] = {}
         self.deleted_contacts: set[str] = set()
@@ -46,13 +48,12 @@ class Store:
         self.contact_index: KeyIndex[Contact] = KeyIndex()
         self.account_index: KeyIndex[Account] = KeyIndex()
         self.tokens: dict[str, dict[str, Any]] = {}
-        self._journal = None if path is None else Journal(path)
-        self._changes: dict[tuple[str, str], Any] = {}
         self.workspace = Workspace(self.new_id, self.keep)
-        if self._journal is not None:
-            self._restore(self._journal)
+        self._restore(keeping)
         if not self.workspace.team_id:
             self.workspace.create_team(timestamp(time.time()))
+        self.deals = Deals(keeping, self.workspace)
+        self.sequences = Sequences(keeping, self.workspace, self.contact_by_id)
         self.commit()
 
     # For tests and seeds: these methods take the lock.
@@ -303,8 +304,7 @@ class Store:
         contact_id = contact.own["id"]
         self.contact_by_id[contact_id] = contact
         self.contact_index.add(self.keys_of(contact) if keys is None else keys, contact)
-        if self._journal is not None:
-            self._changes["contacts", contact_id] = contact
+        self.keep("contacts", contact_id, contact)
 
     def changed_contact(self, contact: Contact, keys_before: list[str]) -> None:
         """Update the index after a change of a contact, and mark it for the next commit."""
@@ -312,16 +312,14 @@ class Store:
         if keys != keys_before:
             self.contact_index.remove(keys_before, contact)
             self.contact_index.add(keys, contact)
-        if self._journal is not None:
-            self._changes["contacts", contact.own["id"]] = contact
+        self.keep("contacts", contact.own["id"], contact)
 
     def insert_account(self, account: Account) -> None:
         """Add a new account."""
         account_id = account.own["id"]
         self.account_by_id[account_id] = account
         self.account_index.add(self.keys_of_account(account), account)
-        if self._journal is not None:
-            self._changes["accounts", account_id] = account
+        self.keep("accounts", account_id, account)
 
     def changed_account(self, account: Account, keys_before: list[str]) -> None:
         """Update the index after a change of an account, and mark it for the next commit."""
@@ -329,31 +327,7 @@ class Store:
         if keys != keys_before:
             self.account_index.remove(keys_before, account)
             self.account_index.add(keys, account)
-        if self._journal is not None:
-            self._changes["accounts", account.own["id"]] = account
-
-    def keep(self, table: str, record_id: str, value: Any) -> None:
-        """Mark a row of the file for the next commit; a value of None deletes it."""
-        if self._journal is not None:
-            self._changes[table, record_id] = value
-
-    def commit(self) -> None:
-        """Write the changes since the last commit to the file, if there is one."""
-        if self._journal is None or not self._changes:
-            return
-        changes, self._changes = self._changes, {}
-        self._journal.write(
-            (table, record_id, value.row() if isinstance(value, (Contact, Account)) else value)
-            for (table, record_id), value in changes.items()
-        )
-
-    def close(self) -> None:
-        """Commit and close the file."""
-        with self.lock:
-            self.commit()
-            if self._journal is not None:
-                self._journal.close()
-                self._journal = None
+        self.keep("accounts", account.own["id"], account)
 
     def _labels_with_one_more(self, stamp: str, modality: str, names: Sequence[str]) -> list[str]:
         ids = [self.workspace.label(stamp, modality, name, self.admin_id)["id"] for name in names]
@@ -361,22 +335,20 @@ class Store:
             self.workspace.count_label(label_id, 1)
         return ids
 
-    def _restore(self, journal: Journal) -> None:
-        team = dict(journal.rows("facts")).get("team")
+    def _restore(self, kept: Keeping) -> None:
+        team = dict(kept.rows("facts")).get("team")
         if team is None:
             return
-        self.workspace.restore(
-            team, journal.rows("users"), journal.rows("labels"), journal.rows("fields")
-        )
-        self.tokens = dict(journal.rows("tokens"))
-        for contact_id, row in journal.rows("contacts"):
+        self.workspace.restore(team, kept.rows("users"), kept.rows("labels"), kept.rows("fields"))
+        self.tokens = dict(kept.rows("tokens"))
+        for contact_id, row in kept.rows("contacts"):
             if "deleted" in row:
                 self.deleted_contacts.add(contact_id)
                 continue
             contact = Contact.of_row(row)
             self.contact_by_id[contact_id] = contact
             self.contact_index.add(self.keys_of(contact), contact)
-        for account_id, row in journal.rows("accounts"):
+        for account_id, row in kept.rows("accounts"):
             if "deleted" in row:
                 self.deleted_accounts.add(account_id)
                 continue

@@ -50,7 +50,7 @@ def check(
     taken = TAKEN.get(label, _NOTHING)
     for name in query:
         if name not in taken.query:
-            raise _refusal(label, f"the query parameter `{name}` is not documented")
+            raise refusal(label, f"the query parameter `{name}` is not documented")
     extra = _by_options(label, options)
     _check_record(label, body, taken.body | extra, taken.modality, custom_fields, "")
     for list_name, names in taken.records.items():
@@ -84,13 +84,13 @@ def _check_record(
     if not record.keys() <= allowed:
         name = min(record.keys() - allowed)
         hint = _HINTS.get((label, name), "")
-        raise _refusal(label, f"`{where}{name}` is not taken there{hint}")
+        raise refusal(label, f"`{where}{name}` is not taken there{hint}")
     for name, value in record.items():
         if type(value) is str and name not in _SPECIAL:
             continue
         problem = _type_problem(name, value)
         if problem:
-            raise _refusal(label, f"`{where}{name}` {problem}")
+            raise refusal(label, f"`{where}{name}` {problem}")
     custom = record.get("typed_custom_fields")
     if custom:
         _check_custom(label, custom, modality, custom_fields, f"{where}typed_custom_fields")
@@ -132,11 +132,11 @@ def _check_custom(
         raise unprocessable("There is something wrong with your request.")
     for field_id, value in custom.items():
         if not is_id(field_id):
-            raise _refusal(label, f"`{where}` has the key `{field_id}`, which is no bare field id")
+            raise refusal(label, f"`{where}` has the key `{field_id}`, which is no bare field id")
         if field_id not in known or known[field_id]["modality"] != modality:
-            raise _refusal(label, f"`{where}` has `{field_id}`, which is no {modality} field")
+            raise refusal(label, f"`{where}` has `{field_id}`, which is no {modality} field")
         if not isinstance(value, _TEXTUAL):
-            raise _refusal(label, f"`{where}.{field_id}` must be text")
+            raise refusal(label, f"`{where}.{field_id}` must be text")
 
 
 def check_body_type(label: str, content_type: str, *, is_object: bool) -> None:
@@ -146,10 +146,11 @@ def check_body_type(label: str, content_type: str, *, is_object: bool) -> None:
         Refusal: 422.
     """
     if not content_type.startswith("application/json"):
-        raise _refusal(label, "the body is sent without `content-type: application/json`")
+        raise refusal(label, "the body is sent without `content-type: application/json`")
     if not is_object:
-        raise _refusal(label, "the body is no JSON object")
+        raise refusal(label, "the body is no JSON object")
 
 
-def _refusal(label: str, problem: str) -> Refusal:
+def refusal(label: str, problem: str) -> Refusal:
+    """The 422 for what Apollo ignores silently; raised by an endpoint too, for odd values."""
     return unprocessable(f"sandbox strict: {problem} ({label}).")

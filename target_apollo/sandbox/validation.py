@@ -94,8 +94,11 @@ def _missing(call: Call, kind: str, record_id: str) -> Refusal:
 
 
 _CHECKED = frozenset(
-    {"owner_id", "contact_stage_id", "account_stage_id", "account_id", "parent_account_id"}
-)
+    {
+        "owner_id", "contact_stage_id", "account_stage_id", "opportunity_stage_id", "account_id",
+        "parent_account_id",
+    }
+)  # fmt: skip
 
 
 def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
@@ -107,6 +110,7 @@ def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
         ("owner_id", store.workspace.users),
         ("contact_stage_id", store.workspace.contact_stage_ids),
         ("account_stage_id", store.workspace.account_stage_ids),
+        ("opportunity_stage_id", store.deals.stage_ids),
         ("account_id", store.account_by_id),
         ("parent_account_id", store.account_by_id),
     ):
@@ -135,6 +139,11 @@ def text_of(call: Call, name: str) -> str:
     if not value:
         raise unprocessable(f"Required parameter '{name}' missing")
     return str(value)
+
+
+def sent_value(call: Call, name: str) -> str:
+    """A value of the JSON body or else the query, as text; empty if it is missing."""
+    return str(call.body.get(name) or first(call.query, name) or "")
 
 
 def first(query: Mapping[str, list[str]], name: str) -> str | None:

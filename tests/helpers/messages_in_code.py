@@ -31,7 +31,14 @@ _CODES = {"FAILED", "MISCONFIGURED", "OUT_OF_QUOTA"}
 _LABEL = re.compile(r"(?:GET|POST|PUT|PATCH) /")
 #: Module with texts of Apollo, which users see as refusals of Apollo, and its functions for them.
 _SPOKEN_BY_APOLLO = "sandbox"
-_APOLLO_SPEAKS = {"unprocessable", "not_found", "_refusal", "Refusal", "record_not_found"}
+_APOLLO_SPEAKS = {
+    "unprocessable",
+    "not_found",
+    "Refusal",
+    "refusal",
+    "_refusal",
+    "record_not_found",
+}
 
 
 @dataclass(frozen=True)

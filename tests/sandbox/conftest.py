@@ -25,6 +25,10 @@ class Client:
         self._session.trust_env = False
         self._session.headers["x-api-key"] = sandbox.api_key
 
+    def use(self, api_key: str) -> None:
+        """Send another API key from now on."""
+        self._session.headers["x-api-key"] = api_key
+
     def call(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
         return self._session.request(method, self.sandbox.url + path, json=body, timeout=20, **more)
 

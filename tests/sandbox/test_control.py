@@ -49,6 +49,40 @@ def test_a_seed_fills_the_store(apollo: Sandbox, client: Client) -> None:
     assert answer["custom_fields"][0]["picklist_values"][0]["name"] == "Gold"
 
 
+def test_deals_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    stage = {"name": "Legal review", "probability": 80}
+    answer = write(apollo, "seed", {"deal_stages": [stage], "deals": [{"name": "Big"}]}).json()
+    assert [deal["name"] for deal in read(apollo, "deals")] == ["Big"]
+    assert read(apollo, "deal_stages")[-1]["name"] == "Legal review"
+    write(apollo, "delete", {"deals": [answer["deals"][0]["id"]]})
+    assert read(apollo, "deals") == []
+
+
+def test_sequences_mailboxes_and_enrolments_are_seeded_and_read(
+    apollo: Sandbox, client: Client
+) -> None:
+    email = fresh()
+    seed = {
+        "contacts": [{"email": email}],
+        "email_accounts": [{"email": "rep@x.example"}],
+        "sequences": [{"name": "Spring"}, {"name": "Old", "archived": True}],
+        "enrolments": [{"sequence": "Spring", "contact": email, "status": "paused"}],
+    }
+    made = write(apollo, "seed", seed).json()
+    assert [one["archived"] for one in read(apollo, "sequences")] == [False, True]
+    assert [one["email"] for one in read(apollo, "email_accounts")] == ["rep@x.example"]
+    (enrolment,) = read(apollo, "enrolments")
+    assert (enrolment["contact_id"], enrolment["status"]) == (made["contacts"][0]["id"], "paused")
+
+
+def test_a_sequence_is_changed_and_a_contact_held_back(apollo: Sandbox) -> None:
+    write(apollo, "seed", {"sequences": [{"name": "Spring"}]})
+    assert write(apollo, "sequences", {"sequence": "Spring", "active": False}).json()["id"]
+    assert [one["active"] for one in read(apollo, "sequences")] == [False]
+    reason = "contacts_in_pending_state"
+    assert write(apollo, "hold_back", {"f" * 24: reason}).json() == {"held_back": ["f" * 24]}
+
+
 def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
     order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
     assert write(apollo, "faults", order).json() == {"ordered": True}
@@ -71,8 +105,13 @@ def test_options_change_while_it_runs(apollo: Sandbox) -> None:
         ("options", {"minute_limit": -1}),
         ("faults", {"endpoint": "*", "kind": "meteor"}),
         ("faults", {"kind": "slow"}),
-        ("seed", {"deals": []}),
+        ("seed", {"leads": []}),
+        ("seed", {"deals": [{"colour": "red"}]}),
         ("seed", {"contacts": [{"colour": "red"}]}),
+        ("seed", {"sequences": [{"name": "x", "colour": "red"}]}),
+        ("seed", {"enrolments": [{"sequence": "none", "contact": "none"}]}),
+        ("sequences", {"sequence": "none"}),
+        ("hold_back", {"x": "bad mood"}),
         ("reset", {"what": ["everything"]}),
         ("seed", ["x"]),
     ],

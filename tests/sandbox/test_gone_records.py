@@ -317,7 +317,7 @@ def test_records_are_merged_deleted_and_forgotten_from_outside(
         ("merge", {}),
         ("merge", {"contacts": {"loser": "a" * 24}}),
         ("merge", {"contacts": {"loser": "a" * 24, "survivor": "b" * 24}}),
-        ("delete", {"deals": []}),
+        ("delete", {"leads": []}),
         ("delete", {"contacts": ["a" * 24]}),
         ("forget", {"accounts": "all"}),
         ("forget", {"accounts": ["a" * 24]}),

@@ -22,6 +22,11 @@ def everything(apollo: Sandbox) -> dict[str, object]:
         "users": store.users(),
         "labels": store.labels(),
         "fields": store.custom_fields(),
+        "deals": store.deals.all(),
+        "deal_stages": store.deals.stages,
+        "sequences": store.sequences.all(),
+        "email_accounts": store.sequences.email_accounts(),
+        "enrolments": store.sequences.enrolments(),
         "stages": (store.contact_stages, store.account_stages),
         "refresh_token": apollo.oauth.refresh_token,
     }
@@ -46,6 +51,10 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
             append_label_names=["Kept"],
         )["created_contacts"]
         client.patch(f"/contacts/{made[0]['id']}", {"title": "CEO"})
+        client.post("/opportunities", {"name": "Kept", "amount": "5"})
+        apollo.store.sequences.add_email_account("rep@x.example")
+        apollo.store.sequences.add("Spring")
+        apollo.store.sequences.enrol("Spring", "a@x.example")
         gone = apollo.store.add_contact(email="gone@x.example")["id"]
         apollo.store.delete_contact(gone)
         before = everything(apollo)

@@ -84,10 +84,10 @@ def update(call: Call) -> Any:
     # A PATCH without any field that Apollo takes leaves even updated_at as it is.
     if sent:
         overwrite(call, contact, sent)
-    return {
-        "contact": contact_object(contact, UPDATED_CONTACT),
-        "labels": labels_of(call.store, contact),
-    }
+    answer = contact_object(contact, UPDATED_CONTACT)
+    # Of the answers for one contact only this one does not show in which sequences it is.
+    answer.pop("contact_campaign_statuses", None)
+    return {"contact": answer, "labels": labels_of(call.store, contact)}
 
 
 def show(call: Call) -> Any:

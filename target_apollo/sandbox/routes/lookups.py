@@ -8,10 +8,11 @@ from typing import Any
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import unprocessable
 from target_apollo.sandbox.rate_windows import EndpointWindows
+from target_apollo.sandbox.shapes import blank
 from target_apollo.sandbox.validation import first, page_of
 from target_apollo.sandbox.workspace import FIELD_MODALITIES, FIELD_TYPES
 
-# Keys of a user. A mark gives the value: + true, - false, [] and {} empty; without a mark, null.
+# Keys of a user, with the marks of `blank`.
 _USER = """
 id team_id first_name last_name title email cookie_consent_data created_at credit_limit
 direct_dial_credit_limit export_credit_limit ai_credit_limit salesforce_account deleted-
@@ -70,21 +71,8 @@ territory_location_override- territory_locations[] territory_person_locations[] 
 """
 
 
-def _blank(names: str) -> dict[str, Any]:
-    marks: dict[str, Any] = {"+": True, "-": False}
-    shape: dict[str, Any] = {}
-    for name in names.split():
-        if name[-1] in marks:
-            shape[name[:-1]] = marks[name[-1]]
-        elif name.endswith(("[]", "{}")):
-            shape[name[:-2]] = [] if name.endswith("[]") else {}
-        else:
-            shape[name] = None
-    return shape
-
-
 _BLANK_USER = {
-    **_blank(_USER),
+    **blank(_USER),
     "opt_out_html_template": "",
     "referral_code": "sandbox",
     "chrome_extension_everywhere_icon_horizontal_position": "right",
@@ -93,7 +81,7 @@ _BLANK_USER = {
 }
 
 _BLANK_SETTING = {
-    **_blank(_ASSISTANT_SETTING),
+    **blank(_ASSISTANT_SETTING),
     "deal_size_metric": "amount",
     "latest_funding_days": 90,
     "max_num_active_accounts": 100,
