@@ -6,6 +6,7 @@ from target_apollo.model.account import ACCOUNT
 from target_apollo.model.contact import CONTACT
 from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, ObjectType
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 from target_apollo.model.stream_object import StreamObject
 
 __all__ = [
@@ -35,7 +36,7 @@ BY_EMAIL = "link_by_email_domain"
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 
 #: The objects besides these, by the name that the setting `streams` gives them.
-STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER,)}
+STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER, SEQUENCE_MEMBER)}
 
 #: Properties that are no fields: the record's id and its lists.
 APOLLO_ID = "apollo_id"

@@ -54,6 +54,11 @@ class Reason(enum.Enum):
     DELETED = "deleted_in_apollo"
     GONE = "gone_from_apollo"
     NOT_CONFIRMED = "not_confirmed"
+    SEQUENCE_NOT_ALLOWED = "sequence_not_allowed"
+    INACTIVE = "inactive"
+    PROTECTED_STAGE = "protected_stage"
+    NOT_ENROLLED = "not_enrolled"
+    ENROLMENT_WAITS = "enrolment_waits"
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,9 @@ class ObjectLinks:
             detail = detail or history.link.match_hash
             apollo_id = apollo_id or history.apollo_id
         if row.deleted and outcome is not Outcome.REJECTED:
-            self.forget([key])
+            # A skipped one changed nothing in Apollo, and what is known of it stays.
+            if outcome is not Outcome.SKIPPED:
+                self.forget([key])
             return
         if record_is_gone:
             status = LinkStatus.GONE

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from target_apollo.config.settings import ObjectStreamSettings
 from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.object_rows import ObjectRowParser
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 from target_apollo.sync.list_members import ListMemberSync
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.sequences.members import SequenceMemberSync
 
-SYNCS: Mapping[str, type[ObjectSync]] = {LIST_MEMBER.name: ListMemberSync}
+SYNCS: Mapping[str, type[ObjectSync]] = {
+    LIST_MEMBER.name: ListMemberSync,
+    SEQUENCE_MEMBER.name: SequenceMemberSync,
+}
 
 
 def sync_of(

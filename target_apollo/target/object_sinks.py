@@ -13,6 +13,7 @@ from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.object_syncs import sync_of
+from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
 from target_apollo.target.sinks import StreamSink
@@ -85,11 +86,16 @@ class ObjectSink(StreamSink):
         return None
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
-        if self._sync.moves_missing:
+        if self._sync.moves_missing and self._key_columns:
             self._note_seen(record, self._key_columns)
         try:
-            return self._parser.read(source.number, record, deleted=source.deleted)
+            row = self._parser.read(source.number, record, deleted=source.deleted)
+            if self._sync.moves_missing and not self._key_columns:
+                self._seen.add([key_of(row)])
+            return row
         except RecordError as problem:
+            # Without a key of its own, nothing tells which row it is.
+            self._seen.unsure = self._seen.unsure or not self._key_columns
             key = [record.get(name) for name in self._key_columns]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None

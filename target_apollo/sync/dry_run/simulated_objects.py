@@ -8,11 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from target_apollo.apollo import Request
+from target_apollo.apollo import Request, endpoints
 from target_apollo.model.objects import Json
 
+
+def _enrolled(request: Request) -> Json:
+    """All contacts join; the ledger knows those that are in a sequence already."""
+    params = request.params or {}
+    sequence = params["emailer_campaign_id"]
+    return {
+        "contacts": [
+            {"id": one, "emailer_campaign_ids": [sequence]} for one in params["contact_ids[]"]
+        ],
+        "skipped_contact_ids": {},
+        "emailer_campaign": {"id": sequence},
+    }
+
+
+def _left_sequence(request: Request) -> Json:
+    params = request.params or {}
+    return {
+        "contacts": [{"id": one, "emailer_campaign_ids": []} for one in params["contact_ids[]"]]
+    }
+
+
 #: Endpoint -> the answer to a request.
-ANSWERS: Mapping[str, Callable[[Request], Json]] = {}
+ANSWERS: Mapping[str, Callable[[Request], Json]] = {
+    endpoints.ADD_TO_SEQUENCE: _enrolled,
+    endpoints.LEAVE_SEQUENCES: _left_sequence,
+}
 
 
 def simulated_answer(request: Request) -> Json | None:
