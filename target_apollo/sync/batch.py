@@ -256,7 +256,10 @@ class Batch:
                 else _NOTHING,
             )
         if row.deleted and outcome is Outcome.UPDATED:
-            self._counts.count_deleted(self._stream)
+            if self._cache is None:
+                self._counts.count_removed(self._stream)
+            else:
+                self._counts.count_deleted(self._stream)
         if rejection is None:
             self._done[outcome].append(record)
             if earlier:

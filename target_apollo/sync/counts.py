@@ -57,6 +57,8 @@ class RunCounts:
     accounts_made: int = 0
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
+    #: Stream -> members that were taken off lists.
+    removed: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
     #: In a dry run: endpoint -> requests for values that later runs may send (`pending_fields`).
     may_follow: Counter[str] = field(default_factory=Counter)
@@ -138,6 +140,10 @@ class RunCounts:
         """Counts records that were moved because their rows were deleted at the source."""
         self.deleted[stream] += number
 
+    def count_removed(self, stream: str, number: int = 1) -> None:
+        """Counts members that were taken off lists, since no row names them."""
+        self.removed[stream] += number
+
     def count_returned(self, stream: str, number: int) -> None:
         """Counts moved records that were given back, since their rows returned."""
         if number:
@@ -205,6 +211,7 @@ class RunCounts:
                 stream: dict(found) for stream, found in self.unresolved.items() if found
             },
             "deleted": dict(self.deleted),
+            "removed": dict(self.removed),
             "returned": dict(self.returned),
             "to_follow": dict(self.to_follow),
             "follow_from": (
@@ -358,6 +365,8 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
     moved, returned = sum(summary["deleted"].values()), sum(summary["returned"].values())
     moved_line = f"; moved {moved} whose rows are gone" if moved else ""
+    removed = sum(summary["removed"].values())
+    moved_line += f"; removed {plural(removed, 'member')} whose rows are gone" if removed else ""
     moved_line += f"; gave back {returned} whose rows returned" if returned else ""
     moved_line += _following(summary)
     requests = sum(summary["api"].get("requests", {}).values())

@@ -163,6 +163,32 @@ class ObjectLinks:
         if intents:
             self._ledger.record_intents(self.place, self._run_id, intents)
 
+    def intend_undoing(self, links: Iterable[Link]) -> None:
+        """Notes on disk that what links tell is about to be undone, or is not so any more.
+
+        Such a row is written again if it comes again.
+
+        Raises:
+            LedgerError: The ledger can't be written, or another run has taken over the stream.
+        """
+        intents = [Intent(link.source_key, link.apollo_id, link.match_hash) for link in links]
+        if intents:
+            self._ledger.record_intents(self.place, self._run_id, intents)
+
+    def sharing(self, apollo_ids: Collection[str]) -> dict[str, list[Link]]:
+        """Apollo id -> the links to it of this object, of any stream and source.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        if not apollo_ids:
+            return {}
+        return self._ledger.links_by_apollo_id(self.place, apollo_ids)
+
+    def is_own(self, link: Link) -> bool:
+        """Whether a link is of this stream and source."""
+        return (link.stream, link.source) == (self.place.stream, self.place.source)
+
     def note_detail(self, history: RowHistory, detail: str) -> None:
         """Notes a hash that the row's link keeps beside that of its values, such as of its list.
 
@@ -189,10 +215,10 @@ class ObjectLinks:
         if history.link is not None and outcome is not Outcome.REJECTED:
             detail = detail or history.link.match_hash
             apollo_id = apollo_id or history.apollo_id
+        if row.deleted and outcome is Outcome.SKIPPED:
+            return
         if row.deleted and outcome is not Outcome.REJECTED:
-            # A skipped one changed nothing in Apollo, and what is known of it stays.
-            if outcome is not Outcome.SKIPPED:
-                self.forget([key])
+            self.forget([key])
             return
         if record_is_gone:
             status = LinkStatus.GONE

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from target_apollo.apollo import MAX_BULK
 from target_apollo.model.object_rows import ObjectRowParser
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.rows import Row
@@ -46,6 +47,8 @@ class ObjectSink(StreamSink):
         self._properties = tuple(schema.get("properties", {}))
         self._sync = sync_of(self._run, stream_name, own, self._parser)
         self._has_checked = False
+        if self._sync.flush_size and self._run.settings.batch_size >= MAX_BULK:
+            self._flush_size = self._sync.flush_size
 
     @cached_property
     def _key_columns(self) -> tuple[str, ...]:
@@ -86,15 +89,17 @@ class ObjectSink(StreamSink):
         return None
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
-        if self._sync.moves_missing and self._key_columns:
+        moves_missing = self._sync.moves_missing
+        if moves_missing and self._key_columns:
             self._note_seen(record, self._key_columns)
         try:
             row = self._parser.read(source.number, record, deleted=source.deleted)
-            if self._sync.moves_missing and not self._key_columns:
+            if moves_missing and not self._key_columns:
                 self._seen.add([key_of(row)])
             return row
         except RecordError as problem:
-            # Without a key of its own, nothing tells which row it is.
+            self._sync.has_unread = True
+            # Without a key nothing tells which row this is.
             self._seen.unsure = self._seen.unsure or not self._key_columns
             key = [record.get(name) for name in self._key_columns]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)

@@ -6,7 +6,7 @@ repeated without harm, and the link of a row is forgotten only after Apollo has 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from target_apollo.apollo import (
@@ -20,7 +20,7 @@ from target_apollo.apollo import (
     has_left,
     status_in,
 )
-from target_apollo.ledger import Link, Place
+from target_apollo.ledger import Link
 from target_apollo.model.objects import CONTACT
 from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.sync.deletions import are_too_many
@@ -117,7 +117,9 @@ class SequenceExits:
             return left | shown | read.gone
         return left
 
-    def sort(self, place: Place, leavers: Collection[Leaver], gone: Collection[str]) -> Sorted:
+    def sort(
+        self, links: ObjectLinks, leavers: Collection[Leaver], gone: Collection[str]
+    ) -> Sorted:
         """Tells the enrolments that a run has made and no other row has from others.
 
         Args:
@@ -126,11 +128,14 @@ class SequenceExits:
         Raises:
             ApolloError, LedgerError: The run can't go on.
         """
-        ledger = self._run.ledger
-        if ledger is None or not leavers:
+        if not leavers:
             return Sorted()
-        others = ledger.links_by_apollo_id(place, {one.contact_id for one in leavers})
-        over = {one.link.source_key for one in leavers if _is_held(one, others, place, gone)}
+        others = links.sharing({one.contact_id for one in leavers})
+        over = {
+            one.link.source_key
+            for one in leavers
+            if any(_holds(one, other, links, gone) for other in others.get(one.contact_id, ()))
+        }
         left = [
             one
             for one in leavers
@@ -165,7 +170,7 @@ class SequenceExits:
             known += 1
             if link.source_key not in seen:
                 missing.append(Leaver(link, mark))
-        found = self.sort(links.place, missing, {one.link.source_key for one in missing})
+        found = self.sort(links, missing, {one.link.source_key for one in missing})
         run = self._run
         if run.settings.max_updates is None and are_too_many(len(found.own), known):
             raise RunError(
@@ -177,7 +182,7 @@ class SequenceExits:
         unclear = len(found.own)
         for ended in self.end(found.own):
             links.forget(sorted(ended))
-            run.counts.count_deleted(self._stream, len(ended))
+            run.counts.count_removed(self._stream, len(ended))
             unclear -= len(ended)
         if unclear:
             run.logger.warning(
@@ -188,15 +193,9 @@ class SequenceExits:
             )
 
 
-def _is_held(
-    one: Leaver, others: Mapping[str, Collection[Link]], place: Place, gone: Collection[str]
-) -> bool:
+def _holds(one: Leaver, other: Link, links: ObjectLinks, gone: Collection[str]) -> bool:
     """Whether another row, in whatever stream or source, has the same enrolment."""
-    for link in others.get(one.contact_id, ()):
-        mark = EnrolmentMark.of(link)
-        if mark is None or mark.sequence_id != one.mark.sequence_id or link.row == one.link.row:
-            continue
-        if (link.source, link.stream) == (place.source, place.stream) and link.source_key in gone:
-            continue
-        return True
-    return False
+    mark = EnrolmentMark.of(other)
+    if mark is None or mark.sequence_id != one.mark.sequence_id or other.row == one.link.row:
+        return False
+    return not (links.is_own(other) and other.source_key in gone)

@@ -338,9 +338,7 @@ class SequenceMemberSync(ObjectSync):
         """The contacts among some that a row, of whatever stream, has brought into a sequence."""
         ids = {*contact_ids}
         ours = {one for one in ids if (sequence_id, one) in self._enrolled}
-        if self.links is None or self.run.ledger is None or not ids:
-            return ours
-        held = self.run.ledger.links_by_apollo_id(self.links.place, ids)
+        held = self.links.sharing(ids) if self.links is not None else {}
         wanted = EnrolmentMark(Standing.OURS, sequence_id)
         return ours | {
             one
@@ -382,7 +380,7 @@ class SequenceMemberSync(ObjectSync):
         if not leavers or self.links is None:
             return
         gone = {leaver.link.source_key for _, leaver in leavers}
-        found = self._exits.sort(self.links.place, [one for _, one in leavers], gone)
+        found = self._exits.sort(self.links, [one for _, one in leavers], gone)
         own = {one.link.source_key for one in found.own}
         ended: set[str] = set()
         for some in self._exits.end(found.own):
@@ -405,7 +403,7 @@ class SequenceMemberSync(ObjectSync):
         if not leavers or self.links is None:
             return set()
         gone = {leaver.link.source_key for _, leaver in leavers}
-        found = self._exits.sort(self.links.place, [one for _, one in leavers], gone)
+        found = self._exits.sort(self.links, [one for _, one in leavers], gone)
         left = {one.link.source_key for one in found.own}
         for some in self._exits.end(found.own):
             left -= some
