@@ -127,7 +127,7 @@ def _endpoint(finding: Finding) -> dict[str, Any]:
     return {
         "endpoint": finding.endpoint,
         "standing": finding.access.value,
-        "objects": [kind.value for kind in finding.need.kinds],
+        "objects": [*(kind.value for kind in finding.need.kinds), *finding.need.objects],
         "required": finding.need.required,
         "only_for": finding.need.only_for or None,
         "forbidden_by": finding.forbidden_by.value if finding.forbidden_by else None,

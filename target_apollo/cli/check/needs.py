@@ -8,16 +8,17 @@ quota and costs no credits.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, request_to
 from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.columns import any_field_of
-from target_apollo.model.objects import LABEL_NAMES, OBJECTS, ObjectKind
+from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
 
@@ -113,6 +114,21 @@ _USES = (
 )
 
 
+#: Object besides contacts and accounts -> its endpoints, and the modes that use them.
+_OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
+    SEQUENCE_MEMBER.name: {
+        endpoints.SEARCH_SEQUENCES: _ALL,
+        endpoints.MAILBOXES: _ALL,
+        endpoints.ADD_TO_SEQUENCE: _ALL,
+        endpoints.LEAVE_SEQUENCES: frozenset({Mode.MIRROR}),
+        # By the address of a contact that the ledger does not know, and by protected stages.
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.CONTACT_STAGES: _ALL,
+        endpoints.READ_CONTACT: _ALL,
+    },
+}
+
+
 @dataclass(frozen=True)
 class Need:
     """An endpoint that a sync with given settings uses.
@@ -122,12 +138,14 @@ class Need:
         kinds: The objects whose sync uses it, in a fixed order.
         required: Whether a run can do nothing useful without it.
         only_for: What it is for, where it is not required.
+        objects: Names of objects besides contacts and accounts whose sync uses it.
     """
 
     endpoint: str
     kinds: tuple[ObjectKind, ...]
     required: bool
     only_for: str = ""
+    objects: tuple[str, ...] = ()
 
 
 def modes_of(settings: Settings, kind: ObjectKind) -> frozenset[Mode]:
@@ -153,8 +171,36 @@ def needs_of(settings: Settings, kinds: Collection[ObjectKind]) -> tuple[Need, .
     for use in _USES:
         if any(_applies(use, kind, modes) for kind in modes):
             uses.setdefault(use.endpoint, []).append(use)
-    needs = [_need(endpoint, of_it, modes, filled) for endpoint, of_it in uses.items()]
-    return tuple(sorted(needs, key=lambda need: not need.required))
+    needs = {endpoint: _need(endpoint, of_it, modes, filled) for endpoint, of_it in uses.items()}
+    for name in _objects_of(settings):
+        for endpoint in _endpoints_of(settings, name):
+            need = needs.get(endpoint) or Need(endpoint, (), required=True)
+            objects = (*need.objects, name)
+            needs[endpoint] = replace(need, required=True, only_for="", objects=objects)
+    return tuple(sorted(needs.values(), key=lambda need: not need.required))
+
+
+def _objects_of(settings: Settings) -> list[str]:
+    """The objects besides contacts and accounts that the settings are about."""
+    named = {
+        entry.get("object") or object_of_name(pattern)
+        for pattern, entry in settings.streams.items()
+        if entry is not False
+    }
+    if settings.allow_sequences:
+        named.add(SEQUENCE_MEMBER.name)
+    return [name for name in _OBJECT_USES if name in named]
+
+
+def _endpoints_of(settings: Settings, name: str) -> list[str]:
+    """The endpoints that an object uses in the modes in which its streams are written."""
+    modes = {
+        Mode(entry["mode"]) if "mode" in entry else STREAM_OBJECTS[name].default_mode
+        for pattern, entry in settings.streams.items()
+        if entry is not False and (entry.get("object") or object_of_name(pattern)) == name
+    }
+    modes = modes or {STREAM_OBJECTS[name].default_mode}
+    return [endpoint for endpoint, used_in in _OBJECT_USES[name].items() if used_in & modes]
 
 
 def _asked_for(settings: Settings) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from target_apollo.cli.check.connection import Access, Check, check_connection
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
+from target_apollo.model.objects import STREAM_OBJECTS
 from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.keys import BOTH, access_of, settings_of
@@ -60,6 +61,14 @@ def test_every_endpoint_that_any_sync_uses_can_be_asked() -> None:
         need.endpoint
         for mode in Mode
         for need in needs_of(settings_of("https://example.com", mode=mode.value), BOTH)
+    }
+    wanted |= {
+        need.endpoint
+        for one in STREAM_OBJECTS.values()
+        for mode in one.modes
+        for need in needs_of(
+            settings_of("https://example.com", streams={one.name: {"mode": mode.value}}), BOTH
+        )
     }
     assert wanted | set(ELSE_ASKED.values()) == set(PROBES)
 
