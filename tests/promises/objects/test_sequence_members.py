@@ -4,79 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sandbox.enrolment import Leaving
-from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
+from tests.promises.conftest import Message, TargetRun, contact, schema, state
+from tests.promises.objects.enrolling import (
+    ADD,
+    BOX,
+    LEAVE,
+    MIRROR,
+    Spring,
+    members,
+    row,
+    whole,
+)
 
 Run = Callable[..., TargetRun]
-
-ADD = "POST /emailer_campaigns/{id}/add_contact_ids"
-LEAVE = "POST /emailer_campaigns/remove_or_stop_contact_ids"
-BOX = "rep@sandbox.example"
-COLUMNS = ("id", "sequence", "email", "apollo_id", "member_key", "mailbox", "status")
-MORE = ("auto_unpause_at", "_sdc_deleted_at")
-
-
-def members(*rows: Message, key: str | None = None) -> list[Message]:
-    properties = {"properties": {name: {} for name in (*COLUMNS, *MORE)}}
-    return [
-        schema("sequence_members", properties, key=key),
-        *(record("sequence_members", **{"mailbox": BOX, **row}) for row in rows),
-    ]
-
-
-def row(number: int, **more: Any) -> Message:
-    return {"sequence": "Spring", "email": f"p{number}@a.com", **more}
-
-
-def whole(*rows: Message) -> list[Message]:
-    """A whole table, as a tap sends it."""
-    version = int(datetime.now(timezone.utc).timestamp() * 1000)
-    active = {"type": "ACTIVATE_VERSION", "stream": "sequence_members", "version": version}
-    head, *records = members(*rows)
-    return [head, *({**one, "version": version} for one in records), active, state({"at": 1})]
-
-
-class Spring:
-    """A sequence with a mailbox, and syncs that may enrol into it."""
-
-    def __init__(self, apollo: Sandbox, sync: Run) -> None:
-        self.apollo = apollo
-        self.sequences = apollo.store.sequences
-        self.mailbox = self.sequences.add_email_account(BOX)["id"]
-        self.id = self.sequences.add("Spring")["id"]
-        self._sync = sync
-
-    def people(self, number: int) -> dict[str, str]:
-        """Contacts that the ledger knows: address -> id."""
-        done = self._sync([schema("contacts"), *(contact(n) for n in range(number))])
-        assert done.exit_code == 0, done.log
-        return {str(one["email"]): str(one["id"]) for one in self.apollo.store.contacts()}
-
-    def sync(self, messages: list[Message], **settings: Any) -> TargetRun:
-        return self._sync(messages, **{"allow_sequences": ["Spring"], **settings})
-
-    @property
-    def states(self) -> dict[str, str]:
-        """Address of a member -> its state in the sequence."""
-        of = {str(one["id"]): str(one["email"]) for one in self.apollo.store.contacts()}
-        return {
-            of[one["contact_id"]]: one["status"]
-            for one in self.sequences.enrolments()
-            if one["emailer_campaign_id"] == self.id
-        }
-
-    def take_out(self, contact_id: str) -> None:
-        """Removes a contact, as a user does in Apollo's app."""
-        from target_apollo.sandbox import enrolment
-
-        stored = self.apollo.store.contact_by_id[contact_id]
-        enrolment.leave(stored, [self.id], Leaving.REMOVE, "2026-01-01T00:00:00.000+00:00")
 
 
 @pytest.fixture
@@ -314,8 +259,6 @@ def test_a_run_tells_before_its_first_request_whom_it_enrols(spring: Spring) -> 
 
 
 # --- mirror
-
-MIRROR = {"streams": {"sequence_members": {"mode": "mirror"}}}
 
 
 @pytest.mark.parametrize(
