@@ -1,7 +1,7 @@
 """Finishes members of sequences whose rows are gone, or takes them out (mode `mirror`).
 
 Only members that a run has enrolled, of sequences that `allow_sequences` names. A request can be
-repeated without harm, and the link of a row is forgotten only after Apollo has confirmed it.
+repeated without harm, and that it is over is noted only after Apollo has confirmed it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from target_apollo.sync.record_stages import read_records
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.sequences.directory import SequenceDirectory
-from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, may_be_in
+from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, may_end
 from target_apollo.sync.whole_tables import SeenKeys
 
 _MODES = {SequenceExit.FINISH: FINISH, SequenceExit.REMOVE: REMOVE}
@@ -47,6 +47,11 @@ class Leaver:
     def contact_id(self) -> str:
         """The contact."""
         return self.link.apollo_id or ""
+
+    @property
+    def left(self) -> EnrolmentMark:
+        """What is noted after its end."""
+        return EnrolmentMark(Standing.LEFT, self.mark.sequence_id)
 
 
 @dataclass(frozen=True)
@@ -163,9 +168,7 @@ class SequenceExits:
         missing: list[Leaver] = []
         for link in links.all_links():
             mark = EnrolmentMark.of(link)
-            if mark is None or mark.standing is Standing.FOUND:
-                continue
-            if mark.standing is Standing.SENT and not may_be_in(link):
+            if mark is None or not may_end(link, mark):
                 continue
             known += 1
             if link.source_key not in seen:
@@ -181,7 +184,8 @@ class SequenceExits:
         links.forget(sorted(found.over))
         unclear = len(found.own)
         for ended in self.end(found.own):
-            links.forget(sorted(ended))
+            left = [one for one in found.own if one.link.source_key in ended]
+            links.keep({one.link.source_key: (one.contact_id, one.left.text) for one in left})
             run.counts.count_removed(self._stream, len(ended))
             unclear -= len(ended)
         if unclear:
@@ -197,5 +201,7 @@ def _holds(one: Leaver, other: Link, links: ObjectLinks, gone: Collection[str]) 
     """Whether another row, in whatever stream or source, has the same enrolment."""
     mark = EnrolmentMark.of(other)
     if mark is None or mark.sequence_id != one.mark.sequence_id or other.row == one.link.row:
+        return False
+    if mark.standing is Standing.LEFT:
         return False
     return not (links.is_own(other) and other.source_key in gone)

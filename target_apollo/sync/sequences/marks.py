@@ -5,15 +5,18 @@
     sent:<sequence>@<seconds>   a request may have enrolled the contact, since that time
     ours:<sequence>             a run has enrolled it
     found:<sequence>            it was in the sequence already; somebody else has put it there
+    left:<sequence>             a run has enrolled it, and has ended that since its row was gone
 
-Apollo takes a contact that was removed from a sequence once more, so `ours` and `found` last: such
-a contact is never sent again for its row. Only those of `ours` are finished or removed.
+Apollo takes a contact that was removed from a sequence once more. So these notes last, but for the
+first, and a contact is never sent again, whatever row names it. Only those of `ours` are finished
+or removed.
 """
 
 from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -22,7 +25,7 @@ from target_apollo.ledger import Link, LinkStatus
 from target_apollo.model.outcomes import Reason
 from target_apollo.model.values import moment
 
-_SHAPE = re.compile(r"(sent|ours|found):([A-Za-z0-9_-]+)(?:@(\d+))?")
+_SHAPE = re.compile(r"(sent|ours|found|left):([A-Za-z0-9_-]+)(?:@(\d+))?")
 #: By so much the clocks of Apollo and this machine may differ.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
@@ -33,6 +36,11 @@ class Standing(enum.Enum):
     SENT = "sent"
     OURS = "ours"
     FOUND = "found"
+    LEFT = "left"
+
+
+#: A contact that left by one row may have come back by a person's doing, and by another row.
+_LASTING = (Standing.OURS, Standing.FOUND, Standing.LEFT)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,6 @@ class EnrolmentMark:
         since = datetime.fromtimestamp(int(shape[3]), timezone.utc) if shape[3] else None
         return cls(Standing(shape[1]), shape[2], since)
 
-    def is_in(self, sequence_id: str) -> bool:
-        """Whether the contact is known to have been enrolled into a sequence."""
-        return self.sequence_id == sequence_id and self.standing is not Standing.SENT
-
     def sent(self, sequence_id: str, now: datetime) -> EnrolmentMark:
         """The note before a request; the time of an earlier one that is open stays."""
         is_open = self.standing is Standing.SENT and self.sequence_id == sequence_id
@@ -85,6 +89,22 @@ class EnrolmentMark:
         return added_at is not None and added_at >= self.since - _CLOCKS_DIFFER
 
 
-def may_be_in(link: Link) -> bool:
-    """Whether the request of a link with the standing `SENT` has no known end."""
-    return link.status is LinkStatus.PENDING or link.error == Reason.NOT_CONFIRMED.value
+def may_end(link: Link, mark: EnrolmentMark) -> bool:
+    """Whether the enrolment of a row is one that a run has made, or may have made."""
+    if mark.standing is Standing.SENT:
+        return link.status is LinkStatus.PENDING or link.error == Reason.NOT_CONFIRMED.value
+    return mark.standing is Standing.OURS
+
+
+def lasting(links: Iterable[Link], sequence_id: str) -> Standing | None:
+    """What is known for good of a contact in a sequence; None if it may be enrolled.
+
+    Args:
+        links: All that have the contact.
+    """
+    found = {
+        mark.standing
+        for link in links
+        if (mark := EnrolmentMark.of(link)) is not None and mark.sequence_id == sequence_id
+    }
+    return next((one for one in _LASTING if one in found), None)

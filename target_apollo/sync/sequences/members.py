@@ -7,7 +7,7 @@ and start. The answer tells each contact's outcome; one that it does not name is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -35,13 +35,13 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.members import MemberFinder
+from target_apollo.sync.members import FoundMembers, MemberFinder
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.sequences.directory import SequenceDirectory
-from target_apollo.sync.sequences.exits import Leaver, SequenceExits
-from target_apollo.sync.sequences.marks import EnrolmentMark, Standing
+from target_apollo.sync.sequences.exits import Leaver, SequenceExits, Sorted
+from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, lasting, may_end
 from target_apollo.sync.whole_tables import SeenKeys
 from target_apollo.system.shown import name_shown
 
@@ -114,19 +114,8 @@ class SequenceMemberSync(ObjectSync):
         self._end_deleted(batch, [row for row in rows if row.deleted])
         named = self._with_sequence(batch, [row for row in rows if not row.deleted])
         found = self._members.find([row for row, _ in named])
-        new: list[tuple[Row, EmailSequence]] = []
-        for row, sequence in named:
-            if row.number in found.unknown:
-                batch.finish(row, Outcome.REJECTED, rejection=found.unknown[row.number])
-            elif row.number in found.ids:
-                _, contact_id = found.ids[row.number]
-                mark = self._mark_of(batch, row)
-                link = batch.history_of(row).link
-                if mark and link and mark.is_in(sequence.id) and link.apollo_id == contact_id:
-                    batch.finish(row, Outcome.UNCHANGED, contact_id)
-                    self._counts.already_in[sequence.name] += 1
-                else:
-                    new.append((with_values(row, apollo_id=contact_id), sequence))
+        placed = self._with_contact(batch, named, found)
+        new = self._without_known(batch, self._end_moved(batch, placed))
         new = self._without_protected(batch, new)
         for group, by_contact in self._groups(batch, new).items():
             left = [*by_contact.items()]
@@ -137,6 +126,42 @@ class SequenceMemberSync(ObjectSync):
                 yield
         if found.failure is not None:
             raise found.failure
+
+    def _with_contact(
+        self, batch: Batch, named: Sequence[tuple[Row, EmailSequence]], found: FoundMembers
+    ) -> list[tuple[Row, EmailSequence]]:
+        """The rows with the ids of their contacts; those whose contact is not known are rejected.
+
+        Rows that were not looked up, since the run ends, are left out.
+        """
+        placed: list[tuple[Row, EmailSequence]] = []
+        for row, sequence in named:
+            if row.number in found.unknown:
+                batch.finish(row, Outcome.REJECTED, rejection=found.unknown[row.number])
+            elif row.number in found.ids:
+                _, contact_id = found.ids[row.number]
+                placed.append((with_values(row, apollo_id=contact_id), sequence))
+        return placed
+
+    def _without_known(
+        self, batch: Batch, rows: Iterable[tuple[Row, EmailSequence]]
+    ) -> list[tuple[Row, EmailSequence]]:
+        """The rows whose contacts no row has ever enrolled; the others get their outcome."""
+        rows = list(rows)
+        ids = {row.apollo_id or "" for row, _ in rows}
+        links = self.links.sharing(ids) if self.links is not None else {}
+        new: list[tuple[Row, EmailSequence]] = []
+        for row, sequence in rows:
+            standing = lasting(links.get(row.apollo_id or "", ()), sequence.id)
+            if standing is None:
+                new.append((row, sequence))
+            elif standing is Standing.LEFT:
+                batch.finish(row, Outcome.REJECTED, rejection=_has_left())
+            else:
+                self._note(batch, row, EnrolmentMark(standing, sequence.id))
+                batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
+                self._counts.already_in[sequence.name] += 1
+        return new
 
     def _mark_of(self, batch: Batch, row: Row) -> EnrolmentMark | None:
         return EnrolmentMark.of(batch.history_of(row).link)
@@ -168,22 +193,13 @@ class SequenceMemberSync(ObjectSync):
     ) -> dict[_Group, dict[str, list[Row]]]:
         """The rows by request and contact; those that can't be sent are rejected."""
         groups: dict[_Group, dict[str, list[Row]]] = {}
-        leavers: list[tuple[Row, Leaver]] = []
-        placed: list[tuple[Row, _Group]] = []
         for row, sequence in rows:
             try:
                 mailbox = self._directory.mailbox(row.values[MAILBOX] or "")
-                placed.append((row, _Group(sequence, mailbox, Start.of(row.values))))
+                group = _Group(sequence, mailbox, Start.of(row.values))
             except RecordError as problem:
                 batch.finish(row, Outcome.REJECTED, rejection=problem.rejection)
-                continue
-            mark, link = self._mark_of(batch, row), batch.history_of(row).link
-            moves = mark and mark.standing is Standing.OURS and self.mode is Mode.MIRROR
-            if moves and mark and link:
-                leavers.append((row, Leaver(link, mark)))
-        stuck = self._end_moved(batch, leavers)
-        for row, group in placed:
-            if row.number not in stuck:
+            else:
                 groups.setdefault(group, {}).setdefault(row.apollo_id or "", []).append(row)
         return groups
 
@@ -311,7 +327,7 @@ class SequenceMemberSync(ObjectSync):
         Those contacts are read, since they could be there by somebody else's doing.
         """
         sequence = group.sequence
-        ours = self._ours(sequence.id, by_contact)
+        ours = {one for one in by_contact if (sequence.id, one) in self._enrolled}
         open_ones = [
             contact_id
             for contact_id, rows in by_contact.items()
@@ -333,18 +349,6 @@ class SequenceMemberSync(ObjectSync):
             for row in rows:
                 self._note(batch, row, EnrolmentMark(Standing.FOUND, sequence.id))
                 batch.finish(row, Outcome.UNCHANGED, contact_id)
-
-    def _ours(self, sequence_id: str, contact_ids: Iterable[str]) -> set[str]:
-        """The contacts among some that a row, of whatever stream, has brought into a sequence."""
-        ids = {*contact_ids}
-        ours = {one for one in ids if (sequence_id, one) in self._enrolled}
-        held = self.links.sharing(ids) if self.links is not None else {}
-        wanted = EnrolmentMark(Standing.OURS, sequence_id)
-        return ours | {
-            one
-            for one, links in held.items()
-            if any(EnrolmentMark.of(link) == wanted for link in links)
-        }
 
     def _read(self, contact_ids: Sequence[str]) -> dict[str, JSON]:
         """Contacts by id, as far as Apollo shows them."""
@@ -369,48 +373,65 @@ class SequenceMemberSync(ObjectSync):
 
     def _end_deleted(self, batch: Batch, rows: Sequence[Row]) -> None:
         """Ends the enrolments of rows that were deleted at their source."""
-        leavers: list[tuple[Row, Leaver]] = []
+        leavers: dict[int, Leaver] = {}
         for row in rows:
             mark, link = self._mark_of(batch, row), batch.history_of(row).link
-            is_found = mark is None or mark.standing is Standing.FOUND
-            if self.mode is not Mode.MIRROR or is_found or mark is None or link is None:
-                batch.finish(row, Outcome.SKIPPED)
+            if self.mode is Mode.MIRROR and mark and link and may_end(link, mark):
+                leavers[row.number] = Leaver(link, mark)
             else:
-                leavers.append((row, Leaver(link, mark)))
-        if not leavers or self.links is None:
-            return
-        gone = {leaver.link.source_key for _, leaver in leavers}
-        found = self._exits.sort(self.links, [one for _, one in leavers], gone)
-        own = {one.link.source_key for one in found.own}
-        ended: set[str] = set()
-        for some in self._exits.end(found.own):
-            ended |= some
-        for row, leaver in leavers:
-            key = leaver.link.source_key
-            if key in ended:
+                batch.finish(row, Outcome.SKIPPED)
+        found, ended = self._end(leavers.values())
+        for row in rows:
+            leaver = leavers.get(row.number)
+            if leaver is None:
+                continue
+            if leaver.link.source_key in ended:
+                self._note(batch, row, leaver.left)
                 batch.finish(row, Outcome.UPDATED, leaver.contact_id)
-            elif key in own:
+            elif leaver in found.own:
                 batch.finish(row, Outcome.REJECTED, rejection=_stays())
             else:
                 batch.finish(row, Outcome.SKIPPED)
 
-    def _end_moved(self, batch: Batch, leavers: Sequence[tuple[Row, Leaver]]) -> set[int]:
+    def _end_moved(
+        self, batch: Batch, rows: Sequence[tuple[Row, EmailSequence]]
+    ) -> list[tuple[Row, EmailSequence]]:
         """Ends former enrolments of rows that now name another contact or sequence.
 
         Returns:
-            Numbers of rows that are rejected, since Apollo has not confirmed it.
+            The rows, without those whose former enrolment Apollo has not confirmed to be over.
         """
+        leavers: dict[int, Leaver] = {}
+        for row, sequence in rows if self.mode is Mode.MIRROR else ():
+            mark, link = self._mark_of(batch, row), batch.history_of(row).link
+            if mark and link and mark.standing is Standing.OURS:
+                leaver = Leaver(link, mark)
+                if (mark.sequence_id, leaver.contact_id) != (sequence.id, row.apollo_id):
+                    leavers[row.number] = leaver
+        found, ended = self._end(leavers.values())
+        left = [one for one in found.own if one.link.source_key in ended]
+        if self.links is not None:
+            self.links.keep({one.link.source_key: (one.contact_id, one.left.text) for one in left})
+        stuck = {
+            number
+            for number, one in leavers.items()
+            if one in found.own and one.link.source_key not in ended
+        }
+        for row, _ in rows:
+            if row.number in stuck:
+                batch.finish(row, Outcome.REJECTED, rejection=_stays())
+        return [(row, sequence) for row, sequence in rows if row.number not in stuck]
+
+    def _end(self, leavers: Collection[Leaver]) -> tuple[Sorted, set[str]]:
+        """Ends enrolments; gives what was to end, and the source keys of those that have ended."""
         if not leavers or self.links is None:
-            return set()
-        gone = {leaver.link.source_key for _, leaver in leavers}
-        found = self._exits.sort(self.links, [one for _, one in leavers], gone)
-        left = {one.link.source_key for one in found.own}
+            return Sorted(), set()
+        gone = {one.link.source_key for one in leavers}
+        found = self._exits.sort(self.links, leavers, gone)
+        ended: set[str] = set()
         for some in self._exits.end(found.own):
-            left -= some
-        stuck = [row for row, leaver in leavers if leaver.link.source_key in left]
-        for row in stuck:
-            batch.finish(row, Outcome.REJECTED, rejection=_stays())
-        return {row.number for row in stuck}
+            ended |= some
+        return found, ended
 
     def write_missing(self, seen: SeenKeys) -> None:
         """Ends the enrolments of rows that are missing in a whole table."""
@@ -427,6 +448,14 @@ def _protected() -> Rejection:
     return Rejection(
         Reason.PROTECTED_STAGE,
         "the contact is in a stage of the setting 'protected_stages', so it gets no e-mail",
+    )
+
+
+def _has_left() -> Rejection:
+    return Rejection(
+        Reason.NOT_ENROLLED,
+        "the contact was enrolled before and has left when its row was gone; nobody goes through "
+        "a sequence twice",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from target_apollo.sandbox import Sandbox, enrolment
@@ -76,6 +76,14 @@ class Spring:
     def active(self) -> set[str]:
         """Addresses of those who get e-mail."""
         return {email for email, status in self.states.items() if status == "active"}
+
+    def enrol_by_person(self, contact: str) -> None:
+        """Enrols a contact, as a user did in Apollo's app yesterday."""
+        made = self.sequences.enrol("Spring", contact)
+        for status in self.apollo.store.contact_by_id[made["contact_id"]].own[
+            "contact_campaign_statuses"
+        ]:
+            status["added_at"] = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
 
     def take_out(self, contact_id: str) -> None:
         """Removes a contact, as a user does in Apollo's app."""

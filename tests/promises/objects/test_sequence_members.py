@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl
 
 import pytest
@@ -363,6 +362,19 @@ def test_a_job_in_place_of_an_answer_is_looked_after(spring: Spring) -> None:
     assert done.summary["enrolments"]["Spring"]["left"] == 1
 
 
+def test_a_contact_that_has_left_with_its_row_does_not_come_back(spring: Spring) -> None:
+    spring.people(2)
+    settings = {"sequence_exit": "remove", **MIRROR}
+    spring.sync(whole(row(0), row(1)), **settings)
+    spring.sync(whole(row(0)), **settings)
+
+    done = spring.sync(whole(row(0), row(1)), **settings)
+
+    assert done.records == {"received": 2, "unchanged": 1, "rejected": 1}
+    assert done.reasons == ["not_enrolled"]
+    assert list(spring.states) == ["p0@a.com"]
+
+
 # --- lost answers
 
 
@@ -374,10 +386,7 @@ def test_a_contact_whose_answer_was_lost_is_enrolled_once_and_counted_as_such(
     spring: Spring, kind: FaultKind
 ) -> None:
     spring.people(2)
-    spring.sequences.enrol("Spring", "p1@a.com")
-    for one in spring.apollo.store.contact_by_id.values():
-        for status in one.own.get("contact_campaign_statuses", ()):
-            status["added_at"] = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
+    spring.enrol_by_person("p1@a.com")
     spring.apollo.inject(Fault(ADD, kind))
     rows = members(row(0), row(1))
 
