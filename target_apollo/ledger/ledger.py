@@ -255,14 +255,41 @@ class Ledger:
         of their moments: so a trial with one team hides no lead from another team.
         """
         with self._reading("Reading") as database:
-            if connection is not None:
-                known = [connection]
-            else:
-                if (stream, source) not in self._connections:
-                    found = queries.connections_of(database, stream, source)
-                    self._connections[stream, source] = found
-                known = self._connections[stream, source]
+            known = self._connections_for(database, stream, connection, source)
             return queries.find_synced_at(database, stream, keys, known, source)
+
+    def records_of_keys(
+        self,
+        stream: str,
+        keys: Collection[str],
+        *,
+        connection: str | None = None,
+        source: str = "",
+    ) -> dict[str, frozenset[str]]:
+        """Give source key -> ids of its records, for keys that have a record in Apollo.
+
+        A key whose last write failed is among them, since its record is there all the same. Sources
+        and connections count as in ``synced_at``; with several there are several ids.
+        """
+        with self._reading("Reading") as database:
+            known = self._connections_for(database, stream, connection, source)
+            return queries.find_records_of_keys(database, stream, keys, known, source)
+
+    def has_links(self, stream: str, source: str | None = None) -> bool:
+        """Whether a stream has links, of one source or of any."""
+        with self._reading("Reading") as database:
+            return queries.has_links(database, stream, source)
+
+    def _connections_for(
+        self, database: Connection, stream: str, connection: str | None, source: str
+    ) -> list[str]:
+        """The connection, or all that the stream has links to."""
+        if connection is not None:
+            return [connection]
+        if (stream, source) not in self._connections:
+            found = queries.connections_of(database, stream, source)
+            self._connections[stream, source] = found
+        return self._connections[stream, source]
 
     def record_intents(
         self,

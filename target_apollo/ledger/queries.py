@@ -154,6 +154,36 @@ def forget_moves(database: Connection, place: Place, apollo_ids: Collection[str]
         )
 
 
+def find_records_of_keys(
+    database: Connection,
+    stream: str,
+    keys: Collection[str],
+    connections: Collection[str],
+    source: str,
+) -> dict[str, frozenset[str]]:
+    """Find the Apollo ids of source keys that have a record in *all* of the connections.
+
+    Whatever became of the last write counts, but for records that somebody deleted in Apollo.
+    """
+    links = apollo_links.c
+    wanted = select(links.source_key, links.connection, links.apollo_id).where(
+        links.stream == stream,
+        links.source == source,
+        links.connection.in_(sorted(connections)),
+        links.status != LinkStatus.GONE.value,
+        links.apollo_id.is_not(None),
+    )
+    found: dict[str, set[tuple[str, str]]] = {}
+    for some in chunks(keys):
+        for key, *record in database.execute(wanted.where(links.source_key.in_(some))):
+            found.setdefault(key, set()).add((record[0], record[1]))
+    return {
+        key: frozenset(apollo_id for _, apollo_id in records)
+        for key, records in found.items()
+        if len({connection for connection, _ in records}) == len(connections)
+    }
+
+
 def find_synced_at(
     database: Connection,
     stream: str,
@@ -192,6 +222,15 @@ def connections_of(database: Connection, stream: str, source: str) -> list[str]:
         select(links.connection).where(links.stream == stream, links.source == source).distinct()
     )
     return list(database.scalars(found))
+
+
+def has_links(database: Connection, stream: str, source: str | None) -> bool:
+    """Say whether a stream has links, of a source or of any."""
+    links = apollo_links.c
+    some = select(links.source_key).where(links.stream == stream).limit(1)
+    if source is not None:
+        some = some.where(links.source == source)
+    return database.execute(some).first() is not None
 
 
 def save_intents(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from target_apollo.ledger import source_key
 from target_apollo.model import domains, emails, values
 from target_apollo.model.object_type import ObjectKind
 from target_apollo.model.outcomes import Reason, RecordError
@@ -32,7 +31,7 @@ def _object(name: str, value: object) -> str | None:
 
 
 def _row_key(name: str, value: object) -> str | None:
-    """The source key of a row of another stream, as the ledger spells it.
+    """The source key of a row of another stream, as a JSON array of its parts.
 
     A key of several properties is an array, or JSON of one.
     """
@@ -46,12 +45,12 @@ def _row_key(name: str, value: object) -> str | None:
         parts = values.text(name, parts)
     if parts is None or parts == []:
         return None
-    try:
-        return source_key(parts if isinstance(parts, list) else [parts])
-    except ValueError:
+    listed = parts if isinstance(parts, list) else [parts]
+    if not all(isinstance(one, (str, int)) for one in listed):
         raise RecordError(
             Reason.WRONG_TYPE, f"'{name}' must be the key of a row, or an array of its parts"
-        ) from None
+        )
+    return json.dumps(listed)
 
 
 #: The columns of which a row fills one to name its member, the surest first; and `object`.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.rows import Row, Values, key_of_record
+from target_apollo.model.row_parser import key_of_record
+from target_apollo.model.rows import Row, Values
 from target_apollo.model.spelling import letters_of
 from target_apollo.model.stream_object import StreamObject
 

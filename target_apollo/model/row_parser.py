@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol
 
@@ -19,6 +20,7 @@ import msgspec
 
 from target_apollo.model import emails
 from target_apollo.model import values as normalisers
+from target_apollo.model.characters import is_blank
 from target_apollo.model.columns import Columns, columns_of
 from target_apollo.model.domains import bare_host, company_domain, shared_fault
 from target_apollo.model.match_keys import CUSTOM, keys_of_row
@@ -32,7 +34,7 @@ from target_apollo.model.objects import (
 )
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.placeholders import NULL
-from target_apollo.model.rows import Mode, NullPolicy, Row, Values, key_of_record
+from target_apollo.model.rows import KeyFlag, Mode, NullPolicy, Row, Values
 from target_apollo.model.spelling import value_of
 from target_apollo.model.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
@@ -488,6 +490,57 @@ class RowParser:
                 draft.custom[field_id] = normalised
 
         return set_custom
+
+
+def key_of_record(
+    key_properties: Sequence[str], record: Mapping[str, object]
+) -> tuple[object, ...]:
+    """The values of a record's key, in the form in which values are equal exactly where keys are.
+
+    Raises:
+        RecordError: A part of the key is missing, or can't be part of a key.
+    """
+    key = tuple(map(record.get, key_properties))
+    for value in key:
+        # Numbers and texts, as nearly all keys are. `type(True)` is bool.
+        if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+            continue
+        break
+    else:
+        return key
+    missing = [
+        f"'{name}'" for name, value in zip(key_properties, key, strict=True) if is_blank(value)
+    ]
+    if missing:
+        # Records without a whole key would count as the same row, and overwrite each other.
+        raise RecordError(
+            Reason.MISSING_KEY_PROPERTY,
+            f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
+            "name another 'key' for the stream in the setting 'streams'",
+        )
+    return tuple(map(_key_value, key_properties, key))
+
+
+def _key_value(name: str, value: object) -> object:
+    """A value of a key.
+
+    Raises:
+        RecordError: It can't be part of a key.
+    """
+    if isinstance(value, (list, dict)):
+        raise RecordError(
+            Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
+        )
+    if isinstance(value, bool):
+        return KeyFlag.TRUE if value else KeyFlag.FALSE
+    if isinstance(value, (float, Decimal)):
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        if not exact.is_finite():
+            raise RecordError(
+                Reason.WRONG_TYPE, f"the key property '{name}' must be a finite number"
+            )
+        return exact
+    return value
 
 
 @lru_cache(maxsize=_COMPANIES_REMEMBERED)

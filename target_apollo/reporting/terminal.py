@@ -273,7 +273,7 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
         ]
         for step in funnel.steps
     ]
-    lines = table(columns, rows, paint)
+    lines = [*table(columns, rows, paint), *(f"{said}." for said in funnel.remarks)]
     if path.outcomes is None:
         return [*lines, "What became of them in Apollo can't be told from the summary."]
     counts = ", ".join(

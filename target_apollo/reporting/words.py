@@ -178,6 +178,7 @@ RULES: Mapping[str, str] = {
     "not_synced": "New, or changed since",
     "settled": "Nobody is editing it",
     "valid_email": "A valid e-mail address",
+    "email_status": "A verified e-mail address, or none needed",
     "not_test_record": "No test record",
     "active_since": "Active lately",
     "stage_selected": "At a chosen stage",

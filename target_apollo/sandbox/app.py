@@ -21,6 +21,7 @@ from target_apollo.sandbox.pipeline import after_write, before_write, is_known, 
 from target_apollo.sandbox.state import RequestSeen, Sandbox
 
 PREFIX = "/api/v1"
+_PREFIXES = (PREFIX, "/v1")  # older clients have the second one
 _log = logging.getLogger(__name__)
 
 
@@ -30,22 +31,20 @@ def build(sandbox: Sandbox, host: str = "") -> Starlette:
     Args:
         host: The name or address on which it listens, as its user gave it.
     """
+    responders: list[tuple[str, str, _Responder]] = [
+        *((one.method, one.path, _ApiEndpoint(one)) for one in ENDPOINTS),
+        ("GET", "/auth/health", _HealthCheck()),
+        ("POST", "/oauth/token", _TokenEndpoint()),
+    ]
     routes = [
-        Route(
-            PREFIX + endpoint.path,
-            _EndpointApp(sandbox, _ApiEndpoint(endpoint)),
-            methods=[endpoint.method],
-        )
-        for endpoint in ENDPOINTS
+        Route(prefix + path, _EndpointApp(sandbox, responder), methods=[method])
+        for prefix in _PREFIXES
+        for method, path, responder in responders
     ]
     return Starlette(
         routes=[
             *control.routes(sandbox),
             *routes,
-            Route(PREFIX + "/auth/health", _EndpointApp(sandbox, _HealthCheck()), methods=["GET"]),
-            Route(
-                PREFIX + "/oauth/token", _EndpointApp(sandbox, _TokenEndpoint()), methods=["POST"]
-            ),
             # Apollo answers 404 to the wrong method of a path, where Starlette would answer 405.
             Route("/{rest:path}", _EndpointApp(sandbox, _UnknownRoute())),
         ],
@@ -145,7 +144,7 @@ class _TokenEndpoint:
 class _UnknownRoute:
     """Every other route: 404, or 403 for the deletion of a record, which Apollo allows nobody."""
 
-    _deletes = re.compile(PREFIX + r"/(contacts|accounts)/[^/]+\Z")
+    _deletes = re.compile(r"(?:/api)?/v1/(contacts|accounts)/[^/]+\Z")
 
     def label(self, request: Request) -> str:
         return f"{request.method} {request.path.removeprefix(PREFIX)}"

@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from target_apollo.sandbox import lists
 from target_apollo.sandbox.faults import Fault
 from target_apollo.sandbox.page import PAGE
 from target_apollo.sandbox.state import Sandbox
 
 _SEEDS = (
     "contacts", "accounts", "users", "custom_fields", "deal_stages", "deals", "email_accounts",
-    "sequences", "enrolments",
+    "sequences", "enrolments", "tasks", "lists",
 )  # fmt: skip
 #: No other page may show this one in a frame, where it could have its button pressed.
 _PAGE_HEADERS = {
@@ -43,6 +44,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "sequences": lambda _: sandbox.store.sequences.all(),
         "email_accounts": lambda _: sandbox.store.sequences.email_accounts(),
         "enrolments": lambda _: sandbox.store.sequences.enrolments(),
+        "tasks": lambda request: sandbox.store.tasks.all(_last(request)),
+        "lists": lambda _: lists.all_members(sandbox.store),
         "requests": control.requests,
         "quota": lambda _: control.quota(),
         "options": lambda _: control.options(),
@@ -56,6 +59,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "forget": control.forget,
         "sequences": lambda sent: sandbox.store.sequences.change(**sent),
         "hold_back": control.hold_back,
+        "lists": control.change_list,
         "options": control.change,
         "authorize": control.authorize,
     }
@@ -182,6 +186,8 @@ class _Control:
             ],
             "sequences": [sequences.add(**row) for row in sent.get("sequences", ())],
             "enrolments": [sequences.enrol(**row) for row in sent.get("enrolments", ())],
+            "tasks": [store.tasks.add(**row) for row in sent.get("tasks", ())],
+            "lists": [lists.add(store, **row) for row in sent.get("lists", ())],
         }
 
     def merge(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +206,7 @@ class _Control:
             "contacts": store.delete_contact,
             "accounts": store.delete_account,
             "deals": store.deals.delete,
+            "tasks": store.tasks.delete,
         }
         kind, ids = _one_kind("A deletion", sent, deletions)
         return {"deleted": _each(ids, deletions[kind])}
@@ -216,6 +223,19 @@ class _Control:
         for contact_id, reason in sent.items():
             self._sandbox.store.sequences.hold_back(contact_id, str(reason))
         return {"held_back": [*sent]}
+
+    def change_list(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Change a list as people do: ``{"what": "rename", "name": "Fair", "to": "Fair 2026"}``."""
+        changes: dict[str, Callable[..., dict[str, Any]]] = {
+            "add": lists.add,
+            "take_off": lists.take_off,
+            "rename": lists.rename,
+            "delete": lists.delete,
+        }
+        what = sent.pop("what", None)
+        if what not in changes:
+            raise ValueError(f"`what` must be one of {', '.join(changes)}.")
+        return changes[what](self._sandbox.store, **sent)
 
     def authorize(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Consent to an OAuth app, as a user does on Apollo's page.

@@ -169,6 +169,21 @@ class Deals:
         self.by_id[deal.own["id"]] = deal
         self._keeping.keep("deals", deal.own["id"], deal)
 
+    def merge_contacts(self, loser_id: str, survivor_id: str) -> None:
+        """Let the survivor of a merge take the loser's part in deals."""
+        for deal in self.by_id.values():
+            if loser_id in deal.contact_ids:
+                others = [survivor_id if one == loser_id else one for one in deal.contact_ids]
+                deal.contact_ids = tuple(dict.fromkeys(others))
+                self.changed(deal)
+
+    def merge_accounts(self, loser_id: str, survivor_id: str) -> None:
+        """Move the deals of the loser of a merge to the survivor."""
+        for deal in self.by_id.values():
+            if deal.own.get("account_id") == loser_id:
+                deal.own["account_id"] = survivor_id
+                self.changed(deal)
+
     def changed(self, deal: Deal) -> None:
         """Mark a changed deal for the next commit."""
         self._keeping.keep("deals", deal.own["id"], deal)

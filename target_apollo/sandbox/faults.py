@@ -152,16 +152,21 @@ def without_records(answer: Any, missing: int) -> Any:
     return shorter
 
 
-def first_records(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    """The body of a bulk request, cut to the records that are written before the fault."""
+_RECORDS = frozenset(
+    {
+        "contacts", "accounts", "contact_attributes", "account_attributes", "contact_ids",
+        "account_ids", "entity_ids", "contact_ids[]", "account_ids[]",
+    }
+)  # fmt: skip
+
+
+def first_records(sent: dict[str, Any], fault: Fault) -> dict[str, Any]:
+    """The body or the query of a request, cut to the records that are written before the fault."""
     if fault.records is None or fault.kind is FaultKind.RECORDS_LEFT_OUT:
-        return body
+        return sent
     return {
-        key: value[: fault.records]
-        if key in ("contacts", "accounts", "contact_attributes", "account_attributes")
-        and isinstance(value, list)
-        else value
-        for key, value in body.items()
+        name: value[: fault.records] if name in _RECORDS and isinstance(value, list) else value
+        for name, value in sent.items()
     }
 
 

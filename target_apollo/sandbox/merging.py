@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from target_apollo.sandbox import enrolment
 from target_apollo.sandbox.matching import ACCOUNT_CRM_FIELDS, CONTACT_CRM_FIELDS
 from target_apollo.sandbox.records import WITHOUT_EMAIL, Account, Contact
 
@@ -16,8 +17,8 @@ from target_apollo.sandbox.records import WITHOUT_EMAIL, Account, Contact
 def merge_contact(survivor: Contact, loser: Contact) -> None:
     """Give the survivor the loser's addresses and CRM ids.
 
-    The survivor's primary address stays; the loser's addresses become additional ones. A survivor
-    without an address takes the loser's primary one.
+    It takes over the loser's sequences too. The survivor's primary address stays; the loser's
+    addresses become additional ones. A survivor without an address takes the loser's primary one.
     """
     own = survivor.own
     addresses = [own.get("email"), *survivor.emails, loser.own.get("email"), *loser.emails]
@@ -30,6 +31,10 @@ def merge_contact(survivor: Contact, loser: Contact) -> None:
     merged = _merged_ids(own, loser.own, CONTACT_CRM_FIELDS)
     if merged:
         own["merged_crm_ids"] = merged
+    present = own.get("emailer_campaign_ids", ())
+    for status in enrolment.statuses(loser):
+        if status["emailer_campaign_id"] not in present:
+            enrolment.join(survivor, status)
 
 
 def merge_account(survivor: Account, loser: Account) -> None:

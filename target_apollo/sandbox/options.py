@@ -109,7 +109,7 @@ class GoneInBulk(str, enum.Enum):
 
 
 class UpdateRoute(str, enum.Enum):
-    """The answer to PATCH or to PUT /accounts/{id}."""
+    """The answer to PATCH or to PUT /accounts/{id}, or to PUT /contacts/{id}."""
 
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
@@ -231,6 +231,9 @@ class SandboxOptions:
     rewrites_linkedin: bool = False
     """Store profile addresses as ``http://www.linkedin.com/in/…``, however they are sent."""
 
+    put_contacts: UpdateRoute = UpdateRoute.ACCEPTED
+    """The answer to PUT /contacts/{id}, which clients still use in place of PATCH."""
+
     put_accounts: UpdateRoute = UpdateRoute.NOT_FOUND
     """The answer to PUT /accounts/{id}, which Apollo documented before PATCH."""
 
@@ -270,6 +273,9 @@ class SandboxOptions:
     cleared_by: ClearedBy = ClearedBy.BOTH
     """Which of null and the empty string empties a field on an update."""
 
+    list_counts_late: bool = False
+    """GET /labels shows the counts of records as they were at the request before."""
+
     decimal_amounts: bool = True
     """Deals take an amount with decimals; otherwise it is left blank, as any but plain digits."""
 
@@ -278,6 +284,9 @@ class SandboxOptions:
 
     stops_by_job: bool = False
     """Removing or stopping contacts of a sequence answers with a job instead of the contacts."""
+
+    bulk_tasks_skip_gone: bool = True
+    """tasks/bulk_create makes no task for a contact that is not there; otherwise 422."""
 
     access_token_seconds: int = 2_592_000
     """Lifetime of an OAuth access token, in seconds."""

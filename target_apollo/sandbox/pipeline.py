@@ -97,6 +97,7 @@ def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
             return early
         if fault is not None:
             call.body = first_records(call.body, fault)
+            call.query = first_records(dict(call.query), fault)
         answer = _write(call, fault, limits)
     except errors.Refusal as refusal:
         answer = refused(refusal, limits)

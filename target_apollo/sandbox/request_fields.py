@@ -91,6 +91,18 @@ _ENROLMENT = SEQUENCE_FLAGS | _names(
     "status auto_unpause_at"
 )
 
+_TASK = _names("user_id type priority status due_at note")
+
+CREATE_TASK = _TASK | _names("contact_id title")
+
+BULK_CREATE_TASKS = _TASK | {"contact_ids"}
+
+UPDATE_TASK = CREATE_TASK | _names("creator_id priority_cd call_script relevant_fields")
+
+UPDATE_FIELD = _names(
+    "id modality type label field_group_id autorun_downstream_enrichment schedule meta"
+)
+
 CONTACT_SCALARS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -141,19 +153,19 @@ ACCOUNT_SCALARS = {
 LISTS_OF_TEXT = _names(
     "label_names append_label_names merged_crm_ids contact_role_type_ids contact_ids account_ids "
     "visible_entity_ids entity_ids contact_stage_ids contact_label_ids account_stage_ids "
-    "account_label_ids emailer_campaign_ids"
+    "account_label_ids emailer_campaign_ids relevant_fields open_factor_names"
 )
 
 LISTS_OF_OBJECTS = _names(
     "contacts accounts contact_attributes account_attributes contact_emails phone_numbers fields"
 )
 
-BOOLEANS = SEQUENCE_FLAGS | _names("run_dedupe async sort_ascending book_of_business")
+BOOLEANS = SEQUENCE_FLAGS | _names("run_dedupe async sort_ascending book_of_business on_task_page")
 
 NUMBERS = _names("page per_page position")
 
-# The id of the mailbox may be one text or a list.
-OBJECTS = _names("typed_custom_fields meta send_email_from_email_account_id")
+# The id of the mailbox may be one text or a list; of the priority's code the document says no type.
+OBJECTS = _names("typed_custom_fields meta schedule send_email_from_email_account_id priority_cd")
 
 
 @dataclass(frozen=True)
@@ -178,6 +190,7 @@ _LISTING = Taken(_names("entity_ids label_names modality async"))
 TAKEN: dict[str, Taken] = {
     "POST /contacts": Taken(CREATE_CONTACT, modality="contact"),
     "PATCH /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
+    "PUT /contacts/{id}": Taken(UPDATE_CONTACT, modality="contact"),
     "POST /contacts/search": Taken(
         _names(
             "q_keywords contact_stage_ids contact_label_ids sort_by_field sort_ascending page "
@@ -237,12 +250,23 @@ TAKEN: dict[str, Taken] = {
         _names("emailer_campaign_ids contact_ids mode"),
         query=_names("emailer_campaign_ids[] contact_ids[] mode"),
     ),
+    "POST /tasks": Taken(CREATE_TASK),
+    "POST /tasks/bulk_create": Taken(BULK_CREATE_TASKS),
+    "PATCH /tasks/{id}": Taken(UPDATE_TASK),
+    "POST /tasks/{id}/complete": Taken(_names("note")),
+    "POST /tasks/{id}/skip": Taken(_names("note on_task_page")),
+    "POST /tasks/search": Taken(
+        _names("sort_by_field open_factor_names page per_page"),
+        query=_names("sort_by_field open_factor_names[] page per_page"),
+    ),
     "POST /labels": Taken(_names("name modality book_of_business")),
     "PATCH /labels/{id}": Taken(_names("name book_of_business")),
     "POST /labels/add_entity_ids_to_label_names": _LISTING,
     "POST /labels/remove_entity_ids_from_label_names": _LISTING,
     "POST /fields": Taken(_names("label modality type meta")),
+    "PATCH /fields": Taken(_names("fields"), {"fields": UPDATE_FIELD}),
     "GET /fields": Taken(query=_names("source")),
+    "POST /users/search": Taken(_names("page per_page"), query=_names("page per_page")),
     "GET /users/search": Taken(query=_names("page per_page")),
     "GET /users/api_profile": Taken(query=_names("include_credit_usage")),
 }

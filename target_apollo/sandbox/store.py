@@ -26,6 +26,7 @@ from target_apollo.sandbox.records import (
     contact_object,
 )
 from target_apollo.sandbox.sequences import Sequences
+from target_apollo.sandbox.tasks import Tasks
 from target_apollo.sandbox.workspace import Workspace
 
 Record = TypeVar("Record")
@@ -54,6 +55,7 @@ class Store:
             self.workspace.create_team(timestamp(time.time()))
         self.deals = Deals(keeping, self.workspace)
         self.sequences = Sequences(keeping, self.workspace, self.contact_by_id)
+        self.tasks = Tasks(keeping, self.workspace)
         self.commit()
 
     # For tests and seeds: these methods take the lock.
@@ -228,6 +230,8 @@ class Store:
             survivor = _other(self.contact_by_id, "contact", loser_id, survivor_id)
             keys = self.keys_of(survivor)
             merging.merge_contact(survivor, self._take_contact(loser_id))
+            self.deals.merge_contacts(loser_id, survivor_id)
+            self.tasks.merge_contacts(loser_id, survivor_id)
             self.deleted_contacts.add(loser_id)
             self.keep("contacts", loser_id, {"deleted": True})
             survivor.own["updated_at"] = timestamp(time.time())
@@ -248,6 +252,7 @@ class Store:
             survivor = _other(self.account_by_id, "account", loser_id, survivor_id)
             keys = self.keys_of_account(survivor)
             merging.merge_account(survivor, self._take_account(loser_id, successor=survivor_id))
+            self.deals.merge_accounts(loser_id, survivor_id)
             self.deleted_accounts.add(loser_id)
             self.keep("accounts", loser_id, {"deleted": True})
             survivor.updated_at = timestamp(time.time())

@@ -65,8 +65,11 @@ def check(
                 )
 
 
+_SINGLE_CONTACT = ("POST /contacts", "PATCH /contacts/{id}", "PUT /contacts/{id}")
+
+
 def _by_options(label: str, options: SandboxOptions) -> frozenset[str]:
-    if options.single_takes_owner and label in ("POST /contacts", "PATCH /contacts/{id}"):
+    if options.single_takes_owner and label in _SINGLE_CONTACT:
         return frozenset({"owner_id"})
     if options.bulk_update_takes_stage and label == "POST /contacts/bulk_update":
         return frozenset({"contact_stage_id"})

@@ -6,9 +6,16 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, bad_id, record_not_found, unprocessable
+from target_apollo.sandbox.errors import (
+    Refusal,
+    bad_id,
+    not_allowed,
+    not_found,
+    record_not_found,
+    unprocessable,
+)
 from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.options import GoneInBulk, UnknownId
+from target_apollo.sandbox.options import GoneInBulk, UnknownId, UpdateRoute
 from target_apollo.sandbox.records import Account, Contact
 
 # Of contacts the reference has all of these words. Of accounts it shows only the answers to
@@ -117,6 +124,14 @@ def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
         value = sent.get(name)
         if value and value not in known:
             raise refuse_id(call, value)
+
+
+def check_route(route: UpdateRoute) -> None:
+    """Raise Refusal (404 or 405) for an updating route that the options take away."""
+    if route is UpdateRoute.NOT_FOUND:
+        raise not_found()
+    if route is UpdateRoute.NOT_ALLOWED:
+        raise not_allowed()
 
 
 def ids_of(call: Call, name: str) -> list[str]:

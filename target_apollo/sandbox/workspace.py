@@ -55,6 +55,7 @@ class Workspace:
         self.labels: dict[str, dict[str, Any]] = {}
         self._label_ids: dict[tuple[str, str], str] = {}
         self.fields: dict[str, dict[str, Any]] = {}
+        self.counts_told: dict[str, int] = {}
 
     @property
     def admin_id(self) -> str:
@@ -164,6 +165,25 @@ class Workspace:
         self._changed("fields", field_id, field)
         return field
 
+    def change_field(
+        self,
+        field: dict[str, Any],
+        label: str | None,
+        picklist_values: Sequence[dict[str, Any]] | None,
+        max_length: int | None,
+    ) -> None:
+        """Change what is given of a custom field; an option without an id gets a new one."""
+        if label:
+            field["name"] = label
+        if picklist_values:
+            field["picklist_values"] = [
+                {"id": str(option.get("id") or self._new_id()), "name": option.get("name")}
+                for option in picklist_values
+            ]
+        if max_length is not None:
+            field["text_field_max_length"] = max_length
+        self._changed("fields", field["id"], field)
+
     def label(self, stamp: str, modality: str, name: str, user_id: str) -> dict[str, Any]:
         """The list of this name, which is created if it does not exist."""
         label_id = self._label_ids.get((modality, name))
@@ -202,6 +222,12 @@ class Workspace:
         self._label_ids[label["modality"], name] = label["id"]
         label["name"], label["updated_at"] = name, stamp
         self._changed("labels", label["id"], label)
+
+    def delete_label(self, label: dict[str, Any]) -> None:
+        """Delete a list on which no record is left."""
+        del self._label_ids[label["modality"], label["name"]]
+        del self.labels[label["id"]]
+        self._changed("labels", label["id"], None)
 
     def count_label(self, label_id: str, difference: int) -> None:
         """Add ``difference`` to the number of records of a list (its ``cached_count``)."""

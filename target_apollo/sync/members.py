@@ -6,10 +6,11 @@ request. Others are looked up in Apollo, contacts one search each, accounts as f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from target_apollo.ledger import CONFIRMED, Place, match_hash
+from target_apollo.ledger import CONFIRMED, Place, match_hash, source_key
 from target_apollo.model.members import APOLLO_ID, DOMAIN, EMAIL, MEMBER_KEY, Member, member_of
 from target_apollo.model.objects import OBJECTS, ObjectKind
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
@@ -100,13 +101,17 @@ class MemberFinder:
             for number, one in members.items()
             if one.by in (EMAIL, DOMAIN) and match_hash(one.value) in ids
         }
-        keys = {one.value for one in members.values() if one.by == MEMBER_KEY}
+        keys = {
+            number: source_key(json.loads(one.value))
+            for number, one in members.items()
+            if one.by == MEMBER_KEY
+        }
         if keys and self._members_of:
             # Links of any source: the stream that is named may come from another tap.
             place = place._replace(source=run.settings.source)
-            of_stream = run.ledger.links(place, sorted(keys))
-            for number, one in members.items():
-                link = of_stream.get(one.value) if one.by == MEMBER_KEY else None
+            of_stream = run.ledger.links(place, sorted(set(keys.values())))
+            for number, key in keys.items():
+                link = of_stream.get(key)
                 if link is not None and link.apollo_id and link.status in CONFIRMED:
                     known[number] = link.apollo_id
         return known

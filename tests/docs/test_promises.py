@@ -108,6 +108,15 @@ PROMISES = {
         "::test_files_that_can_not_be_read_end_the_run_and_no_state_passes_them",
         "mapper/test_batch.py::test_the_leads_of_a_file_are_judged_and_go_on_as_records",
     ],
+    "A rule for new leads keeps no update from a known one; a withheld address is neither cleared "
+    "in Apollo nor makes a second contact": [
+        "promises/test_new_and_known_leads.py"
+        "::test_a_new_lead_at_another_stage_waits_and_a_known_one_moves_on",
+        "promises/test_new_and_known_leads.py"
+        "::test_an_address_that_is_no_longer_verified_stays_as_it_is_in_apollo",
+        "promises/test_new_and_known_leads.py"
+        "::test_an_address_goes_once_it_is_verified_and_makes_no_second_contact",
+    ],
     "A setting means the same in a file, a variable, `.env` and Meltano": [
         "config/test_typed_values.py::test_a_whole_number_within_its_range_arrives",
         "config/test_typed_values.py::test_a_fraction_within_its_range_arrives",

@@ -258,6 +258,47 @@ def test_a_trial_with_one_team_hides_no_lead_from_the_next(opened: Callable[[], 
     assert ledger.synced_at("contacts", [ADA, BOB], connection=OTHER_TEAM) == {ADA: later}
 
 
+# records_of_keys, for the lead mapper
+
+
+def test_a_key_has_its_record_whatever_became_of_its_last_write(ledger: Ledger) -> None:
+    record(ledger, CREATED, LinkOutcome(BOB, LinkStatus.ERROR, error="no"))
+    for unsettle in (Intent(ADA, ID_1), LinkOutcome(ADA, LinkStatus.ERROR, ID_1, error="no")):
+        if isinstance(unsettle, Intent):
+            intend(ledger, unsettle)
+        else:
+            record(ledger, unsettle)
+        assert ledger.records_of_keys("contacts", [ADA, BOB]) == {ADA: {ID_1}}
+
+
+def test_a_record_that_somebody_deleted_in_apollo_is_none(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    record(ledger, LinkOutcome(ADA, LinkStatus.GONE, ID_1, HASH))
+    assert ledger.records_of_keys("contacts", [ADA]) == {}
+
+
+def test_a_record_in_one_team_of_two_counts_where_that_team_is_asked_for(
+    opened: Callable[[], Ledger],
+) -> None:
+    first = opened()
+    record(first, CREATED, replace(CREATED, source_key=BOB))
+    record(first, replace(CREATED, apollo_id=ID_2), team=OTHER_TEAM)
+    ledger = opened()
+    assert ledger.records_of_keys("contacts", [ADA, BOB]) == {ADA: {ID_1, ID_2}}
+    assert ledger.records_of_keys("contacts", [ADA, BOB], connection=TEAM) == {
+        ADA: {ID_1},
+        BOB: {ID_1},
+    }
+
+
+def test_a_stream_has_links_of_the_sources_that_wrote_it(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    assert ledger.has_links("contacts")
+    assert ledger.has_links("contacts", "")
+    assert not ledger.has_links("contacts", "tap-crm")
+    assert not ledger.has_links("accounts")
+
+
 # Any sequence of flushes
 
 keys = st.sampled_from([ADA, BOB, source_key(["c"])])

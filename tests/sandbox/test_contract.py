@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
+from target_apollo.sandbox.call import Endpoint
+from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.request_fields import TAKEN
 from tests.helpers.new_sandbox import new_sandbox
@@ -48,6 +50,8 @@ DEVIATIONS: dict[tuple[str, str, str], str] = {
     ("GET /opportunity_stages", "opportunity_stages.*.*", NULL): "the example has nulls elsewhere",
     ("GET /opportunities/{id}", "opportunity.account.*", NULL): "as in other answers of accounts",
     ("GET /opportunities/search", "opportunities.*.account.*", NULL): "as in other answers",
+    ("*", "task.*", NULL): "most tasks are about no deal",
+    ("*", "tasks.*.*", NULL): "the same in a list",
     ("GET /users/api_profile", "title", NULL): "recorded: a user without a title has null",
 }
 
@@ -65,7 +69,9 @@ def _load() -> dict[str, dict[str, Any]]:
 
 PATHS = _load()
 #: Clients that were tested live call these; no document has them.
-UNDOCUMENTED = {"PUT /accounts/{id}", "POST /opportunities/search"}
+UNDOCUMENTED = {
+    "PUT /contacts/{id}", "PUT /accounts/{id}", "POST /opportunities/search", "POST /users/search",
+}  # fmt: skip
 
 
 def operation(label: str) -> dict[str, Any]:
@@ -173,6 +179,8 @@ def seeded(served: Sandbox) -> dict[str, str]:
         "deal": store.deals.add(name="Seed", account_id=account["id"])["id"],
         "mailbox": store.sequences.add_email_account("rep@seed.example")["id"],
         "sequence": store.sequences.add("Spring")["id"],
+        "task": store.tasks.add(note="Seed", title="Seed")["id"],
+        "other_task": store.tasks.add(note="Seed", title="Seed")["id"],
         "deal_stage": store.deals.stages[1]["id"],
         "label": store.labels()[0]["id"],
     }
@@ -207,6 +215,10 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "name": "Big", "owner_id": ids["owner"], "amount": "100",
         "opportunity_stage_id": ids["deal_stage"], "closed_date": "2026-12-31",
         "typed_custom_fields": {ids["deal_field"]: "D-1"},
+    }  # fmt: skip
+    task = {
+        "user_id": ids["owner"], "type": "call", "priority": "high", "status": "scheduled",
+        "due_at": "2026-12-31T10:00:00Z", "note": "Ask for the date",
     }  # fmt: skip
     listing = {"entity_ids": [ids["contact"]], "label_names": ["L2"], "modality": "contacts"}
     return {
@@ -256,6 +268,13 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "GET /email_accounts": None,
         "POST /emailer_campaigns/{id}/add_contact_ids": None,
         "POST /emailer_campaigns/remove_or_stop_contact_ids": None,
+        "POST /tasks": {**task, "contact_id": ids["contact"], "title": "Call"},
+        "POST /tasks/bulk_create": {**task, "contact_ids": [ids["contact"]]},
+        "PATCH /tasks/{id}": {**task, "contact_id": ids["contact"], "creator_id": ids["owner"]},
+        "GET /tasks/{id}": None,
+        "POST /tasks/search": None,
+        "POST /tasks/{id}/complete": {"note": "Done"},
+        "POST /tasks/{id}/skip": {"note": "Not needed"},
         "GET /contact_stages": None,
         "GET /account_stages": None,
         "GET /labels": None,
@@ -267,10 +286,17 @@ def exchanges(ids: dict[str, str]) -> dict[str, Any]:
         "POST /fields": {
             "label": "New", "modality": "contact", "type": "string", "meta": {"max_length": 9}
         },
+        "PATCH /fields": {
+            "fields": [
+                {"id": f"contact.{ids['contact_field']}", "label": "Notes",
+                 "meta": {"max_length": 240}}
+            ]
+        },
         "GET /typed_custom_fields": None,
         "GET /users/search": None,
         "GET /users/api_profile": None,
         "POST /usage_stats/api_usage_stats": None,
+        "POST /usage_stats/credit_usage_stats": None,
         "GET /accounts/{id}": None,
     }  # fmt: skip
 
@@ -293,10 +319,11 @@ QUERIES = {
         "mode": "stop",
     },
 }
-#: First part of a path -> the record whose id its ``{id}`` is.
+#: First part of a path, or endpoint -> the record whose id its ``{id}`` is.
 RECORDS = {
     "contacts": "contact", "accounts": "account", "labels": "label", "opportunities": "deal",
-    "emailer_campaigns": "sequence",
+    "emailer_campaigns": "sequence", "tasks": "task",
+    "POST /tasks/{id}/skip": "other_task",
 }  # fmt: skip
 LABELS = list(exchanges(defaultdict(str)))
 
@@ -308,7 +335,7 @@ def answers(served: Sandbox, seeded: dict[str, str]) -> dict[str, tuple[Any, req
     made = {}
     for label, body in exchanges(seeded).items():
         method, _, path = label.partition(" ")
-        kind = RECORDS.get(path.split("/")[1], "")
+        kind = RECORDS.get(label) or RECORDS.get(path.split("/")[1], "")
         query = {name: seeded.get(value, value) for name, value in QUERIES.get(label, {}).items()}
         path = path.replace("{id}", seeded.get(kind, ""))
         made[label] = (body, client.call(method, path, body, params=query))
@@ -374,6 +401,11 @@ REFUSED = [
     ("PATCH /opportunities/{id}", {"name": "x"}),
     ("GET /opportunities/{id}", None),
     ("POST /emailer_campaigns/{id}/add_contact_ids", None),
+    ("POST /tasks", {"note": "x"}),
+    ("POST /tasks/bulk_create", {"note": "x"}),
+    ("PATCH /tasks/{id}", {"note": "x"}),
+    ("GET /tasks/{id}", None),
+    ("PATCH /fields", {"fields": [{"id": "contact.x"}]}),
     ("POST /labels", {"name": "", "modality": "contacts"}),
     ("POST /labels/add_entity_ids_to_label_names", {"modality": "leads"}),
 ]
@@ -440,3 +472,13 @@ def test_strict_mode_takes_exactly_the_documented_fields(label: str) -> None:
         properties = set(schema["properties"][name]["items"]["properties"])
         assert properties <= fields
         assert fields - properties <= PROSE_ONLY
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.label)
+def test_keys_and_tokens_name_an_endpoint_as_documented(endpoint: Endpoint) -> None:
+    if endpoint.label in UNDOCUMENTED:
+        return
+    path = re.sub(r"\{\w+\}", "{id}", endpoint.path)
+    about = operation(f"{endpoint.method} {path}")["description"]
+    assert f"**API key access:** `{endpoint.entry}`" in about
+    assert f"**OAuth scopes:** `{endpoint.scope}`" in about

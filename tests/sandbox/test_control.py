@@ -83,6 +83,23 @@ def test_a_sequence_is_changed_and_a_contact_held_back(apollo: Sandbox) -> None:
     assert write(apollo, "hold_back", {"f" * 24: reason}).json() == {"held_back": ["f" * 24]}
 
 
+def test_tasks_are_seeded_read_and_deleted(apollo: Sandbox) -> None:
+    made = write(apollo, "seed", {"tasks": [{"note": "Call back"}, {"note": "Wait"}]}).json()
+    write(apollo, "delete", {"tasks": [made["tasks"][1]["id"]]})
+    assert [task["note"] for task in read(apollo, "tasks")] == ["Call back"]
+
+
+def test_lists_are_seeded_read_and_changed(apollo: Sandbox) -> None:
+    email = fresh()
+    seed = {"contacts": [{"email": email}], "lists": [{"name": "Fair", "members": [email]}]}
+    made = write(apollo, "seed", seed).json()
+    (shown,) = read(apollo, "lists")
+    assert shown["members"] == [made["contacts"][0]["id"]]
+    write(apollo, "lists", {"what": "rename", "name": "Fair", "to": "Fair 2026"})
+    write(apollo, "lists", {"what": "take_off", "name": "Fair 2026", "members": [email]})
+    assert read(apollo, "lists") == [{"name": "Fair 2026", "modality": "contacts", "members": []}]
+
+
 def test_a_fault_can_be_ordered(apollo: Sandbox, client: Client) -> None:
     order = {"endpoint": "GET /labels", "kind": "error_before_write", "status": 502}
     assert write(apollo, "faults", order).json() == {"ordered": True}
@@ -111,6 +128,9 @@ def test_options_change_while_it_runs(apollo: Sandbox) -> None:
         ("seed", {"sequences": [{"name": "x", "colour": "red"}]}),
         ("seed", {"enrolments": [{"sequence": "none", "contact": "none"}]}),
         ("sequences", {"sequence": "none"}),
+        ("lists", {"what": "burn", "name": "x"}),
+        ("lists", {"what": "delete", "name": "x"}),
+        ("seed", {"lists": [{"name": "x", "members": ["none"]}]}),
         ("hold_back", {"x": "bad mood"}),
         ("reset", {"what": ["everything"]}),
         ("seed", ["x"]),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox
+from tests.helpers.sales_objects import deals_by
 from tests.sandbox.conftest import Client
 
 
@@ -75,6 +76,7 @@ def test_an_update_overwrites_what_it_sends_and_nothing_else(
 ) -> None:
     field_id = apollo.store.add_custom_field("opportunity", "External id", "string")["id"]
     made = create(client, amount="5", typed_custom_fields={field_id: "D-1"})
+    assert [deal["id"] for deal in deals_by(apollo, field_id)["D-1"]] == [made["id"]]
     after = client.patch(f"/opportunities/{made['id']}", {"closed_date": "2026-12-31"})
     assert after["opportunity"]["closed_date"] == "2026-12-31T00:00:00.000+00:00"
     assert after["opportunity"]["amount"] == 5

@@ -184,3 +184,21 @@ def test_a_fault_with_a_probability_repeats_with_its_seed(apollo: Sandbox, clien
 def test_the_token_endpoint_can_fail_too(apollo: Sandbox, client: Client) -> None:
     apollo.inject(Fault("POST /oauth/token", FaultKind.ERROR_BEFORE_WRITE, status=500))
     assert client.call("POST", "/oauth/token").status_code == 500
+
+
+def test_an_enrolment_that_fails_in_the_middle_has_enrolled_the_first_contacts(
+    apollo: Sandbox, client: Client
+) -> None:
+    label = "POST /emailer_campaigns/{id}/add_contact_ids"
+    apollo.inject(Fault(label, FaultKind.ERROR_AFTER_WRITE, status=504, records=1))
+    sequences = apollo.store.sequences
+    sequence = sequences.add("Spring")["id"]
+    first, second = (apollo.store.add_contact(email=fresh())["id"] for _ in "ab")
+    query = {
+        "emailer_campaign_id": sequence,
+        "send_email_from_email_account_id": sequences.add_email_account("rep@x.example")["id"],
+        "contact_ids[]": [first, second],
+    }
+    path = f"/emailer_campaigns/{sequence}/add_contact_ids"
+    assert client.call("POST", path, params=query).status_code == 504
+    assert [one["contact_id"] for one in sequences.enrolments()] == [first]

@@ -346,3 +346,27 @@ def test_the_file_keeps_what_is_deleted_and_loses_what_vanished(tmp_path: Path) 
         assert "deleted" in client.error("GET", f"/accounts/{deleted}")["error"]
         assert "not exist" in client.error("GET", f"/accounts/{vanished}")["error"]
         apollo.close()
+
+
+def test_a_merged_contact_takes_over_sequences_tasks_and_deals(apollo: Sandbox) -> None:
+    store = apollo.store
+    loser, survivor = (store.add_contact(email=fresh())["id"] for _ in "ab")
+    for name in ("Spring", "Autumn"):
+        store.sequences.add(name)
+        store.sequences.enrol(name, loser)
+    store.sequences.enrol("Spring", survivor, "finished")
+    store.tasks.add(contact_id=loser)
+    store.deals.add(name="Deal", contact_ids=[loser, survivor])
+    store.merge_contacts(loser, survivor)
+    states = [(one["contact_id"], one["status"]) for one in store.sequences.enrolments()]
+    assert states == [(survivor, "finished"), (survivor, "active")]
+    assert store.tasks.all()[0]["contact_id"] == survivor
+    assert store.deals.all()[0]["contact_ids"] == [survivor]
+
+
+def test_a_merged_account_takes_over_the_deals(apollo: Sandbox) -> None:
+    store = apollo.store
+    loser, survivor = (store.add_account(name=fresh())["id"] for _ in "ab")
+    store.deals.add(name="Deal", account_id=loser)
+    store.merge_accounts(loser, survivor)
+    assert store.deals.all()[0]["account_id"] == survivor

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox import Sandbox
+import pytest
+
+from target_apollo.sandbox import Sandbox, lists
+from tests.helpers.sales_objects import on_list
 from tests.sandbox.conftest import Client, fresh
 
 ADD = "/labels/add_entity_ids_to_label_names"
@@ -126,3 +129,57 @@ def test_renaming_an_unknown_list_is_404(client: Client) -> None:
         "message": f"Could not find label with id {'f' * 24}",
         "error": "Record not found.",
     }
+
+
+def test_the_members_of_a_list_are_read_back_by_its_id(apollo: Sandbox, client: Client) -> None:
+    on_it = {apollo.store.add_contact(email=fresh(), label_names=["Fair"])["id"] for _ in "abc"}
+    apollo.store.add_contact(email=fresh(), label_names=["Other"])
+    (fair, _) = client.get("/labels")
+    body = {"contact_label_ids": [fair["id"]], "page": 1, "per_page": 2}
+    pages = [client.post("/contacts/search", {**body, "page": page}) for page in (1, 2)]
+    found = [contact["id"] for page in pages for contact in page["contacts"]]
+    assert set(found) == on_it == set(lists.members(apollo.store, "Fair"))
+    assert pages[0]["pagination"]["total_entries"] == fair["cached_count"] == 3
+    client.error("POST", "/contacts/search", {**body, "page": 501, "per_page": 100})
+
+
+def test_a_search_may_show_members_late(apollo: Sandbox, client: Client) -> None:
+    contact = apollo.store.add_contact(email=fresh())["id"]
+    apollo.set_options(search_lag_seconds=3600)
+    body = {"entity_ids": [contact], "label_names": ["Late"], "modality": "contacts"}
+    (label,) = client.post(ADD, body)["labels"]
+    search = {"contact_label_ids": [label["id"]]}
+    assert client.post("/contacts/search", search)["contacts"] == []
+    assert contact_of(client, contact)["label_ids"] == [label["id"]]
+
+
+def test_counts_may_be_those_of_the_reading_before(apollo: Sandbox, client: Client) -> None:
+    apollo.set_options(list_counts_late=True)
+    lists.add(apollo.store, "Fair", members=[apollo.store.add_contact(email=fresh())["id"]])
+    counts = [client.get("/labels")[0]["cached_count"] for _ in range(2)]
+    assert counts == [0, 1]
+
+
+def test_people_add_and_take_off_members_by_hand(apollo: Sandbox) -> None:
+    email = fresh()
+    contact = apollo.store.add_contact(email=email)["id"]
+    account = apollo.store.add_account(domain="hand.example")["id"]
+    lists.add(apollo.store, "Both", members=[email])
+    lists.add(apollo.store, "Both", "accounts", ["hand.example"])
+    assert lists.members(apollo.store, "Both", "accounts") == [account]
+    assert lists.members(apollo.store, "Both") == [contact]
+    assert on_list(apollo, "Both") == {email}
+    lists.take_off(apollo.store, "Both", members=[contact])
+    assert lists.members(apollo.store, "Both") == []
+    assert [label["cached_count"] for label in apollo.store.labels()] == [0, 1]
+
+
+def test_people_rename_and_delete_lists(apollo: Sandbox, client: Client) -> None:
+    contact = apollo.store.add_contact(email=fresh(), label_names=["Old", "Gone"])["id"]
+    lists.rename(apollo.store, "Old", "New")
+    lists.delete(apollo.store, "Gone")
+    (label,) = client.get("/labels")
+    assert label["name"] == "New"
+    assert contact_of(client, contact)["label_ids"] == [label["id"]]
+    with pytest.raises(ValueError, match="There is no list Gone"):
+        lists.delete(apollo.store, "Gone")

@@ -65,6 +65,43 @@ def test_a_picklist_can_not_be_created(client: Client) -> None:
     client.error("POST", "/fields", {"label": "P", "modality": "contact", "type": "picklist"})
 
 
+def test_a_field_is_renamed_and_takes_longer_texts(apollo: Sandbox, client: Client) -> None:
+    field_id = apollo.store.add_custom_field("contact", "Note", "string")["id"]
+    change = {"id": f"contact.{field_id}", "label": "Remark", "meta": {"max_length": 5}}
+    (shown,) = client.patch("/fields", {"fields": [change]})["fields"]
+    assert (shown["label"], shown["meta"]["max_length"]) == ("Remark", 5)
+    body = {"email": fresh(), "typed_custom_fields": {field_id: "too long"}}
+    assert client.post("/contacts", body)["contact"]["custom_field_errors"]
+
+
+def test_an_option_that_loses_its_id_is_another_one(apollo: Sandbox, client: Client) -> None:
+    field = apollo.store.add_custom_field("account", "Tier", "picklist", ["Gold", "Tin"])
+    gold, tin = field["picklist_values"]
+    options = [{"id": gold["id"], "name": "VIP"}, {"name": "Tin"}]
+    change = {"id": f"account.{field['id']}", "meta": {"picklist_values": options}}
+    client.patch("/fields", {"fields": [change]})
+    after = apollo.store.custom_fields()[0]["picklist_values"]
+    assert after[0] == {"id": gold["id"], "name": "VIP"}
+    assert after[1]["id"] != tin["id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"id": "account.x"}, "Some fields could not be found"),
+        ({"label": "Level"}, "Picklist fields must have at least one option"),
+        ({"type": "string"}, "Cannot change field type after creation"),
+        ({"label": "powerup_x"}, "Field name with prefix 'powerup_' is not allowed"),
+    ],
+)
+def test_a_change_of_a_field_is_refused_in_apollos_words(
+    apollo: Sandbox, client: Client, change: dict[str, str], error: str
+) -> None:
+    field = apollo.store.add_custom_field("account", "Tier", "picklist", ["Gold"])
+    body = {"fields": [{"id": f"account.{field['id']}", **change}]}
+    assert client.error("PATCH", "/fields", body)["error"].startswith(error)
+
+
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [

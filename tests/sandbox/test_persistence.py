@@ -27,6 +27,7 @@ def everything(apollo: Sandbox) -> dict[str, object]:
         "sequences": store.sequences.all(),
         "email_accounts": store.sequences.email_accounts(),
         "enrolments": store.sequences.enrolments(),
+        "tasks": store.tasks.all(),
         "stages": (store.contact_stages, store.account_stages),
         "refresh_token": apollo.oauth.refresh_token,
     }
@@ -55,6 +56,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         apollo.store.sequences.add_email_account("rep@x.example")
         apollo.store.sequences.add("Spring")
         apollo.store.sequences.enrol("Spring", "a@x.example")
+        apollo.store.tasks.add(note="Call back", contact_id=made[0]["id"])
         gone = apollo.store.add_contact(email="gone@x.example")["id"]
         apollo.store.delete_contact(gone)
         before = everything(apollo)

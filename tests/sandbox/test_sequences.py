@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.helpers.sales_objects import enrolled
 from tests.sandbox.conftest import Client, fresh
 
 
@@ -63,7 +64,9 @@ def spring(apollo: Sandbox, client: Client) -> Enrolling:
     return Enrolling(apollo, client)
 
 
-def test_contacts_that_join_are_answered_with_their_sequence(spring: Enrolling) -> None:
+def test_contacts_that_join_are_answered_with_their_sequence(
+    apollo: Sandbox, spring: Enrolling
+) -> None:
     ids = [spring.contact(), spring.contact()]
     answer = spring.add(*ids)
     assert [contact["id"] for contact in answer["contacts"]] == ids
@@ -71,6 +74,7 @@ def test_contacts_that_join_are_answered_with_their_sequence(spring: Enrolling) 
     assert (status["emailer_campaign_id"], status["status"]) == (spring.sequence, "active")
     assert status["send_email_from_email_account_id"] == spring.mailbox
     assert [one["contact_id"] for one in spring.sequences.enrolments()] == ids
+    assert [*enrolled(apollo, "Spring").values()] == ["active", "active"]
 
 
 def test_a_contact_passes_a_sequence_once(spring: Enrolling) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 from target_apollo.sandbox import matching, request_fields
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.custom_fields import write_custom_fields
-from target_apollo.sandbox.errors import not_allowed, not_found, unprocessable
+from target_apollo.sandbox.errors import unprocessable
 from target_apollo.sandbox.formats import address_parts, bare_domain, sanitized_phone
 from target_apollo.sandbox.options import (
     BulkAnswers,
     MatchedInBulk,
     SandboxOptions,
-    UpdateRoute,
 )
 from target_apollo.sandbox.records import (
     CREATED_ACCOUNT,
@@ -33,6 +32,7 @@ from target_apollo.sandbox.validation import (
     account_to_read,
     account_to_update,
     check_ids,
+    check_route,
     envelope,
     names_in,
     page_of,
@@ -135,10 +135,7 @@ def update(call: Call) -> Any:
     """PATCH and PUT /accounts/{id}, if `patch_accounts` and `put_accounts` accept them."""
     is_put = call.endpoint.method == "PUT"
     route = call.options.put_accounts if is_put else call.options.patch_accounts
-    if route is UpdateRoute.NOT_FOUND:
-        raise not_found()
-    if route is UpdateRoute.NOT_ALLOWED:
-        raise not_allowed()
+    check_route(route)
     account = account_to_update(call, call.record_id)
     sent = bulk.taken_fields(call.body, request_fields.UPDATE_ACCOUNT)
     check_ids(call, sent)

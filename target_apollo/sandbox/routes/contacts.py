@@ -23,6 +23,7 @@ from target_apollo.sandbox.routes.contact_writing import BadEmail, write
 from target_apollo.sandbox.store import Store
 from target_apollo.sandbox.validation import (
     check_ids,
+    check_route,
     contact_to_read,
     contact_to_update,
     envelope,
@@ -73,8 +74,10 @@ def create(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    """PATCH /contacts/{id}: overwrites the sent fields; ``label_names`` replaces all its lists."""
+    """PATCH and PUT /contacts/{id}: overwrites what is sent; ``label_names`` replaces all lists."""
     options = call.options
+    if call.endpoint.method == "PUT":
+        check_route(options.put_contacts)
     contact = contact_to_update(call, call.record_id)
     taken = UPDATE_CONTACT | ({"owner_id"} if options.single_takes_owner else set())
     sent = {name: value for name, value in call.body.items() if name in taken}

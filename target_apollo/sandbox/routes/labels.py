@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from target_apollo.sandbox import lists
 from target_apollo.sandbox.call import Call
 from target_apollo.sandbox.errors import record_not_found, unprocessable
 from target_apollo.sandbox.records import Account, Contact, label_object
@@ -13,7 +14,16 @@ from target_apollo.sandbox.workspace import MODALITIES
 
 def index(call: Call) -> Any:
     """GET /labels: an array of all lists, without pages."""
-    return list(call.store.workspace.labels.values())
+    workspace = call.store.workspace
+    if not call.options.list_counts_late:
+        return list(workspace.labels.values())
+    told = workspace.counts_told
+    shown = [
+        {**label, "cached_count": told.get(label_id, 0)}
+        for label_id, label in workspace.labels.items()
+    ]
+    told.update((label["id"], label["cached_count"]) for label in workspace.labels.values())
+    return shown
 
 
 def create(call: Call) -> Any:
@@ -83,17 +93,8 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
     ]
     ids = [label["id"] for label in labels]
     for record in records:
-        present = record.own.get("label_ids", ())
-        wanted = (
-            [*present, *ids]
-            if adding
-            else [label_id for label_id in present if label_id not in ids]
-        )
-        workspace.set_labels(record.own, wanted)
-        if isinstance(record, Contact):
-            store.changed_contact(record, store.keys_of(record))
-        else:
-            store.changed_account(record, store.keys_of_account(record))
+        record.keep_former(call.now, call.options.search_lag_seconds)
+    lists.change(store, records, ids, adding=adding)
     if call.body.get("async") is True:
         kind = "add_entities_to_labels" if adding else "remove_entities_from_labels"
         return {

@@ -1,4 +1,4 @@
-"""The endpoints from which a client reads stages, custom fields, users and usage."""
+"""The endpoints from which a client reads stages, users and usage."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 from typing import Any
 
 from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import unprocessable
 from target_apollo.sandbox.rate_windows import EndpointWindows
 from target_apollo.sandbox.shapes import blank
 from target_apollo.sandbox.validation import first, page_of
-from target_apollo.sandbox.workspace import FIELD_MODALITIES, FIELD_TYPES
 
 # Keys of a user, with the marks of `blank`.
 _USER = """
@@ -104,19 +102,6 @@ def user_object(user: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# (modality, name, label): a few of the fields that every team has.
-_SYSTEM_FIELDS = (
-    ("contact", "first_name", "First name"),
-    ("contact", "last_name", "Last name"),
-    ("contact", "title", "Title"),
-    ("contact", "email", "Email"),
-    ("account", "name", "Company name"),
-    ("account", "domain", "Domain"),
-)
-
-_POSTABLE_TYPES = frozenset(FIELD_TYPES) - {"picklist", "multipicklist"}
-
-
 def contact_stages(call: Call) -> Any:
     """GET /contact_stages."""
     return {"contact_stages": call.store.contact_stages}
@@ -127,113 +112,8 @@ def account_stages(call: Call) -> Any:
     return {"account_stages": call.store.account_stages}
 
 
-def fields(call: Call) -> Any:
-    """GET /fields: ids have the modality as a prefix, which writing requests do not take."""
-    source = first(call.query, "source")
-    shown: list[dict[str, Any]] = []
-    if source in (None, "system"):
-        shown.extend(
-            _field(f"{modality}.{name}", modality, label, "string", "system")
-            for modality, name, label in _SYSTEM_FIELDS
-        )
-    if source in (None, "custom"):
-        shown.extend(
-            {
-                **_field(
-                    f"{field['modality']}.{field['id']}",
-                    field["modality"],
-                    field["name"],
-                    field["type"],
-                    "custom",
-                ),
-                "created_at": field["created_at"],
-            }
-            for field in call.store.workspace.fields.values()
-        )
-    return {"fields": shown}
-
-
-def _field(field_id: str, modality: str, label: str, kind: str, source: str) -> dict[str, Any]:
-    return {
-        "id": field_id,
-        "category": "person" if modality == "contact" else "company",
-        "description": None,
-        "editable": False,
-        "example": None,
-        "field_name": label,
-        "group": None,
-        "icon_class": None,
-        "label": label,
-        "modality": modality,
-        "parent": None,
-        "source": source,
-        "type": kind,
-        "finder_view_ids": [],
-        "project_workspace_id": None,
-        "finder_views": [],
-        "is_local": False,
-    }
-
-
-def create_field(call: Call) -> Any:
-    """POST /fields: creates a custom field of any type but picklists."""
-    body = call.body
-    label, modality, kind = (str(body.get(name) or "") for name in ("label", "modality", "type"))
-    if not label or modality not in FIELD_MODALITIES or kind not in _POSTABLE_TYPES:
-        raise unprocessable("There is something wrong with your request.")
-    meta = body.get("meta")
-    longest = meta.get("max_length") if isinstance(meta, dict) else None
-    field = call.store.workspace.add_field(call.stamp, modality, label, kind, (), longest)
-    return {
-        "typed_custom_fields": [
-            {
-                "id": field["id"],
-                "name": label,
-                "modality": modality,
-                "text_field_max_length": longest,
-            }
-        ]
-    }
-
-
-def typed_custom_fields(call: Call) -> Any:
-    """GET /typed_custom_fields: ids have no prefix; picklists have their options."""
-    shown = []
-    for field in call.store.workspace.fields.values():
-        answer = {
-            "id": field["id"],
-            "modality": field["modality"],
-            "name": field["name"],
-            "type": field["type"],
-            "picklist_options": [],
-            "mapped_crm_field": None,
-            "additional_mapped_crm_field": None,
-            "is_readonly_mapped_crm_field": None,
-            "picklist_options_last_synced_at": field["created_at"],
-            "picklist_value_set_id": None,
-            "mirrored": False,
-            "system_name": None,
-            "text_field_max_length": field["text_field_max_length"],
-            "finder_view_ids": [],
-            "is_local": False,
-        }
-        if field["picklist_values"]:
-            answer["picklist_values"] = [
-                {
-                    "_id": option["id"],
-                    "mapped_crm_values": {},
-                    "name": option["name"],
-                    "id": option["id"],
-                    "key": option["id"],
-                }
-                for option in field["picklist_values"]
-            ]
-        shown.append(answer)
-    return {"typed_custom_fields": shown}
-
-
 def users(call: Call) -> Any:
-    """GET /users/search: the answer has the page's number as text."""
+    """GET and POST /users/search: the answer has the page's number as text."""
     page, size = page_of(call)
     members = list(call.store.workspace.users.values())
     return {
@@ -291,3 +171,36 @@ def usage_stats(call: Call) -> Any:
             for window in reversed(usage)
         }
     return stats
+
+
+# (credit, allowance of a cycle)
+_CREDIT_LIMITS = (
+    ("lead_credit", 10_000),
+    ("direct_dial_credit", 1_000),
+    ("export_credit", 5_000),
+    ("conversation_credit", 500),
+    ("ai_credit", 2_000),
+    ("power_up_credit", 1_000),
+    ("inbound_website_visitor_credit", 1_000),
+    ("dialer", 500),
+    ("web_search_record_credit", 1_000),
+    ("contact_website_visitor_credit", 1_000),
+)
+
+
+def credit_stats(call: Call) -> Any:
+    """POST /usage_stats/credit_usage_stats: nothing that the sandbox serves costs a credit."""
+    first_day = f"{call.stamp[:8]}01T00:00:00.000Z"
+    return {
+        "credit_usage_stats": {
+            credit: {"limit": limit, "consumed": 0, "left_over": limit}
+            for credit, limit in _CREDIT_LIMITS
+        },
+        "current_credit_cycle": {"start_date": first_day, "end_date": _a_month_later(first_day)},
+    }
+
+
+def _a_month_later(first_day: str) -> str:
+    year, month = int(first_day[:4]), int(first_day[5:7])
+    year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return f"{year:04d}-{month:02d}{first_day[7:]}"

@@ -12,7 +12,7 @@ from target_apollo.sandbox.formats import is_id, offset_time
 from target_apollo.sandbox.records import STAGED_CONTACT, Contact, contact_object
 from target_apollo.sandbox.request_fields import SEQUENCE_FLAGS
 from target_apollo.sandbox.sequences import Sequence, sequence_object
-from target_apollo.sandbox.validation import ids_of, page_of, refuse_id, sent_value, text_of
+from target_apollo.sandbox.validation import first, ids_of, page_of, refuse_id, sent_value, text_of
 
 _JOB = "sequence_remove_stop_contacts"
 
@@ -111,6 +111,9 @@ def _refuse_what_is_ignored(call: Call) -> None:
     for value in call.query.get("contact_ids[]", ()):
         if not is_id(value):
             raise strict.refusal(label, "`contact_ids[]` has a value that is not one id")
+    for name in SEQUENCE_FLAGS:
+        if first(call.query, name) not in (None, "true", "false"):
+            raise strict.refusal(label, f"`{name}` must be true or false")
     if sent_value(call, "auto_unpause_at") and sent_value(call, "status") != "paused":
         raise strict.refusal(label, "`auto_unpause_at` needs `status=paused`")
 
@@ -151,7 +154,7 @@ def _listed(call: Call, name: str) -> list[str]:
 
 
 def _is_true(call: Call, name: str) -> bool:
-    return sent_value(call, name).lower() == "true"
+    return call.body.get(name) is True or first(call.query, name) == "true"
 
 
 def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, Any]) -> None:

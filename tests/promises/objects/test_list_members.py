@@ -83,3 +83,13 @@ def test_a_dry_run_says_what_would_be_added_and_adds_nothing(apollo: Sandbox, sy
     assert done.records == {"received": 1, "created": 1}
     assert done.summary["estimate"]["requests"][ADD] == 1
     assert on_list(apollo, "Hot") == set()
+
+
+def test_a_row_of_another_stream_is_a_member_by_its_key(apollo: Sandbox, sync: Run) -> None:
+    done = sync(
+        [schema("contacts"), contact(7), *members({"list": "Hot", "member_key": 7})],
+        streams={"list_members": {"members_of": "contacts"}},
+    )
+
+    assert done.records == {"received": 2, "created": 2}, done.log
+    assert on_list(apollo, "Hot") == {"p7@a.com"}
