@@ -194,12 +194,13 @@ def _objects_of(settings: Settings) -> list[str]:
 
 def _endpoints_of(settings: Settings, name: str) -> list[str]:
     """The endpoints that an object uses in the modes in which its streams are written."""
+    default = STREAM_OBJECTS[name].default_mode or settings.mode
     modes = {
-        Mode(entry["mode"]) if "mode" in entry else STREAM_OBJECTS[name].default_mode
+        Mode(entry["mode"]) if "mode" in entry else default
         for pattern, entry in settings.streams.items()
         if entry is not False and (entry.get("object") or object_of_name(pattern)) == name
     }
-    modes = modes or {STREAM_OBJECTS[name].default_mode}
+    modes = modes or {default}
     return [endpoint for endpoint, used_in in _OBJECT_USES[name].items() if used_in & modes]
 
 
