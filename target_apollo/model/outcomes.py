@@ -55,7 +55,7 @@ class Reason(enum.Enum):
     GONE = "gone_from_apollo"
     NOT_CONFIRMED = "not_confirmed"
     SEQUENCE_NOT_ALLOWED = "sequence_not_allowed"
-    INACTIVE = "inactive"
+    INACTIVE = "inactive_in_apollo"
     PROTECTED_STAGE = "protected_stage"
     NOT_ENROLLED = "not_enrolled"
     ENROLMENT_WAITS = "enrolment_waits"

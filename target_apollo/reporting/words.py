@@ -133,6 +133,7 @@ REASONS: Mapping[str, str] = {
     Reason.MALFORMED_EMAIL.value: "Its e-mail address is malformed",
     Reason.MISSING_DOMAIN.value: "It has no domain",
     Reason.MISSING_MATCH_KEY.value: "It has none of the keys in the setting match_on",
+    Reason.MISSING_VALUE.value: "It lacks a value that it needs",
     Reason.MALFORMED_DOMAIN.value: "Its domain is malformed",
     Reason.SHARED_DOMAIN.value: "Its domain is a site that many companies share",
     Reason.MALFORMED_ID.value: "An id in it is malformed",

@@ -86,9 +86,9 @@ def test_a_sequence_may_be_named_by_its_id(spring: Spring) -> None:
     [
         ({"sequence": "Sprong"}, {}, "unknown_name"),
         ({"mailbox": "nobody@sandbox.example"}, {}, "unknown_name"),
-        ({"mailbox": "old@sandbox.example"}, {}, "inactive"),
-        ({}, {"active": False}, "inactive"),
-        ({}, {"archived": True}, "inactive"),
+        ({"mailbox": "old@sandbox.example"}, {}, "inactive_in_apollo"),
+        ({}, {"active": False}, "inactive_in_apollo"),
+        ({}, {"archived": True}, "inactive_in_apollo"),
         ({"auto_unpause_at": "2030-01-01"}, {}, "wrong_type"),
         ({"status": "sent"}, {}, "wrong_type"),
         ({"mailbox": None}, {}, "missing_value"),
