@@ -56,7 +56,7 @@ class Spring:
         assert done.exit_code == 0, done.log
         return {str(one["email"]): str(one["id"]) for one in self.apollo.store.contacts()}
 
-    def sync(self, messages: Sequence[Message], **settings: Any) -> TargetRun:
+    def sync(self, messages: Sequence[Message] | bytes, **settings: Any) -> TargetRun:
         assert self._sync is not None
         return self._sync(messages, **{"allow_sequences": ["Spring"], **settings})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -420,3 +421,24 @@ def test_a_used_up_limit_ends_the_run_and_the_next_one_goes_on(spring: Spring) -
     assert first.records == {"received": 150, "created": 100, "without_outcome": 50}
     assert second.records == {"received": 150, "created": 50, "unchanged": 100}
     assert second.last_state == {"at": 1}
+
+
+def test_a_member_may_be_named_by_the_key_of_its_row(spring: Spring) -> None:
+    spring.people(2)
+    streams = {"sequence_members": {"members_of": "contacts"}}
+
+    done = spring.sync(members({"sequence": "Spring", "member_key": "[1]"}), streams=streams)
+
+    assert done.records == {"received": 1, "created": 1}, done.log
+    assert spring.states == {"p1@a.com": "active"}
+
+
+def test_a_replay_tries_a_rejected_row_at_once(spring: Spring, tmp_path: Path) -> None:
+    ids = spring.people(1)
+    spring.sequences.hold_back(ids["p0@a.com"], "contacts_without_ownership_permission")
+    assert spring.sync(members(row(0))).reasons == ["not_enrolled"]
+    spring.sequences.held_back.clear()
+
+    done = spring.sync((tmp_path / "rejects.singer").read_bytes())
+
+    assert done.records == {"received": 1, "created": 1}, done.log
