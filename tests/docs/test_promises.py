@@ -59,6 +59,8 @@ PROMISES = {
     "A run killed at any request or any step on disk is made whole by the next": [
         "promises/test_kill_sweep.py"
         "::test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next",
+        "promises/test_kill_sweep.py"
+        "::test_a_run_killed_at_each_request_transaction_and_file_is_made_whole_by_the_next",
         "promises/test_kill_sweep.py::test_a_run_killed_at_any_moment_is_made_whole_by_the_next",
     ],
     "STATE never passes a record without an outcome, however a run ends": [
