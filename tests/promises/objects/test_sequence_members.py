@@ -442,3 +442,30 @@ def test_a_replay_tries_a_rejected_row_at_once(spring: Spring, tmp_path: Path) -
     done = spring.sync((tmp_path / "rejects.singer").read_bytes())
 
     assert done.records == {"received": 1, "created": 1}, done.log
+
+
+def test_a_request_that_is_refused_as_a_whole_is_tried_again_by_the_next_run(
+    spring: Spring,
+) -> None:
+    spring.people(2)
+    refusal = {"error": "These mailboxes are no longer active. rep@sandbox.example"}
+    spring.apollo.inject(Fault(ADD, FaultKind.ERROR_BEFORE_WRITE, status=422, body=refusal))
+
+    first = spring.sync(members(row(0), row(1)))
+    second = spring.sync(members(row(0), row(1)))
+
+    assert first.reasons == ["refused_by_apollo", "refused_by_apollo"]
+    assert BOX not in first.log
+    assert second.records == {"received": 2, "created": 2}
+    assert spring.apollo.count(ADD) == 2
+
+
+def test_a_contact_that_a_refusal_names_costs_no_other(spring: Spring) -> None:
+    ids = spring.people(2)
+    refusal = {"message": f"Parameters misconfigured. {ids['p0@a.com']} is not a valid ID"}
+    spring.apollo.inject(Fault(ADD, FaultKind.ERROR_BEFORE_WRITE, status=422, body=refusal))
+
+    done = spring.sync(members(row(0), row(1)))
+
+    assert done.reasons == ["gone_from_apollo"]
+    assert spring.states == {"p1@a.com": "active"}
