@@ -247,7 +247,7 @@ class CustomFields(ResultStream):
 
     def rows(self) -> Iterable[dict[str, Any]]:
         """Yield the custom fields."""
-        for field in self.tap.apollo.custom_fields():
+        for field in self.tap.custom_fields:
             yield {
                 "object": field.modality,
                 "id": field.id,
