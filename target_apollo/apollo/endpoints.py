@@ -63,7 +63,6 @@ UPDATE_CONTACT_STAGES: Final = "POST /contacts/update_stages"
 SEARCH_CONTACTS: Final = "POST /contacts/search"
 
 SEARCH_DEALS: Final = "GET /opportunities/search"
-SEARCH_SEQUENCES: Final = "POST /emailer_campaigns/search"
 
 CREATE_ACCOUNTS: Final = "POST /accounts/bulk_create"
 READ_ACCOUNT: Final = "GET /accounts/{id}"
@@ -163,9 +162,6 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         ),
         SEARCH_DEALS: Endpoint(
             "deals/api/v1/opportunities/search", "opportunities_list", reads=True
-        ),
-        SEARCH_SEQUENCES: Endpoint(
-            "api/v1/emailer_campaigns/search", "emailer_campaigns_search", reads=True
         ),
         CREATE_ACCOUNTS: Endpoint(
             "api/v1/accounts/bulk_create",

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.ledger.conftest import own_schema, postgresql_server  # noqa: F401 - a fixture
 from tests.promises.conftest import Message, TargetRun, contact, schema, state
 from tests.promises.objects.enrolling import (
     ADD,
@@ -469,3 +470,20 @@ def test_a_contact_that_a_refusal_names_costs_no_other(spring: Spring) -> None:
 
     assert done.reasons == ["gone_from_apollo"]
     assert spring.states == {"p1@a.com": "active"}
+
+
+@pytest.mark.full
+def test_a_mirror_with_a_ledger_in_postgresql(
+    spring: Spring,
+    postgresql_server: str,  # noqa: F811 - the fixture
+) -> None:
+    with own_schema(postgresql_server) as url:
+        settings = {"ledger_url": url, **MIRROR}
+        spring.sync([schema("contacts"), contact(0), contact(1)], ledger_url=url)
+        spring.sync(whole(row(0), row(1)), **settings)
+        done = spring.sync(whole(row(0)), **settings)
+        again = spring.sync(whole(row(0), row(1)), **settings)
+
+    assert done.records == {"received": 1, "unchanged": 1}
+    assert spring.states == {"p0@a.com": "active", "p1@a.com": "finished"}
+    assert again.reasons == ["not_enrolled"]
