@@ -40,6 +40,7 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
+from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.model.spelling import value_of
 
 
@@ -177,6 +178,9 @@ class Settings:
     abort_rejected_percent: float
     max_creates: int | None
     max_updates: int | None
+    allow_sequences: tuple[str, ...]
+    max_enrolments: int | None
+    sequence_exit: SequenceExit
     max_records: int | None
     dry_run: bool
     sample_diffs: int
@@ -220,6 +224,8 @@ class Settings:
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["protected_stages"] = tuple(config["protected_stages"])
         own["lists"] = tuple(config["lists"])
+        own["allow_sequences"] = tuple(config["allow_sequences"])
+        own["sequence_exit"] = SequenceExit(config["sequence_exit"])
         own["match_on"] = tuple(kind_named(name) for name in config.get("match_on") or ())
         own["source"] = config.get("source") or ""
         return cls(**own)

@@ -73,6 +73,15 @@ class RunningSandbox:
         """Set the counts of requests to zero."""
         self._send("POST", "/_sandbox/reset", json={"what": ["log"]})
 
+    def seed(self, **records: list[dict[str, Any]]) -> None:
+        """Put in what a sync can't make, such as ``sequences``."""
+        self._send("POST", "/_sandbox/seed", json=records)
+
+    def enrolments(self) -> list[dict[str, Any]]:
+        """The enrolments of contacts into sequences."""
+        found: list[dict[str, Any]] = self._get("/_sandbox/enrolments")
+        return found
+
     def _get(self, path: str) -> Any:
         return self._send("GET", path)
 

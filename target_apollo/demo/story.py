@@ -1,4 +1,4 @@
-"""The steps of the demo: warehouse, plan, ten rows, two syncs, leads, report, a mirrored list.
+"""The steps of the demo: warehouse, plan, ten rows, two syncs, leads, report, list, enrolment plan.
 
 Each step prints what happened, and checks it against the outcomes for which the rows were made.
 """
@@ -21,6 +21,7 @@ import psycopg
 from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
+from target_apollo.demo.enrolment import plan_enrolment
 from target_apollo.demo.leads import fill_leads, leads
 from target_apollo.demo.lists import LIST, SETTINGS, change_list, fill_list
 from target_apollo.demo.postgres import PostgresServer, running_postgres
@@ -29,6 +30,7 @@ from target_apollo.demo.warehouse import Changes, change_some, drop, fill
 from target_apollo.mapper.explain import explain
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import Paint
+from target_apollo.sync.enrolment_counts import enrolment_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,8 @@ Records = dict[str, list[dict[str, Any]]]
 #: Width of the demo's output in characters, and number of lines of the report that it prints.
 _WIDTH = 96
 _REPORT_LINES = 14
+#: Contacts of the planned enrolment.
+_ENROLLED = 40
 #: Files of an earlier demo that are kept: the lock, which is held, and the note of its server.
 _KEPT = ("lock", "postgres.json")
 
@@ -88,6 +92,7 @@ def tell(folder: Path) -> None:
                 _qualified_leads(project, server, sandbox)
                 _report(project)
                 _mirrored_list(project, server, sandbox)
+                _enrolment_plan(project, sandbox)
     _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
     _say(f"Logs, summaries and rejects are in {folder.name}/.")
 
@@ -286,6 +291,16 @@ def _sync_list(project: meltano.Project, *options: str) -> dict[str, Any]:
 def _expect_list(sandbox: RunningSandbox, wanted: frozenset[str]) -> None:
     found = sandbox.members(LIST)
     _expect(found == wanted, "members of the list", len(found))
+
+
+def _enrolment_plan(project: meltano.Project, sandbox: RunningSandbox) -> None:
+    _say("\n10. Whom would a sequence write to? A plan only: sequences send e-mail to people")
+    emails = [email for email in sorted(sandbox.contacts()) if email][:_ENROLLED]
+    summary = plan_enrolment(project.folder, sandbox, project.ledger_url, emails)
+    for line in enrolment_sentences(summary["enrolments"]):
+        _say(f"   {line}")
+    _expect(summary["records"]["created"] == len(emails), "contacts to enrol", summary["records"])
+    _expect(not sandbox.enrolments(), "enrolments after a plan", len(sandbox.enrolments()))
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:

@@ -220,7 +220,7 @@ class ObjectLinks:
     ) -> None:
         """Adds the outcome of a row to the next commit."""
         key, status = history.source_key, STATUS_OF[outcome]
-        detail = self._details.pop(key, None)
+        detail = noted = self._details.pop(key, None)
         if history.link is not None and outcome is not Outcome.REJECTED:
             detail = detail or history.link.match_hash
             apollo_id = apollo_id or history.apollo_id
@@ -228,7 +228,12 @@ class ObjectLinks:
         if row.deleted and outcome is Outcome.SKIPPED:
             return
         if row.deleted and outcome is not Outcome.REJECTED and not self._outlives_rows:
-            self.forget([key])
+            if noted is None:
+                self.forget([key])
+            elif apollo_id is not None:
+                self._noted[key] = LinkOutcome(
+                    key, LinkStatus.EXISTING, apollo_id=apollo_id, match_hash=noted
+                )
             return
         if record_is_gone:
             status = LinkStatus.GONE
@@ -295,6 +300,22 @@ class ObjectLinks:
             LedgerError: The ledger can't be read.
         """
         yield from self._ledger.links_of_stream(self.place)
+
+    def keep(self, details: Mapping[str, tuple[str, str]]) -> None:
+        """Writes what is kept of rows that are gone.
+
+        Args:
+            details: Source key -> Apollo id, and what the link keeps as its `match_hash`.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        outcomes = [
+            LinkOutcome(key, LinkStatus.EXISTING, apollo_id=apollo_id, match_hash=detail)
+            for key, (apollo_id, detail) in details.items()
+        ]
+        if outcomes:
+            self._ledger.record_outcomes(self.place, self._run_id, outcomes)
 
     def forget(self, keys: Sequence[str]) -> None:
         """Deletes the links of rows that are no longer in Apollo.

@@ -82,7 +82,9 @@ class SyncRun:
         #: Number of the record up to which STATE has passed.
         self.state_at: int | None = None
         self.counts = RunCounts(self.run_id)
-        self.limits = WriteLimits(settings.max_creates, settings.max_updates)
+        self.limits = WriteLimits(
+            settings.max_creates, settings.max_updates, max_enrolments=settings.max_enrolments
+        )
         self.rejects = Rejects(settings, self.run_id, self.counts, logger)
         self.notices = Notices(settings, self.counts, logger)
         self.pool = RequestPool(settings.parallel_requests, self.stop)

@@ -108,6 +108,17 @@ PROMISES = {
         "promises/test_identity_law.py::test_nobody_becomes_another_and_nobody_is_twice",
         "promises/test_identity_law.py::test_the_law_holds_in_many_stories",
     ],
+    "Nobody is enrolled into a sequence twice, or past `allow_sequences`, `max_enrolments` and "
+    "`protected_stages`, whatever is lost or killed": [
+        "promises/objects/test_sequence_members.py"
+        "::test_a_contact_that_was_taken_out_by_a_person_is_never_enrolled_again",
+        "promises/objects/test_sequence_members.py"
+        "::test_a_row_of_a_sequence_that_is_not_allowed_is_rejected_before_any_request",
+        "promises/objects/test_killed_enrolments.py"
+        "::test_whatever_fails_nobody_is_enrolled_whom_no_row_names_or_a_person_took_out",
+        "promises/objects/test_killed_enrolments.py"
+        "::test_a_mirror_that_is_killed_at_any_moment_is_made_whole_by_the_next",
+    ],
     "A bad record costs no other; hostile input costs bounded memory": [
         "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
         "promises/test_hostile_input.py::test_the_longest_line_that_is_read_takes_bounded_memory",

@@ -20,6 +20,7 @@ from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
 
@@ -138,6 +139,16 @@ _OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
         endpoints.USERS: _ALL,
         endpoints.SEARCH_ACCOUNTS: _ALL,
     },
+    SEQUENCE_MEMBER.name: {
+        endpoints.SEARCH_SEQUENCES: _ALL,
+        endpoints.MAILBOXES: _ALL,
+        endpoints.ADD_TO_SEQUENCE: _ALL,
+        endpoints.LEAVE_SEQUENCES: frozenset({Mode.MIRROR}),
+        # By the address of a contact that the ledger does not know, and by protected stages.
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.CONTACT_STAGES: _ALL,
+        endpoints.READ_CONTACT: _ALL,
+    },
 }
 
 
@@ -199,6 +210,8 @@ def _objects_of(settings: Settings) -> list[str]:
         for pattern, entry in settings.streams.items()
         if entry is not False
     }
+    if settings.allow_sequences:
+        named.add(SEQUENCE_MEMBER.name)
     return [name for name in _OBJECT_USES if name in named]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
+from target_apollo.sync.enrolment_counts import enrolment_sentences
 from target_apollo.sync.words import duration, listed, moment, plural
 from target_apollo.system.shown import name_shown
 
@@ -26,6 +27,7 @@ def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
         *unknown_sentences(estimate),
         *identity_sentences(identity),
         *deletion_sentences(summary),
+        *enrolment_sentences(summary.get("enrolments") or {}),
         *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
     ]
 
