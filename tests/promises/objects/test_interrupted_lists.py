@@ -14,7 +14,7 @@ import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.store import Store
-from tests.helpers.killing import NEVER, Death, Moment, run_target
+from tests.helpers.killing import NEVER, Death, Moment, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, lines_of
 from tests.promises.objects.test_mirrored_lists import (
@@ -71,16 +71,16 @@ class Point:
     def run(self, rows: list[Message], death: Death | None = None) -> int:
         return run_target(self._config, self._folder, [lines_of(table(*rows))], death).exit_code
 
-    def count(self, moment: Moment) -> int:
-        """Moments of that kind in a run of the second table."""
+    def passed(self, moment: Moment) -> list[str]:
+        """The moments of that kind in a run of the second table."""
         messages = [lines_of(table(*AFTER))]
-        return run_target(self._config, self._folder, messages, Death(moment, NEVER)).moments
+        return run_target(self._config, self._folder, messages, Death(moment, NEVER)).passed
 
 
-def check_point(apollo: Sandbox, folder: Path, moment: Moment, nth: int) -> bool:
+def check_point(apollo: Sandbox, folder: Path, death: Death) -> bool:
     """Whether the run was killed there; what it left is made whole by the next."""
     point = Point(apollo, folder)
-    killed = point.run(AFTER, Death(moment, nth)) < 0
+    killed = point.run(AFTER, death) < 0
     assert point.run(AFTER) == 0
     check_lists(apollo)
     # Nor has the ledger forgotten whom it put there.
@@ -104,20 +104,22 @@ _MOMENTS = (
 def test_lists_are_right_after_a_kill_at_any_moment(
     apollo: Sandbox, tmp_path: Path, moment: Moment
 ) -> None:
-    nth = 1
-    while check_point(apollo, tmp_path / str(nth), moment, nth):
-        nth += 1
-    assert nth > 2 or moment is Moment.BEFORE_STATE
-    print(f"{moment.value}: {nth - 1} points")  # noqa: T201
+    passed = Point(apollo, tmp_path / "whole").passed(moment)
+    deaths = some_of_each(moment, passed, random.Random(str(tmp_path)))
+    killed = [
+        check_point(apollo, tmp_path / str(number), death) for number, death in enumerate(deaths)
+    ]
+    assert any(killed) or moment is Moment.BEFORE_STATE
 
 
 def test_lists_are_right_after_a_kill_between_addition_and_outcome(
     apollo: Sandbox, tmp_path: Path
 ) -> None:
     # The last requests of the run are those that write lists.
-    nth = Point(apollo, tmp_path / "whole").count(Moment.BEFORE_ANSWER) - 1
+    passed = Point(apollo, tmp_path / "whole").passed(Moment.BEFORE_ANSWER)
+    death = Death(Moment.BEFORE_ANSWER, len(passed) - 1)
 
-    assert check_point(apollo, tmp_path / "killed", Moment.BEFORE_ANSWER, nth)
+    assert check_point(apollo, tmp_path / "killed", death)
 
 
 @pytest.mark.parametrize("endpoint", [ADD, REMOVE])
