@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 from sqlalchemy import (
     Column,
@@ -17,7 +15,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.database import WRITES, Address
-from target_apollo.ledger.statements import KEYS, ManyRows, moments
+from target_apollo.ledger.statements import KEYS, ManyRows
 
 people = Table(
     "people",
@@ -74,15 +72,3 @@ def test_parameters_in_another_order_than_the_statement_takes_them_are_a_defect(
     address.make_private_file()
     with address.engine().connect() as database, pytest.raises(AssertionError):
         ManyRows(["age", "name"], lambda _: insert(people)).execute(database, [(1, "Ada")])
-
-
-def test_a_moment_comes_back_as_it_went_in(ledger_url: str) -> None:
-    address = Address.of(ledger_url)
-    address.make_private_file()
-    with address.engine().connect() as database:
-        write, read = moments(database.dialect)
-    noon = datetime(2024, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
-
-    assert read(write(noon)) == noon
-    assert write(None) is None
-    assert read(None) is None
