@@ -14,15 +14,15 @@ from target_apollo.ledger.failures import UnreadableValue
 from target_apollo.ledger.links import LinkStatus
 
 #: Hex digits alone, as Apollo's ids and payload hashes are.
-_HEX = b"\x00"
+_HEX = 0
 #: ``sha256:`` and hex digits: a match hash, or the key of a row that may be an address.
-_SHA256 = b"\x01"
-#: A text that begins with one of these bytes.
-_ESCAPED = b"\x02"
+_SHA256 = 1
+#: A text that begins with a byte that is none of a text's usual ones.
+_ESCAPED = 2
 #: A UUID in quotes, as `keys.source_key` spells it.
-_UUID = b"\x03"
+_UUID = 3
 #: A time as Apollo answers it: ``2024-05-01T12:34:56.789Z``.
-_TIME = b"\x04"
+_TIME = 4
 
 _SHA256_PREFIX = "sha256:"
 #: Shorter texts stay as they are, since the bytes of most are no fewer.
@@ -31,33 +31,41 @@ _LENGTH_OF_UUID = 38
 _LENGTH_OF_TIME = 24
 
 
+# Both run for each of a row's columns, hence no calls for the usual shapes.
 def pack(text: str) -> bytes:
     """The bytes of a text."""
     length = len(text)
-    if length < _SHORTEST_HEX:
-        packed = None
-    elif text[0] == "s" and text.startswith(_SHA256_PREFIX):
-        packed = _packed(_SHA256, text[len(_SHA256_PREFIX) :], text)
-    elif length == _LENGTH_OF_UUID and text[0] == '"':
-        packed = _packed(_UUID, text[1:-1].replace("-", ""), text)
-    elif length == _LENGTH_OF_TIME and text[-1] == "Z":
-        digits = text[:-1].replace("-", "").replace("T", "").replace(":", "").replace(".", "")
-        packed = _packed(_TIME, f"0{digits}", text)
-    else:
-        packed = _packed(_HEX, text, text)
-    if packed is not None:
-        return packed
-    plain = text.encode()
-    return _ESCAPED + plain if plain[:1] <= _TIME and plain else plain
+    if length >= _SHORTEST_HEX:
+        try:
+            if text[0] == "s":
+                raw = bytes.fromhex(text[7:])
+                if _SHA256_PREFIX + raw.hex() == text:
+                    return b"\x01" + raw
+            elif length == _LENGTH_OF_UUID and text[0] == '"':
+                return _if_it_comes_back(b"\x03" + bytes.fromhex(text[1:-1].replace("-", "")), text)
+            elif length == _LENGTH_OF_TIME and text[-1] == "Z":
+                digits = (
+                    f"0{text[:4]}{text[5:7]}{text[8:10]}{text[11:13]}{text[14:16]}{text[17:19]}"
+                    f"{text[20:23]}"
+                )
+                return _if_it_comes_back(b"\x04" + bytes.fromhex(digits), text)
+            else:
+                raw = bytes.fromhex(text)
+                if raw.hex() == text:
+                    return b"\x00" + raw
+        except ValueError:
+            pass
+    return _plain(text)
 
 
-def _packed(shape: bytes, digits: str, text: str) -> bytes | None:
-    try:
-        packed = shape + bytes.fromhex(digits)
-    except ValueError:
-        return None
+def _if_it_comes_back(packed: bytes, text: str) -> bytes:
     # Capitals, blanks and digits at other places would not come back.
-    return packed if unpack(packed) == text else None
+    return packed if unpack(packed) == text else _plain(text)
+
+
+def _plain(text: str) -> bytes:
+    plain = text.encode()
+    return b"\x02" + plain if plain and plain[0] <= _TIME else plain
 
 
 def unpack(packed: object) -> str:
@@ -66,21 +74,21 @@ def unpack(packed: object) -> str:
     if packed.__class__ is not bytes:
         raise UnreadableValue("an id or hash is none")
     value: bytes = packed
-    shape = value[:1]
+    shape = value[0] if value else _ESCAPED
     if shape == _HEX:
         return value[1:].hex()
-    if shape > _TIME or not shape:
+    if shape > _TIME:
         return value.decode()
     if shape == _SHA256:
         return _SHA256_PREFIX + value[1:].hex()
     if shape == _ESCAPED:
         return value[1:].decode()
-    digits = value[1:].hex()
+    digits = value.hex()
     if shape == _UUID:
-        return f'"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"'
+        return f'"{digits[2:10]}-{digits[10:14]}-{digits[14:18]}-{digits[18:22]}-{digits[22:]}"'
     return (
-        f"{digits[1:5]}-{digits[5:7]}-{digits[7:9]}T"
-        f"{digits[9:11]}:{digits[11:13]}:{digits[13:15]}.{digits[15:]}Z"
+        f"{digits[3:7]}-{digits[7:9]}-{digits[9:11]}T"
+        f"{digits[11:13]}:{digits[13:15]}:{digits[15:17]}.{digits[17:]}Z"
     )
 
 
@@ -92,6 +100,12 @@ def packed_or_none(text: str | None) -> bytes | None:
 def unpacked_or_none(packed: object) -> str | None:
     """As `unpack`, and nothing for nothing."""
     return None if packed is None else unpack(packed)
+
+
+@lru_cache(8)
+def unpacked_run(packed: object) -> str | None:
+    """As `unpacked_or_none`, for the ids of runs, of which each wrote thousands of links."""
+    return unpacked_or_none(packed)
 
 
 def match_start(match_hash: str) -> bytes:

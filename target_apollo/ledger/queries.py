@@ -30,6 +30,7 @@ from target_apollo.ledger.packed import (
     pack,
     packed_or_none,
     unpack,
+    unpacked_run,
 )
 from target_apollo.ledger.scopes import (
     find_scope,
@@ -214,12 +215,12 @@ def save_intents(
     """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
     scope = scope_for_writing(database, place)
     plain = [intent for intent in intents if intent.single_hashes is None]
-    INTENT.execute(database, _intent_rows(scope, run_id, plain))
+    INTENT.execute_at_once(database, _intent_rows(scope, run_id, plain))
     if len(plain) < len(intents):
         holding = [intent for intent in intents if intent.single_hashes is not None]
         rows = _intent_rows(scope, run_id, holding)
         full = [(*row, intent.single_hashes) for row, intent in zip(rows, holding, strict=True)]
-        INTENT_IN_FULL.execute(database, full)
+        INTENT_IN_FULL.execute_at_once(database, full)
 
 
 def _intent_rows(scope: int, run_id: str, intents: Sequence[Intent]) -> list[tuple[Any, ...]]:
@@ -291,8 +292,8 @@ def save_outcomes(
         confirmed.append(values)
         if in_full:
             in_full.pop(outcome.source_key, None)
-    CONFIRMED_OUTCOME.execute(database, confirmed)
-    CONFIRMED_IN_FULL.execute(database, list(in_full.values()))
+    CONFIRMED_OUTCOME.execute_at_once(database, confirmed)
+    CONFIRMED_IN_FULL.execute_at_once(database, list(in_full.values()))
     gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
     if gone:
         forget_companies(database, place, gone)
@@ -312,7 +313,7 @@ def save_outcomes(
         for outcome in latest.values()
         if outcome.status is LinkStatus.ERROR
     ]
-    REJECTED_OUTCOME.execute(database, rejected)
+    REJECTED_OUTCOME.execute_at_once(database, rejected)
     for some in chunks(changed):
         FORGET_HASHES.change(database, (place.connection, place.object, run, _DELETED), some)
     readdressed = [
@@ -370,7 +371,7 @@ def _link_of(row: Sequence[Any], place: Place) -> Link:
             moment_of_number(last if first is None else first),
             moment_of_number(last),
             error,
-            None if run_id is None else unpack(run_id),
+            unpacked_run(run_id),
             None if found_under is None else unpack(found_under),
             None if updated_at is None else unpack(updated_at),
             place.stream,

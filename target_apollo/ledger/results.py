@@ -17,6 +17,7 @@ from target_apollo.ledger.packed import (
     number_of_moment,
     unpack,
     unpacked_or_none,
+    unpacked_run,
 )
 from target_apollo.ledger.scopes import all_scopes
 from target_apollo.ledger.statements import CHANGED_NEXT, RESULTS_NEXT
@@ -95,7 +96,7 @@ def _results_of(rows: Sequence[Any], scopes: Mapping[int, Place]) -> list[Result
                 error,
                 moment_of_number(last if first is None else first),
                 moment_of_number(last),
-                unpacked_or_none(run_id),
+                unpacked_run(run_id),
                 moment_of_number(changed),
             )
             for scope, key, apollo_id, status, error, first, last, run_id, changed in rows

@@ -153,7 +153,9 @@ def _move_former_links(connection: Connection) -> None:
     scopes: dict[Place, int] = {}
     with connection.execute(in_order) as found:
         for page in found.partitions():
-            COPIED_LINK.execute(connection, [_packed(connection, scopes, row) for row in page])
+            COPIED_LINK.execute_at_once(
+                connection, [_packed(connection, scopes, row) for row in page]
+            )
     _former_links.drop(connection)
     for index in apollo_row_links.indexes:
         index.create(connection)
@@ -214,7 +216,7 @@ def _keep_creations_as_links(connection: Connection) -> None:
             )
             for key, match_hash in json.loads(left.intents)
         ]
-        COPIED_LINK.execute(connection, rows)
+        COPIED_LINK.execute_at_once(connection, rows)
     _creations.drop(connection)
 
 
