@@ -110,7 +110,7 @@ def unpacked_run(packed: object) -> str | None:
 
 def match_start(match_hash: str) -> bytes:
     """The value of `tables.MATCH_START` for a match hash."""
-    return pack(match_hash)[1:9]
+    return pack(match_hash)[1:6]
 
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)

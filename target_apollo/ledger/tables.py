@@ -131,8 +131,8 @@ apollo_row_links = Table(
 #: Whether a link has a record. Links of unanswered creates are in no index but that of changes,
 #: which halves the time for writing the links of new rows.
 HAS_RECORD = apollo_row_links.c.apollo_id.is_not(None)
-#: The first bytes of a match hash. They are enough to find links, and need a quarter of the space.
-MATCH_START: ColumnElement[bytes] = literal_column("substr(match_hash, 2, 8)", LargeBinary)
+#: The first bytes of a match hash. Few links share them, and they need a fraction of the space.
+MATCH_START: ColumnElement[bytes] = literal_column("substr(match_hash, 2, 5)", LargeBinary)
 Index(
     "apollo_row_links_by_apollo_id",
     apollo_row_links.c.apollo_id,

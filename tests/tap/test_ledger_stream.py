@@ -142,6 +142,19 @@ def test_a_ledger_of_any_number_of_pages_is_read_to_its_end(
     assert load(Loaded()).given == keys
 
 
+@pytest.mark.parametrize("links", [1, 2, 3, 5])
+def test_what_changed_since_is_read_to_its_end_also_where_links_share_a_moment(
+    ledger: Ledger, load: Load, run_sql: Sql, monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    monkeypatch.setattr(results, "PAGE", 2)
+    save(ledger, *(created(str(number)) for number in range(9)))
+    age(run_sql, 60)
+    loaded = load(Loaded())
+    changed = [str(8 - number) for number in range(links)]
+    age(run_sql, 0, *changed)
+    assert load(loaded).given == sorted(changed)
+
+
 def test_teams_and_objects_that_share_a_key_have_a_record_each(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
