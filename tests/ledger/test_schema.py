@@ -317,3 +317,42 @@ def test_a_ledger_of_version_7_gets_a_place_for_the_windows_that_runs_share(
     with Ledger.open(ledger_url) as upgraded:
         assert upgraded.shared_windows(TEAM).write("one", "text", 0)
     assert run_sql("SELECT version FROM apollo_ledger_version") == [(VERSION,)]
+
+
+def test_a_file_that_a_release_of_version_9_wrote_keeps_all_its_tables(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as written:
+        written.executescript(Path(__file__).with_name("version_9.sql").read_text())
+
+    place = Place(TEAM, "contact", "contacts", "tap-crm")
+    with Ledger.open(sqlite_url) as ledger:
+        links = ledger.links(place, ["1", source_key(["a@b.c"]), "8", "9", "e", "g"])
+        (pending, *_) = ledger.pending_fields(TEAM, 10)
+        assert ledger.company_ids(TEAM, ["sha256:1"]) == {"sha256:1": ID_1}
+        assert ledger.routes(TEAM) == {"account": "PATCH"}
+        assert ledger.walk(TEAM) is not None
+        assert [run.run_id for run in ledger.runs(2)] == ["0a1b2c3d4e5f"]
+        assert ledger.shared_windows(TEAM).read("e") is not None
+
+    assert links["1"] == Link(
+        "1",
+        ID_1,
+        "0" * 32,
+        LinkStatus.UNCHANGED,
+        datetime(2026, 11, 1, tzinfo=timezone.utc),
+        datetime(2026, 11, 3, tzinfo=timezone.utc),
+        None,
+        "0a1b2c3d4e5f",
+        match_hash("b"),
+        "2026-11-01T12:00:00.123Z",
+        "contacts",
+        "tap-crm",
+    )
+    assert {key: link.status.value for key, link in links.items()} == {
+        "1": "unchanged", source_key(["a@b.c"]): "updated", "8": "pending", "9": "pending",
+        "e": "error", "g": "gone",
+    }  # fmt: skip
+    assert links["g"].is_deleted
+    assert links["9"].match_hash == match_hash("x")
+    assert pending.body == {"mobile": "1"}
