@@ -19,13 +19,19 @@ from target_apollo.ledger import (
 )
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
-from target_apollo.ledger.database import WRITES, Address, prepare_statements
+from target_apollo.ledger.database import (
+    WRITES,
+    Address,
+    give_back_space,
+    prepare_statements,
+)
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
+from target_apollo.ledger.tables import VERSION
+from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
 
 
@@ -53,7 +59,8 @@ class Ledger:
         """Open the ledger of the setting ``ledger_url``; create or upgrade its tables.
 
         A new SQLite file gets mode 0600, a new folder 0700. Raises ``LedgerError`` for a URL that
-        can't be a ledger's, a database that can't be used, or a ledger of a newer version.
+        can't be a ledger's, a database that can't be used, or a ledger of a newer version. Raises
+        ``AnotherRunActive`` for one of an older version to which a run is writing.
         """
         address = Address.of(url)
         with address.errors_as_sentences("Opening"):
@@ -68,6 +75,8 @@ class Ledger:
                 if version != VERSION:
                     with _writing(database):
                         bring_up_to_date(database)
+                    if version is not None:
+                        give_back_space(database)
             except BaseException:
                 database.close()
                 raise

@@ -149,7 +149,10 @@ def test_a_ledger_with_an_odd_id_is_repaired_and_that_is_said_once(
 ) -> None:
     sync([schema("contacts"), contact(1, title="old"), contact(2, title="old")])
     with sqlite3.connect(tmp_path / "ledger.db") as ledger:
-        ledger.execute("UPDATE apollo_links SET apollo_id = ? WHERE source_key LIKE '%1%'", [odd])
+        ledger.execute(
+            "UPDATE apollo_row_links SET apollo_id = ? WHERE CAST(source_key AS TEXT) LIKE '%1%'",
+            [odd.encode()],
+        )
 
     lines = [schema("contacts"), contact(1, title="new"), contact(2, title="new")]
     repaired = sync(lines, mode=mode)
