@@ -81,6 +81,7 @@ BENCHMARKS = (
     Benchmark("requests_per_thousand"),
     Benchmark("changed_rows"),
     Benchmark("first_ten_thousand"),
+    Benchmark("list_members"),
     Benchmark("quota"),
     Benchmark("one_team"),
     Benchmark("sandbox_alone"),

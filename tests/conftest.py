@@ -1,16 +1,22 @@
-"""What all tests have in common: a log without handlers, and how many examples Hypothesis tries.
+"""What all tests have in common: folders, a log without handlers, how many examples are tried.
 
 ``make test`` chooses the profile ``fast``, ``make test-all`` and pytest by hand have ``thorough``.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.helpers.databases import stop_server
 
 FAST, THOROUGH = "fast", "thorough"
 _OWN = "_hypothesis_internal_use_settings"
@@ -19,6 +25,15 @@ settings.register_profile(THOROUGH, settings(deadline=None))
 settings.register_profile(FAST, settings(deadline=None), max_examples=10)
 settings.load_profile(THOROUGH)
 
+#: A folder in memory, and the free bytes with which it has room for the files of all tests.
+_IN_MEMORY = Path("/dev/shm")
+_ROOM = 2 * 1024**3
+if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
+    # On a disk a quarter of a test's time is waiting until SQLite and PostgreSQL have written.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
+# By default Python looks through all objects at each 700 new ones, and a tenth of a test goes by.
+gc.set_threshold(20_000, 20, 20)
 
 #: Folders whose tests start servers and processes.
 _SLOW_FOLDERS = ("promises", "ledger")
@@ -52,6 +67,13 @@ def _leave_out_parameters(config: pytest.Config, items: list[pytest.Item]) -> No
         (left_out if is_slow and seen[name] > _MOST_PARAMETERS else kept).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_stays() -> Iterator[None]:
+    """Stops the PostgreSQL that tests share."""
+    yield
+    stop_server()
 
 
 @pytest.fixture(autouse=True)

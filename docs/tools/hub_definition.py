@@ -8,7 +8,7 @@ schemas. Run it after a change of a setting; a test fails while a file is out of
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -74,21 +74,25 @@ def mapper() -> dict[str, Any]:
 def extractor() -> dict[str, Any]:
     """The definition of tap-apollo-sync."""
     properties = results_settings.SCHEMA["properties"]
+    streams = TapApolloSync(config={"ledger_url": ""}).streams
+    opt_in = [name for name, stream in streams.items() if not stream.selected_by_default]
     return {
         **_plugin(
             "tap-apollo-sync",
             "Apollo.io sync results",
             sorted(map(str, TapApolloSync.capabilities)),
         ),
-        "description": "Reads what became of each synced row, and Apollo's users, stages and "
-        "custom fields.",
-        "definition": "reads the outcome of each row that target-apollo synced, and the users, "
-        "stages and custom fields of the Apollo team",
+        "description": "Reads what became of each synced row, and Apollo's users, stages, "
+        "custom fields and records.",
+        "definition": "reads the outcome of each row that target-apollo synced, the users, stages "
+        "and custom fields of the Apollo team, and its records where they are selected",
         "settings": _settings(properties),
         "settings_group_validation": _CREDENTIALS,
+        # Meltano selects every stream of an extractor that does not name any.
+        "select": [f"{stream}.*" for stream in streams if stream not in opt_in],
         "next_steps": "Give it the `ledger_url` of target-apollo. Its streams are "
-        "`apollo_sync_results`, `apollo_users`, `apollo_stages` and `apollo_custom_fields`; the "
-        "first is read from the ledger alone.",
+        f"{_listed(name for name in streams if name not in opt_in)}; the first is read from the "
+        f"ledger alone. Select {_listed(opt_in)} to read Apollo's records, a hundred a request.",
         "supported_python_versions": _python_versions(),
     }
 
@@ -114,6 +118,11 @@ def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any
         # The Hub rates the quality itself.
         "quality": "unknown",
     }
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = (f"`{name}`" for name in names)
+    return f"{', '.join(others)} and {last}"
 
 
 def _settings(properties: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -46,6 +46,16 @@ from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
 from target_apollo.apollo.route import UnusableCertificates
+from target_apollo.apollo.sequences import (
+    FINISH,
+    REMOVE,
+    EmailSequence,
+    Enrolled,
+    Mailbox,
+    SequenceClient,
+    has_left,
+    status_in,
+)
 from target_apollo.apollo.team_pacer import WindowStore
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
 from target_apollo.apollo.token_store import Login, TokenFile
@@ -55,9 +65,11 @@ __all__ = [
     "ACCOUNT_ENDPOINTS",
     "CONTACT_ENDPOINTS",
     "ENDPOINTS",
+    "FINISH",
     "ID_SHAPE",
     "JSON",
     "MAX_BULK",
+    "REMOVE",
     "AllRefusedAlike",
     "AnotherRecord",
     "Answer",
@@ -69,12 +81,15 @@ __all__ = [
     "Counters",
     "CredentialsRefused",
     "CustomField",
+    "EmailSequence",
     "Endpoint",
     "EndpointForbidden",
+    "Enrolled",
     "ForbiddenBy",
     "JobStarted",
     "Label",
     "Login",
+    "Mailbox",
     "NoAccessToken",
     "OAuth",
     "ObjectEndpoints",
@@ -86,6 +101,7 @@ __all__ = [
     "Request",
     "RequestRefused",
     "RunStopped",
+    "SequenceClient",
     "Stage",
     "TeamRefused",
     "TokenEndpoint",
@@ -103,8 +119,10 @@ __all__ = [
     "access_to",
     "check_api_url",
     "endpoints_of",
+    "has_left",
     "is_id",
     "parse_retry_after",
     "request_to",
+    "status_in",
     "window_states_of",
 ]

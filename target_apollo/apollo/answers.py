@@ -66,11 +66,27 @@ class Stage:
 
 @dataclass(frozen=True)
 class Label:
-    """A list in Apollo's interface. `modality`: "contacts", "accounts" or "emailer_campaigns"."""
+    """A list in Apollo's interface. `modality`: "contacts", "accounts" or "emailer_campaigns".
+
+    `count`: how many records Apollo says are on it (`cached_count`); None where it does not say.
+    """
 
     id: str
     name: str
     modality: str
+    count: int | None = None
+
+
+def read_label(label: JSON) -> Label:
+    """Read a list that has an id; its name and modality are empty where the answer lacks them."""
+    count = label.get("cached_count")
+    is_count = isinstance(count, int) and not isinstance(count, bool)
+    return Label(
+        label["id"],
+        as_name(_text(label.get("name"))),
+        _text(label.get("modality")),
+        count if is_count else None,
+    )
 
 
 @dataclass(frozen=True)

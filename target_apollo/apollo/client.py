@@ -25,6 +25,7 @@ from target_apollo.apollo.answers import (
     has_picklist,
     is_id,
     read_custom_fields,
+    read_label,
     read_picklist_options,
     with_options,
 )
@@ -98,10 +99,11 @@ class ApolloClient:
     def labels(self) -> list[Label]:
         """Return all lists of the team: GET /labels, which answers a bare array."""
         body = self._send(endpoints.LABELS)
-        return [
-            Label(label["id"], body.name(label, "name"), body.text(label, "modality"))
-            for label in body.bare_records()
-        ]
+        labels = body.bare_records()
+        for label in labels:
+            for name in ("name", "modality"):
+                body.text(label, name)
+        return [read_label(label) for label in labels]
 
     def custom_fields(self) -> list[CustomField]:
         """Return the custom fields of all objects: GET /fields?source=custom.
@@ -295,6 +297,19 @@ class ApolloClient:
         body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": _PER_PAGE}
         return self._record_page(of, body)
 
+    def on_list(self, of: ObjectEndpoints, label_id: str, page: int) -> RecordPage:
+        """Return a page of 100 records that are on a list, the oldest first.
+
+        Apollo ignores filters that it does not know: check the `label_ids` of every record.
+        """
+        body = {
+            **_OLDEST_FIRST,
+            f"{of.singular}_label_ids": [label_id],
+            "sort_by_field": of.created_key,
+            "page": page,
+        }
+        return self._record_page(of, body)
+
     def _record_page(self, of: ObjectEndpoints, body: JSON) -> RecordPage:
         answer = self._send(of.search, body)
         pages = answer.number(answer.whole().get("pagination"), "total_pages")
@@ -302,8 +317,8 @@ class ApolloClient:
 
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]
-    ) -> None:
-        """Add records to lists and leave their other lists alone; Apollo makes missing lists.
+    ) -> list[Label]:
+        """Add records to lists and return these; other lists stay, Apollo makes missing ones.
 
         POST /labels/add_entity_ids_to_label_names. Apollo silently ignores ids that it does not
         know. If it knows none of them, it answers 200 with a message and no list.
@@ -324,8 +339,10 @@ class ApolloClient:
         if "labels" not in whole and whole.get("message") == _NO_RECORD_KNOWN:
             told = f"{_NO_RECORD_KNOWN}: {' '.join(ids)}"
             raise RequestRefused(endpoints.ADD_TO_LISTS, status=404, message=told)
-        if not answer.records("labels"):
+        labels = answer.records("labels")
+        if not labels:
             raise answer.lost("the answer names no list")
+        return [read_label(label) for label in labels]
 
     def remove_from_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]

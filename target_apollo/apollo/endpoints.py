@@ -62,6 +62,7 @@ UPDATE_CONTACT_OWNERS: Final = "POST /contacts/update_owners"
 UPDATE_CONTACT_STAGES: Final = "POST /contacts/update_stages"
 SEARCH_CONTACTS: Final = "POST /contacts/search"
 
+
 CREATE_ACCOUNTS: Final = "POST /accounts/bulk_create"
 READ_ACCOUNT: Final = "GET /accounts/{id}"
 PUT_ACCOUNT: Final = "PUT /accounts/{id}"
@@ -75,6 +76,10 @@ CREATE_DEAL: Final = "POST /opportunities"
 READ_DEAL: Final = "GET /opportunities/{id}"
 UPDATE_DEAL: Final = "PATCH /opportunities/{id}"
 SEARCH_DEALS: Final = "GET /opportunities/search"
+SEARCH_SEQUENCES: Final = "POST /emailer_campaigns/search"
+ADD_TO_SEQUENCE: Final = "POST /emailer_campaigns/{id}/add_contact_ids"
+LEAVE_SEQUENCES: Final = "POST /emailer_campaigns/remove_or_stop_contact_ids"
+MAILBOXES: Final = "GET /email_accounts"
 
 CREATE_TASK: Final = "POST /tasks"
 READ_TASK: Final = "GET /tasks/{id}"
@@ -213,6 +218,33 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
             "opportunities_list",
             reads=True,
             probe=ProbeArguments(params={"page": 1, "per_page": 1}),
+        ),
+        SEARCH_SEQUENCES: Endpoint(
+            "api/v1/emailer_campaigns/search",
+            "emailer_campaigns_search",
+            reads=True,
+            probe=ProbeArguments(params={"page": 1, "per_page": 1}),
+        ),
+        # Without a contact there is nobody to enrol: documented as 422.
+        ADD_TO_SEQUENCE: Endpoint(
+            "api/v1/emailer_campaigns/add_contact_ids",
+            "emailer_campaigns_add_contact_ids",
+            probe=ProbeArguments(),
+        ),
+        # A sequence and a contact that are not; Apollo answers 200 and changes nothing.
+        LEAVE_SEQUENCES: Endpoint(
+            "api/v1/emailer_campaigns/remove_or_stop_contact_ids",
+            "emailer_campaigns_remove_or_stop_contact_ids",
+            probe=ProbeArguments(
+                params={
+                    "emailer_campaign_ids[]": ["0" * 24],
+                    "contact_ids[]": ["0" * 24],
+                    "mode": "mark_as_finished",
+                }
+            ),
+        ),
+        MAILBOXES: Endpoint(
+            "api/v1/email_accounts/index", "email_accounts_list", reads=True, probe=ProbeArguments()
         ),
         # A task needs a type and an owner, so without them there is nothing to create.
         CREATE_TASK: Endpoint("api/v1/tasks/create", "tasks_create", probe=_ASKS_FOR_NOTHING),

@@ -13,6 +13,7 @@ import socket
 import ssl
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -340,6 +341,7 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
         todo += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
+@cache
 def _version() -> str:
     try:
         return version("target-apollo")

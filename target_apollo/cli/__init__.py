@@ -49,6 +49,10 @@ class Entry:
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "adopt": Entry(
+        "link rows to records that Apollo has, and write nothing there",
+        "target_apollo.cli.adopt",
+    ),
     "check": Entry(
         "say whether a sync can work: key, team, endpoints, quota",
         "target_apollo.cli.check.command",

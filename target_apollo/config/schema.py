@@ -17,6 +17,7 @@ from singer_sdk.helpers.capabilities import (
 )
 
 from target_apollo.apollo import check_api_url
+from target_apollo.model.list_member import MirrorScope
 from target_apollo.model.objects import STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
 from target_apollo.model.rows import (
@@ -29,6 +30,7 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
+from target_apollo.model.sequence_member import SequenceExit
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -301,6 +303,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "writes the contact without the link, `create` makes it, `reject` rejects the row.",
     ),
     th.Property(
+        "mirror_scope",
+        th.StringType(allowed_values=[one.value for one in MirrorScope]),
+        default="ours",
+        description="Whose members a list in mode `mirror` may lose: `ours`, those that this tool "
+        "has added; `all`, every member that no row names.",
+    ),
+    th.Property(
         "link_by_email_domain",
         th.BooleanType,
         default=False,
@@ -440,6 +449,26 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "max_updates",
         _whole(0, 1_000_000_000),
         description="The same for updates of existing records.",
+    ),
+    th.Property(
+        "allow_sequences",
+        th.ArrayType(th.StringType),
+        default=[],
+        description="Sequences, by name or id, that rows of `sequence_members` may enrol contacts "
+        "into; they send e-mail to people. Rows of other sequences are rejected.",
+    ),
+    th.Property(
+        "max_enrolments",
+        _whole(0, 1_000_000_000),
+        description="A run that would enrol more contacts into sequences than this stops before it "
+        "does.",
+    ),
+    th.Property(
+        "sequence_exit",
+        th.StringType(allowed_values=[one.value for one in SequenceExit]),
+        default="finish",
+        description="Mode `mirror` of `sequence_members`: a contact whose row is gone is marked as "
+        "finished (`finish`) or taken out of the sequence (`remove`), if a run has enrolled it.",
     ),
     th.Property(
         "max_records",

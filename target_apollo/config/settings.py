@@ -20,6 +20,7 @@ from target_apollo.config.schema import AUTO, AUTO_OR_NUMBER, MOST_PARALLEL, SCH
 from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.config.typed_values import not_finite, typed_value, with_types
 from target_apollo.model.domains import allowed_hosts
+from target_apollo.model.list_member import MirrorScope
 from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
 from target_apollo.model.objects import (
     LINKS,
@@ -39,6 +40,7 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
+from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.model.spelling import value_of
 
 
@@ -110,12 +112,14 @@ class ObjectStreamSettings:
     Attributes:
         key: Its key properties; None: those of the SCHEMA message.
         members_of: The stream whose keys `member_key` has; None if it is not told.
+        mirror_scope: Whose members a mirrored list may lose.
     """
 
     stream_object: StreamObject
     mode: Mode
     key: tuple[str, ...] | None
     members_of: str | None = None
+    mirror_scope: MirrorScope = MirrorScope.OURS
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class Settings:
     unknown_fields: str
     unresolved: Mapping[str, Unresolved]
     missing_accounts: MissingAccounts
+    mirror_scope: MirrorScope
     link_by_email_domain: bool
     default_owner: str | None
     allow_domains: frozenset[str]
@@ -173,6 +178,9 @@ class Settings:
     abort_rejected_percent: float
     max_creates: int | None
     max_updates: int | None
+    allow_sequences: tuple[str, ...]
+    max_enrolments: int | None
+    sequence_exit: SequenceExit
     max_records: int | None
     dry_run: bool
     sample_diffs: int
@@ -209,12 +217,15 @@ class Settings:
             name: Unresolved(policy) for name, policy in config["unresolved"].items()
         }
         own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
+        own["mirror_scope"] = MirrorScope(config["mirror_scope"])
         own["on_delete"] = OnDelete.of(config["on_delete"])
         own["on_apollo_delete"] = OnApolloDelete(config["on_apollo_delete"])
         own["on_identity_conflict"] = OnIdentityConflict(config["on_identity_conflict"])
         own["allow_domains"] = allowed_hosts(config["allow_domains"])
         own["protected_stages"] = tuple(config["protected_stages"])
         own["lists"] = tuple(config["lists"])
+        own["allow_sequences"] = tuple(config["allow_sequences"])
+        own["sequence_exit"] = SequenceExit(config["sequence_exit"])
         own["match_on"] = tuple(kind_named(name) for name in config.get("match_on") or ())
         own["source"] = config.get("source") or ""
         return cls(**own)
@@ -271,6 +282,7 @@ class Settings:
             self._mode_of(stream, stream_object.name, stream_object.modes, stream_object),
             tuple(key) if key else None,
             own.get("members_of"),
+            self.mirror_scope,
         )
 
     def _mode_of(

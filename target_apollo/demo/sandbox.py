@@ -53,6 +53,18 @@ class RunningSandbox:
         """Domain -> the accounts that have it; more than one are duplicates."""
         return _by("domain", self._get("/_sandbox/accounts"))
 
+    def members(self, name: str) -> set[str]:
+        """E-mail addresses of the contacts on a list."""
+        ids = {one["id"] for one in self._get("/_sandbox/labels") if one["name"] == name}
+        contacts = self._get("/_sandbox/contacts")
+        return {str(one["email"]) for one in contacts if ids & set(one.get("label_ids") or ())}
+
+    def put_on_list(self, name: str, contact_id: str) -> None:
+        """Put a contact on a list, as a person does."""
+        body = {"entity_ids": [contact_id], "label_names": [name], "modality": "contacts"}
+        path = "/api/v1/labels/add_entity_ids_to_label_names"
+        self._send("POST", path, json={**body, "async": False})
+
     def requests(self) -> dict[str, int]:
         """Endpoint -> number of requests since the start or the last `forget_requests`."""
         return dict(self._get("/_sandbox/requests?last=1")["counts"])
@@ -60,6 +72,15 @@ class RunningSandbox:
     def forget_requests(self) -> None:
         """Set the counts of requests to zero."""
         self._send("POST", "/_sandbox/reset", json={"what": ["log"]})
+
+    def seed(self, **records: list[dict[str, Any]]) -> None:
+        """Put in what a sync can't make, such as ``sequences``."""
+        self._send("POST", "/_sandbox/seed", json=records)
+
+    def enrolments(self) -> list[dict[str, Any]]:
+        """The enrolments of contacts into sequences."""
+        found: list[dict[str, Any]] = self._get("/_sandbox/enrolments")
+        return found
 
     def _get(self, path: str) -> Any:
         return self._send("GET", path)

@@ -1,4 +1,4 @@
-"""The steps of the demo: warehouse, plan, ten rows, first sync, second sync, leads, report.
+"""The steps of the demo: warehouse, plan, ten rows, two syncs, leads, report, list, enrolment plan.
 
 Each step prints what happened, and checks it against the outcomes for which the rows were made.
 """
@@ -21,13 +21,16 @@ import psycopg
 from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
+from target_apollo.demo.enrolment import plan_enrolment
 from target_apollo.demo.leads import fill_leads, leads
+from target_apollo.demo.lists import LIST, SETTINGS, change_list, fill_list
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
 from target_apollo.mapper.explain import explain
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import Paint
+from target_apollo.sync.enrolment_counts import enrolment_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +41,8 @@ Records = dict[str, list[dict[str, Any]]]
 #: Width of the demo's output in characters, and number of lines of the report that it prints.
 _WIDTH = 96
 _REPORT_LINES = 14
+#: Contacts of the planned enrolment.
+_ENROLLED = 40
 #: Files of an earlier demo that are kept: the lock, which is held, and the note of its server.
 _KEPT = ("lock", "postgres.json")
 
@@ -86,6 +91,8 @@ def tell(folder: Path) -> None:
                 _second_sync(project, server, sandbox, rows, before)
                 _qualified_leads(project, server, sandbox)
                 _report(project)
+                _mirrored_list(project, server, sandbox)
+                _enrolment_plan(project, sandbox)
     _say(f"\nAll of it came out as it should, in {time.monotonic() - started:.0f} s.")
     _say(f"Logs, summaries and rejects are in {folder.name}/.")
 
@@ -247,6 +254,53 @@ def _report(project: meltano.Project) -> None:
     for line in printed.getvalue().splitlines()[:_REPORT_LINES]:
         _say(f"   {line}".rstrip())
     _say(f"   … and so on. As a page: {page.relative_to(project.folder.parent)}")
+
+
+def _mirrored_list(
+    project: meltano.Project, server: PostgresServer, sandbox: RunningSandbox
+) -> None:
+    contacts = sandbox.contacts()
+    members = fill_list(server.url, sorted(email for email in contacts if email))
+    sandbox.put_on_list(LIST, contacts[members.by_hand][0]["id"])
+    _say(f"\n9. A list that mirrors a table: '{LIST}', on which somebody is by hand")
+    _sync_list(project, "--refresh-catalog")
+    _expect_list(sandbox, members.first | {members.by_hand})
+    change_list(server.url, members)
+    gone, new = len(members.first - members.then), len(members.then - members.first)
+    _say(f"   {gone} rows are deleted in the warehouse, {new} are new:")
+    summary = _sync_list(project)
+    _expect(sum(summary["removed"].values()) == gone, "members taken off", summary["removed"])
+    _expect_list(sandbox, members.then | {members.by_hand})
+    _say("   The list holds the rows of the table, and whom somebody put there stays.")
+
+
+def _sync_list(project: meltano.Project, *options: str) -> dict[str, Any]:
+    run = project.run(*options, "tap-postgres-lists", "target-apollo", settings=SETTINGS)
+    command = " ".join(["meltano run", *options, "tap-postgres-lists target-apollo"])
+    _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
+    _expect(run.exit_code == 0, "exit code of the run with the list", run.last_lines())
+    summary: dict[str, Any] = json.loads(project.summary.read_text(encoding="utf-8"))
+    counts = summary["records"]
+    _say(
+        f"   {counts['created']} members put on the list, {counts['unchanged']} were there, "
+        f"{sum(summary['removed'].values())} taken off"
+    )
+    return summary
+
+
+def _expect_list(sandbox: RunningSandbox, wanted: frozenset[str]) -> None:
+    found = sandbox.members(LIST)
+    _expect(found == wanted, "members of the list", len(found))
+
+
+def _enrolment_plan(project: meltano.Project, sandbox: RunningSandbox) -> None:
+    _say("\n10. Whom would a sequence write to? A plan only: sequences send e-mail to people")
+    emails = [email for email in sorted(sandbox.contacts()) if email][:_ENROLLED]
+    summary = plan_enrolment(project.folder, sandbox, project.ledger_url, emails)
+    for line in enrolment_sentences(summary["enrolments"]):
+        _say(f"   {line}")
+    _expect(summary["records"]["created"] == len(emails), "contacts to enrol", summary["records"])
+    _expect(not sandbox.enrolments(), "enrolments after a plan", len(sandbox.enrolments()))
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:

@@ -6,16 +6,21 @@ same Apollo record. Nothing breaks without it: an empty ledger costs requests, n
 Its modules, imports from top to bottom::
 
     ledger      Ledger: what the target, the mapper, the tap and the commands call
+    upgrade     creates the tables, upgrades those of earlier versions
+    readable    a view of the links as texts, for people
     locks       one run at a time for each team and stream
     processes   which process holds a lock, and whether it has ended
     queries     look-ups and upserts of links, in sets
+    results     links for the tap, in pages
     windows     what processes tell each other of Apollo's rate windows
     connections rows that change their team's name
     pending_fields  values of records that are still to be sent
     companies   accounts by their domain, and how far Apollo's accounts were read
+    scopes      the number of a team, kind, stream and source
     statements  the SQL of the links, for thousands of rows
+    packed      texts, moments and statuses as links store them
     runs        one row for each run
-    tables      tables, version, upgrade
+    tables      tables and their version
     database    ledger_url -> engine; file modes; database errors as sentences
     failures    what a database's error means, and what to do about it
     links       the link of a source key to an Apollo record, and its states

@@ -15,16 +15,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from target_apollo.ledger.failures import number_of, text_of
-from target_apollo.ledger.links import LinkStatus, Place
-from target_apollo.ledger.statements import chunks, insert_into
-from target_apollo.ledger.tables import (
-    HAS_RECORD,
-    MATCH_DIGITS,
-    apollo_companies,
-    apollo_links,
-    apollo_walks,
-    match_digits,
-)
+from target_apollo.ledger.links import Place
+from target_apollo.ledger.packed import match_start, pack, unpack
+from target_apollo.ledger.scopes import scopes_of_kind
+from target_apollo.ledger.statements import FIND_IDS_BY_MATCH, chunks, insert_into
+from target_apollo.ledger.tables import apollo_companies, apollo_walks
 
 _ACCOUNT = "account"
 
@@ -70,24 +65,15 @@ def find_linked_accounts(
 
     Of several accounts with one domain, the one that was written last.
     """
-    links = apollo_links.c
-    wanted = (
-        select(links.match_hash, links.apollo_id)
-        .where(
-            links.connection == connection,
-            links.object == _ACCOUNT,
-            HAS_RECORD,
-            links.status != LinkStatus.GONE.value,
-        )
-        .order_by(links.changed_at, links.apollo_id)
-    )
-    asked = set(hashes)
-    return {
-        row[0]: text_of(row[1], "the id of an account")
-        for some in chunks(map(match_digits, asked))
-        for row in database.execute(wanted.where(MATCH_DIGITS.in_(some)))
-        if row[0] in asked
-    }
+    scopes = scopes_of_kind(database, connection, _ACCOUNT)
+    asked = {pack(one): one for one in hashes}
+    found = [
+        (changed_at or 0, unpack(apollo_id), asked[match_hash])
+        for some in chunks(map(match_start, hashes))
+        for scope, match_hash, apollo_id, changed_at in FIND_IDS_BY_MATCH.find(database, (), some)
+        if scope in scopes and match_hash in asked
+    ]
+    return {match_hash: apollo_id for _, apollo_id, match_hash in sorted(found)}
 
 
 def save_companies(database: Connection, connection: str, companies: Mapping[str, str]) -> None:

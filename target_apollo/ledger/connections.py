@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, text, update
 from target_apollo.ledger.tables import (
     CREATION_LOCK,
     apollo_companies,
-    apollo_links,
     apollo_pending_fields,
     apollo_runs,
+    apollo_scopes,
     apollo_walks,
 )
 
@@ -46,7 +46,7 @@ def what_is_there(database: Connection, former: str, connection: str) -> Found:
 def rename(database: Connection, former: str, connection: str) -> None:
     """Give the rows of a connection to another, which has none."""
     for table in (
-        apollo_links,
+        apollo_scopes,
         apollo_pending_fields,
         apollo_companies,
         apollo_walks,

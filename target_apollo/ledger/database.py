@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,18 @@ def prepare_statements(database: Connection) -> None:
         driver: Any = database.connection.dbapi_connection
         if driver.info.backend_pid == database.scalar(text("SELECT pg_backend_pid()")):
             driver.prepare_threshold = _PREPARED_AFTER
+
+
+def give_back_space(database: Connection) -> None:
+    """Shrink a SQLite file after an upgrade, outside a transaction, unless another process reads.
+
+    A file that is not shrunk fills its unused parts again.
+    """
+    if database.dialect.name == "sqlite":
+        driver: Any = database.connection.dbapi_connection
+        with suppress(sqlite3.Error):
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _sqlite_file(url: URL) -> Path:

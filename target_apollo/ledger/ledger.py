@@ -19,13 +19,19 @@ from target_apollo.ledger import (
 )
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
-from target_apollo.ledger.database import WRITES, Address, prepare_statements
+from target_apollo.ledger.database import (
+    WRITES,
+    Address,
+    give_back_space,
+    prepare_statements,
+)
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.tables import VERSION, bring_up_to_date, refuse_newer, version_of
+from target_apollo.ledger.tables import VERSION
+from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
 
 
@@ -53,7 +59,8 @@ class Ledger:
         """Open the ledger of the setting ``ledger_url``; create or upgrade its tables.
 
         A new SQLite file gets mode 0600, a new folder 0700. Raises ``LedgerError`` for a URL that
-        can't be a ledger's, a database that can't be used, or a ledger of a newer version.
+        can't be a ledger's, a database that can't be used, or a ledger of a newer version. Raises
+        ``AnotherRunActive`` for one of an older version to which a run is writing.
         """
         address = Address.of(url)
         with address.errors_as_sentences("Opening"):
@@ -68,6 +75,8 @@ class Ledger:
                 if version != VERSION:
                     with _writing(database):
                         bring_up_to_date(database)
+                    if version is not None:
+                        give_back_space(database)
             except BaseException:
                 database.close()
                 raise
@@ -255,14 +264,41 @@ class Ledger:
         of their moments: so a trial with one team hides no lead from another team.
         """
         with self._reading("Reading") as database:
-            if connection is not None:
-                known = [connection]
-            else:
-                if (stream, source) not in self._connections:
-                    found = queries.connections_of(database, stream, source)
-                    self._connections[stream, source] = found
-                known = self._connections[stream, source]
+            known = self._connections_for(database, stream, connection, source)
             return queries.find_synced_at(database, stream, keys, known, source)
+
+    def records_of_keys(
+        self,
+        stream: str,
+        keys: Collection[str],
+        *,
+        connection: str | None = None,
+        source: str = "",
+    ) -> dict[str, frozenset[str]]:
+        """Give source key -> ids of its records, for keys that have a record in Apollo.
+
+        A key whose last write failed is among them, since its record is there all the same. Sources
+        and connections count as in ``synced_at``; with several there are several ids.
+        """
+        with self._reading("Reading") as database:
+            known = self._connections_for(database, stream, connection, source)
+            return queries.find_records_of_keys(database, stream, keys, known, source)
+
+    def has_links(self, stream: str, source: str | None = None) -> bool:
+        """Whether a stream has links, of one source or of any."""
+        with self._reading("Reading") as database:
+            return queries.has_links(database, stream, source)
+
+    def _connections_for(
+        self, database: Connection, stream: str, connection: str | None, source: str
+    ) -> list[str]:
+        """The connection, or all that the stream has links to."""
+        if connection is not None:
+            return [connection]
+        if (stream, source) not in self._connections:
+            found = queries.connections_of(database, stream, source)
+            self._connections[stream, source] = found
+        return self._connections[stream, source]
 
     def record_intents(
         self,

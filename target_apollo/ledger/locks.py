@@ -156,11 +156,16 @@ class Locks:
             )
         )
 
-    def make_sure_that_free(self, database: Connection, connection: str) -> None:
-        """Raise ``AnotherRunActive`` if a run writes to a connection, inside a transaction."""
-        held = select(apollo_locks.c.stream).where(apollo_locks.c.connection == connection)
-        for stream in database.scalars(held).all():
-            self._make_sure_that_free(database, connection, stream)
+    def make_sure_that_free(self, database: Connection, connection: str | None = None) -> None:
+        """Raise ``AnotherRunActive`` if a run writes to a connection, inside a transaction.
+
+        Without a connection, if a run writes to any.
+        """
+        held = select(apollo_locks.c.connection, apollo_locks.c.stream)
+        if connection is not None:
+            held = held.where(apollo_locks.c.connection == connection)
+        for of_connection, stream in database.execute(held).all():
+            self._make_sure_that_free(database, of_connection, stream)
 
     def _make_sure_that_free(self, database: Connection, connection: str, stream: str) -> datetime:
         """Give the present, by the clock of the heartbeats."""

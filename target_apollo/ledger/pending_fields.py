@@ -12,13 +12,16 @@ from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from target_apollo.ledger.failures import UnreadableValue, moment_of, text_of
 from target_apollo.ledger.links import Place
+from target_apollo.ledger.packed import pack, unpacked_or_none
+from target_apollo.ledger.scopes import find_scope
 from target_apollo.ledger.statements import chunks, insert_into
-from target_apollo.ledger.tables import apollo_links, apollo_pending_fields
+from target_apollo.ledger.tables import apollo_pending_fields, apollo_row_links
 
+_links = apollo_row_links.c
 _pending = apollo_pending_fields.c
 
 
@@ -180,20 +183,14 @@ def _overwrite_deleted(database: Connection) -> None:
 
 
 def _note_in_link(database: Connection, settled: Settled) -> None:
-    links, pending = apollo_links.c, settled.pending
-    place = pending.place
-    is_own = (
-        links.connection == place.connection,
-        links.object == place.object,
-        links.stream == place.stream,
-        links.source == place.source,
-        links.source_key == pending.source_key,
-        links.apollo_id == pending.apollo_id,
-    )
+    pending = settled.pending
+    is_own = _is_link_of(database, pending)
+    if is_own is None:
+        return
     if not settled.is_held:
         changed: dict[str, Any] = {"payload_hash": None}
     else:
-        held = database.scalar(select(links.single_hashes).where(*is_own))
+        held = database.scalar(select(_links.single_hashes).where(*is_own))
         digests = [
             *(
                 part
@@ -204,30 +201,38 @@ def _note_in_link(database: Connection, settled: Settled) -> None:
         ]
         changed = {"single_hashes": ";".join(sorted(filter(None, digests))) or None}
         if settled.updated_at is not None:
-            changed["apollo_updated_at"] = settled.updated_at
+            changed["apollo_updated_at"] = pack(settled.updated_at)
     # A link without a payload hash was left open by a later write, of which nothing is known here.
-    is_known = links.payload_hash.is_not(None)
-    database.execute(update(apollo_links).where(*is_own, is_known).values(**changed))
+    is_known = _links.payload_hash.is_not(None)
+    database.execute(update(apollo_row_links).where(*is_own, is_known).values(**changed))
 
 
 def times_of_records(
     database: Connection, pending: Sequence[PendingFields]
 ) -> dict[str, str | None]:
     """Apollo id -> Apollo's time of the last write of the row, by its link."""
-    links = apollo_links.c
     found: dict[str, str | None] = {}
     for one in pending:
-        place = one.place
-        wanted = select(links.apollo_updated_at).where(
-            links.connection == place.connection,
-            links.object == place.object,
-            links.stream == place.stream,
-            links.source == place.source,
-            links.source_key == one.source_key,
-            links.apollo_id == one.apollo_id,
-        )
-        found[one.apollo_id] = database.scalar(wanted)
+        is_own = _is_link_of(database, one)
+        updated_at = None
+        if is_own is not None:
+            updated_at = database.scalar(select(_links.apollo_updated_at).where(*is_own))
+        found[one.apollo_id] = unpacked_or_none(updated_at)
     return found
+
+
+def _is_link_of(
+    database: Connection, pending: PendingFields
+) -> tuple[ColumnElement[bool], ...] | None:
+    """The condition for the link of the row, if it has the record; ``None`` without any link."""
+    scope = find_scope(database, pending.place)
+    if scope is None:
+        return None
+    return (
+        _links.scope == scope,
+        _links.source_key == pack(pending.source_key),
+        _links.apollo_id == pack(pending.apollo_id),
+    )
 
 
 def _of_records(

@@ -1,4 +1,4 @@
-"""The statements for the table ``apollo_links`` that run for thousands of rows.
+"""The statements for the table ``apollo_row_links`` that run for thousands of rows.
 
 SQLAlchemy spells each statement once for each database; rows then go to the driver as tuples.
 SQLAlchemy's usual way, with a dictionary for each row, takes several times as long as SQLite needs
@@ -7,29 +7,41 @@ to find or write a row.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from functools import lru_cache
 from importlib import import_module
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
     Connection,
     Dialect,
     Table,
     bindparam,
     case,
+    cast,
     delete,
     func,
     literal_column,
+    not_,
     null,
     or_,
     select,
+    text,
+    tuple_,
     update,
 )
 
-from target_apollo.ledger.tables import HAS_RECORD, MATCH_DIGITS, UtcTime, apollo_links
+from target_apollo.ledger.links import CONFIRMED, DELETED, LinkStatus
+from target_apollo.ledger.packed import STATUS_NUMBERS
+from target_apollo.ledger.tables import (
+    HAS_RECORD,
+    MATCH_START,
+    apollo_row_links,
+    apollo_scopes,
+)
 
 #: Name of a column that a statement has in place of a list of values.
 KEYS = "KEYS"
@@ -37,10 +49,10 @@ KEYS = "KEYS"
 #: Values per statement: SQLite before 3.32 takes 999 variables at most.
 CHUNK = 500
 
-_MOMENTS_REMEMBERED = 1000
+Key = TypeVar("Key", str, bytes)
 
 
-def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+def chunks(values: Iterable[Key]) -> Iterator[list[Key]]:
     """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
     remaining = iter(values)
     while some := list(islice(remaining, CHUNK)):
@@ -56,26 +68,46 @@ class ManyRows:
         self._of_dialect = of_dialect
         self._texts: dict[str, str] = {}
 
-    def execute(self, database: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Run the statement for every row; does nothing without rows."""
+    def execute(self, database: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run the statement for every row, in their order; does nothing without rows."""
         if rows:
-            database.exec_driver_sql(self._text(database.dialect), rows)
+            database.exec_driver_sql(self._text(database.dialect), list(rows))
+
+    def execute_at_once(self, database: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """As `execute`, for a statement of `_new_links`.
+
+        PostgreSQL takes an array for each column, which costs a fraction of a statement a row. It
+        writes no link twice in a statement, so a key that comes again goes into a later one.
+        """
+        if database.dialect.name == "sqlite":
+            self.execute(database, rows)
+            return
+        text = self._text(database.dialect)
+        for some in _without_repeats(rows):
+            database.exec_driver_sql(text, tuple(map(array_of, zip(*some, strict=True))))
 
     def find(
-        self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]
+        self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]
     ) -> Sequence[Any]:
         """Run a query with ``values``, and with ``keys`` in place of `KEYS`; give its rows."""
         rows: Sequence[Any] = self._with_keys(database, values, keys).cursor.fetchall()
         return rows
 
-    def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> None:
-        """Run a change with ``values``, and with ``keys`` in place of `KEYS`."""
-        self._with_keys(database, values, keys)
+    def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]) -> int:
+        """Run a change with ``values``, and with ``keys`` in place of `KEYS`; count its rows."""
+        changed: int = self._with_keys(database, values, keys).rowcount
+        return changed
 
-    def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[str]) -> Any:
-        mark = "?" if database.dialect.name == "sqlite" else "%s"
-        text = self._text(database.dialect).replace(KEYS, ", ".join([mark] * len(keys)))
-        return database.exec_driver_sql(text, (*values, *keys))
+    def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]) -> Any:
+        text = self._text(database.dialect)
+        if database.dialect.name == "sqlite":
+            text = text.replace(KEYS, ", ".join("?" * len(keys)))
+            return database.exec_driver_sql(text, (*values, *keys))
+        # One text for any number of keys, which the server need not read anew.
+        whole = text.replace(f"IN ({KEYS})", "= ANY (%s)")
+        return database.exec_driver_sql(
+            whole, values if whole is text else (*values, array_of(keys))
+        )
 
     def _text(self, dialect: Dialect) -> str:
         if dialect.name not in self._texts:
@@ -90,31 +122,45 @@ class ManyRows:
         return self._texts[dialect.name]
 
 
-@lru_cache(maxsize=8)
-def moments(
-    dialect: Dialect,
-) -> tuple[Callable[[datetime | None], Any], Callable[[Any], datetime | None]]:
-    """Two functions: one converts a moment for a database's driver, the other converts it back.
+def array_of(values: Sequence[Any]) -> str:
+    """PostgreSQL's text of an array of bytes, numbers or texts, which the driver makes slowly.
 
-    Both are cached, since thousands of rows have the moment of one batch or one run.
+    Its manual, 8.15.6: an element in quotes has a backslash before each quote and backslash.
     """
-    column = UtcTime().dialect_impl(dialect)
-    return (
-        lru_cache(_MOMENTS_REMEMBERED)(column.bind_processor(dialect) or as_it_is),
-        lru_cache(_MOMENTS_REMEMBERED)(column.result_processor(dialect, None) or as_it_is),
-    )
+    one = next((value for value in values if value is not None), None)
+    if isinstance(one, bytes):
+        parts = ["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]
+    elif isinstance(one, str):
+        parts = ["NULL" if v is None else f'"{v.translate(_ESCAPES)}"' for v in values]
+    else:
+        parts = ["NULL" if v is None else str(v) for v in values]
+    return "{" + ",".join(parts) + "}"
 
 
-def as_it_is(value: Any) -> Any:
-    """The conversion of values that need none."""
-    return value
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
-_links = apollo_links.c
+def _without_repeats(rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
+    """Rows in as many lists as a key has rows; the key is a row's first two values."""
+    if len({row[:2] for row in rows}) == len(rows):
+        return [list(rows)] if rows else []
+    lists: list[list[tuple[Any, ...]]] = []
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        number = seen[row[:2]]
+        seen[row[:2]] += 1
+        if number == len(lists):
+            lists.append([])
+        lists[number].append(row)
+    return lists
+
+
+_links = apollo_row_links.c
 
 LINK_COLUMNS = [
-    apollo_links.c[name]
+    apollo_row_links.c[name]
     for name in (
+        "scope",
         "source_key",
         "apollo_id",
         "payload_hash",
@@ -125,59 +171,136 @@ LINK_COLUMNS = [
         "run_id",
         "match_hash",
         "apollo_updated_at",
-        "stream",
-        "source",
         "row_hash",
         "single_hashes",
     )
 ]
 
-#: Links of all sources; `queries.find_links` chooses those of a place.
 FIND = ManyRows(
-    ["connection", "object", "stream"],
+    ["scope"],
     lambda _: select(*LINK_COLUMNS).where(
-        _links.connection == bindparam("connection"),
-        _links.object == bindparam("object"),
-        _links.stream == bindparam("stream"),
+        _links.scope == bindparam("scope"),
+        _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+
+#: The links of a scope behind a key, in the order of keys.
+FIND_NEXT = ManyRows(
+    ["scope", "after", "limit"],
+    lambda _: (
+        select(*LINK_COLUMNS)
+        .where(_links.scope == bindparam("scope"), _links.source_key > bindparam("after"))
+        .order_by(_links.source_key)
+        .suffix_with(text("LIMIT :limit"))
+    ),
+)
+
+#: Source key, and when it was last synced, of links whose last write is confirmed.
+FIND_SYNCED = ManyRows(
+    ["scope"],
+    lambda _: select(_links.source_key, _links.last_synced_at).where(
+        _links.scope == bindparam("scope"),
+        _links.status.in_([literal_column(str(STATUS_NUMBERS[status])) for status in CONFIRMED]),
+        _links.last_synced_at.is_not(None),
         _links.source_key.in_([literal_column(KEYS)]),
     ),
 )
 
 
-def _find_by(column: Any, *conditions: Any) -> ManyRows:
-    return ManyRows(
-        ["connection", "object"],
-        lambda _: (
-            select(*LINK_COLUMNS)
-            .where(
-                _links.connection == bindparam("connection"),
-                _links.object == bindparam("object"),
-                column.in_([literal_column(KEYS)]),
-                *conditions,
-            )
-            .order_by(_links.stream, _links.source_key, _links.source)
-        ),
+# Of all teams: an id or hash has few links, and the caller leaves out those of others.
+FIND_BY_APOLLO_ID = ManyRows(
+    [], lambda _: select(*LINK_COLUMNS).where(_links.apollo_id.in_([literal_column(KEYS)]))
+)
+
+#: By `packed.match_start` of their match hashes.
+FIND_BY_MATCH = ManyRows(
+    [],
+    lambda _: select(*LINK_COLUMNS).where(MATCH_START.in_([literal_column(KEYS)]), HAS_RECORD),
+)
+
+#: Records that are not gone, by the same.
+FIND_IDS_BY_MATCH = ManyRows(
+    [],
+    lambda _: select(_links.scope, _links.match_hash, _links.apollo_id, _links.changed_at).where(
+        MATCH_START.in_([literal_column(KEYS)]),
+        HAS_RECORD,
+        _links.status != literal_column(str(STATUS_NUMBERS[LinkStatus.GONE])),
+    ),
+)
+
+_RESULT_COLUMNS = [
+    apollo_row_links.c[name]
+    for name in (
+        "scope",
+        "source_key",
+        "apollo_id",
+        "status",
+        "error",
+        "first_synced_at",
+        "last_synced_at",
+        "run_id",
+        "changed_at",
     )
+]
+
+#: Results of a scope behind a key, in the order of keys.
+RESULTS_NEXT = ManyRows(
+    ["scope", "after", "limit"],
+    lambda _: (
+        select(*_RESULT_COLUMNS)
+        .where(_links.scope == bindparam("scope"), _links.source_key > bindparam("after"))
+        .order_by(_links.source_key)
+        .suffix_with(text("LIMIT :limit"))
+    ),
+)
+
+_BY_CHANGE = (_links.changed_at, _links.scope, _links.source_key)
+
+#: Results behind a change, the earliest change first.
+CHANGED_NEXT = ManyRows(
+    ["changed_at", "scope", "source_key", "limit"],
+    lambda _: (
+        select(*_RESULT_COLUMNS)
+        .where(
+            tuple_(*_BY_CHANGE)
+            > tuple_(bindparam("changed_at"), bindparam("scope"), bindparam("source_key"))
+        )
+        .order_by(*_BY_CHANGE)
+        .suffix_with(text("LIMIT :limit"))
+    ),
+)
+
+_scopes = apollo_scopes.c
 
 
-FIND_BY_APOLLO_ID = _find_by(_links.apollo_id)
+def _is_of_kind() -> ColumnElement[bool]:
+    """Whether a link is of a team and of one kind of record.
 
-#: By `tables.match_digits` of their match hashes.
-FIND_BY_MATCH = _find_by(MATCH_DIGITS, HAS_RECORD)
+    The 0 keeps databases from reading all links of these scopes in place of those of a few records.
+    """
+    of_kind = select(_scopes.number).where(
+        _scopes.connection == bindparam("of_connection"), _scopes.object == bindparam("of_object")
+    )
+    return (_links.scope + literal_column("0")).in_(of_kind)
+
+
+#: `DELETED`, at the begin of a payload hash.
+_IS_DELETED = func.substr(
+    _links.payload_hash, literal_column("1"), literal_column(str(len(DELETED)))
+) == bindparam("deleted")
 
 
 # A change's parameters may not have the names of columns.
 FORGET_HASHES = ManyRows(
     ["of_connection", "of_object", "of_run", "deleted"],
     lambda _: (
-        update(apollo_links)
+        update(apollo_row_links)
         .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
+            _is_of_kind(),
             _links.run_id.is_distinct_from(bindparam("of_run")),
             or_(_links.payload_hash.is_not(None), _links.single_hashes.is_not(None)),
             # A row that was deleted at its source gave the record no values, and stays deleted.
-            or_(_links.payload_hash.is_(None), _links.payload_hash.not_like(bindparam("deleted"))),
+            or_(_links.payload_hash.is_(None), not_(_IS_DELETED)),
             _links.apollo_id.in_([literal_column(KEYS)]),
         )
         .values(payload_hash=null(), single_hashes=null())
@@ -188,10 +311,9 @@ FORGET_HASHES = ManyRows(
 FORGET_SINGLE_HASHES = ManyRows(
     ["of_connection", "of_object"],
     lambda _: (
-        update(apollo_links)
+        update(apollo_row_links)
         .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
+            _is_of_kind(),
             _links.single_hashes.is_not(None),
             _links.apollo_id.in_([literal_column(KEYS)]),
         )
@@ -202,13 +324,8 @@ FORGET_SINGLE_HASHES = ManyRows(
 FORGET_MOVES = ManyRows(
     ["deleted_only", "of_connection", "of_object", "deleted"],
     lambda _: (
-        update(apollo_links)
-        .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
-            _links.payload_hash.like(bindparam("deleted")),
-            _links.apollo_id.in_([literal_column(KEYS)]),
-        )
+        update(apollo_row_links)
+        .where(_is_of_kind(), _IS_DELETED, _links.apollo_id.in_([literal_column(KEYS)]))
         .values(payload_hash=bindparam("deleted_only"))
     ),
 )
@@ -216,10 +333,9 @@ FORGET_MOVES = ManyRows(
 GIVE_ADDRESS = ManyRows(
     ["new_match_hash", "of_connection", "of_object", "of_apollo_id", "of_run"],
     lambda _: (
-        update(apollo_links)
+        update(apollo_row_links)
         .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
+            _is_of_kind(),
             _links.apollo_id == bindparam("of_apollo_id"),
             _links.run_id.is_distinct_from(bindparam("of_run")),
             _links.match_hash.is_not(None),
@@ -228,29 +344,32 @@ GIVE_ADDRESS = ManyRows(
     ),
 )
 
+#: Moves links from one scope to another.
 ADOPT = ManyRows(
-    ["new_source", "adopted_at", "of_connection", "of_object", "of_stream"],
+    ["new_scope", "adopted_at", "of_scope"],
     lambda _: (
-        update(apollo_links)
+        update(apollo_row_links)
         .where(
-            _links.connection == bindparam("of_connection"),
-            _links.object == bindparam("of_object"),
-            _links.stream == bindparam("of_stream"),
-            _links.source == literal_column("''"),
+            _links.scope == bindparam("of_scope"),
             _links.source_key.in_([literal_column(KEYS)]),
         )
-        .values(source=bindparam("new_source"), changed_at=bindparam("adopted_at"))
+        .values(scope=bindparam("new_scope"), changed_at=bindparam("adopted_at"))
     ),
 )
 
 FORGET = ManyRows(
-    ["connection", "object", "stream", "source"],
-    lambda _: delete(apollo_links).where(
-        _links.connection == bindparam("connection"),
-        _links.object == bindparam("object"),
-        _links.stream == bindparam("stream"),
-        _links.source == bindparam("source"),
+    ["of_scope"],
+    lambda _: delete(apollo_row_links).where(
+        _links.scope == bindparam("of_scope"),
         _links.source_key.in_([literal_column(KEYS)]),
+    ),
+)
+
+#: Links to records that are gone, of all streams.
+DROP = ManyRows(
+    ["of_connection", "of_object"],
+    lambda _: delete(apollo_row_links).where(
+        _is_of_kind(), _links.apollo_id.in_([literal_column(KEYS)])
     ),
 )
 
@@ -261,8 +380,19 @@ def insert_into(table: Table, dialect: str) -> Any:
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
+def _new_links(dialect: str, columns: Sequence[str], *nulls: str) -> Any:
+    """An INSERT of links with values for these columns, and nothing in the others."""
+    new = insert_into(apollo_row_links, dialect)
+    if dialect == "sqlite":
+        # Nulls are no parameters, since SQLite's driver needs a microsecond for each.
+        return new.values({name: null() for name in nulls})
+    arrays = [cast(bindparam(name), ARRAY(apollo_row_links.c[name].type)) for name in columns]
+    given = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    return new.from_select(list(columns), select(*(given.c[name] for name in columns)))
+
+
 def _upsert(new: Any, **to_set: Any) -> Any:
-    return new.on_conflict_do_update(index_elements=list(apollo_links.primary_key), set_=to_set)
+    return new.on_conflict_do_update(index_elements=list(apollo_row_links.primary_key), set_=to_set)
 
 
 def _of_same_record(new: Any, former: Any) -> Any:
@@ -271,64 +401,102 @@ def _of_same_record(new: Any, former: Any) -> Any:
     return case((or_(coming.is_(None), there.is_(None), coming == there), former))
 
 
-def _intent(dialect: str) -> Any:
-    return _intent_with(dialect, single_hashes=null())
+_INTENT_COLUMNS = [
+    "scope",
+    "source_key",
+    "apollo_id",
+    "status",
+    "run_id",
+    "match_hash",
+    "changed_at",
+]
 
 
-def _intent_in_full(dialect: str) -> Any:
-    return _intent_with(dialect)
+def _intents(columns: Sequence[str], *nulls: str) -> ManyRows:
+    def of_dialect(dialect: str) -> Any:
+        new = _new_links(dialect, columns, *nulls)
+        to_save = new.excluded
+        return _upsert(
+            new,
+            apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
+            payload_hash=null(),
+            status=to_save.status,
+            error=null(),
+            run_id=to_save.run_id,
+            # Without a match hash the record gets another address, and may still have its former
+            # one.
+            match_hash=func.coalesce(to_save.match_hash, _of_same_record(new, _links.match_hash)),
+            changed_at=to_save.changed_at,
+            row_hash=_of_same_record(new, _links.row_hash),
+            single_hashes=to_save.single_hashes,
+        )
+
+    return ManyRows(columns, of_dialect)
 
 
-def _intent_with(dialect: str, **nothing: Any) -> Any:
-    new = insert_into(apollo_links, dialect).values(**nothing)
-    to_save = new.excluded
-    return _upsert(
-        new,
-        apollo_id=func.coalesce(to_save.apollo_id, _links.apollo_id),
-        payload_hash=null(),
-        status=to_save.status,
-        error=null(),
-        run_id=to_save.run_id,
-        # Without a match hash the record gets another address, and may still have its former one.
-        match_hash=func.coalesce(to_save.match_hash, _of_same_record(new, _links.match_hash)),
-        changed_at=to_save.changed_at,
-        row_hash=_of_same_record(new, _links.row_hash),
-        single_hashes=to_save.single_hashes,
-    )
+INTENT = _intents(_INTENT_COLUMNS, "single_hashes")
+
+#: Of a row whose record holds values that need a request of their own.
+INTENT_IN_FULL = _intents([*_INTENT_COLUMNS, "single_hashes"])
+
+_CONFIRMED_COLUMNS = [
+    "scope",
+    "source_key",
+    "apollo_id",
+    "payload_hash",
+    "status",
+    "last_synced_at",
+    "run_id",
+    "match_hash",
+    "apollo_updated_at",
+    "changed_at",
+]
 
 
-def _confirmed(dialect: str) -> Any:
-    return _confirmed_with(dialect, error=null(), row_hash=null(), single_hashes=null())
+def _confirmed(columns: Sequence[str], *nulls: str) -> ManyRows:
+    def of_dialect(dialect: str) -> Any:
+        new = _new_links(dialect, columns, *nulls)
+        to_save = new.excluded
+        return _upsert(
+            new,
+            apollo_id=to_save.apollo_id,
+            payload_hash=to_save.payload_hash,
+            status=to_save.status,
+            # Null is the same as `last_synced_at`.
+            first_synced_at=func.coalesce(_links.first_synced_at, _links.last_synced_at),
+            last_synced_at=to_save.last_synced_at,
+            error=null(),
+            run_id=to_save.run_id,
+            match_hash=to_save.match_hash,
+            apollo_updated_at=to_save.apollo_updated_at,
+            changed_at=to_save.changed_at,
+            row_hash=to_save.row_hash,
+            single_hashes=to_save.single_hashes,
+        )
+
+    return ManyRows(columns, of_dialect)
 
 
-def _confirmed_in_full(dialect: str) -> Any:
-    return _confirmed_with(dialect, error=null())
+CONFIRMED_OUTCOME = _confirmed(_CONFIRMED_COLUMNS, "error", "row_hash", "single_hashes")
 
+#: Of a row whose record has another e-mail or domain, or values that need a request of their own.
+CONFIRMED_IN_FULL = _confirmed([*_CONFIRMED_COLUMNS, "row_hash", "single_hashes"], "error")
 
-def _confirmed_with(dialect: str, **nothing: Any) -> Any:
-    # Nulls are no parameters, since SQLite's driver needs a microsecond for each.
-    new = insert_into(apollo_links, dialect).values(**nothing)
-    to_save = new.excluded
-    return _upsert(
-        new,
-        apollo_id=to_save.apollo_id,
-        payload_hash=to_save.payload_hash,
-        status=to_save.status,
-        first_synced_at=func.coalesce(_links.first_synced_at, to_save.first_synced_at),
-        last_synced_at=to_save.last_synced_at,
-        error=null(),
-        run_id=to_save.run_id,
-        match_hash=to_save.match_hash,
-        apollo_updated_at=to_save.apollo_updated_at,
-        changed_at=to_save.changed_at,
-        row_hash=to_save.row_hash,
-        single_hashes=to_save.single_hashes,
-    )
+_REJECTED_COLUMNS = [
+    "scope",
+    "source_key",
+    "apollo_id",
+    "payload_hash",
+    "status",
+    "error",
+    "run_id",
+    "changed_at",
+]
 
 
 def _rejected(dialect: str) -> Any:
     # The match hash stays, since Apollo may have the record all the same.
-    new = insert_into(apollo_links, dialect)
+    new = _new_links(dialect, _REJECTED_COLUMNS)
     to_save = new.excluded
     return _upsert(
         new,
@@ -345,59 +513,12 @@ def _rejected(dialect: str) -> Any:
     )
 
 
-_INTENT_COLUMNS = [
-    "stream",
-    "source_key",
-    "connection",
-    "object",
-    "source",
-    "apollo_id",
-    "status",
-    "run_id",
-    "match_hash",
-    "changed_at",
-]
+REJECTED_OUTCOME = ManyRows(_REJECTED_COLUMNS, _rejected)
 
-INTENT = ManyRows(_INTENT_COLUMNS, _intent)
+_ALL_COLUMNS = [column.name for column in apollo_row_links.columns]
 
-#: Of a row whose record holds values that need a request of their own.
-INTENT_IN_FULL = ManyRows([*_INTENT_COLUMNS, "single_hashes"], _intent_in_full)
-
-_CONFIRMED_COLUMNS = [
-    "stream",
-    "source_key",
-    "connection",
-    "object",
-    "source",
-    "apollo_id",
-    "payload_hash",
-    "status",
-    "first_synced_at",
-    "last_synced_at",
-    "run_id",
-    "match_hash",
-    "apollo_updated_at",
-    "changed_at",
-]
-
-CONFIRMED_OUTCOME = ManyRows(_CONFIRMED_COLUMNS, _confirmed)
-
-#: Of a row whose record has another e-mail or domain, or values that need a request of their own.
-CONFIRMED_IN_FULL = ManyRows([*_CONFIRMED_COLUMNS, "row_hash", "single_hashes"], _confirmed_in_full)
-
-REJECTED_OUTCOME = ManyRows(
-    [
-        "stream",
-        "source_key",
-        "connection",
-        "object",
-        "source",
-        "apollo_id",
-        "payload_hash",
-        "status",
-        "error",
-        "run_id",
-        "changed_at",
-    ],
-    _rejected,
+#: A link as it is, unless its key has one already.
+COPIED_LINK = ManyRows(
+    _ALL_COLUMNS,
+    lambda dialect: _new_links(dialect, _ALL_COLUMNS).on_conflict_do_nothing(),
 )

@@ -1,41 +1,33 @@
-"""The ledger's tables, their version, and the upgrade from older versions."""
+"""The ledger's tables and their version."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timezone
-from importlib import import_module
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     ColumnElement,
-    Connection,
     DateTime,
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     TypeDecorator,
-    column,
-    insert,
-    inspect,
+    UniqueConstraint,
     literal_column,
-    select,
-    table,
-    text,
-    update,
 )
-from sqlalchemy.schema import CreateColumn, CreateIndex
 
-from target_apollo.ledger.errors import LedgerUnusable
-from target_apollo.ledger.failures import UnreadableValue, number_of
+from target_apollo.ledger.failures import UnreadableValue
 
-VERSION = 9
+VERSION = 10
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -96,60 +88,71 @@ def _or_unreadable(read: Callable[[Any], Any] | None, what: str) -> Callable[[An
 
 metadata = MetaData()
 
-apollo_links = Table(
-    "apollo_links",
+# Since version 10: a number for each place of links, which every link has in place of its texts.
+apollo_scopes = Table(
+    "apollo_scopes",
     metadata,
-    # Stream and source key come first in the primary key, so that the mapper, which knows no
-    # connection, finds its rows by the same index as the sinks.
-    Column("stream", Text, primary_key=True),
-    Column("source_key", Text, primary_key=True),
-    Column("connection", Text, primary_key=True),
-    Column("object", Text, primary_key=True),
-    # Since version 5: the setting `source`; empty where it is not set, and in all older links.
-    Column("source", Text, primary_key=True, server_default=""),
-    Column("apollo_id", Text),
-    Column("payload_hash", Text),
-    Column("status", Text, nullable=False),
-    Column("first_synced_at", UtcTime),
-    Column("last_synced_at", UtcTime),
+    Column("number", Integer, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    # The setting `source`; empty where it is not set, and in all links from before version 5.
+    Column("source", Text, nullable=False),
+    UniqueConstraint("connection", "object", "stream", "source", name="apollo_scopes_by_place"),
+)
+
+# Since version 10, in place of a table `apollo_links` of texts, which is a view now. Binary columns
+# are as in `packed`, times are microseconds since 1970.
+apollo_row_links = Table(
+    "apollo_row_links",
+    metadata,
+    Column("scope", Integer, primary_key=True, autoincrement=False),
+    Column("source_key", LargeBinary, primary_key=True),
+    Column("apollo_id", LargeBinary),
+    Column("payload_hash", LargeBinary),
+    Column("status", SmallInteger, nullable=False),
+    # Null also where it is `last_synced_at`, as in most links.
+    Column("first_synced_at", BigInteger),
+    Column("last_synced_at", BigInteger),
     Column("error", Text),
-    Column("run_id", Text),
-    # Since version 2: hash of the e-mail or domain, Apollo's own time of the last write, and when
-    # the link itself last changed.
-    Column("match_hash", Text),
-    Column("apollo_updated_at", Text),
-    Column("changed_at", UtcTime),
-    # Since version 6: hash of the row's e-mail or domain where its record has another one.
-    Column("row_hash", Text),
-    # Since version 7: digests of values that cost a request for each record.
+    Column("run_id", LargeBinary),
+    # Hash of the e-mail or domain, Apollo's own time of the last write, and when the link itself
+    # last changed; null in links of version 1.
+    Column("match_hash", LargeBinary),
+    Column("apollo_updated_at", LargeBinary),
+    Column("changed_at", BigInteger),
+    # Hash of the row's e-mail or domain where its record has another one.
+    Column("row_hash", LargeBinary),
+    # Digests of values that cost a request for each record.
     Column("single_hashes", Text),
     sqlite_with_rowid=False,
 )
 
-#: Whether a link has a record. Links of unanswered creates are in no index, which halves the time
-#: for writing the links of new rows.
-HAS_RECORD = apollo_links.c.apollo_id.is_not(None)
-#: The first digits of a match hash after ``sha256:``. They are enough to find links, and need half
-#: the space.
-MATCH_DIGITS: ColumnElement[str] = literal_column("substr(match_hash, 8, 16)")
+#: Whether a link has a record. Links of unanswered creates are in no index but that of changes,
+#: which halves the time for writing the links of new rows.
+HAS_RECORD = apollo_row_links.c.apollo_id.is_not(None)
+#: The first bytes of a match hash. Few links share them, and they need a fraction of the space.
+MATCH_START: ColumnElement[bytes] = literal_column("substr(match_hash, 2, 5)", LargeBinary)
 Index(
-    "apollo_links_by_apollo_id",
-    apollo_links.c.apollo_id,
+    "apollo_row_links_by_apollo_id",
+    apollo_row_links.c.apollo_id,
     sqlite_where=HAS_RECORD,
     postgresql_where=HAS_RECORD,
 )
 Index(
-    "apollo_links_by_match",
-    MATCH_DIGITS,
+    "apollo_row_links_by_match",
+    MATCH_START,
     sqlite_where=HAS_RECORD,
     postgresql_where=HAS_RECORD,
-    _table=apollo_links,
+    _table=apollo_row_links,
 )
-
-
-def match_digits(match_hash: str) -> str:
-    """The value of `MATCH_DIGITS` for a match hash."""
-    return match_hash[7:23]
+# In the order in which the tap reads.
+Index(
+    "apollo_row_links_by_change",
+    apollo_row_links.c.changed_at,
+    apollo_row_links.c.scope,
+    apollo_row_links.c.source_key,
+)
 
 
 # Since version 5: Apollo's accounts by their domain, and how far they were read to find them.
@@ -257,138 +260,3 @@ apollo_ledger_version = Table(
 
 #: Key of the advisory lock for changes of the tables; the same in all releases.
 CREATION_LOCK = 0x61706F6C6C6F
-
-
-def version_of(connection: Connection) -> int | None:
-    """Give the ledger's version: ``None`` without tables, 0 for tables without a version."""
-    there = inspect(connection)
-    if there.has_table(apollo_ledger_version.name):
-        version = connection.scalar(select(apollo_ledger_version.c.version))
-        return 0 if version is None else number_of(version, "its version")
-    return 0 if there.has_table(apollo_links.name) else None
-
-
-def refuse_newer(version: int | None) -> None:
-    """Raise ``LedgerUnusable`` for a ledger that a later release has upgraded."""
-    if version is not None and version > VERSION:
-        raise LedgerUnusable(
-            f"The ledger (setting ledger_url) has version {version}, and this release of "
-            f"target-apollo knows versions up to {VERSION}. Install the release that wrote it, "
-            "or name another ledger; a new one costs requests, not duplicates."
-        )
-
-
-def bring_up_to_date(connection: Connection) -> None:
-    """Create the tables or upgrade them, inside the caller's write transaction.
-
-    Two processes may come here at once: in SQLite the transaction has the only write lock, in
-    PostgreSQL an advisory lock makes the second wait and find the work done.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
-    version = version_of(connection)
-    refuse_newer(version)
-    if version == VERSION:
-        return
-    if version is not None:
-        _add_what_is_missing(connection)
-        _tell_links_by_source(connection)
-    metadata.create_all(connection)
-    if inspect(connection).has_table(_creations.name):
-        _keep_creations_as_links(connection)
-    if connection.scalar(select(apollo_ledger_version.c.version)) is None:
-        connection.execute(insert(apollo_ledger_version).values(version=VERSION))
-    else:
-        connection.execute(update(apollo_ledger_version).values(version=VERSION))
-
-
-#: In ledgers of version 3 only: unanswered creates, all of a batch in one row. ``intents`` is a
-#: JSON array of source keys, each with the hash of the e-mail or domain that was sent.
-_creations = Table(
-    "apollo_creations",
-    MetaData(),
-    Column("stream", Text, primary_key=True),
-    Column("connection", Text, primary_key=True),
-    Column("object", Text, primary_key=True),
-    Column("run_id", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("intents", Text, nullable=False),
-    Column("changed_at", UtcTime, nullable=False),
-)
-
-
-def _keep_creations_as_links(connection: Connection) -> None:
-    """Make pending links of the creates that a killed run of version 3 left; drop their table.
-
-    A source key that already has a link keeps it.
-    """
-    # Only the dialect that is used: PostgreSQL's takes long to load.
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    new_link = dialect.insert(apollo_links).on_conflict_do_nothing()
-    for left in connection.execute(select(_creations)).all():
-        pending = [
-            {
-                "stream": left.stream,
-                "connection": left.connection,
-                "object": left.object,
-                "source_key": key,
-                "status": "pending",
-                "run_id": left.run_id,
-                "match_hash": match_hash,
-                "changed_at": left.changed_at,
-            }
-            for key, match_hash in json.loads(left.intents)
-        ]
-        if pending:
-            connection.execute(new_link, pending)
-    _creations.drop(connection)
-
-
-def _tell_links_by_source(connection: Connection) -> None:
-    """Add the source to the primary key of the links, which lacks it before version 5.
-
-    SQLite can't change a primary key, so the links move to a new table.
-    """
-    there = inspect(connection)
-    links = apollo_links.name
-    if not there.has_table(links):
-        return
-    key = there.get_pk_constraint(links)
-    wanted = [part.name for part in apollo_links.primary_key]
-    if set(key["constrained_columns"]) == set(wanted):
-        return
-    if connection.dialect.name == "postgresql":
-        name = connection.dialect.identifier_preparer.quote(key["name"] or f"{links}_pkey")
-        connection.execute(text(f"ALTER TABLE {links} DROP CONSTRAINT {name}"))
-        connection.execute(text(f"ALTER TABLE {links} ADD PRIMARY KEY ({', '.join(wanted)})"))
-        return
-    # SQLAlchemy does not find indexes of expressions, so they are named here.
-    for index in apollo_links.indexes:
-        connection.execute(text(f"DROP INDEX IF EXISTS {index.name}"))
-    connection.execute(text(f"ALTER TABLE {links} RENAME TO {links}_before"))
-    apollo_links.create(connection)
-    names = [one.name for one in apollo_links.columns]
-    before = table(f"{links}_before", *map(column, names))
-    connection.execute(insert(apollo_links).from_select(names, select(*before.columns)))
-    connection.execute(text(f"DROP TABLE {links}_before"))
-
-
-def _add_what_is_missing(connection: Connection) -> None:
-    """Add the columns and indexes that an older ledger's tables lack.
-
-    Versions 1 and 2 need no other change to become version 3. Version 4 has one table less.
-    """
-    there = inspect(connection)
-    preparer = connection.dialect.identifier_preparer
-    for wanted in metadata.sorted_tables:
-        if not there.has_table(wanted.name):
-            continue
-        known = {found["name"] for found in there.get_columns(wanted.name)}
-        for new in wanted.columns:
-            if new.name not in known:
-                ddl = CreateColumn(new).compile(dialect=connection.dialect)
-                connection.execute(
-                    text(f"ALTER TABLE {preparer.format_table(wanted)} ADD COLUMN {ddl}")
-                )
-        for index in wanted.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))

@@ -17,6 +17,8 @@ _CLOSING = {
     "passed": "It meets every rule and went on to Apollo; what became of it there is in the ledger "
     "and in the run's summary.",
     "held": "It needs no change: each run looks at it again, and it goes on once this is over.",
+    "always": "It went on to Apollo all the same, since the setting always names it; what became "
+    "of it there is in the ledger and in the run's summary.",
     "dropped": "It is looked at again as soon as it changes in the source.",
 }
 _decoder = msgspec.json.Decoder(Verdict)
@@ -86,7 +88,11 @@ def _in_words(verdict: Verdict, times: int) -> str:
     lead = f"Lead {name_shown(str(verdict.key))} of {name_shown(verdict.stream)}"
     lines = [f"{lead} was {verdict.verdict} on {_when(verdict.at)}{repeated}."]
     lines += [f"  - {failing.reason} (rule {failing.rule})" for failing in verdict.failing]
-    lines.append(_CLOSING.get(verdict.verdict, ""))
+    lines += [
+        f"  - went without the e-mail address: {withheld.reason} (rule {withheld.rule})"
+        for withheld in verdict.withheld
+    ]
+    lines.append(_CLOSING.get("always" if verdict.always else verdict.verdict, ""))
     seen = ", ".join(f"{name} {shown(value)}" for name, value in verdict.values.items())
     lines.append(f"Values seen: {seen or 'none'}.")
     return "\n".join(printable(line) for line in lines if line)

@@ -8,14 +8,26 @@ from typing import Any
 
 import msgspec
 
+from target_apollo.mapper.always import Entry, KeyParts, NamedLeads, joined
 from target_apollo.mapper.errors import Clock, InputError, SettingsError
 from target_apollo.mapper.held_state import HeldState
 from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
-from target_apollo.mapper.rules import Check, Lead, OwnerMapped, Rule, StreamFacts
+from target_apollo.mapper.rules import (
+    Check,
+    EmailStatus,
+    Lead,
+    OwnerMapped,
+    Rule,
+    StreamFacts,
+    Withheld,
+)
 from target_apollo.mapper.settings import OnMissingField, Settings
 from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.values import key_text
-from target_apollo.mapper.verdicts import Failures, Judge, Outcome, RuleCounts
+from target_apollo.mapper.verdicts import Judge, Judgement, Outcome, RuleCounts
+from target_apollo.model.characters import is_blank
+from target_apollo.model.objects import APOLLO_ID
+from target_apollo.model.spelling import spelled_as
 from target_apollo.model.suggestions import nearest_name
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
@@ -39,6 +51,8 @@ class LeadStream:
         self.key_properties: tuple[str, ...] = ()
         self.counts = RuleCounts([rule.rule for rule in settings.rules])
         self._settings = settings
+        # None where the setting names nobody, so that most runs compare no key.
+        self._always = settings.always or None
         self._clock = clock
         self._log = log
         self._skipped: set[str] = set()
@@ -49,7 +63,8 @@ class LeadStream:
         self._owners = owners
         all_owners = owners.all() if owners else ()
         self._pairs = {owner: property_pair(owner.field, owner.value) for owner in all_owners}
-        self._user: str | None = None
+        #: Entries of the setting `always` whose leads came.
+        self.named: set[Entry] = set()
         self._writer = RecordWriter(name, self.output)
         if any(rule.may_hold() for rule in settings.rules):
             self.held_state = HeldState(name, _remedy(settings.rules))
@@ -66,6 +81,8 @@ class LeadStream:
         except UnusableSchema as problem:
             raise SettingsError(str(problem)) from None
         properties = found.schema["properties"]
+        if self._always is not None:
+            self._check_named(self._always, found.key_properties)
         if found.key_properties != self.key_properties:
             self.key_properties = found.key_properties
             self._checks.clear()
@@ -83,8 +100,30 @@ class LeadStream:
         self._key_unchecked = self._replication_key is not None
         read = [*self.key_properties, *(field for rule in rules for field in rule.fields())]
         also = [self._replication_key] if self._replication_key else []
+        withholding = [rule for rule in rules if isinstance(rule, EmailStatus)]
+        self._withheld = next((rule.field for rule in withholding), None)
+        self._id_property = spelled_as(APOLLO_ID, properties)
+        if self._withheld is not None:
+            also.append(self._id_property)
         self._reader = LeadReader(self.name, [*read, *also, *_OWNER_FIELDS])
         return self._outgoing(schema)
+
+    def _check_named(self, always: NamedLeads, key_properties: Sequence[str]) -> None:
+        """Check that the setting `always` can name leads of the stream."""
+        if not key_properties:
+            raise SettingsError(
+                f"The setting always can't work on stream '{self.name}': its SCHEMA names no key "
+                "properties by which a lead could be told. Set them in the tap's catalog, or leave "
+                "the setting empty."
+            )
+        if key_properties != self.key_properties:
+            for misfit in always.misfits(key_properties):
+                self._log.warning(
+                    "Setting always: %s: it names no lead of stream '%s'. Write the values in the "
+                    "order of the key with commas between them, or as a list.",
+                    misfit,
+                    self.name,
+                )
 
     def _applies(self, rule: Rule, properties: Mapping[str, Any]) -> bool:
         missing = [field for field in rule.fields() if field not in properties]
@@ -118,21 +157,24 @@ class LeadStream:
         return self._checks[rule.rule]
 
     def _outgoing(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        changed = {**schema, "stream": self.output}
+        inner = dict(schema["schema"])
+        properties = dict(inner["properties"])
+        not_required: set[str] = set()
         if self._owners is not None and self._user_property is not None:
-            inner = dict(schema["schema"])
+            not_required.update(_OWNER_FIELDS)
             properties = {
-                name: kind
-                for name, kind in inner["properties"].items()
-                if name not in _OWNER_FIELDS
+                name: kind for name, kind in properties.items() if name not in _OWNER_FIELDS
             }
             for name in sorted(self._owners.fields):
                 properties[name] = {"type": ["string", "null"]}
-            inner["properties"] = properties
-            if isinstance(inner.get("required"), list):
-                inner["required"] = [name for name in inner["required"] if name in properties]
-            changed["schema"] = inner
-        return changed
+        if self._withheld is not None:
+            not_required.add(self._withheld)
+            if self.key_properties:
+                properties.setdefault(self._id_property, {"type": ["string", "null"]})
+        inner["properties"] = properties
+        if not_required and isinstance(inner.get("required"), list):
+            inner["required"] = [name for name in inner["required"] if name not in not_required]
+        return {**schema, "schema": inner, "stream": self.output}
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -163,42 +205,59 @@ class LeadStream:
         """Look up what the rules need for these leads; call it before they are judged."""
         self._judge.prepare(leads)
 
-    def judge(self, lead: Lead) -> tuple[Outcome, Failures]:
-        """Judge and count a lead; a held one is remembered for STATE.
-
-        Returns:
-            The outcome, and the rules that the lead fails.
-        """
+    def judge(self, lead: Lead) -> Judgement:
+        """Judge and count a lead; a held one is remembered for STATE."""
         if (
             self._key_unchecked
             and self.held_state is not None
             and self._replication_key is not None
         ):
             self._key_unchecked = not self.held_state.check_value(lead.get(self._replication_key))
-        outcome, failures = self._judge.judge(lead)
-        self.counts.count(outcome, failures)
-        if outcome is Outcome.HELD and self.held_state is not None:
+        judgement = self._judge.judge(lead)
+        if self._always is not None and (entry := self._always.find(self._parts(lead))):
+            self.named.add(entry)
+            # The person who named the lead has decided: it goes as it is.
+            failures = (*judgement.failures, *judgement.withheld)
+            judgement = Judgement(Outcome.PASSED, failures, is_named=bool(failures))
+        self.counts.count(judgement)
+        if judgement.outcome is Outcome.HELD and self.held_state is not None:
             self.held_state.hold(lead.get(self._replication_key) if self._replication_key else None)
-        return outcome, failures
+        return judgement
 
     def key(self, lead: Lead) -> str | None:
         """The lead's key as text, such as ``42``; several key values are joined by commas.
 
         None if the stream has no key properties or the lead has no key.
         """
-        parts = [key_text(lead.get(name)) for name in self.key_properties]
-        if len(parts) == 1:
-            return parts[0]
-        return ",".join([part or "" for part in parts]) if any(parts) else None
+        return joined(self._parts(lead))
 
-    def outgoing(self, line: bytes, lead: Lead) -> bytes:
-        """The RECORD line that the target gets for a lead that passed."""
-        if self._owners is not None and self._user_property is not None:
+    def _parts(self, lead: Lead) -> KeyParts:
+        return tuple([key_text(lead.get(name)) for name in self.key_properties])
+
+    def outgoing(self, line: bytes, lead: Lead, withheld: Sequence[tuple[str, Withheld]]) -> bytes:
+        """The RECORD line that the target gets for a lead that passed.
+
+        Args:
+            withheld: What its judgement says that the target does not get.
+        """
+        added = b""
+        replaced: list[str] = []
+        if self._user_property is not None and self._owners is not None:
+            # The mapped owner replaces properties of these names that the source has. They go, too,
+            # where a lead passes without an owner: in the source they name its own users.
+            replaced = [name for name in _OWNER_FIELDS if name in lead]
             owner = self._owners.of(lead.get(self._user_property))
             if owner is not None:
-                # The mapped owner replaces properties of these names that the source has.
-                replaced = [name for name in _OWNER_FIELDS if name in lead]
-                return self._writer.write(line, self._pairs[owner], replaced)
+                added = self._pairs[owner]
+        for _, reason in withheld:
+            # It is left out and not null, which the target might take for a request to clear it.
+            replaced.append(reason.field)
+            if reason.apollo_id is not None and is_blank(lead.get(self._id_property)):
+                replaced += [name for name in (self._id_property,) if name in lead]
+                pair = property_pair(self._id_property, reason.apollo_id)
+                added = added + b"," + pair if added else pair
+        if added or replaced:
+            return self._writer.write(line, added, replaced)
         return line if self.output == self.name else self._writer.write(line)
 
     def renamed(self, line: bytes) -> bytes:

@@ -158,12 +158,11 @@ class Pipeline:
             if lead_stream is None:
                 out.append(line)
                 continue
-            outcome, failures = lead_stream.judge(lead)
+            judgement = lead_stream.judge(lead)
             if verdicts is not None:
-                key = lead_stream.key(lead)
-                verdicts.add(at, lead_stream.name, key, outcome, failures, lead)
-            if outcome is Outcome.PASSED:
-                out.append(lead_stream.outgoing(line, lead))
+                verdicts.add(at, lead_stream.name, lead_stream.key(lead), judgement, lead)
+            if judgement.outcome is Outcome.PASSED:
+                out.append(lead_stream.outgoing(line, lead, judgement.withheld))
         waiting.clear()
 
     def _schema(self, line: bytes, head: Head) -> bytes:
@@ -230,6 +229,11 @@ class Pipeline:
         for name, stream in self._streams.items():
             for line in stream.counts.lines():
                 self._log.info("Stream '%s': %s", name, line)
+        if always := self._settings.always:
+            came = set().union(*(stream.named for stream in self._streams.values()))
+            self._log.info(
+                "Setting always: %d of the %d leads that it names came.", len(came), len(always)
+            )
         if self._withheld_for:
             self._log.warning(
                 "STATE was kept back: stream '%s' holds leads, and STATE has no bookmark for it. "

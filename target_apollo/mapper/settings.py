@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from target_apollo.config.paths import NamedFile, ledger_file
 from target_apollo.config.typed_values import with_types
+from target_apollo.mapper.always import NamedLeads
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules import ON_BY_DEFAULT, RULES, Rule
-from target_apollo.mapper.rules.owner import OwnerMapped
-from target_apollo.mapper.rules.synced import NotSynced
+from target_apollo.mapper.rules import (
+    ON_BY_DEFAULT,
+    RULES,
+    LedgerRule,
+    NotSynced,
+    OwnerMapped,
+    Rule,
+)
+from target_apollo.mapper.rules.qualification import AppliesTo
 from target_apollo.mapper.verdicts import EARLIER
+from target_apollo.model.suggestions import nearest_name
 
 VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 
@@ -40,6 +49,7 @@ class Settings:
         streams: Names or globs of the streams that hold leads.
         output_stream: The name under which the target gets these streams; None for their own.
         rules: The rules to apply, in this order.
+        always: The leads that pass whatever the rules say.
         verdicts_path: Path of the verdict file; None writes none.
         on_missing_field: See `OnMissingField`.
     """
@@ -47,6 +57,7 @@ class Settings:
     streams: tuple[str, ...] = ("*",)
     output_stream: str | None = None
     rules: tuple[Rule, ...] = ()
+    always: NamedLeads = field(default_factory=NamedLeads)
     verdicts_path: str | None = VERDICTS_PATH
     on_missing_field: OnMissingField = OnMissingField.ERROR
 
@@ -61,6 +72,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     streams: tuple[str, ...] = ("*",)
     output_stream: str | None = None
     rules: dict[str, Any] = msgspec.field(default_factory=dict)
+    always: tuple[Any, ...] = ()
     verdicts_path: str | None = VERDICTS_PATH
     on_missing_field: OnMissingField = OnMissingField.ERROR
 
@@ -79,7 +91,8 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     return Settings(
         streams=written.streams,
         output_stream=written.output_stream or None,
-        rules=_rules(written.rules),
+        rules=_with_ledger(_rules(written.rules)),
+        always=NamedLeads.of(written.always),
         verdicts_path=written.verdicts_path or None,
         on_missing_field=written.on_missing_field,
     )
@@ -92,12 +105,15 @@ def named_files(settings: Settings) -> list[NamedFile]:
         instead = "Leave it empty for no verdicts."
         path = Path(settings.verdicts_path)
         files.append(NamedFile("the setting verdicts_path", path, True, (EARLIER,), instead))
+    ledgers: set[str] = set()
     for rule in settings.rules:
         if isinstance(rule, OwnerMapped) and rule.map_path:
             files.append(NamedFile("the setting rules.owner_mapped.map_path", Path(rule.map_path)))
-        if isinstance(rule, NotSynced):
-            setting = "the setting rules.not_synced.ledger_url"
-            files += ledger_file(rule.ledger_url, named_by=setting, is_written=False)
+        if isinstance(rule, (NotSynced, LedgerRule)) and rule.ledger_url:
+            if rule.ledger_url not in ledgers:
+                setting = f"the setting rules.{rule.rule}.ledger_url"
+                files += ledger_file(rule.ledger_url, named_by=setting, is_written=False)
+            ledgers.add(rule.ledger_url)
     return files
 
 
@@ -122,10 +138,35 @@ def _rules(written: Mapping[str, Any]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def _with_ledger(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules; those that ask the ledger have the options of `not_synced`, but for their own."""
+    own = next((rule for rule in rules if isinstance(rule, NotSynced)), NotSynced())
+    found: list[Rule] = []
+    for rule in rules:
+        if isinstance(rule, LedgerRule) and rule.asks_ledger():
+            options = {name: getattr(own, name) for name in LedgerRule.__struct_fields__}
+            given = {name: getattr(rule, name) for name in options}
+            options.update((name, value) for name, value in given.items() if value is not None)
+            try:
+                found.append(replace(rule, **options))
+            except ValueError as problem:
+                raise SettingsError(f"Setting rules.{rule.rule}: {problem}.") from None
+        else:
+            found.append(rule)
+    return tuple(found)
+
+
 def _refuse_unknown(what: str, names: Collection[str], known: Collection[str]) -> None:
     unknown = [name for name in names if name not in known]
-    if unknown:
-        raise SettingsError(f"Unknown {what} '{unknown[0]}'. Known: {', '.join(known)}.")
+    if not unknown:
+        return
+    near = nearest_name(unknown[0], known)
+    if what == "rule" and unknown[0] in _Written.__struct_fields__:
+        hint = "; it is a setting of its own, beside `rules`"
+    else:
+        hint = "" if near is None else f"; did you mean '{near}'?"
+    stop = "" if hint.endswith("?") else "."
+    raise SettingsError(f"Unknown {what} '{unknown[0]}'{hint}{stop} Known: {', '.join(known)}.")
 
 
 def _convert(value: Any, into: type[Any], setting: str) -> Any:
@@ -142,7 +183,24 @@ def _sentence(error: str, setting: str) -> str:
     path = re.sub(r"\[\.\.\.\]", "[…]", where.rstrip("`"))
     name = f"{setting}{path}".strip(".")
     what = re.sub(r"Object missing required field `(\w+)`", r"needs `\1`", what)
+    wrong = re.fullmatch(r"Invalid enum value '(.*)'", what)
+    words = _WORDS.get(name.rpartition(".")[2])
+    if wrong and words is not None:
+        return f"Setting {name}: {_choice(wrong[1], [word.value for word in words])}"
     return f"Setting {name}: {what[:1].lower()}{what[1:]}."
+
+
+def _choice(given: str, words: Sequence[str]) -> str:
+    near = nearest_name(given, words)
+    hint = "." if near is None else f"; did you mean '{near}'?"
+    return f"invalid value '{given}'{hint} Known: {', '.join(words)}."
+
+
+#: The words of each option that takes one of several.
+_WORDS: Mapping[str, type[enum.Enum]] = {
+    "on_missing_field": OnMissingField,
+    "applies_to": AppliesTo,
+}
 
 
 def settings_schema() -> dict[str, Any]:
@@ -167,6 +225,18 @@ def settings_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": rules,
                 "description": "Options of each rule; false switches a rule off, true on.",
+            },
+            "always": {
+                "type": ["array", "null"],
+                "items": {
+                    "anyOf": [
+                        {"type": ["string", "number"]},
+                        {"type": "array", "items": {"type": ["string", "number"]}},
+                    ]
+                },
+                "default": [],
+                "description": "Keys of leads that pass whatever the rules say; a key of several "
+                "values has commas between them, or is a list.",
             },
             "verdicts_path": {
                 "type": ["string", "null"],

@@ -2,7 +2,8 @@
 
 The verdict file has mode 0600, since it holds business data, and one JSON line for each lead, such
 as ``{"at": …, "stream": …, "key": "42", "verdict": "dropped", "failing": [{"rule": "stage",
-"reason": …}], "values": {…}}``. ``key`` is null for a lead without key properties.
+"reason": …}], "values": {…}}``. ``key`` is null for a lead without key properties. Leads
+that pass by the setting `always`, or without a property, have a member more that says so.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from target_apollo.mapper.errors import InputError
-from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet
+from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet, Withheld
 from target_apollo.system.files import check_written, private_descriptor
 
 
@@ -36,6 +38,24 @@ class Outcome(enum.Enum):
 Failures = Sequence[tuple[str, str]]
 
 
+class Judgement(NamedTuple):
+    """The outcome of a lead, and why.
+
+    Attributes:
+        failures: The rules that it fails. A lead that passes fails none, unless it `is_named`.
+        withheld: ``(rule, reason)`` for each property without which it goes on.
+        is_named: Whether it passes although it fails rules, since the setting `always` names it.
+    """
+
+    outcome: Outcome
+    failures: Failures = ()
+    withheld: Sequence[tuple[str, Withheld]] = ()
+    is_named: bool = False
+
+
+PASSED = Judgement(Outcome.PASSED)
+
+
 @dataclass
 class RuleCounts:
     """The number of leads of a stream by outcome and by rule.
@@ -45,21 +65,32 @@ class RuleCounts:
         passed: Leads that went on to the target.
         held: Leads that the next run reads again.
         dropped: All other leads.
+        named: Those that passed although they fail rules. No rule counts them.
         first: Rule -> number of leads of which it was the first failure.
         failed: Rule -> number of leads that failed it.
+        withheld: Rule -> number of leads that passed without a property.
     """
 
     rules: Sequence[str]
     passed: int = 0
     held: int = 0
     dropped: int = 0
+    named: int = 0
     first: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
 
-    def count(self, outcome: Outcome, failures: Failures) -> None:
+    def count(self, judgement: Judgement) -> None:
         """Count one lead."""
-        if not failures:
+        if judgement is PASSED:
             self.passed += 1
+            return
+        outcome, failures, withheld, is_named = judgement
+        if outcome is Outcome.PASSED:
+            self.passed += 1
+            self.named += is_named
+            for rule, _ in withheld:
+                self.withheld[rule] = self.withheld.get(rule, 0) + 1
             return
         if outcome is Outcome.HELD:
             self.held += 1
@@ -76,9 +107,13 @@ class RuleCounts:
         yield (
             f"{total:,} leads: {self.passed:,} passed, {self.held:,} held, {self.dropped:,} dropped"
         )
+        if self.named:
+            yield f"{self.named:,} of them passed by the setting always, though they fail rules"
         for rule in self.rules:
             first, failed = self.first.get(rule, 0), self.failed.get(rule, 0)
-            yield f"rule {rule}: {first:,} failed it first, {failed:,} at all"
+            withheld = self.withheld.get(rule, 0)
+            also = f"; {withheld:,} passed without the e-mail address" if withheld else ""
+            yield f"rule {rule}: {first:,} failed it first, {failed:,} at all{also}"
 
 
 class Judge:
@@ -98,16 +133,20 @@ class Judge:
         for check in self._lookups:
             check.prepare(leads)
 
-    def judge(self, lead: Lead) -> tuple[Outcome, Failures]:
-        """The outcome of a lead, and the rules that it fails."""
-        failures = [
+    def judge(self, lead: Lead) -> Judgement:
+        """The outcome of a lead by the rules alone."""
+        reasons = [
             (rule, reason) for rule, check in self._checks if (reason := check(lead)) is not None
         ]
+        if not reasons:
+            return PASSED
+        failures = [(rule, why) for rule, why in reasons if not isinstance(why, Withheld)]
         if not failures:
-            return Outcome.PASSED, failures
+            withheld = [(rule, why) for rule, why in reasons if isinstance(why, Withheld)]
+            return Judgement(Outcome.PASSED, withheld=withheld)
         if all(isinstance(reason, NotYet) for _, reason in failures):
-            return Outcome.HELD, failures
-        return Outcome.DROPPED, failures
+            return Judgement(Outcome.HELD, failures)
+        return Judgement(Outcome.DROPPED, failures)
 
 
 #: Bytes. A run that finds a larger verdict file renames it to `earlier`, which it overwrites.
@@ -121,8 +160,18 @@ class Failing(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """A line of the verdict file."""
+def _reasons(by_rule: Sequence[tuple[str, str]]) -> tuple[Failing, ...]:
+    # msgspec does not encode a subclass of str such as `NotYet`.
+    return tuple([Failing(rule, str(reason)) for rule, reason in by_rule])
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A line of the verdict file.
+
+    Attributes:
+        withheld: Why the lead went on without a property, by rule.
+        always: Whether it passed although it fails the rules in `failing`.
+    """
 
     at: str
     stream: str
@@ -130,6 +179,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     verdict: str
     failing: tuple[Failing, ...]
     values: Mapping[str, object]
+    withheld: tuple[Failing, ...] = ()
+    always: bool = False
 
 
 #: What is added to the name of a file that has become too large.
@@ -171,8 +222,7 @@ class VerdictFile:
         at: str,
         stream: str,
         key: str | None,
-        outcome: Outcome,
-        failures: Failures,
+        judgement: Judgement,
         values: Mapping[str, object],
     ) -> None:
         """Add the verdict on a lead.
@@ -181,13 +231,20 @@ class VerdictFile:
             at: The time in ISO 8601.
             stream: The stream, by the tap's name.
             key: The lead's key; None if the stream has no key properties.
-            outcome: The verdict.
-            failures: The rules that the lead fails.
+            judgement: The verdict.
             values: The properties that the rules read.
         """
-        # msgspec does not encode a subclass of str such as `NotYet`.
-        failing = tuple([Failing(rule, str(reason)) for rule, reason in failures])
-        verdict = Verdict(at, stream, key, outcome.value, failing, values)
+        outcome, failures, withheld, is_named = judgement
+        verdict = Verdict(
+            at,
+            stream,
+            key,
+            outcome.value,
+            _reasons(failures),
+            values,
+            _reasons(withheld) if withheld else (),
+            is_named,
+        )
         try:
             self._lines.append(_encode(verdict))
         except UnicodeEncodeError:

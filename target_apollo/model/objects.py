@@ -7,6 +7,7 @@ from target_apollo.model.contact import CONTACT
 from target_apollo.model.deal import DEAL
 from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.object_type import Compare, Field, Json, ObjectKind, ObjectType, RecordType
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 from target_apollo.model.stream_object import StreamObject
 from target_apollo.model.task import TASK
 
@@ -39,7 +40,7 @@ BY_EMAIL = "link_by_email_domain"
 OBJECTS = {object_type.kind: object_type for object_type in (CONTACT, ACCOUNT)}
 
 #: The objects besides these, by the name that the setting `streams` gives them.
-STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER, DEAL, TASK)}
+STREAM_OBJECTS = {one.name: one for one in (LIST_MEMBER, SEQUENCE_MEMBER, DEAL, TASK)}
 
 #: All objects that have fields of their own, which policies and custom fields are for.
 RECORD_TYPES: tuple[RecordType, ...] = (

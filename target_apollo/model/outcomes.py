@@ -56,6 +56,11 @@ class Reason(enum.Enum):
     NOT_CONFIRMED = "not_confirmed"
     #: Nothing tells whether an earlier request has made the record.
     OUTCOME_UNKNOWN = "outcome_unknown"
+    SEQUENCE_NOT_ALLOWED = "sequence_not_allowed"
+    INACTIVE = "inactive_in_apollo"
+    PROTECTED_STAGE = "protected_stage"
+    NOT_ENROLLED = "not_enrolled"
+    ENROLMENT_WAITS = "enrolment_waits"
 
 
 @dataclass(frozen=True)

@@ -270,7 +270,7 @@ def way_into_apollo(detail: Detail) -> Way | None:
 
 def _leads(path: LeadsPath) -> list[Step]:
     funnel = path.funnel
-    steps = [_step("Leads read", funnel.read, funnel.read)]
+    steps = [_step("Leads read", funnel.read, funnel.read, "; ".join(funnel.remarks))]
     steps += [
         _step(rule_words(step.rule), step.remaining, funnel.read, _fell(step), step.rule)
         for step in funnel.steps

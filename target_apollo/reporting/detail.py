@@ -82,6 +82,7 @@ class Detail:
     Attributes:
         rejected_before: Rejected records that were rejected before, and have not changed since.
         deleted: Stream -> records moved because their rows were deleted at the source.
+        removed: Stream -> members taken off lists because no row names them.
         returned: Stream -> moved records that were given back because their rows returned.
         following: Sentences on fields that were, or will be, sent after their rows.
         identity: Sentences on rows whose key is not simply that of their record.
@@ -98,6 +99,7 @@ class Detail:
     requests: Sequence[RequestRow]
     protected: Sequence[ProtectedRow]
     deleted: Sequence[tuple[str, int]]
+    removed: Sequence[tuple[str, int]]
     returned: Sequence[tuple[str, int]]
     following: Sequence[str]
     identity: Sequence[str]
@@ -131,6 +133,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
         deleted=_most_first(summary.deleted) if summary else (),
+        removed=_most_first(summary.removed) if summary else (),
         returned=_most_first(summary.returned) if summary else (),
         following=_following(summary) if summary else (),
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),

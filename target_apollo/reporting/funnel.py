@@ -15,6 +15,7 @@ from target_apollo.mapper.rules import RULES
 from target_apollo.mapper.verdicts import Outcome, earlier
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Stream
+from target_apollo.sync.words import plural
 
 #: The mapper starts together with the target, and may judge a lead before the run begins.
 _HEAD_START = timedelta(minutes=1)
@@ -36,16 +37,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Funnel:
-    """The leads of one stream in one run, by the first rule that each fails."""
+    """The leads of one stream in one run, by the first rule that each fails.
+
+    Attributes:
+        read: All leads.
+        named: Leads that passed by the setting `always`, though they fail rules. No step has them.
+        withheld: Leads that passed without their e-mail address.
+    """
 
     stream: str
     read: int
     steps: Sequence[Step]
+    named: int = 0
+    withheld: int = 0
 
     @property
     def passed(self) -> int:
         """Leads that meet every rule and go on to the target."""
         return self.steps[-1].remaining if self.steps else self.read
+
+    @property
+    def remarks(self) -> list[str]:
+        """What happened to leads that passed otherwise than the others."""
+        said = (
+            (self.named, "passed by the setting always, though rules hold against it"),
+            (self.withheld, "passed without the e-mail address"),
+        )
+        return [f"{plural(count, 'lead')} {words}" for count, words in said if count]
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,7 @@ class _Verdict(msgspec.Struct):
     stream: str
     verdict: str
     failing: tuple[_Failing, ...] = ()
+    withheld: tuple[_Failing, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(_Verdict)
@@ -89,12 +108,17 @@ _decoder = msgspec.json.Decoder(_Verdict)
 @dataclass
 class _Tally:
     read: int = 0
+    named: int = 0
+    withheld: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
 
     def count(self, verdict: _Verdict) -> None:
         self.read += 1
-        if verdict.failing:
+        if verdict.verdict == Outcome.PASSED.value:
+            self.named += bool(verdict.failing)
+            self.withheld += bool(verdict.withheld)
+        elif verdict.failing:
             falls = self.held if verdict.verdict == Outcome.HELD.value else self.dropped
             falls[verdict.failing[0].rule] += 1
 
@@ -121,7 +145,7 @@ def read_funnels(path: Path, period: Period) -> list[Funnel]:
     for verdict in _verdicts(path, period):
         tallies.setdefault(verdict.stream, _Tally()).count(verdict)
     return [
-        Funnel(stream, tally.read, tuple(tally.steps()))
+        Funnel(stream, tally.read, tuple(tally.steps()), tally.named, tally.withheld)
         for stream, tally in sorted(tallies.items())
     ]
 

@@ -15,6 +15,7 @@ from target_apollo.sync.dry_run.plan_sentences import (
     time_sentences,
     unknown_sentences,
 )
+from target_apollo.sync.enrolment_counts import enrolment_sentences
 from target_apollo.sync.notices import left_out_sentences
 from target_apollo.sync.words import UNKNOWN, listed, number, plural
 from target_apollo.system.shown import name_shown, printable
@@ -55,6 +56,8 @@ def _sections(
     )
     yield "Rejected", _rejected(summary, room)
     yield "Identity changes", _paragraphs(identity_sentences(summary.get("identity", {})), room)
+    enrolments = summary.get("enrolments") or {}
+    yield "Sequences, which send e-mail", _paragraphs(enrolment_sentences(enrolments), room)
     yield "Deleted rows", _paragraphs(deletion_sentences(summary), room)
     yield "Left out", _paragraphs(left_out_sentences(summary.get("left_out", {})), room)
     yield "Duplicates", _duplicates(summary, room)

@@ -150,6 +150,7 @@ class Summary(msgspec.Struct, frozen=True):
     protected: dict[str, dict[str, Count]] = {}
     unresolved: dict[str, dict[str, Count]] = {}
     deleted: dict[str, Count] = {}
+    removed: dict[str, Count] = {}
     returned: dict[str, Count] = {}
     to_follow: dict[str, Count] = {}
     follow_from: Moment | None = None

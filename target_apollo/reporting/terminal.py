@@ -222,6 +222,9 @@ def _sections(
     if detail.deleted:
         counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
         yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+    if detail.removed:
+        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.removed)
+        yield "Members taken off lists", wrapped(counts, inner)
     if detail.returned:
         counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
         yield "Back at the source, given back in Apollo", wrapped(counts, inner)
@@ -273,7 +276,7 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
         ]
         for step in funnel.steps
     ]
-    lines = table(columns, rows, paint)
+    lines = [*table(columns, rows, paint), *(f"{said}." for said in funnel.remarks)]
     if path.outcomes is None:
         return [*lines, "What became of them in Apollo can't be told from the summary."]
     counts = ", ".join(

@@ -133,6 +133,7 @@ REASONS: Mapping[str, str] = {
     Reason.MALFORMED_EMAIL.value: "Its e-mail address is malformed",
     Reason.MISSING_DOMAIN.value: "It has no domain",
     Reason.MISSING_MATCH_KEY.value: "It has none of the keys in the setting match_on",
+    Reason.MISSING_VALUE.value: "It lacks a value that it needs",
     Reason.MALFORMED_DOMAIN.value: "Its domain is malformed",
     Reason.SHARED_DOMAIN.value: "Its domain is a site that many companies share",
     Reason.MALFORMED_ID.value: "An id in it is malformed",
@@ -145,6 +146,11 @@ REASONS: Mapping[str, str] = {
     Reason.DELETED.value: "It was deleted in Apollo",
     Reason.GONE.value: "Apollo has no record of its id",
     Reason.NOT_CONFIRMED.value: "Apollo's answer did not confirm it",
+    Reason.SEQUENCE_NOT_ALLOWED.value: "Its sequence is not in allow_sequences",
+    Reason.INACTIVE.value: "Its sequence or mailbox is not active",
+    Reason.PROTECTED_STAGE.value: "Its contact is in a protected stage",
+    Reason.NOT_ENROLLED.value: "Its contact may not be enrolled",
+    Reason.ENROLMENT_WAITS.value: "Its contact waits in a queue of Apollo",
 }
 
 DUPLICATES: Mapping[str, str] = {
@@ -173,6 +179,7 @@ RULES: Mapping[str, str] = {
     "not_synced": "New, or changed since",
     "settled": "Nobody is editing it",
     "valid_email": "A valid e-mail address",
+    "email_status": "A verified e-mail address, or none needed",
     "not_test_record": "No test record",
     "active_since": "Active lately",
     "stage_selected": "At a chosen stage",

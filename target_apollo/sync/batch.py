@@ -196,6 +196,14 @@ class Batch:
         self._histories = dict(histories)
         self._rows_by_key = {histories[row.number].source_key: row for row in rows}
 
+    def use_histories(self, histories: Mapping[int, RowHistory]) -> None:
+        """Takes what the ledger knows of the rows, without passing outcomes to it.
+
+        Args:
+            histories: Row number -> history.
+        """
+        self._histories = dict(histories)
+
     def wait_for(self, row: Row, payload_hash: str) -> None:
         """Notes that a row is written without a name that Apollo does not know yet.
 
@@ -256,7 +264,10 @@ class Batch:
                 else _NOTHING,
             )
         if row.deleted and outcome is Outcome.UPDATED:
-            self._counts.count_deleted(self._stream)
+            if self._cache is None:
+                self._counts.count_removed(self._stream)
+            else:
+                self._counts.count_deleted(self._stream)
         if rejection is None:
             self._done[outcome].append(record)
             if earlier:

@@ -19,6 +19,7 @@ from target_apollo.apollo import Wait, WindowState
 from target_apollo.apollo.forecast import schedule
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
+from target_apollo.sync.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.words import plural
 from target_apollo.system.files import write_private
@@ -56,6 +57,8 @@ class RunCounts:
     accounts_made: int = 0
     unresolved: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     deleted: Counter[str] = field(default_factory=Counter)
+    #: Stream -> members that were taken off lists.
+    removed: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
     #: In a dry run: endpoint -> requests for values that later runs may send (`pending_fields`).
     may_follow: Counter[str] = field(default_factory=Counter)
@@ -71,6 +74,7 @@ class RunCounts:
     identity_keys: dict[str, dict[str, list[str]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    enrolments: EnrolmentCounts = field(default_factory=EnrolmentCounts)
     duplicates: int = 0
     duplicate_keys: list[dict[str, Any]] = field(default_factory=list)
 
@@ -135,6 +139,10 @@ class RunCounts:
     def count_deleted(self, stream: str, number: int = 1) -> None:
         """Counts records that were moved because their rows were deleted at the source."""
         self.deleted[stream] += number
+
+    def count_removed(self, stream: str, number: int = 1) -> None:
+        """Counts members that were taken off lists, since no row names them."""
+        self.removed[stream] += number
 
     def count_returned(self, stream: str, number: int) -> None:
         """Counts moved records that were given back, since their rows returned."""
@@ -203,6 +211,7 @@ class RunCounts:
                 stream: dict(found) for stream, found in self.unresolved.items() if found
             },
             "deleted": dict(self.deleted),
+            "removed": dict(self.removed),
             "returned": dict(self.returned),
             "to_follow": dict(self.to_follow),
             "follow_from": (
@@ -217,6 +226,7 @@ class RunCounts:
                 }
                 for stream, found in self.identity.items()
             },
+            "enrolments": self.enrolments.summary,
             "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
             "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
             "api": api,
@@ -225,17 +235,20 @@ class RunCounts:
 
 @dataclass
 class WriteLimits:
-    """The limits `max_creates` and `max_updates` of a run, against mistakes in the source.
+    """The limits of a run's writes, against mistakes in the source.
 
     Attributes:
         max_creates: None for no limit.
         max_updates: None for no limit.
+        max_enrolments: None for no limit.
     """
 
     max_creates: int | None = None
     max_updates: int | None = None
     created: int = 0
     updated: int = 0
+    max_enrolments: int | None = None
+    enrolled: int = 0
 
     def creates_allowed(self, wanted: int) -> int:
         """How many of `wanted` rows may be sent to be created.
@@ -253,14 +266,29 @@ class WriteLimits:
         """
         return _allowed("max_updates", self.max_updates, self.updated, wanted)
 
+    def enrolments_allowed(self, wanted: int) -> int:
+        """How many of `wanted` contacts may be sent to be enrolled into sequences.
+
+        Raises:
+            RunError: The limit is reached, so none may.
+        """
+        return _allowed("max_enrolments", self.max_enrolments, self.enrolled, wanted)
+
+
+#: Setting -> what a run would do beyond it.
+_BEYOND = {
+    "max_creates": "create more records",
+    "max_updates": "update more records",
+    "max_enrolments": "enrol more contacts",
+}
+
 
 def _allowed(setting: str, limit: int | None, used: int, wanted: int) -> int:
     if limit is None or wanted == 0:
         return wanted
     if used >= limit:
-        what = setting.removeprefix("max_").removesuffix("s")
         raise RunError(
-            f"The run has come to {setting} ({limit}) and would {what} more records, so it stopped "
+            f"The run has come to {setting} ({limit}) and would {_BEYOND[setting]}, so it stopped "
             f"before that. Look at why so many rows are there, or raise {setting}."
         )
     return min(wanted, limit - used)
@@ -337,6 +365,8 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
     moved, returned = sum(summary["deleted"].values()), sum(summary["returned"].values())
     moved_line = f"; moved {moved} whose rows are gone" if moved else ""
+    removed = sum(summary["removed"].values())
+    moved_line += f"; removed {plural(removed, 'member')} whose rows are gone" if removed else ""
     moved_line += f"; gave back {returned} whose rows returned" if returned else ""
     moved_line += _following(summary)
     requests = sum(summary["api"].get("requests", {}).values())

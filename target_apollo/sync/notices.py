@@ -243,6 +243,60 @@ class Notices:
                 stream,
             )
 
+    def members_stay(self, stream: str) -> None:
+        """Logs once per stream that members of deleted rows stay on their lists."""
+        if self._is_first("members_stay", stream):
+            self._logger.info(
+                "Stream '%s': rows are marked as deleted; their members stay on the lists in mode "
+                "'add'. Mode 'mirror' takes them off.",
+                stream,
+            )
+
+    def lists_are_gone(self, stream: str) -> None:
+        """Logs once per stream that lists are made again."""
+        if self._is_first("lists_are_gone", stream):
+            self._logger.warning(
+                "Stream '%s': somebody deleted or renamed lists in Apollo that rows are on. They "
+                "are made again with the members that rows name; a renamed list stays as it is.",
+                stream,
+            )
+
+    def members_not_seen(self, stream: str, name: str) -> None:
+        """Logs once per list that it could not be checked who is on it."""
+        if self._is_first(f"members_not_seen {name}", stream):
+            self._logger.warning(
+                "Stream '%s': Apollo confirmed all additions to list '%s' and counts fewer members "
+                "than that, and to look at each would take too many requests. Compare the list "
+                "with the table.",
+                stream,
+                name,
+            )
+
+    def members_lost(self, stream: str, name: str, number: int, *, is_known: bool) -> None:
+        """Logs that a list has lost members that rows name.
+
+        Args:
+            is_known: Whether it is known which, so that the next run puts them on again.
+        """
+        self._logger.warning(
+            "Stream '%s': list '%s' lacks %s that rows name: somebody took them off, or their "
+            "records are gone from Apollo. %s",
+            stream,
+            name,
+            plural(number, "member"),
+            "The next run puts them on again." if is_known else "full_resync puts them on again.",
+        )
+
+    def others_stay(self, stream: str, name: str, why: str) -> None:
+        """Logs that a list keeps its other members in this run, though `mirror_scope` is `all`."""
+        self._logger.warning(
+            "Stream '%s': nobody but members of former rows is taken off list '%s' in this run "
+            "(mirror_scope): %s.",
+            stream,
+            name,
+            why,
+        )
+
     def record_gone(self, stream: str, noun: str) -> None:
         """Logs once per stream that rows are skipped because their record was deleted in Apollo."""
         if self._is_first("record_gone", stream):
@@ -360,7 +414,7 @@ class Notices:
         elif doubt in _NOT_WHOLE:
             self._logger.warning(
                 "Stream '%s' was sent as a whole, but it is not known which rows are gone: %s. No "
-                "record was moved (on_delete).",
+                "record was moved (on_delete), and no member taken off a list.",
                 stream,
                 _NOT_WHOLE[doubt].format(source=source),
             )

@@ -177,6 +177,32 @@ class ObjectLinks:
         if intents:
             self._ledger.record_intents(self.place, self._run_id, intents)
 
+    def intend_undoing(self, links: Iterable[Link]) -> None:
+        """Notes on disk that what links tell is about to be undone, or is not so any more.
+
+        Such a row is written again if it comes again.
+
+        Raises:
+            LedgerError: The ledger can't be written, or another run has taken over the stream.
+        """
+        intents = [Intent(link.source_key, link.apollo_id, link.match_hash) for link in links]
+        if intents:
+            self._ledger.record_intents(self.place, self._run_id, intents)
+
+    def sharing(self, apollo_ids: Collection[str]) -> dict[str, list[Link]]:
+        """Apollo id -> the links to it of this object, of any stream and source.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        if not apollo_ids:
+            return {}
+        return self._ledger.links_by_apollo_id(self.place, apollo_ids)
+
+    def is_own(self, link: Link) -> bool:
+        """Whether a link is of this stream and source."""
+        return (link.stream, link.source) == (self.place.stream, self.place.source)
+
     def note_detail(self, history: RowHistory, detail: str) -> None:
         """Notes a hash that the row's link keeps beside that of its values, such as of its list.
 
@@ -228,19 +254,23 @@ class ObjectLinks:
     ) -> None:
         """Adds the outcome of a row to the next commit."""
         key, status = history.source_key, STATUS_OF[outcome]
-        detail = self._details.pop(key, None)
+        detail = noted = self._details.pop(key, None)
         digests = self._digests.pop(key, None)
         if history.link is not None and outcome is not Outcome.REJECTED:
             detail = detail or history.link.match_hash
             digests = digests or history.link.single_hashes
             apollo_id = apollo_id or history.apollo_id
         payload_hash = history.payload_hash
-        if row.deleted and outcome is not Outcome.REJECTED:
-            if not self._outlives_rows:
+        if row.deleted and outcome is Outcome.SKIPPED:
+            return
+        if row.deleted and outcome is not Outcome.REJECTED and not self._outlives_rows:
+            if noted is None:
                 self.forget([key])
-                return
-            if outcome is Outcome.SKIPPED:
-                return
+            elif apollo_id is not None:
+                self._noted[key] = LinkOutcome(
+                    key, LinkStatus.EXISTING, apollo_id=apollo_id, match_hash=noted
+                )
+            return
         if record_is_gone:
             status = LinkStatus.GONE
         if apollo_id is None and status is not LinkStatus.ERROR:
@@ -309,6 +339,22 @@ class ObjectLinks:
             LedgerError: The ledger can't be read.
         """
         yield from self._ledger.links_of_stream(self.place)
+
+    def keep(self, details: Mapping[str, tuple[str, str]]) -> None:
+        """Writes what is kept of rows that are gone.
+
+        Args:
+            details: Source key -> Apollo id, and what the link keeps as its `match_hash`.
+
+        Raises:
+            LedgerError: The ledger can't be written.
+        """
+        outcomes = [
+            LinkOutcome(key, LinkStatus.EXISTING, apollo_id=apollo_id, match_hash=detail)
+            for key, (apollo_id, detail) in details.items()
+        ]
+        if outcomes:
+            self._ledger.record_outcomes(self.place, self._run_id, outcomes)
 
     def forget(self, keys: Sequence[str]) -> None:
         """Deletes the links of rows that are no longer in Apollo.

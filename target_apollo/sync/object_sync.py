@@ -24,6 +24,7 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.object_links import ObjectLinks
+from target_apollo.sync.recall import RowHistory
 from target_apollo.sync.refused_rows import NOT_SENT_AGAIN, rejection_before
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.whole_tables import SeenKeys
@@ -39,6 +40,9 @@ class ObjectSync(abc.ABC):
 
     #: Reasons for which a rejected row is not tried again before it changes.
     not_sent_again: ClassVar[Collection[str]] = NOT_SENT_AGAIN
+    #: Rows that are written together where `batch_size` is not smaller than usual; None: as many as
+    #: contacts and accounts.
+    flush_size: ClassVar[int | None] = None
 
     def __init__(
         self, run: SyncRun, stream: str, own: ObjectStreamSettings, properties: Collection[str]
@@ -49,6 +53,8 @@ class ObjectSync(abc.ABC):
         self.mode = own.mode
         self.object = own.stream_object
         self.properties = properties
+        #: Whether a record of the run could not be read as a row.
+        self.has_unread = False
         run.streams.add(stream)
 
     @cached_property
@@ -148,11 +154,23 @@ class ObjectSync(abc.ABC):
             if history.outcome is Outcome.REJECTED and history.link is not None:
                 why = rejection_before(history.link)
                 batch.finish(row, Outcome.REJECTED, history.apollo_id, rejection=why)
-            elif history.outcome is not None and not row.deleted:
+            elif (
+                history.outcome is not None
+                and not row.deleted
+                and (history.outcome is not Outcome.UNCHANGED or self.is_still_so(history))
+            ):
                 batch.finish(row, history.outcome, history.apollo_id)
             else:
                 left.append(with_values(row, apollo_id=row.apollo_id or history.apollo_id))
         return left
+
+    def is_still_so(self, history: RowHistory) -> bool:  # noqa: ARG002 - for the classes that look
+        """Whether Apollo still has what the ledger knows of an unchanged row; else it is written.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        return True
 
     def save(self, batch: Batch) -> None:
         """Puts the outcomes so far on disk, so that STATE may pass behind their records.

@@ -21,11 +21,13 @@ from target_apollo.apollo import (
     TransportProtocol,
     Wait,
 )
+from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
+from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
 from target_apollo.sync.companies import Companies
@@ -55,6 +57,8 @@ from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
 from target_apollo.sync.team_routes import TeamRoutes
 from target_apollo.sync.update_plan import PlannedUpdate
 
+#: Used in place of the mode for an adoption.
+_ADOPTION = "adopt"
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Number of records with an outcome before the share of rejects can stop a run.
 _ABORT_AFTER = 100
@@ -80,7 +84,9 @@ class SyncRun:
         #: Number of the record up to which STATE has passed.
         self.state_at: int | None = None
         self.counts = RunCounts(self.run_id)
-        self.limits = WriteLimits(settings.max_creates, settings.max_updates)
+        self.limits = WriteLimits(
+            settings.max_creates, settings.max_updates, max_enrolments=settings.max_enrolments
+        )
         self.rejects = Rejects(settings, self.run_id, self.counts, logger)
         self.notices = Notices(settings, self.counts, logger)
         self.pool = RequestPool(settings.parallel_requests, self.stop)
@@ -145,6 +151,8 @@ class SyncRun:
             default_owner=settings.default_owner,
             allowed_domains=settings.allow_domains,
         )
+        #: What the streams of an adoption share; None in a run.
+        self.adoption: Adoption | None = None
         self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
         self._sample_diffs: SampleDiffs | None = None
         if self.dry_run is not None and settings.sample_diffs:
@@ -173,10 +181,13 @@ class SyncRun:
                 f"{refusal.endpoint} with status {refusal.status}.",
                 exit_code=2,
             ) from refusal
+        doing = "Run %s writes to Apollo team %s at %s"
+        if self.adoption is not None:
+            doing = "Adoption %s reads Apollo team %s at %s and writes nothing there"
+        elif self.dry_run is not None:
+            doing = "Dry run %s plans for Apollo team %s at %s and writes nothing"
         self.logger.info(
-            "Run %s writes to Apollo team %s at %s"
-            if self.dry_run is None
-            else "Dry run %s plans for Apollo team %s at %s and writes nothing",
+            doing,
             self.run_id,
             team,
             self.settings.api_url,
@@ -211,14 +222,15 @@ class SyncRun:
             return None
         url = self.settings.ledger_url
         connection = self.connection
-        ledger = self.dry_run.ledger(url) if self.dry_run else Ledger.open(url)
+        is_overlaid = self.dry_run is not None and self.adoption is None
+        ledger = self.dry_run.ledger(url) if self.dry_run and is_overlaid else Ledger.open(url)
         if connection.startswith(UNTOLD):
             self._say_new_key(ledger.take_over(UNTOLD, connection))
         ledger.begin_run(
             self.run_id,
             connection,
             [],
-            self.settings.mode.value,
+            self.settings.mode.value if self.adoption is None else _ADOPTION,
             self.counts.started_at,
         )
         self._opened_ledger = ledger
@@ -227,6 +239,13 @@ class SyncRun:
             self._shared_windows = ledger.shared_windows(connection)
             self.transport.share_windows(self._shared_windows)
         return ledger
+
+    def begin_adoption(self) -> None:
+        """From now on rows are linked to records that Apollo has, and nothing is written there.
+
+        It is a dry run, which sends no request that writes, but for the ledger, which is real.
+        """
+        self.adoption = Adoption(self.client, RecordReader(self.transport))
 
     @property
     def has_ledger(self) -> bool:
@@ -352,7 +371,10 @@ class SyncRun:
         several = self.dry_run.apollo.several_accounts if self.dry_run else {}
         self.audit.finish(self.companies.several, several)
         if self.dry_run is not None:
-            self._estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
+            if self.adoption is None:
+                self._estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
+            else:
+                self.adoption.close()
             self.dry_run.close()
         self.transport.close()
         if self._shared_windows is not None:
@@ -401,18 +423,20 @@ class SyncRun:
         summary |= {
             "run_again_after": again.isoformat(timespec="seconds") if again else None,
             "team": self._team,
-            "mode": self.settings.mode.value,
-            "dry_run": self.settings.dry_run,
+            "mode": self.settings.mode.value if self.adoption is None else _ADOPTION,
+            "dry_run": self.settings.dry_run and self.adoption is None,
             "max_records": self.settings.max_records,
             "estimate": self._estimate or {"requests": self.request_counter.requests},
         }
+        if self.adoption is not None:
+            summary["adopted"] = self.adoption.summary
         if self._sample_diffs is not None:
             summary["diffs"] = self._sample_diffs.diffs
         self.summary = summary
         path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
         self._close_ledger(summary)
         level = logging.INFO if ending.exit_code == 0 else logging.ERROR
-        if self.settings.dry_run:
+        if summary["dry_run"]:
             for sentence in plan_sentences(summary):
                 self.logger.info("Plan: %s", sentence)
         logged = {name: value for name, value in summary.items() if name != "diffs"}

@@ -457,6 +457,30 @@ class StreamLinks:
         if rejection is not None and rejection.reason is Reason.GONE and row.apollo_id:
             self.drop(row.apollo_id)
 
+    def add_existing(
+        self,
+        row: Row,
+        history: RowHistory,
+        apollo_id: str,
+        not_given: NotGiven,
+        differing: Collection[str] | None,
+    ) -> None:
+        """Adds a link to a record that was found, and whose values are not those of its row.
+
+        A link that leads to the record already stays as it is.
+
+        Args:
+            differing: Keys in PATCH of the values that differ; the record has the others, so that a
+                run needs no request for them. None if it is not known.
+        """
+        if history.link is not None and _leads_to(history.link, apollo_id):
+            return
+        self.add_outcome(row, history, Outcome.EXISTING, apollo_id, not_given=not_given)
+        if differing is not None and history.single_hashes is not None:
+            noted = self._noted[history.source_key]
+            held = other_than(history.single_hashes, differing)
+            self._noted[history.source_key] = with_values(noted, single_hashes=held)
+
     def _note_pending_fields(
         self, row: Row, history: RowHistory, apollo_id: str, body: Json
     ) -> None:

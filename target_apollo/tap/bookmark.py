@@ -27,7 +27,7 @@ _WRITERS = text(
     left join pg_stat_activity as began using (pid)
     where held.locktype = 'relation'
       and held.mode = 'RowExclusiveLock'
-      and held.relation = 'apollo_links'::regclass
+      and held.relation = 'apollo_row_links'::regclass
       and held.database = (select oid from pg_database where datname = current_database())
     """
 )

@@ -45,7 +45,8 @@ _FILE = click.Path(readable=False)
     "--properties",
     type=_FILE,
     metavar="FILE",
-    help="catalog that says which streams and properties are wanted; all without one",
+    help="catalog that says which streams and properties are wanted; without one, all but the "
+    "records of Apollo",
 )
 @click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the run before")
 @click.option("--about", is_flag=True, help="print settings and capabilities")
@@ -72,7 +73,7 @@ def command(
     """Prints what became of each row that was synced, as Singer messages.
 
     They are for any Singer target to load into the warehouse, and so are Apollo's users, stages and
-    custom fields.
+    custom fields. A catalog may also select its contacts, accounts, deals, lists and sequences.
     """
     if about:
         TapApolloSync.print_about(about_format)

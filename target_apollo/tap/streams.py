@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
-from sqlalchemy import Row
 
 from target_apollo.apollo import ApolloError
 from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import WITHOUT_ROW, Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.queries import read_links
+from target_apollo.ledger.results import Result, read_results
 from target_apollo.model.objects import OBJECTS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.tap.bookmark import bookmark_before
@@ -131,9 +130,9 @@ class SyncResults(OwnBookmark, ResultStream):
             database = address.engine(read_only=True).connect()
         with database:
             bookmark = bookmark_before(address, database)
-            for row in read_links(address, database, since):
-                if not row.source_key.startswith(WITHOUT_ROW):
-                    yield _record(row)
+            for result in read_results(address, database, since):
+                if not result.source_key.startswith(WITHOUT_ROW):
+                    yield _record(result)
         if self.replication_method == "INCREMENTAL" and bookmark is not None:
             self.stream_state.update(
                 replication_key=self.replication_key, replication_key_value=bookmark.isoformat()
@@ -155,21 +154,21 @@ class SyncResults(OwnBookmark, ResultStream):
         return
 
 
-def _record(row: Row[Any]) -> dict[str, Any]:
-    rejected = row.status == LinkStatus.ERROR.value
+def _record(result: Result) -> dict[str, Any]:
+    rejected = result.status is LinkStatus.ERROR
     return {
-        "connection": row.connection,
-        "object": row.object,
-        "stream": row.stream,
-        "source_key": row.source_key,
-        "source": row.source,
-        "apollo_id": row.apollo_id,
-        "outcome": Outcome.REJECTED.value if rejected else row.status,
-        "reason": row.error,
-        "first_synced_at": _text(row.first_synced_at),
-        "last_synced_at": _text(row.last_synced_at),
-        "run_id": row.run_id,
-        "changed_at": _text(row.changed_at),
+        "connection": result.place.connection,
+        "object": result.place.object,
+        "stream": result.place.stream,
+        "source_key": result.source_key,
+        "source": result.place.source,
+        "apollo_id": result.apollo_id,
+        "outcome": Outcome.REJECTED.value if rejected else result.status.value,
+        "reason": result.error,
+        "first_synced_at": _text(result.first_synced_at),
+        "last_synced_at": _text(result.last_synced_at),
+        "run_id": result.run_id,
+        "changed_at": _text(result.changed_at),
     }
 
 
@@ -247,7 +246,7 @@ class CustomFields(ResultStream):
 
     def rows(self) -> Iterable[dict[str, Any]]:
         """Yield the custom fields."""
-        for field in self.tap.apollo.custom_fields():
+        for field in self.tap.custom_fields:
             yield {
                 "object": field.modality,
                 "id": field.id,

@@ -18,7 +18,14 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 
-from target_apollo.apollo import ApolloClient, Transport
+from target_apollo.apollo import (
+    ApolloClient,
+    CustomField,
+    EndpointForbidden,
+    Transport,
+    Wait,
+)
+from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.environment import prefix_of, read_environment
@@ -28,15 +35,31 @@ from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
 from target_apollo.config.typed_values import with_types
+from target_apollo.ledger import Ledger, SharedWindows
+from target_apollo.sync.team import connection_of_key, is_team_id
 from target_apollo.system import logs
 from target_apollo.tap.messages import MessageWriter
+from target_apollo.tap.record_streams import (
+    Accounts,
+    Contacts,
+    Deals,
+    Lists,
+    Sequences,
+)
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
 NAME = "tap-apollo-sync"
 
 PREFIX = prefix_of(NAME)
 
-_SHARED = (*(p.name for p in credential_settings.PROPERTIES), "api_url", "ledger_url")
+_SHARED = (
+    *(p.name for p in credential_settings.PROPERTIES),
+    "api_url",
+    "ledger_url",
+    "quota_share",
+    "quota_percent",
+    "max_wait_seconds",
+)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -108,7 +131,7 @@ def target_settings(config: Mapping[str, Any]) -> Settings:
 
 
 class TapApolloSync(CheckedPlugin, Tap):
-    """Gives what became of each row, and Apollo's users, stages and custom fields."""
+    """Gives what became of each row, and what Apollo has: users, stages, fields, records."""
 
     name = NAME
     package_name = "target-apollo"
@@ -128,6 +151,7 @@ class TapApolloSync(CheckedPlugin, Tap):
         logs.quieten(self.logger)
         #: The problems that kept streams from being read in full, in order.
         self.problems: list[Exception] = []
+        self._shared_windows: SharedWindows | None = None
         super().__init__(**arguments)
 
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -136,8 +160,18 @@ class TapApolloSync(CheckedPlugin, Tap):
         return with_defaults(typed), config_problems(typed)
 
     def discover_streams(self) -> Sequence[ResultStream]:
-        """The four streams; their records are read later."""
-        return [SyncResults(self), Users(self), Stages(self), CustomFields(self)]
+        """The streams; their records are read later, and those of the last five only if asked."""
+        return [
+            SyncResults(self),
+            Users(self),
+            Stages(self),
+            CustomFields(self),
+            Lists(self),
+            Sequences(self),
+            Accounts(self),
+            Contacts(self),
+            Deals(self),
+        ]
 
     @cached_property
     def apollo(self) -> ApolloClient:
@@ -147,6 +181,52 @@ class TapApolloSync(CheckedPlugin, Tap):
             SettingsError: There are no credentials.
         """
         return ApolloClient(self._transport)
+
+    @cached_property
+    def reader(self) -> RecordReader:
+        """What reads whole objects, within the rate windows that a team's processes share.
+
+        Raises:
+            ApolloError: Apollo could not be asked for the team.
+            LedgerError: The ledger can't be opened.
+            SettingsError: There are no credentials.
+        """
+        self._share_windows()
+        return RecordReader(self._transport)
+
+    @cached_property
+    def custom_fields(self) -> Sequence[CustomField]:
+        """The custom fields of all objects.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+            SettingsError: There are no credentials.
+        """
+        return self.apollo.custom_fields()
+
+    def _share_windows(self) -> None:
+        url = self.config["ledger_url"]
+        ledger = Ledger.open_existing(url) if url else None
+        if ledger is None:
+            return
+        try:
+            connection = self._connection()
+            if connection is not None:
+                self._shared_windows = ledger.shared_windows(connection)
+                self._transport.share_windows(self._shared_windows)
+        finally:
+            ledger.close()
+
+    def _connection(self) -> str | None:
+        """The team as the ledger calls it; None where nothing tells it, as for a run."""
+        try:
+            team = self.apollo.profile().team_id
+        except EndpointForbidden:
+            team = ""
+        if is_team_id(team):
+            return team
+        own = target_settings(self.config)
+        return connection_of_key(own.api_url, own.api_key) if own.api_key else None
 
     @cached_property
     def _transport(self) -> Transport:
@@ -160,6 +240,17 @@ class TapApolloSync(CheckedPlugin, Tap):
             max_wait_seconds=own.max_wait_seconds,
             parallel_requests=1,
             stop=stop,
+            on_wait=self._say_wait,
+            quota_share=own.quota_share,
+        )
+
+    def _say_wait(self, wait: Wait) -> None:
+        self.logger.info(
+            "Waiting %.1f s until %s before %s: %s",
+            wait.seconds,
+            wait.until.isoformat(timespec="seconds"),
+            wait.endpoint,
+            wait.reason.value,
         )
 
     def note(self, stream: str, problem: Exception) -> None:
@@ -171,6 +262,8 @@ class TapApolloSync(CheckedPlugin, Tap):
         """Closes the connections to Apollo, if there are any."""
         if "_transport" in self.__dict__:
             self._transport.close()
+        if self._shared_windows is not None:
+            self._shared_windows.close()
 
     def on_signal(self, signal_number: int) -> None:
         """Ends the process after the line that is being written."""

@@ -86,8 +86,8 @@ class RunFinisher:
         Returns:
             How the run ended, if that failed; else how it ended before.
         """
-        if ending is None:
-            return None
+        if ending is None or self._run.adoption is not None:
+            return ending
         try:
             if ending.exit_code in (OK, OUT_OF_QUOTA):
                 send_pending_fields(self._run)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from target_apollo.apollo import MAX_BULK
 from target_apollo.model.object_rows import ObjectRowParser
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.rows import Row
@@ -13,6 +14,7 @@ from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.object_syncs import sync_of
+from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
 from target_apollo.sync.stream_settings import updated_at_field
@@ -46,6 +48,8 @@ class ObjectSink(StreamSink):
         self._properties = tuple(schema.get("properties", {}))
         self._sync = sync_of(self._run, stream_name, own, self._parser)
         self._has_checked = False
+        if self._sync.flush_size and self._run.settings.batch_size >= MAX_BULK:
+            self._flush_size = self._sync.flush_size
 
     @cached_property
     def _key_columns(self) -> tuple[str, ...]:
@@ -103,11 +107,18 @@ class ObjectSink(StreamSink):
         return None
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
-        if self._sync.moves_missing:
+        moves_missing = self._sync.moves_missing
+        if moves_missing and self._key_columns:
             self._note_seen(record, self._key_columns)
         try:
-            return self._parser.read(source.number, record, deleted=source.deleted)
+            row = self._parser.read(source.number, record, deleted=source.deleted)
+            if moves_missing and not self._key_columns:
+                self._seen.add([key_of(row)])
+            return row
         except RecordError as problem:
+            self._sync.has_unread = True
+            # Without a key nothing tells which row this is.
+            self._seen.unsure = self._seen.unsure or not self._key_columns
             key = [record.get(name) for name in self._key_columns]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None

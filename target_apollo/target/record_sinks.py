@@ -13,6 +13,7 @@ from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.model.spelling import spelled_as, value_of
+from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions import DeletionTarget, WholeTable
@@ -49,6 +50,10 @@ class RecordSink(StreamSink):
         self._own = self._run.settings.of_stream(stream_name)
         self._sync = StreamSync(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
+        )
+        adoption = self._run.adoption
+        self._writer: StreamSync | StreamAdoption = (
+            self._sync if adoption is None else StreamAdoption(self._sync, adoption)
         )
         self._match_columns = MatchColumns(
             stream_name,
@@ -127,7 +132,7 @@ class RecordSink(StreamSink):
         return RecordCache(self.object_type, self._run.companies)
 
     def _write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
-        return self._sync.write(batch, rows)
+        return self._writer.write(batch, rows)
 
     def _note_rows(self, rows: Sequence[Row]) -> None:
         if self._parser.emails_left_out:

@@ -244,7 +244,7 @@ class StreamSink(BatchSink, abc.ABC):
             mapped: The properties that stream maps change.
         """
         names = self._key_columns
-        if any(name in mapped or name not in record for name in names):
+        if not names or any(name in mapped or name not in record for name in names):
             self._seen.unsure = True
         else:
             self._note_seen(record, names)

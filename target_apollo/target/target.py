@@ -206,6 +206,9 @@ class TargetApollo(CheckedPlugin, Target):
         name, settings = route.sink_name, self.run.settings
         if route.drops_all:
             return False
+        if self.run.adoption is not None and settings.object_stream(name) is not None:
+            # Only contacts and accounts are adopted.
+            return False
         if not settings.leaves_out(name) and (settings.has_object(name) or self._is_rejects_file):
             return True
         self._without_sink.add(name)
@@ -217,7 +220,8 @@ class TargetApollo(CheckedPlugin, Target):
         Raises:
             SettingsError: It is not known whether the stream holds contacts or accounts.
         """
-        if not self.run.settings.leaves_out(stream):
+        settings = self.run.settings
+        if not settings.leaves_out(stream) and not settings.has_object(stream):
             self.get_sink_class(stream)
         self.run.counts.left_out[stream] += 1
 

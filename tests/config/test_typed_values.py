@@ -243,5 +243,8 @@ def test_the_rules_of_the_mapper_are_read_as_json() -> None:
 
 def test_the_tap_takes_the_numbers_of_the_target_in_all_their_forms() -> None:
     given = {"api_key": SECRET, **{name: str(bounds(name)[1]) for name in NUMBERS}}
-    assert TapApolloSync(config=given).config["api_key"] == SECRET
-    assert not {type_of(one) for one in TAP_SCHEMA["properties"].values()} - {"string"}
+    taken = TapApolloSync(config=given).config
+    assert taken["api_key"] == SECRET
+    own = [name for name in NUMBERS if name in TAP_SCHEMA["properties"]]
+    assert {name: taken[name] for name in own} == {name: bounds(name)[1] for name in own}
+    assert "quota_percent" in own

@@ -30,7 +30,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServ
     folder = tmp_path_factory.mktemp("warehouse")
     with running_sandbox(folder / "sandbox.log") as sandbox:
         rows = crm_rows(accounts=20, contacts=40, workspace=sandbox.workspace())
-    with own_database(folder) as database:
+    with own_database() as database:
         fill(database.url, rows)
         yield database
 

@@ -34,7 +34,8 @@ def plugins(project: dict[str, Any]) -> list[dict[str, Any]]:
 
 def settings_of(project: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
     (plugin,) = (plugin for plugin in plugins(project) if plugin["name"] == name)
-    return {setting["name"]: setting for setting in plugin.get("settings", [])}
+    inherited = settings_of(project, plugin["inherit_from"]) if "inherit_from" in plugin else {}
+    return inherited | {setting["name"]: setting for setting in plugin.get("settings", [])}
 
 
 def configs(project: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

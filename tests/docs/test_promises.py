@@ -59,14 +59,27 @@ PROMISES = {
     "A run killed at any request or any step on disk is made whole by the next": [
         "promises/test_kill_sweep.py"
         "::test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next",
+        "promises/test_kill_sweep.py"
+        "::test_a_run_killed_at_each_request_transaction_and_file_is_made_whole_by_the_next",
         "promises/test_kill_sweep.py::test_a_run_killed_at_any_moment_is_made_whole_by_the_next",
+    ],
+    "A list has the members of its rows and loses nobody else's, whatever becomes of answers and "
+    "runs": [
+        "promises/objects/test_mirrored_lists.py"
+        "::test_members_whose_rows_are_gone_come_off_the_list",
+        "promises/objects/test_mirrored_lists.py::test_what_a_list_had_before_stays_on_it",
+        "promises/objects/test_interrupted_lists.py"
+        "::test_lists_are_right_after_a_kill_between_addition_and_outcome",
+        "promises/objects/test_interrupted_lists.py::test_a_lost_answer_changes_nothing",
+        "promises/objects/test_interrupted_lists.py"
+        "::test_lists_follow_a_table_through_random_faults",
     ],
     "A deal is made once, whatever becomes of answers, runs and ledger": [
         "promises/objects/test_deals.py::test_a_deal_whose_answer_was_lost_is_not_made_twice",
         "promises/objects/test_deals_killed.py"
         "::test_a_run_killed_at_a_sampled_moment_makes_each_deal_once",
         "promises/objects/test_deals_killed.py"
-        "::test_a_run_killed_at_any_moment_makes_each_deal_once",
+        "::test_a_run_killed_at_any_kind_of_moment_makes_each_deal_once",
         "promises/objects/test_deals_killed.py"
         "::test_faults_of_every_kind_make_no_deal_twice_and_lose_none",
     ],
@@ -77,7 +90,7 @@ PROMISES = {
         "promises/objects/test_tasks_killed.py"
         "::test_a_run_killed_at_a_sampled_moment_makes_each_task_at_most_once",
         "promises/objects/test_tasks_killed.py"
-        "::test_a_run_killed_at_any_moment_makes_each_task_at_most_once",
+        "::test_a_run_killed_at_any_kind_of_moment_makes_each_task_at_most_once",
         "promises/objects/test_tasks_killed.py"
         "::test_faults_of_every_kind_make_no_task_twice_and_lose_none_without_a_word",
     ],
@@ -106,6 +119,17 @@ PROMISES = {
         "promises/test_identity_law.py::test_nobody_becomes_another_and_nobody_is_twice",
         "promises/test_identity_law.py::test_the_law_holds_in_many_stories",
     ],
+    "Nobody is enrolled into a sequence twice, or past `allow_sequences`, `max_enrolments` and "
+    "`protected_stages`, whatever is lost or killed": [
+        "promises/objects/test_sequence_members.py"
+        "::test_a_contact_that_was_taken_out_by_a_person_is_never_enrolled_again",
+        "promises/objects/test_sequence_members.py"
+        "::test_a_row_of_a_sequence_that_is_not_allowed_is_rejected_before_any_request",
+        "promises/objects/test_killed_enrolments.py"
+        "::test_whatever_fails_nobody_is_enrolled_whom_no_row_names_or_a_person_took_out",
+        "promises/objects/test_killed_enrolments.py"
+        "::test_a_mirror_that_is_killed_at_any_moment_is_made_whole_by_the_next",
+    ],
     "A bad record costs no other; hostile input costs bounded memory": [
         "promises/test_bad_input.py::test_invalid_records_between_good_ones_are_rejected_alone",
         "promises/test_hostile_input.py::test_the_longest_line_that_is_read_takes_bounded_memory",
@@ -116,6 +140,15 @@ PROMISES = {
         "promises/test_batch.py"
         "::test_files_that_can_not_be_read_end_the_run_and_no_state_passes_them",
         "mapper/test_batch.py::test_the_leads_of_a_file_are_judged_and_go_on_as_records",
+    ],
+    "A rule for new leads keeps no update from a known one; a withheld address is neither cleared "
+    "in Apollo nor makes a second contact": [
+        "promises/test_new_and_known_leads.py"
+        "::test_a_new_lead_at_another_stage_waits_and_a_known_one_moves_on",
+        "promises/test_new_and_known_leads.py"
+        "::test_an_address_that_is_no_longer_verified_stays_as_it_is_in_apollo",
+        "promises/test_new_and_known_leads.py"
+        "::test_an_address_goes_once_it_is_verified_and_makes_no_second_contact",
     ],
     "A setting means the same in a file, a variable, `.env` and Meltano": [
         "config/test_typed_values.py::test_a_whole_number_within_its_range_arrives",
@@ -152,6 +185,17 @@ PROMISES = {
     "No result is missed by the warehouse, however writes and readings fall together": [
         "tap/test_no_result_is_missed.py::test_the_warehouse_ends_with_what_the_ledger_holds",
         "tap/test_bookmark.py::test_what_commits_after_the_reading_is_not_missed",
+    ],
+    "A team that comes from another tool starts without a write: what is equal is not sent, and no "
+    "link is moved": [
+        "promises/test_adopt.py::test_a_first_run_after_it_writes_nothing_where_values_are_equal",
+        "promises/test_adopt.py::test_a_link_to_another_record_stays",
+    ],
+    "No record of Apollo is missed by the warehouse while others are changed, made or deleted, or "
+    "where a quota ends the reading": [
+        "sync/reading/test_walk.py"
+        "::test_no_record_that_stays_is_missed_while_others_are_deleted_or_made",
+        "tap/test_record_streams.py::test_a_read_that_the_quota_ends_goes_on_in_the_next_run",
     ],
     "Every error and warning is in docs/troubleshooting.md, and every command of the how-tos "
     "works": [

@@ -1,10 +1,13 @@
-"""A database for each test module, so that modules can run at the same time on one server."""
+"""The PostgreSQL of all tests of a process, and databases of their own on it."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import secrets
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,13 +17,31 @@ from target_apollo.demo.postgres import PostgresServer, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+_started = contextlib.ExitStack()
+
+
+@functools.cache
+def shared_server() -> PostgresServer:
+    """The server of ``DATABASE_URL``, or one that is started at its first use.
+
+    It stays until `stop_server`, which the end of the tests calls. A test that stops a server or
+    looks at its files has one of its own, by ``running_postgres``.
+    """
+    folder = _started.enter_context(tempfile.TemporaryDirectory(prefix="tests-postgres-"))
+    return _started.enter_context(running_postgres(Path(folder)))
+
+
+def stop_server() -> None:
+    """Stops the server of `shared_server`, if it was started."""
+    shared_server.cache_clear()
+    _started.close()
 
 
 @contextlib.contextmanager
-def own_database(folder: Path) -> Iterator[PostgresServer]:
-    """A new database on the server of ``DATABASE_URL`` or a temporary one, dropped at the end."""
-    with running_postgres(folder) as server, database_on(server) as database:
+def own_database() -> Iterator[PostgresServer]:
+    """A new database on the server of all tests, dropped at the end."""
+    with database_on(shared_server()) as database:
         yield database
 
 

@@ -1,4 +1,4 @@
-"""Which parameters of a test belong to `make test`."""
+"""Which parameters of a test belong to `make test`, and which only to `make chaos`."""
 
 from __future__ import annotations
 
@@ -23,4 +23,15 @@ def sampled(values: Iterable[Any] | Mapping[str, Any], few: int = 1) -> list[Any
             marks=[pytest.mark.full] if number >= few else [],
         )
         for number, (name, value) in enumerate(named)
+    ]
+
+
+def mostly_chaos(values: Iterable[Any], few: int = 1) -> list[Any]:
+    """Parameters of which all but the first few are left to `make chaos`.
+
+    For seeds and other parameters of which one finds what another does.
+    """
+    return [
+        pytest.param(value, marks=[pytest.mark.full, pytest.mark.chaos] if number >= few else [])
+        for number, value in enumerate(values)
     ]

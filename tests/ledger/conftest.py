@@ -11,17 +11,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from target_apollo.demo.postgres import running_postgres, server_of
+from target_apollo.demo.postgres import server_of
 from target_apollo.ledger import Ledger
-from tests.helpers.databases import database_on
+from tests.helpers.databases import database_on, shared_server
 from tests.helpers.poolers import needs_pgbouncer, pgbouncer, transaction_pooler
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> str:
     """URL of a real server: that of DATABASE_URL, else one started here."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield os.environ.get("DATABASE_URL") or server.url
+    return os.environ.get("DATABASE_URL") or shared_server().url
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -258,6 +259,57 @@ def test_a_trial_with_one_team_hides_no_lead_from_the_next(opened: Callable[[], 
     assert ledger.synced_at("contacts", [ADA, BOB], connection=OTHER_TEAM) == {ADA: later}
 
 
+# records_of_keys, for the lead mapper
+
+
+def test_a_key_has_its_record_whatever_became_of_its_last_write(ledger: Ledger) -> None:
+    record(ledger, CREATED, LinkOutcome(BOB, LinkStatus.ERROR, error="no"))
+    for unsettle in (Intent(ADA, ID_1), LinkOutcome(ADA, LinkStatus.ERROR, ID_1, error="no")):
+        if isinstance(unsettle, Intent):
+            intend(ledger, unsettle)
+        else:
+            record(ledger, unsettle)
+        assert ledger.records_of_keys("contacts", [ADA, BOB]) == {ADA: {ID_1}}
+
+
+def test_a_record_that_somebody_deleted_in_apollo_is_none(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    record(ledger, LinkOutcome(ADA, LinkStatus.GONE, ID_1, HASH))
+    assert ledger.records_of_keys("contacts", [ADA]) == {}
+
+
+def test_a_record_in_one_team_of_two_counts_where_that_team_is_asked_for(
+    opened: Callable[[], Ledger],
+) -> None:
+    first = opened()
+    record(first, CREATED, replace(CREATED, source_key=BOB))
+    record(first, replace(CREATED, apollo_id=ID_2), team=OTHER_TEAM)
+    ledger = opened()
+    assert ledger.records_of_keys("contacts", [ADA, BOB]) == {ADA: {ID_1, ID_2}}
+    assert ledger.records_of_keys("contacts", [ADA, BOB], connection=TEAM) == {
+        ADA: {ID_1},
+        BOB: {ID_1},
+    }
+
+
+def test_a_stream_has_links_of_the_sources_that_wrote_it(ledger: Ledger) -> None:
+    record(ledger, CREATED)
+    assert ledger.has_links("contacts")
+    assert ledger.has_links("contacts", "")
+    assert not ledger.has_links("contacts", "tap-crm")
+    assert not ledger.has_links("accounts")
+
+
+def test_a_team_that_has_no_link_any_more_hides_no_lead_from_the_others(
+    opened: Callable[[], Ledger],
+) -> None:
+    trial = opened()
+    record(trial, CREATED, replace(CREATED, source_key=BOB))
+    record(trial, CREATED, team=OTHER_TEAM)
+    trial.drop_links(Place(OTHER_TEAM, "contact", "contacts"), [ID_1])
+    assert opened().synced_at("contacts", [ADA, BOB]) == {ADA: NOON, BOB: NOON}
+
+
 # Any sequence of flushes
 
 keys = st.sampled_from([ADA, BOB, source_key(["c"])])
@@ -359,3 +411,27 @@ def test_a_record_that_is_only_found_unchanged_leaves_other_keys_alone(ledger: L
     record(ledger, CREATED, replace(CREATED, source_key=BOB), run="run-1")
     record(ledger, LinkOutcome(ADA, LinkStatus.UNCHANGED, ID_1, HASH), run="run-2")
     assert look_up(ledger, BOB)[BOB].payload_hash == HASH
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(flushes)
+def test_after_any_flushes_both_databases_have_the_same_links(
+    postgresql_url: str, sqlite_url: str, history: Sequence[Sequence[Intent | LinkOutcome] | str]
+) -> None:
+    place = Place(TEAM, "contact", uuid4().hex)
+    found = []
+    for url in (postgresql_url, sqlite_url):
+        with Ledger.open(url) as ledger:
+            for step in history:
+                if isinstance(step, str):
+                    ledger.drop_links(place, [step])
+                    continue
+                some = [one for one in step if isinstance(one, Intent)]
+                ledger.record_intents(place, "run-1", some)
+                done = [one for one in step if isinstance(one, LinkOutcome)]
+                ledger.record_outcomes(place, "run-2", done)
+            found.append(list(ledger.links_of_stream(place)))
+            ledger.drop_links(place, [ID_1, ID_2])
+    assert found[0] == found[1]

@@ -116,7 +116,7 @@ def test_a_process_waits_for_another_that_is_creating_the_tables(
         deadline = time.monotonic() + 60
         while not run_sql(waiting) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert run_sql("SELECT to_regclass('apollo_links')") == [(None,)]
+        assert run_sql("SELECT to_regclass('apollo_row_links')") == [(None,)]
         assert run_sql(waiting) == [(1,)]
     assert said(child) == "opened"
 

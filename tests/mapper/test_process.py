@@ -202,8 +202,8 @@ def test_a_state_longer_than_any_record_comes_through_as_it_is(command: list[str
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"stream": "leads"}, b"Unknown setting 'stream'. Known: streams, "),
-        ({"rules": {"setled": True}}, b"Unknown rule 'setled'. Known: company_only, "),
+        ({"stream": "leads"}, b"Unknown setting 'stream'; did you mean 'streams'? Known: "),
+        ({"rules": {"setled": True}}, b"Unknown rule 'setled'; did you mean 'settled'? Known: "),
         ({"rules": {"owner_mapped": False}}, b"Setting rules.stage: needs `order`"),
         ("{", b"is no JSON: see line 1"),
     ],

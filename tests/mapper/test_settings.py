@@ -55,13 +55,56 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     [
         (
             {"stream": "leads"},
-            "Unknown setting 'stream'. Known: streams, output_stream, rules, verdicts_path, "
-            "on_missing_field.",
+            "Unknown setting 'stream'; did you mean 'streams'? Known: streams, output_stream, "
+            "rules, always, verdicts_path, on_missing_field.",
         ),
-        ({"rules": {"setled": {}}}, f"Unknown rule 'setled'. Known: {', '.join(RULES)}."),
+        (
+            {"rules": {"setled": {}}},
+            f"Unknown rule 'setled'; did you mean 'settled'? Known: {', '.join(RULES)}.",
+        ),
+        ({"rules": {"zzz": {}}}, f"Unknown rule 'zzz'. Known: {', '.join(RULES)}."),
+        (
+            {"rules": {"always": [1]}},
+            "Unknown rule 'always'; it is a setting of its own, beside `rules`. Known: "
+            f"{', '.join(RULES)}.",
+        ),
         (
             {"rules": {**NEEDED_RULES, "settled": {"minuts": 5}}},
-            "Unknown option of rules.settled 'minuts'. Known: field, minutes.",
+            "Unknown option of rules.settled 'minuts'; did you mean 'minutes'? Known: field, "
+            "minutes.",
+        ),
+        (
+            {"rules": {**NEEDED_RULES, "stage_selected": {"allow": ["A"], "applies_to": "knew"}}},
+            "Setting rules.stage_selected.applies_to: invalid value 'knew'; did you mean 'new'? "
+            "Known: all, new.",
+        ),
+        (
+            {
+                "rules": {
+                    **NEEDED_RULES,
+                    "not_synced": {"ledger_url": ""},
+                    "stage_selected": {"allow": ["A"], "applies_to": "new"},
+                }
+            },
+            "Setting rules.stage_selected: `applies_to: new` needs the target's ledger, which "
+            "tells the known leads from the new ones, and `ledger_url` is empty; set it, or set "
+            "`applies_to: all`.",
+        ),
+        (
+            {"rules": {**NEEDED_RULES, "email_status": {"match_on": ["email"]}}},
+            "Setting rules.email_status: `match_on` names 'email', which is the address itself; "
+            "name the keys by which the target finds a lead without it, such as linkedin_url.",
+        ),
+        ({"always": "eu"}, "Setting always: expected `array`, got `str`."),
+        (
+            {"rules": NEEDED_RULES, "always": [42, True]},
+            "Setting always: entry 2 is no key: write it as a text or a number, or a key of "
+            "several values as a list of these.",
+        ),
+        (
+            {"rules": NEEDED_RULES, "always": [["eu", None]]},
+            "Setting always: entry 1 is no key: write it as a text or a number, or a key of "
+            "several values as a list of these.",
         ),
         (
             {"rules": {**NEEDED_RULES, "settled": {"minutes": "soon"}}},
@@ -100,7 +143,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ({"streams": []}, "Setting streams is empty: name the streams that hold leads."),
         (
             {"on_missing_field": "ignore"},
-            "Setting on_missing_field: invalid enum value 'ignore'.",
+            "Setting on_missing_field: invalid value 'ignore'. Known: error, skip.",
         ),
     ],
 )

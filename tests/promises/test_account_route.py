@@ -20,7 +20,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/ledger.db"
         return
-    with own_database(tmp_path) as server:
+    with own_database() as server:
         yield server.url
 
 

@@ -214,7 +214,7 @@ def test_tap_postgres_hands_its_files_to_target_apollo(
     install_plugins()
     tap = ROOT / ".meltano" / "extractors" / "tap-postgres" / "venv" / "bin" / "tap-postgres"
     storage = {"root": (tmp_path / "batches").as_uri()}
-    with own_database(tmp_path) as server, psycopg.connect(server.url) as connection:
+    with own_database() as server, psycopg.connect(server.url) as connection:
         connection.execute("create schema crm")
         connection.execute(
             "create table crm.contacts (id int primary key, email text, first_name text,"

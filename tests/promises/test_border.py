@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from target_apollo.apollo import endpoints
-from target_apollo.demo.postgres import running_postgres
 from tests.helpers.altered_answers import SLOW, WHOLE, Alteration, Reply, members
 from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border import Border, Case, shown_in
@@ -28,6 +27,8 @@ from tests.helpers.border_sweep import (
     mixed_sample,
     read_members,
 )
+from tests.helpers.databases import shared_server
+from tests.helpers.tiers import mostly_chaos
 from tests.ledger.conftest import own_schema
 
 Answers = dict[Scene, dict[str, list[Reply]]]
@@ -92,7 +93,7 @@ def test_a_strangers_id_beside_a_rows_address_writes_over_nobody(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", mostly_chaos(SEEDS))
 def test_many_altered_answers_spoil_nothing(border: Border, answers: Answers, seed: int) -> None:
     cases = mixed_sample(answers, seed, CASES_OF_A_SEED)
 
@@ -107,12 +108,11 @@ def test_altered_answers_spoil_no_ledger_in_postgresql(
     cases = mixed_sample({one: answers[one] for one in scenes}, 100, 8)
 
     found = {}
-    with running_postgres(folder / "postgresql") as postgres:
-        for case in cases:
-            with own_schema(postgres.url) as url:
-                border = Border(server, folder / f"schema-{len(found)}", postgresql=url)
-                scene = replace(case.scene, ledger="postgresql")
-                found[str(case)] = border.play(replace(case, scene=scene))
+    for case in cases:
+        with own_schema(shared_server().url) as url:
+            border = Border(server, folder / f"schema-{len(found)}", postgresql=url)
+            scene = replace(case.scene, ledger="postgresql")
+            found[str(case)] = border.play(replace(case, scene=scene))
 
     assert {name: problems for name, problems in found.items() if problems} == {}
 

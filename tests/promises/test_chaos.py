@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.chaos import play
+from tests.helpers.databases import shared_server
 from tests.helpers.oracle import Expectations, Findings, judge
 from tests.helpers.plot import Scenario
 from tests.helpers.warehouse import OWNERS, Warehouse
@@ -28,9 +28,9 @@ CREATE = "POST /contacts/bulk_create"
 
 
 @pytest.fixture
-def postgresql(tmp_path: Path) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """URL of an empty schema on a real server."""
-    with running_postgres(tmp_path / "server") as server, own_schema(server.url) as url:
+    with own_schema(shared_server().url) as url:
         yield url
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
 from target_apollo.sandbox import Sandbox
+from tests.helpers.databases import shared_server
 from tests.helpers.http_server import Received, Reply, Server
 from tests.helpers.updates import BULK, CREATE, PATCH, by_email, there
 from tests.ledger.conftest import own_schema
@@ -93,9 +93,9 @@ def company(number: int, **values: Any) -> Json:
 
 
 @pytest.fixture
-def postgres_url(tmp_path: Path) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """URL of an empty schema on a real server."""
-    with running_postgres(tmp_path / "server") as server, own_schema(server.url) as url:
+    with own_schema(shared_server().url) as url:
         yield url
 
 
@@ -149,7 +149,10 @@ def test_a_ledger_with_an_odd_id_is_repaired_and_that_is_said_once(
 ) -> None:
     sync([schema("contacts"), contact(1, title="old"), contact(2, title="old")])
     with sqlite3.connect(tmp_path / "ledger.db") as ledger:
-        ledger.execute("UPDATE apollo_links SET apollo_id = ? WHERE source_key LIKE '%1%'", [odd])
+        ledger.execute(
+            "UPDATE apollo_row_links SET apollo_id = ? WHERE CAST(source_key AS TEXT) LIKE '%1%'",
+            [odd.encode()],
+        )
 
     lines = [schema("contacts"), contact(1, title="new"), contact(2, title="new")]
     repaired = sync(lines, mode=mode)

@@ -49,6 +49,7 @@ def test_it_shows_both_syncs_and_exits_with_0(demo: subprocess.Popen[str]) -> No
     assert demo.returncode == 0, said
     assert "Every good row is there, once" in said
     assert "Exactly the changed rows were updated" in said
+    assert "The list holds the rows of the table, and whom somebody put there stays." in said
     assert "@" not in said, "the demo shows keys and reasons, no addresses"
 
 

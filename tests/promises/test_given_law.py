@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.helpers.tiers import mostly_chaos, sampled
 from tests.helpers.updates import BULK, CREATE, LISTS, PATCH, STAGES
 from tests.ledger.conftest import postgresql_server, postgresql_url
 from tests.promises.conftest import Message, Run, TargetRun, record, schema
@@ -286,9 +287,7 @@ def play(apollo: Sandbox, sync: Run, seed: int, runs: int = 14, **settings: Any)
     law.play(runs - runs // 2)
 
 
-@pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 16))]
-)
+@pytest.mark.parametrize("seed", [*sampled(range(1, 6)), *mostly_chaos(range(6, 16), 0)])
 def test_a_record_has_what_it_is_to_be_given(
     free: Sandbox, sync: Run, tmp_path: Any, seed: int
 ) -> None:
@@ -296,7 +295,7 @@ def test_a_record_has_what_it_is_to_be_given(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", mostly_chaos(range(100, 103)))
 def test_a_record_has_what_it_is_to_be_given_with_a_ledger_in_postgresql(
     free: Sandbox, sync: Run, postgresql_url: str, seed: int
 ) -> None:
@@ -304,7 +303,7 @@ def test_a_record_has_what_it_is_to_be_given_with_a_ledger_in_postgresql(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(200, 203))
+@pytest.mark.parametrize("seed", mostly_chaos(range(200, 203)))
 def test_a_record_has_what_it_is_to_be_given_without_a_ledger(
     free: Sandbox, sync: Run, seed: int
 ) -> None:

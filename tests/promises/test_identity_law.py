@@ -14,17 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
+from tests.helpers.databases import shared_server
 from tests.helpers.identity_story import Story, options_of
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.tiers import mostly_chaos
 from tests.ledger.conftest import own_schema
 from tests.promises.conftest import Run
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as started:
-        yield started.url
 
 
 def told(seed: int, sync: Run, folder: Path, ledger_url: str, steps: int, **own: object) -> None:
@@ -52,36 +47,34 @@ def test_nobody_becomes_another_though_runs_are_killed(sync: Run, tmp_path: Path
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", [*range(100, 116), 151])
+@pytest.mark.parametrize("seed", mostly_chaos([151, *range(100, 116)], 7))
 def test_the_law_holds_in_many_stories(sync: Run, tmp_path: Path, seed: int) -> None:
     ledger_url = f"sqlite:///{tmp_path}/ledger.db"
     told(seed, sync, tmp_path, ledger_url, steps=8, rows=seed % 17 + 4, kills=seed % 3 == 0)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(200, 205))
+@pytest.mark.parametrize("seed", mostly_chaos(range(200, 205), 2))
 def test_the_law_holds_without_a_ledger(sync: Run, tmp_path: Path, seed: int) -> None:
     told(seed, sync, tmp_path, "", steps=6, rows=seed % 7 + 4)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(300, 305))
+@pytest.mark.parametrize("seed", mostly_chaos(range(300, 305), 2))
 def test_the_law_holds_in_mode_insert(sync: Run, tmp_path: Path, seed: int) -> None:
     ledger_url = f"sqlite:///{tmp_path}/ledger.db"
     told(seed, sync, tmp_path, ledger_url, steps=6, rows=seed % 7 + 4, mode="insert", kills=True)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(400, 403))
-def test_the_law_holds_with_a_ledger_in_postgresql(
-    sync: Run, tmp_path: Path, server: str, seed: int
-) -> None:
-    with own_schema(server) as url:
+@pytest.mark.parametrize("seed", mostly_chaos(range(400, 403)))
+def test_the_law_holds_with_a_ledger_in_postgresql(sync: Run, tmp_path: Path, seed: int) -> None:
+    with own_schema(shared_server().url) as url:
         told(seed, sync, tmp_path, url, steps=6, rows=seed % 17 + 4, kills=True)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(500, 510))
+@pytest.mark.parametrize("seed", mostly_chaos(range(500, 510), 3))
 def test_a_plan_says_what_its_run_does(sync: Run, tmp_path: Path, seed: int) -> None:
     told(seed, sync, tmp_path, f"sqlite:///{tmp_path}/ledger.db", steps=3, rows=3, plans=True)
 

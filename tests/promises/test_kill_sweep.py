@@ -10,7 +10,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -19,12 +19,14 @@ import pytest
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, source_key
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.store import Store
-from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target
+from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oracle import Expectations, judge
 from tests.helpers.plot import LONG_AGO
 from tests.helpers.warehouse import OWNERS, Warehouse
 from tests.promises.conftest import read_rejects
+
+Problems = dict[Death, list[str]]
 
 ROWS = 300
 _KNOWN_BY_LEDGER = range(120, 125)
@@ -153,29 +155,65 @@ each_kind_of_moment = pytest.mark.parametrize(
 )
 
 
+def swept(
+    apollo: Sandbox, folder: Path, mode: str, deaths: Iterable[Death]
+) -> tuple[int, Problems]:
+    """Kills a run at each of these moments; how many it met, and what was wrong afterwards."""
+    killed, broken = 0, {}
+    for number, death in enumerate(deaths):
+        point = Point(apollo, folder / str(number), mode)
+        ended = point.run(death)
+        if not ended.killed and death.at is None:
+            break
+        if ended.killed:
+            killed += 1
+            ended = point.run(None)
+        assert ended.exit_code == 0, f"{death}: {ended.log}"
+        problems = point.problems()
+        if problems:
+            broken[death] = problems
+    return killed, broken
+
+
+def passed(apollo: Sandbox, folder: Path, moment: Moment, mode: str) -> list[str]:
+    """What each moment of this kind is in a run that nobody kills."""
+    whole = Point(apollo, folder / "whole", mode).run(Death(moment, NEVER))
+    # As many as a run has: a sweep that met none would prove nothing.
+    assert len(whole.passed) >= _LEAST_POINTS[moment]
+    return whole.passed
+
+
 @pytest.mark.full
+@pytest.mark.chaos
 @each_kind_of_moment
 def test_a_run_killed_at_any_moment_is_made_whole_by_the_next(
     apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
 ) -> None:
-    broken: dict[int, list[str]] = {}
-    points = 0
-    for nth in range(1, _MOST_POINTS):
-        point = Point(apollo, tmp_path / str(nth), mode)
-        ended = point.run(Death(moment, nth))
-        if ended.killed:
-            points += 1
-            ended = point.run(None)
-        assert ended.exit_code == 0, f"{moment.value}, {nth}: {ended.log}"
-        problems = point.problems()
-        if problems:
-            broken[nth] = problems
-        if points < nth:
-            break
+    every = (Death(moment, nth) for nth in range(1, _MOST_POINTS))
+
+    killed, broken = swept(apollo, tmp_path, mode, every)
+
     assert not broken
-    # As many as a run has: a sweep that met none would prove nothing.
-    assert points >= _LEAST_POINTS[moment]
-    print(f"{moment.value} ({mode}): {points} points")  # noqa: T201
+    assert killed >= _LEAST_POINTS[moment]
+    print(f"{moment.value} ({mode}): {killed} points")  # noqa: T201
+
+
+@pytest.mark.full
+@each_kind_of_moment
+def test_a_run_killed_at_each_request_transaction_and_file_is_made_whole_by_the_next(
+    apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
+) -> None:
+    """Two points of each that a run has several of; KILL_SAMPLE repeats those of a failure."""
+    sample = os.environ.get("KILL_SAMPLE") or present_commit()
+    chance = random.Random(f"{sample} {moment} {mode}: each")
+    print(f"KILL_SAMPLE={sample}: {moment.value} ({mode})")  # noqa: T201
+    deaths = some_of_each(moment, passed(apollo, tmp_path, moment, mode), chance)
+
+    killed, broken = swept(apollo, tmp_path, mode, deaths)
+
+    assert not broken
+    # The last ones may be missing: how many there are depends on which thread comes first.
+    assert killed > len(deaths) * 2 // 3
 
 
 @each_kind_of_moment
@@ -183,11 +221,10 @@ def test_a_run_killed_at_a_sampled_moment_is_made_whole_by_the_next(
     apollo: Sandbox, tmp_path: Path, moment: Moment, mode: str
 ) -> None:
     """One point of the sweep, another with each commit; KILL_SAMPLE repeats that of a failure."""
-    whole = Point(apollo, tmp_path / "whole", mode).run(Death(moment, NEVER))
-    assert whole.moments >= _LEAST_POINTS[moment]
+    moments = len(passed(apollo, tmp_path, moment, mode))
     sample = os.environ.get("KILL_SAMPLE") or present_commit()
-    nth = 1 + random.Random(f"{sample} {moment} {mode}").randrange(whole.moments)
-    print(f"KILL_SAMPLE={sample}: {moment.value}, {nth} of {whole.moments} ({mode})")  # noqa: T201
+    nth = 1 + random.Random(f"{sample} {moment} {mode}").randrange(moments)
+    print(f"KILL_SAMPLE={sample}: {moment.value}, {nth} of {moments} ({mode})")  # noqa: T201
 
     point = Point(apollo, tmp_path / str(nth), mode)
     killed = point.run(Death(moment, nth))

@@ -14,10 +14,11 @@ import pytest
 from target_apollo.demo.crm_rows import CrmRows, Table
 from target_apollo.demo.leads import Leads, fill_leads, leads
 from target_apollo.demo.meltano import MeltanoRun, Project, install_plugins
-from target_apollo.demo.postgres import PostgresServer, running_postgres
+from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
-from target_apollo.demo.warehouse import drop, fill
+from target_apollo.demo.warehouse import fill
 from target_apollo.mapper.explain import explain
+from tests.helpers.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +67,11 @@ def table(now: datetime) -> Leads:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, table: Leads) -> Iterator[PostgresServer]:
-    with running_postgres(folder) as running:
+def server(table: Leads) -> Iterator[PostgresServer]:
+    with own_database() as running:
         fill(running.url, CrmRows(Table(), Table()))
         fill_leads(running.url, table.rows)
         yield running
-        drop(running.url)
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,8 @@ def rows(sandbox: RunningSandbox) -> CrmRows:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, rows: CrmRows) -> Iterator[PostgresServer]:
-    with own_database(folder) as database:
+def server(rows: CrmRows) -> Iterator[PostgresServer]:
+    with own_database() as database:
         fill(database.url, rows)
         yield database
 

@@ -96,7 +96,8 @@ def test_refused_rows_are_sent_again_after_a_week(free: Sandbox, sync: Run, tmp_
     with sqlite3.connect(tmp_path / "ledger.db") as database:
         for near in (today, today - timedelta(days=1)):
             database.execute(
-                "UPDATE apollo_links SET payload_hash = replace(payload_hash, ?, ?)",
+                "UPDATE apollo_row_links SET payload_hash = "
+                "CAST(replace(CAST(payload_hash AS TEXT), ?, ?) AS BLOB)",
                 (near.isoformat(), week_ago.isoformat()),
             )
     before = writes(free)

@@ -35,9 +35,9 @@ LEADS = [{"email": "Zoe+x@lead.example"}, {"email": "max@lead.example"}]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def database() -> Iterator[Database]:
     with (
-        own_database(tmp_path_factory.mktemp("postgres")) as server,
+        own_database() as server,
         psycopg.connect(server.url, autocommit=True) as connection,
     ):
         yield connection

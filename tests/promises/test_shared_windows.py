@@ -23,6 +23,7 @@ from target_apollo.sandbox.faults import Fault, FaultKind
 from target_apollo.sandbox.rate_windows import Plan
 from tests.helpers.databases import database_on
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.tiers import mostly_chaos
 from tests.ledger.conftest import postgresql_server  # noqa: F401 - a fixture
 from tests.promises.conftest import Run, contact, lines_of, record, schema
 
@@ -121,6 +122,8 @@ def test_a_killed_process_leaves_the_others_its_share(start: Start) -> None:
 
 
 @pytest.mark.full
+# With either ledger they wait for a whole minute.
+@pytest.mark.parametrize("ledger_url", mostly_chaos(["sqlite", "postgresql"]), indirect=True)
 def test_eight_processes_wait_for_the_next_minute_together(start: Start) -> None:
     number = 8
     options = SandboxOptions(strict=True, plan=Plan.UNLIMITED, minute_limit=20 * number)

@@ -23,7 +23,7 @@ from tests.ledger.conftest import (  # noqa: F401 - fixtures
 from tests.promises.conftest import Message, Run, TargetRun, contact, schema
 
 PROFILE = "GET /users/api_profile"
-TABLES = ("apollo_links", "apollo_companies", "apollo_walks", "apollo_runs")
+TABLES = ("apollo_scopes", "apollo_companies", "apollo_walks", "apollo_runs")
 ROWS: list[Message] = [schema("contacts"), *(contact(n, first_name="Ada") for n in range(1, 6))]
 Sql = Callable[[str], list[tuple[object, ...]]]
 Teams = Callable[..., Sandbox]

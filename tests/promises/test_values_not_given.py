@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from tests.helpers.former_ledgers import TO_VERSION_9
 from tests.helpers.updates import CREATE, PATCH, titles
 from tests.helpers.worlds import one_fast
 from tests.ledger.conftest import (
@@ -222,6 +223,8 @@ def test_an_insert_claims_no_address_that_its_contact_has_not(apollo: Sandbox, s
 def as_in_version_5(folder: Path) -> None:
     """It took every address that a row had for one that its record was given."""
     with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        for statement in TO_VERSION_9:
+            ledger.execute(statement)
         ledger.execute("update apollo_links set match_hash = coalesce(row_hash, match_hash)")
         ledger.execute("alter table apollo_links drop column row_hash")
         ledger.execute("update apollo_ledger_version set version = 5")

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
+from tests.helpers.databases import shared_server
 from tests.helpers.identity_story import options_of
 from tests.helpers.many_worlds import kind_of_ledger, play, shortest
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.tiers import mostly_chaos
 from tests.helpers.world_facts import Record
 from tests.helpers.world_runs import World
 from tests.ledger.conftest import own_schema
@@ -46,23 +47,15 @@ def test_nothing_is_wrong_in_a_short_world(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", mostly_chaos(SEEDS, 6))
 def test_nothing_is_wrong_in_any_world(tmp_path: Path, seed: int) -> None:
     holds(seed, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as started:
-        yield started.url
-
-
 @pytest.mark.full
-@pytest.mark.parametrize("seed", POSTGRESQL)
-def test_nothing_is_wrong_in_a_world_with_a_ledger_in_postgresql(
-    tmp_path: Path, server: str, seed: int
-) -> None:
-    with own_schema(server) as url:
+@pytest.mark.parametrize("seed", mostly_chaos(POSTGRESQL, 2))
+def test_nothing_is_wrong_in_a_world_with_a_ledger_in_postgresql(tmp_path: Path, seed: int) -> None:
+    with own_schema(shared_server().url) as url:
         holds(seed, tmp_path, postgresql=url)
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.mapper.rules import RULES
-from target_apollo.mapper.verdicts import Outcome, VerdictFile, earlier
+from target_apollo.mapper.rules import RULES, Withheld
+from target_apollo.mapper.verdicts import Judgement, Outcome, VerdictFile, earlier
 from target_apollo.reporting.funnel import Funnel, Period, Step, read_funnels, receiving_stream
 from target_apollo.reporting.past_runs import merged
 from target_apollo.reporting.summaries import Stream
@@ -27,7 +27,8 @@ def judge(path: Path, leads: Iterable[Judged], at: datetime = AT) -> Path:
     file = VerdictFile(str(path))
     for number, (stream, outcome, rules) in enumerate(leads):
         failures = [(rule, "a reason") for rule in rules]
-        file.add(at.isoformat(timespec="seconds"), stream, str(number), outcome, failures, {})
+        judgement = Judgement(outcome, failures, is_named=outcome is Outcome.PASSED)
+        file.add(at.isoformat(timespec="seconds"), stream, str(number), judgement, {})
     file.close()
     return path
 
@@ -60,6 +61,22 @@ def test_leads_fall_at_the_first_rule_that_they_fail(path: Path) -> None:
             ),
         )
     ]
+
+
+def test_leads_that_pass_by_their_names_or_without_a_property_fall_nowhere(path: Path) -> None:
+    file = VerdictFile(str(path))
+    at, why = AT.isoformat(timespec="seconds"), Withheld("a reason", "email", None)
+    judgements = (
+        Judgement(Outcome.PASSED, [("stage", "a reason")], is_named=True),
+        Judgement(Outcome.PASSED, withheld=[("email_status", why)]),
+        Judgement(Outcome.DROPPED, [("stage", "a reason")]),
+    )
+    for judgement in judgements:
+        file.add(at, "leads", None, judgement, {})
+    file.close()
+    (funnel,) = read_funnels(path, ALWAYS)
+    assert funnel == Funnel("leads", 3, (Step("stage", 1, 0, 2),), named=1, withheld=1)
+    assert funnel.passed == 2
 
 
 @settings(deadline=None, max_examples=30)

@@ -187,6 +187,15 @@ def test_leads_whose_stream_can_t_be_told_end_at_the_last_rule() -> None:
     assert "Sent to Apollo 3 What became of them in Apollo can't be told" in text
 
 
+def test_leads_that_passed_otherwise_than_by_the_rules_are_told() -> None:
+    funnel = Funnel("leads", 5, (Step("stage", 2, 0, 3),), named=1, withheld=1)
+    text = read(detail_of(past_run(), {}, [funnel])).text
+    assert (
+        "Leads read 5 1 lead passed by the setting always, though rules hold against it; "
+        "1 lead passed without the e-mail address" in text
+    )
+
+
 def test_two_streams_of_leads_have_a_heading_each() -> None:
     funnels = [Funnel("leads", 5, ()), Funnel("firms", 4, ())]
     shown = read(detail_of(past_run(), {}, funnels))

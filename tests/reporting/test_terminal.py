@@ -224,6 +224,13 @@ def test_leads_are_told_from_rule_to_rule_into_apollo() -> None:
     assert "In Apollo, stream accounts: created 2, unchanged 1" in text
 
 
+def test_leads_that_passed_otherwise_than_by_the_rules_are_told() -> None:
+    funnel = Funnel("leads", 10, (Step("stage", 6, 0, 4),), named=1, withheld=2)
+    text = "\n".join(detail_lines(detail_of(past_run(), {}, [funnel]), "rejects", 1000, PLAIN))
+    assert "1 lead passed by the setting always, though rules hold against it." in text
+    assert "2 leads passed without the e-mail address." in text
+
+
 def test_why_a_run_ended_early_is_told() -> None:
     assert "No quota." in told(exit_code=3, ended_because="No quota.")
 

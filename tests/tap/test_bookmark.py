@@ -16,15 +16,26 @@ from psycopg import sql
 
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
+from target_apollo.ledger.packed import number_of_moment
 from target_apollo.tap import bookmark
 from target_apollo.tap.bookmark import CLOCKS_DIFFER_BY, bookmark_before, settled_until
 from tests.helpers.loading import Loaded
 from tests.tap.conftest import TEAM, created, save
 
-LINK = (
-    "INSERT INTO apollo_links (stream, source_key, connection, object, status, changed_at) "
-    "VALUES ('crm-contacts', 'late', '{team}', 'contact', 'created', '{moment}')"
-)
+Sql = Callable[[str], object]
+
+
+def write_link(run_sql: Sql, moment: datetime, binary: str = "BYTEA") -> None:
+    """Write the link of the key `late` of a stream of its own."""
+    run_sql(
+        "INSERT INTO apollo_scopes (connection, object, stream, source) "
+        f"VALUES ('{TEAM}', 'contact', 'late', '')"
+    )
+    run_sql(
+        "INSERT INTO apollo_row_links (scope, source_key, status, changed_at) "
+        f"SELECT number, CAST('late' AS {binary}), 2, {number_of_moment(moment)} "
+        "FROM apollo_scopes WHERE stream = 'late'"
+    )
 
 
 def settled(url: str) -> datetime | None:
@@ -52,9 +63,8 @@ def test_what_a_slow_clock_wrote_after_the_reading_is_not_missed(
     ledger: Ledger, load: Callable[..., Loaded], run_sql: Callable[[str], object], ledger_url: str
 ) -> None:
     loaded = load(Loaded())
-    slow = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=4)
-    moment = f"{slow}{'' if ledger_url.startswith('sqlite') else '+00'}"
-    run_sql(LINK.format(team=TEAM, moment=moment))
+    slow = datetime.now(timezone.utc) - timedelta(minutes=4)
+    write_link(run_sql, slow, "BLOB" if ledger_url.startswith("sqlite") else "BYTEA")
     assert "late" in load(loaded).given
 
 
@@ -65,7 +75,7 @@ def test_a_write_to_sqlite_that_is_under_way_is_waited_for(sqlite_url: str) -> N
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         stamped = datetime.now(timezone.utc)
-        writer.execute(LINK.format(team=TEAM, moment=stamped.replace(tzinfo=None)))
+        write_link(writer.execute, stamped, "BLOB")
         found: list[datetime | None] = []
         reader = threading.Thread(target=lambda: found.append(settled(sqlite_url)))
         reader.start()
@@ -83,7 +93,7 @@ def late(postgresql_url: str) -> Iterator[psycopg.Connection]:
     Ledger.open(postgresql_url).close()
     with psycopg.connect(postgresql_url) as writer:
         writer.execute("select 1")
-        writer.execute(LINK.format(team=TEAM, moment=datetime.now(timezone.utc)).encode())
+        write_link(lambda one: writer.execute(one.encode()), datetime.now(timezone.utc))
         yield writer
 
 

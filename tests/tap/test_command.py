@@ -18,6 +18,7 @@ from target_apollo.ledger import Ledger
 from target_apollo.tap.command import main
 from tests.helpers.loading import Loaded
 from tests.tap.conftest import FIELDS, RESULTS, STAGES, USERS, created, save
+from tests.tap.test_record_streams import ACCOUNTS, CONTACTS, DEALS, LISTS, SEQUENCES
 
 Write = Callable[[str, Any], str]
 TAP = [str(Path(sys.executable).with_name("tap-apollo-sync"))]
@@ -31,9 +32,11 @@ def test_discovery_needs_no_settings(capfd: pytest.CaptureFixture[str]) -> None:
         USERS: ["id"],
         STAGES: ["object", "id"],
         FIELDS: ["object", "id"],
+        **{name: ["id"] for name in (CONTACTS, ACCOUNTS, DEALS, LISTS, SEQUENCES)},
     }
     assert {s["stream"] for s in streams if s.get("replication_method") == "INCREMENTAL"} == {
-        RESULTS
+        RESULTS,
+        CONTACTS,
     }
 
 

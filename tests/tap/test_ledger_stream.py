@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place, queries, source_key
+from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place, results, source_key
+from target_apollo.ledger.packed import number_of_moment
 from tests.helpers.loading import Loaded
 from tests.tap.conftest import TEAM, created, save
 
@@ -17,10 +18,17 @@ Sql = Callable[[str], list[tuple[object, ...]]]
 
 def age(run_sql: Sql, minutes: int, *keys: str) -> None:
     """Makes links of the ledger as old as if they had been written some minutes ago."""
-    moment = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=minutes)
-    offset = "" if run_sql("SELECT 1 WHERE 'a' LIKE 'A'") else "+00"
-    only = f" WHERE source_key IN ({', '.join(repr(key) for key in keys)})" if keys else ""
-    run_sql(f"UPDATE apollo_links SET changed_at = '{moment}{offset}'{only}")
+    moment = number_of_moment(datetime.now(timezone.utc) - timedelta(minutes=minutes))
+    change(run_sql, f"changed_at = {moment}", *keys)
+
+
+def change(run_sql: Sql, change: str, *keys: str) -> None:
+    """Changes the links of some keys, or all links."""
+    binary = "BLOB" if run_sql("SELECT 1 WHERE 'a' LIKE 'A'") else "BYTEA"
+    some = ", ".join(f"CAST('{key}' AS {binary})" for key in keys)
+    run_sql(
+        f"UPDATE apollo_row_links SET {change}" + (f" WHERE source_key IN ({some})" if keys else "")
+    )
 
 
 def test_each_link_is_a_record_with_its_outcome(ledger: Ledger, load: Load) -> None:
@@ -106,8 +114,8 @@ def test_rows_of_one_moment_all_come_when_one_more_is_written_in_it(
     save(ledger, created("1"), created("2"))
     loaded = load(Loaded())
     save(ledger, created("3"))
-    (moment,) = run_sql("SELECT CAST(changed_at AS TEXT) FROM apollo_links WHERE source_key = '1'")
-    run_sql(f"UPDATE apollo_links SET changed_at = '{moment[0]}' WHERE source_key = '3'")
+    (moment,) = run_sql("SELECT min(changed_at) FROM apollo_row_links")
+    change(run_sql, f"changed_at = {moment[0]}", "3")
     assert "3" in load(loaded).given
 
 
@@ -116,7 +124,7 @@ def test_links_from_an_older_ledger_come_once_as_the_oldest(
 ) -> None:
     save(ledger, created("1"), created("2"))
     age(run_sql, minutes=60)
-    run_sql("UPDATE apollo_links SET changed_at = NULL WHERE source_key = '1'")
+    change(run_sql, "changed_at = NULL", "1")
     loaded = load(Loaded())
     assert loaded.given == ["1", "2"]
     assert loaded.results["1"]["changed_at"] is None
@@ -127,17 +135,30 @@ def test_links_from_an_older_ledger_come_once_as_the_oldest(
 def test_a_ledger_of_any_number_of_pages_is_read_to_its_end(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch, links: int
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(results, "PAGE", 2)
     keys = sorted(f'"{number}"' for number in range(links))
     if keys:
         save(ledger, *(created(key) for key in keys))
     assert load(Loaded()).given == keys
 
 
+@pytest.mark.parametrize("links", [1, 2, 3, 5])
+def test_what_changed_since_is_read_to_its_end_also_where_links_share_a_moment(
+    ledger: Ledger, load: Load, run_sql: Sql, monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    monkeypatch.setattr(results, "PAGE", 2)
+    save(ledger, *(created(str(number)) for number in range(9)))
+    age(run_sql, 60)
+    loaded = load(Loaded())
+    changed = [str(8 - number) for number in range(links)]
+    age(run_sql, 0, *changed)
+    assert load(loaded).given == sorted(changed)
+
+
 def test_teams_and_objects_that_share_a_key_have_a_record_each(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 1)
+    monkeypatch.setattr(results, "PAGE", 1)
     for team in ("team-1", "team-2"):
         for kind in ("account", "contact"):
             ledger.record_outcomes(Place(team, kind, "crm"), "run-1", [created("1")])
@@ -147,7 +168,7 @@ def test_teams_and_objects_that_share_a_key_have_a_record_each(
 def test_sources_that_share_a_stream_and_a_key_have_a_record_each(
     ledger: Ledger, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 1)
+    monkeypatch.setattr(results, "PAGE", 1)
     for source in ("", "tap-crm", "tap-shop"):
         place = Place(TEAM, "contact", "crm", source)
         ledger.record_outcomes(place, "run-1", [created("1")])

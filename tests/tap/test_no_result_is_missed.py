@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, queries
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, results
 from target_apollo.tap import bookmark
 from target_apollo.tap.tap import TapApolloSync
 from tests.helpers.loading import Loaded
@@ -71,7 +71,7 @@ def test_the_warehouse_ends_with_what_the_ledger_holds(
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(queries, "PAGE", 2),
+        mock.patch.object(results, "PAGE", 2),
         mock.patch.object(bookmark, "CLOCKS_DIFFER_BY", timedelta(0)),
         Ledger.open(f"sqlite:///{Path(folder) / 'ledger.db'}") as ledger,
     ):

@@ -16,9 +16,11 @@ from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.columns import any_field_of
 from target_apollo.model.deal import DEAL
+from target_apollo.model.list_member import LIST_MEMBER
 from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
+from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 from target_apollo.model.task import TASK
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
@@ -117,6 +119,16 @@ _USES = (
 
 #: Object besides contacts and accounts -> its endpoints, and the modes that use them.
 _OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
+    LIST_MEMBER.name: {
+        endpoints.LABELS: _ALL,
+        endpoints.ADD_TO_LISTS: _ALL,
+        endpoints.REMOVE_FROM_LISTS: frozenset({Mode.MIRROR}),
+        # Of members that the ledger does not know, and where counts do not tell who is on a list.
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.SEARCH_ACCOUNTS: _ALL,
+        endpoints.READ_CONTACT: _ALL,
+        endpoints.READ_ACCOUNT: _ALL,
+    },
     DEAL.name: {
         endpoints.FIELDS: _ALL,
         endpoints.SEARCH_DEALS: _ALL,
@@ -127,6 +139,16 @@ _OBJECT_USES: Mapping[str, Mapping[str, frozenset[Mode]]] = {
         endpoints.DEAL_STAGES: _ALL,
         endpoints.USERS: _ALL,
         endpoints.SEARCH_ACCOUNTS: _ALL,
+    },
+    SEQUENCE_MEMBER.name: {
+        endpoints.SEARCH_SEQUENCES: _ALL,
+        endpoints.MAILBOXES: _ALL,
+        endpoints.ADD_TO_SEQUENCE: _ALL,
+        endpoints.LEAVE_SEQUENCES: frozenset({Mode.MIRROR}),
+        # By the address of a contact that the ledger does not know, and by protected stages.
+        endpoints.SEARCH_CONTACTS: _ALL,
+        endpoints.CONTACT_STAGES: _ALL,
+        endpoints.READ_CONTACT: _ALL,
     },
     TASK.name: {
         endpoints.SEARCH_TASKS: _ALL,
@@ -200,6 +222,8 @@ def _objects_of(settings: Settings) -> list[str]:
         for pattern, entry in settings.streams.items()
         if entry is not False
     }
+    if settings.allow_sequences:
+        named.add(SEQUENCE_MEMBER.name)
     return [name for name in _OBJECT_USES if name in named]
 
 

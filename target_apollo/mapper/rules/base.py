@@ -21,13 +21,34 @@ Check = Callable[[Lead], "str | None"]
 """Returns why a lead fails the rule, in words for a sales person, or None if it passes.
 
 It raises for no value, whatever its type. A reason of type `NotYet` means that the lead may pass
-later without a change."""
+later without a change, one of type `Withheld` that it passes without one of its properties."""
 
 
 class NotYet(str):
     """A reason that ends by itself. A lead with only such reasons is held, not dropped."""
 
     __slots__ = ()
+
+
+class Withheld(str):
+    """A reason for which a lead goes on without one of its properties. The lead does not fail.
+
+    Attributes:
+        field: The property that the target does not get.
+        apollo_id: The record by which the target then knows the lead; None if it has other keys.
+    """
+
+    __slots__ = ("apollo_id", "field")
+
+    field: str
+    apollo_id: str | None
+
+    def __new__(cls, reason: str, field: str, apollo_id: str | None) -> Self:
+        """A reason with the property that is withheld."""
+        withheld = super().__new__(cls, reason)
+        withheld.field = field
+        withheld.apollo_id = apollo_id
+        return withheld
 
 
 class LookupCheck(ABC):

@@ -5,13 +5,15 @@ Words are compared without regard to upper and lower case (`folded`).
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from typing_extensions import override
 
-from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
+from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
+from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
 from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.characters import is_blank
 from target_apollo.model.placeholders import is_nothing
@@ -81,13 +83,35 @@ class NotQuarantined(Rule, frozen=True, kw_only=True):
         return _one_of(self.field, "quarantine status", self.allow)
 
 
-class StageSelected(Rule, frozen=True, kw_only=True):
+class AppliesTo(enum.Enum):
+    """The leads that a rule judges."""
+
+    ALL = "all"
+    #: Leads without a record in Apollo. The others pass, so that their updates flow.
+    NEW = "new"
+
+
+class StageSelected(LedgerRule, frozen=True, kw_only=True):
     """The stage is one of those chosen; ``No stage`` in the list stands for leads without one."""
 
     rule: ClassVar[str] = "stage_selected"
 
     field: str = "stage"
     allow: Words
+    applies_to: AppliesTo = AppliesTo.ALL
+
+    def __post_init__(self) -> None:
+        """Check that the ledger can be asked where it is needed."""
+        if self.applies_to is AppliesTo.NEW and self.ledger_url == "":
+            raise ValueError(
+                "`applies_to: new` needs the target's ledger, which tells the known leads from the "
+                "new ones, and `ledger_url` is empty; set it, or set `applies_to: all`"
+            )
+
+    @override
+    def asks_ledger(self) -> bool:
+        """Whether known leads pass."""
+        return self.applies_to is AppliesTo.NEW
 
     @override
     def fields(self) -> tuple[str, ...]:
@@ -97,11 +121,36 @@ class StageSelected(Rule, frozen=True, kw_only=True):
     @override
     def check(self, stream: StreamFacts) -> Check:
         """The check that the stage is one of those chosen."""
+        chosen = self._chosen()
+        if self.applies_to is AppliesTo.ALL:
+            return chosen
+        return _OfNewLeads(chosen, self.known_leads(stream))
+
+    def _chosen(self) -> Check:
         chosen = _one_of(self.field, "stage", self.allow, folded)
         if folded(NO_STAGE) not in map(folded, self.allow):
             return chosen
         field = self.field
         return lambda lead: None if is_blank(lead.get(field)) else chosen(lead)
+
+
+class _OfNewLeads(LookupCheck):
+    """A check that known leads pass in any case."""
+
+    def __init__(self, check: Check, known: KnownLeads) -> None:
+        self._check = check
+        self._known = known
+
+    @override
+    def prepare(self, leads: Sequence[Lead]) -> None:
+        self._known.prepare([lead for lead in leads if self._check(lead) is not None])
+
+    @override
+    def __call__(self, lead: Lead) -> str | None:
+        reason = self._check(lead)
+        if reason is None or self._known.is_known(lead):
+            return None
+        return f"{reason} (for a lead that is not in Apollo yet)"
 
 
 def _one_of(

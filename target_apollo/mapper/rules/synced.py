@@ -13,7 +13,7 @@ from typing_extensions import override
 from target_apollo.config.source import source_by_default
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
-from target_apollo.model.characters import is_blank
+from target_apollo.mapper.rules.known import key_in_ledger
 from target_apollo.model.values import moment
 
 MARGIN = timedelta(minutes=5)
@@ -127,15 +127,7 @@ class ChangedSinceSync(LookupCheck):
         return f"was synced on {synced:%Y-%m-%d %H:%M} UTC and has not changed since"
 
     def _key(self, lead: Lead) -> str | None:
-        values = [lead.get(name) for name in self._key_properties]
-        if any(map(is_blank, values)):
-            # The target rejects a record with a missing key: the ledger knows no such row.
-            return None
-        try:
-            return self._source_key(values)
-        except ValueError:
-            # The key has a list or an object. The target rejects such a record with a reason.
-            return None
+        return key_in_ledger(lead, self._key_properties, self._source_key)
 
 
 def _knows_no_lead(lead: Lead) -> None:

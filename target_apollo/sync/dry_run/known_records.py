@@ -95,6 +95,14 @@ class KnownRecords:
         )
         return [str(apollo_id) for (apollo_id,) in rows]
 
+    def all(self, kind: ObjectKind) -> Iterator[Json]:
+        """Yields all records of an object, by their ids."""
+        bodies = self._database.execute(
+            "SELECT body FROM records WHERE kind = ? ORDER BY id", (kind.value,)
+        )
+        for (body,) in bodies:
+            yield msgspec.json.decode(body, type=dict)
+
     def close(self) -> None:
         """Deletes the database."""
         self._database.close()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
+from target_apollo.sync.enrolment_counts import enrolment_sentences
 from target_apollo.sync.words import duration, listed, moment, plural
 from target_apollo.system.shown import name_shown
 
@@ -26,6 +27,7 @@ def plan_sentences(summary: Mapping[str, Any]) -> list[str]:
         *unknown_sentences(estimate),
         *identity_sentences(identity),
         *deletion_sentences(summary),
+        *enrolment_sentences(summary.get("enrolments") or {}),
         *([f"{plural(duplicates, 'duplicate')} found, see the summary."] if duplicates else []),
     ]
 
@@ -80,7 +82,8 @@ def identity_sentences(identity: Mapping[str, Any]) -> list[str]:
 
 
 def deletion_sentences(summary: Mapping[str, Any]) -> list[str]:
-    """Sentences on the records of deleted rows that would be moved, and of returned rows."""
+    """Sentences on records and members of rows that are gone, and on those that returned."""
+    removed = summary.get("removed") or {}
     moved = summary.get("deleted") or {}
     returned = summary.get("returned") or {}
     return [
@@ -88,6 +91,11 @@ def deletion_sentences(summary: Mapping[str, Any]) -> list[str]:
             f"{plural(count, 'record')} would be moved, since their rows are gone from the source "
             f"(on_delete, stream '{name_shown(stream)}')."
             for stream, count in moved.items()
+        ),
+        *(
+            f"{plural(count, 'member')} would be taken off lists, since their rows are gone from "
+            f"the source (stream '{name_shown(stream)}')."
+            for stream, count in removed.items()
         ),
         *(
             f"{plural(count, 'record')} would be given back, since their rows have returned "

@@ -7,7 +7,7 @@ which starts with eight times ``d``. Later requests see the changes of earlier o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -267,10 +267,12 @@ class SimulatedApollo:
         body = request.body or {}
         kind = ObjectKind(str(body["modality"]))
         label_ids = self._label_ids(kind.value, body["label_names"])
-        for apollo_id in _listed(body["entity_ids"]):
+        ids = _listed(body["entity_ids"])
+        for apollo_id in ids:
             record = self._records.get(kind, str(apollo_id))
             if record is not None:
                 self._put(OBJECTS[kind], on_lists(record, label_ids))
+        self._count(label_ids, len(ids))
         return {"labels": [label for label in self._labels if label["id"] in label_ids]}
 
     def _remove_from_lists(self, request: Request) -> Json:
@@ -281,7 +283,8 @@ class SimulatedApollo:
             for label in self._labels
             if label["name"] in _listed(body["label_names"]) and label["modality"] == kind.value
         ]
-        label_ids = {label["id"] for label in labels}
+        label_ids = {str(label["id"]) for label in labels}
+        self._count(label_ids, -len(_listed(body["entity_ids"])))
         for apollo_id in _listed(body["entity_ids"]):
             record = self._records.get(kind, str(apollo_id))
             if record is not None:
@@ -289,6 +292,14 @@ class SimulatedApollo:
                 left = [one for one in held if one not in label_ids]
                 self._put(OBJECTS[kind], {**record, "label_ids": left})
         return {"labels": labels}
+
+    def _count(self, label_ids: Collection[str], difference: int) -> None:
+        """Changes the counts of lists; who was on them before is not known."""
+        for label in self._labels:
+            if label["id"] in label_ids:
+                count = label.get("cached_count")
+                before = count if isinstance(count, int) else 0
+                label["cached_count"] = max(0, before + difference)
 
     def _record(self, object_type: ObjectType, apollo_id: str, endpoint: str) -> Json:
         kind = object_type.kind

@@ -36,10 +36,32 @@ def _new_id(request: Request) -> str:
     return hashlib.sha256(json.dumps(request.body, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def _enrolled(request: Request) -> Json:
+    """All contacts join; the ledger knows those that are in a sequence already."""
+    params = request.params or {}
+    sequence = params["emailer_campaign_id"]
+    return {
+        "contacts": [
+            {"id": one, "emailer_campaign_ids": [sequence]} for one in params["contact_ids[]"]
+        ],
+        "skipped_contact_ids": {},
+        "emailer_campaign": {"id": sequence},
+    }
+
+
+def _left_sequence(request: Request) -> Json:
+    params = request.params or {}
+    return {
+        "contacts": [{"id": one, "emailer_campaign_ids": []} for one in params["contact_ids[]"]]
+    }
+
+
 #: Endpoint -> the answer to a request.
 ANSWERS: Mapping[str, Callable[[Request], Json]] = {
     endpoints.CREATE_DEAL: _made_deal,
     endpoints.UPDATE_DEAL: _changed_deal,
+    endpoints.ADD_TO_SEQUENCE: _enrolled,
+    endpoints.LEAVE_SEQUENCES: _left_sequence,
     endpoints.CREATE_TASK: _made_task,
     endpoints.UPDATE_TASK: _changed_task,
     endpoints.COMPLETE_TASK: _changed_task,

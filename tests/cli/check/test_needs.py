@@ -91,3 +91,30 @@ def test_the_check_requires_what_a_run_with_these_settings_ends_without(
 
     assert endpoint not in required()
     assert endpoint in required(**setting)
+
+
+def test_lists_are_checked_for_what_they_take_in_their_mode() -> None:
+    def required(mode: str) -> set[str]:
+        found = settings_of("https://example.com", streams={"list_members": {"mode": mode}})
+        return {need.endpoint for need in needs_of(found, []) if need.required}
+
+    remove = "POST /labels/remove_entity_ids_from_label_names"
+    assert {"GET /labels", "POST /labels/add_entity_ids_to_label_names"} <= required("add")
+    assert required("mirror") - required("add") == {remove}
+
+
+def test_sequences_are_asked_for_where_a_sync_may_enrol(check: Callable[..., Check]) -> None:
+    asked = {one.endpoint for one in check(allow_sequences=["Spring"]).findings}
+    assert {"GET /email_accounts", "POST /emailer_campaigns/{id}/add_contact_ids"} <= asked
+    assert "POST /emailer_campaigns/remove_or_stop_contact_ids" not in asked
+
+
+def test_a_mirror_of_sequences_needs_the_endpoint_that_ends_enrolments(
+    sandbox: Sandbox, check: Callable[..., Check]
+) -> None:
+    found = check(streams={"sequence_members": {"mode": "mirror"}})
+    (ending,) = [
+        one for one in found.findings if one.endpoint.endswith("remove_or_stop_contact_ids")
+    ]
+    assert ending.access.value == "allowed"
+    assert sandbox.store.sequences.enrolments() == []

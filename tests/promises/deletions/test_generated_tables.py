@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.tiers import mostly_chaos
 from tests.helpers.worlds import World, one_fast
 from tests.promises.conftest import Message, state
 from tests.promises.deletions.tables import TO_LIST, TO_STAGE, activate, columns, moved, row
@@ -133,7 +134,7 @@ def is_whole(table: str, messages: list[Message]) -> bool:
     return bool(versions) and not (is_old or has_bookmarks or is_cut)
 
 
-@pytest.mark.parametrize("seed", one_fast(3, *range(4, 16)))
+@pytest.mark.parametrize("seed", [*one_fast(*range(3, 8)), *mostly_chaos(range(8, 16), 0)])
 def test_who_is_moved_is_who_has_no_row_left_whatever_the_order(world: World, seed: int) -> None:
     tables = Tables(random.Random(seed))
     settings: dict[str, Any] = {

@@ -58,7 +58,7 @@ class Pipeline:
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     install_plugins()
-    with running_sandbox(tmp_path / "sandbox.log") as sandbox, own_database(tmp_path) as server:
+    with running_sandbox(tmp_path / "sandbox.log") as sandbox, own_database() as server:
         project = Project(tmp_path / "project", server, sandbox.api_url, API_KEY)
         made = Pipeline(project, sandbox, server.url)
         made.change("create schema crm")

@@ -1,6 +1,7 @@
 """Worlds for the tests of identity: a ledger of each kind, updates singly and in bulk.
 
-The first world of a fixture is the fast one; the others have the marker ``full``.
+The first world of a fixture is the fast one; the others have the marker ``full``, and ``chaos``
+those whose ledger and method of updates another one has, too.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo.demo.postgres import running_postgres
 from target_apollo.sandbox import Sandbox
+from tests.helpers.databases import shared_server
 from tests.helpers.worlds import World
 from tests.ledger.conftest import own_schema
 from tests.promises.conftest import Run
@@ -20,16 +21,22 @@ SINGLE, BULK = "individual", "bulk"
 
 
 def _params(*pairs: tuple[str, str]) -> list[object]:
-    first, *others = (pytest.param(pair, id="-".join(pair)) for pair in pairs)
-    slow = [pytest.param(*one.values, id=one.id, marks=pytest.mark.full) for one in others]
-    return [first, *slow]
+    params = []
+    ledgers, methods = set[str](), set[str]()
+    for ledger, method in pairs:
+        marks = [pytest.mark.full] if params else []
+        if ledger in ledgers and method in methods:
+            marks.append(pytest.mark.chaos)
+        ledgers.add(ledger)
+        methods.add(method)
+        params.append(pytest.param((ledger, method), id=f"{ledger}-{method}", marks=marks))
+    return params
 
 
 @pytest.fixture(scope="session")
-def identity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server: that of DATABASE_URL, or one for these tests."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield server.url
+def identity_server() -> str:
+    """URL of a PostgreSQL server: that of DATABASE_URL, or that of all tests."""
+    return shared_server().url
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def _world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
 
 
 @pytest.fixture(
-    params=_params((SQLITE, SINGLE), (SQLITE, BULK), (POSTGRESQL, SINGLE), (POSTGRESQL, BULK))
+    params=_params((SQLITE, SINGLE), (POSTGRESQL, BULK), (SQLITE, BULK), (POSTGRESQL, SINGLE))
 )
 def world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
     """An empty team in Apollo, and a ledger."""
@@ -58,7 +65,7 @@ def world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:
 
 @pytest.fixture(
     params=_params(
-        (SQLITE, SINGLE), (NONE, SINGLE), (SQLITE, BULK), (NONE, BULK), (POSTGRESQL, BULK)
+        (SQLITE, SINGLE), (NONE, SINGLE), (POSTGRESQL, BULK), (SQLITE, BULK), (NONE, BULK)
     )
 )
 def any_world(request: pytest.FixtureRequest, apollo: Sandbox, sync: Run) -> World:

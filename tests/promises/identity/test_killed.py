@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.sandbox import SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sandbox.store import Store
 from tests.helpers.identity_story import MOMENTS
-from tests.helpers.killing import Death, Moment, run_target
+from tests.helpers.killing import NEVER, Death, Ended, Moment, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.worlds import World
 from tests.promises.conftest import Message, Run, schema
 from tests.promises.identity.people import people, person
 
+METHODS = ("individual", "bulk")
 _MOST_POINTS = 60
 
 
@@ -88,46 +90,78 @@ SITUATIONS = {
 }
 
 
-def _is_whole(
-    sandbox: Sandbox, sync: Run, folder: Path, situation: Situation, death: Death, method: str
-) -> bool:
-    """Kill one run and start it again; whether there was such a moment in it."""
-    folder.mkdir()
-    settings = {"ledger_url": f"sqlite:///{folder}/ledger.db", "update_method": method}
-    world = World(sandbox, sync, {**settings, "sandbox": sandbox})
-    world.run(people([1, 2]))
-    situation.meddle(sandbox.store)
-    config = {
-        **settings,
-        "api_key": sandbox.api_key,
-        "api_url": sandbox.url,
-        "rejects_path": str(folder / "rejects.singer"),
-        "summary_path": str(folder / "summary.json"),
-    }
-    lines = [json.dumps(message).encode() + b"\n" for message in situation.now]
+@dataclass(frozen=True)
+class Kills:
+    """Runs of a situation that are killed, each with a new ledger and an Apollo of its own."""
 
-    ended = run_target(config, folder, lines, death)
-    done = world.run(situation.now)
+    sync: Run
+    folder: Path
+    situation: Situation
+    method: str
 
-    assert done.exit_code == 0, done.log
-    assert not done.rejects, (death, done.rejects)
-    assert world.names() in (situation.left, situation.or_left), death
-    world.stays(situation.now)
-    return ended.killed
+    def passed(self, moment: Moment) -> list[str]:
+        """What each moment of this kind is in a run that nobody kills."""
+        return self._play("whole", Death(moment, NEVER)).passed
+
+    def was_killed(self, death: Death) -> bool:
+        """Kill one run and start it again; whether there was such a moment in it."""
+        return self._play(f"{death.nth} {death.at}".replace("/", "-"), death).killed
+
+    def _play(self, name: str, death: Death) -> Ended:
+        folder = self.folder / f"{self.method} {name}"
+        folder.mkdir()
+        settings = {"ledger_url": f"sqlite:///{folder}/ledger.db", "update_method": self.method}
+        with new_sandbox(SandboxOptions(strict=True, plan=Plan.UNLIMITED)) as sandbox:
+            world = World(sandbox, self.sync, {**settings, "sandbox": sandbox})
+            world.run(people([1, 2]))
+            self.situation.meddle(sandbox.store)
+            config = {
+                **settings,
+                "api_key": sandbox.api_key,
+                "api_url": sandbox.url,
+                "rejects_path": str(folder / "rejects.singer"),
+                "summary_path": str(folder / "summary.json"),
+            }
+            lines = [json.dumps(message).encode() + b"\n" for message in self.situation.now]
+
+            ended = run_target(config, folder, lines, death)
+            done = world.run(self.situation.now)
+
+            assert done.exit_code == 0, done.log
+            assert not done.rejects, (death, done.rejects)
+            assert world.names() in (self.situation.left, self.situation.or_left), death
+            world.stays(self.situation.now)
+        return ended
+
+
+EVERY_WAY = [
+    pytest.param(name, moment, method, id=f"{moment.name.lower()}-{name}-{method}")
+    for name in SITUATIONS
+    for moment in MOMENTS
+    for method in METHODS
+]
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", SITUATIONS)
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name.lower())
-def test_a_run_killed_at_any_moment_is_put_right_by_the_next(
-    sync: Run, tmp_path: Path, name: str, moment: Moment
+# Each situation and each moment with either method, though not each with each.
+@pytest.mark.parametrize(("name", "moment", "method"), [*EVERY_WAY[::4], *EVERY_WAY[3::4]])
+def test_a_run_killed_at_each_request_and_transaction_is_put_right_by_the_next(
+    sync: Run, tmp_path: Path, name: str, moment: Moment, method: str
 ) -> None:
-    options = SandboxOptions(strict=True, plan=Plan.UNLIMITED)
+    kills = Kills(sync, tmp_path, SITUATIONS[name], method)
+    deaths = some_of_each(moment, kills.passed(moment), random.Random(f"{name} {moment}"), most=1)
+    assert deaths
+    assert [death for death in deaths if not kills.was_killed(death)] == []
+
+
+@pytest.mark.full
+@pytest.mark.chaos
+@pytest.mark.parametrize(("name", "moment", "method"), EVERY_WAY)
+def test_a_run_killed_at_any_moment_is_put_right_by_the_next(
+    sync: Run, tmp_path: Path, name: str, moment: Moment, method: str
+) -> None:
+    kills = Kills(sync, tmp_path, SITUATIONS[name], method)
     for nth in range(1, _MOST_POINTS):
-        # Both kinds of updates, in turn.
-        method = ("individual", "bulk")[nth % 2]
-        with new_sandbox(options) as sandbox:
-            situation, death = SITUATIONS[name], Death(moment, nth)
-            if not _is_whole(sandbox, sync, tmp_path / str(nth), situation, death, method):
-                break
+        if not kills.was_killed(Death(moment, nth)):
+            break
     assert nth > 1

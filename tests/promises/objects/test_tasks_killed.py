@@ -12,7 +12,7 @@ import pytest
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.sync import task_search
-from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target
+from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import (
     Message,
@@ -127,15 +127,16 @@ def test_a_run_killed_at_a_sampled_moment_makes_each_task_at_most_once(
 
 @pytest.mark.full
 @pytest.mark.parametrize("moment", list(Moment), ids=lambda moment: moment.name.lower())
-def test_a_run_killed_at_any_moment_makes_each_task_at_most_once(
+def test_a_run_killed_at_any_kind_of_moment_makes_each_task_at_most_once(
     place: Sandbox, tmp_path: Path, moment: Moment
 ) -> None:
-    moments = Point(place, tmp_path / "whole").run(Death(moment, NEVER)).moments
-    assert moments > 0
+    passed = Point(place, tmp_path / "whole").run(Death(moment, NEVER)).passed
+    deaths = some_of_each(moment, passed, random.Random(str(tmp_path)))
+    assert deaths
     problems = {
-        nth: found
-        for nth in range(1, moments + 1)
-        if (found := killed_and_run_again(place, tmp_path / str(nth), Death(moment, nth)))
+        death: found
+        for number, death in enumerate(deaths)
+        if (found := killed_and_run_again(place, tmp_path / str(number), death))
     }
     assert problems == {}
 

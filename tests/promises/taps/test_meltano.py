@@ -60,7 +60,7 @@ def test_meltano_runs_a_tap_and_a_mapper_of_others_and_keeps_their_state(
 ) -> None:
     tap = installed("pipelinewise-tap-postgres", "tap-postgres")
     mapper = installed("meltano-map-transform", "meltano-map-transform")
-    with own_database(tmp_path / "postgres") as server:
+    with own_database() as server:
         warehouse = Warehouse(server.url)
         reads = plugin(
             "tap-postgres",

@@ -83,8 +83,8 @@ class Pipeline:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    with own_database(tmp_path_factory.mktemp("postgres")) as running:
+def server() -> Iterator[PostgresServer]:
+    with own_database() as running:
         yield running
 
 

@@ -1,0 +1,90 @@
+"""The command `apollo-sync adopt`: fills the ledger from Apollo, without a write to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.config.sources import read_config
+from target_apollo.reporting.adoption import adoption_lines
+from target_apollo.reporting.terminal import UNBOUNDED, Paint
+from target_apollo.sync.exit import FAILED, MISCONFIGURED
+from target_apollo.system import logs
+from target_apollo.target.target import TargetApollo
+
+#: Settings of each adoption. It is a dry run as far as Apollo goes; no row ends it, and what the
+#: first run would make or move is left to that run.
+_AS_ADOPTION: Mapping[str, object] = {
+    "dry_run": True,
+    "full_resync": False,
+    "missing_accounts": "skip",
+    "on_delete": "ignore",
+    "on_record_error": "reject",
+    "abort_rejected_percent": 100,
+    "max_rejected_percent": 100,
+    "sample_diffs": 0,
+}
+#: It begins anew where it is cut off, so it waits for the next hour of Apollo's rate limit.
+_LEAST_WAIT_SECONDS = 3_700
+
+
+@click.command(
+    cls=ApolloCommand,
+    epilog="Exit codes as those of target-apollo. What was linked before an error stays; the next "
+    "call goes on behind it.",
+)
+@config_option
+@click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+def command(sources: Sequence[str], messages: str | None) -> int:
+    """Links the rows of INPUT to the records that Apollo has, so that no first run writes them.
+
+    For a team that comes from another tool. Reads all records of Apollo, a hundred a request, and
+    finds the row of each by its match keys. A row whose record has its values is linked in the
+    ledger as if this tool had written it; one whose record differs is linked, and its first run
+    writes it. Nothing is written to Apollo, and links that the ledger has stay as they are. INPUT
+    holds the Singer messages of a tap; without it, they are read from standard input.
+    """
+    logs.to_stderr(TargetApollo.name)
+    with ExitStack() as opened:
+        config = {**read_config(sources), **_AS_ADOPTION}
+        config.pop("max_records", None)
+        if not config["ledger_url"]:
+            raise CommandFailed(
+                "There is no ledger to fill: the setting ledger_url is empty.",
+                exit_code=MISCONFIGURED,
+            )
+        config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
+        source = None
+        if messages is not None:
+            try:
+                source = opened.enter_context(Path(messages).open("rb"))
+            except OSError as problem:
+                raise CommandFailed(
+                    f"The input {messages} can't be read: {problem.strerror}.",
+                    exit_code=MISCONFIGURED,
+                ) from None
+        target = TargetApollo(config=config)
+        target.run.begin_adoption()
+        try:
+            exit_code = target.sync(source)
+        except Exception as defect:  # noqa: BLE001 - its message may show a record
+            target.logger.error("%s", logs.text_of(defect))
+            exit_code = FAILED
+        else:
+            _show(target)
+    target.exit_without_threads(exit_code)
+    return exit_code
+
+
+def _show(target: TargetApollo) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+    paint = Paint.for_output(sys.stdout, os.environ)
+    sys.stdout.write("\n".join(adoption_lines(target.run.summary, width, paint)) + "\n")
+    sys.stdout.flush()

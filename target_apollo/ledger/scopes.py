@@ -1,0 +1,78 @@
+"""The table ``apollo_scopes``: the number that links have in place of their team, kind and stream.
+
+A scope is never deleted, and its number never means another place.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, select
+
+from target_apollo.ledger.failures import UnreadableValue, number_of, text_of
+from target_apollo.ledger.links import Place
+from target_apollo.ledger.statements import ManyRows, insert_into
+from target_apollo.ledger.tables import apollo_scopes
+
+_scopes = apollo_scopes.c
+
+
+def _of(*names: str) -> ManyRows:
+    return ManyRows(
+        names,
+        lambda _: select(
+            _scopes.number, _scopes.connection, _scopes.object, _scopes.stream, _scopes.source
+        ).where(*(_scopes[name] == bindparam(name) for name in names)),
+    )
+
+
+_OF_KIND = _of("connection", "object")
+_OF_STREAM = _of("connection", "object", "stream")
+_OF_PLACE = _of("connection", "object", "stream", "source")
+_OF_ROWS = _of("stream", "source")
+_ALL = _of()
+
+
+def scopes_of_kind(database: Connection, connection: str, kind: str) -> dict[int, Place]:
+    """Number -> place, of all streams and sources of a team's contacts, accounts or others."""
+    return _found(_OF_KIND, database, connection, kind)
+
+
+def scopes_of_stream(database: Connection, place: Place) -> dict[int, Place]:
+    """Number -> place, of all sources of a place's stream."""
+    return _found(_OF_STREAM, database, *place[:3])
+
+
+def scopes_of_rows(database: Connection, stream: str, source: str) -> dict[int, Place]:
+    """Number -> place, of all teams and kinds of a stream of one source."""
+    return _found(_OF_ROWS, database, stream, source)
+
+
+def all_scopes(database: Connection) -> dict[int, Place]:
+    """Number -> place, of all links."""
+    return _found(_ALL, database)
+
+
+def find_scope(database: Connection, place: Place) -> int | None:
+    """The number of a place; ``None`` for one that never had a link."""
+    return next(iter(_found(_OF_PLACE, database, *place)), None)
+
+
+def scope_for_writing(database: Connection, place: Place) -> int:
+    """The number of a place, inside the transaction that writes its links; a new place gets one."""
+    known = find_scope(database, place)
+    if known is not None:
+        return known
+    # Another process may have given it one meanwhile.
+    new = insert_into(apollo_scopes, database.dialect.name).on_conflict_do_nothing()
+    database.execute(new, place._asdict())
+    number = find_scope(database, place)
+    if number is None:
+        raise UnreadableValue("a place of links has no number")
+    return number
+
+
+def _found(statement: ManyRows, database: Connection, *values: str) -> dict[int, Place]:
+    what = "the team, kind, stream or source of links"
+    return {
+        number_of(number, "the number of a place"): Place(*(text_of(one, what) for one in texts))
+        for number, *texts in statement.find(database, values, ())
+    }

@@ -1,0 +1,1 @@
+"""Enrols contacts into Apollo's sequences, and takes out those whose rows are gone."""
