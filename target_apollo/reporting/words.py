@@ -146,6 +146,7 @@ REASONS: Mapping[str, str] = {
     Reason.DELETED.value: "It was deleted in Apollo",
     Reason.GONE.value: "Apollo has no record of its id",
     Reason.NOT_CONFIRMED.value: "Apollo's answer did not confirm it",
+    Reason.OUTCOME_UNKNOWN.value: "Nothing tells whether Apollo has it already",
     Reason.SEQUENCE_NOT_ALLOWED.value: "Its sequence is not in allow_sequences",
     Reason.INACTIVE.value: "Its sequence or mailbox is not active",
     Reason.PROTECTED_STAGE.value: "Its contact is in a protected stage",
