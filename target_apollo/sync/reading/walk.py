@@ -85,7 +85,6 @@ class RecordWalk:
 
     Attributes:
         progress: Where to go on after the page of records that was given last.
-        is_split: Whether one search does not show all records.
         too_many_changed: Whether more records changed than a search shows, so that only a full
             walk reads them all.
     """
@@ -94,9 +93,13 @@ class RecordWalk:
     reader: RecordReader
     of: ObjectEndpoints
     progress: Progress = field(default_factory=Progress)
-    is_split: bool = False
     too_many_changed: bool = False
     _seen: dict[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether one search does not show all records, by a full walk, which may be continued."""
+        return self.progress.total > SHOWN
 
     @property
     def not_shown(self) -> int:
@@ -142,13 +145,17 @@ class RecordWalk:
             )
             pages = self._pages(selection, _CREATED, until=moment(part.until))
             for records in self._read(pages):
+                # Before the records are given: a walk that ends here begins anew with this page.
+                parts = self._parts_of(part, pages.total or 0) if is_new else [part]
                 if is_new and part == Part():
                     progress.total = pages.total or 0
-                yield records
-                if is_new and (parts := self._parts_of(part, pages.total or 0)) != [part]:
-                    progress.parts[:1] = parts
-                    break
                 is_new = False
+                if parts[0] != part:
+                    progress.parts[:1], progress.page, progress.reached = parts, 1, ""
+                    yield records
+                    break
+                progress.parts[:1] = parts
+                yield records
             else:
                 both = pages.is_cut and part.end is End.OLDEST
                 progress.parts[:1] = [part.from_newest(pages.reached)] if both else []
@@ -157,9 +164,6 @@ class RecordWalk:
 
     def _parts_of(self, part: Part, total: int) -> list[Part]:
         """The parts that are read in place of one. Stages and lists are read only if needed."""
-        if total <= SHOWN:
-            return [part]
-        self.is_split = True
         if total <= SHOWN_FROM_BOTH_ENDS or part.end is End.NEWEST:
             return [part]
         stages = [stage.id for stage in self.client.stages(self.of)]
@@ -177,17 +181,19 @@ class RecordWalk:
         )
 
     def _read(self, pages: PagesInOrder) -> Iterator[list[Json]]:
+        # An earlier run has counted the pages before.
+        counted = self.progress.page
         for records in pages.read():
             self.progress.page, self.progress.reached = pages.next_page, pages.reached
-            yield self._new(records)
+            yield self._new(records, is_counted=pages.next_page <= counted)
 
-    def _new(self, records: list[Json]) -> list[Json]:
+    def _new(self, records: list[Json], *, is_counted: bool) -> list[Json]:
         """The records without those that were given as they are now."""
         new: list[Json] = []
         for record in records:
             apollo_id, changed_at = str(record["id"]), record.get(_UPDATED)
             if apollo_id not in self._seen:
-                self.progress.shown += 1
+                self.progress.shown += not is_counted
             elif self._seen[apollo_id] == changed_at:
                 continue
             self._seen[apollo_id] = changed_at

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.apollo import QuotaExhausted
+from target_apollo.apollo import QuotaExhausted, Stage
+from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.sync.reading.parts import SHOWN, SHOWN_FROM_BOTH_ENDS
 from target_apollo.sync.reading.walk import Progress
 from tests.sync.reading.conftest import PagedApollo, at
@@ -125,6 +127,48 @@ def test_a_walk_by_stages_goes_on_in_the_next_run(narrow: PagedApollo) -> None:
         except QuotaExhausted:
             pass
     assert set(found) == set(range(1300))
+
+
+@pytest.mark.parametrize("refused_at", [1, 2, 4])
+def test_stages_that_can_t_be_read_yet_are_asked_for_by_the_next_run(
+    narrow: PagedApollo, monkeypatch: pytest.MonkeyPatch, refused_at: int
+) -> None:
+    for number in range(1300):
+        narrow.put(number, contact_stage_id="s2" if number % 2 else "s1")
+    stages, calls = narrow.stages, 0
+
+    def refused(of: ObjectEndpoints) -> list[Stage]:
+        nonlocal calls
+        calls += 1
+        if calls < refused_at:
+            raise QuotaExhausted("GET /contact_stages", retry_at=datetime.now(timezone.utc))
+        return stages(of)
+
+    monkeypatch.setattr(narrow, "stages", refused)
+    found: set[int] = set()
+    state: object = None
+    for _ in range(refused_at):
+        walk = narrow.walk(Progress.of_state(state))
+        with suppress(QuotaExhausted):
+            for page in walk.all():
+                found.update(numbers([page]))
+                state = json.loads(json.dumps(walk.progress.to_state()))
+    assert found == set(range(1300))
+
+
+def test_a_walk_that_goes_on_still_says_that_records_are_not_shown(narrow: PagedApollo) -> None:
+    narrow.stage_ids = ("s1",)
+    for number in range(1930):
+        narrow.put(number)
+    narrow.quota = 9
+    first = narrow.walk()
+    with pytest.raises(QuotaExhausted):
+        numbers(first.all())
+    narrow.quota = 10_000
+    walk = narrow.walk(Progress.of_state(first.progress.to_state()))
+    numbers(walk.all())
+    assert walk.is_split
+    assert walk.not_shown == 930
 
 
 def test_records_that_no_search_shows_are_counted(narrow: PagedApollo) -> None:
