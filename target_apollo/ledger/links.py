@@ -190,6 +190,9 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
     row_hash: str | None = None
     #: As in ``Link``.
     single_hashes: str | None = None
+    #: Whether Apollo has the row's changes up to `synced_at`. A row that is still to be written has
+    #: no such moment, or the mapper would take it for synced.
+    is_synced: bool = True
 
     def __post_init__(self) -> None:
         status = self.status

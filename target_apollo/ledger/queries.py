@@ -316,7 +316,7 @@ def save_outcomes(
             packed_or_none(outcome.apollo_id),
             packed_or_none(outcome.payload_hash),
             STATUS_NUMBERS[outcome.status],
-            number_of_moment(outcome.synced_at or synced_at),
+            number_of_moment(outcome.synced_at or synced_at) if outcome.is_synced else None,
             run,
             packed_or_none(outcome.match_hash),
             packed_or_none(outcome.apollo_updated_at),

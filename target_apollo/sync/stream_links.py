@@ -467,7 +467,8 @@ class StreamLinks:
     ) -> None:
         """Adds a link to a record that was found, and whose values are not those of its row.
 
-        A link that leads to the record already stays as it is.
+        A link that leads to the record already stays as it is. The row is still to be written, but
+        in mode `insert`, which changes no record.
 
         Args:
             differing: Keys in PATCH of the values that differ; the record has the others, so that a
@@ -476,10 +477,13 @@ class StreamLinks:
         if history.link is not None and _leads_to(history.link, apollo_id):
             return
         self.add_outcome(row, history, Outcome.EXISTING, apollo_id, not_given=not_given)
+        if self._mode is Mode.INSERT:
+            return
+        noted = with_values(self._noted[history.source_key], is_synced=False)
         if differing is not None and history.single_hashes is not None:
-            noted = self._noted[history.source_key]
             held = other_than(history.single_hashes, differing)
-            self._noted[history.source_key] = with_values(noted, single_hashes=held)
+            noted = with_values(noted, single_hashes=held)
+        self._noted[history.source_key] = noted
 
     def _note_pending_fields(
         self, row: Row, history: RowHistory, apollo_id: str, body: Json

@@ -106,6 +106,18 @@ def test_a_record_that_differs_is_linked_and_written_by_the_first_run(
     assert len(apollo.store.contact_by_id) == 3
 
 
+def test_rows_that_are_still_to_be_written_do_not_count_as_synced(
+    apollo: Sandbox, adopt: Adopt, ledger: Callable[[], Ledger]
+) -> None:
+    # The mapper's rule `not_synced` drops what counts as synced until it changes.
+    seed(apollo, 2)
+    messages = rows(2)
+    messages[2]["record"]["title"] = "Boss"
+    adopt(messages)
+    with ledger() as opened:
+        assert set(opened.synced_at("contacts", ["0", "1"])) == {"0"}
+
+
 def test_values_that_cost_a_request_each_are_not_sent_where_the_record_has_them(
     apollo: Sandbox, adopt: Adopt, sync: Sync
 ) -> None:
