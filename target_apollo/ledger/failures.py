@@ -59,6 +59,11 @@ _CONNECTIONS = Cure(
 )
 _TIMEOUT = Cure("Run again; if it comes back, allow this user more time on the server.")
 _BUSY = Cure("Another program holds it: let that end its transaction, or close it, and run again.")
+_DEPENDENT = Cure(
+    "An upgrade puts a view of the same name and columns in place of the table apollo_links. Drop "
+    "what of your own depends on the table, run again, and create it again on the view.",
+    True,
+)
 _SPACE = Cure("Make room there, and run again: the next run reads again what was not confirmed.")
 _STATEMENT_POOLER = Cure(
     "The pooler keeps no transaction together: set its pool_mode to transaction or session, or "
@@ -96,6 +101,7 @@ _UNKNOWN = Cure(
 _BY_STATE: Sequence[tuple[str, Cure]] = (
     ("08", _ANSWERS),
     ("25006", _REPLICA),
+    ("2BP01", _DEPENDENT),
     ("28", _LOGIN),
     ("3D000", _DATABASE),
     ("3F000", _DATABASE),

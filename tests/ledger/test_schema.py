@@ -15,6 +15,7 @@ from target_apollo.ledger import (
     Intent,
     Ledger,
     LedgerError,
+    LedgerUnusable,
     Link,
     LinkOutcome,
     LinkStatus,
@@ -291,6 +292,22 @@ def test_an_upgrade_that_is_killed_in_the_middle_leaves_the_older_ledger_and_beg
     monkeypatch.undo()
     with Ledger.open(ledger_url) as upgraded:
         assert {place: list(upgraded.links_of_stream(place)) for place in before} == before
+
+
+def test_a_view_of_the_user_on_the_former_table_is_named_before_anything_changes(
+    postgresql_url: str,
+) -> None:
+    Ledger.open(postgresql_url).close()
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        make_version_9(lambda statement: server.execute(statement.encode()))
+        server.execute("CREATE VIEW mine AS SELECT source_key FROM apollo_links")
+    with pytest.raises(LedgerUnusable, match="Drop what of your own depends on the table"):
+        Ledger.open(postgresql_url)
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        server.execute("DROP VIEW mine")
+    Ledger.open(postgresql_url).close()
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        server.execute("CREATE VIEW mine AS SELECT source_key FROM apollo_links")
 
 
 def test_a_ledger_with_a_run_of_an_earlier_release_is_upgraded_once_that_has_ended(
