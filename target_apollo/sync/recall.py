@@ -113,6 +113,17 @@ def key_of(row: Row) -> str:
         raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
 
 
+def _gives_another_address(row: Row, link: Link) -> bool:
+    """Whether a row whose record was deleted in Apollo may be of somebody else since.
+
+    A row that has lost its e-mail or domain, and is known by another key now, is not.
+    """
+    if link.is_left_alone(match_hash(row.match_key) if row.match_key else None):
+        return False
+    names_another = bool(row.apollo_id) and row.apollo_id != link.apollo_id
+    return names_another or row.match_key is None or bool(address_hashes(row))
+
+
 def first_hashes(row: Row) -> tuple[str, ...]:
     """Hashes of the row's first match key, and of its e-mail or domain.
 
@@ -345,8 +356,7 @@ class LinkSorter:
             if row.deleted:
                 # There is nothing left to move.
                 return Outcome.SKIPPED
-            address = match_hash(row.match_key) if row.match_key else None
-            is_left = self.leaves_gone and link.is_left_alone(address)
+            is_left = self.leaves_gone and not _gives_another_address(row, link)
             return Outcome.SKIPPED if is_left else None
         if self.mode is Mode.INSERT:
             is_there = link.status in CONFIRMED and not self._has_other_address(row, link)

@@ -218,6 +218,21 @@ def test_a_row_whose_record_is_gone_is_skipped_until_its_address_or_the_policy_c
         assert history == new(row(email=email), sorter)
 
 
+@pytest.mark.parametrize(
+    ("apollo_id", "outcome"), [(None, Outcome.SKIPPED), (ADA_ID, Outcome.SKIPPED), (BOB_ID, None)]
+)
+def test_a_row_whose_record_is_gone_gets_no_other_address_by_losing_its_own(
+    apollo_id: str | None, outcome: Outcome | None
+) -> None:
+    profile = "linkedin_url:ada"
+    without = with_values(row(email=None, apollo_id=apollo_id), match_key=profile)
+    gone = link(row(), LinkStatus.GONE, match_hash=match_hash(ADA))
+
+    (history,) = histories([without], [gone])
+
+    assert history.outcome is outcome
+
+
 def test_a_full_resync_asks_apollo_for_a_record_that_was_gone() -> None:
     sorter = LinkSorter(Mode.UPSERT, full_resync=True, policies=None)
     gone = link(row(), LinkStatus.GONE, match_hash=match_hash(ADA))
