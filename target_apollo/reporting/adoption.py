@@ -15,8 +15,8 @@ _MEANINGS = {
     Fate.EQUAL: "have a record with their values: the first run sends nothing for them",
     Fate.DIFFERENT: "have a record with other values: the first run writes them",
     Fate.MISSING: "are not in Apollo: the first run creates them, unless its mode is update",
-    Fate.AMBIGUOUS: "are not linked, since several records have their key, or another row has "
-    "their record: the first run decides them one by one",
+    Fate.AMBIGUOUS: "are not linked, since several records have their keys, or the record may be "
+    "another's: the first run decides them one by one",
     Fate.KNOWN: "were in the ledger before, and their links stay",
     Fate.REJECTED: "can't be read, or name what Apollo does not know: the first run rejects them",
 }

@@ -38,6 +38,7 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.dedupe_check import DedupeCheck
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.identity.finder import RecordFinder
 from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
 from target_apollo.sync.match import Match, Matched, match_answers, updated_at
 from target_apollo.sync.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
@@ -265,6 +266,7 @@ class RecordCreator:
     comparer: RecordComparer
     own_records: OwnRecordCheck
     match_check: MatchCheck
+    finder: RecordFinder
 
     @property
     def _in_two_steps(self) -> bool:
@@ -456,7 +458,7 @@ class RecordCreator:
             for key in keys(row)
             if not is_known_to_create(self.object_type, kind_of(self.object_type, key))
         ]
-        self.match_check.finder.learn(made, apollo_id)
+        self.finder.learn(made, apollo_id)
 
     def _check_matches(self, batch: Batch, result: CreateResult) -> CheckedMatches:
         if self.mode is Mode.INSERT:

@@ -168,6 +168,7 @@ class StreamSync:
             self._comparer,
             self._own_records,
             self._identity.matches,
+            self._identity.finder,
         )
 
     # --- a batch

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo.endpoints import READING
-from target_apollo.ledger import Ledger, PendingFields, Place
+from target_apollo.ledger import (
+    Ledger,
+    LinkOutcome,
+    LinkStatus,
+    PendingFields,
+    Place,
+    match_hash,
+)
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.helpers.commands import run_command
 from tests.helpers.new_sandbox import new_sandbox
@@ -69,7 +76,9 @@ def rows(many: int = 3, **values: Any) -> list[Message]:
 
 def seed(apollo: Sandbox, many: int = 3, **values: Any) -> list[str]:
     return [
-        apollo.store.add_contact(email=f"p{n}@firm.com", first_name=f"Name{n}", **values)["id"]
+        apollo.store.add_contact(**{"email": f"p{n}@firm.com", "first_name": f"Name{n}", **values})[
+            "id"
+        ]
         for n in range(many)
     ]
 
@@ -151,6 +160,47 @@ def test_a_row_with_two_records_is_not_linked_and_its_key_is_told(
     assert "keys: 0" in told
     with ledger() as opened:
         assert set(opened.links(place(apollo), ["0", "1", "2"])) == {"1", "2"}
+
+
+def test_a_row_whose_keys_lead_to_two_records_is_left_to_the_first_run(
+    apollo: Sandbox, adopt: Adopt, sync: Sync
+) -> None:
+    profile = "http://www.linkedin.com/in/ada"
+    seed(apollo, 1)
+    seed(apollo, 1, email="ada@other.com", linkedin_url=profile)
+    row = [
+        schema("contacts", {"properties": {name: {} for name in ("id", "email", "linkedin_url")}}),
+        record("contacts", id=0, email="p0@firm.com", linkedin_url=profile),
+    ]
+    match_on = ["email", "linkedin_url"]
+    assert "1 are not linked" in adopt(row, match_on=match_on)
+    assert sync(row, match_on=match_on).records == {"received": 1, "rejected": 1}
+    assert writes(apollo) == []
+
+
+@pytest.mark.parametrize(("name", "fate"), [("Name0", "equal"), ("Boss", "ambiguous")])
+def test_a_further_address_of_somebody_with_another_name_links_no_row(
+    apollo: Sandbox, adopt: Adopt, sync: Sync, name: str, fate: str
+) -> None:
+    apollo.store.add_contact(
+        email="main@firm.com", additional_emails=["p0@firm.com"], first_name=name
+    )
+    told = adopt(rows(1))
+    assert ("1 are not linked" in told) is (fate == "ambiguous")
+    run = sync(rows(1))
+    assert run.records.get("rejected", 0) == (fate == "ambiguous")
+    assert apollo.store.contacts()[0]["first_name"] == name
+
+
+def test_a_record_that_a_row_of_another_stream_has_by_another_address_is_not_linked(
+    apollo: Sandbox, adopt: Adopt, ledger: Callable[[], Ledger]
+) -> None:
+    (apollo_id,) = seed(apollo, 1)
+    other = Place(apollo.store.team_id, "contact", "people")
+    outcome = LinkOutcome("1", LinkStatus.UPDATED, apollo_id, "h", match_hash=match_hash("new@b.c"))
+    with ledger() as opened, opened.lock(apollo.store.team_id, "people", "r"):
+        opened.record_outcomes(other, "r", [outcome])
+    assert "1 are not linked" in adopt(rows(1))
 
 
 def test_two_rows_with_one_record_share_no_link(

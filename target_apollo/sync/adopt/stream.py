@@ -14,7 +14,7 @@ from typing import cast
 
 from target_apollo.ledger import CONFIRMED, Link
 from target_apollo.model.compare import CUSTOM_FIELDS
-from target_apollo.model.match_keys import keys
+from target_apollo.model.match_keys import NAME, address_of, keys, kind_of
 from target_apollo.model.objects import ACCOUNT, Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import needs_the_record
@@ -25,6 +25,9 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.duplicates import collapse
 from target_apollo.sync.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.exit import MISCONFIGURED, RunError
+from target_apollo.sync.identity.finder import Found
+from target_apollo.sync.identity.matches import MatchCheck
+from target_apollo.sync.match import Match, Matched
 from target_apollo.sync.names import NameResolver
 from target_apollo.sync.not_given import of_existing, seen_in
 from target_apollo.sync.plan import Changes
@@ -41,6 +44,18 @@ _OUTCOMES = {
     Fate.KNOWN: Outcome.UNCHANGED,
     Fate.DIFFERENT: Outcome.EXISTING,
 }
+
+
+class _IndexSearch:
+    """Finds records by keys among those that were read, where a run searches for each row."""
+
+    def __init__(self, index: RecordIndex) -> None:
+        self._index = index
+
+    def find(self, rows: Sequence[Row]) -> Found:
+        """The records that have the rows' match keys."""
+        ids = {row.number: self._index.ids_of(row.match_key) for row in rows if row.match_key}
+        return Found({number: tuple(found) for number, found in ids.items()})
 
 
 class StreamAdoption:
@@ -129,6 +144,7 @@ class StreamAdoption:
         found = [(row, self._records_of(batch, row)) for row in rows]
         ids = [str(records[0]["id"]) for _, records in found if len(records) == 1]
         links = self._links.of_records(ids)
+        doubtful = self._doubtful(batch, found)
         matched: list[MatchedRecord] = []
         for row, records in found:
             history = batch.history_of(row)
@@ -137,7 +153,8 @@ class StreamAdoption:
                 self._finish(batch, row, Fate.KNOWN if is_linked else Fate.MISSING)
                 continue
             apollo_id = str(records[0]["id"])
-            if len(records) > 1 or self._has_another(links.get(apollo_id, ()), apollo_id, history):
+            is_ambiguous = len(records) > 1 or row.number in doubtful
+            if is_ambiguous or self._has_another(links.get(apollo_id, ()), apollo_id, history):
                 self._finish(batch, row, Fate.AMBIGUOUS)
                 continue
             self._taken[apollo_id] = history.source_key
@@ -151,9 +168,36 @@ class StreamAdoption:
         elif row.apollo_id:
             ids = [row.apollo_id]
         else:
-            found = (self._index.ids_of(key) for key in keys(row))
-            ids = next(filter(None, found), [])
+            ids = self._ids_of(row)
         return [record for one in ids if (record := self._index.get(one)) is not None]
+
+    def _ids_of(self, row: Row) -> list[str]:
+        """The ids of the records that have one of the row's keys.
+
+        A name alone tells less than the others, so it counts only where none of them is found.
+        """
+        address = address_of(self._object_type, row)
+        named = dict.fromkeys([*keys(row), *([address] if address else [])])
+        found = {key: self._index.ids_of(key) for key in named}
+        names = {key for key in named if kind_of(self._object_type, key) == NAME}
+        ids = dict.fromkeys(one for key in named if key not in names for one in found[key])
+        return list(ids) or [one for key in names for one in found[key]]
+
+    def _doubtful(self, batch: Batch, found: Sequence[tuple[Row, list[Json]]]) -> set[int]:
+        """Numbers of rows whose record may be somebody else's, by the law of every first run.
+
+        A record that the ledger links to the row is the row's. Mode insert writes to no record.
+        """
+        if self._sync.mode is Mode.INSERT:
+            return set()
+        unlinked = [
+            Matched(row, Match.EXISTING, records[0])
+            for row, records in found
+            if len(records) == 1
+            and ((link := batch.history_of(row).link) is None or not link.apollo_id)
+        ]
+        check = MatchCheck(self._object_type, self._links, _IndexSearch(self._index))
+        return set(check.check(batch, unlinked).conflicts)
 
     def _has_another(self, links: Iterable[Link], apollo_id: str, history: RowHistory) -> bool:
         """Whether another row of the stream has the record. Rows of other streams may share it."""

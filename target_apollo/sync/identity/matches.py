@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from target_apollo.apollo import ApolloError
 from target_apollo.ledger import Link
@@ -16,7 +17,7 @@ from target_apollo.model.objects import ObjectType
 from target_apollo.model.outcomes import Rejection
 from target_apollo.model.rows import Row
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.identity.finder import RecordFinder
+from target_apollo.sync.identity.finder import Found
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import (
     Address,
@@ -32,6 +33,13 @@ from target_apollo.sync.identity.verdicts import (
 from target_apollo.sync.match import Matched
 from target_apollo.sync.recall import first_hashes, hashes
 from target_apollo.sync.stream_links import StreamLinks, keeps_address
+
+
+class Finder(Protocol):
+    """Finds records by keys, as `RecordFinder` does by searches."""
+
+    def find(self, rows: Sequence[Row]) -> Found:
+        """The records that have the rows' match keys."""
 
 
 @dataclass
@@ -59,7 +67,7 @@ class MatchCheck:
 
     object_type: ObjectType
     links: StreamLinks | None
-    finder: RecordFinder
+    finder: Finder
 
     def check(self, batch: Batch, matched: Sequence[Matched]) -> CheckedMatches:
         """Checks rows with existing records that are about to be compared and updated.
