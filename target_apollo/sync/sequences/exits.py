@@ -20,7 +20,7 @@ from target_apollo.apollo import (
     has_left,
     status_in,
 )
-from target_apollo.ledger import Link
+from target_apollo.ledger import WITHOUT_ROW, Link
 from target_apollo.model.objects import CONTACT
 from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.sync.deletions import are_too_many
@@ -202,6 +202,6 @@ def _holds(one: Leaver, other: Link, links: ObjectLinks, gone: Collection[str]) 
     mark = EnrolmentMark.of(other)
     if mark is None or mark.sequence_id != one.mark.sequence_id or other.row == one.link.row:
         return False
-    if mark.standing is Standing.LEFT:
+    if mark.standing is Standing.LEFT or other.source_key.startswith(WITHOUT_ROW):
         return False
     return not (links.is_own(other) and other.source_key in gone)
