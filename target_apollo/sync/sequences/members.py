@@ -464,6 +464,7 @@ class SequenceMemberSync(ObjectSync):
             return Sorted(), set()
         gone = {one.link.source_key for one in leavers}
         found = self._exits.sort(self.links, leavers, gone)
+        self._exits.check(self.links, len(found.own))
         ended: set[str] = set()
         for some in self._exits.end(found.own):
             ended |= some
