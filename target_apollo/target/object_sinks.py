@@ -13,6 +13,7 @@ from target_apollo.model.rows import Row
 from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.exit import RunError
 from target_apollo.sync.object_syncs import sync_of
 from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
@@ -87,6 +88,7 @@ class ObjectSink(StreamSink):
         """
         if self._has_checked:
             return
+        self._check_key()
         self._sync.check()
         passive = {
             *self._key_columns,
@@ -102,6 +104,22 @@ class ObjectSink(StreamSink):
         }
         self._run.notices.unknown_fields(self.stream_name, self._own.stream_object.name, unknown)
         self._has_checked = True
+
+    def _check_key(self) -> None:
+        """Checks that something tells the rows from each other.
+
+        Raises:
+            RunError: Nothing does.
+        """
+        of = self._own.stream_object
+        if self._key_columns or of.default_key:
+            return
+        raise RunError(
+            f"Stream '{self.stream_name}' has no key (key_properties in its SCHEMA), and without "
+            f"one nothing tells which {of.singular} is of which row: name the key as 'key' of the "
+            "stream in the setting 'streams'.",
+            exit_code=2,
+        )
 
     def _record_cache(self) -> None:
         return None

@@ -118,6 +118,24 @@ def test_without_the_custom_field_nothing_is_written_and_the_run_says_how_to_mak
     assert apollo.store.deals.all() == []
 
 
+@pytest.mark.parametrize("has_ledger", [True, False])
+def test_without_a_key_nothing_is_written_and_the_run_says_how_to_name_one(
+    apollo: Sandbox, key_field: str, sync: Run, has_ledger: bool
+) -> None:
+    _, *rows = deals({"id": 1, "name": "One"}, {"id": 2, "name": "Two"})
+    keyless = schema("deals", {"properties": {name: {} for name in COLUMNS}}, key=None)
+    ledger = {} if has_ledger else {"ledger_url": ""}
+
+    done = sync([keyless, *rows], **DEALS, **ledger)
+    assert done.exit_code == 2
+    assert "Stream 'deals' has no key (key_properties in its SCHEMA)" in done.log
+    assert names(apollo) == []
+
+    own = {"streams": {"deals": {"object": "deals", "key": ["id"]}}}
+    assert sync([keyless, *rows], **own, **ledger).exit_code == 0
+    assert names(apollo) == ["One", "Two"]
+
+
 @pytest.mark.parametrize("ledger_url", ["", "sqlite:///{}/another.db"], ids=["none", "new"])
 def test_with_no_ledger_or_an_empty_one_deals_are_found_by_their_mark(
     apollo: Sandbox, key_field: str, write: Run, tmp_path: Any, ledger_url: str
