@@ -63,6 +63,8 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     @cached_property
     def _index(self) -> DealIndex:
+        if isinstance(self.beside, DealSync):
+            return self.beside._index
         return DealIndex(self.run, self._client, self._mark_field)
 
     @cached_property

@@ -81,6 +81,8 @@ class ListMemberSync(ObjectSync):
 
     @cached_property
     def _lists(self) -> TeamLists:
+        if isinstance(self.beside, ListMemberSync):
+            return self.beside._lists
         return TeamLists(self.run)
 
     @cached_property
@@ -98,6 +100,10 @@ class ListMemberSync(ObjectSync):
             if one is not None and link.apollo_id and link.status in CONFIRMED:
                 held[one.key].add(link.apollo_id)
         return held
+
+    def note_unread(self) -> None:
+        """Notes that nobody knows whom a row means."""
+        self._lists.has_unread = True
 
     def check(self) -> None:
         """Checks that a mirror has what it needs.
@@ -312,7 +318,7 @@ class ListMemberSync(ObjectSync):
         if one.members is not None:
             one.members |= set(sent)
         self._held[one.key].update(apollo_id for apollo_id in sent if apollo_id not in refused)
-        self._mirror.has_changed = True
+        self._lists.has_changed = True
 
     def _send(self, one: TeamList, rows: Sequence[Row]) -> dict[str, Rejection]:
         """Sends the members of these rows; gives those that Apollo refused."""
@@ -368,4 +374,4 @@ class ListMemberSync(ObjectSync):
     def write_missing(self, seen: SeenKeys) -> None:
         """Takes off the lists whom no row names any more."""
         self._check_scope()
-        self._mirror.finish(self.links, seen, has_unread=self.has_unread)
+        self._mirror.finish(self.links, seen)

@@ -86,6 +86,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     @cached_property
     def _search(self) -> TaskSearch:
+        if isinstance(self.beside, TaskSync):
+            return self.beside._search
         return TaskSearch(self.run, self._client)
 
     @cached_property

@@ -14,7 +14,7 @@ from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.object_syncs import sync_of
+from target_apollo.sync.object_syncs import ObjectSyncs
 from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
@@ -31,6 +31,7 @@ class ObjectSink(StreamSink):
 
     Args:
         own: The settings of the stream.
+        syncs: What writes the streams of the run.
     """
 
     #: After contacts and accounts, which their rows name.
@@ -43,11 +44,12 @@ class ObjectSink(StreamSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
         own: ObjectStreamSettings,
+        syncs: ObjectSyncs,
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._own = own
         self._properties = tuple(schema.get("properties", {}))
-        self._sync = sync_of(self._run, stream_name, own, self._parser)
+        self._sync = syncs.of(stream_name, own)
         self._has_checked = False
         if self._sync.flush_size and self._run.settings.batch_size >= MAX_BULK:
             self._flush_size = self._sync.flush_size
@@ -134,7 +136,7 @@ class ObjectSink(StreamSink):
                 self._seen.add([key_of(row)])
             return row
         except RecordError as problem:
-            self._sync.has_unread = True
+            self._sync.note_unread()
             # Without a key nothing tells which row this is.
             self._seen.unsure = self._seen.unsure or not self._key_columns
             key = [record.get(name) for name in self._key_columns]

@@ -43,6 +43,11 @@ def table(*rows: Message) -> list[Message]:
     return [columns(), *rows, end, state({"at": 1})]
 
 
+def table_of(stream: str, *rows: Message) -> list[Message]:
+    """The whole table of another stream."""
+    return [{**one, "stream": stream} for one in table(*rows) if one["type"] != "STATE"]
+
+
 def members(numbers: Iterable[int], name: str = "Hot") -> list[Message]:
     return [member(number, name) for number in numbers]
 
@@ -237,6 +242,37 @@ def test_who_takes_over_a_member_of_ours_loses_it_in_the_end(apollo: Sandbox, sy
     )
 
     assert between == {0, 1, 2, 3, 4}
+    assert on_list(apollo) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["ledger", "none"])
+def test_a_list_that_two_streams_fill_holds_the_rows_of_both(
+    apollo: Sandbox, sync: Run, is_known: bool
+) -> None:
+    people(apollo, range(4), "Hot")
+    streams = ("old-list_members", "new-list_members")
+    settings = {
+        "streams": {name: {"mode": "mirror"} for name in streams},
+        "mirror_scope": "all",
+        **({} if is_known else {"ledger_url": ""}),
+    }
+
+    old, new = table_of(streams[0], *members([0, 1])), table_of(streams[1], member(2))
+    done = sync([*old, *new, state({"at": 1})], **settings)
+
+    assert done.exit_code == 0, done.log
+    assert on_list(apollo) == {0, 1, 2}
+    assert apollo.count("GET /labels") <= 3
+
+
+def test_a_schema_that_changes_takes_nobody_off(apollo: Sandbox, sync: Run) -> None:
+    people(apollo, range(4), "Hot")
+    first, *rows, active, end = table(*members(range(3)))
+    another = schema("list_members", {"properties": {name: {} for name in (*COLUMNS, "more")}})
+
+    done = sync([first, *rows[:2], another, *rows[2:], active, end], **ALL, ledger_url="")
+
+    assert done.exit_code == 0, done.log
     assert on_list(apollo) == {0, 1, 2}
 
 
