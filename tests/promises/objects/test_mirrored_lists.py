@@ -174,6 +174,49 @@ def test_a_row_marked_as_deleted_leaves_its_list_at_once(apollo: Sandbox, sync: 
     assert on_list(apollo) == {0, 1}
 
 
+@pytest.mark.parametrize("scope", ["ours", "all"])
+def test_deleted_rows_that_come_in_each_run_cost_nothing_once_their_members_are_off(
+    apollo: Sandbox, sync: Run, scope: str
+) -> None:
+    people(apollo, range(20))
+    settings = {**MIRROR, "mirror_scope": scope}
+    sync(changes(*members(range(20))), **settings)
+    rows = [member(0), *(member(n, _sdc_deleted_at=GONE_AT) for n in range(1, 20))]
+    sync(changes(*rows), **settings, max_updates=100)
+    assert on_list(apollo) == {0}
+    before = apollo.count(SEARCH), apollo.count(REMOVE)
+
+    done = sync(changes(*rows), **settings)
+
+    assert done.records == {"received": 20, "unchanged": 20}, done.log
+    assert (apollo.count(SEARCH), apollo.count(REMOVE)) == before
+    assert sync(changes(member(1)), **settings).records == {"received": 1, "created": 1}
+    assert on_list(apollo) == {0, 1}
+
+
+def test_without_a_ledger_deleted_rows_of_members_that_are_off_stop_no_run(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, range(20))
+    people(apollo, [20], "Hot")
+    rows = [member(20), *(member(n, _sdc_deleted_at=GONE_AT) for n in range(20))]
+
+    done = sync(changes(*rows), **ALL, ledger_url="")
+
+    assert done.records == {"received": 21, "unchanged": 21}, done.log
+    assert on_list(apollo) == {20}
+
+
+def test_a_deleted_row_of_lists_that_differ_by_case_alone_is_rejected(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, [1], "hot", "Hot")
+
+    done = sync(changes(member(1, _sdc_deleted_at=GONE_AT)), **ALL)
+
+    assert done.reasons == ["unknown_name"], done.log
+
+
 def test_changes_alone_take_nobody_off(apollo: Sandbox, sync: Run) -> None:
     people(apollo, range(3))
     sync(changes(*members(range(3))), **MIRROR)
