@@ -184,8 +184,11 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
                 markers = {one for row in some for one in self._markers(batch, row)}
                 found = self._search.find(markers, self._earliest(batch, some), since)
                 for row in some:
-                    of_row = (found[one] for one in self._markers(batch, row) if one in found)
-                    ids[row.number] = next(of_row, ())
+                    of_row = (
+                        (one, found[one]) for one in self._markers(batch, row) if one in found
+                    )
+                    marker, several = next(of_row, ("", ()))
+                    ids[row.number] = self._search.still_marked(marker, several)
         except (QuotaExhausted, RunError) as failure:
             # The other rows can be written.
             self._failure = failure
