@@ -18,6 +18,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import Label, RequestRefused
 from target_apollo.ledger import CONFIRMED, Link
 from target_apollo.model.list_member import LIST, MirrorScope
+from target_apollo.model.members import MEMBER_KEY
 from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -33,7 +34,8 @@ from target_apollo.sync.whole_tables import SeenKeys
 
 #: Apollo does not document how many ids a request takes.
 MOST_IDS = 500
-#: What a row that is rejected for these says of its member is certain: it is in no list.
+#: What a row that is rejected for these says of its member is certain: it is in no list. But that
+#: the ledger does not know the key of a row (`MEMBER_KEY`) says nothing about Apollo.
 _WITHOUT_MEMBER = (Reason.UNKNOWN_NAME, Reason.GONE)
 
 
@@ -176,7 +178,7 @@ class ListMemberSync(ObjectSync):
                     self._mirror.note_row(one, apollo_id)
                     placed.append(Placed(row, one, apollo_id))
             if why is not None:
-                if why.reason not in _WITHOUT_MEMBER:
+                if why.reason not in _WITHOUT_MEMBER or MEMBER_KEY in row.values:
                     self._mirror.note_doubt(row.values.get(LIST) or "")
                 batch.finish(row, Outcome.REJECTED, rejection=why)
         return placed

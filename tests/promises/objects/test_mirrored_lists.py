@@ -419,6 +419,21 @@ def test_a_row_that_cannot_be_read_keeps_its_member(apollo: Sandbox, sync: Run) 
     assert on_list(apollo) == {0, 1}
 
 
+def test_a_row_whose_key_the_ledger_does_not_know_keeps_all_others_on_the_list(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, range(3), "Hot")
+    streams = {"list_members": {"mode": "mirror", "members_of": "contacts"}}
+
+    done = sync(
+        table(member(0), member(1, email=None, member_key=1)), streams=streams, mirror_scope="all"
+    )
+
+    assert done.reasons == ["unknown_name"]
+    assert on_list(apollo) == {0, 1, 2}
+    assert "nobody but members of former rows is taken off list 'Hot'" in done.log
+
+
 def test_without_a_ledger_an_unread_row_keeps_all_others_on_the_list(
     apollo: Sandbox, sync: Run
 ) -> None:
