@@ -182,6 +182,19 @@ def test_a_deal_whose_answer_was_lost_is_found_by_a_run_with_another_source(
     assert names(apollo) == ["One"]
 
 
+def test_a_schema_that_changes_within_a_run_makes_no_deal_twice(
+    apollo: Sandbox, key_field: str, sync: Run
+) -> None:
+    first, row = deals({"id": 1, "name": "One"})
+    another = schema("deals", {"properties": {"id": {}, "name": {}}})
+
+    done = sync([first, row, another, row], **DEALS, ledger_url="")
+
+    assert done.exit_code == 0, done.log
+    assert names(apollo) == ["One"]
+    assert apollo.count(SEARCH) == 1
+
+
 def test_of_two_deals_with_the_key_of_a_row_none_is_written(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
