@@ -46,7 +46,6 @@ class Companies:
     Attributes:
         several: Domain -> ids, for looked up domains that belong to several accounts.
         is_read: Whether all accounts are known, so that an unknown domain has no account.
-        stopped: Whether Apollo's limits ended the walk for this run.
     """
 
     def __init__(self, client: ApolloClient, *, in_two_steps: bool = False) -> None:
@@ -57,7 +56,8 @@ class Companies:
         self._missing: set[str] = set()
         self.several: dict[str, list[str]] = {}
         self.is_read = False
-        self.stopped = False
+        #: Apollo's limits, after they ended the walk and rows were written without their accounts.
+        self._limit: QuotaExhausted | None = None
         self._ledger: RunLedger | None = None
         self._connection = ""
         #: Whether the ledger's accounts from earlier walks are used.
@@ -86,10 +86,15 @@ class Companies:
         """Notes an account that this run wrote."""
         self._ids[domain] = account_id
 
+    @property
+    def stopped(self) -> bool:
+        """Whether Apollo's limits ended the walk, so that accounts count as missing for now."""
+        return self._limit is not None
+
     def find(self, domain: str) -> str | None:
         """The id of a domain's account, looked up if necessary; None if there is none."""
         if domain not in self._ids and domain not in self._missing:
-            self.look_up([domain], may_wait=False)
+            self.look_up([domain], may_wait=self.stopped)
         return self._ids.get(domain)
 
     def look_up(self, domains: Collection[str], *, may_wait: bool) -> None:
@@ -107,10 +112,13 @@ class Companies:
         self._ask_ledger(wanted)
         try:
             self._ask_apollo(wanted)
-        except QuotaExhausted:
+        except QuotaExhausted as limit:
             if not may_wait:
                 raise
-            self.stopped = True
+            self._limit = limit
+        if self._limit is not None and not may_wait and self._left(domains):
+            # Rows that may wait ended the walk: nobody knows whether these accounts are missing.
+            raise self._limit
         self._missing |= self._left(wanted)
 
     def make(self, names: Mapping[str, str]) -> int:

@@ -63,6 +63,8 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     @cached_property
     def _index(self) -> DealIndex:
+        if isinstance(self.beside, DealSync):
+            return self.beside._index
         return DealIndex(self.run, self._client, self._mark_field)
 
     @cached_property
@@ -159,7 +161,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         unknown = [row for row in rows if not row.apollo_id]
         if not unknown:
             return list(rows)
-        marks = {row.number: self._marks(row) for row in unknown}
+        marks = {row.number: self._marks(batch, row) for row in unknown}
         wanted = {mark for some in marks.values() for mark in some}
         try:
             found = self._index.find(wanted, self._since(batch, unknown))
@@ -188,14 +190,14 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             taken.add(mark)
         return left
 
-    def _marks(self, row: Row) -> tuple[str, ...]:
-        """The mark of a row, and the one that it had before the setting `source` was set."""
-        source = self.run.settings.source
-        mark = mark_of(source, self.stream, row.key)
-        return (mark, mark_of("", self.stream, row.key)) if source else (mark,)
+    def _marks(self, batch: Batch, row: Row) -> tuple[str, ...]:
+        """The mark of a row, and those that it had while the setting `source` was another."""
+        link = batch.history_of(row).link
+        sources = dict.fromkeys((self.run.settings.source, link.source if link else "", ""))
+        return tuple(mark_of(source, self.stream, row.key) for source in sources)
 
     def _mark(self, row: Row) -> dict[str, str]:
-        return {self._mark_field: self._marks(row)[0]}
+        return {self._mark_field: mark_of(self.run.settings.source, self.stream, row.key)}
 
     def _since(self, batch: Batch, rows: Sequence[Row]) -> datetime | None:
         """Start of the latest run that may have made the deal of one of the rows."""
@@ -213,10 +215,22 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         if self.mode is not Mode.INSERT or not row.apollo_id:
             return True
         link = history.link
-        is_own = link is not None and link.status in (LinkStatus.PENDING, LinkStatus.ERROR)
+        is_open = link is not None and link.status in (LinkStatus.PENDING, LinkStatus.ERROR)
+        # Else the row itself names the deal, or somebody has given it the mark of the row.
+        is_same = link is not None and link.apollo_id == row.apollo_id
+        is_own = is_open and (is_same or self._is_lost(batch, row))
         if not is_own:
             batch.finish(row, Outcome.EXISTING, row.apollo_id)
         return is_own
+
+    def _is_lost(self, batch: Batch, row: Row) -> bool:
+        """Whether a row's deal was made by a request whose answer was lost, and the index found it.
+
+        A deal that the row itself names is somebody else's.
+        """
+        history = batch.history_of(row)
+        has_no_id = history.link is None or not history.link.apollo_id
+        return bool(history.sent_by) and has_no_id and row.apollo_id in self._found
 
     def _with_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with ids in place of names, without those that get their outcome here."""
@@ -301,10 +315,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
     def _plan_update(self, batch: Batch, row: Row) -> SingleWrite | None:
         apollo_id = row.apollo_id or ""
         before = self._index.record(apollo_id)
-        history = batch.history_of(row)
-        # A creation whose answer was lost, and which the index has found.
-        link = history.link
-        is_own = bool(history.sent_by) and (link is None or not link.apollo_id)
+        is_own = self._is_lost(batch, row)
         allowed = row
         protected: tuple[str, ...] = ()
         if self.policies.protect and not is_own:

@@ -18,6 +18,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.apollo import Label, RequestRefused
 from target_apollo.ledger import CONFIRMED, Link
 from target_apollo.model.list_member import LIST, MirrorScope
+from target_apollo.model.members import MEMBER_KEY
 from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -28,12 +29,13 @@ from target_apollo.sync.members import FoundMembers, MemberFinder
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.recall import RowHistory
 from target_apollo.sync.refusals import rejection, send_in_parts
-from target_apollo.sync.team_lists import TeamList, TeamLists
+from target_apollo.sync.team_lists import OFF, TeamList, TeamLists
 from target_apollo.sync.whole_tables import SeenKeys
 
 #: Apollo does not document how many ids a request takes.
 MOST_IDS = 500
-#: What a row that is rejected for these says of its member is certain: it is in no list.
+#: What a row that is rejected for these says of its member is certain: it is in no list. But that
+#: the ledger does not know the key of a row (`MEMBER_KEY`) says nothing about Apollo.
 _WITHOUT_MEMBER = (Reason.UNKNOWN_NAME, Reason.GONE)
 
 
@@ -81,6 +83,8 @@ class ListMemberSync(ObjectSync):
 
     @cached_property
     def _lists(self) -> TeamLists:
+        if isinstance(self.beside, ListMemberSync):
+            return self.beside._lists
         return TeamLists(self.run)
 
     @cached_property
@@ -98,6 +102,10 @@ class ListMemberSync(ObjectSync):
             if one is not None and link.apollo_id and link.status in CONFIRMED:
                 held[one.key].add(link.apollo_id)
         return held
+
+    def note_unread(self) -> None:
+        """Notes that nobody knows whom a row means."""
+        self._lists.has_unread = True
 
     def check(self) -> None:
         """Checks that a mirror has what it needs.
@@ -133,15 +141,14 @@ class ListMemberSync(ObjectSync):
         """Takes members off the lists of former rows, and puts those of rows on theirs."""
         present = [row for row in rows if not row.deleted]
         deleted = self._deleted_to_follow(batch, [row for row in rows if row.deleted])
-        # Without a ledger, or in scope `all`, a deleted row itself says whom it was about.
-        told = [row for row in deleted if self._former(batch, row) is None and row.values.get(LIST)]
-        found = self._members.find([*present, *told])
+        found = self._members.find([*present, *self._telling(batch, deleted)])
         placed = self._placed(batch, present, found)
+        deleted, told = self._told(batch, deleted, found)
         planned = self._plan(placed)
-        taken = yield from self._leave(batch, placed, deleted, found)
+        taken = yield from self._leave(batch, placed, deleted, told)
         self._intend(batch, planned)
         # Now the ledger knows who has put a member there that another row takes over.
-        self._finish_deleted(batch, deleted, found, taken)
+        self._finish_deleted(batch, deleted, told, taken)
         for of_list in planned:
             yield from self._put_on(batch, of_list)
         if found.failure is not None:
@@ -171,7 +178,7 @@ class ListMemberSync(ObjectSync):
                     self._mirror.note_row(one, apollo_id)
                     placed.append(Placed(row, one, apollo_id))
             if why is not None:
-                if why.reason not in _WITHOUT_MEMBER:
+                if why.reason not in _WITHOUT_MEMBER or MEMBER_KEY in row.values:
                     self._mirror.note_doubt(row.values.get(LIST) or "")
                 batch.finish(row, Outcome.REJECTED, rejection=why)
         return placed
@@ -182,14 +189,52 @@ class ListMemberSync(ObjectSync):
     def _former(batch: Batch, row: Row) -> Link | None:
         """The membership that the row had before; None if it had none."""
         link = batch.history_of(row).link
-        return link if link is not None and link.apollo_id and link.match_hash else None
+        if link is None or link.match_hash == OFF:
+            return None
+        return link if link.apollo_id and link.match_hash else None
+
+    def _telling(self, batch: Batch, deleted: Sequence[Row]) -> list[Row]:
+        """The deleted rows that themselves say whom a list loses, since the ledger does not.
+
+        Only in scope `all`: in the other one a list loses nobody whom the ledger does not know.
+        """
+        if self.own.mirror_scope is not MirrorScope.ALL:
+            return []
+        return [
+            row
+            for row in deleted
+            if row.values.get(LIST)
+            and self._former(batch, row) is None
+            # Else an earlier run took that member off, and did not see the row since.
+            and ((link := batch.history_of(row).link) is None or link.match_hash != OFF)
+        ]
+
+    def _told(
+        self, batch: Batch, deleted: Sequence[Row], found: FoundMembers
+    ) -> tuple[list[Row], dict[int, tuple[TeamList, str]]]:
+        """The deleted rows that were looked up where needed, and whom which list loses by them."""
+        rows: list[Row] = []
+        told: dict[int, tuple[TeamList, str]] = {}
+        telling = {row.number for row in self._telling(batch, deleted)}
+        for row in deleted:
+            if row.number not in telling or row.number in found.unknown:
+                rows.append(row)
+            elif row.number in found.ids:
+                kind, apollo_id = found.ids[row.number]
+                try:
+                    told[row.number] = self._lists.of(kind, row.values[LIST] or ""), apollo_id
+                except RecordError as problem:
+                    batch.finish(row, Outcome.REJECTED, rejection=problem.rejection)
+                else:
+                    rows.append(row)
+        return rows, told
 
     def _leave(
         self,
         batch: Batch,
         placed: Sequence[Placed],
         deleted: Sequence[Row],
-        found: FoundMembers,
+        told: Mapping[int, tuple[TeamList, str]],
     ) -> Steps[set[str]]:
         """Takes members off lists that rows of the batch no longer name; gives those."""
         if self.mode is not Mode.MIRROR:
@@ -209,10 +254,8 @@ class ListMemberSync(ObjectSync):
             one = self._lists.by_mark(link.match_hash)
             if one is not None and link.apollo_id and self._mirror.may_lose(one, link):
                 off[one].add(link.apollo_id)
-        for row in deleted:
-            if self.own.mirror_scope is MirrorScope.ALL and row.number in found.ids:
-                kind, apollo_id = found.ids[row.number]
-                off[self._lists.of(kind, row.values[LIST] or "")].add(apollo_id)
+        for one, ids in self._told_on(told).items():
+            off[one] |= ids
         keys = {link.source_key for link in leaving}
         for one, ids in off.items():
             ids -= named[one] | wanted_elsewhere(self.links, one, ids, keys)
@@ -227,16 +270,33 @@ class ListMemberSync(ObjectSync):
             self._held[one.key].difference_update(ids)
         return {apollo_id for ids in off.values() for apollo_id in ids}
 
+    def _told_on(self, told: Mapping[int, tuple[TeamList, str]]) -> dict[TeamList, set[str]]:
+        """Of the members that deleted rows name, those that are on their list, as far as known.
+
+        A tap that sends deleted rows in each run names them long after they have come off.
+        """
+        ids_of: dict[TeamList, set[str]] = defaultdict(set)
+        for one, apollo_id in told.values():
+            ids_of[one].add(apollo_id)
+        found = {one: self._lists.find_on(one, ids) for one, ids in ids_of.items()}
+        return {one: ids if (on := found[one]) is None else on for one, ids in ids_of.items()}
+
     def _finish_deleted(
-        self, batch: Batch, deleted: Sequence[Row], found: FoundMembers, taken: set[str]
+        self,
+        batch: Batch,
+        deleted: Sequence[Row],
+        told: Mapping[int, tuple[TeamList, str]],
+        taken: set[str],
     ) -> None:
         for row in deleted:
-            link = self._former(batch, row)
-            _, named_id = found.ids.get(row.number, (None, None))
-            if link is None and named_id is None and found.failure is not None:
-                continue
+            link, history = self._former(batch, row), batch.history_of(row)
+            _, named_id = told.get(row.number, (None, None))
             is_off = (link.apollo_id if link is not None else named_id) in taken
-            batch.finish(row, Outcome.UPDATED if is_off else Outcome.UNCHANGED, named_id)
+            apollo_id = named_id or history.apollo_id
+            if self.links is not None and apollo_id and self.own.mirror_scope is MirrorScope.ALL:
+                # So that a later run need not look up whom the row names.
+                self.links.note_detail(history, OFF)
+            batch.finish(row, Outcome.UPDATED if is_off else Outcome.UNCHANGED, apollo_id)
 
     # --- on lists
 
@@ -312,7 +372,7 @@ class ListMemberSync(ObjectSync):
         if one.members is not None:
             one.members |= set(sent)
         self._held[one.key].update(apollo_id for apollo_id in sent if apollo_id not in refused)
-        self._mirror.has_changed = True
+        self._lists.has_changed = True
 
     def _send(self, one: TeamList, rows: Sequence[Row]) -> dict[str, Rejection]:
         """Sends the members of these rows; gives those that Apollo refused."""
@@ -359,7 +419,8 @@ class ListMemberSync(ObjectSync):
             history = batch.history_of(row)
             if self.links is not None:
                 self.links.note_detail(history, planned.mark(apollo_id))
-            has_moved = history.link is not None and history.link.status in CONFIRMED
+            former = self._former(batch, row)
+            has_moved = former is not None and former.status in CONFIRMED
             outcome = Outcome.UPDATED if has_moved else Outcome.CREATED
             batch.finish(row, outcome if is_new else Outcome.UNCHANGED, apollo_id)
 
@@ -368,4 +429,4 @@ class ListMemberSync(ObjectSync):
     def write_missing(self, seen: SeenKeys) -> None:
         """Takes off the lists whom no row names any more."""
         self._check_scope()
-        self._mirror.finish(self.links, seen, has_unread=self.has_unread)
+        self._mirror.finish(self.links, seen)

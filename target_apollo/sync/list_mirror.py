@@ -71,30 +71,24 @@ class _Seen:
 
 
 class ListMirror:
-    """Decides at the end of a run whom the lists of a stream lose.
-
-    Attributes:
-        has_changed: Whether the run has put members on lists, so that their counts are outdated.
-    """
+    """Decides at the end of a run whom the lists of a stream lose."""
 
     def __init__(self, run: SyncRun, stream: str, scope: MirrorScope, lists: TeamLists) -> None:
         self._run = run
         self._stream = stream
         self._scope = scope
         self._lists = lists
-        self.has_changed = False
         #: List -> members that rows of this run name; only those that were written.
         self._named: dict[TeamList, set[str]] = defaultdict(set)
-        #: Names of lists of which a row could not be told whom it means.
-        self._doubtful: set[str] = set()
 
     def note_row(self, one: TeamList, apollo_id: str) -> None:
         """Notes whom a row names."""
         self._named[one].add(apollo_id)
+        one.named.add(apollo_id)
 
     def note_doubt(self, name: str) -> None:
         """Notes that a row of a list may mean any of its members."""
-        self._doubtful.add(name.casefold())
+        self._lists.doubtful.add(name.casefold())
 
     def may_lose(self, one: TeamList, link: Link) -> bool:
         """Whether a list may lose the member of a link."""
@@ -123,23 +117,22 @@ class ListMirror:
                 "at the source first; if that is right, set max_updates to at least that number."
             )
 
-    def finish(self, links: ObjectLinks | None, seen: SeenKeys, *, has_unread: bool) -> None:
+    def finish(self, links: ObjectLinks | None, seen: SeenKeys) -> None:
         """Takes members off the lists that no row names.
 
         Args:
             seen: Keys of the rows that came.
-            has_unread: Whether a record could not be read, so that nobody knows whom it means.
 
         Raises:
             RunError: Too many would be taken off, or `max_updates` is reached.
             ApolloError, LedgerError: The run can't go on.
         """
-        if self.has_changed:
+        if self._lists.has_changed:
             self._lists.refresh()
         found, without_list = self._by_list(links, seen)
         off = {one: self._off(one, links, found[one]) for one in found}
         if self._scope is MirrorScope.ALL:
-            self._add_others(off, links, found, has_unread=has_unread)
+            self._add_others(off, links, found)
         for one, ids in off.items():
             known = len(found[one].wanted | ids)
             self.check_removal(one, len(ids), known, is_empty=not len(seen))
@@ -183,7 +176,7 @@ class ListMirror:
         """Members of missing rows, which no other row has on the list."""
         gone = of_list.gone
         ids = {link.apollo_id for link in gone if link.apollo_id and self.may_lose(one, link)}
-        ids -= of_list.wanted
+        ids -= of_list.wanted | one.named
         return ids - wanted_elsewhere(links, one, ids, {link.source_key for link in gone})
 
     def _add_others(
@@ -191,19 +184,18 @@ class ListMirror:
         off: dict[TeamList, set[str]],
         links: ObjectLinks | None,
         found: Mapping[TeamList, _Seen],
-        *,
-        has_unread: bool,
     ) -> None:
         """Adds the members of lists that no row has ever named; lists that rows name alone."""
         for one, of_list in found.items():
             if not of_list.wanted:
                 continue
-            if one.name.casefold() in self._doubtful or (has_unread and links is None):
+            is_unsure = self._lists.has_unread and links is None
+            if one.name.casefold() in self._lists.doubtful or is_unsure:
                 self._run.notices.others_stay(
                     self._stream, one.name, "a row of the run could not be read or told from others"
                 )
                 continue
-            on = of_list.wanted if links is None else set(of_list.confirmed)
+            on = one.named if links is None else set(of_list.confirmed)
             is_as_wanted = one.count == len(on | off[one])
             if is_as_wanted and not self._run.settings.full_resync:
                 continue
@@ -212,7 +204,7 @@ class ListMirror:
                 why = f"it has more than {MOST_SHOWN:,} members, and Apollo shows no more of them"
                 self._run.notices.others_stay(self._stream, one.name, why)
                 continue
-            others = members - of_list.wanted - off[one]
+            others = members - of_list.wanted - one.named - off[one]
             keys = {link.source_key for link in of_list.gone}
             off[one] |= others - wanted_elsewhere(links, one, others, keys)
 
@@ -221,7 +213,7 @@ class ListMirror:
             some = ids[start : start + MOST_OFF]
             take_off(self._run, one, some)
             self._run.counts.count_removed(self._stream, len(some))
-            self.has_changed = True
+            self._lists.has_changed = True
 
     def _look_for_lost(self, links: ObjectLinks, found: Mapping[TeamList, _Seen]) -> None:
         """Looks for members of rows that lists have lost in Apollo; the next run writes them again.
@@ -232,7 +224,7 @@ class ListMirror:
         short = {
             one: of_list for one, of_list in found.items() if one.count < len(of_list.confirmed)
         }
-        if short and self.has_changed:
+        if short and self._lists.has_changed:
             self._lists.refresh()
         for one, of_list in short.items():
             number = len(of_list.confirmed) - one.count

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import (
+    DELETED,
     HOLDING_VALUES,
     Intent,
     Link,
@@ -156,7 +157,7 @@ class ObjectLinks:
             return history
         if link.payload_hash == own and link.status in HOLDING_VALUES:
             return with_values(history, outcome=Outcome.UNCHANGED)
-        mark = hash_of_row(row, own, self._mode, None)
+        mark = self._mark_of(row, own)
         if former is None and is_left_alone(link, mark, self._today):
             is_final = link.error in self._not_sent_again
             outcome = Outcome.REJECTED if is_final else None
@@ -276,7 +277,7 @@ class ObjectLinks:
         if apollo_id is None and status is not LinkStatus.ERROR:
             return
         if status is LinkStatus.ERROR:
-            mark = hash_of_row(row, payload_hash, self._mode, None)
+            mark = self._mark_of(row, payload_hash)
             payload_hash = RefusedMark(self._today, mark).text
         elif status is LinkStatus.EXISTING:
             payload_hash = None
@@ -291,6 +292,11 @@ class ObjectLinks:
             apollo_updated_at=updated_at,
             single_hashes=digests if status is not LinkStatus.ERROR else None,
         )
+
+    def _mark_of(self, row: Row, written: str | None) -> str:
+        """What tells whether a rejected row has changed; that it is deleted now is a change."""
+        written = f"{DELETED}{written}" if row.deleted else written
+        return hash_of_row(row, written, self._mode, None)
 
     def unread_before(self, unread: Sequence[UnreadRecord]) -> list[bool]:
         """Which of the records that could not be read were rejected so not long ago.

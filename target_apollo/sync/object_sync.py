@@ -35,7 +35,8 @@ class ObjectSync(abc.ABC):
 
     Args:
         own: The settings of this stream.
-        properties: The columns of the stream.
+        beside: The sync of another stream of the run with the same object, if there is one: both
+            know the same of Apollo.
     """
 
     #: Reasons for which a rejected row is not tried again before it changes.
@@ -45,16 +46,18 @@ class ObjectSync(abc.ABC):
     flush_size: ClassVar[int | None] = None
 
     def __init__(
-        self, run: SyncRun, stream: str, own: ObjectStreamSettings, properties: Collection[str]
+        self,
+        run: SyncRun,
+        stream: str,
+        own: ObjectStreamSettings,
+        beside: ObjectSync | None = None,
     ) -> None:
         self.run = run
         self.stream = stream
         self.own = own
         self.mode = own.mode
         self.object = own.stream_object
-        self.properties = properties
-        #: Whether a record of the run could not be read as a row.
-        self.has_unread = False
+        self.beside = beside
         run.streams.add(stream)
 
     @cached_property
@@ -102,6 +105,9 @@ class ObjectSync(abc.ABC):
     def moves_missing(self) -> bool:
         """Whether rows that are missing in a whole table change anything in Apollo."""
         return self.mode is Mode.MIRROR
+
+    def note_unread(self) -> None:  # noqa: B027 - for the classes that it concerns
+        """Notes that a record could not be read as a row, so that nobody knows what it means."""
 
     def check(self) -> None:
         """Checks settings and columns, once, before anything of the stream is written.

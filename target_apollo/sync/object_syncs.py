@@ -1,4 +1,4 @@
-"""Which class writes which object, besides contacts and accounts."""
+"""Which class writes which object, besides contacts and accounts, and the syncs of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from target_apollo.config.settings import ObjectStreamSettings
 from target_apollo.model.deal import DEAL
 from target_apollo.model.list_member import LIST_MEMBER
-from target_apollo.model.object_rows import ObjectRowParser
 from target_apollo.model.sequence_member import SEQUENCE_MEMBER
 from target_apollo.model.task import TASK
 from target_apollo.sync.deals import DealSync
@@ -25,8 +24,20 @@ SYNCS: Mapping[str, type[ObjectSync]] = {
 }
 
 
-def sync_of(
-    run: SyncRun, stream: str, own: ObjectStreamSettings, parser: ObjectRowParser
-) -> ObjectSync:
-    """What writes the rows of a stream."""
-    return SYNCS[own.stream_object.name](run, stream, own, tuple(parser.columns.values()))
+class ObjectSyncs:
+    """What writes the streams of one run.
+
+    A stream keeps its sync when its SCHEMA changes, since that knows what the run has written.
+    """
+
+    def __init__(self, run: SyncRun) -> None:
+        self._run = run
+        self._syncs: dict[str, ObjectSync] = {}
+
+    def of(self, stream: str, own: ObjectStreamSettings) -> ObjectSync:
+        """What writes the rows of a stream."""
+        if stream not in self._syncs:
+            kind = SYNCS[own.stream_object.name]
+            beside = next((one for one in self._syncs.values() if type(one) is kind), None)
+            self._syncs[stream] = kind(self._run, stream, own, beside)
+        return self._syncs[stream]

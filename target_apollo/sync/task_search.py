@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
-from target_apollo.apollo import endpoints
+from target_apollo.apollo import RequestRefused, endpoints
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.objects import Json
@@ -116,6 +117,28 @@ class TaskSearch:
             kept = self.run.ledger.company_ids(self._place, list(hashes))
             found |= {hashes[hashed]: tuple(ids.split()) for hashed, ids in kept.items()}
         return found
+
+    def still_marked(self, marker: str, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Of several tasks with a mark those that Apollo has and that still have it.
+
+        The ledger may know tasks that people have deleted since. A single one is not looked at.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        if len(task_ids) < 2:
+            return tuple(task_ids)
+        left = [one for one in task_ids if one not in self.records]
+        self.run.request_counter.plan_requests({endpoints.READ_TASK: len(left)})
+        calls = [partial(self.client.read, one) for one in left]
+        for task_id, answered in zip(left, self.run.pool.run(calls), strict=True):
+            if isinstance(answered, RequestRefused) and answered.names_missing_record:
+                continue
+            if isinstance(answered, Exception):
+                raise answered
+            self.records[task_id] = answered
+        there = (one for one in task_ids if one in self.records)
+        return tuple(one for one in there if marker in markers_in(self.records[one]))
 
     def shows(self, earliest: datetime) -> bool:
         """Whether Apollo shows all tasks that are due then or later; only after `find`."""

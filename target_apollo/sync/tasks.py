@@ -86,6 +86,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     @cached_property
     def _search(self) -> TaskSearch:
+        if isinstance(self.beside, TaskSync):
+            return self.beside._search
         return TaskSearch(self.run, self._client)
 
     @cached_property
@@ -166,7 +168,9 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         if link is not None and link.payload_hash == mark:
             batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
             return []
-        return [TaskWrite(ended, {}, row.apollo_id, of_row=RowOfTask(ended, self._markers(row)))]
+        return [
+            TaskWrite(ended, {}, row.apollo_id, of_row=RowOfTask(ended, self._markers(batch, row)))
+        ]
 
     def _with_ids(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with the ids of their tasks, without those whose task can't be told."""
@@ -177,18 +181,21 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         try:
             for some in filter(None, (in_doubt, certain)):
                 since = self._since(batch, some) if some is in_doubt else None
-                markers = {one for row in some for one in self._markers(row)}
+                markers = {one for row in some for one in self._markers(batch, row)}
                 found = self._search.find(markers, self._earliest(batch, some), since)
                 for row in some:
-                    of_row = (found[one] for one in self._markers(row) if one in found)
-                    ids[row.number] = next(of_row, ())
+                    of_row = (
+                        (one, found[one]) for one in self._markers(batch, row) if one in found
+                    )
+                    marker, several = next(of_row, ("", ()))
+                    ids[row.number] = self._search.still_marked(marker, several)
         except (QuotaExhausted, RunError) as failure:
             # The other rows can be written.
             self._failure = failure
         left = []
         taken: set[str] = set()
         for row in rows:
-            marker = self._markers(row)[0]
+            marker = self._markers(batch, row)[0]
             if row.apollo_id:
                 left.append(row)
             elif marker in taken:
@@ -242,11 +249,11 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         sent = [link.match_hash for link in links if link is not None and link.match_hash]
         return earliest_due([*(row.values.get(DUE_AT) for row in rows), *sent])
 
-    def _markers(self, row: Row) -> tuple[str, ...]:
-        """The mark of a row, and the one that it had before the setting `source` was set."""
-        source = self.run.settings.source
-        marker = marker_of(source, self.stream, row.key)
-        return (marker, marker_of("", self.stream, row.key)) if source else (marker,)
+    def _markers(self, batch: Batch, row: Row) -> tuple[str, ...]:
+        """The mark of a row, and those that it had while the setting `source` was another."""
+        link = batch.history_of(row).link
+        sources = dict.fromkeys((self.run.settings.source, link.source if link else "", ""))
+        return tuple(marker_of(source, self.stream, row.key) for source in sources)
 
     def _is_written(self, batch: Batch, row: Row) -> bool:
         """Whether the mode allows a row to be written; if not, it has got its outcome."""
@@ -333,7 +340,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             self._reject_unknown(batch, row, f"Apollo has a task ({alike}) {_ALIKE}")
             return None
         self._note(batch, row, values)
-        marker = self._markers(row)[0]
+        marker = self._markers(batch, row)[0]
         return TaskWrite(row, creation_body(row, marker), marker=marker)
 
     def _note(self, batch: Batch, row: Row, held: Mapping[str, str | None]) -> None:
@@ -353,7 +360,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         knows = is_of_link and not self.run.settings.full_resync
         of_row = RowOfTask(
             row,
-            self._markers(row),
+            self._markers(batch, row),
             held_by(link.single_hashes if link is not None and knows else None, row.values),
             Policies() if is_own else self.policies,
             is_adopted=link is None or link.apollo_id != row.apollo_id,

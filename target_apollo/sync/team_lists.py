@@ -26,6 +26,10 @@ MOST_SHOWN = 50_000
 _PAGE = 100
 
 
+#: Kept in place of a mark of a row that is deleted, and whose member is off the list.
+OFF = match_hash("off its list")
+
+
 class ListMark:
     """What the ledger keeps of a membership: a hash of its list, and whether this tool made it.
 
@@ -52,6 +56,8 @@ class TeamList:
         is_ambiguous: Whether Apollo has several lists whose names differ from it by case alone.
         was_there: Whether Apollo had the list when the run first asked.
         looks_left: Requests that may still be spent on reading it.
+        named: Ids of the members that rows of the run name, of whatever stream; only those whose
+            rows were written.
     """
 
     def __init__(self, key: ListKey, name: str) -> None:
@@ -65,6 +71,7 @@ class TeamList:
         self.is_ambiguous = False
         self.was_there = False
         self.looks_left = MOST_LOOKS
+        self.named: set[str] = set()
 
     @property
     def type(self) -> ObjectType:
@@ -87,13 +94,23 @@ class TeamList:
 
 
 class TeamLists:
-    """All lists of the team; asked for once, and again by `refresh`."""
+    """All lists of the team, for all streams of a run; asked for once, and again by `refresh`.
+
+    Attributes:
+        has_changed: Whether the run has changed lists, so that their counts are outdated.
+        has_unread: Whether a record of the run could not be read, so that nobody knows whom it
+            means.
+        doubtful: Names of lists of which a row could not be told whom it means.
+    """
 
     def __init__(self, run: SyncRun) -> None:
         self._run = run
         self._lists: dict[ListKey, TeamList] = {}
         self._by_mark: dict[str, TeamList] = {}
         self._is_read = False
+        self.has_changed = False
+        self.has_unread = False
+        self.doubtful: set[str] = set()
 
     def of(self, kind: ObjectKind, name: str) -> TeamList:
         """The list of that name, without regard to case; Apollo may not have it yet.

@@ -13,7 +13,8 @@ from target_apollo.model.rows import Row
 from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.object_syncs import sync_of
+from target_apollo.sync.exit import RunError
+from target_apollo.sync.object_syncs import ObjectSyncs
 from target_apollo.sync.recall import key_of
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import ABOUT_RECORDS
@@ -30,6 +31,7 @@ class ObjectSink(StreamSink):
 
     Args:
         own: The settings of the stream.
+        syncs: What writes the streams of the run.
     """
 
     #: After contacts and accounts, which their rows name.
@@ -42,11 +44,12 @@ class ObjectSink(StreamSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
         own: ObjectStreamSettings,
+        syncs: ObjectSyncs,
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._own = own
         self._properties = tuple(schema.get("properties", {}))
-        self._sync = sync_of(self._run, stream_name, own, self._parser)
+        self._sync = syncs.of(stream_name, own)
         self._has_checked = False
         if self._sync.flush_size and self._run.settings.batch_size >= MAX_BULK:
             self._flush_size = self._sync.flush_size
@@ -87,6 +90,7 @@ class ObjectSink(StreamSink):
         """
         if self._has_checked:
             return
+        self._check_key()
         self._sync.check()
         passive = {
             *self._key_columns,
@@ -103,6 +107,22 @@ class ObjectSink(StreamSink):
         self._run.notices.unknown_fields(self.stream_name, self._own.stream_object.name, unknown)
         self._has_checked = True
 
+    def _check_key(self) -> None:
+        """Checks that something tells the rows from each other.
+
+        Raises:
+            RunError: Nothing does.
+        """
+        of = self._own.stream_object
+        if self._key_columns or of.default_key:
+            return
+        raise RunError(
+            f"Stream '{self.stream_name}' has no key (key_properties in its SCHEMA), and without "
+            f"one nothing tells which {of.singular} is of which row: name the key as 'key' of the "
+            "stream in the setting 'streams'.",
+            exit_code=2,
+        )
+
     def _record_cache(self) -> None:
         return None
 
@@ -116,7 +136,7 @@ class ObjectSink(StreamSink):
                 self._seen.add([key_of(row)])
             return row
         except RecordError as problem:
-            self._sync.has_unread = True
+            self._sync.note_unread()
             # Without a key nothing tells which row this is.
             self._seen.unsure = self._seen.unsure or not self._key_columns
             key = [record.get(name) for name in self._key_columns]

@@ -32,6 +32,7 @@ from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions import WholeTable, move_missing_rows
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.notices import unused_settings
+from target_apollo.sync.object_syncs import ObjectSyncs
 from target_apollo.sync.rejects_file import (
     NO_PROPERTIES,
     UNREADABLE_STREAM,
@@ -102,6 +103,7 @@ class TargetApollo(CheckedPlugin, Target):
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
+        self._object_syncs = ObjectSyncs(self.run)
         #: What the taps told about whole tables; None if nothing follows from missing rows.
         self._tables = SourceTables() if self.run.settings.follows_whole_tables else None
         self._waiting = WaitingRecords(self._sinks)
@@ -387,7 +389,7 @@ class TargetApollo(CheckedPlugin, Target):
         """
         own = self.run.settings.object_stream(name)
         if own is not None:
-            return ObjectSink(self, name, schema, key_properties, own)
+            return ObjectSink(self, name, schema, key_properties, own, self._object_syncs)
         return self.get_sink_class(name)(self, name, schema, key_properties)
 
     def get_sink_class(self, stream_name: str) -> type[RecordSink]:

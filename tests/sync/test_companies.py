@@ -122,6 +122,19 @@ def test_the_limits_end_the_run_where_rows_may_not_wait(apollo: Apollo) -> None:
         run(apollo, None).look_up([f"none{n}.com" for n in range(9)], may_wait=False)
 
 
+def test_what_rows_that_may_wait_did_not_find_is_not_missing_for_others(apollo: Apollo) -> None:
+    apollo.make(9)
+    apollo.allowed = 1
+    companies = run(apollo, None)
+    wanted = [f"none{n}.com" for n in range(9)]
+    companies.look_up(wanted, may_wait=True)
+    assert companies.find("none0.com") is None
+
+    for domains in (wanted, ["another.com"]):
+        with pytest.raises(QuotaExhausted):
+            companies.look_up(domains, may_wait=False)
+
+
 @example([(("make", 0), 3), (("make", 5), 6), (("make", 5), 6), (("delete", 4), 0)])
 @example(
     [(("make", 0), 1), (("make", 1), 3), (("make", 1), 6), (("make", 9), 3), (("delete", 4), 0)]

@@ -90,3 +90,19 @@ def test_of_several_rows_the_one_that_holds_the_contact_in_the_sequence_counts()
     assert lasting([of[Standing.SENT]], SPRING) is None
     assert lasting([of[Standing.OURS]], AUTUMN) is None
     assert lasting([], SPRING) is None
+
+
+@pytest.mark.parametrize(
+    ("standing", "lasts"),
+    [
+        (Standing.SENT, None),
+        (Standing.OURS, Standing.FOUND),
+        (Standing.FOUND, Standing.FOUND),
+        (Standing.LEFT, Standing.LEFT),
+    ],
+)
+def test_what_is_known_for_good_lasts_without_a_row(
+    standing: Standing, lasts: Standing | None
+) -> None:
+    kept = EnrolmentMark(standing, SPRING).without_row()
+    assert (kept.standing if kept is not None else None) is lasts

@@ -20,7 +20,7 @@ from target_apollo.apollo import (
     has_left,
     status_in,
 )
-from target_apollo.ledger import Link
+from target_apollo.ledger import WITHOUT_ROW, Link
 from target_apollo.model.objects import CONTACT
 from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.sync.deletions import are_too_many
@@ -78,6 +78,35 @@ class SequenceExits:
         self._client = client
         self._directory = directory
         self._stream = stream
+        #: Enrolments that this run has ended.
+        self._ended = 0
+
+    def check(self, links: ObjectLinks, number: int, *, is_empty: bool = False) -> None:
+        """Stops the run before it ends enrolments if that looks like a mistake of the source.
+
+        Args:
+            number: Enrolments that are to end now.
+            is_empty: Whether no row came at all.
+
+        Raises:
+            RunError: It does, and `max_updates` does not say how many may be changed.
+            LedgerError: The ledger can't be read.
+        """
+        total = self._ended + number
+        if not number or self._run.settings.max_updates is not None:
+            return
+        if not is_empty and not are_too_many(total, total):
+            return
+        known = self._ended
+        for link in links.all_links():
+            mark = EnrolmentMark.of(link)
+            known += mark is not None and may_end(link, mark)
+        if is_empty or are_too_many(total, known):
+            raise RunError(
+                f"{total} of the {known} contacts that stream '{self._stream}' has enrolled have "
+                "no row any more, and mode 'mirror' would end all of that. Look at the source "
+                "first; if that is right, set max_updates to at least that number."
+            )
 
     def end(self, leavers: Collection[Leaver]) -> Iterator[set[str]]:
         """Ends enrolments; after each request it gives the source keys that Apollo has confirmed.
@@ -98,6 +127,7 @@ class SequenceExits:
                 ended = self._end(sequence_id, {one.contact_id for one in part})
                 done = {one.link.source_key for one in part if one.contact_id in ended}
                 run.limits.updated += len(done)
+                self._ended += len(done)
                 run.counts.enrolments.left[self._directory.name_of(sequence_id)] += len(done)
                 yield done
 
@@ -164,23 +194,14 @@ class SequenceExits:
             RunError: Too many are missing, or `max_updates` is reached.
             ApolloError, LedgerError: The run can't go on.
         """
-        known = 0
         missing: list[Leaver] = []
         for link in links.all_links():
             mark = EnrolmentMark.of(link)
-            if mark is None or not may_end(link, mark):
-                continue
-            known += 1
-            if link.source_key not in seen:
+            if mark is not None and may_end(link, mark) and link.source_key not in seen:
                 missing.append(Leaver(link, mark))
         found = self.sort(links, missing, {one.link.source_key for one in missing})
         run = self._run
-        if run.settings.max_updates is None and are_too_many(len(found.own), known):
-            raise RunError(
-                f"{len(found.own)} of the {known} contacts that stream '{self._stream}' has "
-                "enrolled have no row any more, and mode 'mirror' would end all of that. Look at "
-                "the source first; if that is right, set max_updates to at least that number."
-            )
+        self.check(links, len(found.own), is_empty=not len(seen))
         links.forget(sorted(found.over))
         unclear = len(found.own)
         for ended in self.end(found.own):
@@ -202,6 +223,6 @@ def _holds(one: Leaver, other: Link, links: ObjectLinks, gone: Collection[str]) 
     mark = EnrolmentMark.of(other)
     if mark is None or mark.sequence_id != one.mark.sequence_id or other.row == one.link.row:
         return False
-    if mark.standing is Standing.LEFT:
+    if mark.standing is Standing.LEFT or other.source_key.startswith(WITHOUT_ROW):
         return False
     return not (links.is_own(other) and other.source_key in gone)

@@ -9,7 +9,8 @@
 
 Apollo takes a contact that was removed from a sequence once more. So these notes last, but for the
 first, and a contact is never sent again, whatever row names it. Only those of `ours` are finished
-or removed.
+or removed. A row that goes over to another sequence or contact leaves its former note to a link
+without a row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from target_apollo.apollo import JSON
-from target_apollo.ledger import Link, LinkStatus
+from target_apollo.ledger import WITHOUT_ROW, Link, LinkStatus
 from target_apollo.model.outcomes import Reason
 from target_apollo.model.values import moment
 
@@ -77,6 +78,16 @@ class EnrolmentMark:
         is_open = self.standing is Standing.SENT and self.sequence_id == sequence_id
         return EnrolmentMark(Standing.SENT, sequence_id, (self.since if is_open else None) or now)
 
+    def without_row(self) -> EnrolmentMark | None:
+        """What lasts after its row names another sequence or contact; None if nothing does.
+
+        Nobody finishes that enrolment any more.
+        """
+        if self.standing is Standing.SENT:
+            return None
+        standing = Standing.LEFT if self.standing is Standing.LEFT else Standing.FOUND
+        return EnrolmentMark(standing, self.sequence_id)
+
     def made(self, status: JSON | bool | None) -> bool:
         """Whether the request of this note has made an enrolment.
 
@@ -94,6 +105,11 @@ def may_end(link: Link, mark: EnrolmentMark) -> bool:
     if mark.standing is Standing.SENT:
         return link.status is LinkStatus.PENDING or link.error == Reason.NOT_CONFIRMED.value
     return mark.standing is Standing.OURS
+
+
+def key_without_row(sequence_id: str, contact_id: str) -> str:
+    """The source key of the link that keeps an enrolment whose row names another one."""
+    return f"{WITHOUT_ROW}{sequence_id}/{contact_id}"
 
 
 def lasting(links: Iterable[Link], sequence_id: str) -> Standing | None:

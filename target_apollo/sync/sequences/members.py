@@ -41,7 +41,13 @@ from target_apollo.sync.protected_stages import StageGuard
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.sequences.directory import SequenceDirectory
 from target_apollo.sync.sequences.exits import Leaver, SequenceExits, Sorted
-from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, lasting, may_end
+from target_apollo.sync.sequences.marks import (
+    EnrolmentMark,
+    Standing,
+    key_without_row,
+    lasting,
+    may_end,
+)
 from target_apollo.sync.whole_tables import SeenKeys
 from target_apollo.system.shown import name_shown
 
@@ -70,6 +76,8 @@ class SequenceMemberSync(ObjectSync):
 
     @cached_property
     def _directory(self) -> SequenceDirectory:
+        if isinstance(self.beside, SequenceMemberSync):
+            return self.beside._directory
         return SequenceDirectory(self._client, self.run.settings.allow_sequences)
 
     @cached_property
@@ -412,6 +420,7 @@ class SequenceMemberSync(ObjectSync):
         left = [one for one in found.own if one.link.source_key in ended]
         if self.links is not None:
             self.links.keep({one.link.source_key: (one.contact_id, one.left.text) for one in left})
+        self._keep_former(batch, rows, {one.link.source_key for one in left})
         stuck = {
             number
             for number, one in leavers.items()
@@ -422,12 +431,42 @@ class SequenceMemberSync(ObjectSync):
                 batch.finish(row, Outcome.REJECTED, rejection=_stays())
         return [(row, sequence) for row, sequence in rows if row.number not in stuck]
 
+    def _keep_former(
+        self,
+        batch: Batch,
+        rows: Iterable[tuple[Row, EmailSequence]],
+        left: Collection[str],
+    ) -> None:
+        """Keeps what is known of enrolments whose rows now name another contact or sequence.
+
+        A row that goes back, or another one, would enrol them once more otherwise.
+
+        Args:
+            left: Source keys of the rows whose former enrolment has just ended.
+        """
+        kept: dict[str, tuple[str, str]] = {}
+        for row, sequence in rows:
+            mark, link = self._mark_of(batch, row), batch.history_of(row).link
+            if mark is None or link is None or not link.apollo_id:
+                continue
+            if (mark.sequence_id, link.apollo_id) == (sequence.id, row.apollo_id):
+                continue
+            if link.source_key in left:
+                mark = EnrolmentMark(Standing.LEFT, mark.sequence_id)
+            lasts = mark.without_row()
+            if lasts is not None:
+                key = key_without_row(mark.sequence_id, link.apollo_id)
+                kept[key] = (link.apollo_id, lasts.text)
+        if self.links is not None:
+            self.links.keep(kept)
+
     def _end(self, leavers: Collection[Leaver]) -> tuple[Sorted, set[str]]:
         """Ends enrolments; gives what was to end, and the source keys of those that have ended."""
         if not leavers or self.links is None:
             return Sorted(), set()
         gone = {one.link.source_key for one in leavers}
         found = self._exits.sort(self.links, leavers, gone)
+        self._exits.check(self.links, len(found.own))
         ended: set[str] = set()
         for some in self._exits.end(found.own):
             ended |= some

@@ -118,6 +118,24 @@ def test_without_the_custom_field_nothing_is_written_and_the_run_says_how_to_mak
     assert apollo.store.deals.all() == []
 
 
+@pytest.mark.parametrize("has_ledger", [True, False])
+def test_without_a_key_nothing_is_written_and_the_run_says_how_to_name_one(
+    apollo: Sandbox, key_field: str, sync: Run, has_ledger: bool
+) -> None:
+    _, *rows = deals({"id": 1, "name": "One"}, {"id": 2, "name": "Two"})
+    keyless = schema("deals", {"properties": {name: {} for name in COLUMNS}}, key=None)
+    ledger = {} if has_ledger else {"ledger_url": ""}
+
+    done = sync([keyless, *rows], **DEALS, **ledger)
+    assert done.exit_code == 2
+    assert "Stream 'deals' has no key (key_properties in its SCHEMA)" in done.log
+    assert names(apollo) == []
+
+    own = {"streams": {"deals": {"object": "deals", "key": ["id"]}}}
+    assert sync([keyless, *rows], **own, **ledger).exit_code == 0
+    assert names(apollo) == ["One", "Two"]
+
+
 @pytest.mark.parametrize("ledger_url", ["", "sqlite:///{}/another.db"], ids=["none", "new"])
 def test_with_no_ledger_or_an_empty_one_deals_are_found_by_their_mark(
     apollo: Sandbox, key_field: str, write: Run, tmp_path: Any, ledger_url: str
@@ -149,6 +167,32 @@ def test_a_deal_whose_answer_was_lost_is_not_made_twice(
     assert done.exit_code == 0, done.log
     assert names(apollo) == ["One", "Two"]
     assert apollo.count(CREATE) == 2
+
+
+@pytest.mark.parametrize("sources", [("crm", ""), ("", "crm")])
+def test_a_deal_whose_answer_was_lost_is_found_by_a_run_with_another_source(
+    apollo: Sandbox, key_field: str, write: Run, sources: tuple[str, str]
+) -> None:
+    apollo.inject(Fault(CREATE, FaultKind.RESET_AFTER_WRITE))
+    assert write({"id": 1, "name": "One"}, source=sources[0]).exit_code == 1
+
+    for source in (sources[1], *sources):
+        assert write({"id": 1, "name": "One"}, source=source).exit_code == 0
+
+    assert names(apollo) == ["One"]
+
+
+def test_a_schema_that_changes_within_a_run_makes_no_deal_twice(
+    apollo: Sandbox, key_field: str, sync: Run
+) -> None:
+    first, row = deals({"id": 1, "name": "One"})
+    another = schema("deals", {"properties": {"id": {}, "name": {}}})
+
+    done = sync([first, row, another, row], **DEALS, ledger_url="")
+
+    assert done.exit_code == 0, done.log
+    assert names(apollo) == ["One"]
+    assert apollo.count(SEARCH) == 1
 
 
 def test_of_two_deals_with_the_key_of_a_row_none_is_written(
@@ -203,6 +247,24 @@ def test_the_modes_insert_and_update_keep_to_their_rows(
     assert updated.records == {"received": 2, "updated": 1, "rejected": 1}
     assert updated.reasons == ["update_needs_id"]
     assert names(apollo) == ["Renamed", "Two"]
+
+
+@pytest.mark.parametrize("has_mark", [True, False])
+def test_mode_insert_changes_no_deal_that_somebody_else_has_made(
+    apollo: Sandbox, key_field: str, write: Run, has_mark: bool
+) -> None:
+    rejected = write({"id": 1, "name": "One", "deal_stage": "Nowhere"}, mode="insert")
+    assert rejected.reasons == ["unknown_name"]
+    marked = {"typed_custom_fields": {key_field: "deals/1"}} if has_mark else {}
+    made = apollo.store.deals.add(name="Of sales", **marked)
+
+    row = (
+        {"id": 1, "name": "One"} if has_mark else {"id": 1, "name": "One", "apollo_id": made["id"]}
+    )
+    done = write(row, mode="insert", full_resync=has_mark)
+
+    assert done.records == {"received": 1, "existing": 1}, done.log
+    assert names(apollo) == ["Of sales"]
 
 
 def test_a_row_may_name_its_deal_by_its_apollo_id(
@@ -353,6 +415,20 @@ def test_a_deleted_row_moves_its_deal_to_a_stage_of_that_name(
     assert again.records == {"received": 1, "unchanged": 1}
     assert back.records == {"received": 1, "updated": 1}
     assert len(names(apollo)) == 1
+
+
+def test_a_rejected_row_that_is_deleted_moves_its_deal_all_the_same(
+    apollo: Sandbox, key_field: str, write: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = DealClient.create
+    monkeypatch.setattr(DealClient, "create", lambda self, of: {**real(self, of), "name": "Other"})
+    row = {"id": 1, "name": "One"}
+    assert write(row).reasons == ["not_confirmed"]
+
+    gone = {**row, "_sdc_deleted_at": "2026-01-01T00:00:00Z"}
+    done = write(gone, on_delete="stage:Closed Lost")
+
+    assert done.records == {"received": 1, "updated": 1}, done.log
 
 
 def test_the_run_stops_at_max_creates_and_the_next_one_goes_on(

@@ -43,6 +43,11 @@ def table(*rows: Message) -> list[Message]:
     return [columns(), *rows, end, state({"at": 1})]
 
 
+def table_of(stream: str, *rows: Message) -> list[Message]:
+    """The whole table of another stream."""
+    return [{**one, "stream": stream} for one in table(*rows) if one["type"] != "STATE"]
+
+
 def members(numbers: Iterable[int], name: str = "Hot") -> list[Message]:
     return [member(number, name) for number in numbers]
 
@@ -169,6 +174,49 @@ def test_a_row_marked_as_deleted_leaves_its_list_at_once(apollo: Sandbox, sync: 
     assert on_list(apollo) == {0, 1}
 
 
+@pytest.mark.parametrize("scope", ["ours", "all"])
+def test_deleted_rows_that_come_in_each_run_cost_nothing_once_their_members_are_off(
+    apollo: Sandbox, sync: Run, scope: str
+) -> None:
+    people(apollo, range(20))
+    settings = {**MIRROR, "mirror_scope": scope}
+    sync(changes(*members(range(20))), **settings)
+    rows = [member(0), *(member(n, _sdc_deleted_at=GONE_AT) for n in range(1, 20))]
+    sync(changes(*rows), **settings, max_updates=100)
+    assert on_list(apollo) == {0}
+    before = apollo.count(SEARCH), apollo.count(REMOVE)
+
+    done = sync(changes(*rows), **settings)
+
+    assert done.records == {"received": 20, "unchanged": 20}, done.log
+    assert (apollo.count(SEARCH), apollo.count(REMOVE)) == before
+    assert sync(changes(member(1)), **settings).records == {"received": 1, "created": 1}
+    assert on_list(apollo) == {0, 1}
+
+
+def test_without_a_ledger_deleted_rows_of_members_that_are_off_stop_no_run(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, range(20))
+    people(apollo, [20], "Hot")
+    rows = [member(20), *(member(n, _sdc_deleted_at=GONE_AT) for n in range(20))]
+
+    done = sync(changes(*rows), **ALL, ledger_url="")
+
+    assert done.records == {"received": 21, "unchanged": 21}, done.log
+    assert on_list(apollo) == {20}
+
+
+def test_a_deleted_row_of_lists_that_differ_by_case_alone_is_rejected(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, [1], "hot", "Hot")
+
+    done = sync(changes(member(1, _sdc_deleted_at=GONE_AT)), **ALL)
+
+    assert done.reasons == ["unknown_name"], done.log
+
+
 def test_changes_alone_take_nobody_off(apollo: Sandbox, sync: Run) -> None:
     people(apollo, range(3))
     sync(changes(*members(range(3))), **MIRROR)
@@ -237,6 +285,37 @@ def test_who_takes_over_a_member_of_ours_loses_it_in_the_end(apollo: Sandbox, sy
     )
 
     assert between == {0, 1, 2, 3, 4}
+    assert on_list(apollo) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["ledger", "none"])
+def test_a_list_that_two_streams_fill_holds_the_rows_of_both(
+    apollo: Sandbox, sync: Run, is_known: bool
+) -> None:
+    people(apollo, range(4), "Hot")
+    streams = ("old-list_members", "new-list_members")
+    settings = {
+        "streams": {name: {"mode": "mirror"} for name in streams},
+        "mirror_scope": "all",
+        **({} if is_known else {"ledger_url": ""}),
+    }
+
+    old, new = table_of(streams[0], *members([0, 1])), table_of(streams[1], member(2))
+    done = sync([*old, *new, state({"at": 1})], **settings)
+
+    assert done.exit_code == 0, done.log
+    assert on_list(apollo) == {0, 1, 2}
+    assert apollo.count("GET /labels") <= 3
+
+
+def test_a_schema_that_changes_takes_nobody_off(apollo: Sandbox, sync: Run) -> None:
+    people(apollo, range(4), "Hot")
+    first, *rows, active, end = table(*members(range(3)))
+    another = schema("list_members", {"properties": {name: {} for name in (*COLUMNS, "more")}})
+
+    done = sync([first, *rows[:2], another, *rows[2:], active, end], **ALL, ledger_url="")
+
+    assert done.exit_code == 0, done.log
     assert on_list(apollo) == {0, 1, 2}
 
 
@@ -338,6 +417,21 @@ def test_a_row_that_cannot_be_read_keeps_its_member(apollo: Sandbox, sync: Run) 
 
     assert done.reasons == ["malformed_email"]
     assert on_list(apollo) == {0, 1}
+
+
+def test_a_row_whose_key_the_ledger_does_not_know_keeps_all_others_on_the_list(
+    apollo: Sandbox, sync: Run
+) -> None:
+    people(apollo, range(3), "Hot")
+    streams = {"list_members": {"mode": "mirror", "members_of": "contacts"}}
+
+    done = sync(
+        table(member(0), member(1, email=None, member_key=1)), streams=streams, mirror_scope="all"
+    )
+
+    assert done.reasons == ["unknown_name"]
+    assert on_list(apollo) == {0, 1, 2}
+    assert "nobody but members of former rows is taken off list 'Hot'" in done.log
 
 
 def test_without_a_ledger_an_unread_row_keeps_all_others_on_the_list(

@@ -322,7 +322,7 @@ def test_a_contact_that_another_row_enrols_too_stays(spring: Spring) -> None:
     assert first.records == {"received": 2, "created": 1, "unchanged": 1}
     assert spring.states == {"p0@a.com": "active"}
 
-    spring.sync(whole(), **MIRROR)
+    spring.sync(whole(), **MIRROR, max_updates=1)
     assert spring.states == {"p0@a.com": "finished"}
 
 
@@ -339,6 +339,55 @@ def test_a_row_that_names_another_sequence_leaves_the_former(spring: Spring) -> 
     assert held == [autumn]
 
 
+@pytest.mark.parametrize("mode", ["insert", "mirror"])
+def test_a_row_that_goes_back_to_its_former_sequence_enrols_nobody_again(
+    spring: Spring, mode: str
+) -> None:
+    (contact_id,) = spring.people(1).values()
+    spring.sequences.add("Autumn")
+    settings = {
+        "allow_sequences": ["Spring", "Autumn"],
+        "sequence_exit": "remove",
+        "streams": {"sequence_members": {"mode": mode}},
+    }
+    for name in ("Spring", "Autumn"):
+        spring.sync(members(row(0, id=1, sequence=name), key="id"), **settings)
+    spring.take_out(contact_id)
+
+    done = spring.sync(members(row(0, id=1), key="id"), **settings)
+
+    assert done.records["received"] == 1
+    assert done.reasons == ([] if mode == "insert" else ["not_enrolled"])
+    assert not spring.states
+
+
+def test_a_row_that_goes_back_to_its_former_contact_enrols_nobody_again(spring: Spring) -> None:
+    ids = spring.people(2)
+    spring.sync(members(row(0, id=1), key="id"))
+    spring.sync(members(row(1, id=1), key="id"))
+    spring.take_out(ids["p0@a.com"])
+
+    done = spring.sync(members(row(0, id=1), row(0, id=2), key="id"))
+
+    assert done.records == {"received": 2, "unchanged": 2}, done.log
+    assert spring.states == {"p1@a.com": "active"}
+
+
+def test_a_contact_leaves_with_its_last_row_after_another_went_over_to_another_sequence(
+    spring: Spring,
+) -> None:
+    spring.people(1)
+    spring.sequences.add("Autumn")
+    settings = {"allow_sequences": ["Spring", "Autumn"], **MIRROR}
+    spring.sync(members(row(0, id=1), row(0, id=2), key="id"), **settings)
+    spring.sync(members(row(0, id=1, sequence="Autumn"), key="id"), **settings)
+    assert spring.states == {"p0@a.com": "active"}
+
+    spring.sync(members(row(0, id=2, _sdc_deleted_at="2026-01-01"), key="id"), **settings)
+
+    assert spring.states == {"p0@a.com": "finished"}
+
+
 def test_a_run_stops_before_it_ends_a_tenth_of_all_enrolments(spring: Spring) -> None:
     spring.people(30)
     spring.sync(whole(*(row(n) for n in range(30))), **MIRROR)
@@ -350,6 +399,37 @@ def test_a_run_stops_before_it_ends_a_tenth_of_all_enrolments(spring: Spring) ->
 
     spring.sync(whole(*(row(n) for n in range(15))), max_updates=15, **MIRROR)
     assert list(spring.states.values()).count("finished") == 15
+
+
+def test_an_empty_table_ends_no_enrolment_unless_allowed(spring: Spring) -> None:
+    spring.people(2)
+    spring.sync(whole(row(0), row(1)), **MIRROR)
+
+    stopped = spring.sync(whole(), **MIRROR)
+    assert stopped.exit_code == 1
+    assert "2 of the 2 contacts" in stopped.log
+    assert len(spring.active) == 2
+
+    spring.sync(whole(), **MIRROR, max_updates=2)
+    assert not spring.active
+
+
+@pytest.mark.parametrize("change", [{"_sdc_deleted_at": "2026-01-01"}, {"sequence": "Autumn"}])
+def test_many_rows_that_leave_their_sequence_stop_the_run_too(
+    spring: Spring, change: dict[str, str]
+) -> None:
+    spring.people(30)
+    spring.sequences.add("Autumn")
+    settings = {"allow_sequences": ["Spring", "Autumn"], **MIRROR}
+    spring.sync(members(*(row(n, id=n) for n in range(30)), key="id"), **settings)
+
+    stopped = spring.sync(
+        members(*({**row(n, id=n), **change} for n in range(11)), key="id"), **settings
+    )
+
+    assert stopped.exit_code == 1
+    assert "11 of the 30 contacts" in stopped.log
+    assert len(spring.active) == 30
 
 
 def test_a_job_in_place_of_an_answer_is_looked_after(spring: Spring) -> None:
@@ -406,7 +486,7 @@ def test_a_try_whose_answer_was_lost_within_the_run_counts_as_enrolled(spring: S
     done = spring.sync(whole(row(0)), **MIRROR)
     assert done.records == {"received": 1, "created": 1}
 
-    spring.sync(whole(), **MIRROR)
+    spring.sync(whole(), **MIRROR, max_updates=1)
     assert spring.states == {"p0@a.com": "finished"}
 
 

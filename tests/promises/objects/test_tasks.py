@@ -488,6 +488,23 @@ def test_of_two_tasks_with_the_mark_of_a_row_none_is_chosen(
     assert len(tasks(apollo)) == 2
 
 
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_after_one_of_the_two_was_deleted_the_other_is_the_rows(
+    apollo: Sandbox, write: Run, tmp_path: Path, is_copy: bool
+) -> None:
+    write(call(1))
+    (made,) = tasks(apollo)
+    copy = apollo.store.tasks.add(note="[wh:calls/1]", due_at="2027-03-01T10:00:00.000+00:00")
+    new = {"ledger_url": f"sqlite:///{tmp_path}/new.db"}
+    write(call(1), **new)
+    apollo.store.tasks.delete((copy if is_copy else made)["id"])
+
+    done = write(call(1), **new)
+
+    assert done.records == {"received": 1, "existing": 1}, done.log
+    assert len(tasks(apollo)) == 1
+
+
 def test_of_two_rows_whose_keys_look_alike_in_a_mark_only_one_gets_a_task(
     apollo: Sandbox, write: Run
 ) -> None:
