@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
@@ -82,7 +82,8 @@ def test_a_value_that_is_no_bytes_can_not_be_read(odd: object) -> None:
 
 @given(st.datetimes(timezones=st.timezones()))
 def test_a_moment_comes_back_to_the_microsecond(moment: datetime) -> None:
-    assert moment_of_number(number_of_moment(moment)) == moment
+    # In UTC, since an hour that a zone has twice equals no moment of another zone.
+    assert moment_of_number(number_of_moment(moment)) == moment.astimezone(timezone.utc)
 
 
 def test_a_moment_without_a_zone_is_refused() -> None:

@@ -152,6 +152,16 @@ def test_a_command_ends_with_a_sentence_whatever_is_answered(
 # --- the border itself
 
 
+#: Endpoints of deals, tasks and sequences, which no scene has: `promises/objects/` has faults of
+#: theirs, and answers about another record.
+OF_OBJECTS = {
+    label
+    for label in endpoints.ENDPOINTS
+    if label.split(" ")[1].split("/")[1]
+    in ("opportunities", "opportunity_stages", "tasks", "emailer_campaigns", "email_accounts")
+}
+
+
 @pytest.mark.full
 def test_the_answers_of_every_endpoint_are_altered(
     server: AlteringServer, tmp_path: Path, answers: Answers
@@ -163,7 +173,7 @@ def test_the_answers_of_every_endpoint_are_altered(
     # The first is asked once another answer was lost, the last where PATCH is not taken; only a
     # probe asks for the second.
     left = {endpoints.HEALTH, endpoints.UPDATE_ACCOUNT_OWNERS, endpoints.PUT_ACCOUNT}
-    assert {*endpoints.ENDPOINTS, TOKENS} - asked == left
+    assert {*endpoints.ENDPOINTS, TOKENS} - asked - OF_OBJECTS == left
 
 
 def test_an_altered_answer_differs_in_one_thing() -> None:
