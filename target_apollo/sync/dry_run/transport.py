@@ -102,7 +102,9 @@ class DryRunTransport:
             count = self._requests[request.endpoint]
         if request.endpoint not in READING:
             self._limits.spend(request.endpoint, count)
-        body = self._simulated.answer(request) or simulated_answer(request)
+        body = self._simulated.answer(request)
+        if body is None:
+            body = simulated_answer(request)
         if body is not None:
             return Answer(200, body, attempts=1, seconds=0.0)
         if request.endpoint not in READING:

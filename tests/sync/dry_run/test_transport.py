@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from target_apollo.apollo import ENDPOINTS, Answer, Request
@@ -13,10 +15,11 @@ from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
 class Apollo:
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.body: Any = {}
 
     def send(self, request: Request) -> Answer:
         self.sent.append(request.endpoint)
-        return Answer(200, {}, attempts=1, seconds=0.25)
+        return Answer(200, self.body, attempts=1, seconds=0.25)
 
 
 def dry_run_transport(apollo: Apollo) -> DryRunTransport:
@@ -34,6 +37,17 @@ def test_what_reads_is_sent_and_counted() -> None:
     assert apollo.sent == ["GET /fields"]
     assert transport.requests == {"GET /fields": 1}
     assert transport.mean_seconds == 0.25
+
+
+def test_a_team_without_lists_is_asked_for_them_once() -> None:
+    apollo = Apollo()
+    apollo.body = []
+    transport = dry_run_transport(apollo)
+
+    for _ in range(2):
+        transport.send(Request("GET", "/labels", "GET /labels"))
+
+    assert apollo.sent == ["GET /labels"]
 
 
 def test_a_request_that_nothing_answers_is_not_sent() -> None:
