@@ -36,7 +36,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
-	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (about four minutes)'
+	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (about six minutes)'
 	@echo 'make test-all  the whole test suite: also each kind of moment of a kill, chaos, how-tos, demo'
 	@echo 'make engines  many teams under Dagster and Airflow, at full length'
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
