@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import QuotaExhausted, RequestRefused, endpoints
+from target_apollo.apollo import QuotaExhausted, endpoints
 from target_apollo.apollo.deals import DealClient
 from target_apollo.ledger import DELETED, LinkStatus
 from target_apollo.model.compare import holds
@@ -33,7 +33,6 @@ from target_apollo.sync.deal_index import DealIndex, ids_of
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.names import Resolved, look_up_accounts, resolved
 from target_apollo.sync.object_links import values_hash
-from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.refused_rows import NOT_SENT_AGAIN
 from target_apollo.sync.single_writes import SingleWrite, SingleWriteSync
 from target_apollo.sync.stream_settings import policies_for
@@ -51,11 +50,6 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         Reason.NOT_CONFIRMED.value,
         Reason.OUTCOME_UNKNOWN.value,
     }
-
-    @cached_property
-    def _found(self) -> set[str]:
-        """Ids of the deals that the index has found for rows."""
-        return set()
 
     @cached_property
     def _client(self) -> DealClient:
@@ -124,14 +118,14 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             elif link is None or not link.is_gone:
                 left.append(row)
             elif self.run.settings.on_apollo_delete is OnApolloDelete.LEAVE:
-                self._skip_gone(batch, row, link.apollo_id or "")
+                self.skip_gone(batch, row, link.apollo_id or "")
             else:
                 left.append(with_values(row, apollo_id=None))
         left = self._with_ids(batch, left)
         left = self._with_names(batch, [row for row in left if self._is_written(batch, row)])
         self._read_needed(left)
         for row in left:
-            write = self._plan_update(batch, row) if row.apollo_id else self._creation(batch, row)
+            write = self._plan_update(batch, row) if row.apollo_id else self.creation(batch, row)
             writes += [] if write is None else [write]
         return sorted(writes, key=lambda write: write.row.number)
 
@@ -185,7 +179,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             elif not ids and not self._index.has_all:
                 batch.finish(row, Outcome.REJECTED, rejection=_TOO_MANY_DEALS)
             else:
-                self._found.update(ids)
+                self.found.update(ids)
                 left.append(with_values(row, apollo_id=ids[0] if ids else None))
             taken.add(mark)
         return left
@@ -230,7 +224,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         """
         history = batch.history_of(row)
         has_no_id = history.link is None or not history.link.apollo_id
-        return bool(history.sent_by) and has_no_id and row.apollo_id in self._found
+        return bool(history.sent_by) and has_no_id and row.apollo_id in self.found
 
     def _with_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with ids in place of names, without those that get their outcome here."""
@@ -304,7 +298,8 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         if ids:
             self._index.read(ids)
 
-    def _creation(self, batch: Batch, row: Row) -> SingleWrite | None:
+    def creation(self, batch: Batch, row: Row) -> SingleWrite | None:
+        """The request that makes a row's deal; None if the row is rejected."""
         if not row.values.get(NAME):
             why = "a deal needs 'name' to be made, and the record has nothing there"
             rejected = Rejection(Reason.MISSING_VALUE, why)
@@ -366,35 +361,6 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             return
         is_new = creates or write.is_completion
         batch.finish(row, Outcome.CREATED if is_new else Outcome.UPDATED, deal_id)
-
-    def take_refusal(
-        self, batch: Batch, write: SingleWrite, refusal: RequestRefused
-    ) -> SingleWrite | None:
-        """Rejects a refused row; one whose deal is gone is skipped, or its deal made anew."""
-        row, apollo_id = write.row, write.apollo_id
-        if not consequence_of(refusal, apollo_id).record_is_gone or apollo_id is None:
-            why = rejection(self.object, apollo_id, refusal)
-            batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
-            return None
-        link = batch.history_of(row).link
-        is_known = link is not None and link.apollo_id == apollo_id
-        if not is_known and apollo_id not in self._found:
-            # The row itself names it.
-            why = rejection(self.object, apollo_id, refusal)
-            batch.finish(row, Outcome.REJECTED, rejection=why)
-            return None
-        recreates = self.run.settings.on_apollo_delete is OnApolloDelete.RECREATE
-        if not recreates or row.deleted or self.mode is Mode.UPDATE:
-            self._skip_gone(batch, row, apollo_id)
-            return None
-        if self.links is not None and link is not None:
-            # Else a run that is killed now would leave the former deal's id.
-            self.links.forget([link.source_key])
-        return self._creation(batch, with_values(row, apollo_id=None))
-
-    def _skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
-        self.run.notices.deal_gone(self.stream)
-        batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
 
 
 _UPDATE_NEEDS_DEAL = Rejection(

@@ -308,13 +308,18 @@ class Notices:
                 noun,
             )
 
-    def deal_gone(self, stream: str) -> None:
-        """Logs once per stream that rows are skipped because their deal was deleted in Apollo."""
-        if self._is_first("deal_gone", stream):
+    def object_gone(self, stream: str, what: str) -> None:
+        """Logs once per stream that rows are skipped because their record was deleted in Apollo.
+
+        Args:
+            what: Its object, such as ``deal``.
+        """
+        if self._is_first("object_gone", stream):
             self._logger.warning(
-                "Stream '%s': somebody deleted the deal of a row in Apollo. Such rows are skipped, "
+                "Stream '%s': somebody deleted the %s of a row in Apollo. Such rows are skipped, "
                 "now and in later runs (on_apollo_delete).",
                 stream,
+                what,
             )
 
     def account_stays(self, stream: str) -> None:
@@ -334,15 +339,6 @@ class Notices:
                 "(on_delete), so their deals stay as they are.",
                 stream,
                 name,
-            )
-
-    def task_gone(self, stream: str) -> None:
-        """Logs once per stream that rows are skipped because their task was deleted in Apollo."""
-        if self._is_first("task_gone", stream):
-            self._logger.warning(
-                "Stream '%s': somebody deleted the task of a row in Apollo. Such rows are skipped, "
-                "now and in later runs (on_apollo_delete).",
-                stream,
             )
 
     def task_ended(self, stream: str) -> None:

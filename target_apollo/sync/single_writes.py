@@ -12,18 +12,21 @@ import abc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import AllRefusedAlike, ApolloError, RequestRefused
 from target_apollo.model.objects import Json
-from target_apollo.model.rows import Row
+from target_apollo.model.outcomes import Outcome
+from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.portions import fits, prefix
-from target_apollo.sync.refusals import consequence_of
+from target_apollo.sync.refusals import consequence_of, rejection
 
 #: Requests before it is known that Apollo takes any: a fault that all rows have costs no more.
 _FIRST = 20
@@ -90,8 +93,44 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
         """Gives a row its outcome by the record that Apollo answered."""
 
     @abc.abstractmethod
+    def creation(self, batch: Batch, row: Row) -> Write | None:
+        """The request that makes a row's record; None if the row has got its outcome."""
+
+    @cached_property
+    def found(self) -> set[str]:
+        """Ids of the records that a search has found for rows."""
+        return set()
+
     def take_refusal(self, batch: Batch, write: Write, refusal: RequestRefused) -> Write | None:
-        """Gives a refused row its outcome, or returns the request that is sent in its place."""
+        """Gives a refused row its outcome, or returns the request that is sent in its place.
+
+        A row whose record is gone is skipped, or its record made anew (`on_apollo_delete`).
+        """
+        row, apollo_id = write.row, write.apollo_id
+        if not consequence_of(refusal, apollo_id).record_is_gone or apollo_id is None:
+            why = rejection(self.object, apollo_id, refusal)
+            batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
+            return None
+        link = batch.history_of(row).link
+        is_known = link is not None and link.apollo_id == apollo_id
+        if not is_known and apollo_id not in self.found:
+            # The row itself names it.
+            why = rejection(self.object, apollo_id, refusal)
+            batch.finish(row, Outcome.REJECTED, rejection=why)
+            return None
+        recreates = self.run.settings.on_apollo_delete is OnApolloDelete.RECREATE
+        if not recreates or row.deleted or self.mode is Mode.UPDATE:
+            self.skip_gone(batch, row, apollo_id)
+            return None
+        if self.links is not None and link is not None:
+            # Else a run that is killed now would leave the former record's id.
+            self.links.forget([link.source_key])
+        return self.creation(batch, with_values(row, apollo_id=None))
+
+    def skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
+        """Finishes a row whose record somebody deleted in Apollo, and which is left alone."""
+        self.run.notices.object_gone(self.stream, self.object.singular)
+        batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         """Sends a request for each row that needs one, a portion after another."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ApolloError, QuotaExhausted, RequestRefused, endpoints
+from target_apollo.apollo import ApolloError, QuotaExhausted, endpoints
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.ledger import DELETED
 from target_apollo.model.members import APOLLO_ID, EMAIL, MEMBER_KEY
@@ -50,7 +50,6 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.members import MemberFinder
 from target_apollo.sync.names import resolved
 from target_apollo.sync.object_links import is_in_doubt, values_hash
-from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.refused_rows import NOT_SENT_AGAIN
 from target_apollo.sync.single_writes import SingleWriteSync
 from target_apollo.sync.stream_settings import policies_for
@@ -95,11 +94,6 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         return MemberFinder(self.run, self.stream, self.own.members_of)
 
     @cached_property
-    def _found(self) -> set[str]:
-        """Ids of the tasks that the search has found for rows."""
-        return set()
-
-    @cached_property
     def policies(self) -> Policies:
         """Who owns which field of a task; one that each task needs is never left out of a new one.
 
@@ -140,14 +134,14 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             elif link is None or not link.is_gone:
                 left.append(row)
             elif self.run.settings.on_apollo_delete is OnApolloDelete.LEAVE:
-                self._skip_gone(batch, row, link.apollo_id or "")
+                self.skip_gone(batch, row, link.apollo_id or "")
             else:
                 left.append(with_values(row, apollo_id=None))
         left = self._with_ids(batch, left)
         left = [row for row in left if self._is_written(batch, row)]
         left = self._with_owners(batch, self._with_contacts(batch, left))
         for row in left:
-            write = self._plan_update(batch, row) if row.apollo_id else self._creation(batch, row)
+            write = self._plan_update(batch, row) if row.apollo_id else self.creation(batch, row)
             writes += [] if write is None else [write]
         return sorted(writes, key=lambda write: write.row.number)
 
@@ -209,7 +203,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
     def _with_id(self, batch: Batch, row: Row, ids: Sequence[str]) -> Row | None:
         """A row with the id of its task, or to be made; None if it has got its outcome."""
         if len(ids) == 1:
-            self._found.update(ids)
+            self.found.update(ids)
             return with_values(row, apollo_id=ids[0])
         if len(ids) > 1:
             batch.finish(row, Outcome.REJECTED, rejection=_several(ids))
@@ -324,7 +318,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             left.append(with_ids.row)
         return left
 
-    def _creation(self, batch: Batch, row: Row) -> TaskWrite | None:
+    def creation(self, batch: Batch, row: Row) -> TaskWrite | None:
+        """The request that makes a row's task; None if the row is rejected."""
         values = row.values
         missing = [name for name in NEEDED if not values.get(name)]
         if missing:
@@ -410,7 +405,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         sent = write.body if change is None else change.body
         endpoint = self.create_endpoint if change is None else self.update_endpoint
         if answer.is_gone:
-            self._skip_gone(batch, row, task_id)
+            self.skip_gone(batch, row, task_id)
             return
         refused = unconfirmed(sent, answer.task, endpoint) if sent else None
         if refused is not None:
@@ -419,35 +414,6 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             batch.finish(row, Outcome.CREATED, task_id)
         else:
             self._finish_change(batch, row, change, is_own=write.is_completion)
-
-    def take_refusal(
-        self, batch: Batch, write: TaskWrite, refusal: RequestRefused
-    ) -> TaskWrite | None:
-        """Rejects a refused row; one whose task is gone is skipped, or its task made anew."""
-        row, apollo_id = write.row, write.apollo_id
-        if not consequence_of(refusal, apollo_id).record_is_gone or apollo_id is None:
-            why = rejection(self.object, apollo_id, refusal)
-            batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
-            return None
-        link = batch.history_of(row).link
-        is_known = link is not None and link.apollo_id == apollo_id
-        if not is_known and apollo_id not in self._found:
-            # The row itself names it.
-            why = rejection(self.object, apollo_id, refusal)
-            batch.finish(row, Outcome.REJECTED, rejection=why)
-            return None
-        recreates = self.run.settings.on_apollo_delete is OnApolloDelete.RECREATE
-        if not recreates or row.deleted or self.mode is Mode.UPDATE:
-            self._skip_gone(batch, row, apollo_id)
-            return None
-        if self.links is not None and link is not None:
-            # Else a run that is killed now would leave the former task's id.
-            self.links.forget([link.source_key])
-        return self._creation(batch, with_values(row, apollo_id=None))
-
-    def _skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
-        self.run.notices.task_gone(self.stream)
-        batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
 
 
 _UPDATE_NEEDS_TASK = Rejection(
