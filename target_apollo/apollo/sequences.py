@@ -104,7 +104,7 @@ class SequenceClient:
         """Enrol at most 100 contacts: POST /emailer_campaigns/{id}/add_contact_ids.
 
         Apollo answers 200 also if nobody joins. A contact counts as joined if the answer has it,
-        and the contact does not deny it.
+        does not call it skipped, and the contact does not deny it.
         """
         _check(sequence_id, contact_ids)
         params = {
@@ -119,21 +119,19 @@ class SequenceClient:
         sequence = body.whole().get("emailer_campaign")
         if isinstance(sequence, dict) and sequence.get("id") not in (None, sequence_id):
             raise body.lost("the answer is about another sequence")
-        skipped = body.whole().get("skipped_contact_ids")
-        asked = {*contact_ids}
-        return Enrolled(
-            {
-                contact["id"]: contact
-                for contact in body.confirmed("contacts")[0]
-                if contact["id"] in asked and status_in(contact, sequence_id) is not False
-            },
-            {
-                contact_id: str(word)
-                for contact_id, word in (skipped if isinstance(skipped, dict) else {}).items()
-                if contact_id in asked
-            },
-            repeated=body.attempts > 1,
-        )
+        told = body.whole().get("skipped_contact_ids")
+        skipped = {
+            contact_id: str(word)
+            for contact_id, word in (told if isinstance(told, dict) else {}).items()
+            if contact_id in contact_ids
+        }
+        may_have_joined = {*contact_ids} - skipped.keys()
+        joined = {
+            contact["id"]: contact
+            for contact in body.confirmed("contacts")[0]
+            if contact["id"] in may_have_joined and status_in(contact, sequence_id) is not False
+        }
+        return Enrolled(joined, skipped, repeated=body.attempts > 1)
 
     def leave(self, sequence_id: str, contact_ids: Sequence[str], mode: str) -> frozenset[str]:
         """Finish or remove at most 100 contacts; return those of which the answer confirms it.

@@ -66,6 +66,11 @@ def test_a_contact_has_joined_if_the_answer_has_it_and_it_does_not_deny_it(
     assert enrolled({"contacts": [{"id": ADA, **contact}]}) == ({ADA} if joined else set(), {})
 
 
+def test_a_contact_that_is_skipped_has_not_joined_though_the_answer_has_it_too() -> None:
+    answer = {"contacts": [{"id": ADA}, {"id": BEN}], "skipped_contact_ids": {ADA: "x"}}
+    assert enrolled(answer) == ({BEN}, {ADA: "x"})
+
+
 def test_contacts_that_nobody_asked_about_are_left_out() -> None:
     other = "e" * 24
     answer = {"contacts": [{"id": other}], "skipped_contact_ids": {other: "x", BEN: "y"}}
