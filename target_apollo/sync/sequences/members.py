@@ -19,6 +19,7 @@ from target_apollo.apollo import (
     JSON,
     MAX_BULK,
     AnotherRecord,
+    ApolloError,
     EmailSequence,
     Enrolled,
     Mailbox,
@@ -292,7 +293,7 @@ class SequenceMemberSync(ObjectSync):
         for contact_id, rows in by_contact.items():
             why: Rejection | None
             if contact_id in answer.joined:
-                why = _protected() if contact_id in late else None
+                why = late.get(contact_id)
                 if why is None:
                     self._finish_members(batch, rows, contact_id, sequence_id, made=True)
             elif contact_id in answer.skipped:
@@ -367,15 +368,20 @@ class SequenceMemberSync(ObjectSync):
             if not isinstance(record, (RequestRefused, AnotherRecord))
         }
 
-    def _take_out_protected(self, sequence_id: str, joined: Sequence[JSON]) -> set[str]:
+    def _take_out_protected(self, sequence_id: str, joined: Sequence[JSON]) -> dict[str, Rejection]:
         """Finishes contacts that have joined, and of which the answer shows a protected stage.
 
         A search may be seconds behind, so the look before the request may have missed them.
+        Whatever becomes of the request, their rows are rejected: a later run would not try again.
         """
         ids = [str(one["id"]) for one in joined if self._guard.protects(one.get(self._guard.field))]
-        if ids:
-            self._client.leave(sequence_id, ids, FINISH)
-        return {*ids}
+        if not ids:
+            return {}
+        try:
+            left = self._client.leave(sequence_id, ids, FINISH)
+        except ApolloError:
+            left = frozenset()
+        return {one: _protected() if one in left else _still_in(sequence_id) for one in ids}
 
     # --- ending (mode `mirror`)
 
@@ -487,6 +493,16 @@ def _protected() -> Rejection:
     return Rejection(
         Reason.PROTECTED_STAGE,
         "the contact is in a stage of the setting 'protected_stages', so it gets no e-mail",
+    )
+
+
+def _still_in(sequence_id: str) -> Rejection:
+    return Rejection(
+        Reason.PROTECTED_STAGE,
+        "the contact is in a stage of the setting 'protected_stages', was enrolled before that was "
+        f"seen, and Apollo has not confirmed that it left: take it out of sequence {sequence_id} "
+        "in Apollo at once, or it gets e-mail",
+        endpoint=endpoints.LEAVE_SEQUENCES,
     )
 
 

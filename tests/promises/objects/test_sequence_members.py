@@ -208,6 +208,35 @@ def test_a_contact_in_a_protected_stage_gets_no_e_mail(apollo: Sandbox, spring: 
     assert spring.states == {"p1@a.com": "active"}
 
 
+def fill_unseen(apollo: Sandbox, spring: Spring) -> None:
+    """Two contacts, of which no search shows yet that one is in a protected stage."""
+    apollo.set_options(search_lag_seconds=3600)
+    people = [contact(0, contact_stage="Do Not Contact"), contact(1)]
+    assert spring.sync([schema("contacts"), *people]).exit_code == 0
+
+
+def test_a_contact_whose_protected_stage_only_the_enrolment_shows_is_finished_at_once(
+    apollo: Sandbox, spring: Spring
+) -> None:
+    fill_unseen(apollo, spring)
+
+    done = spring.sync(members(row(0), row(1)))
+
+    assert done.reasons == ["protected_stage"]
+    assert spring.states == {"p0@a.com": "finished", "p1@a.com": "active"}
+
+
+def test_who_can_not_be_finished_is_told_with_what_to_do(apollo: Sandbox, spring: Spring) -> None:
+    fill_unseen(apollo, spring)
+    apollo.inject(Fault(endpoint=LEAVE, kind=FaultKind.ERROR_BEFORE_WRITE, status=403, times=None))
+
+    done = spring.sync(members(row(0), row(1)))
+
+    assert done.reasons == ["protected_stage"]
+    assert f"take it out of sequence {spring.id} in Apollo at once" in done.log
+    assert done.records == {"received": 2, "created": 1, "rejected": 1}
+
+
 def test_a_run_stops_before_it_enrols_more_than_allowed(spring: Spring) -> None:
     spring.people(5)
     rows = members(*(row(n) for n in range(5)))
