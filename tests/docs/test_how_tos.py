@@ -1,4 +1,4 @@
-"""Each command of docs/how-to, run for real: sandbox, PostgreSQL and Meltano."""
+"""Each command of docs/how-to and docs/explanation, run for real: sandbox, PostgreSQL, Meltano."""
 
 from __future__ import annotations
 
@@ -21,7 +21,22 @@ from target_apollo.demo.warehouse import fill
 from tests.helpers.databases import own_database
 from tests.helpers.how_tos import HOW_TOS, Block, Reader, blocks_of, lacks
 
-PAGES = sorted(path.name for path in HOW_TOS.glob("*.md"))
+DOCS = HOW_TOS.parent
+PAGES = sorted(
+    path.relative_to(DOCS).as_posix()
+    for folder in ("how-to", "explanation")
+    for path in (DOCS / folder).glob("*.md")
+)
+#: Pages whose examples another test runs.
+TESTED_ELSEWHERE = {
+    "how-to/deals.md": "promises/objects/test_deals.py",
+    "how-to/lists.md": "promises/objects/test_mirrored_lists.py",
+    "how-to/qualify-leads.md": "docs/test_qualify_leads.py",
+    "how-to/results.md": "promises/test_results.py",
+    "how-to/sequences.md": "promises/objects/test_sequence_members.py",
+    "how-to/tasks.md": "promises/objects/test_tasks.py",
+}
+FOLLOWED = [page for page in PAGES if page not in TESTED_ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +67,11 @@ def reader(tmp_path: Path, warehouse: PostgresServer) -> Iterator[Reader]:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", FOLLOWED)
 def test_what_a_how_to_says_can_be_done(
     name: str, reader: Reader, warehouse: PostgresServer
 ) -> None:
-    for block in blocks_of((HOW_TOS / name).read_text(encoding="utf-8")):
+    for block in blocks_of((DOCS / name).read_text(encoding="utf-8")):
         here = f"{name}:{block.line}"
         if block.option("file"):
             reader.write(block)
@@ -72,24 +87,30 @@ def test_what_a_how_to_says_can_be_done(
             assert problems_of(settings, SCHEMA) == [], here
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", FOLLOWED)
 def test_each_how_to_has_commands_and_looks_at_what_they_say(name: str) -> None:
-    blocks = list(blocks_of((HOW_TOS / name).read_text(encoding="utf-8")))
+    blocks = list(blocks_of((DOCS / name).read_text(encoding="utf-8")))
     assert any(block.is_a("run") for block in blocks)
     assert any(block.is_a("output") for block in blocks)
 
 
+@pytest.mark.parametrize("page", TESTED_ELSEWHERE)
+def test_what_is_tested_elsewhere_is_there(page: str) -> None:
+    assert (DOCS / page).exists()
+    assert (DOCS.parent / "tests" / TESTED_ELSEWHERE[page]).exists()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_each_command_and_link_of_a_how_to_exists(name: str) -> None:
-    page = (HOW_TOS / name).read_text(encoding="utf-8")
-    assert set(re.findall(r"apollo-sync ([a-z]+)", page)) <= set(COMMANDS)
+    page = (DOCS / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?<!tap-)apollo-sync ([a-z]+)", page)) <= set(COMMANDS)
     for target in re.findall(r"\]\(([^)\s#]+)", page):
-        assert (HOW_TOS / target).exists(), target
+        assert (DOCS / name).parent.joinpath(target).exists(), target
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_how_to_shows_of_a_file_is_in_it(name: str) -> None:
-    page = HOW_TOS / name
+    page = DOCS / name
     for block in blocks_of(page.read_text(encoding="utf-8")):
         if block.option("from"):
             shown = page.with_suffix("") / block.option("from")
@@ -97,9 +118,8 @@ def test_what_a_how_to_shows_of_a_file_is_in_it(name: str) -> None:
 
 
 def test_the_index_leads_to_every_page() -> None:
-    docs = HOW_TOS.parent
-    linked = set(re.findall(r"\]\(([^)#]+)\)", (docs / "README.md").read_text(encoding="utf-8")))
-    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"README.md"}
+    linked = set(re.findall(r"\]\(([^)#]+)\)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"}
     assert linked == pages | {"../README.md"}
 
 

@@ -1,4 +1,4 @@
-"""The table of docs/how-to/identity.md is that of `target_apollo/sync/identity/verdicts.py`."""
+"""The table of docs/explanation/identity.md is that of `sync/identity/verdicts.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from target_apollo.sync.identity.verdicts import (
     verdict_of,
 )
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "identity.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "identity.md").read_text(
+    encoding="utf-8"
+)
 _L, _A, _H, _N = Linked, Address, Holder, Name
 
 #: The row as the page tells it -> what is known of it then.

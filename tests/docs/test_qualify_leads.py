@@ -13,7 +13,9 @@ from target_apollo.mapper.rules import RULES
 from target_apollo.mapper.settings import read_settings, settings_schema
 from tests.helpers.leads import Message, pipeline, process, record, schema
 
-PAGE = (Path(__file__).parents[2] / "docs" / "qualify-leads.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "qualify-leads.md").read_text(
+    encoding="utf-8"
+)
 
 
 def tables() -> str:

@@ -1,4 +1,4 @@
-"""The tables of docs/values.md hold for the code."""
+"""The tables of docs/reference/values.md hold for the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from target_apollo.model import domains, emails, values
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.placeholders import WORDS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "values.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "values.md").read_text(encoding="utf-8")
 
 _ROW = re.compile(r"\| ([a-z-]+) \| `(.+)` \| (?:`(.+)`|(null)|rejected: (.+)) \|")
 ROWS = _ROW.findall(PAGE)

@@ -20,7 +20,7 @@ from tests.helpers.databases import own_database
 from tests.helpers.loading import Loaded
 from tests.promises.conftest import CONTACT_SCHEMA, TargetRun, record, schema
 
-DOCS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "results.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
 Database = psycopg.Connection[tuple[Any, ...]]
 

@@ -1,4 +1,4 @@
-"""The SQL of docs/results.md, run on a real PostgreSQL."""
+"""The SQL of docs/how-to/results.md, run on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from target_apollo.ledger import source_key
 
-DOCS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "results.md").read_text(encoding="utf-8")
 SPELL, *_ = [block for block in re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
              if "create or replace function" in block]  # fmt: skip
 Database = psycopg.Connection[tuple[Any, ...]]
