@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
@@ -17,40 +16,8 @@ from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.system.shown import printable
+from tests.helpers.html_reader import Reader
 from tests.helpers.past_runs import AT, detail, past_run, row
-
-VOID = {"br", "meta", "link", "img", "input", "hr"}
-
-
-class Reader(HTMLParser):
-    """What a browser would make of a page: its tags with attributes, and its texts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self.unclosed: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((name, {key: value or "" for key, value in attributes}))
-        if name not in VOID:
-            self.unclosed.append(name)
-
-    def handle_endtag(self, name: str) -> None:
-        assert self.unclosed.pop() == name
-
-    def handle_data(self, text: str) -> None:
-        if self.unclosed and self.unclosed[-1] != "style":
-            self.texts.append(text)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def named(self, *names: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name in names]
 
 
 def read(shown: Detail, *others: PastRun) -> Reader:

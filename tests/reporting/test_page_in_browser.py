@@ -110,7 +110,7 @@ def test_the_numbers_of_the_run_are_seen_at_every_width(shown: Shown) -> None:
     records = summary["records"]
     assert (records["created"], records["rejected"]) == (8, 4)
     phone, wide = (shown.browser.measured(shown.path)[at] for at in (1, -1))
-    assert (phone["width"], wide["width"]) == (360, 1280)
+    assert (phone["width"], wide["width"]) == (390, 1280)
     for measured in (phone, wide):
         text = " ".join(measured["text"].split())
         for said in (
@@ -154,7 +154,7 @@ def test_every_text_and_bar_stands_out_and_nothing_is_wider_than_the_screen(
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_is_painted_in_the_colours_of_its_scheme(
     shown: Shown, width: int, dark: bool
 ) -> None:
