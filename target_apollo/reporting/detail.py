@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
+from target_apollo.ledger import WaitingField
 from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
@@ -62,6 +64,30 @@ class ProtectedRow:
 
 
 @dataclass(frozen=True)
+class WaitingRow:
+    """Values of one field that are still to be sent to records of a stream.
+
+    Attributes:
+        since: When the oldest of them was left to be sent.
+        seconds: How long ago that was as the report was made.
+    """
+
+    kind: str
+    stream: str
+    field: str
+    values: int
+    since: datetime
+    seconds: float
+
+    @classmethod
+    def of(cls, waiting: WaitingField, now: datetime) -> WaitingRow:
+        """The row of what the ledger counts."""
+        seconds = max(0.0, (now - waiting.since).total_seconds())
+        kind, stream = waiting.object, waiting.stream
+        return cls(kind, stream, waiting.field, waiting.values, waiting.since, seconds)
+
+
+@dataclass(frozen=True)
 class LeadsPath:
     """A funnel of leads, and their outcomes in the run.
 
@@ -85,6 +111,7 @@ class Detail:
         removed: Stream -> members taken off lists because no row names them.
         returned: Stream -> moved records that were given back because their rows returned.
         following: Sentences on fields that were, or will be, sent after their rows.
+        waiting: Values of all runs of the team that are still to be sent at present.
         identity: Sentences on rows whose key is not simply that of their record.
         left_out: Sentences on streams that the setting `streams` leaves out.
         not_placed: Stream -> properties that have no field in Apollo.
@@ -102,6 +129,7 @@ class Detail:
     removed: Sequence[tuple[str, int]]
     returned: Sequence[tuple[str, int]]
     following: Sequence[str]
+    waiting: Sequence[WaitingRow]
     identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
@@ -114,13 +142,24 @@ class Detail:
         """The summary of the run, if there is one."""
         return self.run.summary
 
+    @property
+    def reject_streams(self) -> Sequence[str]:
+        """The streams that have rejected records, those with most first."""
+        return list(dict.fromkeys(row.stream for row in self.rejects))
 
-def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail:
+
+def detail_of(
+    run: PastRun,
+    kept: ByReason,
+    funnels: Sequence[Funnel],
+    waiting: Sequence[WaitingRow] = (),
+) -> Detail:
     """Puts together the details of a run.
 
     Args:
         kept: Its records in the rejects file.
         funnels: Funnels of its leads, from the verdict file.
+        waiting: Values of its team that are still to be sent.
     """
     summary = run.summary
     streams = summary.streams if summary else {}
@@ -136,6 +175,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         removed=_most_first(summary.removed) if summary else (),
         returned=_most_first(summary.returned) if summary else (),
         following=_following(summary) if summary else (),
+        waiting=waiting,
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),

@@ -124,7 +124,7 @@ def test_the_numbers_of_the_run_are_seen_at_every_width(shown: Shown) -> None:
             "Nobody is editing it 8 1 held for a later run · settled",
             "In Apollo 8 Stream accounts created 8",
             "4 rows could not be written",
-            "4 It has no e-mail address missing_email in contacts",
+            "4 It has no e-mail address missing_email",
             HOSTILE,
             "1 group of duplicates",
             "killed",
