@@ -162,9 +162,9 @@ class Browser:
         _, log = self._run("--dump-dom", address)
         return [line for line in log.splitlines() if "CONSOLE" in line]
 
-    def document(self, page: Path) -> str:
-        """The document of a page as HTML, after its scripts have run."""
-        return self._run("--dump-dom", page.as_uri())[0]
+    def document(self, page: Path | str) -> str:
+        """The document of a page, a file or an address, as HTML after its scripts have run."""
+        return self._run("--dump-dom", page if isinstance(page, str) else page.as_uri())[0]
 
     def measured(self, page: Path, *, dark: bool = False) -> list[dict[str, Any]]:
         """The measurements of the page in frames of each of `WIDTHS`, by `_MEASURE`."""

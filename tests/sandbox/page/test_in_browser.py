@@ -83,3 +83,14 @@ def test_an_empty_sandbox_fits_too(apollo: Sandbox, tmp_path: Path) -> None:
 def test_the_browser_has_nothing_to_complain_of(full: Sandbox, tmp_path: Path) -> None:
     base = full.url.removesuffix("/api/v1")
     assert Browser(tmp_path).console(f"{base}/?show=contacts") == []
+
+
+def test_an_app_that_asks_for_access_is_shown_with_what_it_wants(
+    apollo: Sandbox, tmp_path: Path
+) -> None:
+    base = apollo.url.removesuffix("/api/v1")
+    asked = f"{base}/#/oauth/authorize?client_id=x&scope=contacts_search"
+    shown, plain = (Browser(tmp_path).document(one) for one in (asked, base + "/"))
+    assert '<span id="scope">contacts_search</span>' in shown
+    assert 'id="consent" hidden' in plain
+    assert 'id="consent" hidden' not in shown
