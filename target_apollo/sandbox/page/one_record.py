@@ -91,7 +91,7 @@ def _links(
             for other, is_linked in others.items()
             if is_linked and _has_any(sandbox, other, narrowed, record_id)
         ]
-        facts += [("Its", cell(*texts))]
+        facts += [("Linked", cell(*texts))]
     return [(name, found) for name, found in facts if not found.is_empty]
 
 

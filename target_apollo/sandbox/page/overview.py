@@ -43,7 +43,9 @@ def counts_of(sandbox: Sandbox) -> dict[View, int]:
 def tiles_of(sandbox: Sandbox) -> list[Tile]:
     """A tile for each kind of record."""
     return [
-        Tile(view.value, f"{len(records):,}", address(view))
+        Tile(
+            view.value[:-1] if len(records) == 1 else view.value, f"{len(records):,}", address(view)
+        )
         for view, records in records_of(sandbox.store).items()
     ]
 
