@@ -39,7 +39,6 @@ def as_json(detail: Detail) -> str:
 
 
 def _reject(row: RejectRow) -> dict[str, Any]:
-    causes = row.kept.causes.most_common()
     return {
         "stream": row.stream,
         "reason": row.reason,
@@ -54,7 +53,7 @@ def _reject(row: RejectRow) -> dict[str, Any]:
                 "answer": cause.answer or None,
                 "number": number,
             }
-            for cause, number in causes
+            for cause, number in row.causes
         ],
         "keys": row.kept.keys,
     }

@@ -14,6 +14,7 @@ from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 from target_apollo.sync.dry_run.plan_sentences import identity_sentences
 from target_apollo.sync.notices import left_out_sentences
+from target_apollo.sync.reject_causes import Cause
 from target_apollo.sync.words import moment, plural
 from target_apollo.system.shown import name_shown
 
@@ -24,6 +25,7 @@ class RejectRow:
 
     Attributes:
         kept: Keys of those that the run has put into the rejects file and that are still there.
+        causes: Why they were rejected, with the number of records, the most first.
         has_earlier: Whether the run has rejected records of the stream that were rejected before as
             they are. An earlier run has put these into the file.
     """
@@ -33,6 +35,7 @@ class RejectRow:
     number: int
     kept: RejectedKeys
     has_earlier: bool = False
+    causes: Sequence[tuple[Cause, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def detail_of(
     return Detail(
         run=run,
         streams=streams,
-        rejects=_rejects(streams, kept, before),
+        rejects=_rejects(streams, kept, before, _causes(summary, kept)),
         rejected_before=sum(before.values()),
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
@@ -191,8 +194,26 @@ def detail_of(
     )
 
 
+_Causes = Mapping[tuple[str, str], Sequence[tuple[Cause, int]]]
+
+
+def _causes(summary: Summary | None, kept: ByReason) -> _Causes:
+    """Stream and reason -> causes: by the summary, else by the rejects file.
+
+    The summary has those of a dry run too, and of records that were replayed since; runs of
+    earlier versions and killed runs have left only the file.
+    """
+    found = {which: records.causes.most_common() for which, records in kept.items()}
+    for stream, reasons in (summary.rejected_causes if summary else {}).items():
+        for reason, causes in reasons.items():
+            found[stream, reason] = [
+                (Cause(one.column, one.sentence, one.answer), one.number) for one in causes
+            ]
+    return found
+
+
 def _rejects(
-    streams: Mapping[str, Stream], kept: ByReason, before: Mapping[str, int]
+    streams: Mapping[str, Stream], kept: ByReason, before: Mapping[str, int], causes: _Causes
 ) -> list[RejectRow]:
     numbers = {
         (name, reason): count
@@ -210,6 +231,7 @@ def _rejects(
             count,
             kept.get((stream, reason)) or RejectedKeys(),
             has_earlier=bool(before.get(stream)),
+            causes=causes.get((stream, reason), ()),
         )
         for (stream, reason), count in numbers.items()
     ]

@@ -52,6 +52,7 @@ def _of_stream(summary: Summary, stream: str) -> Summary:
         streams=only(summary.streams),
         left_out=only(summary.left_out),
         rejected_before=only(summary.rejected_before),
+        rejected_causes=only(summary.rejected_causes),
         unknown_fields=only(summary.unknown_fields),
         unresolved=only(summary.unresolved),
         deleted=only(summary.deleted),

@@ -18,8 +18,8 @@ import msgspec
 from target_apollo.ledger import Run
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import key_text
-from target_apollo.reporting.causes import Cause, cause_of
 from target_apollo.reporting.summaries import Summary
+from target_apollo.sync.reject_causes import MOST_CAUSES, Cause, cause_of, columns_of
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT
 
@@ -125,8 +125,6 @@ def _of_row(row: Run) -> PastRun:
 NO_STREAM = "(no stream)"
 
 _KEPT = 50
-#: Different causes of one reason that are told apart.
-_MOST_CAUSES = 50
 
 
 @dataclass
@@ -148,7 +146,7 @@ class RejectedKeys:
         self.number += 1
         if len(self.keys) < _KEPT:
             self.keys.append(key)
-        if cause in self.causes or len(self.causes) < _MOST_CAUSES:
+        if cause in self.causes or len(self.causes) < MOST_CAUSES:
             self.causes[cause] += 1
 
 
@@ -195,7 +193,7 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
                 continue
             if line.type == "SCHEMA":
                 keys[line.stream] = line.key_properties or []
-                columns[line.stream] = _columns(line.schema)
+                columns[line.stream] = columns_of(line.schema)
                 continue
             said = line.record.get(REJECT)
             if not isinstance(said, dict) or said.get("run_id") != run_id:
@@ -207,11 +205,6 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
             cause = cause_of(said, record, columns.get(line.stream, ()))
             group.add(_key(line, keys.get(line.stream, ())), cause)
     return found
-
-
-def _columns(schema: Mapping[str, Any]) -> Collection[str]:
-    properties = schema.get("properties")
-    return properties.keys() if isinstance(properties, dict) else ()
 
 
 def _key(line: _Line, names: Sequence[str]) -> str:

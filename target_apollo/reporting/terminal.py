@@ -310,14 +310,14 @@ def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
 
 
 def _causes(row: RejectRow) -> Iterator[str]:
-    causes = row.kept.causes.most_common()
-    for cause, count in causes[:_CAUSES]:
+    told = row.causes[:_CAUSES]
+    for cause, count in told:
         column = f"{cause.column}: " if cause.column else ""
         answer = f" ({cause.answer})" if cause.answer else ""
         yield f"{number(count)} × {column}{cause.sentence or 'no cause is noted'}{answer}"
-    others = row.kept.number - sum(count for _, count in causes[:_CAUSES])
-    if causes and others > 0:
-        yield f"{number(others)} × other causes, which the rejects file has"
+    others = row.number - sum(count for _, count in told)
+    if told and others > 0:
+        yield f"{number(others)} × other causes"
 
 
 def _requests(detail: Detail, paint: Paint) -> list[str]:

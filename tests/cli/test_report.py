@@ -326,3 +326,31 @@ def test_what_waits_in_the_ledger_is_told(report: Report) -> None:
         1,
     )
     assert "secret" not in said + printed
+
+
+def test_a_dry_run_has_causes_too(
+    sync: Callable[..., TargetRun], report: Report, tmp_path: Path
+) -> None:
+    wrong = record("contacts", id=1, email="ann@@firm.com", last_name="L")
+    sync([schema("contacts"), wrong], dry_run=True)
+    where = {
+        "summary_path": str(tmp_path / "summary.json"),
+        "rejects_path": str(tmp_path / "rejects.singer"),
+        "ledger_url": "",
+    }
+    assert not (tmp_path / "rejects.singer").exists()
+    _, said, _ = report(**where)
+    assert "1 × email: 'email' is not an e-mail address" in said
+
+
+def test_causes_of_a_run_that_an_earlier_version_made_come_from_the_rejects_file(
+    sync: Callable[..., TargetRun], report: Report, tmp_path: Path
+) -> None:
+    wrong = record("contacts", id=1, email="ann@@firm.com", last_name="L")
+    summary = sync([schema("contacts"), wrong]).summary
+    del summary["rejected_causes"]
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(summary))
+    where = {"summary_path": str(path), "rejects_path": str(tmp_path / "rejects.singer")}
+    _, said, _ = report(**where, ledger_url="")
+    assert "1 × email: 'email' is not an e-mail address" in said

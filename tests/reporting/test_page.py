@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.reporting.causes import Cause
 from target_apollo.reporting.chart import LEAST, shares
 from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
+from target_apollo.sync.reject_causes import Cause
 from target_apollo.system.shown import printable
 from tests.helpers.html_reader import Reader
 from tests.helpers.past_runs import AT, detail, past_run, rejected, row, waiting
@@ -307,7 +307,7 @@ def test_rejects_show_column_cause_count_and_what_to_do() -> None:
     text = read(two_streams()).text
     assert "3 A value in it is of the wrong kind wrong_type" in text
     assert "2 born 'born' is wrong in leads" in text
-    assert "1 other causes, which the rejects file has" in text
+    assert "1 other causes" in text
     assert "To do: Cast the column in the warehouse." in text
 
 

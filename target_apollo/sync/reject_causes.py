@@ -1,19 +1,22 @@
 """Why rejected records could not be written: column and sentence, never a value of them. Pure.
 
-The details in a rejects file are made to show no values. What is shown here does not rely on that,
-since a file may be of another version: ids, addresses and whatever stands in the record are taken
-out. Apollo's own words, which can quote the record, are left out whole.
+The details of rejections are made to show no values. What is counted here does not rely on that,
+since a rejects file may be of another version: ids, addresses and whatever stands in the record are
+taken out. Apollo's own words, which can quote the record, are left out whole.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from target_apollo.system.shown import may_be_address, name_shown
 
+#: Different causes of one reason that are told apart.
+MOST_CAUSES = 50
 #: In the place of a value.
 HIDDEN = "…"
 #: Where Apollo's words begin in a detail.
@@ -52,6 +55,41 @@ class Cause:
     answer: str = ""
 
 
+#: Of a record that an earlier run rejected as it is; that run has told why.
+REJECTED_BEFORE = Cause("", "rejected in an earlier run, and not changed since")
+
+
+class CauseCounts:
+    """The causes of a run's rejected records, by stream and reason.
+
+    Of one reason so many causes are told apart; further ones are left out.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], Counter[Cause]] = {}
+
+    def add(self, stream: str, reason: str, cause: Cause) -> None:
+        """Count a record."""
+        counts = self._counts.setdefault((stream, reason), Counter())
+        if cause in counts or len(counts) < MOST_CAUSES:
+            counts[cause] += 1
+
+    def as_json(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """The causes for the summary: stream -> reason -> those of most records first."""
+        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for (stream, reason), counts in self._counts.items():
+            found.setdefault(stream, {})[reason] = [
+                {**asdict(cause), "number": number} for cause, number in counts.most_common()
+            ]
+        return found
+
+
+def columns_of(schema: Mapping[str, Any] | None) -> Collection[str]:
+    """Names of the columns of a SCHEMA."""
+    properties = schema.get("properties") if schema else None
+    return properties.keys() if isinstance(properties, Mapping) else ()
+
+
 def cause_of(
     reject: Mapping[str, Any], record: Mapping[str, Any], columns: Collection[str]
 ) -> Cause:
@@ -64,10 +102,10 @@ def cause_of(
     """
     detail = reject.get("detail")
     said = detail.partition(_APOLLOS_WORDS)[0].strip() if isinstance(detail, str) else ""
-    names = {*columns, *record}
-    column = next((name for name in _QUOTED.findall(said) if name in names), "")
+    quoted = _QUOTED.findall(said)
+    column = next((name for name in quoted if name in columns or name in record), "")
     column = column or _COLUMNS.get(str(reject.get("reason")), "")
-    sentence = name_shown(_without_values(said, record, names)[:_LONGEST])
+    sentence = name_shown(_without_values(said, record, columns)[:_LONGEST])
     return Cause(name_shown(column), sentence.rstrip(". "), _answer(reject))
 
 
@@ -78,11 +116,15 @@ def _answer(reject: Mapping[str, Any]) -> str:
     return f"status {status} of {name_shown(endpoint)}"
 
 
-def _without_values(said: str, record: Mapping[str, Any], names: Collection[str]) -> str:
+def _without_values(said: str, record: Mapping[str, Any], columns: Collection[str]) -> str:
     said = _ID.sub(HIDDEN, said)
     if may_be_address(said):
         said = " ".join(HIDDEN if may_be_address(word) else word for word in said.split(" "))
-    found = {text for text in _texts(record, _DEEPEST) if text in said and text not in names}
+    found = {
+        text
+        for text in _texts(record, _DEEPEST)
+        if text in said and text not in columns and text not in record
+    }
     # The longest first, since one value may be part of another.
     for text in sorted(found, key=len, reverse=True):
         said = said.replace(f"'{text}'", f"'{HIDDEN}'")
@@ -95,10 +137,13 @@ def _without_values(said: str, record: Mapping[str, Any], names: Collection[str]
 def _texts(value: object, depth: int) -> Iterator[str]:
     """The scalar values in a record as texts."""
     if isinstance(value, Mapping):
-        value = [*value.values()][:_MOST_VALUES]
+        value = [*value.values()]
     if isinstance(value, list):
         for one in value[:_MOST_VALUES] if depth else ():
-            yield from _texts(one, depth - 1)
+            if not isinstance(one, str):
+                yield from _texts(one, depth - 1)
+            elif len(text := one.strip()) >= _LEAST:
+                yield text
     elif value is not None and not isinstance(value, bool):
         text = str(value).strip()
         if len(text) >= _LEAST:

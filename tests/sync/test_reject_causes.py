@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.reporting.causes import Cause, cause_of
+from target_apollo.sync.reject_causes import MOST_CAUSES, Cause, CauseCounts, cause_of
 
 COLUMNS = ("id", "email", "due_at")
 
@@ -80,3 +80,28 @@ def test_no_quoted_value_gets_through(value: str, words: str) -> None:
 def test_a_detail_that_is_none_has_no_sentence() -> None:
     for detail in (None, 3, {}, ""):
         assert told(detail) == Cause("", "")
+
+
+def test_the_summary_has_causes_by_stream_and_reason_those_of_most_records_first() -> None:
+    counts = CauseCounts()
+    for column in ("a", "b", "b"):
+        counts.add("contacts", "wrong_type", Cause(column, "must be text"))
+    assert counts.as_json() == {
+        "contacts": {
+            "wrong_type": [
+                {"column": "b", "sentence": "must be text", "answer": "", "number": 2},
+                {"column": "a", "sentence": "must be text", "answer": "", "number": 1},
+            ]
+        }
+    }
+
+
+def test_no_more_causes_are_told_apart_than_a_summary_bears() -> None:
+    counts = CauseCounts()
+    for number in range(1000):
+        counts.add("contacts", "wrong_type", Cause(f"c{number}", "must be text"))
+    assert len(counts.as_json()["contacts"]["wrong_type"]) == MOST_CAUSES
+
+
+def test_blanks_in_a_row_change_no_sentence() -> None:
+    assert told("it is missing", {"a": "     ", "b": "  is  "}).sentence == "it is missing"
