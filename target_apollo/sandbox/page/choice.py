@@ -60,11 +60,11 @@ class Choice:
         part = query.get("part", "")
         return cls(
             view=known.get(query.get("show", ""), View.OVERVIEW),
-            search=query.get("q", "").strip()[:_LONGEST],
+            search=_clean(query.get("q", "")),
             part=min(int(part), _MOST_PARTS) if part.isascii() and part.isdigit() else 1,
-            record=query.get("id", "")[:_LONGEST],
+            record=_clean(query.get("id", "")),
             by=by,
-            of=query.get(by, "")[:_LONGEST],
+            of=_clean(query.get(by, "")),
         )
 
     @property
@@ -83,6 +83,11 @@ class Choice:
     def with_part(self, part: int) -> Choice:
         """The same table at another part."""
         return dataclasses.replace(self, part=part)
+
+
+def _clean(text: str) -> str:
+    """A parameter without signs that nobody types, cut if it is long."""
+    return "".join(sign for sign in text[:_LONGEST] if sign.isprintable()).strip()
 
 
 def address(view: View, record: str = "", **narrowed: Any) -> str:
