@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -18,15 +19,20 @@ from target_apollo.config.settings import Settings
 from target_apollo.config.sources import read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
-from target_apollo.reporting.detail import Detail, detail_of
+from target_apollo.reporting.as_json import as_json
+from target_apollo.reporting.detail import Detail, WaitingRow, detail_of
 from target_apollo.reporting.funnel import Funnel, Period, read_funnels
+from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
 from target_apollo.sync.exit import MISCONFIGURED, OK
+from target_apollo.sync.words import listed
 from target_apollo.system.files import replace_private
-from target_apollo.system.shown import printable
+from target_apollo.system.shown import name_shown, printable
+
+Found = TypeVar("Found")
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
@@ -48,6 +54,8 @@ _NAMED = 5
     help=f"how many runs, the latest (default: {_RUNS}, at most {_MOST_RUNS})",
 )
 @click.option("--run", "run_id", metavar="RUN_ID", help="the run to detail (default: the latest)")
+@click.option("--stream", "stream", metavar="NAME", help="detail this stream of the run alone")
+@click.option("--json", "is_json", is_flag=True, help="print the detailed run as JSON instead")
 @click.option(
     "--html",
     type=FILE,
@@ -62,13 +70,20 @@ _NAMED = 5
     f"(default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH} if it is there)",
 )
 def command(
-    sources: Sequence[str], runs: int, run_id: str | None, html: str | None, verdicts: str | None
+    sources: Sequence[str],
+    runs: int,
+    run_id: str | None,
+    stream: str | None,
+    is_json: bool,
+    html: str | None,
+    verdicts: str | None,
 ) -> int:
     """Shows the last runs, and one of them in detail.
 
     It reads their summaries and the ledger, and shows streams, rejected records by reason with
-    their keys, requests and what Apollo's limits leave, protected values, duplicates. It asks
-    nothing of Apollo and changes nothing.
+    columns, causes and keys, requests and what Apollo's limits leave, values that are still to be
+    sent, protected values, duplicates. It shows no values of records, asks nothing of Apollo and
+    changes nothing.
     """
     config = read_config(sources, asks_apollo=False)
     settings = Settings.of(config)
@@ -79,12 +94,30 @@ def command(
     if unfit:
         raise CommandFailed(*unfit, exit_code=MISCONFIGURED)
     shown, chosen, before = _runs(settings, runs, run_id)
-    funnels = _funnels(verdicts, Period.of(chosen, before))
-    detail = detail_of(chosen, _rejects(settings, chosen), funnels)
-    _print(shown, detail, settings)
+    now, kept = datetime.now(timezone.utc), _rejects(settings, chosen)
+    waiting = _waiting(settings.ledger_url, chosen.team, now)
+    if stream is None:
+        funnels = _funnels(verdicts, Period.of(chosen, before))
+        detail = detail_of(chosen, kept, funnels, waiting)
+    else:
+        _check_stream(stream, chosen, kept)
+        detail = detail_of_stream(chosen, kept, waiting, stream)
+    if is_json:
+        sys.stdout.write(f"{as_json(detail)}\n")
+    else:
+        _print(shown, detail, settings)
     if html is not None:
-        _write(Path(html), page(shown, detail, datetime.now(timezone.utc)))
+        _write(Path(html), page(shown, detail, now), quiet=is_json)
     return OK
+
+
+def _check_stream(stream: str, run: PastRun, kept: ByReason) -> None:
+    known = streams_of(run, kept)
+    if stream not in known:
+        raise CommandFailed(
+            f"The run {run.run_id} has no stream '{name_shown(stream)}'. It has: "
+            f"{listed(known, _NAMED * 4) or 'none'}."
+        )
 
 
 def _runs(
@@ -122,6 +155,22 @@ def _runs(
 
 
 def _ledger_rows(url: str, limit: int, *, quiet: bool = False) -> Sequence[Run]:
+    return _from_ledger(url, lambda ledger: ledger.runs(limit), quiet=quiet)
+
+
+def _waiting(url: str, team: str | None, now: datetime) -> list[WaitingRow]:
+    """The values of a team that are still to be sent, those of most first."""
+    if team is None:
+        return []
+    found = _from_ledger(url, lambda ledger: ledger.waiting_fields(team), quiet=True)
+    rows = [WaitingRow.of(field, now) for field in found]
+    return sorted(rows, key=lambda row: (-row.values, row.stream, row.field))
+
+
+def _from_ledger(
+    url: str, read: Callable[[Ledger], Sequence[Found]], *, quiet: bool
+) -> Sequence[Found]:
+    """What is read from the ledger; nothing if there is none or it can't be read."""
     if not url:
         return ()
     try:
@@ -129,7 +178,7 @@ def _ledger_rows(url: str, limit: int, *, quiet: bool = False) -> Sequence[Run]:
         if ledger is None:
             return ()
         with ledger:
-            return ledger.runs(limit)
+            return read(ledger)
     except LedgerError as problem:
         if not quiet:
             sys.stderr.write(
@@ -180,7 +229,7 @@ def _print(runs: Sequence[PastRun], detail: Detail, settings: Settings) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, quiet: bool) -> None:
     try:
         replace_private(path, text.encode())
     except OSError as problem:
@@ -188,4 +237,5 @@ def _write(path: Path, text: str) -> None:
             f"The page can't be written to {path}: {problem.strerror}. Give another place with "
             "--html."
         ) from None
-    sys.stdout.write(f"\nThe report as a page: {path}\n")
+    if not quiet:
+        sys.stdout.write(f"\nThe report as a page: {path}\n")

@@ -45,7 +45,7 @@ from target_apollo.ledger.links import (
     Place,
 )
 from target_apollo.ledger.locks import StreamLock
-from target_apollo.ledger.pending_fields import PendingFields, Settled
+from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.windows import SharedWindows
 
@@ -70,6 +70,7 @@ __all__ = [
     "Settled",
     "SharedWindows",
     "StreamLock",
+    "WaitingField",
     "Walk",
     "match_hash",
     "payload_hash",

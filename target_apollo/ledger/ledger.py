@@ -28,7 +28,7 @@ from target_apollo.ledger.database import (
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.pending_fields import PendingFields, Settled
+from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.tables import VERSION
 from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
@@ -330,6 +330,11 @@ class Ledger:
         """Give object and stream -> number of records with values to be sent, and of the values."""
         with self._reading("Reading") as database:
             return pending_fields.count(database, connection)
+
+    def waiting_fields(self, connection: str) -> list[WaitingField]:
+        """Give a team's values that are still to be sent, counted by object, stream and field."""
+        with self._reading("Reading") as database:
+            return pending_fields.find_waiting(database, connection)
 
     def pending_fields(
         self,

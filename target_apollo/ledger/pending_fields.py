@@ -86,6 +86,20 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     updated_at: str | None = None
 
 
+class WaitingField(msgspec.Struct, frozen=True, gc=False):
+    """The values of one field that are still to be sent to records of a stream.
+
+    Attributes:
+        since: When the oldest of them was left to be sent.
+    """
+
+    object: str
+    stream: str
+    field: str
+    values: int
+    since: datetime
+
+
 def has_any(database: Connection) -> bool:
     """Whether any record of any team has such values."""
     return database.execute(select(_pending.apollo_id).limit(1)).first() is not None
@@ -101,6 +115,20 @@ def count(database: Connection, connection: str) -> dict[tuple[str, str], tuple[
         records, values = found.get((kind, stream), (0, 0))
         found[kind, stream] = (records + 1, values + len(_body_of(body)))
     return found
+
+
+def find_waiting(database: Connection, connection: str) -> list[WaitingField]:
+    """Count a team's values that are still to be sent, by object, stream and field."""
+    found: dict[tuple[str, str, str], tuple[int, datetime]] = {}
+    wanted = select(_pending.object, _pending.stream, _pending.body, _pending.since).where(
+        _pending.connection == connection
+    )
+    for kind, stream, body, since in database.execute(wanted):
+        began = moment_of(since, "a value that is to be sent")
+        for field in _body_of(body):
+            values, oldest = found.get((kind, stream, field), (0, began))
+            found[kind, stream, field] = (values + 1, min(oldest, began))
+    return [WaitingField(*which, *rest) for which, rest in sorted(found.items())]
 
 
 def find_oldest(

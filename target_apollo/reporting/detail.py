@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
+from target_apollo.ledger import WaitingField
 from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 from target_apollo.sync.dry_run.plan_sentences import identity_sentences
 from target_apollo.sync.notices import left_out_sentences
+from target_apollo.sync.reject_causes import Cause
 from target_apollo.sync.words import moment, plural
 from target_apollo.system.shown import name_shown
 
@@ -22,6 +25,7 @@ class RejectRow:
 
     Attributes:
         kept: Keys of those that the run has put into the rejects file and that are still there.
+        causes: Why they were rejected, with the number of records, the most first.
         has_earlier: Whether the run has rejected records of the stream that were rejected before as
             they are. An earlier run has put these into the file.
     """
@@ -31,6 +35,7 @@ class RejectRow:
     number: int
     kept: RejectedKeys
     has_earlier: bool = False
+    causes: Sequence[tuple[Cause, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,30 @@ class ProtectedRow:
 
 
 @dataclass(frozen=True)
+class WaitingRow:
+    """Values of one field that are still to be sent to records of a stream.
+
+    Attributes:
+        since: When the oldest of them was left to be sent.
+        seconds: How long ago that was as the report was made.
+    """
+
+    kind: str
+    stream: str
+    field: str
+    values: int
+    since: datetime
+    seconds: float
+
+    @classmethod
+    def of(cls, waiting: WaitingField, now: datetime) -> WaitingRow:
+        """The row of what the ledger counts."""
+        seconds = max(0.0, (now - waiting.since).total_seconds())
+        kind, stream = waiting.object, waiting.stream
+        return cls(kind, stream, waiting.field, waiting.values, waiting.since, seconds)
+
+
+@dataclass(frozen=True)
 class LeadsPath:
     """A funnel of leads, and their outcomes in the run.
 
@@ -85,6 +114,7 @@ class Detail:
         removed: Stream -> members taken off lists because no row names them.
         returned: Stream -> moved records that were given back because their rows returned.
         following: Sentences on fields that were, or will be, sent after their rows.
+        waiting: Values of all runs of the team that are still to be sent at present.
         identity: Sentences on rows whose key is not simply that of their record.
         left_out: Sentences on streams that the setting `streams` leaves out.
         not_placed: Stream -> properties that have no field in Apollo.
@@ -102,6 +132,7 @@ class Detail:
     removed: Sequence[tuple[str, int]]
     returned: Sequence[tuple[str, int]]
     following: Sequence[str]
+    waiting: Sequence[WaitingRow]
     identity: Sequence[str]
     duplicates: Duplicates
     paths: Sequence[LeadsPath]
@@ -114,13 +145,24 @@ class Detail:
         """The summary of the run, if there is one."""
         return self.run.summary
 
+    @property
+    def reject_streams(self) -> Sequence[str]:
+        """The streams that have rejected records, those with most first."""
+        return list(dict.fromkeys(row.stream for row in self.rejects))
 
-def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail:
+
+def detail_of(
+    run: PastRun,
+    kept: ByReason,
+    funnels: Sequence[Funnel],
+    waiting: Sequence[WaitingRow] = (),
+) -> Detail:
     """Puts together the details of a run.
 
     Args:
         kept: Its records in the rejects file.
         funnels: Funnels of its leads, from the verdict file.
+        waiting: Values of its team that are still to be sent.
     """
     summary = run.summary
     streams = summary.streams if summary else {}
@@ -128,7 +170,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
     return Detail(
         run=run,
         streams=streams,
-        rejects=_rejects(streams, kept, before),
+        rejects=_rejects(streams, kept, before, _causes(summary, kept)),
         rejected_before=sum(before.values()),
         requests=_requests(summary) if summary else (),
         protected=_protected(summary.protected) if summary else (),
@@ -136,6 +178,7 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
         removed=_most_first(summary.removed) if summary else (),
         returned=_most_first(summary.returned) if summary else (),
         following=_following(summary) if summary else (),
+        waiting=waiting,
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
         paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
@@ -151,8 +194,26 @@ def detail_of(run: PastRun, kept: ByReason, funnels: Sequence[Funnel]) -> Detail
     )
 
 
+_Causes = Mapping[tuple[str, str], Sequence[tuple[Cause, int]]]
+
+
+def _causes(summary: Summary | None, kept: ByReason) -> _Causes:
+    """Stream and reason -> causes: by the summary, else by the rejects file.
+
+    The summary has those of a dry run too, and of records that were replayed since; runs of
+    earlier versions and killed runs have left only the file.
+    """
+    found = {which: records.causes.most_common() for which, records in kept.items()}
+    for stream, reasons in (summary.rejected_causes if summary else {}).items():
+        for reason, causes in reasons.items():
+            found[stream, reason] = [
+                (Cause(one.column, one.sentence, one.answer), one.number) for one in causes
+            ]
+    return found
+
+
 def _rejects(
-    streams: Mapping[str, Stream], kept: ByReason, before: Mapping[str, int]
+    streams: Mapping[str, Stream], kept: ByReason, before: Mapping[str, int], causes: _Causes
 ) -> list[RejectRow]:
     numbers = {
         (name, reason): count
@@ -170,6 +231,7 @@ def _rejects(
             count,
             kept.get((stream, reason)) or RejectedKeys(),
             has_earlier=bool(before.get(stream)),
+            causes=causes.get((stream, reason), ()),
         )
         for (stream, reason), count in numbers.items()
     ]

@@ -23,6 +23,7 @@ from target_apollo.reporting.tables import (
     requests_table,
     runs_table,
     streams_table,
+    waiting_table,
 )
 from target_apollo.reporting.words import (
     amount,
@@ -31,6 +32,7 @@ from target_apollo.reporting.words import (
     not_kept,
     outlook_of,
     reason_words,
+    remedy_words,
     rule_words,
     story_of,
 )
@@ -39,6 +41,8 @@ from target_apollo.system.shown import printable
 
 #: Keys, names of fields, and groups of duplicates that are listed; the rest is counted.
 _MOST_KEYS, _MOST_GROUPS = 50, 50
+#: Causes of one reason, and streams that can be chosen.
+_MOST_CAUSES, _MOST_STREAMS = 10, 30
 
 
 def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
@@ -50,7 +54,7 @@ def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
         now: The time that the page shows as its own, with a time zone.
     """
     run, summary = detail.run, detail.summary
-    style = _file("page.css")
+    style = _file("page.css") + _stream_filters(len(detail.reject_streams))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return _template().render(
         style=style,
@@ -72,8 +76,21 @@ def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
         requests_hint=_requests_hint(detail),
         requests_table=requests_table(detail.requests),
         differences_table=differences_table(summary.diffs) if summary and summary.diffs else None,
+        waiting_table=waiting_table(detail.waiting) if detail.waiting else None,
         most_keys=_MOST_KEYS,
+        most_causes=_MOST_CAUSES,
+        most_streams=_MOST_STREAMS,
         most_groups=_MOST_GROUPS,
+    )
+
+
+def _stream_filters(streams: int) -> str:
+    """Style rules by which a chosen stream hides the rejected records of the others."""
+    return "\n".join(
+        f'section:has(#stream-{number}:checked) .of-stream:not([data-of="{number}"]) '
+        "{ display: none; }"
+        for number in range(1, min(streams, _MOST_STREAMS) + 1)
+        if streams > 1
     )
 
 
@@ -95,6 +112,7 @@ def _template() -> Template:
         "moment": moment,
         "long": _long,
         "reason_words": reason_words,
+        "remedy_words": remedy_words,
         "not_kept": not_kept,
         "rule_words": rule_words,
         "duplicate_words": duplicate_words,

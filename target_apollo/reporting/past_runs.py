@@ -1,11 +1,12 @@
 """Past runs, merged from the ledger and the summaries, and the keys of their rejected records.
 
-Of a rejected record only the key is read, never a value.
+Of a rejected record only the key and the cause are kept, never a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ from target_apollo.ledger import Run
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import key_text
 from target_apollo.reporting.summaries import Summary
+from target_apollo.sync.reject_causes import MOST_CAUSES, Cause, cause_of, columns_of
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT
 
@@ -127,27 +129,32 @@ _KEPT = 50
 
 @dataclass
 class RejectedKeys:
-    """Keys of rejected records of one stream and reason.
+    """Keys of rejected records of one stream and reason, and why they were rejected.
 
     Attributes:
         number: Records in the file.
         keys: Keys of the first of them, as text.
+        causes: Cause -> records; the rest of them have causes that are not told apart.
     """
 
     number: int = 0
     keys: list[str] = field(default_factory=list)
+    causes: Counter[Cause] = field(default_factory=Counter)
 
-    def add(self, key: str) -> None:
-        """Count a record and keep its key while there is room."""
+    def add(self, key: str, cause: Cause) -> None:
+        """Count a record, and keep its key and its cause while there is room."""
         self.number += 1
         if len(self.keys) < _KEPT:
             self.keys.append(key)
+        if cause in self.causes or len(self.causes) < MOST_CAUSES:
+            self.causes[cause] += 1
 
 
 class _Line(msgspec.Struct):
     type: str
     stream: str = ""
     key_properties: list[str] | None = None
+    schema: dict[str, Any] = {}
     record: dict[str, Any] = {}
 
 
@@ -169,6 +176,7 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
     """
     found: dict[tuple[str, str], RejectedKeys] = {}
     keys: dict[str, list[str]] = {}
+    columns: dict[str, Collection[str]] = {}
     mark = run_id.encode()
     try:
         file = path.open("rb")
@@ -185,13 +193,17 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
                 continue
             if line.type == "SCHEMA":
                 keys[line.stream] = line.key_properties or []
+                columns[line.stream] = columns_of(line.schema)
                 continue
             said = line.record.get(REJECT)
             if not isinstance(said, dict) or said.get("run_id") != run_id:
                 continue
             stream = NO_STREAM if line.stream == UNREADABLE_STREAM else line.stream
             group = found.setdefault((stream, str(said.get("reason"))), RejectedKeys())
-            group.add(_key(line, keys.get(line.stream, ())))
+            # `_reject` itself is no value of the record.
+            record = {name: one for name, one in line.record.items() if name != REJECT}
+            cause = cause_of(said, record, columns.get(line.stream, ()))
+            group.add(_key(line, keys.get(line.stream, ())), cause)
     return found
 
 

@@ -93,6 +93,15 @@ class Estimate(msgspec.Struct, frozen=True):
     takes_several_runs: bool = False
 
 
+class CauseOfRejects(msgspec.Struct, frozen=True):
+    """Why some rejected records could not be written, and how many."""
+
+    column: str = ""
+    sentence: str = ""
+    answer: str = ""
+    number: Count = 0
+
+
 class Duplicate(msgspec.Struct, frozen=True):
     """Source keys that share an e-mail address or a domain."""
 
@@ -141,6 +150,7 @@ class Summary(msgspec.Struct, frozen=True):
     duplicates: Duplicates = Duplicates()
     left_out: dict[str, Count] = {}
     rejected_before: dict[str, Count] = {}
+    rejected_causes: dict[str, dict[str, tuple[CauseOfRejects, ...]]] = {}
     unknown_fields: dict[str, tuple[str, ...]] = {}
     not_writable: dict[str, dict[str, Count]] = {}
     team: str | None = None

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from target_apollo.reporting.detail import Detail, RequestRow
+from target_apollo.reporting.detail import Detail, RequestRow, WaitingRow
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Difference, Window, Windows
 from target_apollo.reporting.words import amount, end_of
-from target_apollo.sync.words import duration, number
+from target_apollo.sync.words import duration, moment, number
 
 _LONGEST_VALUE = 200
 #: Percent of a window in use from which its bar is a warning.
@@ -117,6 +117,23 @@ def streams_table(detail: Detail) -> Table:
         for name, stream in detail.streams.items()
     ]
     return Table(["stream", *met], rows, range(1, 1 + len(met)))
+
+
+def waiting_table(rows: Sequence[WaitingRow]) -> Table:
+    """Values that are still to be sent, with the age of the oldest."""
+    table_rows = [
+        Row(
+            row.stream,
+            [
+                Cell(row.field, "wide", code=True),
+                Cell(number(row.values), "n", "values"),
+                Cell(f"{moment(row.since)} UTC", "", "oldest since"),
+                Cell(duration(row.seconds), "n", "age"),
+            ],
+        )
+        for row in rows
+    ]
+    return Table(["stream", "field", "values", "oldest since", "age"], table_rows, range(2, 3))
 
 
 def requests_table(rows: Sequence[RequestRow]) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from target_apollo.reporting.detail import Detail, LeadsPath, RequestRow
+from target_apollo.reporting.detail import Detail, LeadsPath, RejectRow, RequestRow
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream, Window
 from target_apollo.reporting.words import (
@@ -17,7 +17,9 @@ from target_apollo.reporting.words import (
     end_of,
     not_kept,
     outlook_of,
+    remedy_words,
     story_of,
+    waiting_words,
 )
 from target_apollo.sync.words import duration, listed, moment, number, plural
 from target_apollo.system.shown import name_shown, printable
@@ -116,7 +118,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[i
     ]
 
 
-_KEYS = 10
+_KEYS, _CAUSES = 10, 5
 
 _GROUPS = 10
 
@@ -231,6 +233,9 @@ def _sections(
     if detail.following:
         lines = [line for one in detail.following for line in wrapped(one, inner)]
         yield "Fields with a request for each record", lines
+    if detail.waiting:
+        said = map(waiting_words, detail.waiting)
+        yield "On its way at present", [line for one in said for line in wrapped(one, inner)]
     if detail.duplicates.found:
         yield (
             plural(detail.duplicates.found, "group of duplicates", "groups of duplicates"),
@@ -294,11 +299,25 @@ def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
         head = f"{number(row.number):>{digits}}  "
         what = f"{name_shown(row.reason)}  {name_shown(row.stream)}"
         lines.append(paint.tone(head, Tone.BAD) + what)
+        blank = " " * len(head)
+        for said in _causes(row):
+            lines += wrapped(blank + said, width, blank + "  ")
         keys = f"keys {listed(row.kept.keys, _KEYS, row.kept.number)}" if row.kept.keys else ""
         keys = "; ".join(part for part in (keys, not_kept(row)) if part)
-        blank = " " * len(head)
         lines += [paint.soft(line) for line in wrapped(blank + keys, width, blank)]
+        lines += wrapped(f"{blank}to do: {remedy_words(row.reason)}", width, blank)
     return lines
+
+
+def _causes(row: RejectRow) -> Iterator[str]:
+    told = row.causes[:_CAUSES]
+    for cause, count in told:
+        column = f"{cause.column}: " if cause.column else ""
+        answer = f" ({cause.answer})" if cause.answer else ""
+        yield f"{number(count)} × {column}{cause.sentence or 'no cause is noted'}{answer}"
+    others = row.number - sum(count for _, count in told)
+    if told and others > 0:
+        yield f"{number(others)} × other causes"
 
 
 def _requests(detail: Detail, paint: Paint) -> list[str]:

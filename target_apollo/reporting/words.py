@@ -12,14 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from target_apollo.model.outcomes import Reason
-from target_apollo.reporting.detail import RejectRow
+from target_apollo.reporting.detail import RejectRow, WaitingRow
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
-from target_apollo.sync.words import (
-    duration,
-    number,
-)
+from target_apollo.sync.words import duration, moment, number, plural
 from target_apollo.system.shown import name_shown
 
 _SIGNALLED = 128
@@ -154,6 +151,40 @@ REASONS: Mapping[str, str] = {
     Reason.ENROLMENT_WAITS.value: "Its contact waits in a queue of Apollo",
 }
 
+#: What to do about the records of a reason.
+REMEDIES: Mapping[str, str] = {
+    Reason.UNREADABLE.value: "Find what writes to standard output beside the tap",
+    Reason.TOO_LONG.value: "Deselect the column that makes the record so large",
+    Reason.TOO_MANY_PROPERTIES.value: "Deselect what was flattened into so many columns",
+    Reason.NO_SCHEMA.value: "Mend the tap, which must send the SCHEMA of a stream first",
+    Reason.STREAM_MAP.value: "Let the expression in stream_maps bear this row",
+    Reason.SCHEMA_MISMATCH.value: "Run the tap's discovery again, or mend the column",
+    Reason.MISSING_KEY_PROPERTY.value: "Fill in the key, or name another for the stream in streams",
+    Reason.MISSING_EMAIL.value: "Filter such rows in the warehouse, or give apollo_id",
+    Reason.MALFORMED_EMAIL.value: "Correct the address in the warehouse",
+    Reason.MISSING_DOMAIN.value: "Filter such rows in the warehouse, or give apollo_id",
+    Reason.MISSING_MATCH_KEY.value: "Fill in one of the keys, or name another in match_on",
+    Reason.MISSING_VALUE.value: "Fill in the column, or filter such rows",
+    Reason.MALFORMED_DOMAIN.value: "Correct the domain in the warehouse",
+    Reason.SHARED_DOMAIN.value: "Give the company's own domain, or name the host in allow_domains",
+    Reason.MALFORMED_ID.value: "Map the column elsewhere: it holds no Apollo id",
+    Reason.WRONG_TYPE.value: "Cast the column in the warehouse",
+    Reason.UNKNOWN_NAME.value: "Make it in Apollo, correct the name, or set unresolved",
+    Reason.UPDATE_NEEDS_ID.value: "Give apollo_id, or write the rows in mode upsert once",
+    Reason.IDENTITY_CONFLICT.value: "Merge the records in Apollo, or correct the row",
+    Reason.REFUSED.value: "Read Apollo's words in the rejects file, and mend the values",
+    Reason.CUSTOM_FIELD_REFUSED.value: "Mend the field's value; the rest of the row is written",
+    Reason.DELETED.value: "Leave the row out, or take its apollo_id away",
+    Reason.GONE.value: "Correct the id, or take it away",
+    Reason.NOT_CONFIRMED.value: "Look at the record in Apollo, then replay the row",
+    Reason.OUTCOME_UNKNOWN.value: "Look in Apollo for its record, and name that in apollo_id",
+    Reason.SEQUENCE_NOT_ALLOWED.value: "Name the sequence in allow_sequences, if people may get it",
+    Reason.INACTIVE.value: "Activate the sequence or the mailbox in Apollo",
+    Reason.PROTECTED_STAGE.value: "Leave the row out, or let a person change the stage in Apollo",
+    Reason.NOT_ENROLLED.value: "Look at the contact in Apollo; the cause says what holds it back",
+    Reason.ENROLMENT_WAITS.value: "Nothing: the next run tries again",
+}
+
 DUPLICATES: Mapping[str, str] = {
     "same_email": "One e-mail address in several rows",
     "same_domain": "One domain in several rows",
@@ -191,6 +222,19 @@ RULES: Mapping[str, str] = {
 def reason_words(reason: str) -> str:
     """Why a record was rejected, as a sentence without its full stop."""
     return REASONS.get(reason) or _name(reason)
+
+
+def remedy_words(reason: str) -> str:
+    """What to do about rejected records, as a sentence without its full stop."""
+    return REMEDIES.get(reason) or "Look the reason up in the project's page on troubleshooting"
+
+
+def waiting_words(row: WaitingRow) -> str:
+    """Values that are still to be sent, as a sentence."""
+    return (
+        f"{name_shown(row.stream)}: {plural(row.values, 'value')} of {name_shown(row.field)} to be "
+        f"sent, the oldest for {duration(row.seconds)}, since {moment(row.since)} UTC."
+    )
 
 
 def duplicate_words(kind: str) -> str:

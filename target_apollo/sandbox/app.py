@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import Protocol
 from urllib.parse import parse_qs
 
@@ -18,7 +19,7 @@ from target_apollo.sandbox.endpoints import ENDPOINTS
 from target_apollo.sandbox.http import Answer, Request, answered, deliver, read, refused
 from target_apollo.sandbox.own_page import OwnPageOnly
 from target_apollo.sandbox.pipeline import after_write, before_write, is_known, serve
-from target_apollo.sandbox.state import RequestSeen, Sandbox
+from target_apollo.sandbox.state import MOST_KEPT, RequestSeen, Sandbox
 
 PREFIX = "/api/v1"
 _PREFIXES = (PREFIX, "/v1")  # older clients have the second one
@@ -74,6 +75,7 @@ class _EndpointApp:
         if request is None:
             return
         label = self._responder.label(request)
+        number = self._sandbox.log.next_number
         try:
             answer = self._responder.reply(self._sandbox, request)
         except Exception:  # noqa: BLE001
@@ -90,6 +92,12 @@ class _EndpointApp:
                 status=0 if answer.reset else answer.status,
                 at=request.at,
                 fault=None if answer.fault is None else answer.fault.kind,
+                number=number,
+                agent=request.headers.get("user-agent", ""),
+                seconds=time.time() - request.at,
+                answer=answer.body[:MOST_KEPT],
+                answer_bytes=len(answer.body),
+                counts=answer.counts,
             )
         )
         compresses = self._sandbox.options.gzip_answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -14,19 +15,14 @@ from starlette.routing import Route
 
 from target_apollo.sandbox import lists
 from target_apollo.sandbox.faults import Fault
-from target_apollo.sandbox.page import PAGE
+from target_apollo.sandbox.origins import BY_HAND, Origin
+from target_apollo.sandbox.page import rendering
 from target_apollo.sandbox.state import Sandbox
 
 _SEEDS = (
     "contacts", "accounts", "users", "custom_fields", "deal_stages", "deals", "email_accounts",
     "sequences", "enrolments", "tasks", "lists",
 )  # fmt: skip
-#: No other page may show this one in a frame, where it could have its button pressed.
-_PAGE_HEADERS = {
-    "content-security-policy": "frame-ancestors 'none'",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-}
 _RESETS = ("log", "quota", "faults")
 
 
@@ -49,6 +45,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "requests": control.requests,
         "quota": lambda _: control.quota(),
         "options": lambda _: control.options(),
+        "revision": lambda _: rendering.revision(sandbox),
     }
     writes: dict[str, Callable[[dict[str, Any]], Any]] = {
         "faults": control.order,
@@ -64,20 +61,24 @@ def routes(sandbox: Sandbox) -> list[Route]:
         "authorize": control.authorize,
     }
     return [
-        Route("/", _page, methods=["GET"]),
+        Route("/", _page(sandbox), methods=["GET"]),
         *(
             Route(f"/_sandbox/{name}", _reading(read), methods=["GET"])
             for name, read in reads.items()
         ),
         *(
-            Route(f"/_sandbox/{name}", _writing(write), methods=["POST"])
+            Route(f"/_sandbox/{name}", _writing(sandbox, name, write), methods=["POST"])
             for name, write in writes.items()
         ),
     ]
 
 
-async def _page(_: Request) -> Response:
-    return HTMLResponse(PAGE, headers=_PAGE_HEADERS)
+def _page(sandbox: Sandbox) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        made = rendering.page(sandbox, request.query_params)
+        return HTMLResponse(made, headers=rendering.headers())
+
+    return endpoint
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -91,14 +92,18 @@ def _reading(read: Callable[[Request], Any]) -> Callable[[Request], Any]:
     return endpoint
 
 
-def _writing(write: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]:
+def _writing(
+    sandbox: Sandbox, name: str, write: Callable[[dict[str, Any]], Any]
+) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         raw = await request.body()
         try:
             sent = msgspec.json.decode(raw) if raw else {}
             if not isinstance(sent, dict):
                 raise ValueError("Send a JSON object.")
-            return _json(write(sent))
+            sandbox.deeds += 1
+            with sandbox.store.acting(Origin(0, time.time(), f"{BY_HAND}: {name}")):
+                return _json(write(sent))
         except (ValueError, TypeError, KeyError) as error:
             return _json({"error": str(error)}, 422)
 

@@ -67,6 +67,7 @@ class Answer:
         media_type: Value of the content-type header.
         headers: Further headers.
         fault: The fault that struck the request; some faults spoil the sending.
+        counts: Name of each array of the answer -> its length.
     """
 
     status: int
@@ -74,6 +75,7 @@ class Answer:
     media_type: str = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
     fault: Fault | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def reset(self) -> bool:
@@ -86,7 +88,10 @@ class Answer:
 
 def answered(value: Any, headers: list[tuple[str, str]] | None = None) -> Answer:
     """An answer with status 200 and a value as JSON."""
-    return Answer(200, _encode(value), headers=headers or [])
+    counts = {}
+    if isinstance(value, dict):
+        counts = {name: len(some) for name, some in value.items() if isinstance(some, list)}
+    return Answer(200, _encode(value), headers=headers or [], counts=counts)
 
 
 def refused(refusal: Refusal, headers: list[tuple[str, str]] | None = None) -> Answer:

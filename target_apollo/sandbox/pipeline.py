@@ -28,6 +28,7 @@ from target_apollo.sandbox.formats import timestamp
 from target_apollo.sandbox.http import Answer, Request, answered, html, refused
 from target_apollo.sandbox.oauth import EVERYTHING
 from target_apollo.sandbox.options import RetryAfter
+from target_apollo.sandbox.origins import Origin
 from target_apollo.sandbox.state import Sandbox
 
 
@@ -98,7 +99,9 @@ def serve(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Answer:
         if fault is not None:
             call.body = first_records(call.body, fault)
             call.query = first_records(dict(call.query), fault)
-        answer = _write(call, fault, limits)
+        agent = request.headers.get("user-agent", "")
+        origin = Origin(sandbox.log.next_number, request.at, endpoint.label, agent)
+        answer = _write(call, fault, limits, origin)
     except errors.Refusal as refusal:
         answer = refused(refusal, limits)
     return answer if fault is None else after_write(sandbox, fault, answer)
@@ -127,9 +130,11 @@ def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Call:
     )
 
 
-def _write(call: Call, fault: Fault | None, limits: list[tuple[str, str]]) -> Answer:
+def _write(
+    call: Call, fault: Fault | None, limits: list[tuple[str, str]], origin: Origin
+) -> Answer:
     # The answer is encoded under the lock, since it shares lists and dicts with the store.
-    with call.store.lock:
+    with call.store.acting(origin):
         try:
             value = call.endpoint.answer(call)
         finally:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,6 +18,9 @@ from target_apollo.sandbox.oauth import OAuth
 from target_apollo.sandbox.options import SandboxOptions
 from target_apollo.sandbox.rate_windows import EndpointWindows, Usage
 from target_apollo.sandbox.store import Store
+
+#: Bytes of an answer that the log keeps.
+MOST_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class RequestSeen:
         status: HTTP status of the answer; 0 if a fault reset the connection instead.
         at: When the request began, in epoch seconds.
         fault: The kind of fault that struck it.
+        number: Its number among all requests; the first is 1.
+        agent: The program that sent it, by its User-Agent.
+        seconds: How long the sandbox took to answer.
+        answer: The beginning of the answer's body, as it was made.
+        answer_bytes: Bytes of the whole body.
+        counts: Name of each array of the answer -> its length.
     """
 
     method: str
@@ -42,6 +52,12 @@ class RequestSeen:
     status: int
     at: float
     fault: FaultKind | None = None
+    number: int = 0
+    agent: str = ""
+    seconds: float = 0.0
+    answer: bytes = field(default=b"", repr=False)
+    answer_bytes: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def body(self) -> Any:
@@ -66,12 +82,19 @@ class RequestLog:
         self._lock = threading.Lock()
         self._last: deque[RequestSeen] = deque(maxlen=keep)
         self._counts: Counter[str] = Counter()
+        self._added = 0
+
+    @property
+    def next_number(self) -> int:
+        """Number of the request that is answered at present; `clear` does not begin anew."""
+        return self._added + 1
 
     def add(self, seen: RequestSeen) -> None:
         """Add a request."""
         with self._lock:
             self._last.append(seen)
             self._counts[seen.endpoint] += 1
+            self._added += 1
 
     def last(self) -> list[RequestSeen]:
         """The newest requests, oldest first."""
@@ -99,6 +122,7 @@ class Sandbox:
     """A local Apollo: its options, its store, its log of requests and the ordered faults.
 
     ``url`` is the base URL for a client, with ``/api/v1``; empty while no server serves it.
+    ``deeds`` counts what people have done through the control endpoints.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -106,6 +130,7 @@ class Sandbox:
         self.store = Store(self.options.store)
         self.oauth = OAuth(self.store)
         self.url = ""
+        self.deeds = 0
         self.log = RequestLog(self.options.keep_requests)
         self.faults = FaultBook()
         self.chance = random.Random(self.options.seed)  # noqa: S311

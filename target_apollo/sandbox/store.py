@@ -42,6 +42,7 @@ class Store:
         keeping = Keeping(path)
         self.lock, self.new_id = keeping.lock, keeping.new_id
         self.keep, self.commit, self.close = keeping.keep, keeping.commit, keeping.close
+        self.acting, self.origins = keeping.acting, keeping.origins
         self.contact_by_id: dict[str, Contact] = {}
         self.account_by_id: dict[str, Account] = {}
         self.deleted_contacts: set[str] = set()

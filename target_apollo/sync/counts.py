@@ -21,6 +21,7 @@ from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
 from target_apollo.sync.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.reject_causes import CauseCounts
 from target_apollo.sync.words import plural
 from target_apollo.system.files import write_private
 from target_apollo.system.shown import escaped
@@ -50,6 +51,8 @@ class RunCounts:
     left_out: Counter[str] = field(default_factory=Counter)
     #: Of the rejected records, those that an earlier run rejected as they are.
     rejected_before: Counter[str] = field(default_factory=Counter)
+    #: Why records were rejected, without a value of them.
+    causes: CauseCounts = field(default_factory=CauseCounts)
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     not_writable: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     protected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -204,6 +207,7 @@ class RunCounts:
             },
             "left_out": dict(self.left_out),
             "rejected_before": dict(self.rejected_before),
+            "rejected_causes": self.causes.as_json(),
             "unknown_fields": self.unknown_fields,
             "protected": {kind: dict(found) for kind, found in self.protected.items()},
             "accounts_made": self.accounts_made,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from singer_sdk.exceptions import InvalidRecord
 
@@ -13,6 +14,7 @@ from target_apollo.config.settings import Settings
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.reject_causes import REJECTED_BEFORE, cause_of, columns_of
 from target_apollo.sync.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
 
@@ -78,7 +80,8 @@ class Rejects:
             raise self._unwritable(problem) from problem
         if self.on_outcome is not None:
             self.on_outcome(record)
-        self._count(record.stream, record.key, rejection)
+        columns = columns_of(record.schema)
+        self._count(record.stream, record.key, rejection, record.record, columns)
 
     def reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
         """Adds a line that is no Singer message to the rejects file.
@@ -99,7 +102,7 @@ class Rejects:
                 self.file.append_line(line, line_number, rejection)
         except OSError as problem:
             raise self._unwritable(problem) from problem
-        self._count("(no stream)", f"line {line_number}", rejection)
+        self._count("(no stream)", f"line {line_number}", rejection, {}, ())
 
     def keep(self) -> None:
         """Makes sure that the rejected records are on disk.
@@ -128,9 +131,25 @@ class Rejects:
                 extra={"stream": stream},
             )
         self._counts.count_rejected(stream, rejection.reason, again=True)
+        self._counts.causes.add(stream, rejection.reason.value, REJECTED_BEFORE)
 
-    def _count(self, stream: str, key: str, rejection: Rejection) -> None:
+    def _count(
+        self,
+        stream: str,
+        key: str,
+        rejection: Rejection,
+        record: Mapping[str, Any],
+        columns: Collection[str],
+    ) -> None:
         self._counts.count_rejected(stream, rejection.reason)
+        said = {
+            "reason": rejection.reason.value,
+            "detail": rejection.detail,
+            "status": rejection.status,
+            "endpoint": rejection.endpoint,
+        }
+        cause = cause_of(said, record, columns)
+        self._counts.causes.add(stream, rejection.reason.value, cause)
         self._seen[stream, rejection.reason] += 1
         seen = self._seen[stream, rejection.reason]
         if seen <= _LOGGED:

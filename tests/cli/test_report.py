@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_apollo.cli import main
-from target_apollo.ledger import Ledger
+from target_apollo.ledger import Ledger, PendingFields, Place
 from tests.helpers.past_runs import AT, leave, summary_json
 from tests.promises.conftest import TargetRun, record, schema
 from tests.reporting.test_funnel import judge
@@ -271,3 +271,86 @@ def test_the_page_says_when_it_was_made(report: Report) -> None:
     after = datetime.now(timezone.utc)
     text = Path("page.html").read_text()
     assert any(f"{at:%B %Y, %H:%M} UTC" in text for at in (before, after))
+
+
+# --- one stream, and programs as readers
+
+
+def test_one_stream_of_a_run_can_be_asked_for(
+    sync: Callable[..., TargetRun], report: Report, tmp_path: Path
+) -> None:
+    wrong = record("contacts", id=1, email="ann@@firm.com", last_name="L")
+    firm = record("accounts", id=2, domain="no domain", name="F")
+    sync([schema("contacts"), wrong, schema("accounts"), firm])
+    where = {
+        "summary_path": str(tmp_path / "summary.json"),
+        "rejects_path": str(tmp_path / "rejects.singer"),
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+    }
+    exit_code, said, _ = report("--stream", "contacts", **where)
+    assert exit_code == 0
+    assert "1 × email: 'email' is not an e-mail address" in said
+    assert "to do: Correct the address in the warehouse" in said
+    assert "malformed_domain" not in said
+    _, printed, _ = report("--json", **where)
+    told = json.loads(printed)
+    (reject,) = [one for one in told["rejects"] if one["stream"] == "accounts"]
+    assert reject["causes"][0]["column"] == "domain"
+    assert reject["to_do"] == "Correct the domain in the warehouse"
+    assert told["waiting"] == []
+    assert "ann@" not in said + printed
+    assert "no domain" not in printed
+
+
+def test_a_stream_that_the_run_has_not_is_said_with_those_it_has(report: Report) -> None:
+    leave(RUNS, summary_json())
+    exit_code, said, complaint = report("--stream", "leads")
+    assert (exit_code, said) == (1, "")
+    assert complaint == "The run run1 has no stream 'leads'. It has: contacts.\n"
+
+
+def test_what_waits_in_the_ledger_is_told(report: Report) -> None:
+    team = "5f5e100c0d4ae7000181a2b3"
+    leave(RUNS, summary_json(team=team, to_follow={"contacts": 1}))
+    place = Place(team, "contact", "contacts")
+    with Ledger.open("sqlite:///.target-apollo/ledger.db") as ledger:
+        fields = PendingFields(place, "1", "a" * 24, {"website_url": "https://secret.example"})
+        ledger.change_pending_fields(place, {}, [fields])
+    _, said, _ = report()
+    assert "contacts: 1 value of website_url to be sent" in said
+    _, printed, _ = report("--json")
+    (waiting,) = json.loads(printed)["waiting"]
+    assert (waiting["stream"], waiting["field"], waiting["values"]) == (
+        "contacts",
+        "website_url",
+        1,
+    )
+    assert "secret" not in said + printed
+
+
+def test_a_dry_run_has_causes_too(
+    sync: Callable[..., TargetRun], report: Report, tmp_path: Path
+) -> None:
+    wrong = record("contacts", id=1, email="ann@@firm.com", last_name="L")
+    sync([schema("contacts"), wrong], dry_run=True)
+    where = {
+        "summary_path": str(tmp_path / "summary.json"),
+        "rejects_path": str(tmp_path / "rejects.singer"),
+        "ledger_url": "",
+    }
+    assert not (tmp_path / "rejects.singer").exists()
+    _, said, _ = report(**where)
+    assert "1 × email: 'email' is not an e-mail address" in said
+
+
+def test_causes_of_a_run_that_an_earlier_version_made_come_from_the_rejects_file(
+    sync: Callable[..., TargetRun], report: Report, tmp_path: Path
+) -> None:
+    wrong = record("contacts", id=1, email="ann@@firm.com", last_name="L")
+    summary = sync([schema("contacts"), wrong]).summary
+    del summary["rejected_causes"]
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(summary))
+    where = {"summary_path": str(path), "rejects_path": str(tmp_path / "rejects.singer")}
+    _, said, _ = report(**where, ledger_url="")
+    assert "1 × email: 'email' is not an e-mail address" in said

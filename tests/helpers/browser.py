@@ -31,7 +31,7 @@ def _usable(name: str) -> str | None:
 FOUND = next(filter(None, map(_usable, ("chromium", "chromium-browser", "google-chrome"))), None)
 MISSING = "Chromium is not installed (on Debian: apt-get install chromium)"
 #: Widths in pixels of the frames that show the page; a window can't be narrower than 500 pixels.
-WIDTHS = (320, 360, 768, 1280)
+WIDTHS = (320, 390, 768, 1280)
 _SECONDS = 90
 _FLAGS = (
     "--headless",
@@ -152,14 +152,19 @@ class Browser:
 
     folder: Path
 
-    def console(self, page: Path) -> list[str]:
-        """The lines of the console for a page: violations of its policy, errors, warnings."""
-        _, log = self._run("--dump-dom", page.as_uri())
+    def console(self, page: Path | str) -> list[str]:
+        """The lines of the console for a page: violations of its policy, errors, warnings.
+
+        Args:
+            page: Its file or its address.
+        """
+        address = page if isinstance(page, str) else page.as_uri()
+        _, log = self._run("--dump-dom", address)
         return [line for line in log.splitlines() if "CONSOLE" in line]
 
-    def document(self, page: Path) -> str:
-        """The document of a page as HTML, after its scripts have run."""
-        return self._run("--dump-dom", page.as_uri())[0]
+    def document(self, page: Path | str) -> str:
+        """The document of a page, a file or an address, as HTML after its scripts have run."""
+        return self._run("--dump-dom", page if isinstance(page, str) else page.as_uri())[0]
 
     def measured(self, page: Path, *, dark: bool = False) -> list[dict[str, Any]]:
         """The measurements of the page in frames of each of `WIDTHS`, by `_MEASURE`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ from typing import Any
 import msgspec
 
 from target_apollo.ledger import Run
-from target_apollo.reporting.detail import Detail, detail_of
-from target_apollo.reporting.past_runs import ByReason, PastRun, merged
+from target_apollo.reporting.detail import Detail, WaitingRow, detail_of
+from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys, merged
 from target_apollo.reporting.summaries import Summary
+from target_apollo.sync.reject_causes import Cause
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)
 OUTCOMES = ("created", "updated", "unchanged", "existing", "skipped", "rejected")
@@ -46,8 +49,21 @@ def past_run(run_id: str = "run1", at: datetime = AT, **own: Any) -> PastRun:
     return merged([summary(run_id, at, **own)], [])[0]
 
 
-def detail(kept: ByReason | None = None, **own: Any) -> Detail:
-    return detail_of(past_run(**own), kept or {}, ())
+def detail(kept: ByReason | None = None, waits: Sequence[WaitingRow] = (), **own: Any) -> Detail:
+    return detail_of(past_run(**own), kept or {}, (), waits)
+
+
+def rejected(number: int, *causes: tuple[str, str, int]) -> RejectedKeys:
+    """Records in the rejects file: how many, and column, sentence and number of each cause."""
+    keys = [str(key) for key in range(min(number, 50))]
+    counted = Counter({Cause(column, sentence): count for column, sentence, count in causes})
+    return RejectedKeys(number, keys, counted)
+
+
+def waiting(field: str, values: int, stream: str = "contacts", hours: float = 3) -> WaitingRow:
+    """Values that wait to be sent for some hours before `AT`."""
+    since = AT - timedelta(hours=hours)
+    return WaitingRow("contact", stream, field, values, since, hours * 3600)
 
 
 def row(run_id: str = "run1", at: datetime = AT, **own: Any) -> Run:

@@ -94,3 +94,18 @@ def test_values_go_with_the_record_that_is_gone(ledger: Ledger) -> None:
     ledger.drop_links(PLACE, [f"{1:024x}"])
 
     assert bodies(ledger) == [{"a": "2"}]
+
+
+def test_what_waits_is_counted_by_field_with_the_age_of_the_oldest(ledger: Ledger) -> None:
+    for number in (1, 2):
+        body = {"website_url": f"w{number}", **({"mobile_phone": "1"} if number == 2 else {})}
+        ledger.change_pending_fields(PLACE, {}, [of_record(number, **body)])
+    oldest, newest = (one.since for one in ledger.pending_fields(TEAM, 10))
+
+    waiting = ledger.waiting_fields(TEAM)
+
+    assert [(one.stream, one.field, one.values, one.since) for one in waiting] == [
+        ("contacts", "mobile_phone", 1, newest),
+        ("contacts", "website_url", 2, oldest),
+    ]
+    assert ledger.waiting_fields("f" * 24) == []

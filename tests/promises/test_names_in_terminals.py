@@ -102,6 +102,8 @@ def test_names_do_nothing_to_a_terminal_in_the_log_and_the_report(
 
     assert (done.exit_code, exit_code) == (0, 0)
     shown = {"log": done.log, "report": report, "plan": plan, "page": page}
+    _, for_programs = apollo_sync("report", *config, "--json")
+    assert harm_in(for_programs) == []
     harm = {name: [sign for sign in harm_in(text) if sign != "\r"] for name, text in shown.items()}
     assert {name: found for name, found in harm.items() if found} == {}
     assert [name for name, text in shown.items() if "forged" not in text or LONG in text] == []

@@ -74,7 +74,8 @@ def test_it_holds_the_package_without_the_demo_and_nothing_beside_it(
     sources = {
         path.relative_to(ROOT)
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".j2", ".css", ".txt"} and PACKAGE / "demo" not in path.parents
+        if path.suffix in {".py", ".j2", ".css", ".js", ".txt"}
+        and PACKAGE / "demo" not in path.parents
     }
     assert {str(path) for path in inside} == {*map(str, sources), "target_apollo/py.typed"}
     assert {path.parts[0] for path in files - inside} == {f"target_apollo-{VERSION}.dist-info"}

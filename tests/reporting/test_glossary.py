@@ -4,6 +4,7 @@ from target_apollo.mapper import rules
 from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.words import (
     REASONS,
+    REMEDIES,
     RULES,
     duplicate_words,
     reason_words,
@@ -14,7 +15,7 @@ from target_apollo.sync.identity.verdicts import Verdict
 
 
 def test_every_reason_has_words() -> None:
-    assert set(REASONS) == {reason.value for reason in Reason}
+    assert set(REASONS) == set(REMEDIES) == {reason.value for reason in Reason}
 
 
 def test_every_rule_has_words() -> None:

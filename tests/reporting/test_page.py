@@ -3,8 +3,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from datetime import timedelta
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
@@ -16,41 +16,10 @@ from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
+from target_apollo.sync.reject_causes import Cause
 from target_apollo.system.shown import printable
-from tests.helpers.past_runs import AT, detail, past_run, row
-
-VOID = {"br", "meta", "link", "img", "input", "hr"}
-
-
-class Reader(HTMLParser):
-    """What a browser would make of a page: its tags with attributes, and its texts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self.unclosed: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((name, {key: value or "" for key, value in attributes}))
-        if name not in VOID:
-            self.unclosed.append(name)
-
-    def handle_endtag(self, name: str) -> None:
-        assert self.unclosed.pop() == name
-
-    def handle_data(self, text: str) -> None:
-        if self.unclosed and self.unclosed[-1] != "style":
-            self.texts.append(text)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def named(self, *names: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name in names]
+from tests.helpers.html_reader import Reader
+from tests.helpers.past_runs import AT, detail, past_run, rejected, row, waiting
 
 
 def read(shown: Detail, *others: PastRun) -> Reader:
@@ -63,7 +32,7 @@ def full(text: str = "text", number: int = 3) -> Detail:
     run = past_run(
         text,
         streams={
-            text: {"created": number, "rejected": 1, "rejected_because": {text: 1}},
+            text: {"created": number, "rejected": 2, "rejected_because": {text: 2}},
             "other": {"updated": 1},
         },
         left=2,
@@ -85,9 +54,10 @@ def full(text: str = "text", number: int = 3) -> Detail:
         not_writable={text: {text: number}},
         diffs=[{"stream": text, "key": text, "field": text, "apollo": text, "new": [text]}],
     )
-    kept = {(text, text): RejectedKeys(1, [text])}
+    causes = Counter({Cause(text, text, text): 1})
+    kept = {(text, text): RejectedKeys(1, [text], causes), ("other", text): RejectedKeys(1, [text])}
     funnel = Funnel(text, 9, (Step(text, 2, 1, 6),))
-    return detail_of(run, kept, [funnel])
+    return detail_of(run, kept, [funnel], [waiting(text, number, text)])
 
 
 #: What the page of harmless texts is made of.
@@ -155,7 +125,7 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
 def test_the_numbers_of_the_run_are_on_the_page() -> None:
     text = read(full(number=123)).text
     for said in (
-        "127 rows",
+        "128 rows",
         "created in Apollo 123",
         "left for the next run",
         "123 of 200, 77 left",
@@ -319,3 +289,55 @@ def test_the_language_and_the_width_of_a_phone_are_told() -> None:
     shown = read(full())
     assert shown.named("html") == [{"lang": "en"}]
     assert "width=device-width, initial-scale=1" in [m.get("content") for m in shown.named("meta")]
+
+
+# --- rejects by stream, and what is on its way
+
+
+def two_streams() -> Detail:
+    because = {"rejected": 3, "rejected_because": {"wrong_type": 3}}
+    kept = {
+        (name, "wrong_type"): rejected(3, ("born", f"'born' is wrong in {name}", 2))
+        for name in ("contacts", "leads")
+    }
+    return detail(kept, streams={"contacts": because, "leads": because})
+
+
+def test_rejects_show_column_cause_count_and_what_to_do() -> None:
+    text = read(two_streams()).text
+    assert "3 A value in it is of the wrong kind wrong_type" in text
+    assert "2 born 'born' is wrong in leads" in text
+    assert "1 other causes" in text
+    assert "To do: Cast the column in the warehouse." in text
+
+
+def test_rejects_are_chosen_by_stream_without_a_script() -> None:
+    page_shown = read(two_streams())
+    chosen = [one for one in page_shown.named("input") if one["type"] == "radio"]
+    assert [one["id"] for one in chosen] == ["stream-all", "stream-1", "stream-2"]
+    assert [one["for"] for one in page_shown.named("label")] == [one["id"] for one in chosen]
+    assert [one["data-of"] for one in page_shown.named("div") if "data-of" in one] == ["1", "2"]
+    text = page([two_streams().run], two_streams(), AT)
+    assert 'section:has(#stream-2:checked) .of-stream:not([data-of="2"])' in text
+
+
+def test_rejects_of_one_stream_need_no_choice() -> None:
+    streams = {"contacts": {"rejected": 1, "rejected_because": {"wrong_type": 1}}}
+    assert not read(detail(streams=streams)).named("input")
+
+
+def test_values_that_wait_are_a_table() -> None:
+    text = read(detail(waits=[waiting("website_url", 1200)])).text
+    assert "On its way" in text
+    assert "contacts website_url 1,200 2026-11-20 06:30 UTC 3 h 0 min" in text
+
+
+def test_ten_thousand_rejects_make_no_long_page() -> None:
+    because = {f"reason{n}": 500 for n in range(20)}
+    kept = {
+        ("contacts", reason): rejected(500, *((f"c{n}", f"'c{n}' is wrong", 10) for n in range(50)))
+        for reason in because
+    }
+    streams = {"contacts": {"rejected": 10_000, "rejected_because": because}}
+    shown = detail(kept, streams=streams)
+    assert len(page([shown.run], shown, AT)) < 200_000

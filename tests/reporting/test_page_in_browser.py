@@ -17,8 +17,10 @@ import pytest
 
 from target_apollo.cli import main
 from target_apollo.ledger import Ledger
+from target_apollo.reporting.page import page
 from tests.helpers import leads
 from tests.helpers.browser import FOUND, MISSING, WIDTHS, Browser
+from tests.helpers.past_runs import AT, detail, rejected, waiting
 from tests.promises.conftest import TargetRun, record, schema
 
 pytestmark = [pytest.mark.full, pytest.mark.skipif(FOUND is None, reason=MISSING)]
@@ -110,7 +112,7 @@ def test_the_numbers_of_the_run_are_seen_at_every_width(shown: Shown) -> None:
     records = summary["records"]
     assert (records["created"], records["rejected"]) == (8, 4)
     phone, wide = (shown.browser.measured(shown.path)[at] for at in (1, -1))
-    assert (phone["width"], wide["width"]) == (360, 1280)
+    assert (phone["width"], wide["width"]) == (390, 1280)
     for measured in (phone, wide):
         text = " ".join(measured["text"].split())
         for said in (
@@ -124,7 +126,7 @@ def test_the_numbers_of_the_run_are_seen_at_every_width(shown: Shown) -> None:
             "Nobody is editing it 8 1 held for a later run · settled",
             "In Apollo 8 Stream accounts created 8",
             "4 rows could not be written",
-            "4 It has no e-mail address missing_email in contacts",
+            "4 It has no e-mail address missing_email",
             HOSTILE,
             "1 group of duplicates",
             "killed",
@@ -153,8 +155,40 @@ def test_every_text_and_bar_stands_out_and_nothing_is_wider_than_the_screen(
         assert one["smallest"] >= 11
 
 
+@pytest.fixture
+def rejecting(tmp_path: Path) -> Path:
+    """The page of a run with ten thousand rejects of two streams, in long names."""
+    because = {f"reason_{n}": 500 for n in range(10)}
+    streams = {name: {"rejected": 5_000, "rejected_because": because} for name in ("a" * 90, "bb")}
+    cause = ("c" * 90, f"'{'c' * 90}' must be text, not {HOSTILE}", 400)
+    kept = {(name, reason): rejected(500, cause) for name in streams for reason in because}
+    shown = detail(kept, [waiting("website_url" * 9, 10**7, "a" * 90)], streams=streams)
+    path = tmp_path / "rejecting.html"
+    path.write_text(page([shown.run], shown, AT))
+    return path
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+def test_ten_thousand_rejects_fit_every_width(rejecting: Path, tmp_path: Path, dark: bool) -> None:
+    for one in Browser(tmp_path).measured(rejecting, dark=dark):
+        assert one["needed"] <= one["width"]
+        assert one["beyond"] == []
+        assert one["worst"]["text"][0] >= 4.5, one["worst"]["text"]
+
+
+def test_a_chosen_stream_hides_the_rejects_of_the_others(rejecting: Path, tmp_path: Path) -> None:
+    browser, text = Browser(tmp_path), rejecting.read_text()
+    assert browser.console(rejecting) == []
+    assert all("aaa 5,000 rows" in one["text"] for one in browser.measured(rejecting))
+    chosen = text.replace('id="stream-all" checked', 'id="stream-all"')
+    rejecting.write_text(chosen.replace('id="stream-2"', 'id="stream-2" checked'))
+    for one in browser.measured(rejecting):
+        assert "aaa 5,000 rows" not in one["text"]
+        assert "bb 5,000 rows" in one["text"]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_is_painted_in_the_colours_of_its_scheme(
     shown: Shown, width: int, dark: bool
 ) -> None:

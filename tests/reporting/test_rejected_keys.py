@@ -98,3 +98,26 @@ def test_lines_that_somebody_broke_cost_only_themselves(path: Path) -> None:
 def test_a_file_that_can_t_be_read_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         rejected_keys(tmp_path, "run1")
+
+
+def test_causes_are_counted_by_column(path: Path) -> None:
+    file = RejectsFile(path, "run1")
+    for number, column in enumerate(("email", "email", "born")):
+        rejection = Rejection(Reason.WRONG_TYPE, f"'{column}' must be text, not a number")
+        file.append("contacts", SCHEMA, ["id"], {"id": number, "born": 7}, rejection)
+    file.close()
+    (group,) = rejected_keys(path, "run1").values()
+    assert [(cause.column, count) for cause, count in group.causes.most_common()] == [
+        ("email", 2),
+        ("born", 1),
+    ]
+
+
+def test_so_many_causes_are_told_apart_and_all_records_counted(path: Path) -> None:
+    file = RejectsFile(path, "run1")
+    for number in range(70):
+        rejection = Rejection(Reason.WRONG_TYPE, f"'column{number}' must be text")
+        file.append("contacts", SCHEMA, ["id"], {"id": number}, rejection)
+    file.close()
+    (group,) = rejected_keys(path, "run1").values()
+    assert (group.number, len(group.causes)) == (70, 50)

@@ -12,6 +12,7 @@ import pytest
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.reporting.summaries import Summary, latest
 from target_apollo.sync.counts import RunCounts, write_summary
+from target_apollo.sync.reject_causes import Cause
 from tests.helpers.past_runs import AT, leave, summary_json
 
 
@@ -30,6 +31,7 @@ def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
     report = RunCounts("run1")
     report.count("contacts", Outcome.CREATED)
     report.count_rejected("contacts", Reason.MISSING_EMAIL)
+    report.causes.add("contacts", "missing_email", Cause("email", "it is missing"))
     report.count_duplicates("contacts", [[(1,), (2,)]], "same_email")
     report.unknown_fields["contacts"] = ["nowhere"]
     report.not_writable["contacts"]["salesforce_id"] += 1
@@ -50,6 +52,8 @@ def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
     (found,) = read.summaries
     assert found.records == written["records"]
     assert found.streams["contacts"].rejected_because == {"missing_email": 1}
+    (cause,) = found.rejected_causes["contacts"]["missing_email"]
+    assert (cause.column, cause.sentence, cause.number) == ("email", "it is missing", 1)
     assert found.duplicates.listed[0].keys == ("1", "2")
     assert found.api.quota["GET /labels"].hour.limit == 200
     assert found.not_writable == {"contacts": {"salesforce_id": 1}}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from target_apollo.reporting.detail import detail_of
 from target_apollo.reporting.funnel import Funnel, Step
+from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.reporting.terminal import (
     Cell,
@@ -21,7 +22,7 @@ from target_apollo.reporting.terminal import (
     table,
     wrapped,
 )
-from tests.helpers.past_runs import AT, OUTCOMES, detail, past_run, row
+from tests.helpers.past_runs import AT, OUTCOMES, detail, past_run, rejected, row, waiting
 
 PLAIN, COLOUR = Paint(), Paint(on=True)
 CODES = re.compile(r"\x1b\[\d+m")
@@ -319,3 +320,41 @@ def test_only_a_terminal_whose_user_wants_it_sees_colour(
     stream: io.StringIO, environment: dict[str, str], on: bool
 ) -> None:
     assert Paint.for_output(stream, environment).on is on
+
+
+# --- rejects and what is on its way
+
+
+def test_causes_of_rejects_are_told_with_column_count_and_what_to_do() -> None:
+    kept = {("contacts", "wrong_type"): rejected(9, ("born", "'born' must be a date", 8))}
+    streams = {"contacts": {"rejected": 9, "rejected_because": {"wrong_type": 9}}}
+    said = told(kept=kept, streams=streams)
+    assert "8 × born: 'born' must be a date" in said
+    assert "1 × other causes" in said
+    assert "to do: Cast the column in the warehouse" in said
+
+
+def test_values_that_wait_are_told_with_stream_field_and_age() -> None:
+    said = told(waits=[waiting("website_url", 1200)])
+    assert "On its way at present" in said
+    assert (
+        "contacts: 1,200 values of website_url to be sent, the oldest for 3 h 0 min, "
+        "since 2026-11-20 06:30 UTC." in said
+    )
+
+
+def test_one_stream_can_be_told_alone() -> None:
+    streams = {
+        name: {"rejected": 1, "created": 2, "rejected_because": {"missing_email": 1}}
+        for name in ("contacts", "leads")
+    }
+    run = past_run(streams=streams, to_follow={"contacts": 3, "leads": 4})
+    kept = {(name, "missing_email"): rejected(1, ("email", name, 1)) for name in streams}
+    waits = [waiting("title", 1), waiting("website_url", 2, "leads")]
+    assert streams_of(run, kept) == ["contacts", "leads"]
+    shown = detail_of_stream(run, kept, waits, "leads")
+    said = "\n".join(detail_lines(shown, "rejects.singer", 1000, PLAIN))
+    assert "website_url" in said
+    assert "leads: 4 fields to follow" in said
+    assert "title" not in said
+    assert "contacts" not in said.replace("POST /contacts/bulk_create", "")

@@ -1,8 +1,7 @@
-"""The control endpoints, and the page."""
+"""The control endpoints."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -166,20 +165,12 @@ def test_a_reset_forgets_requests_quota_and_faults(apollo: Sandbox, client: Clie
     assert client.call("GET", "/labels").status_code == 200
 
 
-def test_the_page_needs_nothing_from_elsewhere(apollo: Sandbox) -> None:
-    answer = requests.get(base(apollo) + "/", timeout=20)
-    assert answer.headers["content-type"].startswith("text/html")
-    assert 'name="viewport"' in answer.text
-    assert "prefers-color-scheme: dark" in answer.text
-    assert not re.search(r"""(src|href)\s*=|@import|url\(|//[a-z]""", answer.text)
-
-
-def test_every_reading_of_the_page_is_answered(apollo: Sandbox) -> None:
-    page = requests.get(base(apollo) + "/", timeout=20).text
-    names = re.findall(r'read\("([^"]+)"\)', page)
-    assert len(names) == 5
-    assert all(requests.get(f"{base(apollo)}/_sandbox/{name}", timeout=20).ok for name in names)
-
-
-def test_the_page_puts_data_in_as_text_only(apollo: Sandbox) -> None:
-    assert "innerHTML" not in requests.get(base(apollo) + "/", timeout=20).text
+def test_the_revision_changes_with_each_request_and_each_deed_of_people(
+    apollo: Sandbox, client: Client
+) -> None:
+    first = read(apollo, "revision")
+    assert read(apollo, "revision") == first
+    client.get("/labels")
+    second = read(apollo, "revision")
+    write(apollo, "seed", {"contacts": [{"email": fresh()}]})
+    assert len({first, second, read(apollo, "revision")}) == 3
