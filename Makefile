@@ -32,7 +32,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all engines compat chaos bench lint audit clean
+.PHONY: help demo test test-all engines compat chaos bench docs reference pictures lint audit clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
@@ -42,6 +42,9 @@ help:
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
 	@echo 'make chaos   an hour of worlds, altered answers, faults and a kill at every moment, with models of what is right'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
+	@echo 'make docs    the documentation as a site, in build/site; fails on a dead link'
+	@echo 'make reference  the tables of docs/reference and the definitions for Meltano Hub, from the code'
+	@echo 'make pictures  the pictures of the README and the documentation (needs chromium and npm)'
 	@echo 'make lint    formatting, style, types, security and, where the network lets it, known vulnerabilities'
 	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
 	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
@@ -95,6 +98,24 @@ chaos: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)
+
+# The versions are those of the extra `docs`; see .mkdocs.yml on how long they are kept.
+docs: $(VENV)/.ready reference
+	$(VENV)/bin/python -m mkdocs build --config-file .mkdocs.yml
+	@echo 'Open build/site/index.html; to search too: python3 -m http.server --directory build/site'
+
+reference: $(VENV)/.ready
+	$(VENV)/bin/python -m docs.tools.reference
+	$(VENV)/bin/python -m docs.tools.hub_definition
+
+# The browser draws the diagrams once, so that no page of the site needs mermaid.
+MERMAID := mermaid@12.3.0
+
+pictures: $(VENV)/.ready
+	@mkdir -p build/mermaid
+	@cd build/mermaid && npm pack --silent $(MERMAID) | xargs tar -xzf
+	$(VENV)/bin/python -m docs.tools.diagrams build/mermaid/package/dist/mermaid.min.js
+	$(VENV)/bin/python -m docs.tools.screenshots
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .

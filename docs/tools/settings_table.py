@@ -1,32 +1,15 @@
-"""Writes the README's table of settings: ``python -m docs.tools.settings_table``.
-
-Run it after a change of a setting; a test fails while the README is out of date.
-"""
+"""The settings of target-apollo and of its mapper's rules, as tables."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from docs.tools.markdown import code, table
 from target_apollo.config.schema import SCHEMA
-
-BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
-
-
-def settings_table(schema: Mapping[str, Any] = SCHEMA) -> str:
-    """The settings as a Markdown table, in the order of the schema."""
-    lines = ["| setting | default | meaning |", "|---|---|---|"]
-    for name, setting in schema["properties"].items():
-        if "description" not in setting or name in _FROM_THE_SDK:
-            continue
-        shown = f"`{name}`" + (" (secret)" if setting.get("secret") else "")
-        default = setting.get("default")
-        written = "" if default is None else f"`{_plain(default)}`"
-        lines.append(f"| {shown} | {written} | {setting['description']} |")
-    return "\n".join(lines)
-
+from target_apollo.mapper.rules import ON_BY_DEFAULT
+from target_apollo.mapper.settings import settings_schema
 
 _FROM_THE_SDK = {
     "stream_maps",
@@ -38,25 +21,68 @@ _FROM_THE_SDK = {
     "flattening_separator",
     "validate_records",
 }
+#: What a default is called that is longer than a cell should be.
+_LONGEST_DEFAULT = 60
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def settings_table(schema: Mapping[str, Any] = SCHEMA) -> str:
+    """The target's settings, in the order of the schema."""
+    return table(
+        ("setting", "default", "meaning"),
+        (
+            (
+                f"`{name}`" + (" (secret)" if setting.get("secret") else ""),
+                _default(setting),
+                setting["description"],
+            )
+            for name, setting in schema["properties"].items()
+            if "description" in setting and name not in _FROM_THE_SDK
+        ),
+    )
 
 
-def with_table(readme: str) -> str:
-    """The text of the README with a new table.
+def rules_table() -> str:
+    """The mapper's rules with their options, in the order in which they are applied."""
+    return table(
+        ("rule", "on by itself", "what it asks of a lead", "options and their defaults"),
+        (
+            (
+                f"`{name}`",
+                "yes" if name in ON_BY_DEFAULT else "no",
+                _sentence(rule["description"]),
+                "<br>".join(_options(rule)),
+            )
+            for name, rule in _rules().items()
+        ),
+    )
 
-    Raises:
-        ValueError: The text lacks the lines `BEGIN` and `END`.
-    """
-    before, mark, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"the README lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{settings_table()}\n{END}{after}"
+
+def _rules() -> Mapping[str, Mapping[str, Any]]:
+    rules: Mapping[str, Mapping[str, Any]] = settings_schema()["properties"]["rules"]["properties"]
+    return rules
 
 
-if __name__ == "__main__":
-    path = Path("README.md")
-    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
+def _options(rule: Mapping[str, Any]) -> list[str]:
+    (described,) = (choice for choice in rule["anyOf"] if "properties" in choice)
+    required = described.get("required", ())
+    return [
+        f"`{name}`" + (" (must be set)" if name in required else _after(_default(option)))
+        for name, option in described["properties"].items()
+    ]
+
+
+def _after(default: str) -> str:
+    return f": {default}" if default else ""
+
+
+def _default(setting: Mapping[str, Any]) -> str:
+    default = setting.get("default")
+    if default is None:
+        return ""
+    written = default if isinstance(default, str) else json.dumps(default)
+    return code(written) if len(written) <= _LONGEST_DEFAULT else "a list"
+
+
+def _sentence(docstring: str) -> str:
+    text = " ".join(docstring.split()).replace("``", "`")
+    return text.removesuffix(" On by default.").removesuffix(" Off by default.").rstrip(".")

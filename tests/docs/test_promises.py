@@ -1,4 +1,4 @@
-"""Each promise of README.md is held by tests that exist, and by at least one of ``make test``."""
+"""Each promise is held by tests that exist, and by at least one of ``make test``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "promises.md").read_text(encoding="utf-8")
 
 #: What people fear, as the README's beginning names it -> tests.
 FEARS = {
@@ -40,7 +41,7 @@ FEARS = {
         "promises/test_bad_input.py::test_too_many_rejects_are_an_error_at_the_end",
     ],
 }
-#: A row of the table "What we promise" -> tests.
+#: A row of the table in docs/explanation/promises.md -> tests.
 PROMISES = {
     "Whatever Apollo answers, late, wrong or not at all, each row is there once with its last "
     "values, or in the rejects file": [
@@ -52,7 +53,7 @@ PROMISES = {
         "promises/test_chaos.py::test_nothing_is_lost_and_nothing_is_twice",
     ],
     "Whatever rows, tables, settings and people in Apollo change between runs, each record holds "
-    "after a run what this page and the how-tos say": [
+    "after a run what these pages say": [
         "promises/test_world.py::test_nothing_is_wrong_in_a_short_world",
         "promises/test_world.py::test_nothing_is_wrong_in_any_world",
     ],
@@ -226,9 +227,8 @@ BOTH = {**FEARS, **PROMISES}
 
 
 def rows() -> dict[str, str]:
-    """Promise -> what the README says that it is held by."""
-    table = README.partition("## What we promise\n")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^\| (?!promise )([^|]+?) \| (`[^|]+?) \|$", table, re.MULTILINE))
+    """Promise -> what the page says that it is held by."""
+    return dict(re.findall(r"^\| (?!promise )([^|]+?) \| (`[^|]+?) \|$", PAGE, re.MULTILINE))
 
 
 @cache
@@ -261,7 +261,7 @@ def test_every_promise_and_no_other_has_its_tests_here() -> None:
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_the_readme_names_the_files_of_the_tests(promise: str) -> None:
+def test_the_page_names_the_files_of_the_tests(promise: str) -> None:
     files = re.findall(r"`tests/(\S+\.py)`", rows()[promise])
     assert {test.partition("::")[0] for test in PROMISES[promise]} == set(files)
 
