@@ -31,7 +31,7 @@ Its modules, imports from top to bottom::
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
-from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
+from target_apollo.ledger.values import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.links import (
     CONFIRMED,

@@ -19,7 +19,7 @@ _HEX = 0
 _SHA256 = 1
 #: A text that begins with a byte that is none of a text's usual ones.
 _ESCAPED = 2
-#: A UUID in quotes, as `keys.source_key` spells it.
+#: A UUID in quotes, as `source_key` spells it.
 _UUID = 3
 #: A time as Apollo answers it: ``2024-05-01T12:34:56.789Z``.
 _TIME = 4

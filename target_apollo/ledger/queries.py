@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from target_apollo.ledger import pending_fields
 from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.keys import without_addresses
+from target_apollo.ledger.values import without_addresses
 from target_apollo.ledger.links import (
     DELETED,
     Intent,
