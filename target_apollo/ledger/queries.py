@@ -11,26 +11,17 @@ from sqlalchemy import Connection, select
 
 from target_apollo.ledger import pending_fields
 from target_apollo.ledger.companies import forget_companies
+from target_apollo.ledger.database import chunks
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.values import without_addresses
 from target_apollo.ledger.links import (
     DELETED,
+    STATUS_NUMBERS,
+    STATUSES,
     Intent,
     Link,
     LinkOutcome,
     LinkStatus,
     Place,
-)
-from target_apollo.ledger.packed import (
-    STATUS_NUMBERS,
-    STATUSES,
-    match_start,
-    moment_of_number,
-    number_of_moment,
-    pack,
-    packed_or_none,
-    unpack,
-    unpacked_run,
 )
 from target_apollo.ledger.scopes import (
     find_scope,
@@ -57,9 +48,18 @@ from target_apollo.ledger.statements import (
     INTENT,
     INTENT_IN_FULL,
     REJECTED_OUTCOME,
-    chunks,
 )
 from target_apollo.ledger.tables import apollo_row_links, apollo_scopes
+from target_apollo.ledger.values import (
+    match_start,
+    moment_of_number,
+    number_of_moment,
+    pack,
+    packed_or_none,
+    unpack,
+    unpacked_run,
+    without_addresses,
+)
 
 #: Links in memory at a time.
 PAGE = 5_000

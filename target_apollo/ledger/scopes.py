@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, select
 
+from target_apollo.ledger.database import ManyRows, insert_into
 from target_apollo.ledger.failures import UnreadableValue, number_of, text_of
 from target_apollo.ledger.links import Place
-from target_apollo.ledger.statements import ManyRows, insert_into
 from target_apollo.ledger.tables import apollo_scopes
 
 _scopes = apollo_scopes.c
