@@ -16,7 +16,7 @@ Its modules, imports from top to bottom::
     connections rows that change their team's name
     pending_fields  values of records that are still to be sent
     companies   accounts by their domain, and how far Apollo's accounts were read
-    scopes      the number of a team, kind, stream and source
+    scopes      the number of a team, kind, stream and source; asked for once under a lock
     statements  the SQL of the links
     runs        one row for each run
     tables      tables and their version
