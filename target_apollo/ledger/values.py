@@ -226,6 +226,10 @@ _SHA256_PREFIX = "sha256:"
 _SHORTEST_HEX = 12
 _LENGTH_OF_UUID = 38
 _LENGTH_OF_TIME = 24
+_TIME_PARTS = re.compile(
+    r"([0-9a-f]{4})-([0-9a-f]{2})-([0-9a-f]{2})"
+    r"T([0-9a-f]{2}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-9a-f]{3})Z"
+).fullmatch
 
 
 # Both run for each of a row's columns, hence no calls for the usual shapes.
@@ -240,12 +244,8 @@ def pack(text: str) -> bytes:
                     return b"\x01" + raw
             elif length == _LENGTH_OF_UUID and text[0] == '"':
                 return _if_it_comes_back(b"\x03" + bytes.fromhex(text[1:-1].replace("-", "")), text)
-            elif length == _LENGTH_OF_TIME and text[-1] == "Z":
-                digits = (
-                    f"0{text[:4]}{text[5:7]}{text[8:10]}{text[11:13]}{text[14:16]}{text[17:19]}"
-                    f"{text[20:23]}"
-                )
-                return _if_it_comes_back(b"\x04" + bytes.fromhex(digits), text)
+            elif length == _LENGTH_OF_TIME and (parts := _TIME_PARTS(text)):
+                return b"\x04" + bytes.fromhex("0" + "".join(parts.groups()))
             else:
                 raw = bytes.fromhex(text)
                 if raw.hex() == text:
