@@ -38,6 +38,7 @@ from target_apollo.ledger.tables import (
     apollo_ledger_version,
     apollo_row_links,
     metadata,
+    restrict_indexes,
 )
 from target_apollo.ledger.values import number_of_moment, pack, packed_or_none
 
@@ -117,6 +118,7 @@ def bring_up_to_date(connection: Connection) -> None:
     refuse_newer(version)
     if version == VERSION:
         return
+    restrict_indexes(connection.dialect.name)
     if version is not None:
         _add_what_is_missing(connection)
     metadata.create_all(connection)
