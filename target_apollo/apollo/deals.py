@@ -5,37 +5,21 @@ They raise the `ApolloError` family, as those of `ApolloClient`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.answers import CheckedBody, Stage, is_id
-from target_apollo.apollo.transport import request_to
+from target_apollo.apollo.answers import Stage
+from target_apollo.apollo.object_client import CountedPage, ObjectClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_apollo.apollo.answers import JSON
-    from target_apollo.apollo.transport import TransportProtocol
-
-_DEAL: Final = "opportunity"
-_PER_PAGE: Final = 100
 
 
-@dataclass(frozen=True)
-class DealPage:
-    """A page of all deals; `pages` and `deals` are the numbers that there are."""
+class DealClient(ObjectClient):
+    """The endpoints that syncing deals needs."""
 
-    records: list[JSON] = field(repr=False)
-    pages: int = 1
-    deals: int = 0
-
-
-class DealClient:
-    """The endpoints that syncing deals needs. Thread-safe, as its transport is."""
-
-    def __init__(self, transport: TransportProtocol) -> None:
-        self._transport = transport
+    singular = "opportunity"
+    plural = "opportunities"
 
     def stages(self) -> list[Stage]:
         """Return the stages that deals can be in: GET /opportunity_stages."""
@@ -51,12 +35,7 @@ class DealClient:
         Apollo makes a second deal of the same values, so the request is not sent again after its
         answer was lost.
         """
-        body = self._send(endpoints.CREATE_DEAL, fields, once=True)
-        record = body.whole().get(_DEAL)
-        if not isinstance(record, dict):
-            raise body.lost(f'the answer has no object "{_DEAL}"')
-        body.id(record, "id")
-        return record
+        return self._create(endpoints.CREATE_DEAL, fields)[1]
 
     def read(self, deal_id: str) -> JSON:
         """Return a deal: GET /opportunities/{id}."""
@@ -66,35 +45,9 @@ class DealClient:
         """Update a deal and return it: PATCH /opportunities/{id}. Its account can't be changed."""
         return self._record(endpoints.UPDATE_DEAL, deal_id, fields)
 
-    def page(self, page: int) -> DealPage:
+    def page(self, page: int) -> CountedPage:
         """Return a page of 100 deals: GET /opportunities/search.
 
         Apollo documents no order of them and no filter, and shows 500 pages at most.
         """
-        params = {"page": page, "per_page": _PER_PAGE}
-        body = self._send(endpoints.SEARCH_DEALS, params=params)
-        told = body.whole().get("pagination")
-        if body.number(told, "page") != page:
-            raise body.lost("the answer is about another page")
-        return DealPage(
-            body.records("opportunities"),
-            body.number(told, "total_pages"),
-            body.number(told, "total_entries"),
-        )
-
-    def _send(
-        self,
-        endpoint: str,
-        body: JSON | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        record_id: str = "",
-        once: bool = False,
-    ) -> CheckedBody:
-        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
-        return CheckedBody(endpoint, self._transport.send(request))
-
-    def _record(self, endpoint: str, deal_id: str, fields: JSON | None = None) -> JSON:
-        if not is_id(deal_id):
-            raise ValueError(f"This is no id of an Apollo {_DEAL}.")
-        return self._send(endpoint, fields, record_id=deal_id).record(_DEAL, deal_id)
+        return self._page(endpoints.SEARCH_DEALS, page)

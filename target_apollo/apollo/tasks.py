@@ -5,37 +5,20 @@ They raise the `ApolloError` family, as those of `ApolloClient`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.answers import CheckedBody, is_id
-from target_apollo.apollo.transport import request_to
+from target_apollo.apollo.object_client import CountedPage, ObjectClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_apollo.apollo.answers import JSON
-    from target_apollo.apollo.transport import TransportProtocol
-
-_TASK: Final = "task"
-_PER_PAGE: Final = 100
 
 
-@dataclass(frozen=True)
-class TaskPage:
-    """A page of all tasks; `pages` and `tasks` are the numbers that there are."""
+class TaskClient(ObjectClient):
+    """The endpoints that syncing tasks needs."""
 
-    records: list[JSON] = field(repr=False)
-    pages: int = 1
-    tasks: int = 0
-
-
-class TaskClient:
-    """The endpoints that syncing tasks needs. Thread-safe, as its transport is."""
-
-    def __init__(self, transport: TransportProtocol) -> None:
-        self._transport = transport
+    singular = "task"
+    plural = "tasks"
 
     def create(self, fields: JSON, mark: str) -> JSON:
         """Create a task and return it: POST /tasks. Its answer must show `mark` in the note.
@@ -43,11 +26,7 @@ class TaskClient:
         Apollo makes a second task of the same values, so the request is not sent again after its
         answer was lost.
         """
-        body = self._send(endpoints.CREATE_TASK, fields, once=True)
-        record = body.whole().get(_TASK)
-        if not isinstance(record, dict):
-            raise body.lost(f'the answer has no object "{_TASK}"')
-        body.id(record, "id")
+        body, record = self._create(endpoints.CREATE_TASK, fields)
         if mark not in str(record.get("note")):
             raise body.lost("the answer is about a task without the mark in its note")
         return record
@@ -71,35 +50,9 @@ class TaskClient:
         """Skip a task: POST /tasks/{id}/skip. A deleted one has the key `deleted`."""
         return self._record(endpoints.SKIP_TASK, task_id, {})
 
-    def page(self, page: int) -> TaskPage:
+    def page(self, page: int) -> CountedPage:
         """Return a page of 100 tasks, the latest due first: POST /tasks/search.
 
         Apollo documents no filter, and shows 500 pages at most.
         """
-        params = {"sort_by_field": "task_due_at", "page": page, "per_page": _PER_PAGE}
-        body = self._send(endpoints.SEARCH_TASKS, params=params)
-        told = body.whole().get("pagination")
-        if body.number(told, "page") != page:
-            raise body.lost("the answer is about another page")
-        return TaskPage(
-            body.records("tasks"),
-            body.number(told, "total_pages"),
-            body.number(told, "total_entries"),
-        )
-
-    def _send(
-        self,
-        endpoint: str,
-        body: JSON | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        record_id: str = "",
-        once: bool = False,
-    ) -> CheckedBody:
-        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
-        return CheckedBody(endpoint, self._transport.send(request))
-
-    def _record(self, endpoint: str, task_id: str, fields: JSON | None = None) -> JSON:
-        if not is_id(task_id):
-            raise ValueError(f"This is no id of an Apollo {_TASK}.")
-        return self._send(endpoint, fields, record_id=task_id).record(_TASK, task_id)
+        return self._page(endpoints.SEARCH_TASKS, page, sort_by_field="task_due_at")

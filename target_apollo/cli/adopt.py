@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
 import click
 
+from target_apollo.cli.dry_runs import open_messages, run_and_show
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.config.sources import read_config
 from target_apollo.reporting.adoption import adoption_lines
-from target_apollo.reporting.terminal import UNBOUNDED, Paint
-from target_apollo.sync.exit import FAILED, MISCONFIGURED
+from target_apollo.sync.exit import MISCONFIGURED
 from target_apollo.system import logs
 from target_apollo.target.target import TargetApollo
 
@@ -52,39 +47,17 @@ def command(sources: Sequence[str], messages: str | None) -> int:
     holds the Singer messages of a tap; without it, they are read from standard input.
     """
     logs.to_stderr(TargetApollo.name)
-    with ExitStack() as opened:
-        config = {**read_config(sources), **_AS_ADOPTION}
-        config.pop("max_records", None)
-        if not config["ledger_url"]:
-            raise CommandFailed(
-                "There is no ledger to fill: the setting ledger_url is empty.",
-                exit_code=MISCONFIGURED,
-            )
-        config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
-        source = None
-        if messages is not None:
-            try:
-                source = opened.enter_context(Path(messages).open("rb"))
-            except OSError as problem:
-                raise CommandFailed(
-                    f"The input {messages} can't be read: {problem.strerror}.",
-                    exit_code=MISCONFIGURED,
-                ) from None
+    config = {**read_config(sources), **_AS_ADOPTION}
+    config.pop("max_records", None)
+    if not config["ledger_url"]:
+        raise CommandFailed(
+            "There is no ledger to fill: the setting ledger_url is empty.",
+            exit_code=MISCONFIGURED,
+        )
+    config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
+    with open_messages(messages) as source:
         target = TargetApollo(config=config)
         target.run.begin_adoption()
-        try:
-            exit_code = target.sync(source)
-        except Exception as defect:  # noqa: BLE001 - its message may show a record
-            target.logger.error("%s", logs.text_of(defect))
-            exit_code = FAILED
-        else:
-            _show(target)
+        exit_code = run_and_show(target, source, adoption_lines)
     target.exit_without_threads(exit_code)
     return exit_code
-
-
-def _show(target: TargetApollo) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-    paint = Paint.for_output(sys.stdout, os.environ)
-    sys.stdout.write("\n".join(adoption_lines(target.run.summary, width, paint)) + "\n")
-    sys.stdout.flush()

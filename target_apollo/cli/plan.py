@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
 import click
 
-from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.cli.dry_runs import open_messages, run_and_show
+from target_apollo.cli.options import FILE, ApolloCommand, config_option
 from target_apollo.config.sources import read_config
 from target_apollo.reporting.plan import plan_lines
-from target_apollo.reporting.terminal import UNBOUNDED, Paint
-from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.system import logs
 from target_apollo.target.target import TargetApollo
 
@@ -44,33 +38,11 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
     INPUT, the messages are read from standard input.
     """
     logs.to_stderr(TargetApollo.name)
-    with ExitStack() as opened:
-        config = {**read_config(sources), "dry_run": True}
-        if diffs is not None:
-            config["sample_diffs"] = diffs
-        source = None
-        if messages is not None:
-            try:
-                source = opened.enter_context(Path(messages).open("rb"))
-            except OSError as problem:
-                raise CommandFailed(
-                    f"The input {messages} can't be read: {problem.strerror}.",
-                    exit_code=MISCONFIGURED,
-                ) from None
+    config = {**read_config(sources), "dry_run": True}
+    if diffs is not None:
+        config["sample_diffs"] = diffs
+    with open_messages(messages) as source:
         target = TargetApollo(config=config)
-        try:
-            exit_code = target.sync(source)
-        except Exception as defect:  # noqa: BLE001 - its message may show a record
-            target.logger.error("%s", logs.text_of(defect))
-            exit_code = FAILED
-        else:
-            _show(target)
+        exit_code = run_and_show(target, source, plan_lines)
     target.exit_without_threads(exit_code)
     return exit_code
-
-
-def _show(target: TargetApollo) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-    paint = Paint.for_output(sys.stdout, os.environ)
-    sys.stdout.write("\n".join(plan_lines(target.run.summary, width, paint)) + "\n")
-    sys.stdout.flush()

@@ -16,22 +16,20 @@ Its modules, imports from top to bottom::
     connections rows that change their team's name
     pending_fields  values of records that are still to be sent
     companies   accounts by their domain, and how far Apollo's accounts were read
-    scopes      the number of a team, kind, stream and source
-    statements  the SQL of the links, for thousands of rows
-    packed      texts, moments and statuses as links store them
+    scopes      the number of a team, kind, stream and source; asked for once under a lock
+    statements  the SQL of the links
     runs        one row for each run
     tables      tables and their version
-    database    ledger_url -> engine; file modes; database errors as sentences
+    database    ledger_url -> engine; file modes; errors as sentences; statements for many rows
     failures    what a database's error means, and what to do about it
     links       the link of a source key to an Apollo record, and its states
-    keys        source keys and payload hashes, without personal data
+    values      what is stored of a row: key, hashes, reason; as few bytes
     errors      LedgerError and its subclasses
 """
 
 from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.connections import Found
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
-from target_apollo.ledger.keys import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.links import (
     CONFIRMED,
@@ -47,6 +45,7 @@ from target_apollo.ledger.links import (
 from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
+from target_apollo.ledger.values import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.windows import SharedWindows
 
 __all__ = [

@@ -30,6 +30,7 @@ from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
+from target_apollo.ledger.scopes import Scopes
 from target_apollo.ledger.tables import VERSION
 from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
@@ -51,6 +52,7 @@ class Ledger:
         self._engine = engine
         self._database = database
         self._locks = Locks(engine)
+        self._scopes = Scopes(database)
         self._run_starts: dict[str, datetime] = {}
         self._connections: dict[tuple[str, str], list[str]] = {}
 
@@ -141,7 +143,7 @@ class Ledger:
         only one source has gives the link of that source. `Link.source` says whose link it is.
         """
         with self._reading("Reading") as database:
-            return queries.find_links(database, place, keys)
+            return queries.find_links(database, self._scopes, place, keys)
 
     def links_of_stream(
         self,
@@ -164,7 +166,7 @@ class Ledger:
         A record has several where rows share it.
         """
         with self._reading("Reading") as database:
-            return queries.find_links_by_apollo_id(database, place, apollo_ids)
+            return queries.find_links_by_apollo_id(database, self._scopes, place, apollo_ids)
 
     def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
         """Find the links, of any stream and source, that have one of these match hashes.
@@ -172,7 +174,7 @@ class Ledger:
         Gives match hash -> links of the place's team and kind, also those of deleted records.
         """
         with self._reading("Reading") as database:
-            return queries.find_links_by_match(database, place, hashes)
+            return queries.find_links_by_match(database, self._scopes, place, hashes)
 
     def adopt(self, place: Place, keys: Collection[str]) -> None:
         """Set the place's source in the links of these keys that have no source.
@@ -181,7 +183,7 @@ class Ledger:
         ignored. Raises ``LockLost`` too.
         """
         with self._changing(place) as database:
-            queries.adopt(database, place, keys)
+            queries.adopt(database, self._scopes, place, keys)
 
     def forget(self, place: Place, keys: Collection[str]) -> None:
         """Delete the links of source keys whose rows are no longer those of the linked records.
@@ -308,7 +310,7 @@ class Ledger:
     ) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
         with self._changing(place) as database:
-            queries.save_intents(database, place, run_id, intents)
+            queries.save_intents(database, self._scopes, place, run_id, intents)
 
     def record_outcomes(
         self,
@@ -319,7 +321,7 @@ class Ledger:
         """Write the outcomes of a batch's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(place) as database:
-            queries.save_outcomes(database, place, run_id, outcomes, started)
+            queries.save_outcomes(database, self._scopes, place, run_id, outcomes, started)
 
     def has_pending_fields(self) -> bool:
         """Whether any record, of any team, has values that are still to be sent."""
@@ -400,6 +402,7 @@ class Ledger:
             if found is Found.TAKEN_OVER:
                 self._locks.make_sure_that_free(database, former)
                 connections.rename(database, former, connection)
+                self._scopes.forget()
             return found
 
     def would_take_over(self, former: str, connection: str) -> Found:
@@ -452,11 +455,13 @@ class Ledger:
 
         def give_back() -> None:
             if self._locks.forget(connection, stream):
+                self._scopes.release(connection, stream)
                 with self._writing("Writing") as database:
                     self._locks.erase(database, connection, stream)
 
         with self._writing("Writing") as database:
             self._locks.acquire(database, connection, stream, run_id)
+        self._scopes.lock(connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
         self._locks.hold(lock)
         return lock

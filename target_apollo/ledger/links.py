@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
 import msgspec
+
+from target_apollo.ledger.failures import UnreadableValue
 
 
 class Place(NamedTuple):
@@ -62,6 +65,28 @@ class LinkStatus(Enum):
     #: until its e-mail or domain changes. The link keeps the former id and both hashes.
     GONE = "gone"
 
+
+#: The numbers never change; a new status gets a new one.
+STATUS_NUMBERS: Mapping[LinkStatus, int] = {
+    LinkStatus.PENDING: 1,
+    LinkStatus.CREATED: 2,
+    LinkStatus.UPDATED: 3,
+    LinkStatus.UNCHANGED: 4,
+    LinkStatus.EXISTING: 5,
+    LinkStatus.ERROR: 6,
+    LinkStatus.GONE: 7,
+}
+
+
+class _Statuses(dict[object, LinkStatus]):
+    def __missing__(self, number: object) -> LinkStatus:
+        raise UnreadableValue("the status of a link is none that target-apollo writes")
+
+
+#: Number -> status.
+STATUSES: Mapping[object, LinkStatus] = _Statuses(
+    {number: status for status, number in STATUS_NUMBERS.items()}
+)
 
 # Tuples and not sets, since an enum's __hash__ is a slow call of Python code.
 #: Apollo holds the row's values, and the link keeps their hash.

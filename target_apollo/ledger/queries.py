@@ -11,33 +11,22 @@ from sqlalchemy import Connection, select
 
 from target_apollo.ledger import pending_fields
 from target_apollo.ledger.companies import forget_companies
+from target_apollo.ledger.database import chunks
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.links import (
     DELETED,
+    STATUS_NUMBERS,
+    STATUSES,
     Intent,
     Link,
     LinkOutcome,
     LinkStatus,
     Place,
 )
-from target_apollo.ledger.packed import (
-    STATUS_NUMBERS,
-    STATUSES,
-    match_start,
-    moment_of_number,
-    number_of_moment,
-    pack,
-    packed_or_none,
-    unpack,
-    unpacked_run,
-)
 from target_apollo.ledger.scopes import (
+    Scopes,
     find_scope,
-    scope_for_writing,
-    scopes_of_kind,
     scopes_of_rows,
-    scopes_of_stream,
 )
 from target_apollo.ledger.statements import (
     ADOPT,
@@ -57,9 +46,18 @@ from target_apollo.ledger.statements import (
     INTENT,
     INTENT_IN_FULL,
     REJECTED_OUTCOME,
-    chunks,
 )
 from target_apollo.ledger.tables import apollo_row_links, apollo_scopes
+from target_apollo.ledger.values import (
+    match_start,
+    moment_of_number,
+    number_of_moment,
+    pack,
+    packed_or_none,
+    unpack,
+    unpacked_run,
+    without_addresses,
+)
 
 #: Links in memory at a time.
 PAGE = 5_000
@@ -67,13 +65,15 @@ PAGE = 5_000
 _DELETED = DELETED.encode()
 
 
-def find_links(database: Connection, place: Place, keys: Collection[str]) -> dict[str, Link]:
+def find_links(
+    database: Connection, known: Scopes, place: Place, keys: Collection[str]
+) -> dict[str, Link]:
     """Find the links of a stream's source keys; keys without a link are left out.
 
     A link with the place's source wins over one without a source, unless it holds nothing. Where
     the place has no source, a key gets a link with a source if only one source has that key.
     """
-    scopes = scopes_of_stream(database, place)
+    scopes = known.of_stream.get(place) or known.find_of_stream(place)
     if not scopes:
         return {}
     links = [
@@ -106,39 +106,49 @@ def stream_links(database: Connection, place: Place) -> Iterator[Link]:
 
 
 def find_links_by_apollo_id(
-    database: Connection, place: Place, apollo_ids: Collection[str]
+    database: Connection, known: Scopes, place: Place, apollo_ids: Collection[str]
 ) -> dict[str, list[Link]]:
     """Find the links to Apollo records, of any stream; several rows may share a record."""
-    scopes = scopes_of_kind(database, place.connection, place.object)
     found: dict[str, list[Link]] = {}
     for some in chunks(map(pack, apollo_ids)):
-        for link in _in_order(_links_of(FIND_BY_APOLLO_ID.find(database, (), some), scopes)):
+        rows = FIND_BY_APOLLO_ID.find(database, (), some)
+        for link in _of_kind(rows, known, place) if rows else ():
             found.setdefault(link.apollo_id or "", []).append(link)
     return found
 
 
 def find_links_by_match(
-    database: Connection, place: Place, hashes: Collection[str]
+    database: Connection, known: Scopes, place: Place, hashes: Collection[str]
 ) -> dict[str, list[Link]]:
     """Find the links with a record, of any stream and source, by the hash of their address."""
-    scopes = scopes_of_kind(database, place.connection, place.object)
     found: dict[str, list[Link]] = {}
     wanted = set(hashes)
     for some in chunks(map(match_start, wanted)):
-        for link in _in_order(_links_of(FIND_BY_MATCH.find(database, (), some), scopes)):
+        rows = FIND_BY_MATCH.find(database, (), some)
+        for link in _of_kind(rows, known, place) if rows else ():
             if link.match_hash in wanted:
                 found.setdefault(link.match_hash or "", []).append(link)
     return found
 
 
-def _in_order(links: list[Link]) -> list[Link]:
+def _of_kind(rows: Sequence[Sequence[Any]], known: Scopes, place: Place) -> list[Link]:
+    """The links of rows that are of a place's team and kind, in order."""
+    if not known.places.keys() >= {row[0] for row in rows}:
+        # A run of another stream may have written its first links meanwhile.
+        known.find_all()
+    wanted = (place.connection, place.object)
+    links = [
+        _link_of(row, of_row)
+        for row in rows
+        if (of_row := known.places.get(row[0])) and of_row[:2] == wanted
+    ]
     return sorted(links, key=lambda link: (link.stream, link.source_key, link.source))
 
 
-def adopt(database: Connection, place: Place, keys: Collection[str]) -> None:
+def adopt(database: Connection, known: Scopes, place: Place, keys: Collection[str]) -> None:
     """Set the place's source in links that have none; they replace links with that source."""
     former = find_scope(database, place._replace(source=""))
-    scope = scope_for_writing(database, place)
+    scope = known.numbers.get(place) or known.find_for_writing(place)
     if former is None or former == scope:
         return
     now = number_of_moment(datetime.now(timezone.utc))
@@ -247,12 +257,13 @@ def has_links(database: Connection, stream: str, source: str | None) -> bool:
 
 def save_intents(
     database: Connection,
+    known: Scopes,
     place: Place,
     run_id: str,
     intents: Sequence[Intent],
 ) -> None:
     """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
-    scope = scope_for_writing(database, place)
+    scope = known.numbers.get(place) or known.find_for_writing(place)
     plain = [intent for intent in intents if intent.single_hashes is None]
     INTENT.execute_at_once(database, _intent_rows(scope, run_id, plain))
     if len(plain) < len(intents):
@@ -282,6 +293,7 @@ def _intent_rows(scope: int, run_id: str, intents: Sequence[Intent]) -> list[tup
 
 def save_outcomes(
     database: Connection,
+    known: Scopes,
     place: Place,
     run_id: str,
     outcomes: Sequence[LinkOutcome],
@@ -294,7 +306,7 @@ def save_outcomes(
     payload hash: the record no longer holds their values. If the record's e-mail or domain changed,
     their match hash changes with it.
     """
-    scope = scope_for_writing(database, place)
+    scope = known.numbers.get(place) or known.find_for_writing(place)
     run = pack(run_id)
     now = number_of_moment(datetime.now(timezone.utc))
     # Only updated records: no other row can have written to a record that was just created.

@@ -10,17 +10,16 @@ from sqlalchemy import Connection
 
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.links import LinkStatus, Place
-from target_apollo.ledger.packed import (
-    STATUSES,
+from target_apollo.ledger.links import STATUSES, LinkStatus, Place
+from target_apollo.ledger.scopes import all_scopes
+from target_apollo.ledger.statements import CHANGED_NEXT, RESULTS_NEXT
+from target_apollo.ledger.values import (
     moment_of_number,
     number_of_moment,
     unpack,
     unpacked_or_none,
     unpacked_run,
 )
-from target_apollo.ledger.scopes import all_scopes
-from target_apollo.ledger.statements import CHANGED_NEXT, RESULTS_NEXT
 
 #: Results in memory at a time.
 PAGE = 5_000

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from target_apollo.ledger.database import insert_into
 from target_apollo.ledger.failures import text_of
-from target_apollo.ledger.statements import insert_into
 from target_apollo.ledger.tables import apollo_routes
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.failures import UnreadableValue, moment_of, number_of, text_of
-from target_apollo.ledger.keys import without_addresses
 from target_apollo.ledger.tables import apollo_runs
+from target_apollo.ledger.values import without_addresses
 
 
 @dataclass(frozen=True)

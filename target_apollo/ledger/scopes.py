@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, select
 
+from target_apollo.ledger.database import ManyRows, insert_into
 from target_apollo.ledger.failures import UnreadableValue, number_of, text_of
 from target_apollo.ledger.links import Place
-from target_apollo.ledger.statements import ManyRows, insert_into
 from target_apollo.ledger.tables import apollo_scopes
 
 _scopes = apollo_scopes.c
@@ -29,6 +29,67 @@ _OF_STREAM = _of("connection", "object", "stream")
 _OF_PLACE = _of("connection", "object", "stream", "source")
 _OF_ROWS = _of("stream", "source")
 _ALL = _of()
+
+
+class Scopes:
+    """The scopes that an open ledger has found, so that a batch need not ask for them again.
+
+    While a ledger holds the lock of a stream, nobody else gives the stream's places a number, or
+    its team another name. Scopes of other streams are asked for each time.
+
+    Attributes:
+        numbers: Place -> number, of places that have one.
+        of_stream: Place -> number -> place, of all sources of the place's stream.
+        places: Number -> place, of all links.
+    """
+
+    def __init__(self, database: Connection) -> None:
+        self._database = database
+        self._locked: set[tuple[str, str]] = set()
+        self.numbers: dict[Place, int] = {}
+        self.of_stream: dict[Place, dict[int, Place]] = {}
+        self.places: dict[int, Place] = {}
+
+    def lock(self, connection: str, stream: str) -> None:
+        """Note that this ledger has got the lock of a stream."""
+        self.forget()
+        self._locked.add((connection, stream))
+
+    def release(self, connection: str, stream: str) -> None:
+        """Note that this ledger gives the lock of a stream back."""
+        self._locked.discard((connection, stream))
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was found, since it may have changed."""
+        self.numbers.clear()
+        self.of_stream.clear()
+        self.places.clear()
+
+    def find_for_writing(self, place: Place) -> int:
+        """As `scope_for_writing`; of a locked stream, it is in `numbers` from the next time."""
+        known = find_scope(self._database, place)
+        if known is None:
+            # Not kept: if the transaction fails, the number is gone again.
+            self.forget()
+            return scope_for_writing(self._database, place)
+        if self._is_locked(place):
+            self.numbers[place] = known
+        return known
+
+    def find_of_stream(self, place: Place) -> dict[int, Place]:
+        """As `scopes_of_stream`; those of a locked stream are then in `of_stream`."""
+        found = scopes_of_stream(self._database, place)
+        if found and self._is_locked(place):
+            self.of_stream[place] = found
+        return found
+
+    def find_all(self) -> None:
+        """Put all into `places`."""
+        self.places = all_scopes(self._database)
+
+    def _is_locked(self, place: Place) -> bool:
+        return (place.connection, place.stream) in self._locked
 
 
 def scopes_of_kind(database: Connection, connection: str, kind: str) -> dict[int, Place]:

@@ -1,24 +1,13 @@
-"""The statements for the table ``apollo_row_links`` that run for thousands of rows.
-
-SQLAlchemy spells each statement once for each database; rows then go to the driver as tuples.
-SQLAlchemy's usual way, with a dictionary for each row, takes several times as long as SQLite needs
-to find or write a row.
-"""
+"""The statements for the table ``apollo_row_links`` that run for thousands of rows: a table."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import import_module
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Connection,
-    Dialect,
-    Table,
     bindparam,
     case,
     cast,
@@ -34,126 +23,14 @@ from sqlalchemy import (
     update,
 )
 
-from target_apollo.ledger.links import CONFIRMED, DELETED, LinkStatus
-from target_apollo.ledger.packed import STATUS_NUMBERS
+from target_apollo.ledger.database import KEYS, ManyRows, insert_into
+from target_apollo.ledger.links import CONFIRMED, DELETED, STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.tables import (
     HAS_RECORD,
     MATCH_START,
     apollo_row_links,
     apollo_scopes,
 )
-
-#: Name of a column that a statement has in place of a list of values.
-KEYS = "KEYS"
-
-#: Values per statement: SQLite before 3.32 takes 999 variables at most.
-CHUNK = 500
-
-Key = TypeVar("Key", str, bytes)
-
-
-def chunks(values: Iterable[Key]) -> Iterator[list[Key]]:
-    """Cut into lists of at most ``CHUNK``, so that a statement's variables stay few."""
-    remaining = iter(values)
-    while some := list(islice(remaining, CHUNK)):
-        yield some
-
-
-class ManyRows:
-    """A statement whose parameters are tuples, in the order of ``columns``."""
-
-    def __init__(self, columns: Sequence[str], of_dialect: Callable[[str], Any]) -> None:
-        """``of_dialect`` makes the statement for ``sqlite`` or ``postgresql``."""
-        self._columns = list(columns)
-        self._of_dialect = of_dialect
-        self._texts: dict[str, str] = {}
-
-    def execute(self, database: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run the statement for every row, in their order; does nothing without rows."""
-        if rows:
-            database.exec_driver_sql(self._text(database.dialect), list(rows))
-
-    def execute_at_once(self, database: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """As `execute`, for a statement of `_new_links`.
-
-        PostgreSQL takes an array for each column, which costs a fraction of a statement a row. It
-        writes no link twice in a statement, so a key that comes again goes into a later one.
-        """
-        if database.dialect.name == "sqlite":
-            self.execute(database, rows)
-            return
-        text = self._text(database.dialect)
-        for some in _without_repeats(rows):
-            database.exec_driver_sql(text, tuple(map(array_of, zip(*some, strict=True))))
-
-    def find(
-        self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]
-    ) -> Sequence[Any]:
-        """Run a query with ``values``, and with ``keys`` in place of `KEYS`; give its rows."""
-        rows: Sequence[Any] = self._with_keys(database, values, keys).cursor.fetchall()
-        return rows
-
-    def change(self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]) -> int:
-        """Run a change with ``values``, and with ``keys`` in place of `KEYS`; count its rows."""
-        changed: int = self._with_keys(database, values, keys).rowcount
-        return changed
-
-    def _with_keys(self, database: Connection, values: tuple[Any, ...], keys: Sequence[Key]) -> Any:
-        text = self._text(database.dialect)
-        if database.dialect.name == "sqlite":
-            text = text.replace(KEYS, ", ".join("?" * len(keys)))
-            return database.exec_driver_sql(text, (*values, *keys))
-        # One text for any number of keys, which the server need not read anew.
-        whole = text.replace(f"IN ({KEYS})", "= ANY (%s)")
-        return database.exec_driver_sql(
-            whole, values if whole is text else (*values, array_of(keys))
-        )
-
-    def _text(self, dialect: Dialect) -> str:
-        if dialect.name not in self._texts:
-            style = "qmark" if dialect.name == "sqlite" else "format"
-            spelling: Any = type(dialect)
-            compiled = self._of_dialect(dialect.name).compile(
-                dialect=spelling(paramstyle=style), column_keys=self._columns
-            )
-            if list(compiled.positiontup) != self._columns:
-                raise AssertionError(f"the statement takes {compiled.positiontup}")
-            self._texts[dialect.name] = str(compiled)
-        return self._texts[dialect.name]
-
-
-def array_of(values: Sequence[Any]) -> str:
-    """PostgreSQL's text of an array of bytes, numbers or texts, which the driver makes slowly.
-
-    Its manual, 8.15.6: an element in quotes has a backslash before each quote and backslash.
-    """
-    one = next((value for value in values if value is not None), None)
-    if isinstance(one, bytes):
-        parts = ["NULL" if v is None else f'"\\\\x{v.hex()}"' for v in values]
-    elif isinstance(one, str):
-        parts = ["NULL" if v is None else f'"{v.translate(_ESCAPES)}"' for v in values]
-    else:
-        parts = ["NULL" if v is None else str(v) for v in values]
-    return "{" + ",".join(parts) + "}"
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
-
-
-def _without_repeats(rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
-    """Rows in as many lists as a key has rows; the key is a row's first two values."""
-    if len({row[:2] for row in rows}) == len(rows):
-        return [list(rows)] if rows else []
-    lists: list[list[tuple[Any, ...]]] = []
-    seen: Counter[tuple[Any, ...]] = Counter()
-    for row in rows:
-        number = seen[row[:2]]
-        seen[row[:2]] += 1
-        if number == len(lists):
-            lists.append([])
-        lists[number].append(row)
-    return lists
-
 
 _links = apollo_row_links.c
 
@@ -212,7 +89,7 @@ FIND_BY_APOLLO_ID = ManyRows(
     [], lambda _: select(*LINK_COLUMNS).where(_links.apollo_id.in_([literal_column(KEYS)]))
 )
 
-#: By `packed.match_start` of their match hashes.
+#: By `values.match_start` of their match hashes.
 FIND_BY_MATCH = ManyRows(
     [],
     lambda _: select(*LINK_COLUMNS).where(MATCH_START.in_([literal_column(KEYS)]), HAS_RECORD),
@@ -372,12 +249,6 @@ DROP = ManyRows(
         _is_of_kind(), _links.apollo_id.in_([literal_column(KEYS)])
     ),
 )
-
-
-def insert_into(table: Table, dialect: str) -> Any:
-    """An INSERT that may have an ON CONFLICT, for ``sqlite`` or ``postgresql``."""
-    # Only the dialect that is used: PostgreSQL's takes long to load.
-    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def _new_links(dialect: str, columns: Sequence[str], *nulls: str) -> Any:

@@ -133,18 +133,9 @@ apollo_row_links = Table(
 HAS_RECORD = apollo_row_links.c.apollo_id.is_not(None)
 #: The first bytes of a match hash. Few links share them, and they need a fraction of the space.
 MATCH_START: ColumnElement[bytes] = literal_column("substr(match_hash, 2, 5)", LargeBinary)
-Index(
-    "apollo_row_links_by_apollo_id",
-    apollo_row_links.c.apollo_id,
-    sqlite_where=HAS_RECORD,
-    postgresql_where=HAS_RECORD,
-)
-Index(
-    "apollo_row_links_by_match",
-    MATCH_START,
-    sqlite_where=HAS_RECORD,
-    postgresql_where=HAS_RECORD,
-    _table=apollo_row_links,
+_OF_RECORDS = (
+    Index("apollo_row_links_by_apollo_id", apollo_row_links.c.apollo_id),
+    Index("apollo_row_links_by_match", MATCH_START, _table=apollo_row_links),
 )
 # In the order in which the tap reads.
 Index(
@@ -153,6 +144,16 @@ Index(
     apollo_row_links.c.scope,
     apollo_row_links.c.source_key,
 )
+
+
+def restrict_indexes(dialect: str) -> None:
+    """Leave links without a record out of the indexes of records, before these are created.
+
+    Naming a database in an index loads all that SQLAlchemy has for it, which takes 3 MB and is of
+    no use where the ledger is in another one.
+    """
+    for index in _OF_RECORDS:
+        index.dialect_kwargs[f"{dialect}_where"] = HAS_RECORD
 
 
 # Since version 5: Apollo's accounts by their domain, and how far they were read to find them.

@@ -26,9 +26,8 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
-from target_apollo.ledger.links import LinkStatus, Place
+from target_apollo.ledger.links import STATUS_NUMBERS, LinkStatus, Place
 from target_apollo.ledger.locks import Locks
-from target_apollo.ledger.packed import STATUS_NUMBERS, number_of_moment, pack, packed_or_none
 from target_apollo.ledger.readable import create_view
 from target_apollo.ledger.scopes import scope_for_writing
 from target_apollo.ledger.statements import COPIED_LINK
@@ -39,7 +38,9 @@ from target_apollo.ledger.tables import (
     apollo_ledger_version,
     apollo_row_links,
     metadata,
+    restrict_indexes,
 )
+from target_apollo.ledger.values import number_of_moment, pack, packed_or_none
 
 #: Links in memory at a time.
 _PAGE = 5_000
@@ -117,6 +118,7 @@ def bring_up_to_date(connection: Connection) -> None:
     refuse_newer(version)
     if version == VERSION:
         return
+    restrict_indexes(connection.dialect.name)
     if version is not None:
         _add_what_is_missing(connection)
     metadata.create_all(connection)

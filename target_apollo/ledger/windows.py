@@ -22,11 +22,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, bindparam, func, literal_column, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from target_apollo.ledger.database import WRITES, Address
+from target_apollo.ledger.database import WRITES, Address, insert_into
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.failures import UnreadableValue
 from target_apollo.ledger.processes import Process
-from target_apollo.ledger.statements import insert_into
 from target_apollo.ledger.tables import apollo_windows
 
 T = TypeVar("T")

@@ -44,6 +44,8 @@ class RunCounts:
 
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    #: Records that have arrived, which are numbered so: the first is 1.
+    received: int = 0
     outcomes: dict[str, Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
     split: int = 0
     rejected: dict[str, Counter[Reason]] = field(default_factory=lambda: defaultdict(Counter))
@@ -173,12 +175,11 @@ class RunCounts:
         return 100 * self.rejected_newly / settled if settled else 0.0
 
     def summary(
-        self, *, received: int, exit_code: int, ended_because: str, api: Mapping[str, Any]
+        self, *, exit_code: int, ended_because: str, api: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The summary as it is written to `summary_path`.
 
         Args:
-            received: Records read from the input.
             ended_because: Why the run ended early, a sentence; empty if it read all its input.
             api: Requests, retries and waits as the client counted them.
         """
@@ -191,10 +192,10 @@ class RunCounts:
             "exit_code": exit_code,
             "ended_because": ended_because,
             "records": {
-                "received": received,
+                "received": self.received,
                 "split": self.split,
                 **{outcome.value: self.total(outcome) for outcome in Outcome},
-                "without_outcome": received + self.split - self.settled,
+                "without_outcome": self.received + self.split - self.settled,
             },
             "streams": {
                 stream: {

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.deals import DealClient, DealPage
+from target_apollo.apollo.deals import DealClient
+from target_apollo.apollo.object_client import CountedPage
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.compare import CUSTOM_FIELDS
 from target_apollo.model.deal_values import kept_part
@@ -234,14 +235,14 @@ class DealIndex:
             self._note(answer.records)
             self.has_all = answer.pages <= _MOST_PAGES
             if not answer.records or current.next_page >= min(answer.pages, _MOST_PAGES):
-                current.note(answer.deals)
+                current.note(answer.total)
                 return
             current.next_page += 1
-            current.note(answer.deals)
+            current.note(answer.total)
             reached = self._reached.isoformat() if self._reached else None
             self._save(Walk(current.next_page, current.text(len(self._seen)), reached))
 
-    def _page(self, page: int) -> DealPage:
+    def _page(self, page: int) -> CountedPage:
         self._run.request_counter.plan_requests({endpoints.SEARCH_DEALS: 1})
         return self._client.page(page)
 

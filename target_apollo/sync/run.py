@@ -342,11 +342,10 @@ class SyncRun:
                 f"stopped. See {self.rejects.location} for the reasons."
             )
 
-    def position(self, received: int, part: float | None) -> Position:
+    def position(self, part: float | None) -> Position:
         """The progress of the run; may be called by any thread.
 
         Args:
-            received: Records read.
             part: The part of the input that was read, 0 to 1; None if its size is unknown.
 
         Raises:
@@ -354,7 +353,7 @@ class SyncRun:
         """
         total = self.counts.total
         return Position(
-            read=received,
+            read=self.counts.received,
             written=total(Outcome.CREATED) + total(Outcome.UPDATED),
             without=sum(total(one) for one in _NOT_WRITTEN),
             rejected=total(Outcome.REJECTED),
@@ -393,7 +392,7 @@ class SyncRun:
         except LedgerError as problem:
             self.logger.error("The end of the run is not in the ledger: %s", problem)
 
-    def summarise(self, received: int, ending: RunEnd) -> dict[str, Any]:
+    def summarise(self, ending: RunEnd) -> dict[str, Any]:
         """Writes the summary, as a log line and to `summary_path`."""
         api = {
             **self.transport.counters.snapshot(),
@@ -414,7 +413,6 @@ class SyncRun:
                 self.counts.accounts_made,
             )
         summary = self.counts.summary(
-            received=received,
             exit_code=ending.exit_code,
             ended_because=ending.because,
             api=api,

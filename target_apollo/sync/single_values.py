@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace as with_values
@@ -21,6 +21,8 @@ from target_apollo.model.policies import NEEDING_THE_RECORD, Policies
 from target_apollo.model.rows import Row
 
 _BETWEEN, _IS = ";", "="
+#: JSON in ASCII, since a lone surrogate has no UTF-8 form.
+_json = json.JSONEncoder().encode
 #: In bytes; by chance, one in 10^14 changed values has the digest of the former one.
 _DIGEST_SIZE = 6
 
@@ -31,37 +33,48 @@ class SingleValues:
 
     Attributes:
         names: Fields whose values are such.
+        keys: Such a field -> its name in PATCH, or its own name if it has none.
     """
 
     object_type: ObjectType
     policies: Policies
     names: frozenset[str] = field(init=False, repr=False)
+    keys: Mapping[str, str] = field(init=False, repr=False)
+    #: Such a field -> the beginning of what is digested of its value.
+    _starts: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = (name for name, place in self.object_type.fields.items() if self._is_single(place))
+        fields = self.object_type.fields
         # The e-mail or domain is not among them: the link has its hash already.
-        object.__setattr__(self, "names", frozenset(names) - {self.object_type.match_field})
+        names = frozenset(name for name, place in fields.items() if self._is_single(place))
+        names -= {self.object_type.match_field}
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "keys", {name: fields[name].update or name for name in names})
+        starts = {name: _start_of(self.policies.of(name).value) for name in names}
+        object.__setattr__(self, "_starts", starts)
 
     def digests(self, row: Row) -> str | None:
         """The digests of these values of a row, as its link keeps them; None if it has none.
 
         A name is that of the field in PATCH, since two fields may share one.
         """
-        names = set(self.names.intersection(row.values))
-        custom = set(self._custom(row)) if row.custom else set()
+        names = self.names.intersection(row.values)
+        custom = self._custom(row) if row.custom else []
         if not names and not custom:
             return None
         if row.match_key and not is_address(row.match_key):
             # The row is recognised by this field.
             kind = kind_of(self.object_type, row.match_key)
-            names.discard(kind)
-            custom.discard(kind.removeprefix(CUSTOM))
+            names -= {kind}
+            custom = [one for one in custom if one != kind.removeprefix(CUSTOM)]
         written = to_update(row.values)
         parts = {
-            self._key(name): self._digest(name, written[name]) for name in names if name in written
+            self.keys[name]: _digest_of(self._starts[name], written[name])
+            for name in names
+            if name in written
         }
         parts |= {field_id: self._custom_digest(field_id, row) for field_id in custom}
-        return _BETWEEN.join(f"{name}{_IS}{parts[name]}" for name in sorted(parts)) or None
+        return _BETWEEN.join([f"{name}{_IS}{parts[name]}" for name in sorted(parts)]) or None
 
     def without(self, row: Row, held: Collection[str]) -> Row:
         """A row without the values that its record holds.
@@ -74,7 +87,7 @@ class SingleValues:
             values={
                 name: value
                 for name, value in row.values.items()
-                if name not in self.names or self._key(name) not in held
+                if name not in self.names or self.keys[name] not in held
             },
             custom={name: value for name, value in row.custom.items() if name not in held},
         )
@@ -87,14 +100,9 @@ class SingleValues:
     def _custom(self, row: Row) -> list[str]:
         return [one for one in row.custom if self.policies.of_custom(one) in NEEDING_THE_RECORD]
 
-    def _key(self, name: str) -> str:
-        return self.object_type.fields[name].update or name
-
-    def _digest(self, name: str, value: str | None) -> str:
-        return _digest_of(self.policies.of(name).value, value)
-
     def _custom_digest(self, field_id: str, row: Row) -> str:
-        return _digest_of(self.policies.of_custom(field_id).value, row.custom[field_id])
+        start = _start_of(self.policies.of_custom(field_id).value)
+        return _digest_of(start, row.custom[field_id])
 
 
 def held_in(digests: str, known: str) -> frozenset[str]:
@@ -122,7 +130,11 @@ def _parts(digests: str) -> dict[str, str]:
     return dict(part.split(_IS, 1) for part in digests.split(_BETWEEN) if _IS in part)
 
 
-def _digest_of(policy: str, value: str | None) -> str:
-    # A lone surrogate has no UTF-8 form, which ASCII JSON does without.
-    text = json.dumps([policy, value])
+def _start_of(policy: str) -> str:
+    return f"[{_json(policy)}, "
+
+
+def _digest_of(start: str, value: str | None) -> str:
+    """The digest of policy and value, as the JSON array of both."""
+    text = f"{start}{_json(value)}]"
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_SIZE).hexdigest()

@@ -219,9 +219,9 @@ class TaskSearch:
         while not current.covers(down_to):
             self.run.request_counter.plan_requests({endpoints.SEARCH_TASKS: 1})
             answer = self.client.page(current.next_page)
-            if current.total is not None and answer.tasks < current.total:
+            if current.total is not None and answer.total < current.total:
                 return False
-            current.total = answer.tasks
+            current.total = answer.total
             self._note(answer.records)
             dues = [due for one in answer.records if (due := moment(one.get(DUE_AT)))]
             current.floor = min([current.floor, *dues])

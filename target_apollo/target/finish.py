@@ -18,7 +18,7 @@ from target_apollo.sync.exit import (
 from target_apollo.sync.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.sync.run import SyncRun
 from target_apollo.target.process import SignalHandler
-from target_apollo.target.state import Checkpoint, StateWriter
+from target_apollo.target.state import StateWriter
 
 
 class RunFinisher:
@@ -31,13 +31,11 @@ class RunFinisher:
     def __init__(
         self,
         run: SyncRun,
-        checkpoint: Checkpoint,
         state_writer: StateWriter,
         signals: SignalHandler,
     ) -> None:
         self.ending = RunEnd(FAILED, "A defect of target-apollo ended the run.")
         self._run = run
-        self._checkpoint = checkpoint
         self._state_writer = state_writer
         self._signals = signals
         self._is_finished = False
@@ -77,7 +75,7 @@ class RunFinisher:
                 rejected=run.counts.rejected_newly,
             )
         self.ending = ending or self.ending
-        run.summarise(self._checkpoint.received, self.ending)
+        run.summarise(self.ending)
         return ending
 
     def _send_pending_fields(self, ending: RunEnd | None) -> RunEnd | None:

@@ -23,7 +23,6 @@ from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.target.sinks import StreamSink, WaitingRecords
-from target_apollo.target.state import Checkpoint
 from target_apollo.target.stdin import too_long
 
 
@@ -37,12 +36,10 @@ class Intake:
     def __init__(
         self,
         run: SyncRun,
-        checkpoint: Checkpoint,
         sinks: Mapping[str, StreamSink],
         waiting: WaitingRecords,
     ) -> None:
         self._run = run
-        self._checkpoint = checkpoint
         self._sinks = sinks
         self._waiting = waiting
 
@@ -92,7 +89,7 @@ class Intake:
     def _reject_line(self, line: bytes | int, line_number: int, rejection: Rejection) -> None:
         if self._run.settings.on_record_error == "fail":
             raise InvalidInputLine(f"{rejection.detail}.")
-        self._checkpoint.next_record()
+        self._run.counts.received += 1
         self._mark_incomplete(self._sinks.values())
         self._run.rejects.reject_line(line, line_number, rejection)
         self._run.check_limits()

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import MissingKeyPropertiesError
+import jsonschema_rs
+from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
 from target_apollo.ledger import source_key
@@ -23,8 +24,8 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.whole_tables import SeenKeys
 from target_apollo.system import logs
+from target_apollo.target.schema_rules import compiled
 from target_apollo.target.stdin import LONGEST_LINE
-from target_apollo.target.streams import CompiledValidator
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
@@ -290,3 +291,51 @@ class WaitingRecords:
                 return
             # Large flushes take the fewest requests for each record.
             largest.flush_ahead()
+
+
+class CompiledValidator:
+    """Checks records against the schema of their stream, in compiled code.
+
+    The SDK's own validator takes four fifths of a target's time; this one does the same checks,
+    and its messages never show a value.
+
+    Args:
+        schema: A schema that can be compiled, as `schema_rules.usable_schema` gives it.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._validator = compiled(schema)
+
+    def validate(self, record: dict[str, Any]) -> None:
+        """Checks one record.
+
+        Raises:
+            InvalidRecord: It breaks a rule; the message shows property and rule, not the value.
+        """
+        try:
+            self._validator.validate(record)
+        except jsonschema_rs.ValidationError as error:
+            where = _shown_path(error.instance_path, self._schema)
+            rule = str(error.schema_path[-1]) if error.schema_path else "schema"
+            what = f"'{where}' breaks" if where else "the record breaks"
+            raise InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {}) from None
+        except ValueError as error:
+            # A value that JSON can't hold, such as a lone surrogate from a stream map.
+            raise InvalidRecord("the record holds a value that JSON can't carry", {}) from error
+
+
+def _shown_path(path: Sequence[str | int], schema: object) -> str:
+    """The path to a value as text; names that the schema lacks may be values and show as ``…``."""
+    shown = []
+    for step in path:
+        inner = (
+            schema.get("items" if isinstance(step, int) else "properties")
+            if isinstance(schema, dict)
+            else None
+        )
+        if isinstance(step, str):
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        shown.append("…" if isinstance(step, str) and inner is None else str(step))
+        schema = inner
+    return ".".join(shown)

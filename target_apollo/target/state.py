@@ -6,6 +6,7 @@ the oldest one; a STATE may be written if it arrived before that record.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -22,37 +23,32 @@ from target_apollo.target.stdin import LongValue
 
 
 class Checkpoint:
-    """Numbers records and holds STATE back until all records before it have an outcome. Pure.
+    """Holds STATE back until all records before it have an outcome. Pure.
 
     A STATE goes one way: received -> covered (every record before it has an outcome on disk) ->
     written, or replaced by a newer one that is covered too.
+
+    Attributes:
+        waiting: What is held: the number of the record before a STATE, and its value.
     """
 
     def __init__(self) -> None:
-        self._received = 0
-        self._waiting: deque[tuple[int, Any]] = deque()
+        self.waiting: deque[tuple[int, Any]] = deque()
 
-    @property
-    def received(self) -> int:
-        """Records received so far; also the number of the newest."""
-        return self._received
-
-    def next_record(self) -> int:
-        """Counts a record that has just arrived and returns its number; the first is 1."""
-        self._received += 1
-        return self._received
-
-    def hold(self, value: Any) -> None:
-        """Keeps the value of a STATE message that arrived after the newest record.
+    def hold(self, value: Any, after: int) -> None:
+        """Keeps the value of a STATE message.
 
         An empty value has no bookmark: taps send it at their start, or at their end for want of
         one. It is left out, since Meltano would forget the bookmarks that it has.
+
+        Args:
+            after: The number of the newest record that arrived before it.
         """
         if not value:
             return
-        if self._waiting and self._waiting[-1][0] == self._received:
-            self._waiting.pop()
-        self._waiting.append((self._received, value))
+        if self.waiting and self.waiting[-1][0] == after:
+            self.waiting.pop()
+        self.waiting.append((after, value))
 
     def covered(self, oldest_pending: Iterable[int]) -> tuple[Any] | None:
         """Removes and returns the newest STATE that may be written, in a tuple, or None.
@@ -60,10 +56,10 @@ class Checkpoint:
         Args:
             oldest_pending: For every sink that holds records, the number of its oldest.
         """
-        limit = min(oldest_pending, default=self._received + 1)
+        limit = min(oldest_pending, default=math.inf)
         found: tuple[Any] | None = None
-        while self._waiting and self._waiting[0][0] < limit:
-            found = (self._waiting.popleft()[1],)
+        while self.waiting and self.waiting[0][0] < limit:
+            found = (self.waiting.popleft()[1],)
         return found
 
 
@@ -121,7 +117,7 @@ class StateWriter:
                 f"{why_unwritable(problem)} The last STATE is not passed on: the next run reads "
                 "its rows again, and writes none of them twice."
             ) from None
-        self._run.state_at = self._checkpoint.received
+        self._run.state_at = self._run.counts.received
 
 
 def _line_of(value: Any) -> str:

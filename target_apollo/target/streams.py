@@ -1,18 +1,16 @@
-"""A stream as its tap describes it: its schema, its stream maps and the validation of its records.
+"""A stream as its tap describes it: its schema and its stream maps.
 
-A record goes through a `Route` for each stream map; the `CompiledValidator` of the route's sink
-checks the result.
+A record goes through a `Route` for each stream map; the route's sink validates the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
 
-import jsonschema_rs
-from singer_sdk.exceptions import InvalidRecord, MapExpressionError
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import (
     CustomStreamMap,
     RemoveRecordTransform,
@@ -23,7 +21,6 @@ from singer_sdk.mapper import (
 from target_apollo.model.outcomes import Rejection
 from target_apollo.sync.rejects_file import without_reject
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
-from target_apollo.target.schema_rules import compiled
 from target_apollo.target.stream_maps import Definition, failure_of
 
 Record = dict[str, Any]
@@ -51,15 +48,17 @@ class Route:
     Attributes:
         sink_name: The name of the stream after the map, by which its sink is looked up.
         drops_all: Whether the map leaves all records out.
+        leaves_alone: Whether records stay as they are, but for their `METADATA`.
     """
 
     def __init__(self, stream_map: StreamMap, definition: Definition | None = None) -> None:
         """`definition` is the entry of `stream_maps` that the stream map is made of."""
         self.sink_name = stream_map.stream_alias
         self.drops_all = isinstance(stream_map, RemoveRecordTransform)
-        leaves_alone = type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
+        is_same = type(stream_map) is SameRecordTransform
         # Most streams have no map: their records are neither copied nor mapped.
-        self._map = None if leaves_alone else stream_map
+        self.leaves_alone = is_same and not stream_map.flattening_enabled
+        self._map = None if self.leaves_alone else stream_map
         self._definition = definition or Definition()
 
     def transform(self, record: Record) -> Record | None:
@@ -177,51 +176,3 @@ class SourceStream:
     def has_schema_of(self, other: SourceStream) -> bool:
         """Whether schema and key are equal, so that stream maps and sinks can be kept."""
         return self.schema == other.schema and self.key_properties == other.key_properties
-
-
-class CompiledValidator:
-    """Checks records against the schema of their stream, in compiled code.
-
-    The SDK's own validator takes four fifths of a target's time; this one does the same checks,
-    and its messages never show a value.
-
-    Args:
-        schema: A schema that can be compiled, as `schema_rules.usable_schema` gives it.
-    """
-
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._schema = schema
-        self._validator = compiled(schema)
-
-    def validate(self, record: dict[str, Any]) -> None:
-        """Checks one record.
-
-        Raises:
-            InvalidRecord: It breaks a rule; the message shows property and rule, not the value.
-        """
-        try:
-            self._validator.validate(record)
-        except jsonschema_rs.ValidationError as error:
-            where = _shown_path(error.instance_path, self._schema)
-            rule = str(error.schema_path[-1]) if error.schema_path else "schema"
-            what = f"'{where}' breaks" if where else "the record breaks"
-            raise InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {}) from None
-        except ValueError as error:
-            # A value that JSON can't hold, such as a lone surrogate from a stream map.
-            raise InvalidRecord("the record holds a value that JSON can't carry", {}) from error
-
-
-def _shown_path(path: Sequence[str | int], schema: object) -> str:
-    """The path to a value as text; names that the schema lacks may be values and show as ``…``."""
-    shown = []
-    for step in path:
-        inner = (
-            schema.get("items" if isinstance(step, int) else "properties")
-            if isinstance(schema, dict)
-            else None
-        )
-        if isinstance(step, str):
-            inner = inner.get(step) if isinstance(inner, dict) else None
-        shown.append("…" if isinstance(step, str) and inner is None else str(step))
-        schema = inner
-    return ".".join(shown)

@@ -61,7 +61,13 @@ from target_apollo.target.schema_rules import usable_schema
 from target_apollo.target.sinks import StreamSink, WaitingRecords
 from target_apollo.target.state import Checkpoint, StateWriter
 from target_apollo.target.stdin import Message, SingerInput, StopReading
-from target_apollo.target.streams import Route, SourceStream, absent_sources, mapped_names
+from target_apollo.target.streams import (
+    METADATA,
+    Route,
+    SourceStream,
+    absent_sources,
+    mapped_names,
+)
 
 #: Used for a stream before its first SCHEMA message.
 _WITHOUT_SCHEMA = SourceStream()
@@ -107,7 +113,7 @@ class TargetApollo(CheckedPlugin, Target):
         #: What the taps told about whole tables; None if nothing follows from missing rows.
         self._tables = SourceTables() if self.run.settings.follows_whole_tables else None
         self._waiting = WaitingRecords(self._sinks)
-        self._intake = Intake(self.run, self._checkpoint, self._sinks, self._waiting)
+        self._intake = Intake(self.run, self._sinks, self._waiting)
         self._input = cast("SingerInput", self.message_reader)
         self._input.handlers = {
             "SCHEMA": self._on_schema,
@@ -125,7 +131,7 @@ class TargetApollo(CheckedPlugin, Target):
         self._state_writer = StateWriter(
             self.run, self._checkpoint, self._sinks, self._progress.clear_line
         )
-        self._finisher = RunFinisher(self.run, self._checkpoint, self._state_writer, self._signals)
+        self._finisher = RunFinisher(self.run, self._state_writer, self._signals)
 
     # --- settings
 
@@ -261,8 +267,10 @@ class TargetApollo(CheckedPlugin, Target):
         former = Former.taken_from(record) if REJECT in record else None
         if former is not None and stream.schema == NO_PROPERTIES:
             stream = self._without_placeholder(stream, former)
+        counts = self.run.counts
+        counts.received += 1
         source = SourceRecord(
-            self._checkpoint.next_record(),
+            counts.received,
             name,
             record,
             stream.schema,
@@ -331,7 +339,9 @@ class TargetApollo(CheckedPlugin, Target):
         is_taken = False
         try:
             for route in stream.routes:
-                transformed = route.transform(record)
+                transformed: dict[str, Any] | None = record
+                if not route.leaves_alone or not METADATA.isdisjoint(record):
+                    transformed = route.transform(record)
                 sink = self._sinks.get(route.sink_name)
                 if sink is None:
                     if transformed is not None:
@@ -367,7 +377,7 @@ class TargetApollo(CheckedPlugin, Target):
     def _on_state(self, message: Message) -> None:
         if self._tables is not None:
             self._tables.note_state()
-        self._checkpoint.hold(message["value"])
+        self._checkpoint.hold(message["value"], after=self.run.counts.received)
         self._write_aged()
         self.pass_state()
 
@@ -419,7 +429,8 @@ class TargetApollo(CheckedPlugin, Target):
 
     def pass_state(self) -> None:
         """Prints the newest STATE whose records all have an outcome on disk."""
-        self._state_writer.write_if_due()
+        if self._checkpoint.waiting:
+            self._state_writer.write_if_due()
 
     def _write_all(self) -> None:
         for sink in self._sinks.values():
@@ -530,7 +541,7 @@ class TargetApollo(CheckedPlugin, Target):
         return self._finisher.ending.exit_code
 
     def _position(self) -> Position:
-        return self.run.position(self._checkpoint.received, self._input.part_read)
+        return self.run.position(self._input.part_read)
 
     def on_signal(self, signal_number: int) -> None:
         """Stops the reading; records that wait for a flush are not written any more."""

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 
 from target_apollo.ledger import LinkStatus, match_hash, source_key
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.packed import (
-    STATUS_NUMBERS,
-    STATUSES,
-    moment_of_number,
-    number_of_moment,
-    pack,
-    unpack,
-)
+from target_apollo.ledger.links import STATUS_NUMBERS, STATUSES
+from target_apollo.ledger.values import moment_of_number, number_of_moment, pack, unpack
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 hex_digits = st.text("0123456789abcdef", max_size=66)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.ledger.keys import LONGEST_REASON, without_addresses
+from target_apollo.ledger.values import LONGEST_REASON, without_addresses
 
 
 def test_a_reason_keeps_its_words_and_loses_its_addresses() -> None:

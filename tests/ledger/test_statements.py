@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place
-from target_apollo.ledger.database import WRITES, Address
-from target_apollo.ledger.statements import KEYS, ManyRows, array_of
+from target_apollo.ledger.database import KEYS, WRITES, Address, ManyRows, array_of
 
 people = Table(
     "people",

@@ -25,9 +25,11 @@ from tests.promises.conftest import contact, lines_of, schema
 
 PACKAGE = Path(target_apollo.__file__).parent
 #: More means that a row meets what has nothing to do with it, or an idea that is two modules.
-MOST_FILES = {"new": 39, "unchanged": 23}
-#: Records before the one that is followed.
+MOST_FILES = {"new": 33, "unchanged": 17}
+#: Records before those that are followed.
 WARM = 3
+#: The one with the shortest way counts, since what is due from time to time may fall into one.
+RECORDS = WARM + 2
 #: Seconds within which a record has its outcome, and for what follows Apollo's answer.
 LONGEST, AFTERWARDS = 20.0, 0.5
 
@@ -64,19 +66,21 @@ def trace() -> Iterator[Trace]:
 
 
 def files_entered(trace: Trace, config: Path, is_settled: Callable[[int], bool]) -> set[str]:
-    """The files that one record enters, in a run in which others have their outcome already.
+    """The files that a record enters, in a run in which others have their outcome already.
 
     Args:
         is_settled: Whether as many records have their outcome.
     """
     reading, writing = os.pipe()
     late: list[int] = []
+    ways: list[set[str]] = []
 
     def feed() -> None:
         with os.fdopen(writing, "wb", buffering=0) as tap:
             tap.write(lines_of([schema("contacts")]))
-            for number in range(WARM + 1):
-                trace.on = number == WARM
+            for number in range(RECORDS):
+                trace.files = set()
+                trace.on = number >= WARM
                 tap.write(lines_of([contact(number)]))
                 deadline = time.monotonic() + LONGEST
                 while not is_settled(number + 1) and time.monotonic() < deadline:
@@ -84,6 +88,8 @@ def files_entered(trace: Trace, config: Path, is_settled: Callable[[int], bool])
                 if not is_settled(number + 1):
                     late.append(number)
                 time.sleep(AFTERWARDS)
+                if trace.on:
+                    ways.append(trace.files)
             trace.on = False
 
     feeder = threading.Thread(target=feed)
@@ -93,7 +99,7 @@ def files_entered(trace: Trace, config: Path, is_settled: Callable[[int], bool])
         assert target.sync(lines) == 0
     feeder.join()
     assert late == []
-    return trace.files
+    return min(ways, key=len)
 
 
 def test_a_new_record_enters_few_files(
@@ -111,11 +117,11 @@ def test_an_unchanged_record_enters_fewer(
     apollo: Sandbox, target_config: Callable[..., Path], trace: Trace
 ) -> None:
     config = target_config(apollo, batch_size=1, parallel_requests=1)
-    known = [schema("contacts"), *[contact(number) for number in range(WARM + 1)]]
+    known = [schema("contacts"), *[contact(number) for number in range(RECORDS)]]
     target = TargetApollo(config=json.loads(config.read_text()))
     assert target.sync(io.BytesIO(lines_of(known))) == 0
 
     files = files_entered(trace, config, lambda _: True)
-    assert apollo.count("POST /contacts/bulk_create") == WARM + 1
+    assert apollo.count("POST /contacts/bulk_create") == RECORDS
     assert {"target/target.py", "sync/recall.py", "ledger/ledger.py"} <= files
     assert len(files) <= MOST_FILES["unchanged"], sorted(files)

@@ -44,7 +44,8 @@ def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
         "seconds_waited": 0.25,
         "quota": {"GET /labels": {"minute": window, "hour": window, "day": window}},
     }
-    written = report.summary(received=2, exit_code=0, ended_because="", api=api)
+    report.received = 2
+    written = report.summary(exit_code=0, ended_because="", api=api)
     write_summary(tmp_path / "run1.json", written)
     read = latest(str(tmp_path / "run1.json"), 1)
     assert read.skipped == []

@@ -37,9 +37,9 @@ def report_of(happened: list[tuple[str, Outcome | Reason]]) -> RunCounts:
     return report
 
 
-def summary_of(report: RunCounts, **own: Any) -> dict[str, Any]:
+def summary_of(report: RunCounts, *, received: int | None = None, **own: Any) -> dict[str, Any]:
+    report.received = report.settled if received is None else received
     settled: dict[str, Any] = {
-        "received": report.settled,
         "exit_code": 0,
         "ended_because": "",
         "api": API,

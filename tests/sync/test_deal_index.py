@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import QuotaExhausted, RequestRefused, endpoints
-from target_apollo.apollo.deals import DealClient, DealPage
+from target_apollo.apollo.deals import DealClient
+from target_apollo.apollo.object_client import CountedPage
 from target_apollo.ledger import Ledger
 from target_apollo.sync import deal_index
 from target_apollo.sync.deal_index import DealIndex
@@ -46,14 +47,14 @@ class Apollo:
         self.before: Callable[[int], None] = lambda page: None
         self.claims = 0
 
-    def page(self, page: int) -> DealPage:
+    def page(self, page: int) -> CountedPage:
         if self.most is not None and len(self.asked) >= self.most:
             raise QuotaExhausted(endpoints.SEARCH_DEALS, retry_at=START)
         self.before(page)
         self.asked.append(page)
         pages = -(-max(len(self.deals), self.claims) // 100)
         shown = self.deals[(page - 1) * 100 : page * 100]
-        return DealPage(shown, pages, max(len(self.deals), self.claims))
+        return CountedPage(shown, pages, max(len(self.deals), self.claims))
 
     def read(self, deal_id: str) -> Deal:
         for one in self.deals:

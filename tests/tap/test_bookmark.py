@@ -16,7 +16,7 @@ from psycopg import sql
 
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.packed import number_of_moment
+from target_apollo.ledger.values import number_of_moment
 from target_apollo.tap import bookmark
 from target_apollo.tap.bookmark import CLOCKS_DIFFER_BY, bookmark_before, settled_until
 from tests.helpers.loading import Loaded

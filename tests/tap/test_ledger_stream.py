@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from target_apollo.ledger import Intent, Ledger, LinkOutcome, LinkStatus, Place, results, source_key
-from target_apollo.ledger.packed import number_of_moment
+from target_apollo.ledger.values import number_of_moment
 from tests.helpers.loading import Loaded
 from tests.tap.conftest import TEAM, created, save
 

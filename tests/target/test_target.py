@@ -22,7 +22,8 @@ from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.target import TargetApollo, sinks
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.record_sinks import RecordSink
-from target_apollo.target.streams import METADATA, CompiledValidator
+from target_apollo.target.sinks import CompiledValidator
+from target_apollo.target.streams import METADATA
 from tests.helpers.tiers import sampled
 
 quick = settings(deadline=None, max_examples=25)

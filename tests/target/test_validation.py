@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidRecord
 
+from target_apollo.target.sinks import CompiledValidator
 from target_apollo.target.stdin import SingerInput
-from target_apollo.target.streams import CompiledValidator
 
 quick = settings(deadline=None, max_examples=30)
 

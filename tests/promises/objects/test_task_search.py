@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.apollo.tasks import TaskClient, TaskPage
+from target_apollo.apollo.object_client import CountedPage
+from target_apollo.apollo.tasks import TaskClient
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync import task_search
 from tests.promises.conftest import Message, TargetRun, record, schema
@@ -81,7 +82,7 @@ def test_tasks_that_are_deleted_meanwhile_make_the_search_begin_again_once(
     page = TaskClient.page
     left = [one["id"] for one in apollo.store.tasks.all()[-deletions:]]
 
-    def disturbed(client: TaskClient, number: int) -> TaskPage:
+    def disturbed(client: TaskClient, number: int) -> CountedPage:
         answer = page(client, number)
         if number == 1 and left:
             apollo.store.tasks.delete(left.pop())
