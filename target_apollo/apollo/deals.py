@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import CheckedBody, Stage, is_id
+from target_apollo.apollo.paging import read_paging
 from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
@@ -73,14 +74,8 @@ class DealClient:
         """
         params = {"page": page, "per_page": _PER_PAGE}
         body = self._send(endpoints.SEARCH_DEALS, params=params)
-        told = body.whole().get("pagination")
-        if body.number(told, "page") != page:
-            raise body.lost("the answer is about another page")
-        return DealPage(
-            body.records("opportunities"),
-            body.number(told, "total_pages"),
-            body.number(told, "total_entries"),
-        )
+        paging = read_paging(body, page, _PER_PAGE)
+        return DealPage(body.records("opportunities"), paging.pages, paging.total)
 
     def _send(
         self,

@@ -21,7 +21,7 @@ from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.system import logs
 from tests.helpers.altered_answers import Alteration, Reply
 from tests.helpers.altering_server import AlteringServer
-from tests.helpers.border import EXIT_CODES, KEY, run_inside, shown_in
+from tests.helpers.border_runs import EXIT_CODES, KEY, run_inside, shown_in
 from tests.helpers.border_scenes import ADA, ROBIN, Scene
 from tests.promises.conftest import lines_of
 
