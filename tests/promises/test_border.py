@@ -44,6 +44,7 @@ FEW = [
     Alteration(CREATE, "a path", (*EXISTING, "id")),
     Alteration(CREATE, "without its first", CREATED[:1]),
     Alteration(CREATE, "body half"),
+    Alteration(CREATE, "a header without a colon"),
     Alteration(PATCH, "somebody else's", ("contact", "email")),
     Alteration("GET /users/api_profile", "status 299"),
 ]
