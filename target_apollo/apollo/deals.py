@@ -50,4 +50,4 @@ class DealClient(ObjectClient):
 
         Apollo documents no order of them and no filter, and shows 500 pages at most.
         """
-        return self._page(endpoints.SEARCH_DEALS, page)
+        return self._page(endpoints.SEARCH_DEALS, page)[1]

@@ -153,11 +153,12 @@ def _said(words: str) -> str:
     return f" Apollo's words: {words}" if words else ""
 
 
+_INVALID_ID = "is not a valid id"
 _MISSING_RECORD = (
     "does not exist",
     "has been deleted",
     "is deleted",
-    "is not a valid id",
+    _INVALID_ID,
     "not found",
 )
 
@@ -207,9 +208,22 @@ class RequestRefused(ApolloError):
             return True
         if self.status == 404:
             return self.from_apollo
+        return self.status == 422 and self.says_missing
+
+    @property
+    def says_missing(self) -> bool:
+        """Whether the words of the refusal say so, whatever its status."""
+        return any(words in self._told for words in _MISSING_RECORD)
+
+    @property
+    def calls_an_id_invalid(self) -> bool:
+        """Whether the refusal says that an id of the request, which may be any, is not valid."""
+        return _INVALID_ID in self._told
+
+    @property
+    def _told(self) -> str:
         told = [self.message, *(text for text in self.details.values() if isinstance(text, str))]
-        text = " ".join(told).lower()
-        return self.status == 422 and any(words in text for words in _MISSING_RECORD)
+        return " ".join(told).lower()
 
     @property
     def named_ids(self) -> tuple[str, ...]:

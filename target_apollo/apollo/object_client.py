@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from target_apollo.apollo.answers import CheckedBody, RecordPage, is_id
+from target_apollo.apollo.paging import read_paging
 from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ PER_PAGE: Final = 100
 
 @dataclass(frozen=True)
 class CountedPage(RecordPage):
-    """A page that also tells how many records there are in all."""
+    """A page that also tells how many records there are in all.
+
+    `lacks_some`: whether it has fewer records than belong on it by its numbers.
+    """
 
     total: int = 0
+    lacks_some: bool = False
 
 
 class ObjectClient:
@@ -67,18 +72,22 @@ class ObjectClient:
         return body, record
 
     def _record(self, endpoint: str, record_id: str, fields: JSON | None = None) -> JSON:
+        return self._record_of(endpoint, record_id, fields)[1]
+
+    def _record_of(
+        self, endpoint: str, record_id: str, fields: JSON | None = None
+    ) -> tuple[CheckedBody, JSON]:
+        """The answer to a request about one record, and the record in it."""
         # An empty or odd id would reach another endpoint.
         if not is_id(record_id):
             raise ValueError(f"This is no id of an Apollo {self.singular}.")
-        return self._send(endpoint, fields, record_id=record_id).record(self.singular, record_id)
+        body = self._send(endpoint, fields, record_id=record_id)
+        return body, body.record(self.singular, record_id)
 
-    def _page(self, endpoint: str, page: int, **params: Any) -> CountedPage:
+    def _page(self, endpoint: str, page: int, **params: Any) -> tuple[CheckedBody, CountedPage]:
+        """The answer to a request for a page, and the page in it."""
         body = self._send(endpoint, params={**params, "page": page, "per_page": PER_PAGE})
-        told = body.whole().get("pagination")
-        if body.number(told, "page") != page:
-            raise body.lost("the answer is about another page")
-        return CountedPage(
-            body.records(self.plural),
-            body.number(told, "total_pages"),
-            body.number(told, "total_entries"),
-        )
+        paging = read_paging(body, page, PER_PAGE)
+        records = body.records(self.plural)
+        lacks_some = len(records) < paging.belong
+        return body, CountedPage(records, paging.pages, paging.total, lacks_some)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import CheckedBody
+from target_apollo.apollo.paging import read_paging
 from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from target_apollo.apollo.transport import TransportProtocol
 
 PER_PAGE: Final = 100
-#: Apollo shows no more pages of a search.
-MOST_PAGES: Final = 500
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,5 @@ class RecordReader:
 
 
 def _page(answer: CheckedBody, name: str, number: int) -> SearchPage:
-    about = answer.whole().get("pagination")
-    if answer.number(about, "page") != number:
-        raise answer.lost("the answer is about another page")
-    return SearchPage(
-        answer.records(name),
-        answer.number(about, "total_pages"),
-        answer.number(about, "total_entries"),
-    )
+    paging = read_paging(answer, number, PER_PAGE)
+    return SearchPage(answer.records(name), paging.pages, paging.total)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import CheckedBody, is_id
 from target_apollo.apollo.client import MAX_BULK
+from target_apollo.apollo.paging import MOST_PAGES, read_paging
 from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from target_apollo.apollo.transport import TransportProtocol
 
 _PER_PAGE = 100
-_MOST_PAGES = 500  # Apollo shows no more pages than this of anything
 
 FINISH: Final = "mark_as_finished"
 REMOVE: Final = "remove"
@@ -70,11 +70,11 @@ class SequenceClient:
     def sequences(self) -> Iterator[EmailSequence]:
         """Yield all sequences of the team: POST /emailer_campaigns/search, 100 a page."""
         page, pages = 1, 1
-        while page <= min(pages, _MOST_PAGES):
+        while page <= min(pages, MOST_PAGES):
             params = {"page": page, "per_page": _PER_PAGE}
             body = self._send(endpoints.SEARCH_SEQUENCES, params)
             found = body.records("emailer_campaigns")
-            pages = body.number(body.whole().get("pagination"), "total_pages")
+            pages = read_paging(body, page, _PER_PAGE).pages
             for one in found:
                 yield EmailSequence(
                     one["id"],

@@ -33,14 +33,14 @@ class TaskClient(ObjectClient):
 
     def read(self, task_id: str) -> JSON:
         """Return a task: GET /tasks/{id}."""
-        return self._record(endpoints.READ_TASK, task_id)
+        return self._shown(endpoints.READ_TASK, task_id)
 
     def update(self, task_id: str, fields: JSON) -> JSON:
         """Update a task and return it: PATCH /tasks/{id}.
 
         Apollo resets the priority and the creator of a scheduled task where `fields` lacks them.
         """
-        return self._record(endpoints.UPDATE_TASK, task_id, fields)
+        return self._shown(endpoints.UPDATE_TASK, task_id, fields)
 
     def complete(self, task_id: str) -> JSON:
         """Complete a task: POST /tasks/{id}/complete. A deleted one has the key `deleted`."""
@@ -55,4 +55,14 @@ class TaskClient(ObjectClient):
 
         Apollo documents no filter, and shows 500 pages at most.
         """
-        return self._page(endpoints.SEARCH_TASKS, page, sort_by_field="task_due_at")
+        body, answer = self._page(endpoints.SEARCH_TASKS, page, sort_by_field="task_due_at")
+        if not all(isinstance(one.get("note", 0), (str, type(None))) for one in answer.records):
+            # Its mark, and so whose it is, would not be seen.
+            raise body.lost("the answer has a task whose note can't be read")
+        return answer
+
+    def _shown(self, endpoint: str, task_id: str, fields: JSON | None = None) -> JSON:
+        """A task with its status, which tells whether somebody has ended it."""
+        body, task = self._record_of(endpoint, task_id, fields)
+        body.text(task, "status")
+        return task

@@ -11,7 +11,7 @@ if not, they are read once more. Deals that others make meanwhile are of no row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -20,11 +20,11 @@ from target_apollo.apollo import RequestRefused, endpoints
 from target_apollo.apollo.deals import DealClient
 from target_apollo.apollo.object_client import CountedPage
 from target_apollo.ledger import Walk, match_hash
-from target_apollo.model.compare import CUSTOM_FIELDS
+from target_apollo.model.compare import CUSTOM_FIELDS, shows_custom
 from target_apollo.model.deal_values import kept_part
 from target_apollo.model.objects import Json
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.refusals import missing_ids
+from target_apollo.sync.refusals import says_gone
 from target_apollo.sync.run import SyncRun
 
 #: Apollo shows no more pages than this.
@@ -35,6 +35,12 @@ _PASSES = 2
 _PART = "part"
 #: Of so few deals each is read by itself.
 _FEW = 5
+#: So many deals are read since a search shows none of their custom fields.
+_MOST_UNCLEAR = 20
+_NO_CUSTOM_FIELDS = (
+    "Apollo shows deals without their custom fields: nothing tells which rows have a deal already, "
+    "and none is made. Run again later; if that does not help, ask Apollo's support."
+)
 #: A search may not show a deal at once. A pass for rows whose answer was lost begins this long
 #: after the start of the run, and so after the run that lost it.
 SHOWN_AFTER = timedelta(seconds=10)
@@ -104,6 +110,8 @@ class DealIndex:
         self._reached: datetime | None = None
         self._has_asked_ledger = False
         self._seen: set[str] = set()
+        #: Number of deals that a search has shown without their custom fields.
+        self._unclear = 0
 
     # --- whose deals
 
@@ -117,7 +125,7 @@ class DealIndex:
         Raises:
             ApolloError: Apollo could not be asked, or its limits do not allow the whole pass.
             LedgerError: The ledger can't be read or written.
-            RunError: Apollo did not show all deals.
+            RunError: Apollo did not show all deals, or not their custom fields.
         """
         if not marks:
             return {}
@@ -167,9 +175,10 @@ class DealIndex:
         self._run.request_counter.plan_requests({endpoints.READ_DEAL: len(left)})
         calls = [partial(self._client.read, one) for one in left]
         for deal_id, answered in zip(left, self._run.pool.run(calls), strict=True):
-            if isinstance(answered, RequestRefused) and missing_ids(answered, [deal_id]):
-                continue
-            if isinstance(answered, RequestRefused) and answered.names_missing_record:
+            # A GET of a deal that is not there is documented as a 404 that names none.
+            if isinstance(answered, RequestRefused) and (
+                says_gone(answered, deal_id) or (answered.status == 404 and answered.says_missing)
+            ):
                 continue
             if isinstance(answered, Exception):
                 raise answered
@@ -248,7 +257,7 @@ class DealIndex:
 
     def _note(self, deals: Sequence[Json]) -> None:
         found: dict[str, list[str]] = {}
-        for deal in deals:
+        for deal in self._with_custom_fields(deals):
             deal_id = str(deal["id"])
             self._seen.add(deal_id)
             custom = deal.get(CUSTOM_FIELDS)
@@ -263,6 +272,24 @@ class DealIndex:
         if self._run.ledger is not None and found:
             hashed = {match_hash(mark): " ".join(ids) for mark, ids in found.items()}
             self._run.ledger.save_companies(self._place, hashed)
+
+    def _with_custom_fields(self, deals: Sequence[Json]) -> Iterator[Json]:
+        """The deals of a page, with their custom fields, which tell whose they are.
+
+        Apollo documents an object in each deal, empty if need be. A deal without one is read.
+        """
+        for deal in deals:
+            if shows_custom(deal):
+                yield deal
+                continue
+            self._unclear += 1
+            if self._unclear > _MOST_UNCLEAR:
+                raise RunError(_NO_CUSTOM_FIELDS)
+            self._run.request_counter.plan_requests({endpoints.READ_DEAL: 1})
+            read = self._client.read(str(deal["id"]))
+            if not shows_custom(read) and read.get(CUSTOM_FIELDS, "") is not None:
+                raise RunError(_NO_CUSTOM_FIELDS)
+            yield read
 
     def _save(self, walk: Walk) -> None:
         if self._run.ledger is not None:

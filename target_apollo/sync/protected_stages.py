@@ -76,7 +76,7 @@ class StageGuard:
             {
                 apollo_id
                 for row, apollo_id, answer in records
-                if self._moves(row) and self.field not in (answer or {})
+                if self._moves(row) and not (self.field in (answer or {}) and self._tells(answer))
             }
         )
 
@@ -84,8 +84,8 @@ class StageGuard:
         """Whether a record must stay in its stage although the row has another; after `look_up`."""
         if not self._moves(row):
             return False
-        if answer is not None and self.field in answer:
-            return answer[self.field] in self._stages
+        if answer is not None and self.field in answer and self._tells(answer):
+            return self.protects(answer[self.field])
         return apollo_id in self._kept
 
     def kept_among(self, ids: Collection[str]) -> set[str]:
@@ -119,7 +119,9 @@ class StageGuard:
             self._kept, self._free, self._knows_all = set(), set(), False
             self._asked_at = time.monotonic()
         for apollo_id, record in records.items():
-            is_kept = record.get(self.field) in self._stages
+            if not self._tells(record):
+                continue
+            is_kept = self.protects(record.get(self.field))
             (self._kept if is_kept else self._free).add(apollo_id)
             (self._free if is_kept else self._kept).discard(apollo_id)
 
@@ -128,9 +130,13 @@ class StageGuard:
         """Whether there is a protected stage at all."""
         return bool(self._run.settings.protected_stages) and bool(self._stages)
 
-    def protects(self, stage_id: str | None) -> bool:
+    def protects(self, stage_id: object) -> bool:
         """Whether a stage is itself protected, so that records in any stage may be moved to it."""
-        return self.has_stages and stage_id in self._stages
+        return self.has_stages and isinstance(stage_id, str) and stage_id in self._stages
+
+    def _tells(self, record: Json | None) -> bool:
+        """Whether a stage in an answer, if there is one, is an id."""
+        return isinstance((record or {}).get(self.field), (str, type(None)))
 
     def _moves(self, row: Row) -> bool:
         if self.field not in row.values or not self.has_stages:
@@ -152,7 +158,7 @@ class StageGuard:
             found.update(
                 str(record["id"])
                 for record in answer.records
-                if record.get(self.field) in self._stages
+                if not self._tells(record) or self.protects(record.get(self.field))
             )
             page += 1
         self._kept |= found
@@ -171,7 +177,7 @@ class StageGuard:
                 self._kept.add(apollo_id)
             elif isinstance(answer, Exception):
                 raise answer
-            elif answer.get(self.field) in self._stages:
+            elif not self._tells(answer) or self.protects(answer.get(self.field)):
                 self._kept.add(apollo_id)
             else:
                 self._free.add(apollo_id)

@@ -113,6 +113,20 @@ def missing_ids(refusal: RequestRefused, apollo_ids: Collection[str]) -> frozens
     return frozenset(apollo_ids).intersection(refusal.named_ids)
 
 
+def says_gone(refusal: RequestRefused, apollo_id: str) -> bool:
+    """Whether a refusal says in words that Apollo does not have a record.
+
+    For objects that Apollo makes twice, such as deals: a 404 that does not name the record may be
+    about the endpoint, and an id that is not valid may be another one of the request.
+    """
+    if not refusal.says_missing:
+        return False
+    named = refusal.named_ids
+    if named or refusal.status == 404:
+        return apollo_id in named
+    return not refusal.calls_an_id_invalid
+
+
 @dataclass
 class SplitRequest(Generic[T]):
     """The result of a request that was sent in parts: their answers, and the refused rows."""

@@ -26,7 +26,7 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.object_sync import ObjectSync
 from target_apollo.sync.portions import fits, prefix
-from target_apollo.sync.refusals import consequence_of, rejection
+from target_apollo.sync.refusals import consequence_of, rejection, says_gone
 
 #: Requests before it is known that Apollo takes any: a fault that all rows have costs no more.
 _FIRST = 20
@@ -107,7 +107,7 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
         A row whose record is gone is skipped, or its record made anew (`on_apollo_delete`).
         """
         row, apollo_id = write.row, write.apollo_id
-        if not consequence_of(refusal, apollo_id).record_is_gone or apollo_id is None:
+        if apollo_id is None or not says_gone(refusal, apollo_id):
             why = rejection(self.object, apollo_id, refusal)
             batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
             return None

@@ -22,6 +22,7 @@ from target_apollo.model.task import CONTACT_ID, DUE_AT, TYPE, spelled
 from target_apollo.model.task_values import markers_in
 from target_apollo.model.values import moment
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.refusals import says_gone
 from target_apollo.sync.run import SyncRun
 
 #: Apollo shows no more pages than this.
@@ -105,7 +106,7 @@ class TaskSearch:
         Raises:
             ApolloError: Apollo could not be asked, or its limits do not allow the whole pass.
             LedgerError: The ledger can't be read or written.
-            RunError: Tasks were deleted while they were read.
+            RunError: Tasks were deleted while they were read, or not all of them were shown.
         """
         down_to = earliest - _MARGIN if earliest > _EARLIEST + _MARGIN else _EARLIEST
         self._ask_ledger()
@@ -132,7 +133,7 @@ class TaskSearch:
         self.run.request_counter.plan_requests({endpoints.READ_TASK: len(left)})
         calls = [partial(self.client.read, one) for one in left]
         for task_id, answered in zip(left, self.run.pool.run(calls), strict=True):
-            if isinstance(answered, RequestRefused) and answered.names_missing_record:
+            if isinstance(answered, RequestRefused) and says_gone(answered, task_id):
                 continue
             if isinstance(answered, Exception):
                 raise answered
@@ -193,8 +194,9 @@ class TaskSearch:
             current = _Pass(1, self.run.counts.started_at)
         else:
             raise RunError(
-                "Tasks were deleted in Apollo while the sync looked through them, twice: nothing "
-                "tells which rows have a task already, and none is made. Run again later."
+                "Tasks were deleted in Apollo while the sync looked through them, or a page of "
+                "them lacked some, twice: nothing tells which rows have a task already, and none "
+                "is made. Run again later."
             )
         known_to = _EARLIEST if current.has_ended else current.floor if current.is_cut else down_to
         if self._known_to is None or known_to < self._known_to:
@@ -214,12 +216,12 @@ class TaskSearch:
         return _Pass(1, self.run.counts.started_at)
 
     def _read_pages(self, current: _Pass, down_to: datetime) -> bool:
-        """Reads on to tasks due before `down_to`; False if tasks were deleted meanwhile."""
+        """Reads on to tasks due before `down_to`; False if some were deleted or not shown."""
         reached = self._known_to.isoformat() if self._known_to else None
         while not current.covers(down_to):
             self.run.request_counter.plan_requests({endpoints.SEARCH_TASKS: 1})
             answer = self.client.page(current.next_page)
-            if current.total is not None and answer.total < current.total:
+            if answer.lacks_some or (current.total is not None and answer.total < current.total):
                 return False
             current.total = answer.total
             self._note(answer.records)

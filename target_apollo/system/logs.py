@@ -1,8 +1,9 @@
 """Keeps records, secrets and e-mail addresses out of the log, at every level.
 
 The SDK's DEBUG lines show whole records, states and settings, SQLAlchemy's show every row of the
-ledger, and the text of an unexpected exception may quote a value. Lines of urllib3 are kept: the
-path of a request holds ids at most.
+ledger, and the text of an unexpected exception may quote a value. Lines of urllib3 are kept, since
+the path of a request holds ids at most, but for the warning about odd headers: it quotes what comes
+after them, which may be a whole answer.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _LEAST = {
     "singer_sdk": logging.INFO,
     "singer_sdk.metrics": logging.WARNING,
     "sqlalchemy": logging.WARNING,
+    "urllib3.connection": logging.ERROR,
 }
 
 
@@ -107,6 +109,10 @@ def quieten(logger: logging.Logger) -> None:
     """
     if not any(isinstance(present, _FewerLines) for present in logger.filters):
         logger.addFilter(_FewerLines())
+    _raise_levels()
+
+
+def _raise_levels() -> None:
     for name, least in _LEAST.items():
         other = logging.getLogger(name)
         if other.level < least:
@@ -116,6 +122,7 @@ def quieten(logger: logging.Logger) -> None:
 def to_stderr(plugin: str) -> None:
     """Sends the log to stderr in the SDK's format and with the level that the SDK would choose."""
     make_printable()
+    _raise_levels()
     prefix = plugin.upper().replace("-", "_")
     level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or _USUAL_LEVEL
     handler = logging.StreamHandler(sys.stderr)

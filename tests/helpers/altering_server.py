@@ -20,7 +20,7 @@ from tests.helpers.altered_answers import TRAP, Reply
 #: Label of an endpoint and its answer -> the altered answer; None leaves it as it is.
 Alter = Callable[[str, Reply], Reply | None]
 
-_ID_IN_PATH = re.compile(r"/(contacts|accounts|labels)/[0-9a-f]{24}\Z")
+_ID_IN_PATH = re.compile(r"(?<=/)[0-9a-f]{24}(?=/|\Z)")
 #: Headers of an answer that say what its body is.
 _OF_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 
@@ -91,7 +91,7 @@ class AlteringServer(LoopbackServer):
 
 def _label(scope: Scope) -> str:
     path = str(scope["path"]).removeprefix(PREFIX)
-    return f"{scope['method']} {_ID_IN_PATH.sub(lambda match: f'/{match[1]}/{{id}}', path)}"
+    return f"{scope['method']} {_ID_IN_PATH.sub('{id}', path)}"
 
 
 def _reply(sent: list[Message]) -> Reply:

@@ -7,12 +7,6 @@ with the rows.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import logging
-import re
-import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,15 +15,21 @@ from types import MappingProxyType
 from typing import Any
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.system import logs
-from target_apollo.target.target import TargetApollo
 from tests.helpers.altered_answers import SLOW, Alteration, Other, Reply, slow_alteration
 from tests.helpers.altering_server import AlteringServer
+from tests.helpers.border_object_play import ObjectPlay
+from tests.helpers.border_objects import ObjectScene
+from tests.helpers.border_runs import (
+    KEY,
+    broken_by_any,
+    counted_in,
+    difference,
+    rejected_in,
+    run_inside,
+)
 from tests.helpers.border_scenes import ADA, ROBIN, ROWS, THERE, Scene
-from tests.promises.conftest import TargetRun, left_behind, lines_of, sent_anew
+from tests.promises.conftest import TargetRun, lines_of, sent_anew
 
-KEY = "key-5b1e7d0c4f"
-EXIT_CODES = frozenset({0, 1, 2, 3})
 #: What a run asks that has nothing to write.
 QUIET = frozenset(
     {"POST /usage_stats/api_usage_stats", "POST /contacts/search", "POST /accounts/search"}
@@ -37,10 +37,6 @@ QUIET = frozenset(
 #: What tells which custom fields there are.
 FIELDS = frozenset({"GET /fields", "GET /typed_custom_fields"})
 CREATES = frozenset({"POST /contacts/bulk_create", "POST /accounts/bulk_create"})
-
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2028\u2029]")
-_LONGEST_LINE = 4_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Case:
         goes_on: Whether the rows change before the next run.
     """
 
-    scene: Scene
+    scene: Scene | ObjectScene
     alteration: Alteration
     once: bool = False
     goes_on: bool = False
@@ -94,7 +90,7 @@ class Border:
         #: How many answers of the last case were altered.
         self.touched = 0
 
-    def recorded(self, scene: Scene) -> dict[str, list[Reply]]:
+    def recorded(self, scene: Scene | ObjectScene) -> dict[str, list[Reply]]:
         """The answers of a scene without alterations, by the label of their endpoint."""
         found: dict[str, list[Reply]] = {}
 
@@ -138,7 +134,7 @@ class Border:
 
     def _play(
         self,
-        scene: Scene,
+        scene: Scene | ObjectScene,
         alter: Callable[..., Any],
         settings: Mapping[str, Any] = MappingProxyType({}),
         *,
@@ -149,7 +145,7 @@ class Border:
         folder.mkdir(parents=True)
         options = SandboxOptions(strict=True, api_keys={KEY: None}, gzip_answers=False)
         with self._server.holding(options) as sandbox:
-            self._play_of = _Play(scene, folder, sandbox, self._postgresql)
+            self._play_of = self._play_for(scene, folder, sandbox)
             problems = self._play_of.begin()
             self._server.alter = alter
             problems += self._play_of.altered(**settings)
@@ -159,6 +155,13 @@ class Border:
             problems += self._play_of.afterwards(goes_on=goes_on)
         self.counts.runs += self._play_of.runs
         return problems
+
+    def _play_for(
+        self, scene: Scene | ObjectScene, folder: Path, sandbox: Sandbox
+    ) -> _Play | ObjectPlay:
+        if isinstance(scene, ObjectScene):
+            return ObjectPlay(scene, folder, sandbox)
+        return _Play(scene, folder, sandbox, self._postgresql)
 
 
 class _Play:
@@ -261,8 +264,8 @@ class _Play:
         done = self._run(1, **settings)
         if (self._scene.mode, self._scene.ledger) == ("insert", "none"):
             # What mode insert has made and not finished is an existing record for the next run.
-            open_ = done.exit_code != 0 or self._counted(done).get("without_outcome")
-            self._unfinished = set(ROWS) if open_ else _rejected(done)
+            open_ = done.exit_code != 0 or counted_in(done).get("without_outcome")
+            self._unfinished = set(ROWS) if open_ else rejected_in(done)
         problems = [*self._of_any_run(done), *self._outcomes(done), *self._state(done)]
         if self._scene.mode != "insert":
             self._untold = frozenset()
@@ -294,11 +297,11 @@ class _Play:
 
     def _all_is_well(self, name: str, done: TargetRun, version: int) -> list[str]:
         problems = self._of_any_run(done)
-        if done.exit_code != 0 or done.rejects or self._counted(done).get("without_outcome"):
+        if done.exit_code != 0 or done.rejects or counted_in(done).get("without_outcome"):
             tail = " | ".join(done.log.splitlines()[-3:])[-600:]
             problems.append(
                 f"spoiled: the run '{name}' ends with {done.exit_code}, "
-                f"{self._counted(done)} {done.reasons}: {tail}"
+                f"{counted_in(done)} {done.reasons}: {tail}"
             )
         wrong = {
             key: why
@@ -310,17 +313,11 @@ class _Play:
         return problems
 
     def _of_any_run(self, done: TargetRun) -> list[str]:
-        problems = []
-        if done.exit_code not in EXIT_CODES:
-            problems.append(f"defect: exit code {done.exit_code}")
-        if "Traceback" in done.log or "defect" in done.log:
-            problems.append(f"defect: {done.log[-1500:]}")
-        problems += [f"leaked: {one}" for one in shown_in(done.log)]
-        problems += [f"leaked: the summary: {one}" for one in shown_in(json.dumps(done.summary))]
+        problems = [*broken_by_any(done)]
         now = self._strangers_now()
         for record_id, former in self._left_alone_or(now).items():
             if now.get(record_id) != former:
-                problems.append(f"written over: {_difference(former, now.get(record_id, {}))}")
+                problems.append(f"written over: {difference(former, now.get(record_id, {}))}")
         records = self._records()
         known = {
             self._scene.row(key, version)[self._scene.match] for key in ROWS for version in (0, 1)
@@ -338,7 +335,7 @@ class _Play:
         """Each row has one outcome, and what counts as written is there."""
         if not done.summary:
             return ["defect: no summary"]
-        counted = self._counted(done)
+        counted = counted_in(done)
         received = counted.pop("received", 0)
         problems = []
         if sum(counted.values()) != received:
@@ -347,7 +344,7 @@ class _Play:
             problems.append(f"lost: exit code 0 with {received} rows and {counted}")
         if len(done.rejects) != counted.get("rejected", 0):
             problems.append(f"lost: {len(done.rejects)} rejects, {counted}")
-        kept = [key for key in ROWS if key not in _rejected(done)]
+        kept = [key for key in ROWS if key not in rejected_in(done)]
         right = [key for key in kept if not self._wrong(key, 1)]
         written = sum(counted.get(name, 0) for name in ("created", "updated", "unchanged"))
         written += counted.get("existing", 0)
@@ -358,12 +355,9 @@ class _Play:
 
     def _state(self, done: TargetRun) -> list[str]:
         read = max((one["n"] for one in done.states), default=0)
-        rejected = _rejected(done)
+        rejected = rejected_in(done)
         ahead = [key for key in ROWS if key <= read and key not in rejected and self._wrong(key, 1)]
         return [f"lost: STATE {read} is ahead of the rows {ahead}"] if ahead else []
-
-    def _counted(self, done: TargetRun) -> dict[str, int]:
-        return done.records if done.summary else {}
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
         """E-mail or domain -> the records that are no stranger's."""
@@ -436,56 +430,3 @@ class _Play:
             options = {option["name"]: option["id"] for option in one["picklist_values"] or ()}
             wanted[one["id"]] = str(options.get(value, value))
         return wanted
-
-
-def _rejected(done: TargetRun) -> set[int]:
-    return {reject["record"]["id"] for reject in done.rejects}
-
-
-def _difference(former: dict[str, Any], now: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value!r} -> {now.get(name)!r}"
-        for name, value in former.items()
-        if now.get(name) != value
-    )
-
-
-def shown_in(text: str) -> list[str]:
-    """What a text shows that no text for people may show."""
-    found = [f"the address {one}" for one in set(_ADDRESS.findall(text))]
-    found += [f"the key {one}" for one in (KEY, "eve:secret") if one in text]
-    found += [f"the character {one!r}" for one in set(_CONTROL.findall(text))]
-    longest = max(text.splitlines(), key=len, default="")
-    if len(longest) > _LONGEST_LINE and not text.startswith("{"):
-        found.append(f"a line of {len(longest)} characters: {longest[:200]}")
-    return found
-
-
-def run_inside(config: dict[str, Any], sent: bytes, folder: Path) -> TargetRun:
-    """Runs the target in this process, and keeps all that is logged at any level."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    out, log = io.StringIO(), io.StringIO()
-    root, own = logging.getLogger(), logging.getLogger("target-apollo")
-    listener = logging.StreamHandler(log)
-    levels = root.level, own.level
-    root.addHandler(listener)
-    root.setLevel(logging.DEBUG)
-    own.setLevel(logging.DEBUG)
-    try:
-        with contextlib.redirect_stdout(out):
-            exit_code = _exit_code_of(config, sent, own)
-    finally:
-        root.removeHandler(listener)
-        root.setLevel(levels[0])
-        own.setLevel(levels[1])
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return left_behind(folder, exit_code, out.getvalue().splitlines(), log.getvalue())
-
-
-def _exit_code_of(config: dict[str, Any], sent: bytes, logger: logging.Logger) -> int:
-    try:
-        return TargetApollo(config=config).sync(io.BytesIO(sent))
-    except Exception as defect:  # noqa: BLE001 - as the process does
-        logger.error("%s", logs.defect_text(defect))
-        return -1

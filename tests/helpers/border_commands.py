@@ -21,7 +21,7 @@ from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.system import logs
 from tests.helpers.altered_answers import Alteration, Reply
 from tests.helpers.altering_server import AlteringServer
-from tests.helpers.border import EXIT_CODES, KEY, run_inside, shown_in
+from tests.helpers.border_runs import EXIT_CODES, KEY, run_inside, shown_in
 from tests.helpers.border_scenes import ADA, ROBIN, Scene
 from tests.promises.conftest import lines_of
 
@@ -48,6 +48,7 @@ class Command:
 _CONFIG = ("--config", "{}/config.json")
 COMMANDS = (
     Command("check", ("check", *_CONFIG)),
+    Command("check of objects", ("check", "--config", "{}/objects.json")),
     Command("check without profile", ("check", "--json", *_CONFIG), few=True),
     Command("fields", ("fields", *_CONFIG)),
     Command("fields as JSON", ("fields", "--json", *_CONFIG)),
@@ -59,6 +60,7 @@ COMMANDS = (
     Command("results", ("results", *_CONFIG)),
     Command("run with OAuth"),
 )
+_OBJECTS = {name: {"object": name} for name in ("deals", "tasks", "sequence_members")}
 _CATALOG = {
     "streams": [
         {
@@ -154,6 +156,10 @@ def _furnish(sandbox: Sandbox, folder: Path) -> None:
     (folder / "catalog.json").write_text(json.dumps(_CATALOG))
     config = _config(sandbox, folder)
     (folder / "config.json").write_text(json.dumps(config))
+    store.add_custom_field("opportunity", "External id", "string")
+    store.sequences.add("Spring")
+    of_objects = {**config, "streams": _OBJECTS, "allow_sequences": ["Spring"]}
+    (folder / "objects.json").write_text(json.dumps(of_objects))
     if "bulk_create" not in str(sandbox.options.api_keys):
         # The ledger holds two rows, whose results a tap reads.
         run_inside(config, lines_of(Scene(batch=2).messages(1, {})[:4]), folder)

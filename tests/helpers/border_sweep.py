@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,14 +21,21 @@ from target_apollo.system import logs
 from tests.helpers.altered_answers import Alteration, Reply, alterations, covering
 from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border import Border, Case
+from tests.helpers.border_objects import (
+    OBJECT_SCENES,
+    ObjectScene,
+    is_of_objects,
+    object_can_be_told,
+)
 from tests.helpers.border_scenes import SCENES, Scene
 
 PACKAGE = Path(logs.__file__).parents[1]
 #: Members by which a record is known.
 _KEYS = frozenset({"id", "email", "domain", "name"})
 
+AnyScene = Scene | ObjectScene
 #: Scene -> label of an endpoint -> its answers.
-Answers = dict[Scene, dict[str, list[Reply]]]
+Answers = dict[AnyScene, dict[str, list[Reply]]]
 
 
 @cache
@@ -55,6 +62,8 @@ def can_be_told(alteration: Alteration) -> bool:
     A record with a row's address and the id of a stranger, of whom the run knows nothing, is in no
     contradiction to anything.
     """
+    if is_of_objects(alteration.endpoint) and not object_can_be_told(alteration):
+        return False
     return not (
         alteration.member == "id"
         and alteration.kind in ("somebody else's", "twice, another last")
@@ -73,10 +82,22 @@ def alterations_of(answers: dict[str, list[Reply]]) -> set[Alteration]:
     }
 
 
+def recorded(border: Border, scenes: Iterable[AnyScene]) -> Answers:
+    """The answers of scenes; of objects those that no other scene has."""
+    return {
+        scene: {
+            label: replies
+            for label, replies in border.recorded(scene).items()
+            if isinstance(scene, Scene) or is_of_objects(label) or label in scene.also_asks
+        }
+        for scene in scenes
+    }
+
+
 def sample(answers: Answers, seed: int) -> list[Case]:
     """Cases in which all endpoints, kinds and members that are read occur, over all scenes."""
     chance = random.Random(seed)
-    homes: dict[Alteration, list[Scene]] = {}
+    homes: dict[Alteration, list[AnyScene]] = {}
     for scene, found in answers.items():
         for one in alterations_of(found):
             homes.setdefault(one, []).append(scene)
@@ -134,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--seed", type=int, default=int(time.time()), help="what is tried, and when"
     )
     parser.add_argument("--minutes", type=float, default=20, help="start no case after that")
+    parser.add_argument("--scenes", default="", help="scenes that this pattern fits")
     parser.add_argument("--only", default="", help="cases that this pattern fits")
     parser.add_argument("--all", action="store_true", help="no sample: all alterations, mixed")
     options = parser.parse_args(arguments)
@@ -144,7 +166,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         altering_server() as server,
     ):
         border = Border(server, Path(folder))
-        answers = {scene: border.recorded(scene) for scene in SCENES}
+        scenes = [
+            scene for scene in (*SCENES, *OBJECT_SCENES) if re.search(options.scenes, str(scene))
+        ]
+        answers = recorded(border, scenes)
         cases = (every if options.all else sample)(answers, options.seed)
         cases = [one for one in cases if re.search(options.only, str(one))]
         print(f"seed {options.seed}: {len(cases)} cases", file=sys.stderr)  # noqa: T201

@@ -60,7 +60,7 @@ class Apollo:
         for one in self.deals:
             if one["id"] == deal_id:
                 return one
-        raise RequestRefused(endpoints.READ_DEAL, status=404)
+        raise RequestRefused(endpoints.READ_DEAL, status=404, message="Not Found")
 
 
 class Pool:

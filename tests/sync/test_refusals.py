@@ -20,6 +20,7 @@ from target_apollo.sync.refusals import (
     missing_ids,
     named_rows,
     rejection,
+    says_gone,
     send_in_parts,
     subject_of,
 )
@@ -39,6 +40,33 @@ def row(number: int, **values: str | None) -> Row:
 
 def refused(message: str = SILENT, status: int = 422, **own: object) -> RequestRefused:
     return RequestRefused(ENDPOINT, status=status, message=message, **own)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "is_gone"),
+    [
+        ("Opportunity does not exist.", 422, True),
+        ("This task has been deleted. Please refresh your page.", 422, True),
+        (f"Parameters misconfigured. {MINE} is not a valid ID", 422, True),
+        (f"Opportunity {MINE} not found", 404, True),
+        # These may be about the endpoint, or about another id of the request.
+        ("Not Found", 404, False),
+        ("", 404, False),
+        (f"Parameters misconfigured. {OTHER} is not a valid ID", 422, False),
+        ("Parameters misconfigured. owner is not a valid ID", 422, False),
+        (SILENT, 422, False),
+    ],
+)
+def test_an_object_that_apollo_makes_twice_is_gone_only_by_words_about_it(
+    message: str, status: int, is_gone: bool
+) -> None:
+    assert says_gone(refused(message, status), MINE) is is_gone
+
+
+def test_ids_of_other_deleted_records_do_not_make_an_object_gone() -> None:
+    refusal = refused("This contact has been deleted.", deleted_ids=(OTHER,))
+
+    assert not says_gone(refusal, MINE)
 
 
 class Server:

@@ -14,13 +14,8 @@ from datetime import datetime
 from typing import Protocol
 
 from target_apollo.apollo.endpoints import ObjectEndpoints
-from target_apollo.apollo.record_reader import (
-    MOST_PAGES,
-    PER_PAGE,
-    RecordReader,
-    SearchPage,
-    Selection,
-)
+from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.apollo.record_reader import PER_PAGE, RecordReader, SearchPage, Selection
 from target_apollo.model.objects import Json
 from target_apollo.model.values import moment
 

@@ -397,6 +397,60 @@ def test_a_deal_that_was_deleted_in_apollo_is_left_or_made_anew(
     assert names(apollo) == ["Changed"]
 
 
+def test_a_404_that_names_no_deal_makes_none_anew(
+    apollo: Sandbox, key_field: str, write: Run
+) -> None:
+    write({"id": 1, "name": "One"})
+    body = {"status": 404, "error": "Not Found"}
+    apollo.inject(Fault(UPDATE, FaultKind.ERROR_BEFORE_WRITE, status=404, body=body))
+
+    refused = write({"id": 1, "name": "Changed"}, on_apollo_delete="recreate")
+    later = write({"id": 1, "name": "Changed"}, on_apollo_delete="recreate")
+
+    assert refused.records == {"received": 1, "rejected": 1}
+    assert later.records == {"received": 1, "updated": 1}
+    assert names(apollo) == ["Changed"]
+
+
+def _without_custom_fields(monkeypatch: pytest.MonkeyPatch, *methods: str) -> None:
+    """Lets some of Apollo's answers show deals without their custom fields."""
+
+    def stripped(answer: Any) -> Any:
+        for one in getattr(answer, "records", [answer]):
+            one.pop("typed_custom_fields")
+        return answer
+
+    for name in methods:
+        called = getattr(DealClient, name)
+        monkeypatch.setattr(DealClient, name, lambda *some, of=called: stripped(of(*some)))
+
+
+def test_a_deal_that_the_search_shows_without_custom_fields_is_read(
+    apollo: Sandbox, key_field: str, write: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({"id": 1, "name": "One"})
+    _without_custom_fields(monkeypatch, "page")
+
+    done = write({"id": 1, "name": "Changed"}, ledger_url="")
+
+    assert done.records == {"received": 1, "updated": 1}, done.log
+    assert apollo.count(READ) == 1
+    assert names(apollo) == ["Changed"]
+
+
+def test_where_apollo_shows_no_custom_fields_of_deals_none_is_made(
+    apollo: Sandbox, key_field: str, write: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({"id": 1, "name": "One"})
+    _without_custom_fields(monkeypatch, "page", "read")
+
+    done = write({"id": 1, "name": "Changed"}, ledger_url="")
+
+    assert done.exit_code == 1
+    assert "Apollo shows deals without their custom fields" in done.log
+    assert names(apollo) == ["One"]
+
+
 def test_a_deleted_row_moves_its_deal_to_a_stage_of_that_name(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.answers import CheckedBody
 from target_apollo.apollo.object_client import CountedPage
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
@@ -69,6 +70,31 @@ def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
     assert later.records == {"received": 3, "created": 1, "rejected": 2}
     assert set(done.reasons + later.reasons) == {"outcome_unknown"}
     assert apollo.count(SEARCH) == read == 2
+
+
+@pytest.mark.parametrize(("lacking", "exit_code"), [(1, 0), (2, 1)])
+def test_a_page_that_lacks_tasks_makes_the_search_begin_again_once(
+    apollo: Sandbox,
+    write: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: int,
+    exit_code: int,
+) -> None:
+    send, pages = TaskClient._send, [*range(lacking)]
+
+    def cut(client: TaskClient, endpoint: str, *some: Any, **more: Any) -> CheckedBody:
+        body = send(client, endpoint, *some, **more)
+        if endpoint == SEARCH and pages:
+            pages.pop()
+            body.whole()["tasks"].pop()
+        return body
+
+    monkeypatch.setattr(TaskClient, "_send", cut)
+
+    done = write("2027-03-01")
+
+    assert done.exit_code == exit_code, done.log
+    assert apollo.count(CREATE) == (1 if exit_code == 0 else 0)
 
 
 @pytest.mark.parametrize(("deletions", "exit_code"), [(1, 0), (2, 1)])
