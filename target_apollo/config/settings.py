@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -245,6 +246,11 @@ class Settings:
         """The first pattern in the setting `streams` that matches a stream's name, or None."""
         fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
         return next(fitting, None)
+
+    def entry_before(self, pattern: str) -> str | None:
+        """The entry of `streams` before this one that fits all of its streams, if there is one."""
+        earlier = itertools.takewhile(lambda one: one != pattern, self.streams)
+        return next((one for one in earlier if fnmatch.fnmatchcase(pattern, one)), None)
 
     def leaves_out(self, stream: str) -> bool:
         """Whether the setting `streams` has false for a stream, so that its records are skipped."""

@@ -280,6 +280,16 @@ class RowParser:
         """Whether a property is written to a field, custom field or list, or is the id."""
         return self._setter_of(name) is not None
 
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a property as `read` does; nothing where it is not written.
+
+        Raises:
+            RecordError: No row with this value can be written.
+        """
+        setter = self._setter_of(name)
+        if setter is not None:
+            setter(name, value, _Draft())
+
     def _layout(self, names: tuple[str, ...]) -> _Layout:
         """The setters for records with these properties; properties without a setter are left out.
 
