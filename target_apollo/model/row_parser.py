@@ -152,8 +152,11 @@ class RowParser:
 
     def __post_init__(self) -> None:
         self.lists = normalisers.names("lists", list(self.lists))
-        if self.match_on == (self.object_type.match_field,):
-            self.match_on = ()
+        self.recognise_by(self.match_on)
+
+    def recognise_by(self, match_on: tuple[str, ...]) -> None:
+        """Sets the kinds of keys by which rows are recognised; before any row is read."""
+        self.match_on = () if match_on == (self.object_type.match_field,) else match_on
 
     def read(self, number: int, record: Mapping[str, object]) -> Row:
         """The row of a record.

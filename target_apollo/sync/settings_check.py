@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from target_apollo.apollo import SequenceClient
 from target_apollo.config.settings import StreamSettings
@@ -14,7 +14,6 @@ from target_apollo.model.objects import (
     RECORD_TYPES,
     STREAM_OBJECTS,
     ObjectKind,
-    ObjectType,
 )
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.policies import PROTECTED_STAGES
@@ -30,6 +29,7 @@ from target_apollo.sync.remarks import SETTINGS, Remarks
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.sequences.directory import SequenceDirectory
 from target_apollo.sync.stream_settings import match_on_for, wrong_policies
+from target_apollo.sync.words import ended
 
 
 class SettingsCheck:
@@ -104,14 +104,14 @@ class SettingsCheck:
 
     def _check_match_on(self) -> None:
         settings = self._settings
-        wrong: dict[ObjectType, str] = {}
+        wrong: list[str] = []
         for one in self._types if settings.match_on and not self._streams else ():
             kinds = match_on_of(one, [], settings.match_on)
             own = StreamSettings(one.kind, settings.mode, settings.update_method, None, kinds)
             try:
                 match_on_for(own, self._run.directory, one, one.kind.value)
             except RunError as problem:
-                wrong[one] = str(problem)
+                wrong.append(str(problem))
         self._note_of_objects(wrong)
 
     def _check_owner(self) -> None:
@@ -123,17 +123,18 @@ class SettingsCheck:
             _ = StageGuard(self._run, CONTACT).has_stages
 
     def _check_on_delete(self) -> None:
-        on_delete, wrong = self._settings.on_delete, {}
+        on_delete = self._settings.on_delete
+        wrong: list[str] = []
         for one in self._types if on_delete.stage else ():
             try:
                 DeletionTarget.of(on_delete, one, self._run.directory)
             except RunError as problem:
-                wrong[one] = str(problem)
+                wrong.append(str(problem))
         self._note_of_objects(wrong)
 
-    def _note_of_objects(self, wrong: Mapping[ObjectType, str]) -> None:
+    def _note_of_objects(self, wrong: Collection[str]) -> None:
         """Notes what is wrong for some objects: a fault where a run is sure to meet it."""
-        for sentence in wrong.values():
+        for sentence in wrong:
             if self._is_sure or len(wrong) == len(self._types):
                 self._remarks.fault(sentence)
             else:
@@ -163,7 +164,7 @@ class SettingsCheck:
             except RecordError as problem:
                 self._remarks.warning(
                     f"The entry '{name}' of the setting 'allow_sequences' enrols nobody: "
-                    f"{problem.rejection.detail}."
+                    f"{ended(problem.rejection.detail)}"
                 )
 
     def _check_entries(self) -> None:
@@ -210,6 +211,8 @@ class SettingsCheck:
         if own is not None:
             ObjectSyncs(self._run).of(pattern, own).check_settings()
         elif settings.has_object(pattern):
-            of_records = settings.of_stream(pattern)
-            object_type = OBJECTS[of_records.kind]
-            match_on_for(of_records, self._run.directory, object_type, pattern)
+            of_records, entry = settings.of_stream(pattern), settings.streams[pattern]
+            # The setting for all streams has been checked.
+            if entry and entry.get("match_on"):
+                object_type = OBJECTS[of_records.kind]
+                match_on_for(of_records, self._run.directory, object_type, pattern)

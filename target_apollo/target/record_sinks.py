@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from target_apollo.ledger import match_hash
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.model.spelling import spelled_as, value_of
@@ -67,6 +68,8 @@ class RecordSink(StreamSink):
         self._has_match_column = self._match_columns.are_in(schema)
         self._has_looked = self._has_match_column
         self._moves_deleted = bool(self._run.settings.on_delete)
+        #: Who owns which field, after `_check_policies`.
+        self._policies = Policies()
         #: Key and bookmark properties at the last check for unknown fields; None before it.
         self._checked_beside: frozenset[str] | None = None
 
@@ -84,9 +87,7 @@ class RecordSink(StreamSink):
     def _parser(self) -> RowParser:
         """The parser for the records of the stream.
 
-        Raises:
-            RunError: The setting `match_on` names an unknown custom field.
-            ApolloError: Apollo could not be asked for its custom fields.
+        It follows `match_on` and `field_policy` after `_check_keys` and `_check_policies`.
         """
         return RowParser(
             object_type=self.object_type,
@@ -96,14 +97,13 @@ class RecordSink(StreamSink):
             custom_fields=self._run.directory,
             null_policy=self._run.settings.null_policy,
             null_policies=self._run.settings.null_policy_per_field,
-            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            kept_out=lambda name: self._policies.keeps_out(name),
             updated_at_field=updated_at_field(self._run.settings, self._properties),
             lists=self._run.settings.lists,
             drops=self._run.settings.drops,
             dropped=self._run.counts.unresolved[self.stream_name],
             links_by_email=self._run.settings.link_by_email_domain,
             allowed_domains=self._run.settings.allow_domains,
-            match_on=self._sync.match_on,
             mapped=frozenset(
                 name
                 for name in self._properties
@@ -240,18 +240,27 @@ class RecordSink(StreamSink):
         """The properties that need no field."""
         return frozenset(
             (
-                *self._parser.key_properties,
+                *self._key_columns,
                 *self._target.bookmark_properties(self.stream_name),
                 self._time_column,
             )
         )
 
     def checks(self) -> Sequence[Callable[[], None]]:
-        """Policies, then columns that have one field, or none."""
-        return self._check_policies, self._check_columns, self._check_match, self._note_columns
+        """Keys and policies, then columns that have one field, or none."""
+        return (
+            self._check_keys,
+            self._check_policies,
+            self._check_columns,
+            self._check_match,
+            self._note_columns,
+        )
+
+    def _check_keys(self) -> None:
+        self._parser.recognise_by(self._sync.match_on)
 
     def _check_policies(self) -> None:
-        _ = self._sync.policies
+        self._policies = self._sync.policies
 
     def _check_columns(self) -> None:
         check_columns(self.stream_name, self._parser.columns)

@@ -16,7 +16,7 @@ from target_apollo.model.suggestions import nearest_name
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.notices import unresolved_names
 from target_apollo.sync.remarks import SETTINGS, Remarks
-from target_apollo.sync.words import plural
+from target_apollo.sync.words import ended, plural
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.sinks import StreamSink
@@ -96,6 +96,8 @@ class SourceCheck:
                     self._records[name] += 1
                     self._read(sink, mapped)
             except RECORD_ERRORS as problem:
+                # Its stream map can't be applied, so it comes to no sink.
+                self._records[stream] += 1
                 self._rejected[stream, rejection_of(problem, stream, ()).detail] += 1
 
     def _read(self, sink: StreamSink, record: dict[str, Any]) -> None:
@@ -104,6 +106,9 @@ class SourceCheck:
             sink.try_record(record)
         except RecordError as problem:
             self._rejected[sink.stream_name, problem.rejection.detail] += 1
+        except RECORD_ERRORS as problem:
+            why = rejection_of(problem, sink.stream_name, sink.key_columns)
+            self._rejected[sink.stream_name, why.detail] += 1
 
     @property
     def sinks(self) -> Mapping[str, StreamSink]:
@@ -128,8 +133,7 @@ class SourceCheck:
                 self._check_key(sink)
                 self._check_types(sink)
                 found.append(self._checked(sink))
-            with self._remarks.about(name):
-                self._tell_rejected(name)
+        self._tell_rejected()
         with self._remarks.about(SETTINGS):
             unresolved = self._target.run.counts.unresolved
             unknown = unresolved_names(unresolved, settings.default_owner)
@@ -137,12 +141,12 @@ class SourceCheck:
                 self._remarks.warning(sentence)
         return tuple(found)
 
-    def _tell_rejected(self, name: str) -> None:
+    def _tell_rejected(self) -> None:
         for (stream, why), count in self._rejected.items():
-            if stream == name:
-                of_all = f"{count} of {plural(self._records[name], 'record')}"
+            with self._remarks.about(stream):
+                of_all = f"{count} of {plural(self._records[stream], 'record')}"
                 self._remarks.warning(
-                    f"Stream '{name}': {of_all} would be rejected, as things are: {why}."
+                    f"Stream '{stream}': {of_all} would be rejected, as things are: {ended(why)}"
                 )
 
     def _check_key(self, sink: StreamSink) -> None:

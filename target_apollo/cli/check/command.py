@@ -153,12 +153,12 @@ def _stream_lines(stream: CheckedStream, making_fields: str, width: int) -> list
     ]
     lines += wrapped(f"  written: {plural(len(stream.places), 'column')}", width)
     if renamed:
-        lines += wrapped(f"  of these: {', '.join(renamed)}", width, " " * 4)
+        lines += wrapped(f"  other names: {', '.join(renamed)}", width, " " * 4)
     if stream.not_written:
         names = ", ".join(map(name_shown, stream.not_written))
         lines += wrapped(f"  not written: {names}", width, " " * 4)
         if making_fields:
-            lines.append(f"  custom fields for them: {making_fields}")
+            lines.append(f"  to make custom fields for them: {making_fields}")
     return lines
 
 
