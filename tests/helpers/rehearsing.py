@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from target_apollo.cli.check.rehearsal import Rehearsal, Source, rehearse
+from target_apollo.cli.check.rehearsal import Rehearsal, Rehearser, Source
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Sandbox
@@ -80,7 +80,8 @@ class Team:
             self.write("\n".join(map(json.dumps, messages))) if messages else None,
             None if leads is None else self.write(json.dumps(leads)),
         )
-        return rehearse(self.config(**settings), kinds, source, asks_apollo=asks_apollo)
+        rehearser = Rehearser(self.config(**settings), kinds, source)
+        return rehearser.finish(asks_apollo=asks_apollo)
 
 
 def faults(rehearsal: Rehearsal) -> list[str]:

@@ -17,7 +17,7 @@ import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
 from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
-from target_apollo.cli.check.rehearsal import Rehearsal, Source, rehearse
+from target_apollo.cli.check.rehearsal import Rehearsal, Rehearser, Source
 from target_apollo.cli.options import (
     FILE,
     ApolloCommand,
@@ -79,9 +79,10 @@ def command(
         raise click.UsageError("Give --catalog or INPUT, not both.")
     source = Source(catalog, messages, leads)
     config = read_config(sources)
-    check = check_connection(Settings.of(config), kinds)
+    rehearser = Rehearser(config, kinds, source)
+    check = check_connection(Settings.of(config), rehearser.kinds)
     answers = check.key_valid is True and check.problem is None
-    rehearsal = rehearse(config, kinds, source, asks_apollo=answers)
+    rehearsal = rehearser.finish(asks_apollo=answers)
     check = replace(check, remarks=rehearsal.remarks)
     exit_code, because = check.verdict
     if wants_json:

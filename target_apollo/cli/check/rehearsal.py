@@ -14,7 +14,6 @@ from typing import Any
 from target_apollo.cli.check.leads import LeadsCheck
 from target_apollo.cli.fields.catalog import STDIN, read_catalog, read_messages
 from target_apollo.config.paths import files_of, unwritable_files
-from target_apollo.config.settings import Settings
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.tables import VERSION
@@ -60,6 +59,9 @@ class Source:
     @property
     def making_fields(self) -> str:
         """The command that makes custom fields for columns without a place; empty for none."""
+        if self.leads is not None:
+            # That command does not know the streams that the mapper makes.
+            return ""
         command = "apollo-sync fields --create-missing-fields"
         if self.catalog is not None and self.catalog != STDIN:
             return f"{command} --catalog {self.catalog}"
@@ -81,70 +83,90 @@ class Rehearsal:
     ledger: str = ""
 
 
-def rehearse(
-    config: Mapping[str, Any], kinds: Collection[ObjectKind], source: Source, *, asks_apollo: bool
-) -> Rehearsal:
+class Rehearser:
     """Checks settings, files and ledger, and with a source its streams.
+
+    The streams are told before Apollo is asked, since the endpoints that a run needs depend on
+    them: first `kinds`, then `finish`.
 
     Args:
         config: Right settings, with defaults.
         kinds: What is written, where the source does not tell.
-        asks_apollo: Whether Apollo would answer; if not, what needs it is left out.
 
     Raises:
         SettingsError: The source can't be read, or the mapper's settings are wrong.
-        CredentialsRefused, TeamRefused: Apollo answers nothing.
     """
-    settings, remarks = Settings.of(dict(config)), Remarks()
-    with remarks.about(SETTINGS):
-        for sentence in unwritable_files(files_of(config)):
-            remarks.fault(sentence)
-    ledger = ""
-    with remarks.about(SETTINGS):
-        ledger = _ledger_line(settings.ledger_url)
-    if not asks_apollo:
-        return Rehearsal(remarks.all, (), ledger)
-    with _heard_by(remarks) as logger:
-        leads = None if source.leads is None else LeadsCheck(source.leads, remarks, logger)
-        target = TargetApollo(config={**config, "dry_run": True})
-        try:
-            streams = _streams(target, kinds, source, leads, remarks)
-        finally:
-            target.run.close_unused()
-    return Rehearsal(remarks.all, streams, ledger)
 
+    def __init__(
+        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: Source
+    ) -> None:
+        self._config, self._given, self._source = config, kinds, source
+        self._remarks = Remarks()
+        with _heard_by(self._remarks) as logger:
+            self._leads: LeadsCheck | None = None
+            if source.leads is not None:
+                self._leads = LeadsCheck(source.leads, self._remarks, logger)
+            self._target = TargetApollo(config={**config, "dry_run": True})
+            self._check = SourceCheck(self._target, self._remarks)
+            #: RECORD messages, which are looked at last: the names in them take requests.
+            self._records: list[Mapping[str, Any]] = []
+            self._came: set[str] = set()
+            for message in source.read():
+                self._take(message)
 
-def _streams(
-    target: TargetApollo,
-    kinds: Collection[ObjectKind],
-    source: Source,
-    leads: LeadsCheck | None,
-    remarks: Remarks,
-) -> tuple[CheckedStream, ...]:
-    check = SourceCheck(target, remarks)
-    came: set[str] = set()
-    for message in source.read():
-        stream = message["stream"]
+    def _take(self, message: Mapping[str, Any]) -> None:
+        leads, stream = self._leads, message["stream"]
         if message["type"] == "SCHEMA":
-            came.add(stream)
-            check.announce(message if leads is None else leads.announced(message))
+            self._came.add(stream)
+            self._check.announce(message if leads is None else leads.announced(message))
         elif leads is None or not leads.is_judged(stream):
-            check.read(stream, message["record"])
-    sinks = check.sinks
-    written = {one.object_type.kind for one in sinks.values() if isinstance(one, RecordSink)}
-    SettingsCheck(
-        target.run,
-        [kind for kind in ObjectKind if kind in (written if sinks else kinds)],
-        remarks,
-        is_sure=bool(sinks),
-        streams=tuple(sinks),
-    ).check()
-    if leads is not None:
+            self._records.append(message)
+
+    @property
+    def kinds(self) -> list[ObjectKind]:
+        """What a run would write: the objects of the source's streams, among those given."""
+        sinks = self._check.sinks.values()
+        written = {one.object_type.kind for one in sinks if isinstance(one, RecordSink)}
+        return [one for one in self._given if one in written or not sinks]
+
+    def finish(self, *, asks_apollo: bool) -> Rehearsal:
+        """What is found.
+
+        Args:
+            asks_apollo: Whether Apollo would answer; if not, what needs it is left out.
+
+        Raises:
+            CredentialsRefused, TeamRefused: Apollo answers nothing.
+        """
+        remarks, ledger = self._remarks, ""
         with remarks.about(SETTINGS):
-            leads.finish(came)
+            for sentence in unwritable_files(files_of(self._config)):
+                remarks.fault(sentence)
         with remarks.about(SETTINGS):
-            leads.check_owners(target.run.directory)
-    return check.finish() if source.has_streams else ()
+            ledger = _ledger_line(self._target.run.settings.ledger_url)
+        try:
+            with _heard_by(remarks):
+                streams = self._ask() if asks_apollo else ()
+        finally:
+            self._target.run.close_unused()
+        return Rehearsal(remarks.all, streams, ledger)
+
+    def _ask(self) -> tuple[CheckedStream, ...]:
+        sinks, run = self._check.sinks, self._target.run
+        settings_check = SettingsCheck(
+            run, self.kinds, self._remarks, is_sure=bool(sinks), streams=tuple(sinks)
+        )
+        settings_check.check()
+        if self._leads is not None:
+            with self._remarks.about(SETTINGS):
+                self._leads.finish(self._came)
+            with self._remarks.about(SETTINGS):
+                self._leads.check_owners(run.directory)
+        if not self._source.has_streams:
+            return ()
+        for message in self._records:
+            self._check.read(message["stream"], message["record"])
+        return self._check.finish()
 
 
 def _ledger_line(url: str) -> str:

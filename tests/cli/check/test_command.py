@@ -109,3 +109,14 @@ def test_a_catalog_and_the_output_of_a_tap_are_not_given_together(check: Any, te
 def test_nothing_is_left_behind(check: Any, team: Team) -> None:
     check("--catalog", catalog(team, PEOPLE))
     assert {path.name for path in team.folder.iterdir()} == {"given-1", "given-2"}
+
+
+def test_a_key_needs_no_more_than_the_streams_of_the_source(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"api_url": team.sandbox.url, "api_key": "sandbox", "ledger_url": ""}
+    config = team.write(json.dumps(settings))
+    assert main(["check", "--config", config, "--catalog", catalog(team, PEOPLE)]) == 0
+    out = capsys.readouterr().out
+    assert "POST /contacts/bulk_create" in out
+    assert "PATCH /accounts/{id}" not in out

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from target_apollo.config.settings import SettingsError
+from target_apollo.demo.meltano import ROOT
 from tests.helpers.rehearsing import Message, Team, faults, row, said, stream, warnings
 
 LEADS = stream("crm-leads", "id", "name", "domain", "is_customer", "user_id")
@@ -73,3 +75,34 @@ def test_records_of_leads_are_not_judged(team: Team) -> None:
         LEADS, row("crm-leads", id="1", name="x"), leads=mapper(), unknown_fields="ignore"
     )
     assert said(found) == ""
+
+
+def test_the_project_s_own_mapping_and_tables_raise_no_fault(team: Team) -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (mapping,) = project["plugins"]["mappers"][0]["mappings"]
+    whole = {"type": ["integer", "null"]}
+    at = {"type": ["string", "null"], "format": "date-time"}
+    leads = stream(
+        "crm-leads",
+        *("record_type", "name", "domain", "icp_fit", "stage", "quarantine_status"),
+        "phone_number",
+        id=whole,
+        user_id=whole,
+        is_customer={"type": ["boolean", "null"]},
+        updated_at=at,
+    )
+    accounts = stream(
+        "crm-accounts",
+        *("domain", "name", "phone_number", "industry", "raw_address", "owner_email"),
+        "account_stage",
+        id=whole,
+        lifetime_value={"type": ["number", "null"]},
+        created_at=at,
+        updated_at=at,
+    )
+    found = team.rehearse(
+        {**leads, "bookmark_properties": ["updated_at"]}, accounts, leads=mapping["config"]
+    )
+    assert faults(found) == []
+    # The sandbox' users are those of the mapping; what is left are columns without a field.
+    assert all("(unknown_fields)" in one for one in warnings(found))
