@@ -6,6 +6,8 @@ Nothing is written: the run is a dry run that gets no input, and the ledger's ve
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +108,10 @@ class Rehearser:
             self._leads: LeadsCheck | None = None
             if source.leads is not None:
                 self._leads = LeadsCheck(source.leads, self._remarks, logger)
-            self._target = TargetApollo(config={**config, "dry_run": True})
+            with _signals_kept():
+                self._target = TargetApollo(config={**config, "dry_run": True})
+            # The log's level may be set for the target; a check needs its warnings all the same.
+            logger.setLevel(logging.WARNING)
             self._check = SourceCheck(self._target, self._remarks)
             #: RECORD messages, which are looked at last: the names in them take requests.
             self._records: list[Mapping[str, Any]] = []
@@ -188,9 +193,23 @@ def _ledger_line(url: str) -> str:
 def _heard_by(remarks: Remarks) -> Iterator[logging.Logger]:
     """The target's log, whose warnings become remarks and go nowhere else."""
     logger = TargetApollo.logger
-    before = logger.propagate, logger.handlers
+    before, level = (logger.propagate, logger.handlers), logger.level
     logger.propagate, logger.handlers = False, [remarks]
+    logger.setLevel(logging.WARNING)
     try:
         yield logger
     finally:
         logger.propagate, logger.handlers = before
+        logger.setLevel(level)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Lets a target that is made take over no signal: Ctrl-C ends a check at once."""
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for one, handler in kept.items():
+            # None stands for a handler that Python did not set, which it can't set again.
+            if handler is not None:
+                signal.signal(one, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -120,3 +121,17 @@ def test_a_key_needs_no_more_than_the_streams_of_the_source(
     out = capsys.readouterr().out
     assert "POST /contacts/bulk_create" in out
     assert "PATCH /accounts/{id}" not in out
+
+
+def test_ctrl_c_still_ends_a_check(check: Any) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    check()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_warnings_are_found_at_every_level_of_the_log(
+    check: Any, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARGET_APOLLO_LOGLEVEL", "ERROR")
+    _, out, _ = check("--catalog", catalog(team, PEOPLE))
+    assert "titel (did you mean 'title'?)" in out
