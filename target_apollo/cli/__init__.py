@@ -54,7 +54,7 @@ COMMANDS: Mapping[str, Entry] = {
         "target_apollo.cli.adopt",
     ),
     "check": Entry(
-        "say whether a sync can work: key, team, endpoints, quota",
+        "say whether a sync can work, and what it would refuse",
         "target_apollo.cli.check.command",
     ),
     "completion": Entry(

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from target_apollo.config.given_files import ENVIRONMENT
-from target_apollo.system.files import UnfitFile, check_read, check_written, one_file
+from target_apollo.system.files import (
+    UnfitFile,
+    check_read,
+    check_written,
+    one_file,
+    why_not_writable,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,15 @@ def _unfit(file: NamedFile) -> Iterable[str]:
         except OSError:
             # Whoever opens it has a sentence of its own.
             continue
+
+
+def unwritable_files(files: Sequence[NamedFile]) -> list[str]:
+    """A sentence for each file to write that this user may not write, or not make."""
+    return [
+        f"{_capital(file.named_by)} can't be {file.path}: {why}."
+        for file in files
+        if file.is_written and (why := why_not_writable(file.path))
+    ]
 
 
 def _capital(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -42,6 +43,7 @@ from target_apollo.model.rows import (
 )
 from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.model.spelling import value_of
+from target_apollo.model.suggestions import nearest_name
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,11 @@ class Settings:
         fitting = (name for name in self.streams if fnmatch.fnmatchcase(stream, name))
         return next(fitting, None)
 
+    def entry_before(self, pattern: str) -> str | None:
+        """The entry of `streams` before this one that fits all of its streams, if there is one."""
+        earlier = itertools.takewhile(lambda one: one != pattern, self.streams)
+        return next((one for one in earlier if fnmatch.fnmatchcase(pattern, one)), None)
+
     def leaves_out(self, stream: str) -> bool:
         """Whether the setting `streams` has false for a stream, so that its records are skipped."""
         return self.streams.get(self.pattern_of(stream) or "") is False
@@ -320,7 +327,8 @@ class Settings:
                 [
                     f"Stream '{stream}' fits neither contacts nor accounts by its name: set "
                     f"'streams' to say which it is, for example "
-                    f'{{"{stream}": {{"object": "contacts"}}}}, or {{"{stream}": false}} to '
+                    f'{{"{stream}": {{"object": "{_likely_object(stream)}"}}}}, or '
+                    f'{{"{stream}": false}} to '
                     "leave its records out."
                 ]
             )
@@ -350,10 +358,20 @@ def _stream_entry(entry: Any) -> Any:
 
 def object_of_name(stream: str) -> str | None:
     """The object at the end of a stream's name (``public-contacts``, ``crm.accounts``), or None."""
-    last = re.split(r"[-.:/]|__", stream)[-1].strip().lower()
+    last = _last_part(stream)
     names = [kind.value for kind in ObjectKind]
     names += [one.name for one in STREAM_OBJECTS.values() if one.is_told_by_name]
     return next((name for name in names if last.removesuffix("s") == name[:-1]), None)
+
+
+def _last_part(stream: str) -> str:
+    return re.split(r"[-.:/]|__", stream)[-1].strip().lower()
+
+
+def _likely_object(stream: str) -> str:
+    """The object that a stream's name is most like; contacts where it is like none."""
+    names = [kind.value for kind in ObjectKind] + [*STREAM_OBJECTS]
+    return nearest_name(_last_part(stream), names) or ObjectKind.CONTACTS.value
 
 
 def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:

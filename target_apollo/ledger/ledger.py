@@ -111,6 +111,21 @@ class Ledger:
         cls.open(url).close()
         return cls.open_existing(url)
 
+    @classmethod
+    def version_at(cls, url: str) -> int | None:
+        """Read a ledger's version and change nothing; ``None`` when there is no ledger yet.
+
+        Raises ``LedgerError`` as ``open`` does.
+        """
+        address = Address.of(url)
+        if not address.exists():
+            return None
+        with address.errors_as_sentences("Opening"):
+            with address.engine(read_only=True).connect() as database, database.begin():
+                version = version_of(database)
+            refuse_newer(version)
+        return version
+
     def close(self) -> None:
         """Release the locks and close the connection; a second call does nothing."""
         if not self._database.closed:

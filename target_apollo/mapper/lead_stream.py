@@ -125,26 +125,42 @@ class LeadStream:
                     self.name,
                 )
 
+    def missing_properties(self, schema: Mapping[str, Any]) -> list[str]:
+        """A sentence for each rule for which `announce` would refuse a SCHEMA message."""
+        inner = schema.get("schema")
+        properties = inner.get("properties") if isinstance(inner, dict) else None
+        if self._settings.on_missing_field is OnMissingField.SKIP or not properties:
+            return []
+        spelled = [rule.spelled(properties) for rule in self._settings.rules]
+        return [
+            self._lacks(rule, missing, properties)
+            for rule in spelled
+            if (missing := _missing(rule, properties)) is not None
+        ]
+
     def _applies(self, rule: Rule, properties: Mapping[str, Any]) -> bool:
-        missing = [field for field in rule.fields() if field not in properties]
-        if not missing:
+        missing = _missing(rule, properties)
+        if missing is None:
             return True
-        what = f"The rule {rule.rule} names the property '{missing[0]}'"
         if self._settings.on_missing_field is OnMissingField.SKIP:
             if rule.rule not in self._skipped:
                 self._skipped.add(rule.rule)
                 self._log.warning(
-                    "%s, which the SCHEMA of stream '%s' lacks: the rule is skipped.",
-                    what,
+                    "The rule %s names the property '%s', which the SCHEMA of stream '%s' lacks: "
+                    "the rule is skipped.",
+                    rule.rule,
+                    missing,
                     self.name,
                 )
             return False
-        near = _hint(missing[0], properties)
-        raise SettingsError(
-            f"{what}, which the SCHEMA of stream '{self.name}' lacks (it has "
-            f"{', '.join(sorted(properties)) or 'none'}{near}). Correct rules.{rule.rule}, set it "
-            "to false, let the tap select the property, or narrow `streams` to the streams of "
-            "leads."
+        raise SettingsError(self._lacks(rule, missing, properties))
+
+    def _lacks(self, rule: Rule, missing: str, properties: Mapping[str, Any]) -> str:
+        return (
+            f"The rule {rule.rule} names the property '{missing}', which the SCHEMA of stream "
+            f"'{self.name}' lacks (it has {', '.join(sorted(properties)) or 'none'}"
+            f"{_hint(missing, properties)}). Correct rules.{rule.rule}, set it to false, let the "
+            "tap select the property, or narrow `streams` to the streams of leads."
         )
 
     def _check(self, rule: Rule, facts: StreamFacts) -> Check:
@@ -263,6 +279,11 @@ class LeadStream:
     def renamed(self, line: bytes) -> bytes:
         """A line other than a RECORD, under the output stream's name."""
         return line if self.output == self.name else with_stream(line, self.output)
+
+
+def _missing(rule: Rule, properties: Mapping[str, Any]) -> str | None:
+    """The first property of a rule that a SCHEMA lacks."""
+    return next((field for field in rule.fields() if field not in properties), None)
 
 
 def _hint(name: str, properties: Collection[str]) -> str:

@@ -41,6 +41,10 @@ class Owners:
         """Each Apollo user of the mapping."""
         return self._owners.values()
 
+    def items(self) -> Iterable[tuple[str, Owner]]:
+        """Each user of the warehouse with its Apollo user."""
+        return self._owners.items()
+
     def of(self, user: object) -> Owner | None:
         """The Apollo user of a user id, which is text or a number; None if there is no entry."""
         try:

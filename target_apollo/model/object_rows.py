@@ -80,6 +80,18 @@ class ObjectRowParser:
         """Whether a property is written."""
         return name in self.columns or name in self.custom
 
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a property as `read` does; nothing where it is not written.
+
+        Raises:
+            RecordError: No row with this value can be written.
+        """
+        if name in self.columns:
+            self.stream_object.columns[self.columns[name]].normalise(name, value)
+        elif name in self.custom:
+            _, normalise = self.custom[name]
+            normalise(name, value)
+
     def read(self, number: int, record: Mapping[str, object], *, deleted: bool = False) -> Row:
         """The row of a record.
 

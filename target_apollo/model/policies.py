@@ -154,11 +154,16 @@ def unknown_names(named: Mapping[str, FieldPolicy], custom_field: CustomFields) 
     ]
 
 
-def unknown_policy(names: Sequence[str]) -> str:
-    """The sentence for policies without effect, since no field has these names."""
+def unknown_policy(names: Sequence[str], labels: Sequence[str] = ()) -> str:
+    """The sentence for policies without effect, since no field has these names.
+
+    Args:
+        labels: The labels of the team's custom fields, of which one may be meant.
+    """
     fields = [name for object_type in RECORD_TYPES for name in object_type.fields]
-    near = difflib.get_close_matches(names[0], fields, n=1)
-    hint = f"did you mean '{near[0]}' for '{names[0]}'?" if near else "check the spelling."
+    near = {name: difflib.get_close_matches(name, [*fields, *labels], n=1) for name in names}
+    meant = [f"'{found[0]}' for '{name}'" for name, found in near.items() if found]
+    hint = f"did you mean {' and '.join(meant)}?" if meant else "check the spelling."
     return (
         f"The setting 'field_policy' names {', '.join(names)}: no field of contacts, "
         "accounts, deals or tasks and no custom field is called that, so nothing would be "

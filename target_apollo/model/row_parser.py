@@ -152,8 +152,11 @@ class RowParser:
 
     def __post_init__(self) -> None:
         self.lists = normalisers.names("lists", list(self.lists))
-        if self.match_on == (self.object_type.match_field,):
-            self.match_on = ()
+        self.recognise_by(self.match_on)
+
+    def recognise_by(self, match_on: tuple[str, ...]) -> None:
+        """Sets the kinds of keys by which rows are recognised; before any row is read."""
+        self.match_on = () if match_on == (self.object_type.match_field,) else match_on
 
     def read(self, number: int, record: Mapping[str, object]) -> Row:
         """The row of a record.
@@ -279,6 +282,16 @@ class RowParser:
     def is_mapped(self, name: str) -> bool:
         """Whether a property is written to a field, custom field or list, or is the id."""
         return self._setter_of(name) is not None
+
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a property as `read` does; nothing where it is not written.
+
+        Raises:
+            RecordError: No row with this value can be written.
+        """
+        setter = self._setter_of(name)
+        if setter is not None:
+            setter(name, value, _Draft())
 
     def _layout(self, names: tuple[str, ...]) -> _Layout:
         """The setters for records with these properties; properties without a setter are left out.

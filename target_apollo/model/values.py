@@ -415,6 +415,10 @@ _NORMALISERS: Mapping[str, Normalise] = {
 }
 
 
+#: Types of custom fields whose values are read as what they are.
+KNOWN_TYPES = frozenset({*_NORMALISERS, *_OF_SEVERAL_OPTIONS, "picklist", "string", "textarea"})
+
+
 def _options_of(field: CustomField) -> Normalise:
     """The normaliser of a field that holds several options: their ids, joined by commas.
 

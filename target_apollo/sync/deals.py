@@ -83,7 +83,8 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             same = self.run.directory.same_labels(DEAL, label)
             several = f"several custom fields ({', '.join(same)})" if same else "no custom field"
             raise RunError(
-                f"Apollo has {several} of deals called '{label}' (setting deal_key_field), and "
+                f"Apollo has {several} of deals called '{label}' (setting deal_key_field)"
+                f"{self.run.directory.label_meant(DEAL, label)}, and "
                 f"without one a deal could be made twice: make it, of type text, with `apollo-sync "
                 f"fields --create-missing-fields` (it needs the tap's --catalog), or name another.",
                 exit_code=2,
@@ -96,10 +97,10 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             )
         return found.id
 
-    def check(self) -> None:
-        """Checks settings and columns before anything of the stream is written."""
-        super().check()
-        _ = self._mark_field, self.policies
+    def check_settings(self) -> None:
+        """Checks also that there is a field for the key of a row."""
+        super().check_settings()
+        _ = self._mark_field
 
     def custom_field(self, name: str) -> tuple[str, Normalise] | None:
         """Id and normaliser of the custom field for a property, except that of the mark."""

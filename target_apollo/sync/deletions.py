@@ -29,6 +29,7 @@ from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.stream_links import StreamLinks
 from target_apollo.sync.whole_tables import SeenKeys
+from target_apollo.sync.words import ended
 
 #: If more than this share of a stream's rows is missing at once, its query is probably broken.
 _MOST_GONE_SHARE = 0.1
@@ -64,7 +65,7 @@ class DeletionTarget:
             stage_id = directory.resolve(name, on_delete.stage or "")
         except RecordError as problem:
             raise RunError(
-                f"The setting 'on_delete' can't be followed: {problem.rejection.detail}.",
+                f"The setting 'on_delete' can't be followed: {ended(problem.rejection.detail)}",
                 exit_code=2,
             ) from None
         return cls({f"{name}_id": stage_id}, ())

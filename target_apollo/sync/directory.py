@@ -122,6 +122,12 @@ class Directory:
             raise RecordError(Reason.UNKNOWN_NAME, no_such(what, name, value, known))
         return found.id
 
+    def resolve_listed(self, name: str, value: str) -> str:
+        """As `resolve`, but an account is not looked for: that takes requests for each domain."""
+        if name in LINKS:
+            return self.account_domain(name, value)
+        return "" if name == BY_EMAIL else self.resolve(name, value)
+
     @cached_property
     def default_owner(self) -> str | None:
         """The id of the user in the setting `default_owner`; None if it is not set.
@@ -132,14 +138,25 @@ class Directory:
         """
         if not self._default_owner:
             return None
-        found = self._users.get(self._default_owner.strip().lower())
+        address = self._default_owner.strip().lower()
+        found = self._users.get(address)
         if found is None:
+            near = self._nearest_owner(address)
+            hint = "" if near is None else f" (nearest is that of user {near})"
             raise RunError(
                 "The setting 'default_owner' can't be followed: no active Apollo user has that "
-                "e-mail address. Correct it, or invite that person to the team.",
+                f"e-mail address{hint}. Correct it, or invite that person to the team.",
                 exit_code=2,
             )
         return found
+
+    def has_user(self, user_id: str) -> bool:
+        """Whether an active user of the team has an id.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        return any(one.id == user_id and not one.deleted for one in self._all_users)
 
     def former_owner(self, name: str, value: str) -> str | None:
         """The id of a user who has left the team, for the value of ``owner_email``."""
@@ -191,6 +208,31 @@ class Directory:
             if modality == of
             for one in fields
         ]
+
+    def label_meant(self, object_type: RecordType, label: str, prefix: str = "") -> str:
+        """Which label of an object may be meant by one that no custom field has, in brackets.
+
+        Empty if none is like it.
+
+        Args:
+            prefix: What the setting writes before a label.
+        """
+        near = nearest_name(label, self.custom_labels_of(object_type))
+        return "" if near is None else f" (did you mean '{prefix}{near}'?)"
+
+    def stage_meant(self, object_types: Iterable[ObjectType], name: str) -> str:
+        """Which stage may be meant by a name that no stage has, in brackets; else empty.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        known = [
+            stage.display_name or stage.name
+            for one in object_types
+            for stage in self._stages_of(one).values()
+        ]
+        near = nearest_name(name, known)
+        return "" if near is None else f" (did you mean '{near}'?)"
 
     def entries_without_label(self) -> list[str]:
         """A sentence for each entry of the setting `custom_fields` whose label no field has.

@@ -107,16 +107,13 @@ class ListMemberSync(ObjectSync):
         """Notes that nobody knows whom a row means."""
         self._lists.has_unread = True
 
-    def check(self) -> None:
-        """Checks that a mirror has what it needs.
+    def check_settings(self) -> None:
+        """Checks also that a mirror has what it needs.
 
         Raises:
             RunError: It needs a ledger.
         """
-        super().check()
-        self._check_scope()
-
-    def _check_scope(self) -> None:
+        super().check_settings()
         is_ours = self.own.mirror_scope is MirrorScope.OURS
         if self.mode is Mode.MIRROR and is_ours and not self.run.has_ledger:
             raise RunError(
@@ -428,5 +425,5 @@ class ListMemberSync(ObjectSync):
 
     def write_missing(self, seen: SeenKeys) -> None:
         """Takes off the lists whom no row names any more."""
-        self._check_scope()
+        self.check_settings()
         self._mirror.finish(self.links, seen)

@@ -13,6 +13,7 @@ from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects import BY_EMAIL, OBJECTS, ObjectKind
 from target_apollo.model.spelling import letters_of
+from target_apollo.model.suggestions import nearest_name
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects_file import UNREADABLE_STREAM
@@ -526,25 +527,42 @@ def unused_settings(
         properties: The properties of their schemas.
     """
     used = {settings.pattern_of(stream) for stream in streams}
-    existing = {letters_of(name) for of_stream in properties for name in of_stream}
+    names = {name: None for of_stream in properties for name in of_stream}
+    existing = {letters_of(name) for name in names}
     return [
+        *(_unused_entry(settings, one, streams) for one in settings.streams if one not in used),
         *(
-            f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
-            f"({', '.join(sorted(streams))}): its name is misspelled, the stream is not selected, "
-            "or an earlier entry fits it too. Rows went on as if it were not there."
-            for pattern in settings.streams
-            if pattern not in used
-        ),
-        *(
-            f"The entry '{name}' of the setting 'null_policy_per_field' names a property that no "
-            "stream of this run has: mend its name, or leave it out."
-            for name in settings.null_policy_per_field
-            if letters_of(name) not in existing
-        ),
-        *(
-            f"The entry '{name}' of the setting 'unresolved' names a property that no stream of "
-            "this run has: mend its name, or leave it out."
-            for name in settings.unresolved
+            f"The entry '{name}' of the setting '{setting}' names a property that no "
+            f"stream of this run has{_meant(name, names)}: mend its name, or leave it out."
+            for setting, given in (
+                ("null_policy_per_field", settings.null_policy_per_field),
+                ("unresolved", settings.unresolved),
+            )
+            for name in given
             if letters_of(name) not in existing
         ),
     ]
+
+
+def _unused_entry(settings: Settings, pattern: str, streams: Collection[str]) -> str:
+    before = settings.entry_before(pattern)
+    if before is not None:
+        return hidden_entry(pattern, before)
+    return (
+        f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
+        f"({', '.join(sorted(streams))}){_meant(pattern, streams)}: its name is misspelled, or the "
+        "stream is not selected. Rows went on as if it were not there."
+    )
+
+
+def hidden_entry(pattern: str, before: str) -> str:
+    """The sentence for an entry of the setting `streams` that an earlier one leaves nothing to."""
+    return (
+        f"The entry '{pattern}' of the setting 'streams' has no effect: the entry '{before}' "
+        "before it fits the same streams, and the first one counts. Put it before that."
+    )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = nearest_name(name, known)
+    return "" if near is None else f" (did you mean '{near}'?)"

@@ -110,13 +110,23 @@ class ObjectSync(abc.ABC):
         """Notes that a record could not be read as a row, so that nobody knows what it means."""
 
     def check(self) -> None:
-        """Checks settings and columns, once, before anything of the stream is written.
+        """Checks settings and ledger, once, before anything of the stream is written.
 
         Raises:
             RunError, LedgerError: The stream can't be written so, or another run writes it.
             ApolloError: Apollo could not be asked.
         """
+        self.check_settings()
         _ = self.links
+
+    def check_settings(self) -> None:
+        """Checks what can be checked without opening the ledger.
+
+        Raises:
+            RunError: The stream can't be written with these settings.
+            ApolloError: Apollo could not be asked.
+        """
+        _ = self.policies
 
     def write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         """Writes the rows of a batch; all of its records have their outcome at the end.

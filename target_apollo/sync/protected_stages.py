@@ -58,9 +58,11 @@ class StageGuard:
             if name in found or name in PROTECTED_STAGES:
                 continue
             if not any(directory.stage_ids(one, [name]) for one in others):
+                meant = directory.stage_meant((self._object_type, *others), name)
                 raise RunError(
                     f"The setting 'protected_stages' names '{name}', and no stage of contacts or "
-                    "accounts is called that, so nothing would be protected: correct the name.",
+                    f"accounts is called that{meant}, so nothing would be protected: correct the "
+                    "name.",
                     exit_code=2,
                 )
         return frozenset(found.values())

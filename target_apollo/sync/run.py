@@ -379,6 +379,13 @@ class SyncRun:
         if self._shared_windows is not None:
             self._shared_windows.close()
 
+    def close_unused(self) -> None:
+        """Ends threads and connections of a dry run that has planned nothing."""
+        self.pool.close()
+        if self.dry_run is not None:
+            self.dry_run.close()
+        self.transport.close()
+
     def _close_ledger(self, summary: Mapping[str, Any]) -> None:
         ledger = self._opened_ledger
         if ledger is None:

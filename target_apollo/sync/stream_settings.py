@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from target_apollo.config.settings import Settings, StreamSettings
 from target_apollo.model.match_keys import CUSTOM
-from target_apollo.model.objects import ObjectType, RecordType
+from target_apollo.model.objects import RECORD_TYPES, ObjectType, RecordType
 from target_apollo.model.policies import (
     FieldPolicy,
     Policies,
@@ -49,10 +49,7 @@ def policies_for(
     named = settings.field_policy
     if not named:
         return Policies()
-    unknown = unknown_names(named, directory.custom_field_by_name)
-    if unknown:
-        raise RunError(unknown_policy(unknown), exit_code=2)
-    for sentence in clashes(named, directory.custom_field_by_name):
+    for sentence in wrong_policies(settings, directory):
         raise RunError(sentence, exit_code=2)
     field = updated_at_field(settings, properties)
     if field is not None and field not in properties:
@@ -63,6 +60,20 @@ def policies_for(
             exit_code=2,
         )
     return policies_of(named, object_type, directory.custom_field_by_name)
+
+
+def wrong_policies(settings: Settings, directory: Directory) -> Iterator[str]:
+    """Yields a sentence for what is wrong with the setting `field_policy` in this team.
+
+    Raises:
+        ApolloError: Apollo could not be asked for its custom fields.
+    """
+    named = settings.field_policy
+    unknown = unknown_names(named, directory.custom_field_by_name)
+    if unknown:
+        labels = [label for one in RECORD_TYPES for label in directory.custom_labels_of(one)]
+        yield unknown_policy(unknown, labels)
+    yield from clashes(named, directory.custom_field_by_name)
 
 
 def match_on_for(
@@ -95,8 +106,9 @@ def _match_kind(name: str, directory: Directory, object_type: ObjectType, stream
     if found is None:
         raise RunError(
             f"The setting 'match_on' of stream '{stream}' names '{name}', and the team "
-            f"has no custom field of {object_type.kind.value} with that label: correct "
-            "it, or create the field in Apollo.",
+            f"has no custom field of {object_type.kind.value} with that label"
+            f"{directory.label_meant(object_type, label, CUSTOM)}: correct it, or create the "
+            "field in Apollo.",
             exit_code=2,
         )
     return f"{CUSTOM}{found[0]}"

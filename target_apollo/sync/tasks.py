@@ -110,16 +110,15 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         """None: Apollo has no custom fields of tasks."""
         return None
 
-    def check(self) -> None:
-        """Checks settings and columns before anything of the stream is written."""
-        if self.run.ledger is None:
+    def check_settings(self) -> None:
+        """Checks also that there is a ledger."""
+        if not self.run.has_ledger:
             raise RunError(
                 f"Stream '{self.stream}' holds tasks, and without a ledger nothing tells which "
                 "rows have one already: Apollo would get them again in each run. Set ledger_url.",
                 exit_code=2,
             )
-        super().check()
-        _ = self.policies
+        super().check_settings()
 
     # --- plan
 

@@ -68,3 +68,12 @@ def listed(texts: Sequence[str], limit: int, total: int | None = None) -> str:
     shown = [name_shown(text) for text in texts[:limit]]
     rest = (len(texts) if total is None else total) - len(shown)
     return ", ".join(shown) + (f" and {number(rest)} more" if rest > 0 else "")
+
+
+def ended(text: str) -> str:
+    """A text as a sentence, with a full stop unless it asks something.
+
+    >>> ended("there is none"), ended("did you mean 'New'?")
+    ('there is none.', "did you mean 'New'?")
+    """
+    return text if text.endswith(("?", ".")) else f"{text}."

@@ -157,6 +157,19 @@ def _place(path: Path) -> str:
     return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
+def why_not_writable(path: Path) -> str:
+    """Why a file can't be written, or made with its folders, by what is there; empty if it can."""
+    try:
+        if path.exists():
+            return "" if os.access(path, os.W_OK) else "this user may not write to it"
+        folder = next(one for one in path.absolute().parents if one.exists())
+    except OSError as problem:
+        return problem.strerror or "it can't be looked at"
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"this user may not write to {folder}"
+
+
 def make_private_folder(path: Path) -> None:
     """Makes a folder and its missing parents, each with mode 0700.
 

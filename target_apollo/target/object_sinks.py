@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_apollo.apollo import MAX_BULK
 from target_apollo.model.object_rows import ObjectRowParser
 from target_apollo.model.outcomes import Outcome, RecordError
-from target_apollo.model.rows import Row
+from target_apollo.model.rows import Mode, Row
 from target_apollo.model.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
@@ -92,6 +92,14 @@ class ObjectSink(StreamSink):
             return
         self._check_key()
         self._sync.check()
+        self._note_columns()
+        self._has_checked = True
+
+    def checks(self) -> Sequence[Callable[[], None]]:
+        """The key, the settings, then columns that have no place; the ledger is not opened."""
+        return self._check_key, self._sync.check_settings, self._note_columns
+
+    def _note_columns(self) -> None:
         passive = {
             *self._key_columns,
             *self._target.bookmark_properties(self.stream_name),
@@ -105,7 +113,33 @@ class ObjectSink(StreamSink):
             and not name.startswith(ABOUT_RECORDS)
         }
         self._run.notices.unknown_fields(self.stream_name, self._own.stream_object.name, unknown)
-        self._has_checked = True
+
+    # --- what `apollo-sync check` asks
+
+    @property
+    def object_name(self) -> str:
+        """The object, such as ``deals``."""
+        return self._own.stream_object.name
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in which the stream is written."""
+        return self._own.mode
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Column -> the field, or the label of the custom field, that it is written to."""
+        labels = self._run.directory.custom_labels() if self._parser.custom else {}
+        custom = {name: labels[field_id] for name, (field_id, _) in self._parser.custom.items()}
+        return {**self._parser.columns, **custom}
+
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a column."""
+        self._parser.try_value(name, value)
+
+    def try_record(self, record: dict[str, Any]) -> None:
+        """Reads a record; whom it names is not looked up."""
+        self._parser.read(0, record)
 
     def _check_key(self) -> None:
         """Checks that something tells the rows from each other.

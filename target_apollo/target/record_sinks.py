@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from target_apollo.ledger import match_hash
 from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
+from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
 from target_apollo.model.spelling import spelled_as, value_of
@@ -17,6 +18,7 @@ from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions import DeletionTarget, WholeTable
+from target_apollo.sync.names import resolved
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.stream_columns import (
     ABOUT_RECORDS,
@@ -66,6 +68,8 @@ class RecordSink(StreamSink):
         self._has_match_column = self._match_columns.are_in(schema)
         self._has_looked = self._has_match_column
         self._moves_deleted = bool(self._run.settings.on_delete)
+        #: Who owns which field, after `_check_policies`.
+        self._policies = Policies()
         #: Key and bookmark properties at the last check for unknown fields; None before it.
         self._checked_beside: frozenset[str] | None = None
 
@@ -83,9 +87,7 @@ class RecordSink(StreamSink):
     def _parser(self) -> RowParser:
         """The parser for the records of the stream.
 
-        Raises:
-            RunError: The setting `match_on` names an unknown custom field.
-            ApolloError: Apollo could not be asked for its custom fields.
+        It follows `match_on` and `field_policy` after `_check_keys` and `_check_policies`.
         """
         return RowParser(
             object_type=self.object_type,
@@ -95,14 +97,13 @@ class RecordSink(StreamSink):
             custom_fields=self._run.directory,
             null_policy=self._run.settings.null_policy,
             null_policies=self._run.settings.null_policy_per_field,
-            kept_out=lambda name: self._sync.policies.keeps_out(name),
+            kept_out=lambda name: self._policies.keeps_out(name),
             updated_at_field=updated_at_field(self._run.settings, self._properties),
             lists=self._run.settings.lists,
             drops=self._run.settings.drops,
             dropped=self._run.counts.unresolved[self.stream_name],
             links_by_email=self._run.settings.link_by_email_domain,
             allowed_domains=self._run.settings.allow_domains,
-            match_on=self._sync.match_on,
             mapped=frozenset(
                 name
                 for name in self._properties
@@ -227,26 +228,56 @@ class RecordSink(StreamSink):
                 field that does not exist.
             ApolloError: Apollo did not tell its custom fields.
         """
-        passive = frozenset(
+        passive = self._passive
+        if passive == self._checked_beside:
+            return
+        for check in self.checks():
+            check()
+        self._checked_beside = passive
+
+    @property
+    def _passive(self) -> frozenset[str]:
+        """The properties that need no field."""
+        return frozenset(
             (
-                *self._parser.key_properties,
+                *self._key_columns,
                 *self._target.bookmark_properties(self.stream_name),
                 self._time_column,
             )
         )
-        if passive == self._checked_beside:
-            return
-        _ = self._sync.policies
-        run, columns = self._run, self._parser.columns
-        check_columns(self.stream_name, columns)
+
+    def checks(self) -> Sequence[Callable[[], None]]:
+        """Keys and policies, then columns that have one field, or none."""
+        return (
+            self._check_keys,
+            self._check_policies,
+            self._check_columns,
+            self._check_match,
+            self._note_columns,
+        )
+
+    def _check_keys(self) -> None:
+        self._parser.recognise_by(self._sync.match_on)
+
+    def _check_policies(self) -> None:
+        self._policies = self._sync.policies
+
+    def _check_columns(self) -> None:
+        check_columns(self.stream_name, self._parser.columns)
+
+    def _check_match(self) -> None:
         if self._has_match_column and self._own.mode is not Mode.UPDATE:
-            self._match_columns.check(self._sync.match_on, columns)
+            self._match_columns.check(self._sync.match_on, self._parser.columns)
+
+    def _note_columns(self) -> None:
+        run, columns = self._run, self._parser.columns
         run.notices.custom_fields_without_effect(
             [
                 *run.directory.entries_without_label(),
                 *entries_beside_fields(self.stream_name, self._parser.mapped, columns),
             ]
         )
+        passive = self._passive
         unknown = {
             name: not_written_because(name, self.object_type, columns, run.directory)
             for name in self.schema.get("properties", {})
@@ -255,7 +286,52 @@ class RecordSink(StreamSink):
             and not name.startswith(ABOUT_RECORDS)
         }
         run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
-        self._checked_beside = passive
+
+    # --- what `apollo-sync check` asks
+
+    @property
+    def object_name(self) -> str:
+        """``contacts`` or ``accounts``."""
+        return self.object_type.kind.value
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in which the stream is written."""
+        return self._own.mode
+
+    @property
+    def match_on(self) -> tuple[str, ...]:
+        """The kinds of keys by which rows are recognised; custom fields by their label."""
+        return self._own.match_on
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Column -> the field, or the label of the custom field, that it is written to."""
+        columns, labels = self._parser.columns, self._run.directory.custom_labels()
+        custom = {name: labels[field_id] for name, field_id in columns.custom.items()}
+        return {**columns.fields, **custom}
+
+    def check_records(self, names: Collection[str]) -> None:
+        """Looks for a column to match on among the properties of the first records.
+
+        Raises:
+            RunError: Neither they nor the SCHEMA have one.
+        """
+        if not self._has_match_column:
+            self._match_columns.look_for(names)
+
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a column."""
+        self._parser.try_value(name, value)
+
+    def try_record(self, record: dict[str, Any]) -> None:
+        """Reads a record, and looks up owner and stage; of accounts it checks the domain alone."""
+        row = self._parser.read(0, record)
+        run = self._run
+        found = resolved(run, row, run.directory.resolve_listed, run.settings.drops)
+        run.counts.unresolved[self.stream_name].update(
+            row.names[name][0] for name in found.waits_for
+        )
 
 
 class ContactsSink(RecordSink):

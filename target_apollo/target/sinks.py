@@ -7,7 +7,7 @@ them: `record_sinks` to a `StreamSync`, `object_sinks` to an `ObjectSync`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from singer_sdk.sinks import BatchSink
 from target_apollo.ledger import source_key
 from target_apollo.model.characters import is_blank
 from target_apollo.model.outcomes import Outcome, Rejection
-from target_apollo.model.rows import Row
+from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.source_record import SourceRecord
@@ -86,6 +86,54 @@ class StreamSink(BatchSink, abc.ABC):
     @abc.abstractmethod
     def _key_columns(self) -> Sequence[str]:
         """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+
+    @property
+    @abc.abstractmethod
+    def object_name(self) -> str:
+        """What the stream holds, as the setting `streams` calls it."""
+
+    @property
+    @abc.abstractmethod
+    def mode(self) -> Mode:
+        """The mode in which the stream is written."""
+
+    @property
+    @abc.abstractmethod
+    def places(self) -> Mapping[str, str]:
+        """Column -> the field, or the label of the custom field, that it is written to.
+
+        Raises:
+            RunError, ApolloError: As `checks`.
+        """
+
+    @property
+    def key_columns(self) -> Sequence[str]:
+        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+        return self._key_columns
+
+    @abc.abstractmethod
+    def checks(self) -> Sequence[Callable[[], None]]:
+        """What is checked before the first row is read, in this order.
+
+        A run ends with the first that raises. `apollo-sync check` calls the others too.
+        """
+
+    @abc.abstractmethod
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a column that is written, as rows are read.
+
+        Raises:
+            RecordError: No row with it can be written.
+        """
+
+    @abc.abstractmethod
+    def try_record(self, record: dict[str, Any]) -> None:
+        """Reads a record and looks up the names in it, as far as that takes no request for it.
+
+        Raises:
+            RecordError: It can't be written.
+            RunError, ApolloError: The run can't go on.
+        """
 
     @abc.abstractmethod
     def _prepare(self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ is validated and handed to its sink, and STATE waits for its outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import IO, Any, ClassVar, cast
@@ -52,6 +52,7 @@ from target_apollo.target.intake import (
     rejection_of,
     too_wide,
 )
+from target_apollo.target.loader_test import MELTANO_TEST, answer_test
 from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
 from target_apollo.target.object_sinks import ObjectSink
 from target_apollo.target.process import SignalHandler
@@ -162,6 +163,42 @@ class TargetApollo(CheckedPlugin, Target):
             rejection = self._intake.unusable_stream(name, self._input.line_number, problem)
             self._streams[name] = SourceStream.unusable(message, rejection)
 
+    def announce(self, message: Message) -> None:
+        """Takes a SCHEMA message without the input around it, to look at its sinks.
+
+        Raises:
+            SettingsError, UnusableSchema: The stream can't be used.
+        """
+        self._on_schema(message)
+
+    @property
+    def sinks(self) -> Mapping[str, StreamSink]:
+        """The sinks by the name of their stream after stream maps."""
+        return self._sinks
+
+    @property
+    def without_object(self) -> frozenset[str]:
+        """Streams after stream maps that hold no known object, and that no setting leaves out."""
+        settings = self.run.settings
+        return frozenset(one for one in self._without_sink if not settings.leaves_out(one))
+
+    def mapped(self, stream: str, record: dict[str, Any]) -> Iterator[tuple[StreamSink, Any]]:
+        """Yields the sinks that a record goes to, each with the record after its stream map.
+
+        Raises:
+            MapExpressionError: A stream map can't be applied to it.
+        """
+        for route in self._streams.get(stream, _WITHOUT_SCHEMA).routes:
+            sink = self._sinks.get(route.sink_name)
+            transformed = route.transform(record)
+            if sink is not None and transformed is not None:
+                yield sink, transformed
+
+    def unused_settings(self) -> list[str]:
+        """A sentence for each entry of a setting that is for none of the streams that came."""
+        properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
+        return unused_settings(self.run.settings, {*self._sinks, *self._without_sink}, properties)
+
     def _set_up(self, name: str, message: Message) -> None:
         """Makes the stream maps and sinks of a stream.
 
@@ -229,6 +266,9 @@ class TargetApollo(CheckedPlugin, Target):
             SettingsError: It is not known whether the stream holds contacts or accounts.
         """
         settings = self.run.settings
+        if stream == MELTANO_TEST:
+            answer_test(self.run)
+            return
         if not settings.leaves_out(stream) and not settings.has_object(stream):
             self.get_sink_class(stream)
         self.run.counts.left_out[stream] += 1
@@ -514,15 +554,12 @@ class TargetApollo(CheckedPlugin, Target):
         return came + absent_sources(maps, sink_name, self._streams)
 
     def _warn_of_unused_settings(self) -> None:
-        if self._input.ended_early or self._replays or not self._streams:
+        if self._input.ended_early or self._replays or not {*self._streams} - {MELTANO_TEST}:
             return
-        properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
-        streams = {*self._sinks, *self._without_sink}
-        for sentence in unused_settings(self.run.settings, streams, properties):
+        for sentence in self.unused_settings():
             self.logger.warning("%s", sentence)
-        for stream in sorted(self._without_sink):
-            if not self.run.settings.leaves_out(stream):
-                self.run.notices.no_object(stream)
+        for stream in sorted(self.without_object):
+            self.run.notices.no_object(stream)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:
         """Reads and writes the whole input; returns the exit code of the run.

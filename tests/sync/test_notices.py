@@ -28,7 +28,7 @@ def test_an_entry_behind_one_that_fits_too_is_named() -> None:
     entries = {"*": {"mode": "insert"}, "contacts": {"mode": "update"}}
     (sentence,) = unmet("contacts", streams=entries)
     assert "'contacts'" in sentence
-    assert "earlier entry" in sentence
+    assert "the entry '*' before it fits the same streams" in sentence
 
 
 def test_an_unresolved_property_that_no_stream_has_is_named() -> None:

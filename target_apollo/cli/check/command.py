@@ -7,60 +7,110 @@ the key or an e-mail address.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
 from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
+from target_apollo.cli.check.rehearsal import Rehearsal, Rehearser, Source
 from target_apollo.cli.options import (
+    FILE,
     ApolloCommand,
     CommandFailed,
     config_option,
     json_option,
     object_option,
 )
-from target_apollo.config.sources import read_settings
+from target_apollo.config.settings import Settings
+from target_apollo.config.sources import read_config
 from target_apollo.model.objects import ObjectKind
+from target_apollo.reporting.terminal import UNBOUNDED, wrapped
+from target_apollo.sync.remarks import Remark
+from target_apollo.sync.words import plural
 from target_apollo.system.shown import escaped, name_shown, printable
+from target_apollo.target.source_check import CheckedStream
 
 _KEY = {True: "valid", False: "not valid", None: "not checked"}
 
 
 @click.command(
     cls=ApolloCommand,
-    epilog="Exit codes: 0 usable; 2 wrong settings or key, or an endpoint that every run needs is "
-    "forbidden; 3 out of quota for longer than max_wait_seconds; 1 anything else, such as no "
-    "connection.",
+    epilog="Exit codes: 0 usable, perhaps with warnings; 2 wrong settings or key, a fault that "
+    "would end a run, or an endpoint that every run needs is forbidden; 3 out of quota for longer "
+    "than max_wait_seconds; 1 anything else, such as no connection.",
 )
 @config_option
 @object_option("what will be synced, where that is not both: the key needs no more than that")
 @json_option
-def command(sources: Sequence[str], kinds: list[ObjectKind], wants_json: bool) -> int:
-    """Says whether a sync with these settings can work.
+@click.option(
+    "--catalog",
+    type=FILE,
+    metavar="FILE",
+    help="a tap's catalog: its selected streams and columns are checked too; - for standard input",
+)
+@click.option(
+    "--leads",
+    type=FILE,
+    metavar="FILE",
+    help="JSON file with the settings of map-apollo-leads, which gets the streams first",
+)
+@click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+def command(
+    sources: Sequence[str],
+    kinds: list[ObjectKind],
+    wants_json: bool,
+    catalog: str | None,
+    leads: str | None,
+    messages: str | None,
+) -> int:
+    """Says whether a sync with these settings can work, and what it would refuse.
 
     It looks at the address, the key, the team, every endpoint that the mode uses and the quota
-    left. Nothing is written; each endpoint is asked once.
+    left, at the settings, the files and the ledger. With a --catalog, or Singer messages in INPUT
+    (- for standard input), also at streams and columns, and at the first records. Nothing is
+    written; each endpoint is asked once.
     """
-    check = check_connection(read_settings(sources), kinds)
+    if catalog is not None and messages is not None:
+        raise click.UsageError("Give --catalog or INPUT, not both.")
+    source = Source(catalog, messages, leads)
+    config = read_config(sources)
+    rehearser = Rehearser(config, kinds, source)
+    check = check_connection(Settings.of(config), rehearser.kinds)
+    answers = check.key_valid is True and check.problem is None
+    rehearsal = rehearser.finish(asks_apollo=answers)
+    check = replace(check, remarks=rehearsal.remarks)
     exit_code, because = check.verdict
     if wants_json:
-        text = json.dumps(as_json(check), indent=2, ensure_ascii=False)
+        text = json.dumps(as_json(check, rehearsal), indent=2, ensure_ascii=False)
         sys.stdout.write(escaped(text) + "\n")
     else:
         verdict = [] if exit_code else ["", because]
-        sys.stdout.write("\n".join(map(printable, [*as_lines(check), *verdict])) + "\n")
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+        lines = as_lines(check, rehearsal, source.making_fields, width)
+        sys.stdout.write("\n".join(map(printable, [*lines, *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:
         raise CommandFailed(because, exit_code=exit_code)
     return exit_code
 
 
-def as_lines(check: Check) -> list[str]:
-    """The check as lines for people, one per endpoint, without the verdict."""
+def as_lines(
+    check: Check,
+    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+    making_fields: str = "",
+    width: int = UNBOUNDED,
+) -> list[str]:
+    """The check as lines for people, without the verdict: what must be done first comes first.
+
+    Args:
+        making_fields: The command that makes custom fields for columns without a place.
+        width: Characters of a line.
+    """
     credentials = "Token" if check.oauth else "Key"
     lines = [f"Address  {check.api_url}", f"{credentials:<8} {_KEY[check.key_valid]}"]
     if check.profile is not None:
@@ -71,11 +121,45 @@ def as_lines(check: Check) -> list[str]:
     for kind, modes in check.modes.items():
         in_modes = " and ".join(sorted(mode.value for mode in modes))
         lines.append(f"{kind.value.capitalize():<8} written in mode {in_modes}")
-    width = max((len(finding.endpoint) for finding in check.findings), default=0)
+    if rehearsal.ledger:
+        lines.append(f"Ledger   {rehearsal.ledger}")
+    if check.faults:
+        lines += ["", "Mend first, since a run would end or reject its rows:"]
+        for number, fault in enumerate(check.faults, 1):
+            lines += wrapped(f"  {number}. {fault.sentence}", width, " " * 5)
+    if check.warnings:
+        lines += ["", "Look at, since a run would go on with it:"]
+        for warning in check.warnings:
+            lines += wrapped(f"  - {warning.sentence}", width, " " * 4)
+    for stream in rehearsal.streams:
+        lines += ["", *_stream_lines(stream, making_fields, width)]
+    endpoint_width = max((len(finding.endpoint) for finding in check.findings), default=0)
     for title, required in (("A run needs", True), ("Some records need", False)):
         rows = [finding for finding in check.findings if finding.need.required is required]
         if rows:
-            lines += ["", f"{title}:", *(_line(finding, width) for finding in rows)]
+            lines += ["", f"{title}:", *(_line(finding, endpoint_width) for finding in rows)]
+    return lines
+
+
+def _stream_lines(stream: CheckedStream, making_fields: str, width: int) -> list[str]:
+    by = f", recognised by {', '.join(stream.match_on)}" if stream.match_on else ""
+    key = ", ".join(stream.key) or "none"
+    lines = [
+        f"Stream {name_shown(stream.name)}: {stream.object} in mode {stream.mode}{by}; key: {key}"
+    ]
+    renamed = [
+        f"{name_shown(column)} as {name_shown(place)}"
+        for column, place in stream.places.items()
+        if column != place
+    ]
+    lines += wrapped(f"  written: {plural(len(stream.places), 'column')}", width)
+    if renamed:
+        lines += wrapped(f"  other names: {', '.join(renamed)}", width, " " * 4)
+    if stream.not_written:
+        names = ", ".join(map(name_shown, stream.not_written))
+        lines += wrapped(f"  not written: {names}", width, " " * 4)
+        if making_fields:
+            lines.append(f"  to make custom fields for them: {making_fields}")
     return lines
 
 
@@ -103,7 +187,10 @@ def quota_left(windows: Windows) -> str:
     return f"left {', '.join(parts)}" if parts else "no limit told"
 
 
-def as_json(check: Check) -> dict[str, Any]:
+def as_json(
+    check: Check,
+    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+) -> dict[str, Any]:
     """The check as one JSON object. Programs rely on its names, so they never change."""
     exit_code, because = check.verdict
     profile = check.profile
@@ -118,7 +205,27 @@ def as_json(check: Check) -> dict[str, Any]:
         "modes": {
             kind.value: sorted(mode.value for mode in modes) for kind, modes in check.modes.items()
         },
+        "faults": [_remark(one) for one in check.faults],
+        "warnings": [_remark(one) for one in check.warnings],
+        "ledger": rehearsal.ledger or None,
+        "streams": [_stream(one) for one in rehearsal.streams],
         "endpoints": [_endpoint(finding) for finding in check.findings],
+    }
+
+
+def _remark(remark: Remark) -> dict[str, str]:
+    return {"about": remark.about, "sentence": remark.sentence}
+
+
+def _stream(stream: CheckedStream) -> dict[str, Any]:
+    return {
+        "stream": stream.name,
+        "object": stream.object,
+        "mode": stream.mode,
+        "match_on": list(stream.match_on),
+        "key": list(stream.key),
+        "written": dict(stream.places),
+        "not_written": list(stream.not_written),
     }
 
 

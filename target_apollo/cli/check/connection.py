@@ -34,6 +34,8 @@ from target_apollo.config.settings import Settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.model.rows import Mode
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
+from target_apollo.sync.remarks import Remark, Weight
+from target_apollo.sync.words import plural
 
 
 class Access(enum.Enum):
@@ -98,6 +100,7 @@ class Check:
         profile: Team and user; None where the key may not read them.
         findings: The results of the probes.
         problem: Exit code and sentence of the problem that ended the check early.
+        remarks: What a run would refuse or warn of for its settings and streams.
     """
 
     api_url: str
@@ -108,6 +111,17 @@ class Check:
     profile: Profile | None = None
     findings: tuple[Finding, ...] = ()
     problem: tuple[int, str] | None = None
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def faults(self) -> list[Remark]:
+        """The remarks that would end a run."""
+        return [one for one in self.remarks if one.weight is Weight.FAULT]
+
+    @property
+    def warnings(self) -> list[Remark]:
+        """The remarks with which a run would go on."""
+        return [one for one in self.remarks if one.weight is Weight.WARNING]
 
     @property
     def verdict(self) -> tuple[int, str]:
@@ -121,6 +135,11 @@ class Check:
         forbidden = [finding for finding in required if finding.access is Access.FORBIDDEN]
         if forbidden:
             return MISCONFIGURED, _not_usable(forbidden)
+        if self.faults:
+            return MISCONFIGURED, (
+                f"Not usable: {plural(len(self.faults), 'fault')} would end a run or reject its "
+                "rows. Mend what is listed, then check again."
+            )
         exhausted = [
             finding for finding in required if finding.wait_seconds > self.max_wait_seconds
         ]
@@ -135,6 +154,8 @@ class Check:
                 f"Usable; a run that starts now waits up to {wait:.0f} s for quota, which "
                 "max_wait_seconds allows."
             )
+        if self.warnings:
+            return OK, f"Usable, with {plural(len(self.warnings), 'warning')}."
         return OK, "Usable."
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,8 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 STDIN = "-"
+#: Most records of a tap's output that are read.
+MOST_RECORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class StreamSchema:
         name: The stream's name in the tap's messages.
         properties: Property -> its JSON schema.
         passive: Key properties and bookmark, which need no field in Apollo.
+        message: Its SCHEMA message, as the tap sends it or would.
     """
 
     name: str
     properties: Mapping[str, Mapping[str, Any]]
     passive: frozenset[str] = frozenset()
+    message: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def read_catalog(path: str) -> list[StreamSchema]:
@@ -40,9 +44,10 @@ def read_catalog(path: str) -> list[StreamSchema]:
     with _opened(path, "catalog") as file:
         content = _json(file.read(), f"The catalog file {path} is no JSON.")
     try:
-        return [
-            _of_catalog(entry) for entry in content["streams"] if not _deselected(entry).get(())
-        ]
+        entries = [one for one in content["streams"] if not _deselected(one).get(())]
+        chosen = [one for one in entries if _metadata(one).get((), {}).get("selected") is True]
+        # Where some are selected, a stream of which nothing is said is not.
+        return [_of_catalog(entry) for entry in chosen or entries]
     except (AttributeError, KeyError, TypeError):
         raise SettingsError(
             [f"The catalog file {path} is none: make one with the tap's --discover."]
@@ -71,13 +76,37 @@ def read_schemas(path: str) -> list[StreamSchema]:
     return list(streams.values())
 
 
+def read_messages(path: str) -> Iterator[Mapping[str, Any]]:
+    """The SCHEMA messages of a tap's output, and the first RECORD messages, in their order.
+
+    Raises:
+        SettingsError: The file can't be read, or has no SCHEMA message or a malformed one.
+    """
+    has_schema, records = False, 0
+    with _opened(path, "file") as file:
+        for number, line in enumerate(file, 1):
+            kind = '"SCHEMA"' in line or ('"RECORD"' in line and records < MOST_RECORDS)
+            if not kind:
+                continue
+            message = _json(line, f"Line {number} of {path} is no JSON.")
+            if not isinstance(message, dict) or not isinstance(message.get("stream"), str):
+                continue
+            if message.get("type") == "SCHEMA":
+                has_schema = True
+                yield message
+            elif message.get("type") == "RECORD" and isinstance(message.get("record"), dict):
+                records += 1
+                yield message
+    if not has_schema:
+        raise SettingsError([f"There is no SCHEMA message in {path}: give a tap's output."])
+
+
 def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
     deselected = _deselected(entry)
     about = _metadata(entry).get((), {})
-    passive = [
-        *(entry.get("key_properties") or about.get("table-key-properties") or ()),
-        entry.get("replication_key") or about.get("replication-key"),
-    ]
+    named = ("table-key-properties", "view-key-properties")
+    key = entry.get("key_properties") or next(filter(None, map(about.get, named)), ())
+    bookmark = entry.get("replication_key") or about.get("replication-key")
     properties = {
         name: _of_property(schema)
         for name, schema in entry["schema"]["properties"].items()
@@ -85,7 +114,15 @@ def _of_catalog(entry: Mapping[str, Any]) -> StreamSchema:
     }
     # Messages of the SDK's taps have the id as the stream's name; other taps have only one of both.
     name = str(entry.get("tap_stream_id") or entry["stream"])
-    return StreamSchema(name, properties, frozenset(map(str, filter(None, passive))))
+    message = {
+        "type": "SCHEMA",
+        "stream": name,
+        "schema": {**entry["schema"], "properties": properties},
+        "key_properties": list(key),
+        "bookmark_properties": [bookmark] if bookmark else [],
+    }
+    passive = frozenset(map(str, filter(None, (*key, bookmark))))
+    return StreamSchema(name, properties, passive, message)
 
 
 def _of_message(message: Mapping[str, Any]) -> StreamSchema:
@@ -94,6 +131,7 @@ def _of_message(message: Mapping[str, Any]) -> StreamSchema:
         str(message["stream"]),
         {name: _of_property(of) for name, of in found.schema["properties"].items()},
         frozenset((*found.key_properties, *found.bookmark_properties)),
+        message,
     )
 
 
@@ -108,7 +146,8 @@ def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, An
 
 def _deselected(entry: Mapping[str, Any]) -> dict[tuple[str, ...], bool]:
     return {
-        breadcrumb: about.get("selected") is False or about.get("inclusion") == "unsupported"
+        breadcrumb: about.get("inclusion") == "unsupported"
+        or (about.get("selected") is False and about.get("inclusion") != "automatic")
         for breadcrumb, about in _metadata(entry).items()
     }
 

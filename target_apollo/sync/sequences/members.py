@@ -108,15 +108,21 @@ class SequenceMemberSync(ObjectSync):
         return set()
 
     def check(self) -> None:
+        """Plans without a ledger too: nobody is enrolled by a plan."""
+        if self.run.dry_run is None:
+            self.check_settings()
+        _ = self.links
+
+    def check_settings(self) -> None:
         """Refuses to enrol without a ledger; the rest as for every object."""
-        if not self.run.has_ledger and self.run.dry_run is None:
+        if not self.run.has_ledger:
             raise RunError(
                 f"Stream '{self.stream}' enrols contacts into sequences, and without a ledger "
                 "nothing tells whom a person has taken out since: they would be enrolled again. "
                 "Set ledger_url.",
                 exit_code=2,
             )
-        super().check()
+        super().check_settings()
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         """Enrols the contacts of rows that were never enrolled."""

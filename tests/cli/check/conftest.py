@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.keys import BOTH, KEYS, settings_of
 from tests.helpers.new_sandbox import new_sandbox
+from tests.helpers.rehearsing import Team
 
 
 @pytest.fixture
@@ -26,3 +28,22 @@ def check(sandbox: Sandbox) -> Callable[..., Check]:
         return check_connection(settings_of(sandbox.url, key, **more), kinds)
 
     return check
+
+
+@pytest.fixture(scope="module")
+def crm() -> Iterator[Sandbox]:
+    """A team with custom fields, lists, users and a sequence; nothing of a check changes it."""
+    with new_sandbox(SandboxOptions(strict=True)) as sandbox:
+        store = sandbox.store
+        store.add_custom_field("contact", "Lead Score", "number")
+        store.add_custom_field("contact", "Tier", "picklist", ["Gold", "Silver"])
+        store.add_custom_field("account", "ERP id", "string")
+        store.add_user(email="robin.repp@team.example", first_name="Robin", last_name="Repp")
+        store.add_contact(email="ada@example.com", label_names=["Customers"])
+        store.sequences.add("Spring")
+        yield sandbox
+
+
+@pytest.fixture
+def team(crm: Sandbox, tmp_path: Path) -> Team:
+    return Team(crm, tmp_path)
