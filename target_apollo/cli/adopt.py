@@ -11,8 +11,15 @@ from pathlib import Path
 
 import click
 
-from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.config.sources import read_config
+from target_apollo.cli.options import (
+    FILE,
+    ApolloCommand,
+    CommandFailed,
+    config_option,
+    source_of_input,
+    source_option,
+)
+from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.adoption import adoption_lines
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
@@ -41,8 +48,9 @@ _LEAST_WAIT_SECONDS = 3_700
     "call goes on behind it.",
 )
 @config_option
+@source_option
 @click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
-def command(sources: Sequence[str], messages: str | None) -> int:
+def command(sources: Sequence[Source], source: str | None, messages: str | None) -> int:
     """Links the rows of INPUT to the records that Apollo has, so that no first run writes them.
 
     For a team that comes from another tool. Reads all records of Apollo, a hundred a request, and
@@ -53,7 +61,7 @@ def command(sources: Sequence[str], messages: str | None) -> int:
     """
     logs.to_stderr(TargetApollo.name)
     with ExitStack() as opened:
-        config = {**read_config(sources), **_AS_ADOPTION}
+        config = {**read_config(sources), **source_of_input(sources, source), **_AS_ADOPTION}
         config.pop("max_records", None)
         if not config["ledger_url"]:
             raise CommandFailed(
@@ -61,10 +69,10 @@ def command(sources: Sequence[str], messages: str | None) -> int:
                 exit_code=MISCONFIGURED,
             )
         config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
-        source = None
+        rows = None
         if messages is not None:
             try:
-                source = opened.enter_context(Path(messages).open("rb"))
+                rows = opened.enter_context(Path(messages).open("rb"))
             except OSError as problem:
                 raise CommandFailed(
                     f"The input {messages} can't be read: {problem.strerror}.",
@@ -73,7 +81,7 @@ def command(sources: Sequence[str], messages: str | None) -> int:
         target = TargetApollo(config=config)
         target.run.begin_adoption()
         try:
-            exit_code = target.sync(source)
+            exit_code = target.sync(rows)
         except Exception as defect:  # noqa: BLE001 - its message may show a record
             target.logger.error("%s", logs.text_of(defect))
             exit_code = FAILED

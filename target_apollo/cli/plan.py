@@ -11,8 +11,15 @@ from pathlib import Path
 
 import click
 
-from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.config.sources import read_config
+from target_apollo.cli.options import (
+    FILE,
+    ApolloCommand,
+    CommandFailed,
+    config_option,
+    source_of_input,
+    source_option,
+)
+from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
@@ -34,8 +41,11 @@ _MOST_DIFFS = 20
     help=f"show up to N changed fields of existing records, with their values (0 to "
     f"{_MOST_DIFFS}; default: the setting sample_diffs)",
 )
+@source_option
 @click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
-def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> int:
+def command(
+    sources: Sequence[Source], diffs: int | None, source: str | None, messages: str | None
+) -> int:
     """Says what a run would do with the Singer messages of INPUT, and writes nothing.
 
     Does all that a run would do, except for the requests that write, and shows what would come of
@@ -45,13 +55,13 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
     """
     logs.to_stderr(TargetApollo.name)
     with ExitStack() as opened:
-        config = {**read_config(sources), "dry_run": True}
+        config = {**read_config(sources), **source_of_input(sources, source), "dry_run": True}
         if diffs is not None:
             config["sample_diffs"] = diffs
-        source = None
+        rows = None
         if messages is not None:
             try:
-                source = opened.enter_context(Path(messages).open("rb"))
+                rows = opened.enter_context(Path(messages).open("rb"))
             except OSError as problem:
                 raise CommandFailed(
                     f"The input {messages} can't be read: {problem.strerror}.",
@@ -59,7 +69,7 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
                 ) from None
         target = TargetApollo(config=config)
         try:
-            exit_code = target.sync(source)
+            exit_code = target.sync(rows)
         except Exception as defect:  # noqa: BLE001 - its message may show a record
             target.logger.error("%s", logs.text_of(defect))
             exit_code = FAILED

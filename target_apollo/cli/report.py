@@ -15,7 +15,7 @@ from target_apollo.cli.explain import VERDICTS_VARIABLE
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
 from target_apollo.config.settings import Settings
-from target_apollo.config.sources import read_config
+from target_apollo.config.sources import Source, read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
 from target_apollo.reporting.detail import Detail, detail_of
@@ -62,7 +62,7 @@ _NAMED = 5
     f"(default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH} if it is there)",
 )
 def command(
-    sources: Sequence[str], runs: int, run_id: str | None, html: str | None, verdicts: str | None
+    sources: Sequence[Source], runs: int, run_id: str | None, html: str | None, verdicts: str | None
 ) -> int:
     """Shows the last runs, and one of them in detail.
 

@@ -23,7 +23,7 @@ from target_apollo.cli.options import (
     json_option,
     object_option,
 )
-from target_apollo.config.sources import read_settings
+from target_apollo.config.sources import Source, read_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.system.shown import escaped, name_shown, printable
 
@@ -39,7 +39,7 @@ _KEY = {True: "valid", False: "not valid", None: "not checked"}
 @config_option
 @object_option("what will be synced, where that is not both: the key needs no more than that")
 @json_option
-def command(sources: Sequence[str], kinds: list[ObjectKind], wants_json: bool) -> int:
+def command(sources: Sequence[Source], kinds: list[ObjectKind], wants_json: bool) -> int:
     """Says whether a sync with these settings can work.
 
     It looks at the address, the key, the team, every endpoint that the mode uses and the quota
