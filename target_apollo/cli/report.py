@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from target_apollo.cli.explain import VERDICTS_VARIABLE
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.cli.verdicts import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
-from target_apollo.config.settings import Settings
+from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
@@ -59,7 +59,8 @@ _NAMED = 5
     type=FILE,
     metavar="FILE",
     help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
-    f"(default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH} if it is there)",
+    "(default: that of the mapper in the Meltano project around this folder; outside a project "
+    f"${VERDICTS_VARIABLE}, else {VERDICTS_PATH}, if it is there)",
 )
 def command(
     sources: Sequence[Source], runs: int, run_id: str | None, html: str | None, verdicts: str | None
@@ -79,7 +80,8 @@ def command(
     if unfit:
         raise CommandFailed(*unfit, exit_code=MISCONFIGURED)
     shown, chosen, before = _runs(settings, runs, run_id)
-    funnels = _funnels(verdicts, Period.of(chosen, before))
+    environment = next((one.environment for one in sources if not isinstance(one, str)), None)
+    funnels = _funnels(verdicts, Period.of(chosen, before), environment)
     detail = detail_of(chosen, _rejects(settings, chosen), funnels)
     _print(shown, detail, settings)
     if html is not None:
@@ -158,8 +160,12 @@ def _rejects(settings: Settings, chosen: PastRun) -> ByReason:
         ) from None
 
 
-def _funnels(named: str | None, period: Period) -> list[Funnel]:
-    path = Path(named or os.environ.get(VERDICTS_VARIABLE) or VERDICTS_PATH)
+def _funnels(named: str | None, period: Period, environment: str | None) -> list[Funnel]:
+    try:
+        path = Path(named) if named is not None else verdicts_path(environment)
+    except (ManyVerdicts, SettingsError) as problem:
+        sys.stderr.write(f"{printable(str(problem))} The report is made without the leads.\n")
+        return []
     if named is None and not path.exists():
         return []
     try:

@@ -74,24 +74,27 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
 
 
 def source_in_meltano(
-    plugin: str | None = None, environment: str | None = None
+    plugin: str | None = None,
+    environment: str | None = None,
+    kind: PluginKind = PluginKind.LOADER,
 ) -> MeltanoSettings | None:
-    """The loader's settings in Meltano; None outside a project with a loader of this package.
+    """A plugin's settings in Meltano; None outside a project with such a plugin of this package.
 
     In a command of the loader, such as ``meltano invoke target-apollo:check``, they are what
     Meltano has given it.
 
     Args:
-        plugin: The name of the loader, where the project has several.
+        plugin: The name of the plugin, where the project has several.
         environment: Meltano's environment; None: the one that is active.
+        kind: The kind of plugin.
 
     Raises:
-        SettingsError: There are several loaders or none of that name, or the settings can't be
+        SettingsError: There are several plugins or none of that name, or the settings can't be
             read.
     """
     given = settings_of_command(_whole_schema())
     if given is None:
-        return settings_of_project(PluginKind.LOADER, plugin, environment)
+        return settings_of_project(kind, plugin, environment)
     if plugin not in (None, given.plugin) or environment not in (None, given.environment):
         raise SettingsError(
             [
