@@ -74,7 +74,8 @@ def read_config(sources: Sequence[Source]) -> dict[str, Any]:
 
     Args:
         sources: Paths and plugins' settings, of which a later one wins, and ``ENV``: the variables
-            ``TARGET_APOLLO_…`` win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any source, ``ENV``.
+            ``TARGET_APOLLO_…`` win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any
+            source, ``ENV``.
 
     Raises:
         SettingsError: A file can't be read, or a variable has not its setting's type.

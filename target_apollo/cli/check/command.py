@@ -16,6 +16,7 @@ import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
 from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
+from target_apollo.cli.check.in_git import private_files_in_git
 from target_apollo.cli.options import (
     ApolloCommand,
     CommandFailed,
@@ -45,7 +46,10 @@ def command(sources: Sequence[Source], kinds: list[ObjectKind], wants_json: bool
     It looks at the address, the key, the team, every endpoint that the mode uses and the quota
     left. Nothing is written; each endpoint is asked once.
     """
-    check = check_connection(read_settings(sources), kinds)
+    settings = read_settings(sources)
+    for sentence in private_files_in_git(settings, sources):
+        click.echo(printable(sentence), err=True)
+    check = check_connection(settings, kinds)
     exit_code, because = check.verdict
     if wants_json:
         text = json.dumps(as_json(check), indent=2, ensure_ascii=False)
