@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from target_apollo.cli import COMMANDS, NAME
 from target_apollo.mapper.mapper import MapApolloLeads
 from target_apollo.tap import tap as results_settings
 from target_apollo.tap.tap import TapApolloSync
@@ -33,6 +34,8 @@ _KINDS = {
     "object": "object",
     "string": "string",
 }
+#: Commands of `apollo-sync` that need none of the loader's settings.
+_NOT_OF_THE_LOADER = frozenset({"completion", "explain", "sandbox"})
 _SPELLINGS = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
 
 
@@ -47,8 +50,9 @@ def loader() -> dict[str, Any]:
         "upserts them, a hundred a request, within Apollo's rate limits",
         "settings": _settings(schema["properties"]),
         "settings_group_validation": _CREDENTIALS,
-        "next_steps": "Run `apollo-sync check` with the same settings: it says whether the key "
-        "can do what a sync needs, and writes nothing.",
+        "commands": _commands(name for name in COMMANDS if name not in _NOT_OF_THE_LOADER),
+        "next_steps": "Run `meltano invoke target-apollo:check`: it says whether the key can do "
+        "what a sync needs, and writes nothing.",
         "supported_python_versions": _python_versions(),
     }
 
@@ -66,8 +70,9 @@ def mapper() -> dict[str, Any]:
         "settings": _settings(properties),
         # No setting is required.
         "settings_group_validation": [[]],
-        "next_steps": "Give it a mapping with the `rules` that a lead must meet; `apollo-sync "
-        "explain KEY` says why a lead was not sent.",
+        "commands": _commands(["explain"]),
+        "next_steps": "Give it a mapping with the `rules` that a lead must meet; `meltano invoke "
+        "map-apollo-leads:explain KEY` says why a lead was not sent.",
     }
 
 
@@ -118,6 +123,18 @@ def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any
         # The Hub rates the quality itself.
         "quality": "unknown",
     }
+
+
+def _commands(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Commands of `apollo-sync` for ``meltano invoke PLUGIN:COMMAND``."""
+    return {
+        name: {"executable": NAME, "args": name, "description": _sentence(COMMANDS[name].summary)}
+        for name in names
+    }
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[:1].upper()}{summary[1:]}."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 import click
 
 from target_apollo.cli.dry_runs import open_messages, run_and_show
-from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.config.sources import read_config
+from target_apollo.cli.options import (
+    FILE,
+    ApolloCommand,
+    CommandFailed,
+    config_option,
+    source_of_input,
+    source_option,
+)
+from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.adoption import adoption_lines
 from target_apollo.sync.exit import MISCONFIGURED
 from target_apollo.system import logs
@@ -36,8 +43,9 @@ _LEAST_WAIT_SECONDS = 3_700
     "call goes on behind it.",
 )
 @config_option
+@source_option
 @click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
-def command(sources: Sequence[str], messages: str | None) -> int:
+def command(sources: Sequence[Source], source: str | None, messages: str | None) -> int:
     """Links the rows of INPUT to the records that Apollo has, so that no first run writes them.
 
     For a team that comes from another tool. Reads all records of Apollo, a hundred a request, and
@@ -47,7 +55,7 @@ def command(sources: Sequence[str], messages: str | None) -> int:
     holds the Singer messages of a tap; without it, they are read from standard input.
     """
     logs.to_stderr(TargetApollo.name)
-    config = {**read_config(sources), **_AS_ADOPTION}
+    config = {**read_config(sources), **source_of_input(sources, source), **_AS_ADOPTION}
     config.pop("max_records", None)
     if not config["ledger_url"]:
         raise CommandFailed(
@@ -55,9 +63,9 @@ def command(sources: Sequence[str], messages: str | None) -> int:
             exit_code=MISCONFIGURED,
         )
     config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
-    with open_messages(messages) as source:
+    with open_messages(messages) as rows:
         target = TargetApollo(config=config)
         target.run.begin_adoption()
-        exit_code = run_and_show(target, source, adoption_lines)
+        exit_code = run_and_show(target, rows, adoption_lines)
     target.exit_without_threads(exit_code)
     return exit_code

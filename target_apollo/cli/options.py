@@ -6,13 +6,20 @@ sees sentences on standard error and an exit code, but no traceback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from target_apollo.model.objects import ObjectKind
 from target_apollo.system.shown import printable
+
+if TYPE_CHECKING:
+    from target_apollo.config.meltano import MeltanoSettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -20,16 +27,125 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 #: better sentence for what is wrong with it.
 FILE = click.Path(readable=False)
 
-#: Values: `sources`, as `target_apollo.config.sources.read_config` takes them.
-config_option = click.option(
-    "--config",
-    "sources",
-    type=FILE,
-    multiple=True,
-    metavar="FILE",
-    help="JSON file with the target's settings, a later one wins; ENV for the environment "
-    "variables TARGET_APOLLO_… (the default without any --config)",
+#: In place of a path: the environment, or standard input.
+_NO_PATHS = ("ENV", "-")
+
+_SETTINGS_OPTIONS = (
+    click.option(
+        "--config",
+        "sources",
+        type=FILE,
+        multiple=True,
+        metavar="FILE",
+        help="JSON file with the target's settings, a later one wins; ENV for the environment "
+        "variables TARGET_APOLLO_…. Without any --config: the settings of the loader in the "
+        "Meltano project around this folder; outside a project, the variables",
+    ),
+    click.option(
+        "--plugin",
+        metavar="NAME",
+        help="the loader of the Meltano project, where it has several of target-apollo",
+    ),
+    click.option(
+        "--environment",
+        metavar="NAME",
+        help="Meltano's environment (default: $MELTANO_ENVIRONMENT, else the project's default)",
+    ),
 )
+
+
+def config_option(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say where a command takes the target's settings from.
+
+    Its value is `sources`, as `target_apollo.config.sources.read_config` takes them. In a Meltano
+    project the command runs in the project's folder: paths in settings begin there.
+    """
+
+    @functools.wraps(command)
+    def with_sources(
+        *, sources: Sequence[str], plugin: str | None, environment: str | None, **values: Any
+    ) -> int:
+        # Imported here, since the import takes half a second: help and completion need no settings.
+        from target_apollo.config.sources import Source, source_in_meltano
+
+        if sources and (plugin or environment):
+            raise click.UsageError(
+                "--plugin and --environment choose settings in place of --config."
+            )
+        chosen: Sequence[Source] = sources
+        found = None if sources else source_in_meltano(plugin, environment)
+        if found is not None:
+            click.echo(printable(found.told), err=True)
+            values |= _paths_from_here(found.project.root)
+            chosen = (found,)
+        return command(sources=chosen, **values)
+
+    for option in reversed(_SETTINGS_OPTIONS):
+        with_sources = option(with_sources)
+    return with_sources
+
+
+def _paths_from_here(root: Path) -> dict[str, Any]:
+    """Changes to a folder; returns the paths of the command line as they are named from there."""
+    here = Path.cwd()
+    if here == root:
+        return {}
+    named = dict(_named_paths(click.get_current_context(), here))
+    os.chdir(root)
+    return named
+
+
+def _named_paths(context: click.Context, here: Path) -> Iterator[tuple[str, str]]:
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        path = context.params.get(name)
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if parameter.type is FILE and given and isinstance(path, str) and path not in _NO_PATHS:
+            yield name, str(here / path)
+
+
+#: Value: `source`.
+source_option = click.option(
+    "--source",
+    metavar="NAME",
+    help="where the rows of INPUT come from: in Meltano the name of the extractor (default: the "
+    "setting source, else the only extractor of the project)",
+)
+
+
+def source_of_input(sources: Sequence[str | MeltanoSettings], named: str | None) -> dict[str, str]:
+    """The setting `source` for messages that a tap has written before.
+
+    In a run Meltano gives the extractor's name to the target; to a command it does not. Where it
+    can't be known, a line on standard error says so.
+
+    Args:
+        sources: Where the settings come from.
+        named: The value of `source_option`.
+
+    Returns:
+        The setting; nothing where the settings have it, or nobody knows it.
+    """
+    if named is not None:
+        return {"source": named}
+    from target_apollo.config.source import source_by_default
+
+    found = next((one for one in sources if not isinstance(one, str)), None)
+    if found is None or found.values.get("source") is not None or source_by_default():
+        return {}
+    extractors = found.project.other_extractors()
+    if len(extractors) == 1:
+        return {"source": extractors[0]}
+    if extractors:
+        click.echo(
+            printable(
+                "Nobody says which extractor has written the input, so its rows count as rows "
+                f"without a source. Name it with --source: {', '.join(extractors)}."
+            ),
+            err=True,
+        )
+    return {}
+
 
 #: Value: `wants_json`.
 json_option = click.option(

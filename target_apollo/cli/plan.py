@@ -7,8 +7,14 @@ from collections.abc import Sequence
 import click
 
 from target_apollo.cli.dry_runs import open_messages, run_and_show
-from target_apollo.cli.options import FILE, ApolloCommand, config_option
-from target_apollo.config.sources import read_config
+from target_apollo.cli.options import (
+    FILE,
+    ApolloCommand,
+    config_option,
+    source_of_input,
+    source_option,
+)
+from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.system import logs
 from target_apollo.target.target import TargetApollo
@@ -28,8 +34,11 @@ _MOST_DIFFS = 20
     help=f"show up to N changed fields of existing records, with their values (0 to "
     f"{_MOST_DIFFS}; default: the setting sample_diffs)",
 )
+@source_option
 @click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
-def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> int:
+def command(
+    sources: Sequence[Source], diffs: int | None, source: str | None, messages: str | None
+) -> int:
     """Says what a run would do with the Singer messages of INPUT, and writes nothing.
 
     Does all that a run would do, except for the requests that write, and shows what would come of
@@ -38,11 +47,11 @@ def command(sources: Sequence[str], diffs: int | None, messages: str | None) -> 
     INPUT, the messages are read from standard input.
     """
     logs.to_stderr(TargetApollo.name)
-    config = {**read_config(sources), "dry_run": True}
+    config = {**read_config(sources), **source_of_input(sources, source), "dry_run": True}
     if diffs is not None:
         config["sample_diffs"] = diffs
-    with open_messages(messages) as source:
+    with open_messages(messages) as rows:
         target = TargetApollo(config=config)
-        exit_code = run_and_show(target, source, plan_lines)
+        exit_code = run_and_show(target, rows, plan_lines)
     target.exit_without_threads(exit_code)
     return exit_code

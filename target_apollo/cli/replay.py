@@ -25,7 +25,7 @@ from target_apollo.cli.replay_file import (
     leave_only_rejected,
 )
 from target_apollo.config.paths import files_of, problems_of_files
-from target_apollo.config.sources import read_config
+from target_apollo.config.sources import Source, read_config
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.rejects_file import RejectsFile
@@ -76,7 +76,7 @@ class CannotReplay(CommandFailed):
     help="make the tasks of records rejected as outcome_unknown, after you saw in Apollo that none "
     "is there",
 )
-def command(sources: Sequence[str], rejects: str | None, *, resend_unknown: bool) -> int:
+def command(sources: Sequence[Source], rejects: str | None, *, resend_unknown: bool) -> int:
     """Sends the records of the rejects file again, as the target would.
 
     What succeeds leaves the file; what fails again stays with its new reason and one more attempt;

@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import click
 
-from target_apollo.cli.explain import VERDICTS_VARIABLE
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.cli.verdicts import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
-from target_apollo.config.settings import Settings
-from target_apollo.config.sources import read_config
+from target_apollo.config.settings import Settings, SettingsError
+from target_apollo.config.sources import Source, read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
 from target_apollo.reporting.as_json import as_json
@@ -67,10 +67,11 @@ _NAMED = 5
     type=FILE,
     metavar="FILE",
     help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
-    f"(default: ${VERDICTS_VARIABLE}, else {VERDICTS_PATH} if it is there)",
+    "(default: that of the mapper in the Meltano project around this folder; outside a project "
+    f"${VERDICTS_VARIABLE}, else {VERDICTS_PATH}, if it is there)",
 )
 def command(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     runs: int,
     run_id: str | None,
     stream: str | None,
@@ -97,7 +98,8 @@ def command(
     now, kept = datetime.now(timezone.utc), _rejects(settings, chosen)
     waiting = _waiting(settings.ledger_url, chosen.team, now)
     if stream is None:
-        funnels = _funnels(verdicts, Period.of(chosen, before))
+        environment = next((one.environment for one in sources if not isinstance(one, str)), None)
+        funnels = _funnels(verdicts, Period.of(chosen, before), environment)
         detail = detail_of(chosen, kept, funnels, waiting)
     else:
         _check_stream(stream, chosen, kept)
@@ -207,8 +209,12 @@ def _rejects(settings: Settings, chosen: PastRun) -> ByReason:
         ) from None
 
 
-def _funnels(named: str | None, period: Period) -> list[Funnel]:
-    path = Path(named or os.environ.get(VERDICTS_VARIABLE) or VERDICTS_PATH)
+def _funnels(named: str | None, period: Period, environment: str | None) -> list[Funnel]:
+    try:
+        path = Path(named) if named is not None else verdicts_path(environment)
+    except (ManyVerdicts, SettingsError) as problem:
+        sys.stderr.write(f"{printable(str(problem))} The report is made without the leads.\n")
+        return []
     if named is None and not path.exists():
         return []
     try:

@@ -94,12 +94,12 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def given_with(option: str, paths: Iterable[str]) -> list[NamedFile]:
-    """The files to read that an option of a command line names."""
+def given_with(option: str, paths: Iterable[object]) -> list[NamedFile]:
+    """The files to read that an option of a command line names; other sources are left out."""
     return [
         NamedFile(f"the file given with {option}", Path(path))
         for path in paths
-        if path != ENVIRONMENT
+        if isinstance(path, str) and path != ENVIRONMENT
     ]
 
 
@@ -133,12 +133,12 @@ def token_file(config: Mapping[str, Any]) -> list[NamedFile]:
     return [NamedFile("the setting token_path", path, True, beside, may_be_link=True)]
 
 
-def files_of(config: Mapping[str, Any], sources: Iterable[str] = ()) -> list[NamedFile]:
+def files_of(config: Mapping[str, Any], sources: Iterable[object] = ()) -> list[NamedFile]:
     """The files that the target's settings name, with the settings files themselves.
 
     Args:
         config: Right settings, with defaults.
-        sources: The values of ``--config``.
+        sources: Where they come from, as in `target_apollo.config.sources`.
     """
     summary = config.get("summary_path")
     rejects = Path(config["rejects_path"])

@@ -26,6 +26,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+#: The folder of the default paths.
+OWN_FOLDER = ".target-apollo"
+
 #: Permission bits of group and others; a private file has none of them.
 _OPEN_TO_OTHERS = 0o077
 #: What a path may name that is no regular file, and why it is refused.
@@ -173,7 +176,8 @@ def why_not_writable(path: Path) -> str:
 def make_private_folder(path: Path) -> None:
     """Makes a folder and its missing parents, each with mode 0700.
 
-    A folder that exists keeps its mode, since it may be one of the user's.
+    A folder that exists keeps its mode, since it may be one of the user's. The package's own folder
+    is kept out of git.
 
     Raises:
         OSError: A folder can't be made.
@@ -181,6 +185,25 @@ def make_private_folder(path: Path) -> None:
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (path, *path.parents):
+        if folder.name == OWN_FOLDER:
+            keep_from_git(folder)
+
+
+def keep_from_git(folder: Path) -> None:
+    """Makes a file in the package's own folder by which git takes nothing of it.
+
+    One that exists stays as it is. Where it can't be made nothing is lost by that: ``apollo-sync
+    check`` says which files git would take.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    path = folder / ".gitignore"
+    if os.path.lexists(path):
+        return
+    with suppress(OSError):
+        descriptor = os.open(path, flags, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"# Made by target-apollo: keys and customers' data are in here.\n*\n")
 
 
 def private_descriptor(path: Path, flags: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,9 +14,12 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
 from target_apollo.config.given_files import read_object
+from target_apollo.config.meltano import MeltanoSettings
+from target_apollo.config.meltano_project import PluginKind, Project
 from target_apollo.config.paths import given_with, ledger_file, problems_of_files, token_file
 from target_apollo.config.sdk import set_up_log
 from target_apollo.config.settings import SettingsError
+from target_apollo.config.sources import Source, source_in_meltano
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.system import logs
 from target_apollo.tap.messages import OutputRefused
@@ -37,7 +42,19 @@ _FILE = click.Path(readable=False)
     multiple=True,
     metavar="FILE",
     help="JSON file with settings, a later one wins; the target's own will do. ENV for the "
-    f"environment variables {PREFIX}… and TARGET_APOLLO_… (the default without any --config)",
+    f"environment variables {PREFIX}… and TARGET_APOLLO_…. Without any --config: the settings of "
+    f"{NAME}, else of target-apollo, in the Meltano project around this folder; outside a project, "
+    "the variables",
+)
+@click.option(
+    "--plugin",
+    metavar="NAME",
+    help="the extractor or loader of the Meltano project, where it has several",
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="Meltano's environment (default: $MELTANO_ENVIRONMENT, else the project's default)",
 )
 @click.option("--discover", is_flag=True, help="print the catalog")
 @click.option(
@@ -63,7 +80,9 @@ _FILE = click.Path(readable=False)
     help="print the version",
 )
 def command(
-    sources: Sequence[str],
+    sources: Sequence[Source],
+    plugin: str | None,
+    environment: str | None,
     discover: bool,
     catalog: str | None,
     state: str | None,
@@ -81,6 +100,14 @@ def command(
     set_up_log(TapApolloSync)
     logger = logging.getLogger(NAME)
     try:
+        if not sources and not discover:
+            found = _in_meltano(plugin, environment)
+            if found is not None:
+                logger.info("%s", found.told)
+                here = Path.cwd()
+                catalog, state = (str(here / one) if one else one for one in (catalog, state))
+                os.chdir(found.project.root)
+                sources = (found,)
         # The streams are the same with all settings, so discovery asks for none.
         config = {} if discover and not sources else read_config(sources)
         tap = _tap(config, None if discover else catalog, state)
@@ -125,6 +152,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return wrong.exit_code
     except click.Abort:
         return _INTERRUPTED
+
+
+def _in_meltano(plugin: str | None, environment: str | None) -> MeltanoSettings | None:
+    """The settings of the tap in the Meltano project around this folder, else of the target.
+
+    Raises:
+        SettingsError: As `source_in_meltano`.
+    """
+    project = Project.around(Path.cwd())
+    taps = project.own_plugins(PluginKind.EXTRACTOR) if project is not None else []
+    is_tap = bool(taps) if plugin is None else plugin in taps
+    kind = PluginKind.EXTRACTOR if is_tap else PluginKind.LOADER
+    return source_in_meltano(plugin, environment, kind)
 
 
 def _tap(config: dict[str, Any], catalog_path: str | None, state_path: str | None) -> TapApolloSync:

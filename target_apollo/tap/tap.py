@@ -30,10 +30,12 @@ from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.environment import prefix_of, read_environment
 from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
+from target_apollo.config.sources import Source
 from target_apollo.config.typed_values import with_types
 from target_apollo.ledger import Ledger, SharedWindows
 from target_apollo.sync.team import connection_of_key, is_team_id
@@ -67,19 +69,22 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def read_config(sources: Sequence[str]) -> dict[str, Any]:
-    """The settings from JSON files and from the environment, unchecked and without defaults.
+def read_config(sources: Sequence[Source]) -> dict[str, Any]:
+    """The settings from files, Meltano and the environment, unchecked and without defaults.
 
     Args:
-        sources: Paths, of which a later one wins, and ``ENV``: the variables ``TARGET_APOLLO_…``
-            win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any source, ``ENV``.
+        sources: Paths and plugins' settings, of which a later one wins, and ``ENV``: the variables
+            ``TARGET_APOLLO_…`` win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any
+            source, ``ENV``.
 
     Raises:
         SettingsError: A file can't be read, or a variable has not its setting's type.
     """
     config: dict[str, Any] = {}
     for source in sources:
-        if source != ENVIRONMENT:
+        if isinstance(source, MeltanoSettings):
+            config |= source.values
+        elif source != ENVIRONMENT:
             config |= read_object(source, "settings")
     if not sources or ENVIRONMENT in sources:
         for prefix in (TARGET_PREFIX, PREFIX):

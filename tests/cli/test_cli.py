@@ -24,9 +24,11 @@ APOLLO_SYNC = Path(sys.executable).with_name("apollo-sync")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("TARGET_APOLLO_")]:
         monkeypatch.delenv(name)
+    # This repository is a Meltano project.
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from target_apollo.config.settings import problems_of
 from target_apollo.demo.crm_rows import crm_rows
 from target_apollo.demo.meltano import install_plugins
 from target_apollo.demo.postgres import PostgresServer
-from target_apollo.demo.sandbox import API_KEY, running_sandbox
+from target_apollo.demo.sandbox import running_sandbox
 from target_apollo.demo.warehouse import fill
 from tests.helpers.databases import own_database
 from tests.helpers.how_tos import HOW_TOS, Block, Reader, blocks_of, lacks
@@ -73,17 +73,16 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServ
 @pytest.fixture
 def reader(tmp_path: Path, warehouse: PostgresServer) -> Iterator[Reader]:
     with running_sandbox(tmp_path / "sandbox.log") as sandbox:
-        environment = {
+        # What the pages' first lines say that their reader has; nothing else is set for them.
+        in_project = {
             "TAP_POSTGRES_HOST": warehouse.host,
             "TAP_POSTGRES_PORT": str(warehouse.port),
             "TAP_POSTGRES_USER": warehouse.user,
             "TAP_POSTGRES_PASSWORD": warehouse.password,
             "TAP_POSTGRES_DATABASE": warehouse.database,
-            "DATABASE_URL": warehouse.url,
-            "TARGET_APOLLO_API_KEY": API_KEY,
-            "TARGET_APOLLO_API_URL": sandbox.api_url,
         }
-        yield Reader(tmp_path / "project", environment, sandbox.page.rstrip("/"))
+        environment = {"DATABASE_URL": warehouse.url}
+        yield Reader(tmp_path / "project", environment, in_project, sandbox.page.rstrip("/"))
 
 
 @pytest.mark.full

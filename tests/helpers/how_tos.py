@@ -73,9 +73,16 @@ def lacks(output: str, wanted: str) -> str:
 class Reader:
     """Follows a how-to in a folder with a Meltano project; ``output`` is that of the last block."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], sandbox: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        in_project: Mapping[str, str],
+        sandbox: str,
+    ) -> None:
         self._folder = folder
         self._sandbox = sandbox
+        self._in_project = in_project
         commands = [str(Path(sys.executable).parent), str(executable().parent), os.environ["PATH"]]
         self._environment = {
             **_plain_environment(),
@@ -88,7 +95,7 @@ class Reader:
         self._prepare(folder)
 
     def _prepare(self, folder: Path) -> None:
-        """Makes a Meltano project with an installed tap, whose target is the one on the PATH.
+        """Makes a Meltano project with `.env` and an installed tap; its target is on the PATH.
 
         That target has the extra `postgres`, which a reader installs by `pip_url`.
         """
@@ -99,7 +106,9 @@ class Reader:
             project = (ROOT / "meltano.yml").read_text(encoding="utf-8")
             own, changed = TARGET_INSTALLED.subn(r"\1", project)
             assert changed == 1
-            (folder / "meltano.yml").write_text(own, encoding="utf-8")
+            (folder / "meltano.yml").write_text(self._with_own_sandbox(own), encoding="utf-8")
+            lines = [f"{name}={value}\n" for name, value in self._in_project.items()]
+            (folder / ".env").write_text("".join(lines), encoding="utf-8")
 
     def write(self, block: Block) -> None:
         path = self._folder / block.option("file")

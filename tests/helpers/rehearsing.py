@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from target_apollo.cli.check.rehearsal import Rehearsal, Rehearser, Source
+from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sandbox import Sandbox
@@ -75,7 +75,7 @@ class Team:
         **settings: Any,
     ) -> Rehearsal:
         """What a check finds."""
-        source = Source(
+        source = CheckedInput(
             None if catalog is None else self.write(json.dumps(catalog)),
             self.write("\n".join(map(json.dumps, messages))) if messages else None,
             None if leads is None else self.write(json.dumps(leads)),

@@ -199,3 +199,56 @@ def test_a_place_that_is_a_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is a folder"):
         replace_private(tmp_path / "page.html", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
+
+
+# --- the package's own folder stays out of git
+
+
+def test_the_package_s_own_folder_carries_a_gitignore_of_its_own(tmp_path: Path) -> None:
+    write_private(tmp_path / ".target-apollo" / "runs" / "1.json", b"{}")
+    made = tmp_path / ".target-apollo" / ".gitignore"
+    assert made.read_text().splitlines()[-1] == "*"
+    assert not (tmp_path / ".target-apollo" / "runs" / ".gitignore").exists()
+
+
+def test_a_folder_of_an_earlier_version_gets_it_with_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / ".target-apollo").mkdir()
+    open_private(tmp_path / ".target-apollo" / "rejects.singer").close()
+    assert (tmp_path / ".target-apollo" / ".gitignore").exists()
+
+
+def test_a_gitignore_of_the_user_stays_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / ".target-apollo"
+    folder.mkdir()
+    (folder / ".gitignore").write_text("*.db\n")
+    write_private(folder / "a", b"")
+    assert (folder / ".gitignore").read_text() == "*.db\n"
+
+
+def test_a_link_in_place_of_the_gitignore_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / ".target-apollo"
+    folder.mkdir()
+    (folder / ".gitignore").symlink_to(tmp_path / "elsewhere")
+    write_private(folder / "a", b"")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_is_the_user_s_gets_none(tmp_path: Path) -> None:
+    write_private(tmp_path / "state" / "rejects.singer", b"")
+    assert not (tmp_path / "state" / ".gitignore").exists()
+
+
+def test_a_gitignore_that_can_t_be_made_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def refuses(path: str | Path, *more: int, **options: int) -> int:
+        if Path(path).name == ".gitignore":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *more, **options)
+
+    # Whoever runs the tests as root may write anywhere.
+    monkeypatch.setattr(os, "open", refuses)
+    write_private(tmp_path / ".target-apollo" / "a", b"kept")
+    assert (tmp_path / ".target-apollo" / "a").read_bytes() == b"kept"

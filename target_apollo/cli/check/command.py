@@ -17,7 +17,8 @@ import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
 from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
-from target_apollo.cli.check.rehearsal import Rehearsal, Rehearser, Source
+from target_apollo.cli.check.in_git import private_files_in_git
+from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
 from target_apollo.cli.options import (
     FILE,
     ApolloCommand,
@@ -27,7 +28,7 @@ from target_apollo.cli.options import (
     object_option,
 )
 from target_apollo.config.settings import Settings
-from target_apollo.config.sources import read_config
+from target_apollo.config.sources import Source, read_config
 from target_apollo.model.objects import ObjectKind
 from target_apollo.reporting.terminal import UNBOUNDED, wrapped
 from target_apollo.sync.remarks import Remark
@@ -61,7 +62,7 @@ _KEY = {True: "valid", False: "not valid", None: "not checked"}
 )
 @click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
 def command(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     kinds: list[ObjectKind],
     wants_json: bool,
     catalog: str | None,
@@ -77,10 +78,13 @@ def command(
     """
     if catalog is not None and messages is not None:
         raise click.UsageError("Give --catalog or INPUT, not both.")
-    source = Source(catalog, messages, leads)
+    checked = CheckedInput(catalog, messages, leads)
     config = read_config(sources)
-    rehearser = Rehearser(config, kinds, source)
-    check = check_connection(Settings.of(config), rehearser.kinds)
+    rehearser = Rehearser(config, kinds, checked)
+    settings = Settings.of(config)
+    for sentence in private_files_in_git(settings, sources):
+        click.echo(printable(sentence), err=True)
+    check = check_connection(settings, rehearser.kinds)
     answers = check.key_valid is True and check.problem is None
     rehearsal = rehearser.finish(asks_apollo=answers)
     check = replace(check, remarks=rehearsal.remarks)
@@ -91,7 +95,7 @@ def command(
     else:
         verdict = [] if exit_code else ["", because]
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-        lines = as_lines(check, rehearsal, source.making_fields, width)
+        lines = as_lines(check, rehearsal, checked.making_fields, width)
         sys.stdout.write("\n".join(map(printable, [*lines, *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:

@@ -28,7 +28,7 @@ from target_apollo.target.target import TargetApollo
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckedInput:
     """Where the streams of a check are told: in a catalog or in Singer messages.
 
     Attributes:
@@ -100,7 +100,7 @@ class Rehearser:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: Source
+        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: CheckedInput
     ) -> None:
         self._config, self._given, self._source = config, kinds, source
         self._remarks = Remarks()

@@ -33,7 +33,7 @@ from target_apollo.cli.options import (
     object_option,
 )
 from target_apollo.config.settings import Settings, SettingsError
-from target_apollo.config.sources import read_settings
+from target_apollo.config.sources import Source, read_settings
 from target_apollo.model.deal import DEAL
 from target_apollo.model.objects import OBJECTS, ObjectKind, RecordType
 from target_apollo.model.spelling import meant, value_of
@@ -64,7 +64,7 @@ _UNKNOWN = ["  not told: the key may not read them"]
 )
 @click.option("--yes", is_flag=True, help="make the fields without asking")
 def command(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     kinds: list[ObjectKind],
     wants_json: bool,
     create_missing_fields: bool,

@@ -18,7 +18,7 @@ from target_apollo.cli.login.listener import PATH, Listener
 from target_apollo.cli.options import ApolloCommand, CommandFailed, config_option
 from target_apollo.config.credentials import OAuthApp, auth_of
 from target_apollo.config.settings import Settings, SettingsError
-from target_apollo.config.sources import read_settings
+from target_apollo.config.sources import Source, read_settings
 from target_apollo.model.objects import ObjectKind
 from target_apollo.sync.exit import OK
 from target_apollo.system.shown import printable_lines
@@ -96,7 +96,7 @@ def _seconds(
     help=f"page that asks for consent (default: {_AUTHORIZE_URL})",
 )
 def command(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     port: int,
     paste: bool,
     redirect_uri: str | None,

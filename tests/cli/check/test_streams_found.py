@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.rehearsal import Rehearser, Source
+from target_apollo.cli.check.rehearsal import CheckedInput, Rehearser
 from target_apollo.config.settings import SettingsError
 from target_apollo.sandbox import Sandbox
 from tests.helpers.rehearsing import TEXT, Message, Team, faults, row, said, stream, warnings
@@ -273,7 +273,7 @@ def test_the_key_of_a_view_counts(team: Team) -> None:
 @pytest.mark.parametrize("text", ['{"type": "SCHEMA"', "nothing", '{"type": "STATE"}'])
 def test_what_is_no_output_of_a_tap_ends_the_check(team: Team, text: str) -> None:
     with pytest.raises(SettingsError):
-        Rehearser(team.config(), (), Source(messages=team.write(text)))
+        Rehearser(team.config(), (), CheckedInput(messages=team.write(text)))
 
 
 # --- no false alarm
