@@ -3,9 +3,9 @@
 Each plugin has two. `PACKAGE_FOLDER` has the one that `apollo-sync definition` prints, for
 ``meltano add --from-ref``; it is a part of the wheel. `HUB_FOLDER` has the files for Meltano Hub,
 at the places that they have in the Hub's repository, with what is to be added to its lists of
-variants and maintainers. The keys are those of the Hub's schema for plugin definitions, the settings come
-from the plugins' JSON schemas. Run it after a change of a setting; a test fails while a file is out
-of date.
+variants and maintainers. The keys are those of the Hub's schema for plugin definitions, the
+settings come from the plugins' JSON schemas. Run it after a change of a setting; a test fails while
+a file is out of date.
 """
 
 from __future__ import annotations
