@@ -29,10 +29,25 @@ AIRFLOW := 'apache-airflow[postgres]>=3.3,<3.4'
 # what it has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
+# What builds and checks a distribution, in an environment of its own.
+DIST_VENV := .venv-dist
+DIST_TOOLS := 'build>=1.2' 'twine>=6'
+# The tag to publish; empty: the distribution is only built and looked at.
+PUBLISH ?=
+
+# The builders of an image, of which the first that is there is taken, and what the image is called.
+BUILDERS := docker podman buildah
+IMAGE ?= target-apollo
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REPOSITORY = $(shell sed -n 's/^Repository = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_LABELS = --label org.opencontainers.image.version=$(VERSION) \
+	--label org.opencontainers.image.revision=$(shell git rev-parse HEAD) \
+	$(if $(findstring .example/,$(REPOSITORY)),,--label org.opencontainers.image.source=$(REPOSITORY))
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all engines compat chaos bench docs reference pictures lint audit clean
+.PHONY: help demo test test-all engines compat chaos bench docs reference pictures lint audit dist image clean
 
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
@@ -47,6 +62,8 @@ help:
 	@echo 'make pictures  the pictures of the README and the documentation (needs chromium and npm)'
 	@echo 'make lint    formatting, style, types, security and, where the network lets it, known vulnerabilities'
 	@echo 'make audit   known vulnerabilities of the dependencies (needs the network)'
+	@echo 'make dist    build the sdist and the wheel in dist/, and check what is in them'
+	@echo 'make image   build the container image with docker, podman or buildah (IMAGE=name:tag)'
 	@echo 'make clean   remove environments, caches and what the demo left (your runs are kept)'
 
 demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
@@ -136,8 +153,22 @@ audit: $(VENV)/.ready
 	{ echo 'Not audited, or not clean: the lines above say which.'; \
 		echo 'The advisory service must be reachable.'; exit 1; }
 
+dist: $(VENV)/.ready $(DIST_VENV)/.ready
+	rm -rf dist
+	$(DIST_VENV)/bin/python -m build --outdir dist .
+	$(DIST_VENV)/bin/twine check --strict dist/*
+	$(VENV)/bin/python -m docs.tools.distribution $(if $(PUBLISH),--publish '$(PUBLISH)')
+
+image:
+	@for builder in $(BUILDERS); do \
+		if command -v $$builder >/dev/null; then \
+			set -x; exec $$builder build -f docs/docker/Dockerfile -t '$(IMAGE)' $(IMAGE_LABELS) .; \
+		fi; \
+	done; \
+	echo 'None of $(BUILDERS) is installed: one of them builds the image.'; exit 1
+
 clean:
-	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) $(DAGSTER_VENV) $(AIRFLOW_VENV) .venv-oldest .venv-newest .demo build dist
+	rm -rf $(VENV) $(MELTANO_VENV) $(TAPS_VENV) $(DAGSTER_VENV) $(AIRFLOW_VENV) $(DIST_VENV) .venv-oldest .venv-newest .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .meltano/extractors .meltano/loaders .meltano/mappers .meltano/run .meltano/installed
 
@@ -179,6 +210,13 @@ $(AIRFLOW_VENV)/.ready: Makefile $(MELTANO_VENV)/.ready
 	@echo 'Setting up Airflow in $(AIRFLOW_VENV) …'
 	@$(PYTHON) -m venv --clear --without-pip $(AIRFLOW_VENV)
 	@$(UV) pip install --python $(AIRFLOW_VENV)/bin/python $(AIRFLOW)
+	@touch $@
+
+$(DIST_VENV)/.ready: Makefile
+	@$(call python_is_new_enough)
+	@echo 'Setting up what builds a distribution in $(DIST_VENV) …'
+	@$(PYTHON) -m venv --clear $(DIST_VENV)
+	@$(DIST_VENV)/bin/python $(PIP_INSTALL) $(DIST_TOOLS)
 	@touch $@
 
 define python_is_new_enough

@@ -1,8 +1,11 @@
-"""Writes the plugin definitions for Meltano Hub: ``python -m docs.tools.hub_definition``.
+"""Writes the plugins' definitions for Meltano: ``python -m docs.tools.hub_definition``.
 
-The files ``docs/meltano/<kind>/<name>.yml`` are for ``meltano add --from-ref``. Their keys are
-those of the Hub's schema for plugin definitions, their settings come from the plugins' JSON
-schemas. Run it after a change of a setting; a test fails while a file is out of date.
+Each plugin has two. `PACKAGE_FOLDER` has the one that `apollo-sync definition` prints, for
+``meltano add --from-ref``; it is a part of the wheel. `HUB_FOLDER` has the files for Meltano Hub,
+at the places that they have in the Hub's repository, with what is to be added to its lists of
+variants and maintainers. The keys are those of the Hub's schema for plugin definitions, the
+settings come from the plugins' JSON schemas. Run it after a change of a setting; a test fails while
+a file is out of date.
 """
 
 from __future__ import annotations
@@ -15,13 +18,18 @@ from typing import Any
 
 import msgspec
 
+from docs.tools.package_settings import installing, repository_owner, urls
 from target_apollo.cli import COMMANDS, NAME
 from target_apollo.mapper.mapper import MapApolloLeads
+from target_apollo.system.installation import PACKAGE
 from target_apollo.tap import tap as results_settings
 from target_apollo.tap.tap import TapApolloSync
 from target_apollo.target.target import TargetApollo
 
-FOLDER = Path("docs/meltano")
+PACKAGE_FOLDER = Path("target_apollo/cli/definition")
+HUB_FOLDER = Path("docs/meltano")
+#: The logo of each kind of plugin, below `HUB_FOLDER`: the Hub has a folder a kind.
+LOGO = "static/assets/logos/{kind}/target-apollo.png"
 
 #: Every combination of settings with which a run can log in to Apollo.
 _CREDENTIALS = [["api_key"], ["client_id", "client_secret"]]
@@ -35,7 +43,7 @@ _KINDS = {
     "string": "string",
 }
 #: Commands of `apollo-sync` that need none of the loader's settings.
-_NOT_OF_THE_LOADER = frozenset({"completion", "explain", "sandbox"})
+_NOT_OF_THE_LOADER = frozenset({"completion", "definition", "explain", "sandbox"})
 _SPELLINGS = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
 
 
@@ -102,10 +110,32 @@ def extractor() -> dict[str, Any]:
     }
 
 
-def hub_definitions() -> dict[Path, str]:
-    """Path of each file below `FOLDER` -> its text."""
-    plugins = (("extractors", extractor()), ("loaders", loader()), ("mappers", mapper()))
-    return {Path(kind, f"{plugin['name']}.yml"): _yaml(plugin) for kind, plugin in plugins}
+def written_files() -> dict[Path, str]:
+    """Path of each file, from the checkout's folder on -> its text."""
+    plugins = {"extractors": extractor(), "loaders": loader(), "mappers": mapper()}
+    files = {PACKAGE_FOLDER / f"{plugin['name']}.yml": _yaml(plugin) for plugin in plugins.values()}
+    variant = repository_owner()
+    places = HUB_FOLDER / "_data"
+    for kind, plugin in plugins.items():
+        path = places / "meltano" / kind / plugin["name"] / f"{variant}.yml"
+        files[path] = _yaml(_for_the_hub(kind, plugin))
+    variants = {kind: {plugin["name"]: variant} for kind, plugin in plugins.items()}
+    files[places / "default_variants.yml"] = _yaml(variants)
+    maintainer = {"label": variant, "name": variant, "url": urls()["Repository"].rpartition("/")[0]}
+    files[places / "maintainers.yml"] = _yaml({variant: maintainer})
+    return files
+
+
+def _for_the_hub(kind: str, plugin: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition for all users: of the package in the index, with addresses that they reach."""
+    return {
+        **plugin,
+        "docs": urls()["Documentation"],
+        "logo_url": LOGO.format(kind=kind).removeprefix("static"),
+        "pip_url": PACKAGE,
+        "repo": urls()["Repository"],
+        "variant": repository_owner(),
+    }
 
 
 def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any]:
@@ -114,7 +144,7 @@ def _plugin(name: str, label: str, capabilities: Sequence[str]) -> dict[str, Any
         "namespace": name.replace("-", "_"),
         "variant": "original",
         "label": label,
-        "pip_url": "target-apollo",
+        "pip_url": installing().beside.requirement(),
         "executable": name,
         "capabilities": list(capabilities),
         "domain_url": "https://docs.apollo.io/",
@@ -184,6 +214,6 @@ def _yaml(plugin: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in hub_definitions().items():
-        (FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / path).write_text(text, encoding="utf-8")
+    for path, text in written_files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

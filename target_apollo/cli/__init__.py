@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import click
 
+from target_apollo.system.installation import EXTRAS, how_to_install
+
 NAME = "apollo-sync"
 
 _INTERRUPTED = 130
@@ -26,13 +28,11 @@ class Entry:
         summary: Its line in the help of the group.
         module: The module with the click command `command`.
         extra: The extra of this package that the module needs; empty: none.
-        needs: The import names of that extra's packages.
     """
 
     summary: str
     module: str
     extra: str = ""
-    needs: tuple[str, ...] = ()
 
     def load(self) -> click.Command:
         """Imports the command.
@@ -45,7 +45,7 @@ class Entry:
 
     def lacks_extra(self, missing: ModuleNotFoundError) -> bool:
         """Whether a module is missing because the extra is not installed."""
-        return (missing.name or "").partition(".")[0] in self.needs
+        return (missing.name or "").partition(".")[0] in EXTRAS.get(self.extra, ())
 
 
 COMMANDS: Mapping[str, Entry] = {
@@ -59,6 +59,10 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "completion": Entry(
         "print a script that completes commands in a shell", "target_apollo.cli.completion"
+    ),
+    "definition": Entry(
+        "print a plugin's definition, for meltano add --from-ref",
+        "target_apollo.cli.definition.command",
     ),
     "explain": Entry("say why map-apollo-leads did not send a lead", "target_apollo.cli.explain"),
     "fields": Entry(
@@ -86,7 +90,6 @@ COMMANDS: Mapping[str, Entry] = {
         "start a local Apollo to try, test and measure with",
         "target_apollo.sandbox.command",
         extra="sandbox",
-        needs=("httptools", "starlette", "uvicorn"),
     ),
 }
 
@@ -110,8 +113,7 @@ class _LazyGroup(click.Group):
                 # A shell completes a command line: the command exists, its options are unknown.
                 return click.Command(cmd_name)
             ctx.fail(
-                f"{NAME} {cmd_name} needs the extra '{entry.extra}': "
-                f"pip install 'target-apollo[{entry.extra}]'"
+                f"{NAME} {cmd_name} needs the extra '{entry.extra}': {how_to_install(entry.extra)}"
             )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

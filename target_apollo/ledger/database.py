@@ -29,6 +29,7 @@ from sqlalchemy.pool import NullPool
 from target_apollo.ledger.errors import LedgerError, LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, cure_of, reason_of
 from target_apollo.system.files import private_descriptor
+from target_apollo.system.installation import how_to_install
 
 #: Execution option of a connection: its next transaction takes SQLite's write lock at its start.
 #: A transaction that reads first and writes later fails instead of waiting for the lock.
@@ -248,7 +249,7 @@ def _postgresql_engine(url: URL, *, read_only: bool) -> Engine:
     except ModuleNotFoundError:
         raise LedgerUnusable(
             "The setting ledger_url names PostgreSQL, whose driver is not installed: "
-            "pip install 'target-apollo[postgres]'."
+            f"{how_to_install('postgres')}."
         ) from None
 
     @event.listens_for(engine, "connect")

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from target_apollo.system.files import open_to_read
+from target_apollo.system.installation import how_to_install
 
 _GZIP: Final = b"\x1f\x8b"
 _PIECE: Final = 1 << 20
@@ -89,7 +90,7 @@ def batch_rows(message: Mapping[str, Any], longest_line: int) -> Iterator[BatchR
         )
     if form == "parquet" and find_spec("pyarrow") is None:
         raise UnreadableBatch(
-            f"Stream '{stream}' comes in Parquet files: install target-apollo[parquet], or set "
+            f"Stream '{stream}' comes in Parquet files: {how_to_install('parquet')}, or set "
             "`batch_config.encoding.format` of the tap to jsonl.",
             needs_person=True,
         )
@@ -133,7 +134,7 @@ def _open(url: str, stream: object) -> BinaryIO:
         )
     if find_spec("s3fs") is None:
         raise UnreadableBatch(
-            f"Stream '{stream}' comes in BATCH files in S3: install target-apollo[s3], or set "
+            f"Stream '{stream}' comes in BATCH files in S3: {how_to_install('s3')}, or set "
             "`batch_config.storage.root` of the tap to a folder of this machine (file:///…).",
             needs_person=True,
         )

@@ -17,6 +17,7 @@ from target_apollo.cli import COMMANDS, main
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.system.installation import how_to_install
 from tests.helpers.new_sandbox import new_sandbox
 
 KEY = "k3y-that-must-not-be-seen"
@@ -91,7 +92,9 @@ def test_the_help_imports_no_command() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True
     )
-    assert ended.stdout.splitlines()[-1] == "target_apollo target_apollo.cli"
+    assert ended.stdout.splitlines()[-1] == (
+        "target_apollo target_apollo.cli target_apollo.system target_apollo.system.installation"
+    )
 
 
 def test_an_interrupt_ends_a_command_without_a_traceback(
@@ -114,7 +117,8 @@ def test_the_sandbox_says_which_extra_is_missing() -> None:
         [sys.executable, "-c", blocked], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2
-    assert "pip install 'target-apollo[sandbox]'" in ended.stderr
+    assert "needs the extra 'sandbox': " in ended.stderr
+    assert how_to_install("sandbox").partition("[")[0] in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

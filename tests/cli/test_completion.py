@@ -22,8 +22,23 @@ from target_apollo.cli.completion import SHELLS
 
 PROGRAM = "apollo-sync"
 BIN = Path(sys.executable).parent
+#: How each shell is started without anybody's own settings, and how it loads the script.
+STARTED = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+}
+LOADED = {
+    "bash": "source ./script.bash",
+    "fish": "source ./script.fish",
+    "zsh": "autoload -Uz compinit; compinit -u -D; source ./script.zsh",
+}
+#: What a terminal is told beside the text.
+CONTROLS = re.compile(
+    r"\x1b(?:\[[0-9;?>=]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>78M])|[\x00\x07\x0e\x0f]"
+)
 IN_BASH = """
-source ./script
+source ./script.bash
 # Only bash itself may call it, while it completes.
 compopt() { printf 'complete by %s\\n' "$2"; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -59,7 +74,8 @@ def options_of(command: str) -> set[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("completion")
-    (folder / "script").write_text(script_of("bash"), encoding="utf-8")
+    for shell in SHELLS:
+        (folder / f"script.{shell}").write_text(script_of(shell), encoding="utf-8")
     (folder / "config.json").touch()
     return folder
 
@@ -85,31 +101,53 @@ def offered(*words: str) -> set[str]:
     return {item.value if item.type == "plain" else item.type for item in answered}
 
 
-def typed_in_bash(folder: Path, typed: str, awaited: str) -> str:
-    """What a terminal shows of a bash in which somebody types, until it shows what is awaited."""
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    """A shell that is installed here."""
+    name = str(request.param)
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    return name
+
+
+def typed_in(shell: str, folder: Path, typed: str, awaited: str) -> str:
+    """What a terminal shows of a shell in which somebody types, until it shows what is awaited."""
     control, terminal = pty.openpty()
-    shell = subprocess.Popen(
-        ["bash", "--norc", "--noprofile", "-i"],
+    process = subprocess.Popen(
+        STARTED[shell],
         cwd=folder,
-        env={**os.environ, "PS1": "$ ", "TERM": "dumb"},
+        env={
+            **os.environ,
+            "HOME": str(folder),
+            "PS1": "$ ",
+            "TERM": "dumb" if shell == "bash" else "vt100",
+        },
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
     )
     os.close(terminal)
-    shown = ""
     try:
-        os.write(control, f"source ./script\n{typed}".encode())
-        end = time.monotonic() + 60
-        while awaited not in shown and time.monotonic() < end:
-            if select.select([control], [], [], 0.2)[0]:
-                shown += os.read(control, 4096).decode(errors="replace")
+        # A shell that has not begun to read the keys itself would take a tab for a blank.
+        os.write(control, f"{LOADED[shell]}; echo rea''dy\n".encode())
+        shown = shown_until(control, "ready")
+        os.write(control, typed.encode())
+        shown += shown_until(control, awaited)
     finally:
-        shell.kill()
-        shell.wait(20)
+        process.kill()
+        process.wait(20)
         os.close(control)
     return shown
+
+
+def shown_until(control: int, awaited: str) -> str:
+    """What a terminal shows, without what moves and colours it, until it shows what is awaited."""
+    shown, end = "", time.monotonic() + 60
+    while awaited not in CONTROLS.sub("", shown) and time.monotonic() < end:
+        if select.select([control], [], [], 0.2)[0]:
+            shown += os.read(control, 4096).decode(errors="replace")
+    return CONTROLS.sub("", shown)
 
 
 def test_bash_offers_every_command(folder: Path) -> None:
@@ -172,12 +210,17 @@ def test_bash_offers_no_file_where_none_is_asked_for(folder: Path) -> None:
     ("typed", "awaited"),
     [
         ("apollo-sync expl\t", "apollo-sync explain "),
+        ("apollo-sync check --conf\t", "apollo-sync check --config "),
         ("apollo-sync check --config con\t", "--config config.json"),
         ("apollo-sync check --object acc\t", "--object accounts"),
     ],
+    ids=["command", "option", "file", "value"],
 )
-def test_a_tab_in_bash_completes_what_is_typed(folder: Path, typed: str, awaited: str) -> None:
-    assert awaited in typed_in_bash(folder, typed, awaited)
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_tab_completes_what_is_typed(folder: Path, name: str, typed: str, awaited: str) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    assert awaited in typed_in(name, folder, typed, awaited)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -221,32 +264,34 @@ def test_the_program_answers_the_script_of_every_shell(
     assert wanted <= answered
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_shell_itself_finds_no_fault_in_its_script(shell: str, tmp_path: Path) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    script = tmp_path / "script"
-    script.write_text(script_of(shell), encoding="utf-8")
-    subprocess.run([shell, "-n", str(script)], timeout=60, check=True)
+def test_the_shell_itself_finds_no_fault_in_its_script(shell: str, folder: Path) -> None:
+    subprocess.run([shell, "-n", f"script.{shell}"], cwd=folder, timeout=60, check=True)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
-def test_fish_offers_commands_and_options(tmp_path: Path) -> None:
-    script = tmp_path / "script.fish"
-    script.write_text(script_of("fish"), encoding="utf-8")
-    shown = {}
-    for typed in ("", "check --"):
-        done = subprocess.run(
-            ["fish", "--no-config", "-c", f"source {script}; complete -C '{PROGRAM} {typed}'"],
-            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        shown[typed] = {line.split("\t")[0] for line in done.stdout.splitlines()}
-    assert shown[""] == set(COMMANDS)
-    assert shown["check --"] >= {text for text in options_of("check") if text.startswith("--")}
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("", set(COMMANDS)),
+        ("expl", {"explain"}),
+        ("check --conf", {"--config"}),
+        ("check --object acc", {"accounts"}),
+        ("check --config con", {"config.json"}),
+    ],
+    ids=["commands", "command", "option", "value", "file"],
+)
+def test_fish_offers_what_fits(folder: Path, typed: str, wanted: set[str]) -> None:
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source script.fish; complete -C '{PROGRAM} {typed}'"],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert {line.split("\t")[0] for line in done.stdout.splitlines()} == wanted
 
 
 def test_a_command_whose_extra_is_missing_is_offered_without_options() -> None:
@@ -274,7 +319,7 @@ def test_a_command_whose_extra_is_missing_is_offered_without_options() -> None:
 
 
 def test_a_module_that_no_extra_brings_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = Entry("serve", "target_apollo.no_such_module", extra="sandbox", needs=("starlette",))
+    lost = Entry("serve", "target_apollo.no_such_module", extra="sandbox")
     monkeypatch.setattr(cli, "COMMANDS", {"sandbox": lost})
     with pytest.raises(ModuleNotFoundError):
         apollo_sync.get_command(click.Context(apollo_sync, resilient_parsing=True), "sandbox")

@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from docs.tools.hub_definition import HUB_FOLDER, PACKAGE_FOLDER
+from docs.tools.install_lines import pages
+
 ROOT = Path(__file__).resolve().parents[2]
+#: Folders with files that the tools write.
+MADE = (HUB_FOLDER, PACKAGE_FOLDER)
 PACKAGE = ROOT / "target_apollo"
 PAGE = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 QUOTED = sorted(set(re.findall(r"`([^`\n]+)`", PAGE)))
@@ -102,15 +107,15 @@ def test_every_path_that_the_page_names_is_there() -> None:
 def test_a_module_that_the_page_runs_leaves_a_renewed_tree_as_it_is(
     line: str, tmp_path: Path
 ) -> None:
-    made = [*(ROOT / "docs" / "meltano").rglob("*.yml"), *(ROOT / "docs" / "reference").glob("*")]
-    before = {path: path.read_bytes() for path in made}
-    for path in before:
+    made = [path for folder in MADE for path in (ROOT / folder).rglob("*.yml")]
+    before = {path: path.read_bytes() for path in (ROOT / "README.md", *pages(ROOT), *made)}
+    for path in (ROOT / "pyproject.toml", *before):
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
     subprocess.run([sys.executable, *shlex.split(line)[1:]], cwd=tmp_path, timeout=60, check=True)
-    for path in before:
-        assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path
+    for path, text in before.items():
+        assert (tmp_path / path.relative_to(ROOT)).read_bytes() == text, path
 
 
 def test_decisions_do_no_input_or_output() -> None:

@@ -1,8 +1,13 @@
-"""docs/docker/Dockerfile as it is written; no container is built here."""
+"""docs/docker/Dockerfile as it is written; its commands are run, and no container is built."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +16,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "docs" / "docker" / "Dockerfile"
-KNOWN = {"COPY", "ENTRYPOINT", "CMD", "ENV", "FROM", "RUN", "USER", "VOLUME", "WORKDIR"}
+#: All of them are known to docker's older builder, to BuildKit, podman and buildah.
+KNOWN = {"COPY", "ENTRYPOINT", "CMD", "ENV", "FROM", "LABEL", "RUN", "USER", "VOLUME", "WORKDIR"}
 
 
 class Step(NamedTuple):
@@ -52,9 +58,48 @@ def test_only_plain_instructions_are_used_and_nothing_is_fetched_by_address() ->
 def test_each_base_is_slim_and_pinned_to_a_minor_version_that_the_package_takes() -> None:
     classifiers = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for base in (step.rest.split()[0] for step in steps() if step.instruction == "FROM"):
-        pinned = re.fullmatch(r"python:(3\.\d+)-slim-\w+", base)
+        # Buildah and podman do not take Docker's registry for granted.
+        pinned = re.fullmatch(r"docker\.io/library/python:(3\.\d+)-slim-\w+", base)
         assert pinned, base
         assert f'"Programming Language :: Python :: {pinned[1]}"' in classifiers
+
+
+def test_nothing_is_used_that_one_builder_alone_knows() -> None:
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    assert not re.search(r"^# *(syntax|escape|check)=", text, re.MULTILINE)
+    assert "<<" not in text
+    flags = {
+        flag
+        for step in steps()
+        if step.instruction in ("COPY", "FROM", "RUN")
+        for flag in re.findall(r"^(--\w+)", step.rest)
+    }
+    assert flags == {"--from"}
+
+
+def test_its_labels_say_what_it_is() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]+)"', only("LABEL")))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert labels["title"] == "target-apollo"
+    assert f'license = "{labels["licenses"]}"' in project
+    assert labels["base.name"] == next(
+        step.rest for step in final_stage() if step.instruction == "FROM"
+    )
+
+
+def test_make_labels_an_image_with_the_version_and_the_commit() -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "image", "IMAGE=registry.test/apollo:1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert f"org.opencontainers.image.version={version('target-apollo')} " in shown
+    assert re.search(r"org\.opencontainers\.image\.revision=[0-9a-f]{40}", shown)
+    assert "-f docs/docker/Dockerfile -t 'registry.test/apollo:1'" in shown
+    assert ".example" not in shown
 
 
 def test_it_runs_as_a_user_that_is_not_root_from_the_last_installation_on() -> None:
@@ -93,6 +138,46 @@ def test_no_secret_is_written_into_the_image() -> None:
     assert not re.search(
         r"(key|token|secret|password)\S*=", "".join(s.rest for s in steps()), re.IGNORECASE
     )
+
+
+@pytest.mark.full
+def test_its_commands_install_what_is_copied_and_it_runs(tmp_path: Path) -> None:
+    source, opt = tmp_path / "source", tmp_path / "opt"
+    for path in copied_from_the_source():
+        copy = source / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / path).is_dir():
+            shutil.copytree(ROOT / path, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / path, copy)
+    (installs,) = (step.rest for step in steps() if "pip install" in step.rest)
+    done = subprocess.run(
+        ["sh", "-c", installs.replace("/opt/", f"{opt}/")],
+        cwd=source,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "PIP_NO_COMPILE": "1",
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+        },
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    if "No matching distribution" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    (program,) = yaml.safe_load(only("ENTRYPOINT"))
+    said = subprocess.run(
+        [opt / "target-apollo" / "bin" / program, "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert version("target-apollo") in said.stdout
 
 
 def test_only_what_the_package_is_made_of_goes_to_the_builder() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from target_apollo.ledger import Ledger, LedgerError, LinkOutcome, LinkStatus, Place
 from target_apollo.ledger.database import Address
+from target_apollo.system.installation import how_to_install
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
 CREATED = LinkOutcome("1", LinkStatus.CREATED, "6095a710bd01d100a506d4ae")
@@ -190,4 +191,4 @@ def test_a_missing_driver_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    assert "pip install 'target-apollo[postgres]'" in refusal("postgresql://user@host/db")
+    assert how_to_install("postgres") in refusal("postgresql://user@host/db")

@@ -19,6 +19,7 @@ import pytest
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
+from tests.helpers.built_wheel import Installed, build_wheel
 from tests.helpers.new_sandbox import new_sandbox
 
 Message = dict[str, Any]
@@ -139,6 +140,18 @@ def left_behind(folder: Path, exit_code: int, states: Sequence[str | bytes], log
         summary=json.loads(summary.read_text()) if summary.exists() else {},
         rejects=read_rejects(folder / "rejects.singer"),
     )
+
+
+@pytest.fixture(scope="session")
+def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this source tree."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed_wheel(built_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the wheel, where no source tree is."""
+    return Installed(built_wheel, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`meltano add --from-ref`, with a real Meltano in a fresh project and the built wheel."""
+"""`meltano add --from-ref` takes what the wheel's own `apollo-sync definition` prints."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from docs.tools.hub_definition import FOLDER
+from target_apollo.cli.definition.command import PLUGINS
 from target_apollo.demo.meltano import executable
-from tests.helpers.built_wheel import ROOT, build_wheel
+from tests.helpers.built_wheel import Installed
 
 pytestmark = pytest.mark.full
-
-DEFINITIONS = [
-    ("extractor", ROOT / FOLDER / "extractors" / "tap-apollo-sync.yml"),
-    ("loader", ROOT / FOLDER / "loaders" / "target-apollo.yml"),
-    ("mapper", ROOT / FOLDER / "mappers" / "map-apollo-leads.yml"),
-]
 
 
 class FreshProject:
@@ -50,20 +44,20 @@ class FreshProject:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> FreshProject:
-    folder = tmp_path_factory.mktemp("project")
-    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
-    project = FreshProject(folder)
-    for kind, plugin in DEFINITIONS:
-        # What a user gets from a package index, the test takes from this source tree.
-        text = plugin.read_text().replace("pip_url: target-apollo\n", f"pip_url: {wheel}\n")
-        definition = folder / plugin.name
-        definition.write_text(text)
-        project.meltano("add", "--plugin-type", kind, "--from-ref", str(definition), plugin.stem)
+def project(
+    built_wheel: Path, installed_wheel: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> FreshProject:
+    project = FreshProject(tmp_path_factory.mktemp("project"))
+    for kind, plugin in PLUGINS.items():
+        printed = installed_wheel.run("apollo-sync", "definition", kind)
+        assert f'pip_url: "{built_wheel}' in printed.stdout, printed.stderr
+        definition = project.folder / f"{kind}.yml"
+        definition.write_text(printed.stdout)
+        project.meltano("add", "--plugin-type", kind, "--from-ref", str(definition), plugin)
     return project
 
 
-@pytest.mark.parametrize("plugin", [path.stem for _, path in DEFINITIONS])
+@pytest.mark.parametrize("plugin", PLUGINS.values())
 def test_what_is_added_is_installed_and_tells_its_version(
     project: FreshProject, plugin: str
 ) -> None:

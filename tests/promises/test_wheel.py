@@ -13,8 +13,10 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
-from tests.helpers.built_wheel import ROOT, Installed, build_wheel
+from docs.tools.package_settings import urls
+from tests.helpers.built_wheel import ROOT, Installed
 from tests.promises.conftest import lines_of, record, schema, state
 
 pytestmark = pytest.mark.full
@@ -26,33 +28,23 @@ PACKAGE = ROOT / "target_apollo"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def files(wheel: Path) -> set[PurePosixPath]:
-    with zipfile.ZipFile(wheel) as archive:
+def files(built_wheel: Path) -> set[PurePosixPath]:
+    with zipfile.ZipFile(built_wheel) as archive:
         return {PurePosixPath(name) for name in archive.namelist()}
 
 
 @pytest.fixture(scope="module")
-def metadata(wheel: Path) -> str:
-    with zipfile.ZipFile(wheel) as archive:
+def metadata(built_wheel: Path) -> str:
+    with zipfile.ZipFile(built_wheel) as archive:
         return archive.read(f"target_apollo-{VERSION}.dist-info/METADATA").decode()
 
 
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(wheel, tmp_path_factory.mktemp("installed"))
-
-
 @pytest.fixture
-def sandbox_url(installed: Installed) -> Iterator[str]:
+def sandbox_url(installed_wheel: Installed) -> Iterator[str]:
     served = subprocess.Popen(
-        [installed.bin / "apollo-sync", "sandbox", "--port", "0", "--strict"],
-        cwd=installed.folder,
-        env=installed.environment,
+        [installed_wheel.bin / "apollo-sync", "sandbox", "--port", "0", "--strict"],
+        cwd=installed_wheel.folder,
+        env=installed_wheel.environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -74,16 +66,16 @@ def test_it_holds_the_package_without_the_demo_and_nothing_beside_it(
     sources = {
         path.relative_to(ROOT)
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".j2", ".css", ".js", ".txt"}
+        if path.suffix in {".py", ".j2", ".css", ".js", ".txt", ".yml"}
         and PACKAGE / "demo" not in path.parents
     }
     assert {str(path) for path in inside} == {*map(str, sources), "target_apollo/py.typed"}
     assert {path.parts[0] for path in files - inside} == {f"target_apollo-{VERSION}.dist-info"}
 
 
-def test_it_carries_its_licence(files: set[PurePosixPath], wheel: Path) -> None:
+def test_it_carries_its_licence(files: set[PurePosixPath], built_wheel: Path) -> None:
     (licence,) = (path for path in files if path.name == "LICENSE")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built_wheel) as archive:
         assert archive.read(str(licence)) == (ROOT / "docs" / "LICENSE").read_bytes()
 
 
@@ -125,35 +117,50 @@ def imported() -> set[str]:
 # --- what it does
 
 
-def test_it_runs_from_where_it_was_installed(installed: Installed) -> None:
-    said = installed.run("python", "-c", "import target_apollo; print(target_apollo.__file__)")
-    assert Path(said.stdout.strip()).is_relative_to(installed.folder / "venv")
+def test_it_runs_from_where_it_was_installed(installed_wheel: Installed) -> None:
+    said = installed_wheel.run(
+        "python", "-c", "import target_apollo; print(target_apollo.__file__)"
+    )
+    assert Path(said.stdout.strip()).is_relative_to(installed_wheel.folder / "venv")
 
 
 @pytest.mark.parametrize("command", PROGRAMS)
-def test_each_command_tells_its_version(installed: Installed, command: str) -> None:
-    said = installed.run(command, "--version")
+def test_each_command_tells_its_version(installed_wheel: Installed, command: str) -> None:
+    said = installed_wheel.run(command, "--version")
     assert said.returncode == 0, said.stderr
     assert VERSION in said.stdout
 
 
 @pytest.mark.parametrize("command", PLUGINS)
-def test_each_plugin_tells_its_settings(installed: Installed, command: str) -> None:
-    said = installed.run(command, "--about", "--format=json")
+def test_each_plugin_tells_its_settings(installed_wheel: Installed, command: str) -> None:
+    said = installed_wheel.run(command, "--about", "--format=json")
     assert said.returncode == 0, said.stderr
     about = json.loads(said.stdout)
     assert about["name"] == command
     assert about["settings"]["properties"]
 
 
-def test_apollo_sync_has_a_help(installed: Installed) -> None:
-    said = installed.run("apollo-sync", "--help")
+def test_apollo_sync_has_a_help(installed_wheel: Installed) -> None:
+    said = installed_wheel.run("apollo-sync", "--help")
     assert said.returncode == 0
     assert "Commands:" in said.stdout
 
 
-def test_it_syncs_into_its_own_sandbox(installed: Installed, sandbox_url: str) -> None:
-    config = installed.folder / "config.json"
+@pytest.mark.parametrize("kind", ["extractor", "loader", "mapper"])
+def test_it_carries_the_definitions_for_meltano(installed_wheel: Installed, kind: str) -> None:
+    said = installed_wheel.run("apollo-sync", "definition", kind)
+    assert said.returncode == 0, said.stderr
+    assert yaml.safe_load(said.stdout)["executable"] in PLUGINS
+
+
+def test_it_names_the_addresses_of_the_project(metadata: str) -> None:
+    named = re.findall(r"^Project-URL: (\w+), (https://\S+)$", metadata, re.MULTILINE)
+    assert dict(named) == urls()
+    assert {name for name, _ in named} >= {"Changelog", "Documentation", "Issues", "Repository"}
+
+
+def test_it_syncs_into_its_own_sandbox(installed_wheel: Installed, sandbox_url: str) -> None:
+    config = installed_wheel.folder / "config.json"
     config.write_text(json.dumps({"api_url": sandbox_url, "api_key": "sandbox"}))
     messages = [
         schema("contacts"),
@@ -162,12 +169,14 @@ def test_it_syncs_into_its_own_sandbox(installed: Installed, sandbox_url: str) -
         state({"bookmarks": {"contacts": 2}}),
     ]
     runs = [
-        installed.run("target-apollo", "--config", str(config), given=lines_of(messages).decode())
+        installed_wheel.run(
+            "target-apollo", "--config", str(config), given=lines_of(messages).decode()
+        )
         for _ in range(2)
     ]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
     assert [json.loads(run.stdout) for run in runs] == [{"bookmarks": {"contacts": 2}}] * 2
-    written = [summary["records"] for summary in summaries(installed.folder)]
+    written = [summary["records"] for summary in summaries(installed_wheel.folder)]
     assert [records["created"] for records in written] == [2, 0]
     assert [records["unchanged"] for records in written] == [0, 2]
 

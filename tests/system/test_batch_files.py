@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from target_apollo.system import batch_files
 from target_apollo.system.batch_files import UnreadableBatch, batch_rows
+from target_apollo.system.installation import how_to_install
 
 LONGEST = 1 << 20
 
@@ -93,18 +95,20 @@ def test_what_is_no_parquet_is_called_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "form", "missing", "said"),
+    ("url", "form", "missing", "extra"),
     [
-        ("file:///rows.parquet", "parquet", "pyarrow", r"install target-apollo\[parquet\]"),
-        ("s3://bucket/rows.jsonl", "jsonl", "s3fs", r"install target-apollo\[s3\]"),
+        ("file:///rows.parquet", "parquet", "pyarrow", "parquet"),
+        ("s3://bucket/rows.jsonl", "jsonl", "s3fs", "s3"),
     ],
 )
 def test_an_extra_that_is_not_installed_is_named(
-    monkeypatch: pytest.MonkeyPatch, url: str, form: str, missing: str, said: str
+    monkeypatch: pytest.MonkeyPatch, url: str, form: str, missing: str, extra: str
 ) -> None:
     # It may be installed where the tests run.
     monkeypatch.setattr(batch_files, "find_spec", lambda name: None if name == missing else 1)
-    with pytest.raises(UnreadableBatch, match=said) as refused:
+    with pytest.raises(
+        UnreadableBatch, match=re.escape(f": {how_to_install(extra)}, or")
+    ) as refused:
         lines(url, form)
     assert refused.value.needs_person
 

@@ -1,0 +1,1 @@
+"""The command `apollo-sync definition`, and the plugins' definitions that it prints."""
