@@ -189,7 +189,9 @@ class Asking:
             "contacts": list(rows), "run_dedupe": True, "append_label_names": [NAME], **more
         }  # fmt: skip
         answer = self.send(endpoints.CREATE_CONTACTS, body).body
-        created, existing = (records_of(answer, f"{what}_contacts") for what in ("created", "existing"))
+        created, existing = (
+            records_of(answer, f"{what}_contacts") for what in ("created", "existing")
+        )
         for record in created:
             self.own.note_contact(record)
         return created, existing
@@ -198,6 +200,8 @@ class Asking:
         own_records.find_accounts(self.client, self.own, self.stop)
         if self.own.account is None:
             self.create_accounts({"name": NAME, "domain": DOMAIN})
+        else:
+            own_records.put_account_right(self.client, self.own)
 
     def create_accounts(self, *rows: JSON) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of accounts with the list; returns the created and existing ones."""
@@ -205,7 +209,9 @@ class Asking:
             raise NotAsked(f"the probe's {MOST_RECORDS} records are made, and asking may make one")
         body = {"accounts": list(rows), "run_dedupe": True, "append_label_names": [NAME]}
         answer = self.send(endpoints.CREATE_ACCOUNTS, body).body
-        created, existing = (records_of(answer, f"{what}_accounts") for what in ("created", "existing"))
+        created, existing = (
+            records_of(answer, f"{what}_accounts") for what in ("created", "existing")
+        )
         for record in created:
             self.own.note_account(record)
         return created, existing
@@ -347,11 +353,12 @@ class Asking:
         self.account  # noqa: B018 - it is made or found first
         return self.create_accounts(row)
 
-    def account_now(self) -> JSON:
-        """The account as Apollo shows it now."""
-        record = self.client.read(ACCOUNT_ENDPOINTS, self.account["id"])
-        self.own.note_account(record)
-        return record
+    def account_after(self) -> JSON:
+        """The account as Apollo shows it after a request; then it is put right."""
+        after = self.client.read(ACCOUNT_ENDPOINTS, self.account["id"])
+        self.own.note_account(after)
+        own_records.put_account_right(self.client, self.own)
+        return after
 
 
 def route_answer(refusal: RequestRefused) -> Seen:

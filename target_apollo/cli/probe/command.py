@@ -107,13 +107,17 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
             _version(),
             earlier.answers if is_same else {},
         )
-        findings = []
-        for finding in probe.findings():
-            findings.append(finding)
-            click.echo(_line(finding))
-            profile = _with(profile, finding)
-            if settings.profile_path:
-                _write(settings.profile_path, profile.as_text())
+        findings: list[Finding] = []
+        try:
+            for finding in probe.findings():
+                findings.append(finding)
+                click.echo(_line(finding))
+                profile = _with(profile, finding)
+                if finding.question.name in probe.asking.new:
+                    # Its records are made, so that no later probe can ask it again.
+                    _keep(settings.profile_path, profile)
+        finally:
+            _keep(settings.profile_path, profile)
         text = report_of(
             findings,
             transport.counters.snapshot()["requests"],
@@ -147,6 +151,11 @@ def _with(profile: TeamProfile, finding: Finding) -> TeamProfile:
     return TeamProfile(profile.team, profile.host, profile.asked_at, profile.version, answers)
 
 
+def _keep(path: str, profile: TeamProfile) -> None:
+    if path:
+        _write(path, profile.as_text())
+
+
 def _write(path: str, text: str) -> None:
     try:
         replace_private(Path(path), text.encode())
@@ -158,7 +167,9 @@ def _line(finding: Finding) -> str:
     name = finding.question.name
     if finding.seen is None:
         return f"{name}: not asked, {finding.reason}"
-    return f"{name}: {finding.seen.answer}" + (f" ({finding.seen.note})" if finding.seen.note else "")
+    return f"{name}: {finding.seen.answer}" + (
+        f" ({finding.seen.note})" if finding.seen.note else ""
+    )
 
 
 def _exit_code(problem: ApolloError | None) -> int:

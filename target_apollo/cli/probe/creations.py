@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_apollo.apollo import ACCOUNT_ENDPOINTS, JSON
+from target_apollo.apollo import JSON
 from target_apollo.cli.probe.asking import Asking, NotAsked, Seen, yes_or_no
 from target_apollo.cli.probe.own_records import (
     DOMAIN,
@@ -112,10 +112,8 @@ def accounts_matched_in_bulk(asking: Asking) -> Seen:
     created, _ = asking.accounts_matched({"name": f"{NAME}, renamed", "domain": DOMAIN})
     if created:
         return Seen("duplicated")
-    renamed = asking.account_now().get("name") != NAME
-    if renamed:
-        asking.client.update(ACCOUNT_ENDPOINTS, asking.account["id"], {"name": NAME})
-    return Seen("overwritten" if renamed else "unchanged")
+    is_renamed = asking.account_after().get("name") != NAME
+    return Seen("overwritten" if is_renamed else "unchanged")
 
 
 def account_matched_by_name(asking: Asking) -> Seen:
@@ -127,6 +125,6 @@ def account_matched_by_name(asking: Asking) -> Seen:
     if domains.count(DOMAIN) > 1:
         raise NotAsked("Apollo makes a second record of what exists, whatever its name")
     created, existing = asking.accounts_matched({"name": NAME, "domain": OTHER_DOMAIN})
-    if existing and not created and asking.account_now().get("domain") != DOMAIN:
-        asking.client.update(ACCOUNT_ENDPOINTS, asking.account["id"], {"domain": DOMAIN})
+    if not created:
+        asking.account_after()
     return yes_or_no(existing and not created)

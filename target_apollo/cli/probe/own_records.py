@@ -103,9 +103,12 @@ class OwnRecords:
 
     @property
     def account(self) -> JSON | None:
-        """The account with the probe's domain."""
-        found = [one for one in self.accounts.values() if one.get("domain") == DOMAIN]
-        return min(found, key=lambda one: str(one["id"]), default=None)
+        """The account with the probe's domain; a request may have given it the other one."""
+        return min(
+            self.accounts.values(),
+            key=lambda one: (one.get("domain") != DOMAIN, str(one["id"])),
+            default=None,
+        )
 
     def note_contact(self, record: JSON) -> None:
         """Take a contact as an answer has it; what a short answer leaves out stays as it was."""
@@ -176,9 +179,14 @@ def put_right(client: ApolloClient, own: OwnRecords) -> None:
             own.note_contact(client.update(of, record["id"], wrong))
     twins = own.named(TWIN)
     pattern = twins[0] if twins else {}
-    for key, change in (("owner_id", client.update_owners), ("contact_stage_id", client.update_stages)):
+    for key, change in (
+        ("owner_id", client.update_owners),
+        ("contact_stage_id", client.update_stages),
+    ):
         value = pattern.get(key)
-        moved = [one["id"] for one in own.contacts.values() if value and one.get(key, value) != value]
+        moved = [
+            one["id"] for one in own.contacts.values() if value and one.get(key, value) != value
+        ]
         if moved:
             for record in change(of, moved, str(value)):
                 own.note_contact(record)
@@ -191,6 +199,14 @@ def put_right(client: ApolloClient, own: OwnRecords) -> None:
         client.add_to_lists(of, missing, [NAME])
         for contact_id in missing:
             own.note_contact(client.read(of, contact_id))
+
+
+def put_account_right(client: ApolloClient, own: OwnRecords) -> None:
+    """The same for the account that questions are asked with."""
+    account, values = own.account, {"name": NAME, "domain": DOMAIN}
+    wrong = {key: value for key, value in values.items() if account and account[key] != value}
+    if account and wrong:
+        own.note_account(client.update(ACCOUNT_ENDPOINTS, account["id"], wrong))
 
 
 def _wrong_values(record: JSON, own: OwnRecords) -> Iterator[tuple[str, str]]:

@@ -253,7 +253,9 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         reading.custom_field_errors,
         "How is a value reported that does not fit its custom field?",
         "as an object or a list",
-        {"silent": "A value that Apollo does not store shows only where an answer shows the field."},
+        {
+            "silent": "A value that Apollo does not store shows only where an answer shows the field."
+        },
         {_PATCH: 2, at.FIELDS: 1, at.TYPED_CUSTOM_FIELDS: 1},
     ),
     Question(
@@ -285,8 +287,10 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         reading.keyword_search,
         "Does a search by an address find the contact?",
         "perhaps; hits are compared exactly, and a miss proves nothing",
-        {"nothing": "A contact can't be found by its address. Run `apollo-sync adopt` before the "
-         "first run, which reads all contacts."},
+        {
+            "nothing": "A contact can't be found by its address. Run `apollo-sync adopt` before the "
+            "first run, which reads all contacts."
+        },
         {_SEARCH: 2 * len(LOOKS) + 1},
     ),
     Question(

@@ -181,5 +181,3 @@ def rewrites_linkedin(asking: Asking) -> Seen:
     if not stored:
         raise NotAsked("Apollo did not store the profile address of the probe's record")
     return yes_or_no(stored != LINKEDIN)
-
-
