@@ -20,10 +20,8 @@ FORMAT: Final = 1
 DEFAULT_PATH: Final = ".target-apollo/profile.json"
 
 YES: Final = "true"
-NO: Final = "false"
 
 #: Answers of `matched_in_bulk` and `accounts_matched_in_bulk`.
-UNCHANGED: Final = "unchanged"
 OVERWRITTEN: Final = "overwritten"
 DUPLICATED: Final = "duplicated"
 
@@ -69,6 +67,11 @@ class TeamProfile:
         return self.answers.get(name)
 
     @property
+    def owner_reaches_existing(self) -> bool:
+        """Whether the owner of a bulk_create reaches contacts that exist."""
+        return self.answers.get("owner_touches_existing") == YES
+
+    @property
     def puts_accounts(self) -> bool:
         """Whether an account is updated by PUT, since PATCH is no route."""
         refused = self.answers.get("patch_accounts") in ("not_found", "not_allowed")
@@ -78,11 +81,6 @@ class TeamProfile:
     def clears_with_null(self) -> bool:
         """Whether null empties a field, and the empty text that Apollo documents does not."""
         return self.answers.get("cleared_by") == "null"
-
-    @property
-    def bulk_update_takes_stage(self) -> bool:
-        """Whether contacts/bulk_update writes a stage."""
-        return self.answers.get("bulk_update_takes_stage") == YES
 
     @property
     def finds_no_words(self) -> bool:

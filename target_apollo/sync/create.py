@@ -270,7 +270,12 @@ class RecordCreator:
 
     @property
     def _in_two_steps(self) -> bool:
-        return self.run.settings.create_in_two_steps
+        return self.run.creates_in_two_steps(self.object_type.kind)
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether bulk_create finds no record by any key, as a probe has seen."""
+        return self.run.profile.duplicates_matched(self.object_type.endpoints.plural)
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
@@ -282,7 +287,7 @@ class RecordCreator:
             self.object_type,
             rows,
             self.run.settings.batch_size,
-            spare_existing=self.mode is Mode.INSERT,
+            spare_existing=self.mode is Mode.INSERT or self.run.profile.owner_reaches_existing,
             identity_only=self._in_two_steps,
         )
         if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:
@@ -363,7 +368,7 @@ class RecordCreator:
                 why = checked.conflicts[row.number]
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
-            if not row.has_address_alone:
+            if self._is_blind or not row.has_address_alone:
                 self._learn(row, str(answer["id"]))
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
@@ -456,7 +461,8 @@ class RecordCreator:
         made = [
             key
             for key in keys(row)
-            if not is_known_to_create(self.object_type, kind_of(self.object_type, key))
+            if self._is_blind
+            or not is_known_to_create(self.object_type, kind_of(self.object_type, key))
         ]
         self.finder.learn(made, apollo_id)
 

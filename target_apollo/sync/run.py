@@ -23,10 +23,13 @@ from target_apollo.apollo import (
 )
 from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
+from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
+from target_apollo.model.account import ACCOUNT
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
+from target_apollo.model.team_profile import NO_PROFILE
 from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
@@ -108,6 +111,8 @@ class SyncRun:
         self.sender: TransportProtocol = self.dry_run.transport if self.dry_run else self.transport
         self.client = ApolloClient(self.sender)
         self._team_routes = TeamRoutes(self.client)
+        #: What a probe has found out about the team's Apollo; known once the team is.
+        self.profile = NO_PROFILE
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
@@ -194,7 +199,27 @@ class SyncRun:
             extra={"run_id": self.run_id, "team": team},
         )
         self._team = team
+        self._use_profile(team)
         return team
+
+    def _use_profile(self, team: str) -> None:
+        """Goes from now on by what a probe has found out about the team's Apollo.
+
+        Raises:
+            SettingsError: The profile can't be read.
+        """
+        settings = self.settings
+        self.profile = profile_of_team(settings.profile_path, team, settings.api_url, self.logger)
+        self._team_routes.use_profile(self.profile)
+        self.companies.in_two_steps |= self.profile.overwrites_matched(ACCOUNT.endpoints.plural)
+        self.notices.in_two_steps = frozenset(
+            kind.value for kind in OBJECTS if self.creates_in_two_steps(kind)
+        )
+
+    def creates_in_two_steps(self, kind: ObjectKind) -> bool:
+        """Whether records are created with their keys alone, and an update writes the rest."""
+        overwrites = self.profile.overwrites_matched(OBJECTS[kind].endpoints.plural)
+        return self.settings.create_in_two_steps or overwrites
 
     def _untold_team(self) -> str:
         settings = self.settings

@@ -216,8 +216,7 @@ def _wrong_values(record: JSON, own: OwnRecords) -> Iterator[tuple[str, str]]:
     if last_name == MALFORMED:
         # Which address it has is an answer of Apollo's.
         return
-    others = [one for one in own.named(last_name) if one["id"] != record["id"]]
-    if record.get("email") not in (email_of(last_name), NAMESAKE_EMAIL):
-        yield "email", email_of(last_name)
-    elif record.get("email") == NAMESAKE_EMAIL and not others:
+    is_alone = len(own.named(last_name)) == 1
+    kept = {email_of(last_name)} if is_alone else {email_of(last_name), NAMESAKE_EMAIL}
+    if record.get("email") not in kept:
         yield "email", email_of(last_name)

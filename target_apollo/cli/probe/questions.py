@@ -112,7 +112,8 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         {
             "overwritten": "With the profile, contacts are created in two steps: their keys first, "
             "so that no creation writes over what exists.",
-            "duplicated": "With the profile, a run creates no contact and says so.",
+            "duplicated": "With the profile, each new row is looked for in Apollo before it is "
+            "created.",
         },
         _TOUCHING,
     ),
@@ -136,8 +137,11 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "owner_touches_existing",
         creations.owner_touches_existing,
         "Does the owner of a creating request reach records that exist?",
-        "perhaps; owners are written by an update",
-        {},
+        "not those of its own rows' values, but an owner of a namesake might change",
+        {
+            "true": "With the profile, owners are assigned after the creation, so that no record "
+            "that only shares a name gets another owner."
+        },
         {},
     ),
     Question(
@@ -229,7 +233,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         updates.bulk_update_takes_stage,
         "Does bulk_update take a stage?",
         "no; stages go by update_stages",
-        {"true": "With the profile, a stage goes with the other values of an update."},
+        {},
         {_BULK: 1, _READ: 1, at.CONTACT_STAGES: 1, at.UPDATE_CONTACT_STAGES: 1},
     ),
     Question(
@@ -253,9 +257,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         reading.custom_field_errors,
         "How is a value reported that does not fit its custom field?",
         "as an object or a list",
-        {
-            "silent": "A value that Apollo does not store shows only where an answer shows the field."
-        },
+        {"silent": "What Apollo does not store shows only where an answer shows the field."},
         {_PATCH: 2, at.FIELDS: 1, at.TYPED_CUSTOM_FIELDS: 1},
     ),
     Question(
@@ -288,8 +290,8 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "Does a search by an address find the contact?",
         "perhaps; hits are compared exactly, and a miss proves nothing",
         {
-            "nothing": "A contact can't be found by its address. Run `apollo-sync adopt` before the "
-            "first run, which reads all contacts."
+            "nothing": "With the profile, rows are looked for by reading all contacts, a hundred a "
+            "request."
         },
         {_SEARCH: 2 * len(LOOKS) + 1},
     ),
@@ -300,7 +302,8 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "it answers it as existing and leaves it unchanged",
         {
             "overwritten": "With the profile, accounts are created in two steps.",
-            "duplicated": "With the profile, a run creates no account and says so.",
+            "duplicated": "With the profile, each new row is looked for in Apollo before it is "
+            "created.",
         },
         {at.CREATE_ACCOUNTS: 1, at.READ_ACCOUNT: 1, at.PATCH_ACCOUNT: 1, at.PUT_ACCOUNT: 1},
     ),
