@@ -270,12 +270,12 @@ class RecordCreator:
 
     @property
     def _in_two_steps(self) -> bool:
-        return self.run.creates_in_two_steps(self.object_type.kind)
+        return self.object_type.kind in self.run.in_two_steps
 
     @property
     def _is_blind(self) -> bool:
         """Whether bulk_create finds no record by any key, as a probe has seen."""
-        return self.run.profile.duplicates_matched(self.object_type.endpoints.plural)
+        return self.object_type.kind in self.run.doubled
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
@@ -287,7 +287,7 @@ class RecordCreator:
             self.object_type,
             rows,
             self.run.settings.batch_size,
-            spare_existing=self.mode is Mode.INSERT or self.run.profile.owner_reaches_existing,
+            spare_existing=self.mode is Mode.INSERT or self.run.owner_reaches_existing,
             identity_only=self._in_two_steps,
         )
         if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:

@@ -70,14 +70,14 @@ class FlushPortions:
 
     def _creates_needed(self, rows: Sequence[Row]) -> int:
         size = self.run.settings.batch_size
-        spare = self.mode is Mode.INSERT or self.run.profile.owner_reaches_existing
+        spare = self.mode is Mode.INSERT or self.run.owner_reaches_existing
         return len(
             create_requests(
                 self.object_type,
                 rows,
                 size,
                 spare_existing=spare,
-                identity_only=self.run.creates_in_two_steps(self.object_type.kind),
+                identity_only=self.object_type.kind in self.run.in_two_steps,
             )
         )
 

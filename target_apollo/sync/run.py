@@ -26,10 +26,8 @@ from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
-from target_apollo.model.account import ACCOUNT
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.model.team_profile import NO_PROFILE
 from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.bulk_requests import UpdateRoutes
@@ -111,8 +109,17 @@ class SyncRun:
         self.sender: TransportProtocol = self.dry_run.transport if self.dry_run else self.transport
         self.client = ApolloClient(self.sender)
         self._team_routes = TeamRoutes(self.client)
-        #: What a probe has found out about the team's Apollo; known once the team is.
-        self.profile = NO_PROFILE
+        # What follows from a probe of the team's Apollo is known once the team is.
+        #: Objects that are created with their keys alone, while an update writes the rest.
+        self.in_two_steps: frozenset[ObjectKind] = frozenset(
+            ObjectKind if settings.create_in_two_steps else ()
+        )
+        #: Objects of which Apollo recognises no record by any key, so that a creation doubles it.
+        self.doubled: frozenset[ObjectKind] = frozenset()
+        #: Whether the owner of a creation reaches records that exist.
+        self.owner_reaches_existing = False
+        #: Whether a search for contacts by words finds none, although they are there.
+        self.finds_no_words = False
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
@@ -209,17 +216,14 @@ class SyncRun:
             SettingsError: The profile can't be read.
         """
         settings = self.settings
-        self.profile = profile_of_team(settings.profile_path, team, settings.api_url, self.logger)
-        self._team_routes.use_profile(self.profile)
-        self.companies.in_two_steps |= self.profile.overwrites_matched(ACCOUNT.endpoints.plural)
-        self.notices.in_two_steps = frozenset(
-            kind.value for kind in OBJECTS if self.creates_in_two_steps(kind)
-        )
-
-    def creates_in_two_steps(self, kind: ObjectKind) -> bool:
-        """Whether records are created with their keys alone, and an update writes the rest."""
-        overwrites = self.profile.overwrites_matched(OBJECTS[kind].endpoints.plural)
-        return self.settings.create_in_two_steps or overwrites
+        profile = profile_of_team(settings.profile_path, team, settings.api_url, self.logger)
+        self._team_routes.use_profile(profile)
+        self.in_two_steps |= {kind for kind in OBJECTS if profile.overwrites_matched(kind.value)}
+        self.doubled = frozenset(kind for kind in OBJECTS if profile.duplicates_matched(kind.value))
+        self.owner_reaches_existing = profile.owner_reaches_existing
+        self.finds_no_words = profile.finds_no_words
+        self.companies.in_two_steps = ObjectKind.ACCOUNTS in self.in_two_steps
+        self.notices.in_two_steps = frozenset(kind.value for kind in self.in_two_steps)
 
     def _untold_team(self) -> str:
         settings = self.settings

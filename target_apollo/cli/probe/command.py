@@ -160,7 +160,9 @@ def _write(path: str, text: str) -> None:
     try:
         replace_private(Path(path), text.encode())
     except OSError as problem:
-        raise CommandFailed(f"The probe's file {path} can't be written: {problem.strerror}.") from None
+        raise CommandFailed(
+            f"The probe's file {path} can't be written: {problem.strerror}."
+        ) from None
 
 
 def _line(finding: Finding) -> str:

@@ -180,7 +180,7 @@ class RecordFinder:
 
         There are none where a probe has seen that a search finds nothing.
         """
-        if self._run.profile.finds_no_words and not self._object_type.is_matched_by_domain:
+        if self._run.finds_no_words and not self._object_type.is_matched_by_domain:
             return []
         address = next(filter(is_address, keys(row)), None)
         if self._object_type.is_matched_by_domain:

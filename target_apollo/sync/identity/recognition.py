@@ -74,7 +74,7 @@ class RecordRecognition:
         self._finder = finder
         self._check = MatchCheck(object_type, links, finder)
         #: Whether bulk_create finds no record by any key, as a probe has seen.
-        self._is_blind = run.profile.duplicates_matched(object_type.endpoints.plural)
+        self._is_blind = object_type.kind in run.doubled
         #: Whether there are keys by which bulk_create does not find the records of rows.
         self.is_needed = (
             mode is Mode.UPDATE
