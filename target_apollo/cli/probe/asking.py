@@ -247,11 +247,13 @@ class Asking:
 
     def _touch(self) -> Touched:
         one = self.one
-        if any(other["email"] == one["email"] for other in self.own.named(ONE)[1:]):
+        if any(other.get("email") == one.get("email") for other in self.own.named(ONE)[1:]):
             raise NotAsked("an earlier probe's record is there twice")
         self.check_room()
         count_on, count_off = self._take_off_list(one)
         before = self.read(one)
+        if before.get("email") != own_records.email_of(ONE):
+            raise NotAsked("Apollo did not store the address of the probe's record")
         other = self.other_owner_or_none()
         sent = {**own_records.as_new_contact(ONE), "title": f"{TITLE} ({uuid.uuid4().hex[:6]})"}
         created, existing = self.create_contacts([sent], **({"owner_id": other} if other else {}))
@@ -343,7 +345,7 @@ class Asking:
         """Whether Apollo takes an update of an account by this endpoint."""
         account = self.account
         try:
-            self.send(endpoint, {"name": account["name"]}, account["id"])
+            self.send(endpoint, {"name": NAME}, account["id"])
         except RequestRefused as refusal:
             return route_answer(refusal)
         return Seen("accepted")

@@ -204,7 +204,7 @@ def put_right(client: ApolloClient, own: OwnRecords) -> None:
 def put_account_right(client: ApolloClient, own: OwnRecords) -> None:
     """The same for the account that questions are asked with."""
     account, values = own.account, {"name": NAME, "domain": DOMAIN}
-    wrong = {key: value for key, value in values.items() if account and account[key] != value}
+    wrong = {key: value for key, value in values.items() if account and account.get(key) != value}
     if account and wrong:
         own.note_account(client.update(ACCOUNT_ENDPOINTS, account["id"], wrong))
 

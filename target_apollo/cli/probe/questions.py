@@ -100,7 +100,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "alike_in_batch",
         creations.alike_in_batch,
         "What becomes of two alike rows in one creating request?",
-        "anything; alike rows never go out in one request",
+        "anything; rows of one key never go out in one request",
         {},
         {},
     ),
@@ -149,7 +149,10 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         creations.bulk_answers,
         "Do bulk answers show whole records?",
         "perhaps; what an answer does not show is asked for where that matters",
-        {"documented": "Cleared fields and custom fields are confirmed by a request a record."},
+        {
+            "documented": "Cleared fields take a request a record to confirm, and nothing tells "
+            "whether a custom value was stored."
+        },
         {},
     ),
     Question(
@@ -157,7 +160,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         creations.list_counts_late,
         "Does the count of a list lag behind its members?",
         "it may",
-        {"true": "Counts are compared with the members before a mirrored list loses any."},
+        {},
         {},
     ),
     Question(
@@ -216,7 +219,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "taken_email",
         updates.taken_email,
         "Does an update take an address that another contact has?",
-        "perhaps; a run looks for the other contact first",
+        "perhaps; nothing relies on a refusal",
         {},
         {_PATCH: 2},
     ),

@@ -69,6 +69,8 @@ def gone_in_bulk(asking: Asking) -> Seen:
 def taken_email(asking: Asking) -> Seen:
     """An update with the address of another contact."""
     one, twin = asking.one, asking.twin
+    if not one.get("email"):
+        raise NotAsked("Apollo did not store the address of the probe's record")
     try:
         record = asking.change(twin, {"email": one["email"]})
     except RequestRefused as refusal:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo import Transport
+from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, TITLE
 from target_apollo.sandbox import SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
@@ -187,3 +188,30 @@ def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
 
         assert again.profile["team"] != first.profile["team"]
         assert "by an earlier probe" not in again.report
+
+
+def test_an_apollo_that_stores_none_of_the_addresses_is_asked_the_rest(
+    probe: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("email_of", "as_new_contact"):
+        original = getattr(own_records, name)
+        monkeypatch.setattr(own_records, name, _with_bad_address(original))
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        with_team(apollo)
+
+        done = probe(apollo)
+
+        assert done.exit_code == 0
+        assert "Apollo did not store the address of the probe's record" in done.report
+        assert done.answers["cleared_by"] == "both"
+        assert len(apollo.store.contacts()) <= MOST_RECORDS
+
+
+def _with_bad_address(original: Any) -> Any:
+    def changed(last_name: str) -> Any:
+        made = original(last_name)
+        if isinstance(made, str):
+            return f"no..{made}"
+        return {**made, "email": f"no..{made['email'].removeprefix('no..')}"}
+
+    return changed
