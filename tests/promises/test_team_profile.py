@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from target_apollo.model.team_profile import TeamProfile, host_of, team_digest
-from target_apollo.sandbox import Sandbox, SandboxOptions
+from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import (
     BulkAnswers,
     ClearedBy,
@@ -154,6 +154,31 @@ def test_a_row_that_comes_twice_makes_one_record_where_apollo_recognises_none(
         assert done.exit_code == 0
         assert titles(apollo) == {f"p{n}@a.com": "T1" for n in range(1, 4)}
         assert len(apollo.store.contacts()) == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(CREATE, FaultKind.RESET_AFTER_WRITE),
+        Fault(CREATE, FaultKind.RECORDS_LEFT_OUT, records=2),
+    ],
+    ids=lambda fault: fault.kind.value,
+)
+def test_what_an_answer_hides_is_not_made_again_where_apollo_recognises_none(
+    fault: Fault, sync: Run, tmp_path: Path
+) -> None:
+    options = WORLDS["what exists is made again"]
+    with new_sandbox(SandboxOptions(strict=True, **options)) as apollo:
+        path = write_profile(tmp_path, apollo, options)
+        messages = [schema("contacts"), *map(contact, range(4))]
+        apollo.inject(fault)
+
+        sync(messages, sandbox=apollo, profile_path=path)
+        again = sync(messages, sandbox=apollo, profile_path=path, full_resync=True)
+
+        assert again.exit_code == 0
+        assert sorted(titles(apollo)) == [f"p{n}@a.com" for n in range(4)]
+        assert len(apollo.store.contacts()) == 4
 
 
 def test_a_namesake_keeps_its_owner_where_the_owner_of_a_creation_would_reach_it(
