@@ -110,6 +110,20 @@ def test_a_run_with_a_profile_ends_with_the_rows_values(
         assert requests <= most
 
 
+@pytest.mark.parametrize("world", sorted(PROTECTED), ids=lambda name: name.replace(" ", "_"))
+def test_a_plan_goes_by_the_profile_too(world: str, sync: Run, tmp_path: Path) -> None:
+    options = WORLDS[world]
+    with new_sandbox(SandboxOptions(strict=True, **options)) as apollo:
+        messages = rows(apollo)
+        path = write_profile(tmp_path, apollo, options)
+
+        planned = sync(messages, sandbox=apollo, profile_path=path, dry_run=True)
+        assert "goes by the profile" in planned.log
+        done = sync(messages, sandbox=apollo, profile_path=path)
+
+        assert planned.records == done.records
+
+
 def test_with_a_profile_no_put_is_sent_after_a_refused_patch(sync: Run, tmp_path: Path) -> None:
     _, _, without = synced(sync, "PATCH is no route", tmp_path, with_profile=False)
     _, _, requests = synced(sync, "PATCH is no route", tmp_path, with_profile=True)
@@ -141,14 +155,15 @@ def test_a_row_that_comes_twice_makes_one_record_where_apollo_recognises_none(
     sync: Run, tmp_path: Path
 ) -> None:
     options = WORLDS["what exists is made again"]
-    with new_sandbox(SandboxOptions(strict=True, **options)) as apollo:
+    late = SandboxOptions(strict=True, search_lag_seconds=60, **options)
+    with new_sandbox(late) as apollo:
         apollo.store.add_contact(email="p1@a.com", title="old")
         path = write_profile(tmp_path, apollo, options)
         twice = [contact(n, title=f"T{turn}") for turn in range(2) for n in range(1, 4)]
 
         done = sync(
             [schema("contacts"), *twice],
-            sandbox=apollo, profile_path=path, ledger_url="", batch_size=3,
+            sandbox=apollo, profile_path=path, ledger_url="", batch_size=1, parallel_requests=1,
         )  # fmt: skip
 
         assert done.exit_code == 0

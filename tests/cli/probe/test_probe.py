@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import pty
 import re
 import stat
 from pathlib import Path
@@ -18,6 +20,7 @@ from target_apollo.sandbox import SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
 from tests.cli.probe.conftest import Run
 from tests.cli.probe.test_questions import with_team
+from tests.helpers.commands import apollo_sync
 from tests.helpers.new_sandbox import new_sandbox
 
 
@@ -29,6 +32,25 @@ def test_nothing_is_asked_without_consent(probe: Run) -> None:
         assert "standard input is no terminal: give --yes" in done.output
         assert "POST /contacts/bulk_create" in done.output
         assert apollo.requests == []
+
+
+@pytest.mark.parametrize(("said", "exit_code"), [("n", 1), ("y", 0)])
+def test_a_probe_in_a_terminal_asks_first(
+    said: str, exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keyboard, terminal = pty.openpty()
+    with new_sandbox(SandboxOptions(strict=True)) as apollo, os.fdopen(terminal) as stdin:
+        config = {"api_key": apollo.api_key, "api_url": apollo.url}
+        Path("config.json").write_text(json.dumps(config))
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, f"{said}\n".encode())
+
+        code, told = apollo_sync("probe", "--config", "config.json")
+
+        os.close(keyboard)
+        assert (code, "Ask Apollo?" in told) == (exit_code, True)
+        assert ("Nothing was asked." in told, bool(apollo.requests)) == (said == "n", said == "y")
 
 
 def test_the_report_and_the_profile_tell_nothing_of_the_team(probe: Run, tmp_path: Path) -> None:
