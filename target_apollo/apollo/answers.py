@@ -126,12 +126,16 @@ class BulkCreated:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx with its JSON value. `seconds` counts from the first try on, waits included."""
+    """A 2xx with its JSON value. `seconds` counts from the first try on, waits included.
+
+    The names of `headers` are case-insensitive.
+    """
 
     status: int
     body: Any = field(repr=False)
     attempts: int
     seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def decode_body(content: bytes) -> Any:

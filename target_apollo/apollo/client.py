@@ -63,6 +63,9 @@ class ApolloClient:
         self._taken: dict[str, str] = {}
         #: Plural of an object -> which of the two an earlier run has found to be taken.
         self._taken_before: dict[str, str] = {}
+        self._clears_with_null = False
+        #: Plurals of objects of which no creation is sent again after its answer was lost.
+        self._created_once: set[str] = set()
 
     # The user, the team and what the team has set up
 
@@ -173,7 +176,8 @@ class ApolloClient:
             body["owner_id"] = owner_id
         if label_names:
             body["append_label_names"] = list(label_names)
-        answer = self._send(of.create, body, once=not (run_dedupe and may_repeat))
+        once = of.plural in self._created_once or not (run_dedupe and may_repeat)
+        answer = self._send(of.create, body, once=once)
         created, existing = answer.confirmed(f"created_{of.plural}", f"existing_{of.plural}")
         return BulkCreated(created, existing, repeated=answer.attempts > 1)
 
@@ -195,6 +199,7 @@ class ApolloClient:
 
         With PUT from an earlier run (`use_update_route`) the two change places.
         """
+        fields = self._emptied(fields)
         if of.update_instead is None:
             return self._record(of, of.update, record_id, fields)
         first, second = self._update_routes(of)
@@ -226,6 +231,22 @@ class ApolloClient:
         if endpoint == of.update_instead:
             self._taken_before[of.plural] = endpoint
 
+    def create_once(self, of: ObjectEndpoints) -> None:
+        """From now on send no creation again, since Apollo would make a second record."""
+        self._created_once.add(of.plural)
+
+    def clear_with_null(self) -> None:
+        """From now on send null where a field is to be emptied, in place of the empty text.
+
+        Apollo documents the empty text; a probe may have found that a team's Apollo ignores it.
+        """
+        self._clears_with_null = True
+
+    def _emptied(self, fields: JSON) -> JSON:
+        if not self._clears_with_null:
+            return fields
+        return {name: None if value == "" else value for name, value in fields.items()}
+
     def update_route(self, of: ObjectEndpoints) -> str | None:
         """Return which update endpoint Apollo's answers have shown to be taken; None if unknown."""
         return self._taken.get(of.plural)
@@ -235,7 +256,8 @@ class ApolloClient:
 
         For accounts, the endpoint writes only name, owner, stage and custom fields.
         """
-        body = {of.attributes_key: _bulk(records), **of.bulk_update_arguments}
+        emptied = [self._emptied(record) for record in records]
+        body = {of.attributes_key: _bulk(emptied), **of.bulk_update_arguments}
         return self._send(of.bulk_update, body).confirmed(of.plural)[0]
 
     def update_owners(self, of: ObjectEndpoints, ids: Sequence[str], owner_id: str) -> list[JSON]:

@@ -247,20 +247,22 @@ class Transport:
             while True:
                 answer = self._try(request, content, attempt)
                 if answer is not None:
-                    return Answer(*answer, attempt.tries, time.monotonic() - started)
+                    value, response = answer
+                    seconds = time.monotonic() - started
+                    return Answer(response.status, value, attempt.tries, seconds, response.headers)
         except ApolloError as error:
             error.maybe_written |= attempt.maybe_written
             raise
 
     def _try(
         self, request: Request, content: bytes | None, attempt: Attempt
-    ) -> tuple[int, Any] | None:
-        """Send once. Return status and value, or None if the request must be sent again."""
+    ) -> tuple[Any, Response] | None:
+        """Send once. Return value and response, or None if the request must be sent again."""
         try:
             response = self._exchange(request, content, attempt)
             after = after_status(response.status)
             if after is After.RETURN:
-                return response.status, _value_of(response)
+                return _value_of(response), response
             if after is After.RETRY:
                 raise NoAnswer(f"answered {response.status}", maybe_written=True)
         except NoAnswer as failure:

@@ -76,6 +76,9 @@ COMMANDS: Mapping[str, Entry] = {
     "plan": Entry(
         "say what a run would do with Singer messages, and write nothing", "target_apollo.cli.plan"
     ),
+    "probe": Entry(
+        "ask a team's Apollo what its documents leave open", "target_apollo.cli.probe.command"
+    ),
     "replay": Entry(
         "send rejected records again; what succeeds leaves their file", "target_apollo.cli.replay"
     ),

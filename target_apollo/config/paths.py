@@ -140,12 +140,13 @@ def files_of(config: Mapping[str, Any], sources: Iterable[object] = ()) -> list[
         config: Right settings, with defaults.
         sources: Where they come from, as in `target_apollo.config.sources`.
     """
-    summary = config.get("summary_path")
+    summary, profile = config.get("summary_path"), config.get("profile_path")
     rejects = Path(config["rejects_path"])
     return [
         *given_with("--config", sources),
         NamedFile("the setting rejects_path", rejects, True, (".lock", ".replaying")),
         *([NamedFile("the setting summary_path", Path(summary), True)] if summary else []),
+        *([NamedFile("the setting profile_path", Path(profile))] if profile else []),
         *ledger_file(config.get("ledger_url") or ""),
         *token_file(config),
     ]

@@ -31,6 +31,7 @@ from target_apollo.model.rows import (
     UpdateMethod,
 )
 from target_apollo.model.sequence_member import SequenceExit
+from target_apollo.model.team_profile import DEFAULT_PATH
 
 PROPERTIES: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -488,6 +489,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default=0,
         description="With `dry_run`: so many changed fields of existing records go into the "
         "summary, with both values. They show your data.",
+    ),
+    th.Property(
+        "profile_path",
+        th.StringType,
+        default=DEFAULT_PATH,
+        description="What `apollo-sync probe` has found out about the team's Apollo, by which a "
+        "run goes; a profile of another team is not used. Empty: none.",
     ),
     th.Property(
         "summary_path",

@@ -186,6 +186,7 @@ class Settings:
     max_records: int | None
     dry_run: bool
     sample_diffs: int
+    profile_path: str
     summary_path: str | None
     state_interval_seconds: float
     max_record_age_seconds: float

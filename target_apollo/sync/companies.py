@@ -51,7 +51,8 @@ class Companies:
     def __init__(self, client: ApolloClient, *, in_two_steps: bool = False) -> None:
         """`in_two_steps` is the setting `create_in_two_steps`."""
         self._client = client
-        self._in_two_steps = in_two_steps
+        #: Whether accounts are created with their domain alone, and an update writes the name.
+        self.in_two_steps = in_two_steps
         self._ids: dict[str, str] = {}
         self._missing: set[str] = set()
         self.several: dict[str, list[str]] = {}
@@ -146,7 +147,7 @@ class Companies:
 
     def _make_some(self, some: list[tuple[str, str]]) -> int:
         items: list[Json] = [{"name": name, "domain": domain} for domain, name in some]
-        if self._in_two_steps:
+        if self.in_two_steps:
             items = [{"domain": domain} for domain, _ in some]
         try:
             answer = self._client.create(ACCOUNT.endpoints, items)
@@ -157,7 +158,7 @@ class Companies:
             return self._make_some(some[:middle]) + self._make_some(some[middle:])
         asked = {domain for domain, _ in some}
         self._note([*answer.existing, *answer.created], asked)
-        if self._in_two_steps:
+        if self.in_two_steps:
             self._give_names(answer.created, dict(some))
         return sum(not asked.isdisjoint(addresses(ACCOUNT, one)) for one in answer.created)
 

@@ -76,12 +76,15 @@ def create(
     request: CreateRequest,
     *,
     creates_namesakes: bool = False,
+    may_resend: bool = True,
 ) -> CreateResult:
     """Sends a request. Sends parts of it again if Apollo refuses it or leaves rows out.
 
     Args:
         creates_namesakes: Whether a row that Apollo matches with a record of the same name and
             another address is sent again, to get a record of its own.
+        may_resend: Whether Apollo recognises the second time what it has created. Otherwise rows
+            that an answer leaves out are left to the next run, which looks for their records.
 
     Raises:
         ApolloError: The run can't go on.
@@ -107,8 +110,8 @@ def create(
             for m in found
             if m.match is Match.UNCONFIRMED and is_matched_on_creation(object_type, m.row)
         )
-        if len(rows) == 1:
-            # It was sent alone, so sending it again would give the same answer.
+        if len(rows) == 1 or not may_resend:
+            # What was sent alone would get the same answer again.
             unconfirmed = ()
         elif len(unconfirmed) == len(rows):
             # No record came back: sent again in halves, so that each request is smaller.
@@ -190,13 +193,20 @@ def create_and_shorten(
     request: CreateRequest,
     *,
     creates_namesakes: bool = False,
+    may_resend: bool = True,
 ) -> CreateResult:
     """The same as `create`, but of finished records it keeps only what their outcome needs.
 
     All answers of a flush may be in memory at once, and each needs several times the memory of its
     row.
     """
-    result = create(client, object_type, request, creates_namesakes=creates_namesakes)
+    result = create(
+        client,
+        object_type,
+        request,
+        creates_namesakes=creates_namesakes,
+        may_resend=may_resend,
+    )
     result.matched = [
         with_values(m, answer=_outcome_part(m.answer))
         if m.match is Match.CREATED
@@ -270,7 +280,12 @@ class RecordCreator:
 
     @property
     def _in_two_steps(self) -> bool:
-        return self.run.settings.create_in_two_steps
+        return self.object_type.kind in self.run.in_two_steps
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether bulk_create finds no record by any key, as a probe has seen."""
+        return self.object_type.kind in self.run.doubled
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
@@ -282,7 +297,7 @@ class RecordCreator:
             self.object_type,
             rows,
             self.run.settings.batch_size,
-            spare_existing=self.mode is Mode.INSERT,
+            spare_existing=self.mode is Mode.INSERT or self.run.owner_reaches_existing,
             identity_only=self._in_two_steps,
         )
         if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:
@@ -321,7 +336,14 @@ class RecordCreator:
         send = create if batch.cache.has_later_rows else create_and_shorten
         creates_namesakes = self.run.settings.on_identity_conflict is OnIdentityConflict.CREATE
         sends = [
-            partial(send, client, self.object_type, request, creates_namesakes=creates_namesakes)
+            partial(
+                send,
+                client,
+                self.object_type,
+                request,
+                creates_namesakes=creates_namesakes,
+                may_resend=not self._is_blind,
+            )
             for request in requests
         ]
         with self.run.pool.start(sends) as results:
@@ -363,7 +385,7 @@ class RecordCreator:
                 why = checked.conflicts[row.number]
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
-            if not row.has_address_alone:
+            if self._is_blind or not row.has_address_alone:
                 self._learn(row, str(answer["id"]))
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
@@ -456,7 +478,8 @@ class RecordCreator:
         made = [
             key
             for key in keys(row)
-            if not is_known_to_create(self.object_type, kind_of(self.object_type, key))
+            if self._is_blind
+            or not is_known_to_create(self.object_type, kind_of(self.object_type, key))
         ]
         self.finder.learn(made, apollo_id)
 

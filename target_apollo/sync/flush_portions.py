@@ -69,14 +69,15 @@ class FlushPortions:
         return [row for row in rows if not row.apollo_id]
 
     def _creates_needed(self, rows: Sequence[Row]) -> int:
-        size, spare = self.run.settings.batch_size, self.mode is Mode.INSERT
+        size = self.run.settings.batch_size
+        spare = self.mode is Mode.INSERT or self.run.owner_reaches_existing
         return len(
             create_requests(
                 self.object_type,
                 rows,
                 size,
                 spare_existing=spare,
-                identity_only=self.run.settings.create_in_two_steps,
+                identity_only=self.object_type.kind in self.run.in_two_steps,
             )
         )
 

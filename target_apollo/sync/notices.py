@@ -40,6 +40,8 @@ class Notices:
         self._settings = settings
         self._counts = counts
         self._logger = logger
+        #: Kinds of objects that are created with their keys alone.
+        self.in_two_steps: frozenset[str] = frozenset()
         #: Name and stream of each notice that was logged.
         self._given: set[tuple[str, str]] = set()
 
@@ -177,7 +179,7 @@ class Notices:
         second_step = {*of.item_names, of.more_emails}.difference(of.crm_ids)
         for name in names:
             if not self._counts.not_writable[kind][name]:
-                if self._settings.create_in_two_steps and name in second_step:
+                if kind in self.in_two_steps and name in second_step:
                     sentence = (
                         "Apollo takes '%s' of %s only when it creates them, which "
                         "create_in_two_steps does with their keys alone; it is not written."

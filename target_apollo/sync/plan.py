@@ -72,8 +72,8 @@ def create_requests(
     assigned afterwards. An owner is safe: bulk_create never overwrites fields of a matched contact.
 
     Args:
-        spare_existing: Mode insert: owners are always assigned afterwards, to created records only,
-            so that an existing record can't change.
+        spare_existing: Mode insert, or the team's Apollo gives the owner to matched records too:
+            owners are always assigned afterwards, so that an existing record can't change.
         identity_only: The setting `create_in_two_steps`: as in `CreateRequest`.
     """
     if identity_only:

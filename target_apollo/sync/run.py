@@ -23,6 +23,7 @@ from target_apollo.apollo import (
 )
 from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
+from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
@@ -108,6 +109,17 @@ class SyncRun:
         self.sender: TransportProtocol = self.dry_run.transport if self.dry_run else self.transport
         self.client = ApolloClient(self.sender)
         self._team_routes = TeamRoutes(self.client)
+        # What follows from a probe of the team's Apollo is known once the team is.
+        #: Objects that are created with their keys alone, while an update writes the rest.
+        self.in_two_steps: frozenset[ObjectKind] = frozenset(
+            ObjectKind if settings.create_in_two_steps else ()
+        )
+        #: Objects of which Apollo recognises no record by any key, so that a creation doubles it.
+        self.doubled: frozenset[ObjectKind] = frozenset()
+        #: Whether the owner of a creation reaches records that exist.
+        self.owner_reaches_existing = False
+        #: Whether a search for contacts by words finds none, although they are there.
+        self.finds_no_words = False
         self._estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
@@ -194,7 +206,24 @@ class SyncRun:
             extra={"run_id": self.run_id, "team": team},
         )
         self._team = team
+        self._use_profile(team)
         return team
+
+    def _use_profile(self, team: str) -> None:
+        """Goes from now on by what a probe has found out about the team's Apollo.
+
+        Raises:
+            SettingsError: The profile can't be read.
+        """
+        settings = self.settings
+        profile = profile_of_team(settings.profile_path, team, settings.api_url, self.logger)
+        self._team_routes.use_profile(profile)
+        self.in_two_steps |= {kind for kind in OBJECTS if profile.overwrites_matched(kind.value)}
+        self.doubled = frozenset(kind for kind in OBJECTS if profile.duplicates_matched(kind.value))
+        self.owner_reaches_existing = profile.owner_reaches_existing
+        self.finds_no_words = profile.finds_no_words
+        self.companies.in_two_steps = ObjectKind.ACCOUNTS in self.in_two_steps
+        self.notices.in_two_steps = frozenset(kind.value for kind in self.in_two_steps)
 
     def _untold_team(self) -> str:
         settings = self.settings

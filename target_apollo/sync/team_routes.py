@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from target_apollo.apollo import ApolloClient
+from target_apollo.apollo import ACCOUNT_ENDPOINTS, ApolloClient, endpoints
 from target_apollo.model.objects import OBJECTS
+from target_apollo.model.team_profile import TeamProfile
 from target_apollo.sync.dry_run.ledger import RunLedger
 
 
@@ -19,6 +20,16 @@ class TeamRoutes:
     def __init__(self, client: ApolloClient) -> None:
         self._client = client
         self._known: Mapping[str, str] = {}
+
+    def use_profile(self, profile: TeamProfile) -> None:
+        """Lets the client begin with what a probe has found out about the team's Apollo."""
+        if profile.puts_accounts:
+            self._client.use_update_route(ACCOUNT_ENDPOINTS, endpoints.PUT_ACCOUNT)
+        for object_type in OBJECTS.values():
+            if profile.duplicates_matched(object_type.endpoints.plural):
+                self._client.create_once(object_type.endpoints)
+        if profile.clears_with_null:
+            self._client.clear_with_null()
 
     def recall(self, ledger: RunLedger, connection: str) -> None:
         """Lets the client begin with the endpoints that an earlier run has found to be taken.

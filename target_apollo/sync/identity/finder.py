@@ -176,7 +176,12 @@ class RecordFinder:
         return next(((key, held[key]) for key in wanted if key in held), None)
 
     def _words(self, row: Row) -> list[str]:
-        """The texts to search for, one after another; Apollo can't search ids or profiles."""
+        """The texts to search for, one after another; Apollo can't search ids or profiles.
+
+        There are none where a probe has seen that a search finds nothing.
+        """
+        if self._run.finds_no_words and not self._object_type.is_matched_by_domain:
+            return []
         address = next(filter(is_address, keys(row)), None)
         if self._object_type.is_matched_by_domain:
             # Apollo finds accounts by a part of their name only.

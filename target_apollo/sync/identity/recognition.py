@@ -73,9 +73,13 @@ class RecordRecognition:
         self._links = links
         self._finder = finder
         self._check = MatchCheck(object_type, links, finder)
+        #: Whether bulk_create finds no record by any key, as a probe has seen.
+        self._is_blind = object_type.kind in run.doubled
         #: Whether there are keys by which bulk_create does not find the records of rows.
-        self.is_needed = mode is Mode.UPDATE or not all(
-            is_known_to_create(object_type, kind) for kind in match_on
+        self.is_needed = (
+            mode is Mode.UPDATE
+            or self._is_blind
+            or not all(is_known_to_create(object_type, kind) for kind in match_on)
         )
 
     def recognise(self, batch: Batch, rows: Sequence[Row]) -> Decision:
@@ -119,7 +123,7 @@ class RecordRecognition:
         """The row with only those keys that are to be looked up; None if it has none of them."""
         if row.apollo_id or row.deleted or row.number in batch.recovered or not row.match_key:
             return None
-        if self._mode is Mode.UPDATE:
+        if self._mode is Mode.UPDATE or self._is_blind:
             return row
         hidden = tuple(
             key

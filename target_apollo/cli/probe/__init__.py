@@ -1,0 +1,1 @@
+"""`apollo-sync probe`: asks a team's Apollo what its documents leave open."""

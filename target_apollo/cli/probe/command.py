@@ -1,0 +1,188 @@
+"""The command `apollo-sync probe`: asks a team's Apollo what its documents leave open."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from target_apollo.apollo import ApolloClient, ApolloError, EndpointForbidden, Transport
+from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
+from target_apollo.cli.probe.asking import Asking
+from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, NAME
+from target_apollo.cli.probe.questions import price
+from target_apollo.cli.probe.report import report_of
+from target_apollo.cli.probe.run import Finding, Probe
+from target_apollo.config.credentials import auth_of
+from target_apollo.config.profile_file import load_profile
+from target_apollo.config.settings import Settings
+from target_apollo.config.sources import read_settings
+from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
+from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
+from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
+from target_apollo.system.files import replace_private
+
+_FOLDER = ".target-apollo"
+
+
+@click.command(
+    cls=ApolloCommand,
+    epilog="Exit codes: 0 asked; 2 wrong settings or key, or nobody could be asked for consent; 3 "
+    "out of quota, and the next call goes on; 1 anything else, such as no connection.",
+)
+@config_option
+@click.option(
+    "--report",
+    type=FILE,
+    metavar="FILE",
+    help="where the report goes (default: .target-apollo/probe-<date>.md)",
+)
+@click.option("--yes", is_flag=True, help="ask Apollo without asking you first")
+def command(sources: Sequence[str], report: str | None, yes: bool) -> int:
+    """Asks a team's Apollo what its documents leave open, and says what follows.
+
+    It makes up to six records with names that say what they are, which Apollo can't delete by API;
+    the next probe uses the same. Without --yes it tells what that takes, and asks. What it finds
+    goes into a report without anything of the team, and into the file of the setting profile_path,
+    by which the target goes from then on.
+    """
+    settings = read_settings(sources)
+    earlier = load_profile(settings.profile_path) or NO_PROFILE
+    click.echo("\n".join(_terms()))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise CommandFailed(
+                "Nobody can be asked here, since standard input is no terminal: give --yes to "
+                "probe all the same.",
+                exit_code=MISCONFIGURED,
+            )
+        if not click.confirm("Ask Apollo?"):
+            raise CommandFailed("Nothing was asked.")
+    now = datetime.now(timezone.utc)
+    return _probe(settings, earlier, report or f"{_FOLDER}/probe-{now:%Y-%m-%d}.md", now)
+
+
+def _terms() -> list[str]:
+    """What a probe takes and leaves, as lines."""
+    requests = price()
+    width = max(map(len, requests))
+    return [
+        "A probe sends at most these requests, one after another, and costs no credits:",
+        *(f"  {endpoint:<{width}}  {count}" for endpoint, count in requests.items()),
+        f"It leaves up to {MOST_RECORDS} contacts and accounts in Apollo, on lists of their own "
+        f"called '{NAME}', with addresses at {DOMAIN}.",
+        "A CRM that gets all new contacts from Apollo gets these too. They get other titles, for "
+        "a moment another owner and stage, and no e-mail. Nothing else is touched.",
+        "Apollo deletes no record by API: delete them in Apollo, or leave them to the next probe, "
+        "which makes no others.",
+    ]
+
+
+def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime) -> int:
+    stop = threading.Event()
+    transport = Transport(
+        api_url=settings.api_url,
+        auth=auth_of(settings, stop),
+        max_retries=settings.max_retries,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        max_wait_seconds=settings.max_wait_seconds,
+        parallel_requests=1,
+        stop=stop,
+        quota_share=settings.quota_share,
+        learns_limits=True,
+    )
+    try:
+        connection = _connection(settings, ApolloClient(transport))
+        is_same = earlier.is_of(connection, settings.api_url)
+        probe = Probe(Asking(transport, earlier.answers if is_same else {}, stop))
+        profile = TeamProfile(
+            team_digest(connection),
+            host_of(settings.api_url),
+            f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            _version(),
+            earlier.answers if is_same else {},
+        )
+        findings: list[Finding] = []
+        try:
+            for finding in probe.findings():
+                findings.append(finding)
+                click.echo(_line(finding))
+                profile = _with(profile, finding)
+                if finding.question.name in probe.asking.new:
+                    # Its records are made, so that no later probe can ask it again.
+                    _keep(settings.profile_path, profile)
+        finally:
+            _keep(settings.profile_path, profile)
+        text = report_of(
+            findings,
+            transport.counters.snapshot()["requests"],
+            profile,
+            ended_at=probe.problem.endpoint if probe.problem else "",
+        )
+        _write(report, text)
+        click.echo(f"The report is in {report}.")
+        if settings.profile_path:
+            click.echo(f"The profile is in {settings.profile_path}.")
+        return _exit_code(probe.problem)
+    finally:
+        transport.close()
+
+
+def _connection(settings: Settings, client: ApolloClient) -> str:
+    """What stands for the team, as in a run."""
+    try:
+        team = client.profile().team_id
+        if is_team_id(team):
+            return team
+    except EndpointForbidden:
+        pass
+    return connection_of_key(settings.api_url, settings.api_key) if settings.api_key else UNTOLD
+
+
+def _with(profile: TeamProfile, finding: Finding) -> TeamProfile:
+    if finding.seen is None:
+        return profile
+    answers: Mapping[str, str] = {**profile.answers, finding.question.name: finding.seen.answer}
+    return TeamProfile(profile.team, profile.host, profile.asked_at, profile.version, answers)
+
+
+def _keep(path: str, profile: TeamProfile) -> None:
+    if path:
+        _write(path, profile.as_text())
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        replace_private(Path(path), text.encode())
+    except OSError as problem:
+        raise CommandFailed(
+            f"The probe's file {path} can't be written: {problem.strerror}."
+        ) from None
+
+
+def _line(finding: Finding) -> str:
+    name = finding.question.name
+    if finding.seen is None:
+        return f"{name}: not asked, {finding.reason}"
+    return f"{name}: {finding.seen.answer}" + (
+        f" ({finding.seen.note})" if finding.seen.note else ""
+    )
+
+
+def _exit_code(problem: ApolloError | None) -> int:
+    if problem is None:
+        return OK
+    ending = ending_of(problem, 0)
+    raise CommandFailed(str(problem), exit_code=FAILED if ending is None else ending.exit_code)
+
+
+def _version() -> str:
+    try:
+        return version("target-apollo")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,97 @@
+"""Asks all questions of a probe one after another, and keeps what was found as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from target_apollo.apollo import (
+    AnswerLost,
+    ApolloError,
+    CredentialsRefused,
+    EndpointForbidden,
+    NoAccessToken,
+    QuotaExhausted,
+    RequestRefused,
+    RunStopped,
+    TeamRefused,
+)
+from target_apollo.cli.probe.asking import Asking, NotAsked, Seen, reason_of
+from target_apollo.cli.probe.questions import QUESTIONS, Question
+
+#: After so many lost answers in a row nothing more is asked.
+_LOST_IN_A_ROW = 3
+_ENDS_ALL = (CredentialsRefused, NoAccessToken, QuotaExhausted, RunStopped, TeamRefused)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a question.
+
+    Attributes:
+        seen: The answer; None if the question was not asked.
+        reason: Why it was not asked.
+        is_earlier: Whether the answer is that of an earlier probe.
+    """
+
+    question: Question
+    seen: Seen | None = None
+    reason: str = ""
+    is_earlier: bool = False
+
+    @property
+    def answer(self) -> str:
+        """The answer; "not asked" without one."""
+        return "not asked" if self.seen is None else self.seen.answer
+
+
+@dataclass
+class Probe:
+    """A probe as it is asked.
+
+    Attributes:
+        problem: What ended it before the last question; None if nothing did.
+    """
+
+    asking: Asking
+    problem: ApolloError | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Ask each question and give what became of it; none is asked after a problem."""
+        lost = 0
+        for question in QUESTIONS:
+            if self.problem is not None:
+                yield self._not_asked(question, "the probe ended before it")
+                continue
+            try:
+                seen = question.ask(self.asking)
+            except (EndpointForbidden, RequestRefused, NotAsked) as problem:
+                yield self._not_asked(question, reason_of(problem))
+            except AnswerLost as problem:
+                lost += 1
+                if lost == _LOST_IN_A_ROW or not problem.maybe_written:
+                    self.problem = problem
+                yield self._not_asked(question, "Apollo's answer was lost")
+            except _ENDS_ALL as problem:
+                self.problem = problem
+                yield self._not_asked(question, "the probe ended before its answer")
+            else:
+                lost = 0
+                yield Finding(question, seen)
+        if self.problem is None:
+            self._put_right()
+
+    def _not_asked(self, question: Question, reason: str) -> Finding:
+        earlier = self.asking.earlier.get(question.name)
+        if earlier is None:
+            return Finding(question, reason=reason)
+        return Finding(question, Seen(earlier, "by an earlier probe"), reason, is_earlier=True)
+
+    def _put_right(self) -> None:
+        try:
+            self.asking.put_right()
+        except (EndpointForbidden, RequestRefused):
+            # The next probe puts them right as it finds them.
+            return
+        except ApolloError as problem:
+            self.problem = problem

@@ -1,0 +1,239 @@
+"""A probe is asked for, leaves few traces, tells nothing of the team, and can be cut off."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pty
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_apollo.apollo import Transport
+from target_apollo.cli.probe import own_records
+from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, TITLE
+from target_apollo.sandbox import SandboxOptions
+from target_apollo.sandbox.rate_windows import Plan
+from tests.cli.probe.conftest import Run
+from tests.cli.probe.test_questions import with_team
+from tests.helpers.commands import apollo_sync
+from tests.helpers.new_sandbox import new_sandbox
+
+
+def test_nothing_is_asked_without_consent(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        done = probe(apollo, "--config", "ENV")  # in place of --yes
+
+        assert done.exit_code == 2
+        assert "standard input is no terminal: give --yes" in done.output
+        assert "POST /contacts/bulk_create" in done.output
+        assert apollo.requests == []
+
+
+@pytest.mark.parametrize(("said", "exit_code"), [("n", 1), ("y", 0)])
+def test_a_probe_in_a_terminal_asks_first(
+    said: str, exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keyboard, terminal = pty.openpty()
+    with new_sandbox(SandboxOptions(strict=True)) as apollo, os.fdopen(terminal) as stdin:
+        config = {"api_key": apollo.api_key, "api_url": apollo.url}
+        Path("config.json").write_text(json.dumps(config))
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, f"{said}\n".encode())
+
+        code, told = apollo_sync("probe", "--config", "config.json")
+
+        os.close(keyboard)
+        assert (code, "Ask Apollo?" in told) == (exit_code, True)
+        assert ("Nothing was asked." in told, bool(apollo.requests)) == (said == "n", said == "y")
+
+
+def test_the_report_and_the_profile_tell_nothing_of_the_team(probe: Run, tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        with_team(apollo)
+        apollo.store.add_contact(email="secret-buyer@client.com", last_name="Secret")
+
+        done = probe(apollo)
+
+        told = done.report + json.dumps(done.profile)
+        assert re.findall(r"\b[0-9a-f]{24}\b", told) == []
+        assert re.findall(r"[\w.-]+@[\w.-]+", told) == []
+        for part in ("ecret", apollo.api_key, DOMAIN, apollo.store.users()[0]["email"]):
+            assert part not in told.replace("target-apollo", "").replace("apollo-sync", "")
+        mode = (tmp_path / "profile.json").stat().st_mode
+        assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_probe_touches_no_record_that_it_did_not_make(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        with_team(apollo)
+        store = apollo.store
+        store.add_contact(email="one@client.com", first_name="Probe", last_name="One")
+        store.add_contact(email=f"someone@{DOMAIN}", first_name="Some", last_name="One")
+        store.add_contact(email="p@client.com", first_name="Pat", last_name="Twin", title="CEO")
+        store.add_account(domain="probes.com", name="target-apollo probes")
+        contacts = {one["id"]: copy.deepcopy(one) for one in store.contacts()}
+        accounts = {one["id"]: copy.deepcopy(one) for one in store.accounts()}
+
+        probe(apollo)
+        probe(apollo)
+
+        assert [one for one in store.contacts() if contacts.get(one["id"], one) != one] == []
+        assert [one for one in store.accounts() if accounts.get(one["id"], one) != one] == []
+
+
+def test_the_records_of_a_probe_are_put_right_at_its_end(probe: Run) -> None:
+    options = SandboxOptions(strict=True, single_takes_owner=True, bulk_update_takes_stage=True)
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+
+        probe(apollo)
+
+        contacts = apollo.store.contacts()
+        for name in ("owner_id", "contact_stage_id", "title", "organization_name"):
+            assert len({one[name] for one in contacts}) == 1
+        assert {one["title"] for one in contacts} == {TITLE}
+        assert all(len(one["label_ids"]) == 1 for one in contacts)
+        assert not any(one["typed_custom_fields"] for one in contacts)
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Make a probe end with the answer to its request of this number."""
+    send, left = Transport.send, [after]
+
+    def send_or_die(self: Transport, request: Any) -> Any:
+        answer = send(self, request)
+        left[0] -= 1
+        if not left[0]:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(Transport, "send", send_or_die)
+
+
+def check_cut_off(after: int, probe: Run, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Cut a probe off and probe again; returns whether there was such a request."""
+    with new_sandbox(SandboxOptions(strict=True, single_takes_owner=True)) as apollo:
+        with_team(apollo)
+        was_cut = False
+        with monkeypatch.context() as patch:
+            cut_off(patch, after)
+            try:
+                probe(apollo)
+            except Killed:
+                was_cut = True
+
+        done = probe(apollo)
+
+        assert done.exit_code == 0
+        assert len(apollo.store.contacts()) == 3
+        assert len(apollo.store.accounts()) == 1
+        assert {one["title"] for one in apollo.store.contacts()} == {TITLE}
+        assert len({one["owner_id"] for one in apollo.store.contacts()}) == 1
+        assert done.answers["matched_in_bulk"] == "unchanged"
+        return was_cut
+
+
+@pytest.mark.parametrize("after", [5, 10, 14, 16, 33])
+def test_a_probe_that_is_cut_off_leaves_only_what_the_next_one_uses(
+    after: int, probe: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_cut_off(after, probe, monkeypatch)
+
+
+@pytest.mark.full
+def test_a_probe_may_be_cut_off_at_any_request(
+    probe: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    after = 1
+    while check_cut_off(after, probe, monkeypatch):
+        (tmp_path / "profile.json").unlink(missing_ok=True)
+        after += 1
+    assert after > 50
+
+
+def test_a_key_that_lacks_entries_leaves_questions_unasked(probe: Run) -> None:
+    keys = {
+        "narrow": ("api/v1/users/api_profile", "api/v1/contacts/update", "api/v1/contacts/show"),
+    }
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as apollo:
+        done = probe(apollo, api_key="narrow")
+
+        assert done.exit_code == 0
+        assert done.answers == {"unknown_id": "unprocessable", "bad_id_names_value": "true"}
+        assert "not asked: the key lacks the entry api/v1/labels/index" in done.report
+        assert apollo.store.contacts() == []
+
+
+def test_no_record_is_made_where_earlier_ones_could_not_be_found(probe: Run) -> None:
+    entries = ("labels/index", "contacts/bulk_create", "contacts/show", "accounts/bulk_create")
+    keys = {"blind": tuple(f"api/v1/{entry}" for entry in entries)}
+    with new_sandbox(SandboxOptions(strict=True, api_keys=keys)) as apollo:
+        probe(apollo, api_key="blind")
+
+        assert apollo.store.contacts() == apollo.store.accounts() == []
+
+
+def test_a_probe_stops_at_a_rate_limit_and_the_next_one_goes_on(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True, hour_limit=8)) as apollo:
+        with_team(apollo)
+
+        done = probe(apollo, max_wait_seconds=0)
+
+        assert done.exit_code == 3
+        assert "The probe ended early, at " in done.report
+        assert not [seen for seen in apollo.requests if seen.status == 429]
+        first = done.answers
+
+        apollo.reset_quota()
+        again = probe(apollo, max_wait_seconds=0)
+
+        assert first.items() <= again.answers.items()
+        assert len(apollo.store.contacts()) + len(apollo.store.accounts()) <= MOST_RECORDS
+
+
+def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True, plan=Plan.FREE)) as apollo:
+        with_team(apollo)
+        first = probe(apollo)
+    with new_sandbox(SandboxOptions(strict=True, keep_requests=10)) as other:
+        again = probe(other)
+
+        assert again.profile["team"] != first.profile["team"]
+        assert "by an earlier probe" not in again.report
+
+
+def test_an_apollo_that_stores_none_of_the_addresses_is_asked_the_rest(
+    probe: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("email_of", "as_new_contact"):
+        original = getattr(own_records, name)
+        monkeypatch.setattr(own_records, name, _with_bad_address(original))
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        with_team(apollo)
+
+        done = probe(apollo)
+
+        assert done.exit_code == 0
+        assert "Apollo did not store the address of the probe's record" in done.report
+        assert done.answers["cleared_by"] == "both"
+        assert len(apollo.store.contacts()) <= MOST_RECORDS
+
+
+def _with_bad_address(original: Any) -> Any:
+    def changed(last_name: str) -> Any:
+        made = original(last_name)
+        if isinstance(made, str):
+            return f"no..{made}"
+        return {**made, "email": f"no..{made['email'].removeprefix('no..')}"}
+
+    return changed
