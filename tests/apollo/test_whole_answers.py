@@ -68,7 +68,7 @@ def test_an_answer_that_comes_slowly_but_in_time_is_taken(server: Server, connec
 
 
 HUGE = b" " * 1_000_000
-#: Answers, by functions: to pack the bytes takes seconds, which each run of any test would wait for.
+#: Answers, by functions, since to pack the bytes takes seconds that each run would wait for.
 TOO_LARGE: dict[str, Callable[[], Reply]] = {
     "gzip": lambda: zipped(b"[" + b" " * (2 * LARGEST_ANSWER) + b"]"),
     "gzip in gzip": lambda: Reply(
@@ -78,16 +78,12 @@ TOO_LARGE: dict[str, Callable[[], Reply]] = {
     "deflate": lambda: Reply(
         body=zlib.compress(b" " * (2 * LARGEST_ANSWER)), headers={"Content-Encoding": "deflate"}
     ),
-    "a promised length": lambda: Reply(
-        pieces=[OK + b"Content-Length: 999999999999999999\r\n\r\n"]
-    ),
+    "a promised length": lambda: Reply(pieces=[OK + b"Content-Length: 999999999999999999\r\n\r\n"]),
     "a body without a length": lambda: Reply(
         pieces=itertools.chain([OK + b"Connection: close\r\n\r\n"], itertools.repeat(HUGE, 60))
     ),
     "chunks without an end": lambda: Reply(
-        pieces=itertools.chain(
-            [OK + CHUNKED], itertools.repeat(b"f4240\r\n" + HUGE + b"\r\n", 60)
-        )
+        pieces=itertools.chain([OK + CHUNKED], itertools.repeat(b"f4240\r\n" + HUGE + b"\r\n", 60))
     ),
     "interim answers without an end": lambda: Reply(
         pieces=itertools.repeat(
