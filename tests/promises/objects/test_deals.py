@@ -397,6 +397,7 @@ def test_a_deal_that_was_deleted_in_apollo_is_left_or_made_anew(
     assert names(apollo) == ["Changed"]
 
 
+@pytest.mark.full
 def test_a_deleted_row_moves_its_deal_to_a_stage_of_that_name(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
@@ -444,6 +445,7 @@ def test_the_run_stops_at_max_creates_and_the_next_one_goes_on(
     assert done.records == {"received": 5, "unchanged": 3, "created": 2}
 
 
+@pytest.mark.full
 def test_a_used_up_quota_ends_the_run_and_state_passes_behind_what_was_written(
     key_field: str, sync: Run, apollo: Sandbox
 ) -> None:
