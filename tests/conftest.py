@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.helpers.databases import stop_server
-from tests.helpers.tiers import left_to_the_whole_suite, present_commit
+from tests.helpers.tiers import left_to_chaos, left_to_the_whole_suite, present_commit
 
 FAST, THOROUGH = "fast", "thorough"
 _OWN = "_hypothesis_internal_use_settings"
@@ -37,7 +37,8 @@ gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Hold tests to fewer examples and parameters in the profile ``fast``."""
+    """Leave combinations to `make chaos`; hold the profile ``fast`` to fewer examples as well."""
+    _leave_out_combinations(items)
     if config.getoption("--hypothesis-profile") != FAST:
         return
     _leave_out_parameters(config, items)
@@ -49,6 +50,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if own is not None and own.max_examples > most:
             # Hypothesis offers no public way to change a test that has settings.
             setattr(function, _OWN, settings(own, max_examples=most))
+
+
+def _leave_out_combinations(items: list[pytest.Item]) -> None:
+    full = [one for one in items if one.get_closest_marker("full") is not None]
+    left = left_to_chaos(
+        [one.nodeid for one in full if one.get_closest_marker("chaos") is None], present_commit()
+    )
+    for item in full:
+        if item.nodeid in left:
+            item.add_marker(pytest.mark.chaos)
 
 
 def _leave_out_parameters(config: pytest.Config, items: list[pytest.Item]) -> None:

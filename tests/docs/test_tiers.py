@@ -1,8 +1,8 @@
-"""`make test` leaves out parameters of slow tests, and no test of one."""
+"""`make test` and `make test-all` leave out parameters of slow tests, and no test wholly."""
 
 from __future__ import annotations
 
-from tests.helpers.tiers import left_to_the_whole_suite
+from tests.helpers.tiers import left_to_chaos, left_to_the_whole_suite
 
 ON_BOTH = [
     f"tests/promises/test_it.py::test_{n}[{db}]"
@@ -39,3 +39,16 @@ def test_what_is_there_for_postgresql_alone_is_tried() -> None:
 def test_the_ledger_is_tried_in_both_databases() -> None:
     tests = [test.replace("/promises/", "/ledger/") for test in ON_BOTH]
     assert left_to_the_whole_suite(tests, "a") == frozenset()
+
+
+def test_the_whole_suite_tries_a_few_of_many_combinations_and_chaos_the_rest() -> None:
+    tests = [f"tests/promises/identity/test_it.py::test_it[{number}]" for number in range(20)]
+    left = left_to_chaos(tests, "a")
+    assert left < set(tests)
+    assert len(left) == 16
+    assert left != left_to_chaos(tests, "b")
+
+
+def test_parameters_that_are_a_table_of_cases_are_all_in_the_whole_suite() -> None:
+    tests = [f"tests/promises/test_it.py::test_it[{number}]" for number in range(20)]
+    assert left_to_chaos(tests, "a") == frozenset()

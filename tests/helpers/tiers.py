@@ -51,6 +51,10 @@ _MOST_PARAMETERS = 2
 _OF_ANY_DATABASE = ("promises", "tap")
 #: One in so many of their tests is also run on PostgreSQL.
 _POSTGRESQL_SHARE = 4
+#: Tests whose parameters are crossed with ledgers, methods of updates and each other, so that one
+#: combination finds what another does; the whole suite tries so many of those marked ``full``.
+_CROSSED = ("tests/promises/identity/", "tests/promises/test_open_questions.py")
+_MOST_COMBINATIONS = 4
 
 
 def left_to_the_whole_suite(tests: Collection[str], sample: str) -> frozenset[str]:
@@ -76,6 +80,24 @@ def left_to_the_whole_suite(tests: Collection[str], sample: str) -> frozenset[st
         )
         if seen[name] > _MOST_PARAMETERS or is_second_database:
             left.add(test)
+    return frozenset(left)
+
+
+def left_to_chaos(tests: Iterable[str], sample: str) -> frozenset[str]:
+    """Combinations of parameters that `make test-all` leaves to `make chaos`.
+
+    Args:
+        tests: The ids of the tests with the mark ``full`` and without ``chaos``.
+        sample: Which combinations are tried; another text, other ones.
+    """
+    combinations: dict[str, list[str]] = {}
+    for test in tests:
+        if test.startswith(_CROSSED):
+            combinations.setdefault(test.partition("[")[0], []).append(test)
+    left = set[str]()
+    for name, found in combinations.items():
+        random.Random(f"{sample} {name}").shuffle(found)
+        left.update(found[_MOST_COMBINATIONS:])
     return frozenset(left)
 
 
