@@ -153,7 +153,9 @@ def _creating(dialect: str) -> tuple[str, ...]:
     created: list[ExecutableDDLElement] = []
     for table in metadata.sorted_tables:
         created.append(CreateTable(table, if_not_exists=True))
-        created += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
+        # They are a set, which has another order in each process.
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        created += [CreateIndex(index, if_not_exists=True) for index in indexes]
     return tuple(str(one.compile(dialect=spoken)) for one in created)
 
 
