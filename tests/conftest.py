@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.helpers.databases import stop_server
+from tests.helpers.tiers import left_to_chaos, left_to_the_whole_suite, present_commit
 
 FAST, THOROUGH = "fast", "thorough"
 _OWN = "_hypothesis_internal_use_settings"
@@ -35,14 +35,10 @@ if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
 # By default Python looks through all objects at each 700 new ones, and a tenth of a test goes by.
 gc.set_threshold(20_000, 20, 20)
 
-#: Folders whose tests start servers and processes.
-_SLOW_FOLDERS = ("promises", "ledger")
-#: In the profile ``fast``, of the parameters of one of their tests.
-_MOST_PARAMETERS = 3
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Hold tests to fewer examples and parameters in the profile ``fast``."""
+    """Leave combinations to `make chaos`; hold the profile ``fast`` to fewer examples as well."""
+    _leave_out_combinations(items)
     if config.getoption("--hypothesis-profile") != FAST:
         return
     _leave_out_parameters(config, items)
@@ -56,17 +52,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             setattr(function, _OWN, settings(own, max_examples=most))
 
 
+def _leave_out_combinations(items: list[pytest.Item]) -> None:
+    full = [one for one in items if one.get_closest_marker("full") is not None]
+    left = left_to_chaos(
+        [one.nodeid for one in full if one.get_closest_marker("chaos") is None], present_commit()
+    )
+    for item in full:
+        if item.nodeid in left:
+            item.add_marker(pytest.mark.chaos)
+
+
 def _leave_out_parameters(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seen: Counter[str] = Counter()
-    kept, left_out = [], []
-    for item in items:
-        name, _, parameters = item.nodeid.partition("[")
-        is_full = item.get_closest_marker("full") is not None
-        is_slow = bool(parameters) and name.split("/")[1] in _SLOW_FOLDERS
-        seen[name] += is_slow and not is_full
-        (left_out if is_slow and seen[name] > _MOST_PARAMETERS else kept).append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=left_out)
+    first = {item.nodeid: None for item in items if item.get_closest_marker("full") is None}
+    left = left_to_the_whole_suite(first.keys(), present_commit())
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
+    items[:] = [item for item in items if item.nodeid not in left]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,12 +6,15 @@ next one begins anew. An older release refuses what a later one has upgraded.
 
 from __future__ import annotations
 
+import functools
 import json
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
+    Dialect,
     Integer,
     MetaData,
     Table,
@@ -22,7 +25,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.schema import CreateColumn, CreateIndex
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, ExecutableDDLElement
 
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
@@ -118,10 +121,9 @@ def bring_up_to_date(connection: Connection) -> None:
     refuse_newer(version)
     if version == VERSION:
         return
-    restrict_indexes(connection.dialect.name)
     if version is not None:
         _add_what_is_missing(connection)
-    metadata.create_all(connection)
+    _create_what_is_missing(connection)
     there = inspect(connection)
     if version is not None and _former_links.name in there.get_table_names():
         # A run of an earlier release would find its table no longer.
@@ -134,6 +136,26 @@ def bring_up_to_date(connection: Connection) -> None:
         connection.execute(insert(apollo_ledger_version).values(version=VERSION))
     else:
         connection.execute(update(apollo_ledger_version).values(version=VERSION))
+
+
+def _create_what_is_missing(connection: Connection) -> None:
+    # `MetaData.create_all` asks for each table whether it is there, a fifth of a small run's time.
+    for statement in _creating(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+@functools.cache
+def _creating(dialect: str) -> tuple[str, ...]:
+    """Create the tables and their indexes, as SQL for ``sqlite`` or ``postgresql``."""
+    restrict_indexes(dialect)
+    spoken: Dialect = import_module(f"sqlalchemy.dialects.{dialect}").dialect()
+    created: list[ExecutableDDLElement] = []
+    for table in metadata.sorted_tables:
+        created.append(CreateTable(table, if_not_exists=True))
+        # They are a set, which has another order in each process.
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        created += [CreateIndex(index, if_not_exists=True) for index in indexes]
+    return tuple(str(one.compile(dialect=spoken)) for one in created)
 
 
 def _move_former_links(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import time
@@ -32,24 +33,30 @@ def build(sandbox: Sandbox, host: str = "") -> Starlette:
     Args:
         host: The name or address on which it listens, as its user gave it.
     """
+    served = Starlette(
+        routes=[*control.routes(sandbox), *_routes()],
+        middleware=[Middleware(OwnPageOnly, host=host)],
+    )
+    served.state.sandbox = sandbox
+    return served
+
+
+@functools.cache
+def _routes() -> tuple[Route, ...]:
+    """Apollo's routes, which all sandboxes of a process share."""
     responders: list[tuple[str, str, _Responder]] = [
         *((one.method, one.path, _ApiEndpoint(one)) for one in ENDPOINTS),
         ("GET", "/auth/health", _HealthCheck()),
         ("POST", "/oauth/token", _TokenEndpoint()),
     ]
-    routes = [
-        Route(prefix + path, _EndpointApp(sandbox, responder), methods=[method])
-        for prefix in _PREFIXES
-        for method, path, responder in responders
-    ]
-    return Starlette(
-        routes=[
-            *control.routes(sandbox),
-            *routes,
-            # Apollo answers 404 to the wrong method of a path, where Starlette would answer 405.
-            Route("/{rest:path}", _EndpointApp(sandbox, _UnknownRoute())),
-        ],
-        middleware=[Middleware(OwnPageOnly, host=host)],
+    return (
+        *(
+            Route(prefix + path, _EndpointApp(responder), methods=[method])
+            for prefix in _PREFIXES
+            for method, path, responder in responders
+        ),
+        # Apollo answers 404 to the wrong method of a path, where Starlette would answer 405.
+        Route("/{rest:path}", _EndpointApp(_UnknownRoute())),
     )
 
 
@@ -66,23 +73,23 @@ class _Responder(Protocol):
 class _EndpointApp:
     """The ASGI application of one route: reads a request, logs it and sends the answer."""
 
-    def __init__(self, sandbox: Sandbox, responder: _Responder) -> None:
-        self._sandbox = sandbox
+    def __init__(self, responder: _Responder) -> None:
         self._responder = responder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read(scope, receive)
         if request is None:
             return
+        sandbox: Sandbox = scope["app"].state.sandbox
         label = self._responder.label(request)
-        number = self._sandbox.log.next_number
+        number = sandbox.log.next_number
         try:
-            answer = self._responder.reply(self._sandbox, request)
+            answer = self._responder.reply(sandbox, request)
         except Exception:  # noqa: BLE001
             # The client must learn of a defect of the sandbox instead of waiting for an answer.
             _log.exception("the sandbox failed on %s", label)
             answer = refused(errors.Refusal(500, {"error": "The sandbox itself failed."}))
-        self._sandbox.log.add(
+        sandbox.log.add(
             RequestSeen(
                 method=request.method,
                 path=request.path,
@@ -100,7 +107,7 @@ class _EndpointApp:
                 counts=answer.counts,
             )
         )
-        compresses = self._sandbox.options.gzip_answers
+        compresses = sandbox.options.gzip_answers
         await deliver(scope, receive, send, answer, request, compresses=compresses)
 
 

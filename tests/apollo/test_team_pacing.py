@@ -73,6 +73,7 @@ def test_processes_together_use_nearly_all_of_each_minute(
     assert all(used >= 0.95 * limit for used in all_but_last(team.used(0)))
 
 
+@pytest.mark.full
 @some
 @given(st.integers(20, 200), st.integers(2, 8), st.floats(0.1, 3.0), st.booleans())
 def test_a_killed_process_holds_back_no_more_than_what_it_had_under_way(
@@ -88,6 +89,7 @@ def test_a_killed_process_holds_back_no_more_than_what_it_had_under_way(
     assert all(used >= 0.95 * limit for used in later)
 
 
+@pytest.mark.full
 @some
 @given(st.integers(100, 200), st.integers(2, 8))
 def test_several_processes_are_as_fast_as_one(limit: int, number: int) -> None:
@@ -136,6 +138,7 @@ def test_a_process_alone_causes_no_429_when_the_store_goes_away_and_comes_back(
     assert SimulatedTeam(limits, alone, trips, learns=True, away=away).run().refused == 0
 
 
+@pytest.mark.full
 @some
 @given(st.integers(20, 100), st.integers(2, 6), away)
 def test_processes_that_lost_the_store_soon_cause_no_429_again(

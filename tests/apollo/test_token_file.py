@@ -15,8 +15,11 @@ import pytest
 from target_apollo.apollo import CredentialsRefused, NoAccessToken, RunStopped, TokenFile
 from target_apollo.sandbox import Fault, FaultKind
 from tests.helpers.logins import TOKEN, Logins
+from tests.helpers.tiers import sampled
 
 ROOT = Path(__file__).resolve().parents[2]
+#: When a process kills itself.
+DEATHS = ("after_moving", "before_moving", "before_asking")
 
 # --- the file
 
@@ -178,7 +181,7 @@ def test_processes_that_renew_all_the_time_use_each_refresh_token_once(logins: L
     assert [lines.count(team) > 30 for lines in said] == [True] * 3, said
 
 
-@pytest.mark.parametrize("death", ["before_asking", "before_moving", "after_moving"])
+@pytest.mark.parametrize("death", sampled(DEATHS))
 def test_a_process_killed_while_it_renews_leaves_a_token_to_go_on_with(
     logins: Logins, death: str
 ) -> None:
@@ -196,7 +199,7 @@ def test_a_process_killed_while_it_renews_leaves_a_token_to_go_on_with(
     }
 
 
-@pytest.mark.parametrize("death", ["before_asking", "before_moving", "after_moving"])
+@pytest.mark.parametrize("death", sampled(DEATHS))
 def test_a_later_renewal_survives_the_same_deaths(logins: Logins, death: str) -> None:
     token = logins.new_refresh_token()
     logins.client(token).profile()

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,23 +68,24 @@ def test_an_answer_that_comes_slowly_but_in_time_is_taken(server: Server, connec
 
 
 HUGE = b" " * 1_000_000
-TOO_LARGE = {
-    "gzip": zipped(b"[" + b" " * (2 * LARGEST_ANSWER) + b"]"),
-    "gzip in gzip": Reply(
-        body=gzip.compress(gzip.compress(b" " * (20 * LARGEST_ANSWER))),
+#: Answers, by functions, since to pack the bytes takes seconds that each run would wait for.
+TOO_LARGE: dict[str, Callable[[], Reply]] = {
+    "gzip": lambda: zipped(b"[" + b" " * (2 * LARGEST_ANSWER) + b"]"),
+    "gzip in gzip": lambda: Reply(
+        body=gzip.compress(gzip.compress(b" " * (2 * LARGEST_ANSWER))),
         headers={"Content-Encoding": "gzip, gzip"},
     ),
-    "deflate": Reply(
+    "deflate": lambda: Reply(
         body=zlib.compress(b" " * (2 * LARGEST_ANSWER)), headers={"Content-Encoding": "deflate"}
     ),
-    "a promised length": Reply(pieces=[OK + b"Content-Length: 999999999999999999\r\n\r\n"]),
-    "a body without a length": Reply(
+    "a promised length": lambda: Reply(pieces=[OK + b"Content-Length: 999999999999999999\r\n\r\n"]),
+    "a body without a length": lambda: Reply(
         pieces=itertools.chain([OK + b"Connection: close\r\n\r\n"], itertools.repeat(HUGE, 60))
     ),
-    "chunks without an end": Reply(
+    "chunks without an end": lambda: Reply(
         pieces=itertools.chain([OK + CHUNKED], itertools.repeat(b"f4240\r\n" + HUGE + b"\r\n", 60))
     ),
-    "interim answers without an end": Reply(
+    "interim answers without an end": lambda: Reply(
         pieces=itertools.repeat(
             b"HTTP/1.1 103 Early Hints\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 9_000
         )
@@ -93,9 +95,9 @@ TOO_LARGE = {
 
 @pytest.mark.parametrize("reply", TOO_LARGE.values(), ids=list(TOO_LARGE))
 def test_an_answer_that_is_too_large_is_lost(
-    server: Server, connect: Connect, reply: Reply
+    server: Server, connect: Connect, reply: Callable[[], Reply]
 ) -> None:
-    server.answers(reply)
+    server.answers(reply())
 
     with pytest.raises(AnswerLost, match="the answer was too large") as caught:
         connect(request_timeout_seconds=30, max_retries=0).send(WRITE)
@@ -167,7 +169,7 @@ def test_an_answer_that_is_packed_is_unpacked(
 def test_the_token_endpoint_s_answer_is_bounded_too(server: Server) -> None:
     server.answers(
         Reply(pieces=each_byte(OK + TWO), pause=0.3),
-        TOO_LARGE["gzip"],
+        TOO_LARGE["gzip"](),
         Reply(body={"access_token": "a", "refresh_token": "b", "expires_in": 60}),
     )
     endpoint = TokenEndpoint(

@@ -48,6 +48,7 @@ def verdict(normalise: Callable[[], str | None], missing: Reason) -> str | Reaso
         return error.rejection.reason
 
 
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_rows() -> None:
     assert crm_rows(seed=3) == crm_rows(seed=3)
     assert crm_rows(seed=3) != crm_rows(seed=4)
@@ -117,6 +118,7 @@ def test_bad_rows_stay_below_the_limit_at_which_a_run_fails(rows: CrmRows) -> No
         assert len(table.bad) < 0.05 * len(table.rows)
 
 
+@pytest.mark.full
 def test_no_two_people_of_one_company_share_a_name(rows: CrmRows) -> None:
     twice = set(rows.contacts.duplicates)
     names = Counter(

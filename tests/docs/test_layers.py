@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def imported(path: Path) -> Iterator[str]:
                     yield node.module
 
 
-GRAPH: Graph = {name: frozenset(imported(path)) - {name} for name, path in MODULES.items()}
+@functools.cache
+def graph_of_the_package() -> Graph:
+    return {name: frozenset(imported(path)) - {name} for name, path in MODULES.items()}
 
 
 def room(module: str) -> str:
@@ -95,14 +98,14 @@ def test_every_room_has_its_layer() -> None:
 def test_imports_go_down_only() -> None:
     assert [
         f"{name} -> {target}"
-        for name, targets in GRAPH.items()
+        for name, targets in graph_of_the_package().items()
         for target in sorted(targets)
         if goes_up(name, target)
     ] == []
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    assert circle(GRAPH) == []
+    assert circle(graph_of_the_package()) == []
 
 
 def test_a_circle_would_be_found() -> None:

@@ -67,6 +67,7 @@ def lock_within_seconds(url: str, seconds: float) -> None:
                 return
 
 
+@pytest.mark.full
 def test_two_runs_at_once_the_second_ends_at_the_start(start: Start, ledger: Ledger) -> None:
     child = start("hold_a_lock")
     assert said(child) == "locked"

@@ -58,7 +58,7 @@ def run(command: list[str], given: bytes = b"") -> subprocess.CompletedProcess[b
     )
 
 
-@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+@pytest.fixture(params=sampled({"buffered": "", "unbuffered": "1"}))
 def running(
     command: list[str], request: pytest.FixtureRequest
 ) -> Iterator[subprocess.Popen[bytes]]:

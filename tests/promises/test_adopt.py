@@ -365,6 +365,7 @@ def test_links_of_an_adoption_without_a_source_are_those_of_the_first_run_with_o
     assert writes(apollo) == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed_number", range(3))
 def test_apollo_holds_after_the_first_run_what_it_would_hold_without_an_adoption(
     apollo: Sandbox, adopt: Adopt, sync: Sync, tmp_path: Path, seed_number: int
@@ -458,6 +459,7 @@ def test_a_run_of_the_stream_at_the_same_time_is_told(
     assert "Run other" in adopt.log
 
 
+@pytest.mark.full
 def test_the_pipeline_of_a_user_links_rows_and_runs_without_a_write(
     apollo: Sandbox, target_config: Callable[..., Path], run_target: Sync
 ) -> None:

@@ -240,6 +240,7 @@ def test_an_id_that_apollo_does_not_know(
     assert done.reasons == (["gone_from_apollo"] if outcome == "rejected" else [])
 
 
+@pytest.mark.full
 def test_unicode_and_large_fields_arrive_whole(apollo: Sandbox, sync: Run) -> None:
     large = "ß" * 500_000
     rows = [contact(n, first_name="Zoë 🦊", title=large + str(n)) for n in range(12)]

@@ -161,6 +161,7 @@ def test_a_file_that_ends_too_early_ends_the_run(
     assert "it ends too early" in done.log
 
 
+@pytest.mark.full
 def test_a_line_as_long_as_a_gzip_bomb_is_left_out_in_little_memory(
     sync: Run, batch: Callable[..., Message], tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_thousand_contacts_of_a_thousand_companies_take_one_pass(
     assert sum(beyond_fixed(free).values()) - 10 <= 20
 
 
+@pytest.mark.full
 def test_the_next_run_reads_the_ledger_and_what_is_newer_only(free: Sandbox, sync: Run) -> None:
     firms(free, 250)
     sync(staff(250), sandbox=free)
@@ -87,6 +88,7 @@ def test_six_hundred_contacts_of_unknown_companies_are_written_with_the_common_l
     assert done.summary["unresolved"] == {"contacts": {"account_domain": 450}}
 
 
+@pytest.mark.full
 def test_a_pass_that_the_limits_end_goes_on_in_the_next_run(sync: Run) -> None:
     with new_sandbox(SandboxOptions(strict=True)) as apollo:
         firms(apollo, 1200)
@@ -146,6 +148,7 @@ def test_full_resync_takes_the_accounts_from_apollo_anew(apollo: Sandbox, sync: 
 # --- accounts that are missing
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("mode", ["insert", "upsert"])
 def test_missing_accounts_are_made_a_hundred_a_request(

@@ -165,6 +165,7 @@ def test_a_dry_run_calls_no_endpoint_that_writes(apollo: Sandbox, sync: Sync) ->
     assert (apollo.store.contacts(), apollo.store.accounts(), apollo.store.labels()) == before
 
 
+@pytest.mark.full
 def test_a_dry_run_leaves_ledger_and_rejects_as_they_were(
     apollo: Sandbox, sync: Sync, tmp_path: Path, target_config: Callable[..., Path]
 ) -> None:
@@ -280,6 +281,7 @@ def test_two_processes_leave_no_temporary_files(
     assert list(spare.iterdir()) == []
 
 
+@pytest.mark.full
 def test_the_plan_is_for_its_owner_only(apollo: Sandbox, run_target: Sync, tmp_path: Path) -> None:
     run_target([schema("accounts", ACCOUNT_SCHEMA), account(1)], dry_run=True)
 

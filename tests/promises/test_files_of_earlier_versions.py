@@ -298,6 +298,7 @@ def results(
     return {(one["stream"], one["source_key"]): one for one in found}
 
 
+@pytest.mark.full
 def test_the_tap_gives_the_results_of_earlier_runs(
     earlier: Earlier, settings: Callable[..., Path]
 ) -> None:
@@ -331,6 +332,7 @@ def test_the_tap_goes_on_from_an_earlier_state(
     assert results(latest, settings(), "--state", state) == {}
 
 
+@pytest.mark.full
 def test_the_mapper_holds_back_what_an_earlier_ledger_has_synced(earlier: Earlier) -> None:
     rules = dict.fromkeys(("stage", "owner_mapped", "valid_company"), False)
     others = ("company_only", "icp_fit", "not_customer", "not_quarantined", "settled", "unique")

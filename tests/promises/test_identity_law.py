@@ -33,10 +33,12 @@ def test_nobody_becomes_another_and_nobody_is_twice(sync: Run, tmp_path: Path, s
     told(seed, sync, tmp_path, f"sqlite:///{tmp_path}/ledger.db", steps=4)
 
 
+@pytest.mark.full
 def test_nobody_is_twice_without_a_ledger(sync: Run, tmp_path: Path) -> None:
     told(50, sync, tmp_path, "", steps=3)
 
 
+@pytest.mark.full
 def test_nobody_becomes_another_in_mode_insert(sync: Run, tmp_path: Path) -> None:
     told(60, sync, tmp_path, f"sqlite:///{tmp_path}/ledger.db", steps=3, mode="insert")
 

@@ -277,6 +277,7 @@ def test_an_account_that_was_cut_off_is_found_under_its_former_domain(
     assert [one["domain"] for one in apollo.store.accounts()] == ["new.com"]
 
 
+@pytest.mark.full
 def test_a_contact_found_again_after_its_address_changed_is_known_from_then_on(
     apollo: Sandbox, sync: Run
 ) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_targe
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oracle import Expectations, judge
 from tests.helpers.plot import LONG_AGO
+from tests.helpers.tiers import present_commit
 from tests.helpers.warehouse import OWNERS, Warehouse
 from tests.promises.conftest import read_rejects
 
@@ -274,18 +273,6 @@ def test_fields_that_follow_their_rows_outlive_a_kill(
     ended = point.run(None)
     assert ended.exit_code == 0, ended.log
     assert (point.problems(), point.waiting()) == ([], 0)
-
-
-def present_commit() -> str:
-    """The hash of the commit that is tested, or the date where there is no repository."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return asked.stdout.strip() or datetime.now(timezone.utc).date().isoformat()
 
 
 _LEAST_POINTS = {

@@ -41,6 +41,7 @@ def held(apollo: Sandbox, name: str) -> dict[str, Any]:
 # --- a row that did not change
 
 
+@pytest.mark.full
 def test_an_owner_who_leaves_costs_unchanged_rows_nothing(free: Sandbox, sync: Run) -> None:
     free.store.add_user(email=ADA)
     rows = [schema("contacts"), *(contact(n, owner_email=ADA) for n in range(3000))]

@@ -186,6 +186,7 @@ def test_a_changed_row_keeps_what_waits_and_its_other_values_are_written(
     assert done.summary["to_follow"] == {"contacts": 3}
 
 
+@pytest.mark.full
 def test_what_was_sent_later_counts_as_held(apollo: Sandbox, run: Runs) -> None:
     run(with_sites(30), **NONE_LEFT)
     run([], contacts_update=30)
@@ -279,6 +280,7 @@ def test_the_row_of_a_merged_record_gives_its_values_to_the_other_when_it_comes_
     assert sites(apollo) == [site(1)]
 
 
+@pytest.mark.full
 def test_a_value_that_apollo_refuses_is_said_and_rejected_when_its_row_comes_again(
     apollo: Sandbox, run: Runs, tmp_path: Path
 ) -> None:
@@ -299,6 +301,7 @@ def test_a_value_that_apollo_refuses_is_said_and_rejected_when_its_row_comes_aga
 # --- what the ledger holds
 
 
+@pytest.mark.full
 def test_no_value_stays_in_the_ledger_after_it_was_sent(
     apollo: Sandbox, run: Runs, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_a_key_that_may_not_search_plans_without_looking_up(sync: Sync) -> None:
 # --- time
 
 
+@pytest.mark.full
 def test_the_plan_says_what_fits_the_minute_the_hour_and_the_day(
     apollo: Sandbox, sync: Sync
 ) -> None:

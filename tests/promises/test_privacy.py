@@ -116,11 +116,11 @@ QUOTED = {
     "error_details": {"field": f"{MARK}@field.example"},
 }
 FAULTS: dict[str, list[Fault]] = {
-    "nothing": [],
     "a refusal that quotes": [
         Fault(endpoint=CREATE, kind=FaultKind.ERROR_BEFORE_WRITE, status=422, body=QUOTED, times=9),
         Fault(endpoint=UPDATE, kind=FaultKind.ERROR_BEFORE_WRITE, status=422, body=QUOTED, times=3),
     ],
+    "nothing": [],
     "a forbidden endpoint": [
         Fault(endpoint=SEARCH, kind=FaultKind.ERROR_BEFORE_WRITE, status=403, body=QUOTED, times=9),
         Fault(endpoint=CREATE, kind=FaultKind.ERROR_BEFORE_WRITE, status=403, body=QUOTED, times=9),
@@ -175,7 +175,7 @@ def check_silent(said: Path, *others: Path) -> str:
     return text
 
 
-@pytest.mark.parametrize("faults", sampled(FAULTS, 2))
+@pytest.mark.parametrize("faults", sampled(FAULTS))
 def test_a_run_at_level_debug_says_nothing_private(
     apollo: Sandbox, start: Start, tmp_path: Path, faults: list[Fault]
 ) -> None:
@@ -283,6 +283,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("place", sampled(DEFECTS))
 def test_a_defect_of_the_program_is_told_by_its_place_and_not_by_its_words(
     start: Start, place: str

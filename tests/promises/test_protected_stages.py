@@ -68,6 +68,7 @@ def test_a_row_that_would_change_nothing_else_is_skipped_and_costs_no_more(
     assert again.records == {"received": 1, "unchanged": 1}
 
 
+@pytest.mark.full
 def test_many_stage_changes_cost_one_search(free: Sandbox, sync: Run) -> None:
     sync(rows(1000, contact_stage="New"), sandbox=free)
     put_into(free, "Do Not Contact", "p7@a.com", "p8@a.com")

@@ -71,6 +71,7 @@ def held_answers(apollo: Sandbox) -> Sandbox:
     return apollo
 
 
+@pytest.mark.full
 def test_the_next_records_are_read_while_apollo_is_at_work(
     held_answers: Sandbox, tmp_path: Path, target_config: Config
 ) -> None:

@@ -129,6 +129,7 @@ def test_few_rows_are_read_one_by_one(team: Sandbox, sync: Run) -> None:
     assert (sent(done, SEARCH), sent(done, READ)) == (0, FEW)
 
 
+@pytest.mark.full
 def test_pages_on_which_others_have_written_are_soon_given_up(team: Sandbox, sync: Run) -> None:
     rows = FEW + 5
     sync(contacts(None, rows=rows), sandbox=team, field_policy=FILL)
@@ -142,6 +143,7 @@ def test_pages_on_which_others_have_written_are_soon_given_up(team: Sandbox, syn
     assert sent(done, READ) == rows
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("answers", [BulkAnswers.DOCUMENTED, BulkAnswers.FULL])
 def test_a_value_that_the_search_does_not_show_yet_is_not_overwritten(
     team: Sandbox, sync: Run, answers: BulkAnswers
@@ -173,6 +175,7 @@ def test_a_value_that_this_run_has_written_is_not_overwritten_by_another_stream(
     assert titles(team) == ["First"] * ROWS
 
 
+@pytest.mark.full
 def test_a_record_of_which_the_search_shows_nothing_yet_is_read_alone(
     team: Sandbox, sync: Run
 ) -> None:
@@ -248,6 +251,7 @@ def test_without_a_ledger_an_address_that_apollo_holds_costs_no_request_each(
     assert singles(done) == 0
 
 
+@pytest.mark.full
 def test_without_a_ledger_an_address_that_differs_is_written(team: Sandbox, sync: Run) -> None:
     own: dict[str, Any] = {"sandbox": team, "ledger_url": ""}
     sync(accounts("Firm", raw_address="1 Main Street, Springfield"), **own)

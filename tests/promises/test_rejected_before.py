@@ -39,6 +39,7 @@ def writes(apollo: Sandbox) -> int:
     return sum(one.endpoint in WRITES for one in apollo.requests)
 
 
+@pytest.mark.full
 def test_150_refused_updates_cost_no_request_in_the_next_run(
     free: Sandbox, sync: Run, ledger: str
 ) -> None:

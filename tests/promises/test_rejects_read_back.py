@@ -311,6 +311,7 @@ schema_lines = st.sampled_from(["contacts", "accounts"]).map(schema).map(json.du
 other_lines = st.sampled_from(["nonsense", "[]", '{"type":"RECORD"}', "[" * 300, '{"type":"X"}'])
 
 
+@pytest.mark.full
 @settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -393,6 +393,7 @@ def test_a_dry_replay_sends_nothing_and_takes_nothing_out(replay: Replay, sync: 
 # --- rows of several sources
 
 
+@pytest.mark.full
 def test_rejects_of_two_sources_with_one_key_are_both_sent(
     sync: Run, replay: Replay, apollo: Sandbox, tmp_path: Path
 ) -> None:

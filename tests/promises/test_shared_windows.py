@@ -170,6 +170,7 @@ def test_a_run_without_a_ledger_paces_alone(apollo: Sandbox, sync: Run) -> None:
     assert "other runs of this team" not in done.log
 
 
+@pytest.mark.full
 def test_sharing_the_windows_costs_no_request_and_few_transactions(
     free: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

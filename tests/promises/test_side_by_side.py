@@ -99,6 +99,7 @@ def test_near_a_limit_the_updates_go_first(
     assert not any(order.beside)
 
 
+@pytest.mark.full
 def test_updates_that_fail_leave_the_created_rows_their_outcome(apollo: Sandbox, sync: Run) -> None:
     apollo.inject(Fault(UPDATE, FaultKind.RESET_BEFORE_WRITE, times=None))
 

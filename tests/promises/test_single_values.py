@@ -92,6 +92,7 @@ def edit(apollo: Sandbox, contact_id: str, values: dict[str, str]) -> None:
 PHONE, MOBILE, SITE = "+1 415 555 0100", "+1 415 555 0101", "https://firm.example/about"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "values",
     [
@@ -137,6 +138,7 @@ def test_accounts_with_a_changed_name_cost_no_request_each(
     assert requests_for_records(team) <= 6
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("policy", ["fill_if_empty", "newest"])
 def test_a_policy_on_a_value_that_did_not_change_reads_no_record(
     team: Sandbox,

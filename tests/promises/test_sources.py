@@ -78,6 +78,7 @@ def test_rows_of_two_taps_with_the_same_keys_are_all_there(
     assert sent(apollo) == before
 
 
+@pytest.mark.full
 def test_a_change_of_one_source_s_row_leaves_the_other_s_alone(load: Run, apollo: Sandbox) -> None:
     for source in ("tap-crm", "tap-shop"):
         load(people(source, 1, 2), source)

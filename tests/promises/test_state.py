@@ -215,6 +215,7 @@ def test_a_wait_for_quota_is_given_up_and_not_cut_short(
     assert apollo.count(CREATE) == 2
 
 
+@pytest.mark.full
 def test_after_kill_9_the_next_run_loses_nothing_and_doubles_nothing(
     apollo: Sandbox, tmp_path: Path, target_config: Callable[..., Path], sync: Run
 ) -> None:

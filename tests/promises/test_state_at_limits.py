@@ -169,6 +169,7 @@ def test_updates_pass_state_as_far_as_their_requests_go(
     assert len(steps) == math.ceil(500 / a_run)
 
 
+@pytest.mark.full
 def test_what_creating_requests_do_not_take_is_written_before_the_run_ends(
     apollo: Sandbox, hours: Callable[..., Hours]
 ) -> None:
@@ -195,6 +196,7 @@ def test_lists_and_single_requests_follow_for_as_many_rows_as_either_takes(
     assert apollo.count("PATCH /contacts/{id}") == 300
 
 
+@pytest.mark.full
 def test_a_row_that_comes_again_at_the_end_of_a_flush_is_written_with_the_first(
     apollo: Sandbox, hours: Callable[..., Hours]
 ) -> None:

@@ -260,6 +260,7 @@ def test_people_without_an_address_are_recognised_by_their_name(apollo: Sandbox,
     assert [one["title"] for one in apollo.store.contacts()] == ["S"]
 
 
+@pytest.mark.full
 def test_a_hundred_new_contacts_take_two_requests(free: Sandbox, sync: Run) -> None:
     done = sync(rows("contacts", range(300)), sandbox=free, create_in_two_steps=True)
 

@@ -70,6 +70,7 @@ def test_the_rows_of_a_second_team_are_created_in_it(team: Teams, load: Run) -> 
     assert load(first).records["unchanged"] == load(second).records["unchanged"] == 5
 
 
+@pytest.mark.full
 def test_one_key_at_two_addresses_is_two_teams(team: Teams, load: Run) -> None:
     first, second = team("key-one"), team("key-one")
     assert load(first).records["created"] == 5
@@ -95,6 +96,7 @@ def test_the_key_is_not_in_the_ledger(team: Teams, load: Run, run_sql: Sql) -> N
     assert "nobody" not in str(connection)
 
 
+@pytest.mark.full
 def test_rows_of_an_earlier_release_go_to_the_first_key_and_not_to_the_second(
     team: Teams,
     load: Run,
@@ -115,6 +117,7 @@ def test_rows_of_an_earlier_release_go_to_the_first_key_and_not_to_the_second(
     assert len(second.store.contacts()) == 5
 
 
+@pytest.mark.full
 def test_rows_that_another_run_writes_are_not_taken_over(
     team: Teams,
     load: Run,

@@ -57,6 +57,7 @@ def test_a_thousand_changed_contacts_take_twenty_requests(
     )
 
 
+@pytest.mark.full
 def test_a_thousand_new_contacts_of_five_owners_and_a_list_take_twenty_requests(
     free: Sandbox, sync: Run
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_row_deleted_with_a_new_address_comes_back_with_it(
     assert emails(apollo) == ["new@a.com"]
 
 
+@pytest.mark.full
 def test_a_row_missing_in_a_whole_table_comes_back_with_a_new_address(
     apollo: Sandbox, sync: Run
 ) -> None:

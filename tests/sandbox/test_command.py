@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.helpers.tiers import sampled
+
 COMMAND = [sys.executable, "-m", "target_apollo.sandbox"]
 
 
@@ -37,7 +39,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         started.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT]))
 def test_it_says_its_url_in_one_line_and_ends_cleanly(number: int) -> None:
     with process() as (started, url):
         assert requests.get(url + "/auth/health", timeout=20).json()["healthy"] is True
@@ -101,13 +103,15 @@ def test_a_port_in_use_is_told_in_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        (["--option", "colour=red"], "`colour`"),
-        (["--option", "retry_after=never"], "`retry_after`"),
-        (["--minute-limit", "-1"], "--minute-limit"),
-        (["--plan", "gold"], "--plan"),
-        (["--store", "/dev/null/apollo.db"], "--store"),
-    ],
+    sampled(
+        [
+            (["--option", "colour=red"], "`colour`"),
+            (["--option", "retry_after=never"], "`retry_after`"),
+            (["--minute-limit", "-1"], "--minute-limit"),
+            (["--plan", "gold"], "--plan"),
+            (["--store", "/dev/null/apollo.db"], "--store"),
+        ]
+    ),
 )
 def test_a_wrong_argument_is_told_in_a_sentence(arguments: list[str], named: str) -> None:
     ended = subprocess.run(

@@ -17,6 +17,7 @@ from target_apollo.config.schema import SCHEMA
 from target_apollo.ledger import Ledger
 from target_apollo.tap.command import main
 from tests.helpers.loading import Loaded
+from tests.helpers.tiers import sampled
 from tests.tap.conftest import FIELDS, RESULTS, STAGES, USERS, created, save
 from tests.tap.test_record_streams import ACCOUNTS, CONTACTS, DEALS, LISTS, SEQUENCES
 
@@ -155,6 +156,7 @@ def long_ledger(sqlite_url: str, write_json: Write) -> str:
     return write_json("c.json", {"ledger_url": sqlite_url})
 
 
+@pytest.mark.full
 def test_a_loader_that_ends_early_ends_the_tap_without_a_traceback(long_ledger: str) -> None:
     with subprocess.Popen(
         [*TAP, "--config", long_ledger], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -169,7 +171,7 @@ def test_a_loader_that_ends_early_ends_the_tap_without_a_traceback(long_ledger: 
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_ends_the_tap_by_its_number(long_ledger: str, number: signal.Signals) -> None:
     with subprocess.Popen(
         [*TAP, "--config", long_ledger], stdout=subprocess.PIPE, stderr=subprocess.PIPE

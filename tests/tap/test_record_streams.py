@@ -98,6 +98,7 @@ def test_a_contact_comes_with_its_custom_fields_by_label(
     assert found["created_at"]
 
 
+@pytest.mark.full
 def test_a_hundred_contacts_cost_a_request(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
     for number in range(250):
         apollo.store.add_contact(email=f"p{number}@firm.com")
@@ -106,6 +107,7 @@ def test_a_hundred_contacts_cost_a_request(apollo: Sandbox, load: Callable[..., 
     assert searches(apollo) == 1 + 3
 
 
+@pytest.mark.full
 def test_the_next_run_reads_the_contacts_that_changed(
     apollo: Sandbox, load: Callable[..., Loaded]
 ) -> None:
@@ -128,6 +130,7 @@ def test_the_next_run_reads_the_contacts_that_changed(
     assert searches(apollo) - before == 2
 
 
+@pytest.mark.full
 def test_accounts_are_read_whole_each_time(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
     for number in range(130):
         apollo.store.add_account(domain=f"firm{number}.com", name=f"Firm {number}")
@@ -161,6 +164,7 @@ def test_deals_come_with_their_custom_fields(apollo: Sandbox, load: Callable[...
     assert apollo.count("GET /opportunities/search") == 2
 
 
+@pytest.mark.full
 def test_deals_go_on_in_the_next_run(apollo: Sandbox, load: Callable[..., Loaded]) -> None:
     for number in range(350):
         apollo.store.deals.add(name=f"Deal {number}")
@@ -207,6 +211,7 @@ def test_a_read_that_the_quota_ends_goes_on_in_the_next_run(
     assert "reading" not in loaded.state["bookmarks"][CONTACTS]
 
 
+@pytest.mark.full
 def test_a_state_tells_where_to_go_on_while_records_are_read(
     apollo: Sandbox,
     write_json: Callable[[str, Any], str],
@@ -229,6 +234,7 @@ def test_a_state_tells_where_to_go_on_while_records_are_read(
     assert kinds[: behind[-1]].count("RECORD") == 1000
 
 
+@pytest.mark.full
 def test_a_run_leaves_the_part_of_the_quota_that_is_not_its_own(
     apollo: Sandbox, load: Callable[..., Loaded], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,7 +21,7 @@ from target_apollo.cli.probe.run import Finding, Probe
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import load_profile
 from target_apollo.config.settings import Settings
-from target_apollo.config.sources import read_settings
+from target_apollo.config.sources import Source, read_settings
 from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
@@ -43,7 +43,7 @@ _FOLDER = ".target-apollo"
     help="where the report goes (default: .target-apollo/probe-<date>.md)",
 )
 @click.option("--yes", is_flag=True, help="ask Apollo without asking you first")
-def command(sources: Sequence[str], report: str | None, yes: bool) -> int:
+def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
     """Asks a team's Apollo what its documents leave open, and says what follows.
 
     It makes up to six records with names that say what they are, which Apollo can't delete by API;

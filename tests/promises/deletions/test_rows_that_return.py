@@ -128,6 +128,7 @@ def test_a_record_comes_back_after_on_delete_was_changed_or_removed(
     assert stages(two)["p1@a.com"] == FORMER
 
 
+@pytest.mark.full
 def test_a_record_that_was_moved_twice_comes_back_from_both_places(two: World) -> None:
     leave(two, "missing", **TO_STAGE)
     leave(two, "missing", **TO_LIST)
@@ -161,6 +162,7 @@ def test_somebody_else_who_gets_the_key_leaves_the_deleted_one_where_she_is(worl
     assert world.contact("p1@a.com")["first_name"] == "Ann"
 
 
+@pytest.mark.full
 def test_one_of_two_rows_of_a_record_brings_it_back(two: World) -> None:
     twin = row(2, email="p1@a.com")
     two.run([columns(), row(0), row(1), twin, *whole([])[-2:]])
@@ -172,6 +174,7 @@ def test_one_of_two_rows_of_a_record_brings_it_back(two: World) -> None:
     assert stages(two)["p1@a.com"] == FORMER
 
 
+@pytest.mark.full
 def test_a_record_that_went_and_came_back_goes_again(two: World) -> None:
     for _ in range(2):
         leave(two, "missing", **TO_STAGE)
@@ -244,6 +247,7 @@ def test_a_key_that_may_take_nobody_off_a_list_says_so_and_goes_on(two: World) -
     assert "their records stay on the list 'Gone'" in done.log
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("settings", [TO_STAGE, TO_LIST], ids=["stage", "list"])
 def test_a_plan_says_what_would_move_and_come_back_and_moves_nothing(
     two: World, settings: dict[str, Any]

@@ -247,6 +247,7 @@ def in_tables(first: list[int], second: list[int]) -> list[Message]:
     return [*whole(first, "a-contacts")[:-1], *whole(second, "b-contacts")]
 
 
+@pytest.mark.full
 def test_a_record_of_two_whole_tables_moves_once_it_is_gone_from_both(world: World) -> None:
     world.run(in_tables([0, 1], [1, 2]), **TO_STAGE)
 
@@ -268,6 +269,7 @@ def test_a_record_of_two_whole_tables_moves_where_both_rows_go_at_once(world: Wo
     assert sum(done.summary["deleted"].values()) == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("apart", one_fast("stream", "source"))
 def test_a_record_of_two_pipelines_moves_with_the_last_of_its_rows(
     world: World, apart: str
@@ -332,6 +334,7 @@ def test_a_record_that_a_killed_run_made_moves_though_its_row_is_gone(world: Wor
     world.stays(whole_of_sdk([0, 1]), **TO_STAGE)
 
 
+@pytest.mark.full
 def test_a_record_that_a_killed_run_never_made_is_looked_for_once(world: World) -> None:
     world.run(whole_of_sdk([0, 1]), **TO_STAGE)
     killed(world, [0, 1, 2], FaultKind.RESET_BEFORE_WRITE)
@@ -350,6 +353,7 @@ def test_a_record_stays_while_a_row_of_the_same_key_in_another_stream_has_it(wor
     assert moved(world) == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("two", one_fast(False, True))
 def test_a_record_that_a_protected_stage_kept_moves_once_nothing_protects_it(
     world: World, two: bool

@@ -210,6 +210,7 @@ def _fill(apollo: Sandbox, count: int) -> None:
         apollo.store.add_account(domain=f"firm{number}.com", name=f"Works {number} Ltd")
 
 
+@pytest.mark.full
 def test_600_contacts_of_600_companies_are_linked_within_an_hours_searches(narrow: World) -> None:
     rows = staff(range(MANY))
 

@@ -402,6 +402,7 @@ def test_another_choice_of_keys_leaves_unchanged_rows_alone(world: World) -> Non
         assert world.sent() == {}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("match_on", [["linkedin_url"], ["linkedin_url", "email"]])
 def test_rows_that_change_with_another_choice_of_keys_keep_their_records(
     world: World, match_on: list[str]
@@ -431,6 +432,7 @@ def test_a_row_that_gets_an_address_later_stays_one_contact(world: World, mode: 
     world.stays(rows, **settings)
 
 
+@pytest.mark.full
 def test_an_end_of_the_quota_in_the_middle_costs_no_row_that_was_found(
     sync: Run,
 ) -> None:

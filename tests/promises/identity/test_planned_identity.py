@@ -42,6 +42,7 @@ def verdicts(done: TargetRun) -> dict[str, tuple[int, list[str]]]:
     return {name: (found["count"], found["keys"]) for name, found in told.items()}
 
 
+@pytest.mark.full
 def test_changed_addresses_are_counted_with_their_keys(world: World) -> None:
     world.run(people(range(1, 15)))
 

@@ -70,6 +70,7 @@ def test_a_new_first_row_without_a_ledger_is_created(bare_world: World) -> None:
     bare_world.stays(shifted)
 
 
+@pytest.mark.full
 def test_a_new_first_row_is_created_in_mode_insert(any_world: World) -> None:
     any_world.run(people(range(1, BIG + 1)), mode="insert")
     shifted = people(range(BIG + 1))
@@ -97,6 +98,7 @@ def test_a_new_first_row_is_never_written_over_another_in_mode_update(world: Wor
     world.stays(shifted, asks=True, mode="update")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 def test_a_removed_first_row_leaves_all_others_unchanged_without_a_request(
     world: World, mode: str
@@ -203,6 +205,7 @@ def test_shifted_accounts_with_a_change_in_each_row_stop_the_run(world: World) -
     assert world.records() == before
 
 
+@pytest.mark.full
 def test_rows_that_may_change_identity_are_written_by_their_addresses(world: World) -> None:
     world.run(people(range(1, 51), title="Old"))
     shifted = people(range(51), title="New")

@@ -75,6 +75,7 @@ def test_a_person_of_both_sources_is_one_contact(any_world: World) -> None:
     any_world.stays(people([2, 3]), source="tap-two")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("made", one_fast({}, {"first_name": "Ann1", "last_name": "Lee1"}))
 def test_a_person_of_both_sources_moves_to_the_record_of_the_new_address(
     world: World, made: dict[str, str]
@@ -93,6 +94,7 @@ def test_a_person_of_both_sources_moves_to_the_record_of_the_new_address(
         world.stays(moved, source=source)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("changed_by", one_fast("tap-one", "tap-two", "neither"))
 def test_a_changed_person_of_both_sources_moves_to_the_record_of_the_new_address(
     world: World, changed_by: str
@@ -112,6 +114,7 @@ def test_a_changed_person_of_both_sources_moves_to_the_record_of_the_new_address
     assert world.updates() == {}
 
 
+@pytest.mark.full
 def test_a_person_of_both_sources_gets_a_new_address(world: World) -> None:
     for source in ("tap-one", "tap-two"):
         world.run(people([1, 2]), source=source)

@@ -451,6 +451,7 @@ def test_where_apollo_shows_no_custom_fields_of_deals_none_is_made(
     assert names(apollo) == ["One"]
 
 
+@pytest.mark.full
 def test_a_deleted_row_moves_its_deal_to_a_stage_of_that_name(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
@@ -498,6 +499,7 @@ def test_the_run_stops_at_max_creates_and_the_next_one_goes_on(
     assert done.records == {"received": 5, "unchanged": 3, "created": 2}
 
 
+@pytest.mark.full
 def test_a_used_up_quota_ends_the_run_and_state_passes_behind_what_was_written(
     key_field: str, sync: Run, apollo: Sandbox
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_row_marked_as_deleted_leaves_its_list_at_once(apollo: Sandbox, sync: 
     assert on_list(apollo) == {0, 1}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("scope", ["ours", "all"])
 def test_deleted_rows_that_come_in_each_run_cost_nothing_once_their_members_are_off(
     apollo: Sandbox, sync: Run, scope: str
@@ -353,6 +354,7 @@ def test_lists_that_differ_by_case_alone_are_not_guessed(apollo: Sandbox, sync: 
     assert "rename or delete all of them but one" in str(done.rejects)
 
 
+@pytest.mark.full
 def test_a_renamed_list_is_left_alone_and_made_again(apollo: Sandbox, sync: Run) -> None:
     people(apollo, range(2))
     sync(table(*members(range(2))), **MIRROR)
@@ -521,6 +523,7 @@ def test_contacts_and_their_list_come_in_one_run(apollo: Sandbox, sync: Run) -> 
 # --- requests
 
 
+@pytest.mark.full
 def test_up_to_500_members_go_out_in_one_request(free: Sandbox, sync: Run) -> None:
     ids = [free.store.add_contact(email=f"p{n}@a.com")["id"] for n in range(1001)]
     rows = [member(n, email=None, apollo_id=apollo_id) for n, apollo_id in enumerate(ids)]

@@ -368,6 +368,7 @@ def test_a_row_that_names_another_sequence_leaves_the_former(spring: Spring) -> 
     assert held == [autumn]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", ["insert", "mirror"])
 def test_a_row_that_goes_back_to_its_former_sequence_enrols_nobody_again(
     spring: Spring, mode: str
@@ -508,6 +509,7 @@ def test_a_contact_whose_answer_was_lost_is_enrolled_once_and_counted_as_such(
     assert len(spring.sequences.enrolments()) == 2
 
 
+@pytest.mark.full
 def test_a_try_whose_answer_was_lost_within_the_run_counts_as_enrolled(spring: Spring) -> None:
     spring.people(1)
     spring.apollo.inject(Fault(ADD, FaultKind.ERROR_AFTER_WRITE))
@@ -519,6 +521,7 @@ def test_a_try_whose_answer_was_lost_within_the_run_counts_as_enrolled(spring: S
     assert spring.states == {"p0@a.com": "finished"}
 
 
+@pytest.mark.full
 def test_a_used_up_limit_ends_the_run_and_the_next_one_goes_on(spring: Spring) -> None:
     spring.people(150)
     rows = [*members(*(row(n) for n in range(150))), state({"at": 1})]

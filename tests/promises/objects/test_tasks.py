@@ -377,6 +377,7 @@ def test_a_task_that_is_not_found_after_a_lost_answer_is_not_sent_again_by_itsel
     assert apollo.count(CREATE) == 1
 
 
+@pytest.mark.full
 def test_a_replay_sends_it_only_if_the_user_says_so(
     apollo: Sandbox, write: Run, target_config: Callable[..., Path]
 ) -> None:
