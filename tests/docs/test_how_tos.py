@@ -34,7 +34,6 @@ TESTED_ELSEWHERE = {
     "explanation/quota.md": "promises/test_modes.py",
     "explanation/state.md": "promises/test_state.py",
     "how-to/bigquery.md": "docs/test_warehouses.py",
-    "how-to/container.md": "docs/test_dockerfile.py",
     "how-to/dbt.md": "docs/test_warehouses.py",
     "how-to/deals.md": "promises/objects/test_deals.py",
     "how-to/lists.md": "promises/objects/test_mirrored_lists.py",
@@ -47,7 +46,6 @@ TESTED_ELSEWHERE = {
 }
 #: Beginning of a command that no test runs as it stands -> why.
 NOT_RUN = {
-    "docker build": "no Docker here; tests/docs/test_dockerfile.py runs the file's steps",
     "cp .secrets.example": "the file is in the repository's folder, not in the reader's",
     "meltano select tap-": "this warehouse is not here",
     "meltano invoke tap-": "this warehouse is not here",
