@@ -76,6 +76,7 @@ def test_without_a_ledger_each_run_finds_the_method_out(apollo: Sandbox, sync: R
     assert counts(apollo) == (2, 6)
 
 
+@pytest.mark.full
 def test_a_team_whose_apollo_has_moved_to_patch_is_written_by_patch_again(
     apollo: Sandbox, sync: Run, ledger_url: str
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_team_whose_apollo_has_moved_to_patch_is_written_by_patch_again(
     assert counts(apollo) == (1 + 3 + 3, 3 + 1)
 
 
+@pytest.mark.full
 def test_a_dry_run_counts_the_method_that_the_run_will_use(
     apollo: Sandbox, sync: Run, ledger_url: str
 ) -> None:

@@ -127,6 +127,7 @@ def test_rows_that_are_still_to_be_written_do_not_count_as_synced(
         assert set(opened.synced_at("contacts", ["0", "1"])) == {"0"}
 
 
+@pytest.mark.full
 def test_values_that_cost_a_request_each_are_not_sent_where_the_record_has_them(
     apollo: Sandbox, adopt: Adopt, sync: Sync
 ) -> None:

@@ -290,6 +290,7 @@ def test_too_many_rejects_are_an_error_at_the_end(apollo: Sandbox, sync: Run) ->
     assert sync(messages, max_rejected_percent=10, ledger_url="").exit_code == 0
 
 
+@pytest.mark.full
 def test_a_table_of_bad_rows_is_not_run_through(apollo: Sandbox, sync: Run) -> None:
     rows = [contact(n, email=None) for n in range(5000)]
 

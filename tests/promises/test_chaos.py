@@ -188,6 +188,7 @@ def synced(
     return look
 
 
+@pytest.mark.full
 def test_the_oracle_is_content_with_what_is_right(synced: Callable[..., Findings]) -> None:
     assert synced().problems == []
     assert synced().rows == 180
@@ -205,6 +206,7 @@ def test_the_oracle_sees_a_duplicate(apollo: Sandbox, synced: Callable[..., Find
     assert len(synced().duplicates) == 1
 
 
+@pytest.mark.full
 def test_the_oracle_sees_the_record_of_an_address_that_was_left_behind(
     apollo: Sandbox, synced: Callable[..., Findings]
 ) -> None:
@@ -214,6 +216,7 @@ def test_the_oracle_sees_the_record_of_an_address_that_was_left_behind(
     assert len(synced().duplicates) == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -235,6 +238,7 @@ def test_the_oracle_sees_a_wrong_value(
     assert synced().wrong != []
 
 
+@pytest.mark.full
 def test_the_oracle_asks_for_the_reason_of_a_missing_row(
     apollo: Sandbox, warehouse: Warehouse, synced: Callable[..., Findings]
 ) -> None:
@@ -248,6 +252,7 @@ def test_the_oracle_asks_for_the_reason_of_a_missing_row(
     assert (found.lost, len(found.unexplained)) == ([], 1)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("earlier", "unexplained"), [("not_confirmed", 0), ("missing_email", 1)])
 def test_the_oracle_excuses_a_missing_id_only_after_a_fault(
     apollo: Sandbox,

@@ -120,6 +120,7 @@ def test_without_any_endpoint_for_owners_the_run_ends_naming_what_the_key_needs(
     assert done.records == {"received": 2, "updated": 1, "without_outcome": 1}
 
 
+@pytest.mark.full
 def test_lists_that_apollo_makes_a_job_of_are_written_by_the_hundred(
     free: Sandbox, sync: Run
 ) -> None:

@@ -75,6 +75,7 @@ def test_an_account_that_the_ledger_wrote_is_known_to_later_runs(
     assert apollo.count(SEARCH) == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", ["insert", "upsert"])
 def test_six_hundred_contacts_of_unknown_companies_are_written_with_the_common_limits(
     apollo: Sandbox, sync: Run, mode: str

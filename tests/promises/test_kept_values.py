@@ -132,6 +132,7 @@ def test_an_address_that_sales_mended_stays_while_the_row_keeps_its_own(
     assert [(c["email"], c["title"]) for c in apollo.store.contacts()] == [("mended@a.com", "New")]
 
 
+@pytest.mark.full
 def test_an_address_that_another_row_gave_the_record_is_written_again(
     apollo: Sandbox, sync: Run
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_new_contact_gets_all_its_addresses_and_later_runs_send_nothing(
     assert len(stored(apollo)) == 1
 
 
+@pytest.mark.full
 def test_an_existing_contact_keeps_its_addresses_and_that_is_said(
     apollo: Sandbox, sync: Run
 ) -> None:

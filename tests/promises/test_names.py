@@ -274,6 +274,7 @@ def test_links_are_left_out_and_all_else_is_rejected_without_the_setting(
     assert done.records == {"received": 1, outcome: 1}
 
 
+@pytest.mark.full
 def test_a_row_gets_what_it_waits_for_in_the_first_run_that_finds_it(
     apollo: Sandbox, sync: Run
 ) -> None:

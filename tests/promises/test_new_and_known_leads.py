@@ -91,6 +91,7 @@ def test_a_new_lead_at_another_stage_waits_and_a_known_one_moves_on(
     assert contact["title"] == "Lady"
 
 
+@pytest.mark.full
 def test_a_known_lead_stays_known_after_its_last_update_was_refused(leads: Leads) -> None:
     leads(ADA, rules=CHOSEN)
     refused = leads({**ADA, "contact_stage": "No such stage"}, rules=CHOSEN)

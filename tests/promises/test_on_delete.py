@@ -158,6 +158,7 @@ def test_a_record_that_is_gone_from_apollo_too_is_nothing_to_move(
     assert done.records == {"received": 1, "skipped": 1}
 
 
+@pytest.mark.full
 def test_a_deleted_row_whose_record_is_gone_costs_nothing_when_it_is_sent_again(
     apollo: Sandbox, sync: Run
 ) -> None:

@@ -118,6 +118,7 @@ def test_rows_of_the_run_itself_come_first(apollo: Sandbox, run: Runs) -> None:
     assert [one for one in sites(apollo) if one] == [site(1), site(2), site(3), site(99)]
 
 
+@pytest.mark.full
 def test_unchanged_rows_keep_what_waits(apollo: Sandbox, run: Runs) -> None:
     run(with_sites(10), **NONE_LEFT)
 
@@ -128,6 +129,7 @@ def test_unchanged_rows_keep_what_waits(apollo: Sandbox, run: Runs) -> None:
     assert sites(apollo) == [site(n) for n in range(1, 11)]
 
 
+@pytest.mark.full
 def test_a_newer_row_takes_the_place_of_what_waits(
     apollo: Sandbox, run: Runs, tmp_path: Path
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_newer_row_takes_the_place_of_what_waits(
     assert apollo.count(PATCH) == 2
 
 
+@pytest.mark.full
 def test_a_newer_row_that_is_sent_at_once_leaves_nothing_old_to_be_sent(
     apollo: Sandbox, run: Runs
 ) -> None:
@@ -210,6 +213,7 @@ def test_values_of_existing_records_wait_where_an_hour_does_not_take_them(
     assert done.summary["to_follow"] == {"contacts": 30}
 
 
+@pytest.mark.full
 def test_what_waits_is_sent_though_creations_meet_their_limit(apollo: Sandbox, run: Runs) -> None:
     run(with_sites(5), **NONE_LEFT)
 
@@ -233,6 +237,7 @@ def test_without_a_ledger_the_run_stops_and_says_what_that_costs(
     assert [one for one in sites(apollo) if one] == [site(n) for n in range(1, 11)]
 
 
+@pytest.mark.full
 def test_a_dry_run_tells_of_the_requests_that_may_follow(apollo: Sandbox, run: Runs) -> None:
     run(with_sites(3), **NONE_LEFT)
 
@@ -374,6 +379,7 @@ def test_a_lost_answer_loses_nothing(apollo: Sandbox, run: Runs, tmp_path: Path)
     assert sites(apollo) == [site(1), site(2), site(3)]
 
 
+@pytest.mark.full
 def test_under_newest_a_row_is_not_older_than_the_fields_that_followed_it(
     apollo: Sandbox, run: Runs
 ) -> None:

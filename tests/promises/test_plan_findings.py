@@ -246,6 +246,7 @@ def test_a_run_notes_what_it_planned_beside_what_it_sent(apollo: Sandbox, sync: 
     assert set(planned) == {"POST /contacts/bulk_create", "POST /contacts/bulk_update"}
 
 
+@pytest.mark.full
 def test_a_plan_foresees_when_updates_turn_to_bulk_for_want_of_quota(sync: Sync) -> None:
     with new_sandbox(SandboxOptions(strict=True, hour_limit=12)) as sandbox:
         for number in range(20):

@@ -159,6 +159,7 @@ def test_a_value_that_the_search_does_not_show_yet_is_not_overwritten(
     assert sent(done, READ) == ROWS
 
 
+@pytest.mark.full
 def test_a_value_that_this_run_has_written_is_not_overwritten_by_another_stream(
     team: Sandbox, sync: Run
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_record_of_which_the_search_shows_nothing_yet_is_read_alone(
     assert sent(done, READ) == ROWS
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "fault",
     [
@@ -262,6 +264,7 @@ def test_without_a_ledger_an_address_that_differs_is_written(team: Sandbox, sync
     assert done.records == {"received": ROWS, "updated": ROWS}
 
 
+@pytest.mark.full
 def test_accounts_that_were_written_just_now_are_read_one_by_one(team: Sandbox, sync: Run) -> None:
     # No answer of a search tells when an account was changed, so it may be behind that write.
     own: dict[str, Any] = {"sandbox": team, "field_policy": {"name": "fill_if_empty"}}
@@ -273,6 +276,7 @@ def test_accounts_that_were_written_just_now_are_read_one_by_one(team: Sandbox, 
     assert sent(done, "GET /accounts/{id}") == ROWS
 
 
+@pytest.mark.full
 def test_a_dry_run_plans_the_pages_that_a_run_reads(team: Sandbox, sync: Run) -> None:
     own: dict[str, Any] = {"sandbox": team, "field_policy": FILL}
     sync(contacts(None), **own)

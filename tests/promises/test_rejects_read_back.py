@@ -250,6 +250,7 @@ def test_many_damaged_lines_are_told_by_their_number(replay: Replay, tmp_path: P
 # --- whatever is rejected
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "filling",
     [

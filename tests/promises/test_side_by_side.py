@@ -73,6 +73,7 @@ def test_new_rows_are_created_while_others_are_updated(
     assert [one["title"] for one in apollo.store.contacts()] == ["New"] * 3 + [None] * 2
 
 
+@pytest.mark.full
 def test_an_address_that_an_update_frees_goes_to_the_new_row(
     apollo: Sandbox, sync: Run, order: Order
 ) -> None:
@@ -114,6 +115,7 @@ def test_updates_that_fail_leave_the_created_rows_their_outcome(apollo: Sandbox,
     assert len(apollo.store.contacts()) == 5
 
 
+@pytest.mark.full
 def test_a_creation_that_fails_leaves_the_updated_rows_their_outcome(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_creation_that_fails_leaves_the_updated_rows_their_outcome(
     assert len(apollo.store.contacts()) == 5
 
 
+@pytest.mark.full
 def test_a_record_that_is_gone_gets_its_row_back_after_the_creations(
     apollo: Sandbox, sync: Run
 ) -> None:

@@ -231,6 +231,7 @@ def test_a_number_whose_update_was_cut_off_is_sent_again(
     assert (contact["title"], numbers["mobile"]) == ("CFO", MOBILE)
 
 
+@pytest.mark.full
 def test_a_record_that_another_table_has_written_gets_all_values_of_its_row(
     free: Sandbox,
     sync: Run,

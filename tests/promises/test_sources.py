@@ -98,6 +98,7 @@ def test_meltano_s_name_of_the_extractor_is_the_source(
     assert len(in_apollo(apollo)) == 4
 
 
+@pytest.mark.full
 def test_an_empty_source_is_none_under_meltano_too(
     load: Run, apollo: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +222,7 @@ def test_a_plan_changes_no_link(load: Run, apollo: Sandbox) -> None:
 # --- rows that a whole table no longer holds
 
 
+@pytest.mark.full
 def test_a_whole_table_of_one_source_moves_no_record_of_another(load: Run, apollo: Sandbox) -> None:
     for source in ("tap-crm", "tap-shop"):
         load(people(source, 1, 2), source)

@@ -132,6 +132,7 @@ def test_each_run_goes_on_behind_the_rows_of_the_last(
     assert apollo.count(CREATE[stream]) == count / 100
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("stream", "method", "left", "a_run"),
     [
@@ -236,6 +237,7 @@ def test_rows_of_many_owners_pass_state_in_their_order(
     assert begun.passed == [400, 600]
 
 
+@pytest.mark.full
 def test_two_streams_in_turn_pass_state_up_to_the_first_row_that_waits(
     apollo: Sandbox, sync: Run
 ) -> None:

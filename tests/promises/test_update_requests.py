@@ -151,6 +151,7 @@ def test_stages_and_lists_go_with_others_of_their_kind(apollo: Sandbox, sync: Ru
     assert all(len(one["label_ids"]) == 1 for one in held.values())
 
 
+@pytest.mark.full
 def test_only_rows_with_another_phone_take_a_request_of_their_own(
     apollo: Sandbox, sync: Run
 ) -> None:

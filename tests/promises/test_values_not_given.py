@@ -49,6 +49,7 @@ def method(request: pytest.FixtureRequest) -> str:
 # --- addresses
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("policy", one_fast(*KEEPING), ids=str)
 def test_an_address_that_a_policy_kept_is_written_after_the_policy_is_gone(
     apollo: Sandbox, sync: Run, policy: dict[str, str]
@@ -77,6 +78,7 @@ def test_an_address_that_a_policy_kept_is_written_with_either_ledger(
     assert emails(apollo) == ["new@a.com"]
 
 
+@pytest.mark.full
 def test_rows_change_under_a_policy_that_keeps_their_addresses_without_a_search_each_time(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -104,6 +106,7 @@ def test_a_kept_address_that_somebody_else_has_by_now_is_not_written(
     assert emails(apollo) == ["new@a.com", "old@a.com"]
 
 
+@pytest.mark.full
 def test_a_row_that_returns_to_the_address_of_its_record_costs_no_search(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -152,6 +155,7 @@ def test_a_row_under_newest_that_was_older_is_written_after_the_policy_is_gone(
     assert emails(apollo) == ["new@a.com"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("place", one_fast("list:Gone", "stage:Cold"))
 def test_a_row_deleted_with_a_new_address_comes_back_with_it(
     apollo: Sandbox, sync: Run, place: str
@@ -194,6 +198,7 @@ def test_a_key_that_means_somebody_else_after_its_row_was_missing_gets_a_record_
     assert emails(apollo) == ["ann@a.com", "bob@b.com", "p2@a.com"]
 
 
+@pytest.mark.full
 def test_a_table_without_addresses_does_not_make_the_ledger_forget_them(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -246,6 +251,7 @@ def test_rows_of_an_earlier_ledger_cost_no_request(
     assert (apollo.count(PATCH), apollo.count(CREATE), apollo.count(SEARCH)) == (0, 0, 0)
 
 
+@pytest.mark.full
 def test_a_full_resync_writes_what_an_earlier_ledger_does_not_know_to_be_missing(
     apollo: Sandbox, sync: Run, tmp_path: Path
 ) -> None:
@@ -261,6 +267,7 @@ def test_a_full_resync_writes_what_an_earlier_ledger_does_not_know_to_be_missing
 # --- stages
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("by_id", one_fast(False, True))
 def test_a_stage_that_was_protected_is_written_after_it_is_not(
     apollo: Sandbox, sync: Run, by_id: bool, method: str
@@ -292,6 +299,7 @@ def test_a_stage_that_was_protected_is_written_after_it_is_not(
     assert last.records == {"received": 3, "unchanged": 3}
 
 
+@pytest.mark.full
 def test_a_deleted_row_in_a_protected_stage_is_moved_after_it_is_not(
     apollo: Sandbox, sync: Run
 ) -> None:
@@ -310,6 +318,7 @@ def test_a_deleted_row_in_a_protected_stage_is_moved_after_it_is_not(
 # --- names
 
 
+@pytest.mark.full
 def test_an_owner_who_was_unknown_is_written_once_apollo_knows_them(
     apollo: Sandbox, sync: Run, method: str
 ) -> None:
@@ -360,6 +369,7 @@ def test_an_insert_claims_no_new_address_for_what_was_created_under_the_former(
     assert emails(apollo) == ["new@a.com"]
 
 
+@pytest.mark.full
 def test_an_insert_creates_nothing_where_an_update_was_cut_off(apollo: Sandbox, sync: Run) -> None:
     sync(rows("a@a.com", title="A"))
     apollo.inject(Fault(endpoint=PATCH, kind=FaultKind.ERROR_BEFORE_WRITE, status=500, times=None))

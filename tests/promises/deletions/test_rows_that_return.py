@@ -66,6 +66,7 @@ def test_a_row_that_returns_gets_the_stage_back_that_its_record_had(two: World, 
     two.stays(whole([0, 1]), **TO_STAGE)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_row_that_returns_is_taken_off_the_list(two: World, route: str) -> None:
     leave(two, route, **TO_LIST)
@@ -89,6 +90,7 @@ def test_a_stage_that_somebody_set_meanwhile_stays(two: World, route: str) -> No
     assert done.summary["returned"] == {}
 
 
+@pytest.mark.full
 def test_the_stage_of_the_row_itself_wins(two: World) -> None:
     leave(two, "missing", **TO_STAGE)
 
@@ -149,6 +151,7 @@ def test_a_person_who_returns_under_another_key_gets_the_record_back(two: World)
     assert len(two.apollo.store.contacts()) == 2
 
 
+@pytest.mark.full
 def test_somebody_else_who_gets_the_key_leaves_the_deleted_one_where_she_is(world: World) -> None:
     ann: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee"}
     world.run([columns(), row(0), row(1, **ann), *whole([])[-2:]])
@@ -183,6 +186,7 @@ def test_a_record_that_went_and_came_back_goes_again(two: World) -> None:
         assert stages(two)["p1@a.com"] == FORMER
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("place", one_fast("stage", "list"))
 def test_an_account_comes_back_as_a_contact_does(world: World, route: str, place: str) -> None:
@@ -265,6 +269,7 @@ def test_a_plan_says_what_would_move_and_come_back_and_moves_nothing(
     assert "1 record would be given back, since their rows have returned" in plan.log
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_move_whose_answer_was_lost_still_knows_the_former_stage(two: World, route: str) -> None:
     for endpoint in ("POST /contacts/update_stages", "PATCH /contacts/{id}"):

@@ -34,6 +34,7 @@ TWO_TABLES = {
 EU, US = TWO_TABLES["stream_maps"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("settings", one_fast(TO_STAGE, TO_LIST))
 def test_a_row_is_gone_that_does_not_come_after_its_version(
     world: World, settings: dict[str, Any]
@@ -324,6 +325,7 @@ def killed(world: World, numbers: list[int], kind: FaultKind) -> None:
     world.apollo.clear_faults()
 
 
+@pytest.mark.full
 def test_a_record_that_a_killed_run_made_moves_though_its_row_is_gone(world: World) -> None:
     world.run(whole_of_sdk([0, 1]), **TO_STAGE)
     killed(world, [0, 1, 2], FaultKind.RESET_AFTER_WRITE)

@@ -155,6 +155,7 @@ def test_an_additional_address_of_a_record_counts(world: World) -> None:
     world.stays(rows)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 def test_of_several_records_with_the_new_address_none_is_written(world: World, mode: str) -> None:
     world.run(table(person(1, 1)))
@@ -275,6 +276,7 @@ def test_a_domain_that_nobody_has_is_written_to_the_same_account(world: World, m
     world.stays(rows, mode=mode)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 def test_an_account_moves_to_the_record_that_somebody_made_with_its_new_domain(
     world: World, mode: str

@@ -77,6 +77,7 @@ def test_an_apollo_id_of_one_contact_and_the_address_of_another_row_are_a_confli
     world.stays(rows, asks=True, mode=mode)
 
 
+@pytest.mark.full
 def test_a_linked_row_that_gets_the_apollo_id_of_another_record_is_a_conflict(
     world: World,
 ) -> None:

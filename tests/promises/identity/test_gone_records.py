@@ -162,6 +162,7 @@ def test_a_record_that_somebody_made_with_the_address_is_linked(world: World, wa
     world.stays(rows)
 
 
+@pytest.mark.full
 def test_a_bulk_update_leaves_out_the_rows_of_gone_records(world: World) -> None:
     world.run(table(30, "Old"))
     take_away(world, "deleted", 0, 7)
@@ -236,6 +237,7 @@ def test_mode_update_never_creates_anew(world: World) -> None:
 # --- accounts
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("policy", one_fast("leave", "recreate"))
 @pytest.mark.parametrize(("count", "gone"), SIZES)

@@ -377,6 +377,7 @@ def test_an_address_that_no_key_names_makes_no_record_the_row_s(
     assert done.reasons == ["update_needs_id" if mode == "update" else "identity_conflict"]
 
 
+@pytest.mark.full
 def test_many_new_rows_cost_one_reading_of_all_records(world: World) -> None:
     made = world.apollo.store.add_contact(
         first_name="Old", last_name="Name", linkedin_url=profile(7)

@@ -136,6 +136,7 @@ def test_a_row_whose_apollo_id_was_merged_finds_the_survivor(any_world: World) -
     assert list(titles_by_id(any_world).values()) == ["New"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 def test_the_survivor_that_is_another_rows_is_not_written_over(world: World, mode: str) -> None:
     world.run(people([1, 2], title="Old"))
@@ -153,6 +154,7 @@ def test_the_survivor_that_is_another_rows_is_not_written_over(world: World, mod
     world.stays(rows, asks=True, mode=mode)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "order", one_fast(((1, 2),), ((2, 1),)), ids=["loser first", "survivor first"]
 )
@@ -171,6 +173,7 @@ def test_a_full_resync_writes_nobody_over_the_survivor_of_another_row(
         assert done.reasons == ["identity_conflict"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", one_fast("upsert", "insert"))
 def test_a_new_row_is_not_written_over_the_survivor_of_another_row(world: World, mode: str) -> None:
     world.run(people([2], title="Old"), mode=mode)

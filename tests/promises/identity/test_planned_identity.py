@@ -87,6 +87,7 @@ def test_a_run_says_the_same_as_its_plan(world: World) -> None:
     assert verdicts(plan)["address_changed"] == (11, [str(n) for n in range(2, 13)])
 
 
+@pytest.mark.full
 def test_a_plan_gives_an_address_that_a_row_leaves_to_a_new_row(world: World) -> None:
     world.run(people([1, 2]))
     rows = [schema("contacts"), person(1, 1, email="new1@a.com"), person(3, 3, email="p1@a.com")]

@@ -25,6 +25,7 @@ def addresses(world: World) -> dict[str, str]:
     return {one["first_name"]: one["email"] for one in world.apollo.store.contacts()}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 @pytest.mark.parametrize(
     "now",
@@ -46,6 +47,7 @@ def test_addresses_go_round_and_the_people_stay(
     world.stays(with_addresses(*now), mode=mode)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", WRITING)
 def test_a_row_that_waits_for_the_address_of_a_rejected_row_is_not_written(
     world: World, mode: str
@@ -158,6 +160,7 @@ def test_in_mode_update_a_new_row_does_not_get_the_record_that_leaves_its_addres
     assert world.names() == [("p2@a.com", "Ann2"), ("p9@a.com", "Ann1")]
 
 
+@pytest.mark.full
 def test_an_address_that_a_shared_record_loses_is_free(world: World) -> None:
     world.run(people([1, 2]), source="tap-one")
     world.run(people([1, 2]), source="tap-two")
@@ -205,6 +208,7 @@ def test_two_people_do_not_both_take_one_address(world: World) -> None:
     world.stays(rows, asks=True)
 
 
+@pytest.mark.full
 def test_a_swap_meets_the_survivor_of_a_merge(world: World) -> None:
     world.run(people([1, 2]))
     store = world.apollo.store

@@ -21,6 +21,7 @@ def titles(world: World) -> dict[str, object]:
     return {str(one["email"]): one["title"] for one in world.apollo.store.contacts()}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", one_fast("upsert", "insert"))
 def test_both_sources_have_their_people_in_apollo(any_world: World, mode: str) -> None:
     first, second = people(range(30)), people(range(100, 130))

@@ -381,6 +381,7 @@ def test_custom_fields_are_found_by_label_and_one_that_apollo_does_not_take_reje
     assert deal["typed_custom_fields"][field_id] == "EU"
 
 
+@pytest.mark.full
 def test_a_deal_that_was_deleted_in_apollo_is_left_or_made_anew(
     apollo: Sandbox, key_field: str, write: Run
 ) -> None:
@@ -518,6 +519,7 @@ def test_a_used_up_quota_ends_the_run_and_state_passes_behind_what_was_written(
     assert apollo.count(CREATE) == 250
 
 
+@pytest.mark.full
 def test_limits_that_end_the_pass_let_other_rows_be_written_and_the_next_run_goes_on(
     key_field: str, write: Run, apollo: Sandbox
 ) -> None:

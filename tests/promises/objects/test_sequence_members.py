@@ -141,6 +141,7 @@ def test_a_contact_that_is_in_the_sequence_already_is_unchanged(spring: Spring) 
     assert done.records == {"received": 1, "unchanged": 1}
 
 
+@pytest.mark.full
 def test_a_contact_that_apollo_skips_is_rejected_and_not_sent_again_before_its_row_changes(
     spring: Spring,
 ) -> None:
@@ -342,6 +343,7 @@ def test_a_contact_that_somebody_else_has_enrolled_stays(spring: Spring) -> None
     assert spring.apollo.count(LEAVE) == 0
 
 
+@pytest.mark.full
 def test_a_contact_that_another_row_enrols_too_stays(spring: Spring) -> None:
     ids = spring.people(1)
     by_id = {"sequence": "Spring", "apollo_id": ids["p0@a.com"]}
@@ -391,6 +393,7 @@ def test_a_row_that_goes_back_to_its_former_sequence_enrols_nobody_again(
     assert not spring.states
 
 
+@pytest.mark.full
 def test_a_row_that_goes_back_to_its_former_contact_enrols_nobody_again(spring: Spring) -> None:
     ids = spring.people(2)
     spring.sync(members(row(0, id=1), key="id"))
@@ -403,6 +406,7 @@ def test_a_row_that_goes_back_to_its_former_contact_enrols_nobody_again(spring: 
     assert spring.states == {"p1@a.com": "active"}
 
 
+@pytest.mark.full
 def test_a_contact_leaves_with_its_last_row_after_another_went_over_to_another_sequence(
     spring: Spring,
 ) -> None:
@@ -474,6 +478,7 @@ def test_a_job_in_place_of_an_answer_is_looked_after(spring: Spring) -> None:
     assert done.summary["enrolments"]["Spring"]["left"] == 1
 
 
+@pytest.mark.full
 def test_a_contact_that_has_left_with_its_row_does_not_come_back(spring: Spring) -> None:
     spring.people(2)
     settings = {"sequence_exit": "remove", **MIRROR}

@@ -300,6 +300,7 @@ def test_update_writes_no_new_task(apollo: Sandbox, write: Run) -> None:
     assert tasks(apollo) == []
 
 
+@pytest.mark.full
 def test_a_task_that_was_deleted_in_apollo_is_left_or_made_anew(
     apollo: Sandbox, write: Run
 ) -> None:
@@ -395,6 +396,7 @@ def test_a_replay_sends_it_only_if_the_user_says_so(
     assert write(call(1)).records == {"received": 1, "unchanged": 1}
 
 
+@pytest.mark.full
 def test_a_replay_finds_a_task_that_apollo_shows_late(
     apollo: Sandbox, write: Run, target_config: Callable[..., Path]
 ) -> None:
@@ -411,6 +413,7 @@ def test_a_replay_finds_a_task_that_apollo_shows_late(
     assert write(call(1)).records == {"received": 1, "unchanged": 1}
 
 
+@pytest.mark.full
 def test_an_answer_about_another_task_is_no_answer(apollo: Sandbox, write: Run) -> None:
     other = apollo.store.tasks.add(note="By hand")
     answer = {"task": other}
