@@ -16,7 +16,8 @@ import pytest
 from target_apollo.apollo import Transport
 from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, TITLE
-from target_apollo.sandbox import SandboxOptions
+from target_apollo.sandbox import Fault, FaultKind, SandboxOptions
+from target_apollo.sandbox.options import MatchedInBulk
 from target_apollo.sandbox.rate_windows import Plan
 from tests.cli.probe.conftest import Run
 from tests.cli.probe.test_questions import with_team
@@ -199,6 +200,63 @@ def test_a_probe_stops_at_a_rate_limit_and_the_next_one_goes_on(probe: Run) -> N
 
         assert first.items() <= again.answers.items()
         assert len(apollo.store.contacts()) + len(apollo.store.accounts()) <= MOST_RECORDS
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_AFTER_WRITE, FaultKind.RECORDS_LEFT_OUT])
+def test_a_creation_without_an_answer_is_not_sent_by_the_next_question(
+    kind: FaultKind, probe: Run
+) -> None:
+    options = SandboxOptions(strict=True, matched_in_bulk=MatchedInBulk.DUPLICATED)
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+        apollo.inject(Fault("POST /contacts/bulk_create", kind, times=None, records=3))
+
+        probe(apollo)
+        apollo.clear_faults()
+        probe(apollo)
+
+        assert len(apollo.store.contacts()) + len(apollo.store.accounts()) <= MOST_RECORDS
+
+
+def test_accounts_of_earlier_probes_are_counted_before_a_contact_is_made(probe: Run) -> None:
+    options = SandboxOptions(strict=True, matched_in_bulk=MatchedInBulk.DUPLICATED)
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+        for last_name, name in (("One", "one"), ("One", "namesake"), ("Twin", "twin")):
+            apollo.store.add_contact(
+                email=f"{name}@{DOMAIN}", first_name="Probe", last_name=last_name, title=TITLE
+            )
+        apollo.store.add_contact(email=f"m@{DOMAIN}", first_name="Probe", last_name="Malformed")
+        for domain in (DOMAIN, f"other.{DOMAIN}"):
+            apollo.store.add_account(domain=domain, name="target-apollo probe")
+
+        done = probe(apollo)
+
+        assert len(apollo.store.contacts()) + len(apollo.store.accounts()) == MOST_RECORDS
+        assert "the probe's 6 records are made" in done.report
+
+
+def test_what_a_request_without_an_answer_has_changed_is_put_right_too(probe: Run) -> None:
+    options = SandboxOptions(
+        strict=True, matched_in_bulk=MatchedInBulk.OVERWRITTEN, owner_touches_existing=True
+    )
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+        lost = Fault("POST /contacts/bulk_create", FaultKind.RESET_AFTER_WRITE, after=1)
+        apollo.inject(lost)
+
+        done = probe(apollo)
+
+        assert "Apollo's answer was lost" in done.report
+        assert {one["title"] for one in apollo.store.contacts()} == {TITLE}
+        assert len({one["owner_id"] for one in apollo.store.contacts()}) == 1
+
+
+def test_a_probe_whose_last_answers_were_all_lost_does_not_end_well(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        apollo.inject(Fault("GET /labels", FaultKind.RESET_AFTER_WRITE, times=None))
+
+        assert probe(apollo).exit_code == 1
 
 
 def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
