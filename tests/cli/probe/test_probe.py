@@ -21,6 +21,7 @@ from target_apollo.sandbox.options import MatchedInBulk
 from target_apollo.sandbox.rate_windows import Plan
 from tests.cli.probe.conftest import Run
 from tests.cli.probe.test_questions import with_team
+from tests.config.test_credentials import new_refresh_token
 from tests.helpers.commands import apollo_sync
 from tests.helpers.new_sandbox import new_sandbox
 
@@ -257,6 +258,52 @@ def test_a_probe_whose_last_answers_were_all_lost_does_not_end_well(probe: Run) 
         apollo.inject(Fault("GET /labels", FaultKind.RESET_AFTER_WRITE, times=None))
 
         assert probe(apollo).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "profile.json", "rejects.singer", "ledger.db-wal"])
+def test_a_report_takes_the_place_of_no_other_file(name: str, probe: Run, tmp_path: Path) -> None:
+    paths = {
+        "rejects_path": str(tmp_path / "rejects.singer"),
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+    }
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        done = probe(apollo, "--yes", "--report", str(tmp_path / name), **paths)
+
+        assert done.exit_code == 2
+        assert "name one file" in done.output
+        assert apollo.requests == []
+        assert json.loads((tmp_path / "config.json").read_text())["api_url"] == apollo.url
+
+
+def test_a_profile_takes_the_place_of_no_other_file(probe: Run, tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        done = probe(apollo, profile_path=str(tmp_path / "config.json"))
+
+        assert (done.exit_code, apollo.requests) == (2, [])
+        assert json.loads((tmp_path / "config.json").read_text())["api_url"] == apollo.url
+
+
+def test_no_profile_is_kept_of_a_team_that_nothing_tells(probe: Run, tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        untold = Fault(
+            "GET /users/api_profile", FaultKind.ERROR_BEFORE_WRITE, times=None, status=403
+        )
+        apollo.inject(untold)
+        oauth = {
+            "api_key": None,
+            "client_id": "sandbox-client",
+            "client_secret": "sandbox-secret",
+            "refresh_token": new_refresh_token(apollo),
+            "oauth_token_url": apollo.token_url,
+            "token_path": str(tmp_path / "token.json"),
+        }
+
+        done = probe(apollo, **oauth)
+
+        assert done.exit_code == 2
+        assert "does not tell which team these OAuth tokens are for" in done.output
+        assert done.profile == {}
+        assert apollo.store.contacts() == []
 
 
 def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
