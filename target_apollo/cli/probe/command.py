@@ -106,14 +106,21 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
     )
     try:
         connection = _connection(settings, ApolloClient(transport))
-        is_same = earlier.is_of(connection, settings.api_url)
-        probe = Probe(Asking(transport, earlier.answers if is_same else {}, stop))
+        if earlier != NO_PROFILE and not earlier.is_of(connection, settings.api_url):
+            # Runs of that team would lose what protects their records.
+            raise CommandFailed(
+                f"The profile {settings.profile_path} is of another Apollo team or another "
+                "address, and this probe would take its place: name another file in profile_path, "
+                "or remove the file.",
+                exit_code=MISCONFIGURED,
+            )
+        probe = Probe(Asking(transport, earlier.answers, stop))
         profile = TeamProfile(
             team_digest(connection),
             host_of(settings.api_url),
             f"{now:%Y-%m-%dT%H:%M:%SZ}",
             _version(),
-            earlier.answers if is_same else {},
+            earlier.answers,
         )
         findings: list[Finding] = []
         try:

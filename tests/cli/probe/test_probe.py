@@ -18,7 +18,6 @@ from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, TITLE
 from target_apollo.sandbox import Fault, FaultKind, SandboxOptions
 from target_apollo.sandbox.options import MatchedInBulk
-from target_apollo.sandbox.rate_windows import Plan
 from tests.cli.probe.conftest import Run
 from tests.cli.probe.test_questions import with_team
 from tests.config.test_credentials import new_refresh_token
@@ -306,15 +305,16 @@ def test_no_profile_is_kept_of_a_team_that_nothing_tells(probe: Run, tmp_path: P
         assert apollo.store.contacts() == []
 
 
-def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
-    with new_sandbox(SandboxOptions(strict=True, plan=Plan.FREE)) as apollo:
-        with_team(apollo)
+def test_a_probe_takes_the_place_of_no_profile_of_another_team(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
         first = probe(apollo)
-    with new_sandbox(SandboxOptions(strict=True, keep_requests=10)) as other:
+    with new_sandbox(SandboxOptions(strict=True)) as other:
         again = probe(other)
 
-        assert again.profile["team"] != first.profile["team"]
-        assert "by an earlier probe" not in again.report
+        assert again.exit_code == 2
+        assert "is of another Apollo team or another address" in again.output
+        assert again.profile == first.profile
+        assert other.store.contacts() == []
 
 
 def test_an_apollo_that_stores_none_of_the_addresses_is_asked_the_rest(
