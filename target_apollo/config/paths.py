@@ -133,12 +133,15 @@ def token_file(config: Mapping[str, Any]) -> list[NamedFile]:
     return [NamedFile("the setting token_path", path, True, beside, may_be_link=True)]
 
 
-def files_of(config: Mapping[str, Any], sources: Iterable[object] = ()) -> list[NamedFile]:
+def files_of(
+    config: Mapping[str, Any], sources: Iterable[object] = (), *, writes_profile: bool = False
+) -> list[NamedFile]:
     """The files that the target's settings name, with the settings files themselves.
 
     Args:
         config: Right settings, with defaults.
         sources: Where they come from, as in `target_apollo.config.sources`.
+        writes_profile: Whether the profile of the team is written, which a run only reads.
     """
     summary, profile = config.get("summary_path"), config.get("profile_path")
     rejects = Path(config["rejects_path"])
@@ -146,7 +149,11 @@ def files_of(config: Mapping[str, Any], sources: Iterable[object] = ()) -> list[
         *given_with("--config", sources),
         NamedFile("the setting rejects_path", rejects, True, (".lock", ".replaying")),
         *([NamedFile("the setting summary_path", Path(summary), True)] if summary else []),
-        *([NamedFile("the setting profile_path", Path(profile))] if profile else []),
+        *(
+            [NamedFile("the setting profile_path", Path(profile), writes_profile)]
+            if profile
+            else []
+        ),
         *ledger_file(config.get("ledger_url") or ""),
         *token_file(config),
     ]

@@ -102,7 +102,7 @@ apollo_scopes = Table(
 )
 
 # Since version 10, in place of a table `apollo_links` of texts, which is a view now. Binary columns
-# are as in `packed`, times are microseconds since 1970.
+# are as in `pack`, times are microseconds since 1970.
 apollo_row_links = Table(
     "apollo_row_links",
     metadata,

@@ -71,17 +71,26 @@ class _Pass:
     def of(cls, walk: Walk | None) -> _Pass | None:
         """The pass that the ledger keeps, unless it has come to its end."""
         parts = (walk.newest or "").split() if walk is not None else []
-        if walk is None or walk.next_page < 2 or len(parts) != 3:
+        # Earlier releases kept three parts.
+        if walk is None or walk.next_page < 2 or len(parts) not in (3, 4):
             return None
-        began, seen, deals = _moment(parts[0]), parts[1], parts[2]
-        if began is None or not (seen.isdigit() and deals.isdigit()):
+        began, numbers = _moment(parts[0]), parts[1:]
+        if began is None or not all(map(str.isdigit, numbers)):
             return None
-        # One page back, since deleted deals move the others to earlier pages.
-        return cls(walk.next_page - 1, began, max(0, int(seen) - _PER_PAGE), int(deals))
+        seen, deals, told = int(numbers[0]), int(numbers[1]), int(numbers[-1])
+        # One page back, since deleted deals move the others to earlier pages. If more deals than a
+        # page holds were deleted since, the pass has lost some.
+        return cls(
+            walk.next_page - 1,
+            began,
+            max(0, seen - _PER_PAGE),
+            deals,
+            max(0, told - _PER_PAGE),
+        )
 
     def text(self, seen: int) -> str:
         """What the ledger keeps of it beside the page."""
-        return f"{self.began.isoformat()} {self.seen + seen} {self.deals or 0}"
+        return f"{self.began.isoformat()} {self.seen + seen} {self.deals or 0} {self.told}"
 
     def note(self, deals: int) -> None:
         """Notes how many deals there are, as a page tells."""

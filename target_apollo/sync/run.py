@@ -206,7 +206,9 @@ class SyncRun:
             extra={"run_id": self.run_id, "team": team},
         )
         self._team = team
-        self._use_profile(team)
+        if team != UNTOLD:
+            # The tokens of another team would be as untold, and find the same profile.
+            self._use_profile(team)
         return team
 
     def _use_profile(self, team: str) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
+from target_apollo.apollo.object_client import PER_PAGE
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.objects import Json
@@ -56,7 +57,7 @@ class _Pass:
 
     Attributes:
         floor: Due time of the last task that was read: all later ones are known.
-        total: Number of tasks at its first page; None before it.
+        total: Number of tasks at its last page, or that there must be at least; None if unknown.
         has_ended: Whether there are no more pages.
         is_cut: Whether there are more, which Apollo does not show.
     """
@@ -67,6 +68,24 @@ class _Pass:
     total: int | None = None
     has_ended: bool = False
     is_cut: bool = False
+
+    @classmethod
+    def of(cls, walk: Walk | None) -> _Pass | None:
+        """The pass that the ledger keeps, unless it has come to its end."""
+        # Earlier releases kept no number of tasks.
+        began, _, total = (walk.newest or "").partition(" ") if walk is not None else ("", "", "")
+        at = moment(began)
+        if walk is None or walk.next_page < 2 or at is None:
+            return None
+        # One page back, since deleted tasks move the others to earlier pages. If more tasks than a
+        # page holds were deleted since, the pass has lost some.
+        least = max(0, int(total) - PER_PAGE) if total.isdecimal() else None
+        return cls(walk.next_page - 1, at, total=least)
+
+    @property
+    def text(self) -> str:
+        """What the ledger keeps of it beside the page."""
+        return f"{self.began.isoformat()} {self.total or 0}"
 
     def covers(self, down_to: datetime) -> bool:
         """Whether all tasks were read that are due at `down_to` or later, or can be."""
@@ -208,11 +227,9 @@ class TaskSearch:
         walk = None
         if self.run.ledger is not None and self._trusts_ledger:
             walk = self.run.ledger.walk(self._place)
-        if walk is not None and walk.next_page > 1 and walk.newest:
-            began = moment(walk.newest)
-            if began is not None and (since is None or began > since):
-                # One page back, since deleted tasks move the others to earlier pages.
-                return _Pass(walk.next_page - 1, began)
+        found = _Pass.of(walk)
+        if found is not None and (since is None or found.began > since):
+            return found
         return _Pass(1, self.run.counts.started_at)
 
     def _read_pages(self, current: _Pass, down_to: datetime) -> bool:
@@ -230,7 +247,7 @@ class TaskSearch:
             current.has_ended = not answer.records or current.next_page >= answer.pages
             current.is_cut = not current.has_ended and current.next_page >= _MOST_PAGES
             current.next_page += 1
-            self._save(Walk(current.next_page, current.began.isoformat(), reached))
+            self._save(Walk(current.next_page, current.text, reached))
         return True
 
     def _note(self, tasks: Sequence[Json]) -> None:

@@ -123,6 +123,20 @@ def test_a_pass_that_the_quota_cuts_off_goes_on_in_the_next_run(ledger: Ledger) 
     assert apollo.asked == [1, 2, 3, 3, 4, 5]
 
 
+def test_no_deal_is_missed_where_many_are_deleted_between_two_runs_of_a_pass(
+    ledger: Ledger,
+) -> None:
+    apollo = Apollo([deal(n) for n in range(700)], most=3)
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/699"], None)
+    apollo.most = None
+    del apollo.deals[:250]
+
+    found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(250, 700)], None)
+
+    assert len(found) == 450
+
+
 def test_a_deal_that_moves_to_a_page_that_was_read_is_found(ledger: Ledger) -> None:
     apollo = Apollo([deal(n) for n in range(250)])
 

@@ -17,8 +17,10 @@ from target_apollo.apollo import (
     CONTACT_ENDPOINTS,
     JSON,
     Answer,
+    AnswerLost,
     ApolloClient,
     EndpointForbidden,
+    ObjectEndpoints,
     RequestRefused,
     Stage,
     Transport,
@@ -30,6 +32,7 @@ from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import (
     DOMAIN,
     MALFORMED,
+    MOST_ACCOUNTS,
     MOST_RECORDS,
     NAME,
     ONE,
@@ -171,12 +174,15 @@ class Asking:
         twins = self.own.named(TWIN)
         rows = [] if self.own.named(ONE) else [own_records.as_new_contact(ONE)]
         if not twins:
-            first = own_records.as_new_contact(TWIN)
-            rows += [first, dict(first)]
+            rows.append(own_records.as_new_contact(TWIN))
         if not rows:
             return
+        self.check_room(len(rows))
+        are_alike = not twins and self._room() > len(rows)
+        if are_alike:
+            rows.append(own_records.as_new_contact(TWIN))
         created, existing = self.create_contacts(rows)
-        if not twins:
+        if are_alike:
             made = sum(one.get("last_name") == TWIN for one in created)
             again = any(one.get("last_name") == TWIN for one in existing)
             if made:
@@ -185,19 +191,38 @@ class Asking:
 
     def create_contacts(self, rows: Sequence[JSON], **more: Any) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of contacts with the list; returns the created and existing ones."""
-        body = {
-            "contacts": list(rows), "run_dedupe": True, "append_label_names": [NAME], **more
-        }  # fmt: skip
-        answer = self.send(endpoints.CREATE_CONTACTS, body).body
-        created, existing = (
-            records_of(answer, f"{what}_contacts") for what in ("created", "existing")
-        )
+        created, existing = self._create(CONTACT_ENDPOINTS, rows, more)
         for record in created:
             self.own.note_contact(record)
         return created, existing
 
+    def _create(
+        self, of: ObjectEndpoints, rows: Sequence[JSON], more: JSON
+    ) -> tuple[list[JSON], list[JSON]]:
+        self.check_room(len(rows))
+        body = {of.plural: list(rows), "run_dedupe": True, "append_label_names": [NAME], **more}
+        # Until an answer tells what became of them, all may have been made.
+        self.own.unseen += len(rows)
+        try:
+            answer = self.send(of.create, body).body
+        except (EndpointForbidden, RequestRefused):
+            self.own.unseen -= len(rows)
+            raise
+        created, existing = (
+            records_of(answer, f"{what}_{of.plural}") for what in ("created", "existing")
+        )
+        self.own.unseen -= min(len(rows), len(created) + len(existing))
+        return created, existing
+
+    def find_accounts(self) -> None:
+        """Find the accounts of earlier probes, once."""
+        self.step(
+            "found accounts",
+            partial(own_records.find_accounts, self.client, self.own, self.stop),
+        )
+
     def _make_account(self) -> None:
-        own_records.find_accounts(self.client, self.own, self.stop)
+        self.find_accounts()
         if self.own.account is None:
             self.create_accounts({"name": NAME, "domain": DOMAIN})
         else:
@@ -205,21 +230,23 @@ class Asking:
 
     def create_accounts(self, *rows: JSON) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of accounts with the list; returns the created and existing ones."""
-        if self.own.count >= MOST_RECORDS:
-            raise NotAsked(f"the probe's {MOST_RECORDS} records are made, and asking may make one")
-        body = {"accounts": list(rows), "run_dedupe": True, "append_label_names": [NAME]}
-        answer = self.send(endpoints.CREATE_ACCOUNTS, body).body
-        created, existing = (
-            records_of(answer, f"{what}_accounts") for what in ("created", "existing")
-        )
+        created, existing = self._create(ACCOUNT_ENDPOINTS, rows, {})
         for record in created:
             self.own.note_account(record)
         return created, existing
 
-    def check_room(self) -> None:
-        """Raise NotAsked if there is no room for one more record."""
-        if self.own.count >= MOST_RECORDS:
+    def check_room(self, records: int = 1) -> None:
+        """Raise NotAsked if there is no room for so many more records."""
+        if self._room() < records:
             raise NotAsked(f"the probe's {MOST_RECORDS} records are made, and asking may make one")
+
+    def _room(self) -> int:
+        """How many records may still be made; accounts that can't be seen count as there."""
+        try:
+            self.find_accounts()
+        except NotAsked:
+            return self.own.room - max(0, MOST_ACCOUNTS - len(self.own.accounts))
+        return self.own.room
 
     # Steps
 
@@ -233,6 +260,10 @@ class Asking:
         if name not in self._steps:
             try:
                 self._steps[name] = do()
+            except AnswerLost:
+                # What it wrote is not known. Done again, it might write the same a second time.
+                self._steps[name] = NotAsked("Apollo's answer was lost")
+                raise
             except (EndpointForbidden, RequestRefused, RecordsHidden, NotAsked) as problem:
                 self._steps[name] = NotAsked(reason_of(problem))
         result = self._steps[name]
@@ -337,8 +368,13 @@ class Asking:
             return Seen("ignored")
         return Seen("accepted" if email == own_records.MALFORMED_EMAIL else "respelled")
 
-    def put_right(self) -> None:
-        """Give all contacts of the probe the values with which they were made."""
+    def put_right(self, *, after_loss: bool = False) -> None:
+        """Give all contacts of the probe the values with which they were made.
+
+        After a lost answer they are read first, since they may have changed unseen.
+        """
+        for contact in list(self.own.contacts.values()) if after_loss else []:
+            self.read(contact)
         own_records.put_right(self.client, self.own)
 
     def account_by(self, endpoint: str) -> Seen:

@@ -19,9 +19,10 @@ from target_apollo.cli.probe.questions import price
 from target_apollo.cli.probe.report import report_of
 from target_apollo.cli.probe.run import Finding, Probe
 from target_apollo.config.credentials import auth_of
+from target_apollo.config.paths import NamedFile, files_of, problems_of_files
 from target_apollo.config.profile_file import load_profile
 from target_apollo.config.settings import Settings
-from target_apollo.config.sources import Source, read_settings
+from target_apollo.config.sources import Source, read_config
 from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
@@ -51,7 +52,15 @@ def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
     goes into a report without anything of the team, and into the file of the setting profile_path,
     by which the target goes from then on.
     """
-    settings = read_settings(sources)
+    now = datetime.now(timezone.utc)
+    report = report or f"{_FOLDER}/probe-{now:%Y-%m-%d}.md"
+    config = read_config(sources)
+    files = files_of(config, sources, writes_profile=True)
+    files.append(NamedFile("the report given with --report", Path(report), is_written=True))
+    unfit = problems_of_files(files)
+    if unfit:
+        raise CommandFailed(*unfit, exit_code=MISCONFIGURED)
+    settings = Settings.of(config)
     earlier = load_profile(settings.profile_path) or NO_PROFILE
     click.echo("\n".join(_terms()))
     if not yes:
@@ -63,8 +72,7 @@ def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
             )
         if not click.confirm("Ask Apollo?"):
             raise CommandFailed("Nothing was asked.")
-    now = datetime.now(timezone.utc)
-    return _probe(settings, earlier, report or f"{_FOLDER}/probe-{now:%Y-%m-%d}.md", now)
+    return _probe(settings, earlier, report, now)
 
 
 def _terms() -> list[str]:
@@ -98,14 +106,21 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
     )
     try:
         connection = _connection(settings, ApolloClient(transport))
-        is_same = earlier.is_of(connection, settings.api_url)
-        probe = Probe(Asking(transport, earlier.answers if is_same else {}, stop))
+        if earlier != NO_PROFILE and not earlier.is_of(connection, settings.api_url):
+            # Runs of that team would lose what protects their records.
+            raise CommandFailed(
+                f"The profile {settings.profile_path} is of another Apollo team or another "
+                "address, and this probe would take its place: name another file in profile_path, "
+                "or remove the file.",
+                exit_code=MISCONFIGURED,
+            )
+        probe = Probe(Asking(transport, earlier.answers, stop))
         profile = TeamProfile(
             team_digest(connection),
             host_of(settings.api_url),
             f"{now:%Y-%m-%dT%H:%M:%SZ}",
             _version(),
-            earlier.answers if is_same else {},
+            earlier.answers,
         )
         findings: list[Finding] = []
         try:
@@ -141,7 +156,17 @@ def _connection(settings: Settings, client: ApolloClient) -> str:
             return team
     except EndpointForbidden:
         pass
-    return connection_of_key(settings.api_url, settings.api_key) if settings.api_key else UNTOLD
+    if settings.api_key:
+        return connection_of_key(settings.api_url, settings.api_key)
+    if not settings.profile_path:
+        return UNTOLD
+    # The tokens of another team would find the profile, and go by it.
+    raise CommandFailed(
+        "Apollo does not tell which team these OAuth tokens are for (GET /users/api_profile), so "
+        "the profile can't tell it from another team. Give the app the scope read_user_profile and "
+        "run `apollo-sync login`, or probe without a profile (an empty profile_path).",
+        exit_code=MISCONFIGURED,
+    )
 
 
 def _with(profile: TeamProfile, finding: Finding) -> TeamProfile:

@@ -29,6 +29,8 @@ MALFORMED_EMAIL: Final = f"mal..formed@{DOMAIN}"
 NAMESAKE_EMAIL: Final = f"namesake@{DOMAIN}"
 #: The most contacts and accounts that all probes of a team together make.
 MOST_RECORDS: Final = 6
+#: The most of them that are accounts: the first, and one by a question about its double.
+MOST_ACCOUNTS: Final = 2
 
 #: Seconds between looks at a search that may show changes late.
 LOOKS: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -83,17 +85,19 @@ class OwnRecords:
 
     Attributes:
         contact_list, account_list: Ids of the lists; None where there is none yet.
+        unseen: How many more there may be, which no answer has shown.
     """
 
     contacts: dict[str, JSON] = field(default_factory=dict)
     accounts: dict[str, JSON] = field(default_factory=dict)
     contact_list: str | None = None
     account_list: str | None = None
+    unseen: int = 0
 
     @property
-    def count(self) -> int:
-        """How many records there are."""
-        return len(self.contacts) + len(self.accounts)
+    def room(self) -> int:
+        """How many records may still be made."""
+        return MOST_RECORDS - len(self.contacts) - len(self.accounts) - self.unseen
 
     def named(self, last_name: str) -> list[JSON]:
         """The contacts of this name, the one with its own address first, then the oldest."""

@@ -59,6 +59,8 @@ class Probe:
     def findings(self) -> Iterator[Finding]:
         """Ask each question and give what became of it; none is asked after a problem."""
         lost = 0
+        last_lost: AnswerLost | None = None
+        has_lost = False
         for question in QUESTIONS:
             if self.problem is not None:
                 yield self._not_asked(question, "the probe ended before it")
@@ -68,7 +70,7 @@ class Probe:
             except (EndpointForbidden, RequestRefused, NotAsked) as problem:
                 yield self._not_asked(question, reason_of(problem))
             except AnswerLost as problem:
-                lost += 1
+                lost, last_lost, has_lost = lost + 1, problem, True
                 if lost == _LOST_IN_A_ROW or not problem.maybe_written:
                     self.problem = problem
                 yield self._not_asked(question, "Apollo's answer was lost")
@@ -76,10 +78,12 @@ class Probe:
                 self.problem = problem
                 yield self._not_asked(question, "the probe ended before its answer")
             else:
-                lost = 0
+                lost, last_lost = 0, None
                 yield Finding(question, seen)
         if self.problem is None:
-            self._put_right()
+            self._put_right(after_loss=has_lost)
+        # No question after the loss had an answer.
+        self.problem = self.problem or last_lost
 
     def _not_asked(self, question: Question, reason: str) -> Finding:
         earlier = self.asking.earlier.get(question.name)
@@ -87,9 +91,9 @@ class Probe:
             return Finding(question, reason=reason)
         return Finding(question, Seen(earlier, "by an earlier probe"), reason, is_earlier=True)
 
-    def _put_right(self) -> None:
+    def _put_right(self, *, after_loss: bool) -> None:
         try:
-            self.asking.put_right()
+            self.asking.put_right(after_loss=after_loss)
         except (EndpointForbidden, RequestRefused):
             # The next probe puts them right as it finds them.
             return

@@ -16,10 +16,11 @@ import pytest
 from target_apollo.apollo import Transport
 from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, TITLE
-from target_apollo.sandbox import SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox import Fault, FaultKind, SandboxOptions
+from target_apollo.sandbox.options import MatchedInBulk
 from tests.cli.probe.conftest import Run
 from tests.cli.probe.test_questions import with_team
+from tests.config.test_credentials import new_refresh_token
 from tests.helpers.commands import apollo_sync
 from tests.helpers.new_sandbox import new_sandbox
 
@@ -201,15 +202,119 @@ def test_a_probe_stops_at_a_rate_limit_and_the_next_one_goes_on(probe: Run) -> N
         assert len(apollo.store.contacts()) + len(apollo.store.accounts()) <= MOST_RECORDS
 
 
-def test_answers_of_another_team_are_not_taken_over(probe: Run) -> None:
-    with new_sandbox(SandboxOptions(strict=True, plan=Plan.FREE)) as apollo:
+@pytest.mark.parametrize("kind", [FaultKind.RESET_AFTER_WRITE, FaultKind.RECORDS_LEFT_OUT])
+def test_a_creation_without_an_answer_is_not_sent_by_the_next_question(
+    kind: FaultKind, probe: Run
+) -> None:
+    options = SandboxOptions(strict=True, matched_in_bulk=MatchedInBulk.DUPLICATED)
+    with new_sandbox(options) as apollo:
         with_team(apollo)
+        apollo.inject(Fault("POST /contacts/bulk_create", kind, times=None, records=3))
+
+        probe(apollo)
+        apollo.clear_faults()
+        probe(apollo)
+
+        assert len(apollo.store.contacts()) + len(apollo.store.accounts()) <= MOST_RECORDS
+
+
+def test_accounts_of_earlier_probes_are_counted_before_a_contact_is_made(probe: Run) -> None:
+    options = SandboxOptions(strict=True, matched_in_bulk=MatchedInBulk.DUPLICATED)
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+        for last_name, name in (("One", "one"), ("One", "namesake"), ("Twin", "twin")):
+            apollo.store.add_contact(
+                email=f"{name}@{DOMAIN}", first_name="Probe", last_name=last_name, title=TITLE
+            )
+        apollo.store.add_contact(email=f"m@{DOMAIN}", first_name="Probe", last_name="Malformed")
+        for domain in (DOMAIN, f"other.{DOMAIN}"):
+            apollo.store.add_account(domain=domain, name="target-apollo probe")
+
+        done = probe(apollo)
+
+        assert len(apollo.store.contacts()) + len(apollo.store.accounts()) == MOST_RECORDS
+        assert "the probe's 6 records are made" in done.report
+
+
+def test_what_a_request_without_an_answer_has_changed_is_put_right_too(probe: Run) -> None:
+    options = SandboxOptions(
+        strict=True, matched_in_bulk=MatchedInBulk.OVERWRITTEN, owner_touches_existing=True
+    )
+    with new_sandbox(options) as apollo:
+        with_team(apollo)
+        lost = Fault("POST /contacts/bulk_create", FaultKind.RESET_AFTER_WRITE, after=1)
+        apollo.inject(lost)
+
+        done = probe(apollo)
+
+        assert "Apollo's answer was lost" in done.report
+        assert {one["title"] for one in apollo.store.contacts()} == {TITLE}
+        assert len({one["owner_id"] for one in apollo.store.contacts()}) == 1
+
+
+def test_a_probe_whose_last_answers_were_all_lost_does_not_end_well(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        apollo.inject(Fault("GET /labels", FaultKind.RESET_AFTER_WRITE, times=None))
+
+        assert probe(apollo).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "profile.json", "rejects.singer", "ledger.db-wal"])
+def test_a_report_takes_the_place_of_no_other_file(name: str, probe: Run, tmp_path: Path) -> None:
+    paths = {
+        "rejects_path": str(tmp_path / "rejects.singer"),
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+    }
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        done = probe(apollo, "--yes", "--report", str(tmp_path / name), **paths)
+
+        assert done.exit_code == 2
+        assert "name one file" in done.output
+        assert apollo.requests == []
+        assert json.loads((tmp_path / "config.json").read_text())["api_url"] == apollo.url
+
+
+def test_a_profile_takes_the_place_of_no_other_file(probe: Run, tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        done = probe(apollo, profile_path=str(tmp_path / "config.json"))
+
+        assert (done.exit_code, apollo.requests) == (2, [])
+        assert json.loads((tmp_path / "config.json").read_text())["api_url"] == apollo.url
+
+
+def test_no_profile_is_kept_of_a_team_that_nothing_tells(probe: Run, tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        untold = Fault(
+            "GET /users/api_profile", FaultKind.ERROR_BEFORE_WRITE, times=None, status=403
+        )
+        apollo.inject(untold)
+        oauth = {
+            "api_key": None,
+            "client_id": "sandbox-client",
+            "client_secret": "sandbox-secret",
+            "refresh_token": new_refresh_token(apollo),
+            "oauth_token_url": apollo.token_url,
+            "token_path": str(tmp_path / "token.json"),
+        }
+
+        done = probe(apollo, **oauth)
+
+        assert done.exit_code == 2
+        assert "does not tell which team these OAuth tokens are for" in done.output
+        assert done.profile == {}
+        assert apollo.store.contacts() == []
+
+
+def test_a_probe_takes_the_place_of_no_profile_of_another_team(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
         first = probe(apollo)
-    with new_sandbox(SandboxOptions(strict=True, keep_requests=10)) as other:
+    with new_sandbox(SandboxOptions(strict=True)) as other:
         again = probe(other)
 
-        assert again.profile["team"] != first.profile["team"]
-        assert "by an earlier probe" not in again.report
+        assert again.exit_code == 2
+        assert "is of another Apollo team or another address" in again.output
+        assert again.profile == first.profile
+        assert other.store.contacts() == []
 
 
 def test_an_apollo_that_stores_none_of_the_addresses_is_asked_the_rest(

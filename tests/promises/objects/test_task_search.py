@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,22 @@ def test_a_search_that_a_limit_cut_off_goes_on_in_the_next_run(apollo: Sandbox, 
     assert done.records == {"received": 1, "created": 1}
     # The last page once more, since tasks may have moved to it.
     assert apollo.count(SEARCH) - read == 2
+
+
+def test_no_task_is_made_again_where_many_were_deleted_between_two_runs_of_a_search(
+    apollo: Sandbox, write: Run, tmp_path: Path
+) -> None:
+    write("2028-01-08")
+    new_ledger = {"ledger_url": f"sqlite:///{tmp_path}/new.db"}
+    apollo.inject(Fault(SEARCH, FaultKind.RATE_LIMITED, after=2, retry_after=3600))
+    assert write("2028-01-08", max_wait_seconds=0, **new_ledger).exit_code == 3
+    for task in apollo.store.tasks.all():
+        if task["due_at"] >= "2028-01-16":
+            apollo.store.tasks.delete(task["id"])
+
+    done = write("2028-01-08", **new_ledger)
+
+    assert apollo.count(CREATE) == 1, done.records
 
 
 def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
