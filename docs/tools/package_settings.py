@@ -9,7 +9,8 @@ import msgspec
 
 from target_apollo.system.installation import PACKAGE, Source
 
-FILE = Path("pyproject.toml")
+#: That of this checkout, wherever its reader works.
+FILE = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class _Project(msgspec.Struct):

@@ -41,7 +41,7 @@ def verdicts_path(environment: str | None = None) -> Path:
         SettingsError: The project or its settings can't be read.
     """
     variable = os.environ.get(VERDICTS_VARIABLE)
-    project = Project.around(Path.cwd())
+    project = Project.around_here()
     mappers = project.own_plugins(PluginKind.MAPPER) if project is not None else []
     if project is None or not mappers:
         return Path(variable or VERDICTS_PATH)

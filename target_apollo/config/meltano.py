@@ -13,7 +13,6 @@ import shutil
 import subprocess  # nosec B404 - Meltano, with arguments of our own
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dotenv import load_dotenv
@@ -66,7 +65,7 @@ def settings_of_command(schema: Mapping[str, Any]) -> MeltanoSettings | None:
         SettingsError: They can't be read.
     """
     plugin = loader_of_command(os.environ)
-    project = Project.around(Path.cwd()) if plugin else None
+    project = Project.around_here() if plugin else None
     if project is None:
         return None
     values = read_variables(schema, os.environ)
@@ -89,7 +88,7 @@ def settings_of_project(
         SettingsError: There are several such plugins or none of that name, or Meltano can't tell
             the settings.
     """
-    project = Project.around(Path.cwd())
+    project = Project.around_here()
     if project is None:
         if plugin or environment:
             raise SettingsError(

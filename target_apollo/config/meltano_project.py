@@ -53,6 +53,19 @@ class Project:
     declared: Mapping[PluginKind, Sequence[Mapping[str, Any]]] = field(repr=False)
 
     @classmethod
+    def around_here(cls) -> Project | None:
+        """The project of Meltano's own variable, else of the working folder or those above it.
+
+        Raises:
+            SettingsError: A file of the project can't be read.
+        """
+        try:
+            return cls.around(Path.cwd())
+        except FileNotFoundError:
+            # The working folder is gone, which the check of the settings says.
+            return None
+
+    @classmethod
     def around(cls, folder: Path) -> Project | None:
         """The project of Meltano's own variable, else of a folder or those above it.
 
@@ -66,9 +79,13 @@ class Project:
             return None
         files = [_content(root / _PROJECT_FILE)]
         patterns = files[0].get("include_paths")
-        for pattern in patterns if isinstance(patterns, list) else ():
-            included = sorted(root.glob(str(pattern)))
-            files += [_content(path) for path in included if path != root / _PROJECT_FILE]
+        # A file that fits several patterns counts once.
+        included = dict.fromkeys(
+            path
+            for pattern in (patterns if isinstance(patterns, list) else ())
+            for path in _included(root, str(pattern))
+        )
+        files += [_content(path) for path in included if path != root / _PROJECT_FILE]
         return cls(root, {kind: list(_plugins(files, kind)) for kind in PluginKind})
 
     def own_plugins(self, kind: PluginKind) -> list[str]:
@@ -78,7 +95,7 @@ class Project:
     def other_extractors(self) -> list[str]:
         """The names of the extractors whose rows a run may send."""
         own = self.own_plugins(PluginKind.EXTRACTOR)
-        names = (str(plugin["name"]) for plugin in self.declared[PluginKind.EXTRACTOR])
+        names = (plugin["name"] for plugin in self.declared[PluginKind.EXTRACTOR])
         return [name for name in names if name not in own]
 
     def mapping_values(self, mapper: str, setting: str) -> set[str]:
@@ -107,7 +124,7 @@ def own_plugins(declared: Iterable[Mapping[str, Any]], kind: PluginKind) -> list
     own: list[str] = []
     while True:
         more = [
-            str(plugin["name"])
+            plugin["name"]
             for plugin in plugins
             if plugin["name"] not in own and _is_own(plugin, kind.package_name, own)
         ]
@@ -123,6 +140,16 @@ def _is_own(plugin: Mapping[str, Any], package_name: str, own: Collection[str]) 
         or Path(str(plugin.get("executable") or "")).name == package_name
         or plugin.get("inherit_from") in (package_name, *own)
     )
+
+
+def _included(root: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(root.glob(pattern))
+    except (NotImplementedError, ValueError):
+        raise SettingsError(
+            [f"The file {root / _PROJECT_FILE} of the Meltano project has an entry of "
+             "include_paths that is no pattern of paths in the project."]
+        ) from None  # fmt: skip
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -144,4 +171,5 @@ def _plugins(files: Iterable[Mapping[str, Any]], kind: PluginKind) -> Iterable[M
         declared = plugins.get(kind.plural) if isinstance(plugins, dict) else None
         for plugin in declared if isinstance(declared, list) else ():
             if isinstance(plugin, dict) and plugin.get("name"):
-                yield plugin
+                # A name may look like a number.
+                yield {**plugin, "name": str(plugin["name"])}

@@ -51,7 +51,8 @@ def read_variables(schema: Mapping[str, Any], environ: Mapping[str, str]) -> dic
         if not isinstance(value, dict):
             continue
         given[name] = nested(value)
-        parts = {_variable_part(path): text for path, text in _parts(given[name], "")}
+        # By the paths as they are given: the backslash of a name is in that of its variable too.
+        parts = {_variable_part(path): text for path, text in _parts(value, "")}
         told = {
             found[len(variable) + 1 :]: text
             for found, text in environ.items()

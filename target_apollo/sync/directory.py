@@ -94,6 +94,8 @@ class Directory:
         self._default_owner = default_owner
         self._allowed_domains = allowed_domains
         self._logger = logger
+        #: Whether Apollo has refused to show the custom fields.
+        self._hides_fields = False
         self._lists: dict[str, dict[str, str]] | None = None
         self._stages: dict[ObjectKind, dict[str, Stage]] = {}
         self._unknown_owners: dict[str, str | None] = {}
@@ -242,7 +244,8 @@ class Directory:
         Raises:
             ApolloError: Apollo could not be asked.
         """
-        if not self._labels or not self._custom_fields:
+        # Asked for first, since that tells whether they are shown.
+        if not self._labels or (not self._custom_fields and self._hides_fields):
             return []
         known = [label for one in RECORD_TYPES for label in self.custom_labels_of(one)]
         return [
@@ -354,6 +357,7 @@ class Directory:
             fields = self._client.custom_fields()
         except EndpointForbidden as refusal:
             self._logger.warning("Custom fields are not written: %s", refusal)
+            self._hides_fields = True
             return {}
         found: dict[tuple[str, str], list[CustomField]] = {}
         for field in fields:

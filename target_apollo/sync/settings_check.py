@@ -66,6 +66,7 @@ class SettingsCheck:
             CredentialsRefused, TeamRefused: Apollo answers nothing.
         """
         for check in (
+            self._check_team,
             self._check_policies,
             self._check_custom_fields,
             self._check_match_on,
@@ -83,6 +84,10 @@ class SettingsCheck:
             if entry is not False and not is_checked:
                 with self._remarks.about(SETTINGS):
                     self._check_stream(pattern)
+
+    def _check_team(self) -> None:
+        # The profile of a probe is read with the team that it has to be of.
+        _ = self._run.connection
 
     def _check_policies(self) -> None:
         if self._settings.field_policy:

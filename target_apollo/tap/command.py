@@ -160,7 +160,7 @@ def _in_meltano(plugin: str | None, environment: str | None) -> MeltanoSettings 
     Raises:
         SettingsError: As `source_in_meltano`.
     """
-    project = Project.around(Path.cwd())
+    project = Project.around_here()
     taps = project.own_plugins(PluginKind.EXTRACTOR) if project is not None else []
     is_tap = bool(taps) if plugin is None else plugin in taps
     kind = PluginKind.EXTRACTOR if is_tap else PluginKind.LOADER

@@ -56,6 +56,40 @@ def test_the_project_is_found_from_a_folder_below_and_in_included_files(tmp_path
     assert project.other_extractors() == ["tap-a", "tap-b"]
 
 
+def test_a_file_that_fits_two_patterns_has_its_plugins_once(tmp_path: Path) -> None:
+    (tmp_path / "meltano.yml").write_text("include_paths: ['./*.yml', './apollo.yml']\n")
+    (tmp_path / "apollo.yml").write_text("plugins: {loaders: [{name: target-apollo}]}\n")
+    project = Project.around(tmp_path)
+    assert project is not None
+    assert project.own_plugins(PluginKind.LOADER) == ["target-apollo"]
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*.yml", "''"])
+def test_a_pattern_that_is_none_is_refused(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "meltano.yml").write_text(f"include_paths: [{pattern}]\n")
+    with pytest.raises(SettingsError, match="entry of include_paths"):
+        Project.around(tmp_path)
+
+
+def test_a_name_that_looks_like_a_number_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "meltano.yml").write_text(
+        "plugins: {loaders: [{name: 2026, namespace: target_apollo}]}\n"
+    )
+    project = Project.around(tmp_path)
+    assert project is not None
+    assert project.own_plugins(PluginKind.LOADER) == ["2026"]
+
+
+def test_where_the_working_folder_is_gone_there_is_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Project.around_here() is None
+
+
 def test_meltano_s_own_word_for_the_folder_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,18 @@ def test_an_escaped_dot_belongs_to_a_name() -> None:
     }
 
 
+def test_a_stream_whose_name_has_a_dot_is_whole() -> None:
+    given = read_variables(
+        SCHEMA,
+        {
+            "MELTANO_LOAD_STREAMS": r'{"crm\\.x.object": "contacts", "crm\\.y": false}',
+            "MELTANO_LOAD_STREAMS_CRM__X_OBJECT": "contacts",
+            "MELTANO_LOAD_STREAMS_CRM__Y": "false",
+        },
+    )
+    assert given == {"streams": {"crm.x": {"object": "contacts"}, "crm.y": False}}
+
+
 def test_what_is_no_json_is_left_to_the_check_of_the_settings() -> None:
     given = read_variables(SCHEMA, {"MELTANO_LOAD_STREAMS": "contacts"})
     assert given == {"streams": "contacts"}

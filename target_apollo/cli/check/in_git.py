@@ -6,6 +6,7 @@ and ``.env``. The package's own folder keeps itself out of git; other places are
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
@@ -20,7 +21,7 @@ from dotenv import dotenv_values, find_dotenv
 from target_apollo.config.given_files import read_object
 from target_apollo.config.paths import NamedFile, files_of
 from target_apollo.config.settings import Settings, SettingsError
-from target_apollo.system.files import OWN_FOLDER, keep_from_git
+from target_apollo.system.files import OWN_FOLDER, keep_from_git, read_file
 
 _LONGEST_SECONDS = 20
 #: What the name of a setting or variable ends with whose value is a secret.
@@ -78,8 +79,16 @@ def _private_files(config: Mapping[str, Any], sources: Iterable[object]) -> Iter
         if file.named_by.startswith("the setting") or _holds_secrets(_settings_in(file.path)):
             yield file
     env = find_dotenv(usecwd=True)
-    if env and _holds_secrets(dotenv_values(env)):
+    if env and _holds_secrets(_variables_in(Path(env))):
         yield NamedFile("the file of variables", Path(env))
+
+
+def _variables_in(path: Path) -> Mapping[str, Any]:
+    """The variables of a file; none where it is no text, or a queue, which git does not take."""
+    try:
+        return dotenv_values(stream=io.StringIO(read_file(path).decode()))
+    except (OSError, UnicodeDecodeError):
+        return {}
 
 
 def _settings_in(path: Path) -> Mapping[str, Any]:

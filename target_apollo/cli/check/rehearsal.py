@@ -6,6 +6,7 @@ Nothing is written: the run is a dry run that gets no input, and the ledger's ve
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -66,9 +67,9 @@ class CheckedInput:
             return ""
         command = "apollo-sync fields --create-missing-fields"
         if self.catalog is not None and self.catalog != STDIN:
-            return f"{command} --catalog {self.catalog}"
+            return f"{command} --catalog {shlex.quote(self.catalog)}"
         if self.messages is not None and self.messages != STDIN:
-            return f"{command} --schema {self.messages}"
+            return f"{command} --schema {shlex.quote(self.messages)}"
         return f"{command} --schema FILE" if self.has_streams else ""
 
 

@@ -39,7 +39,7 @@ def read_catalog(path: str) -> list[StreamSchema]:
     """The streams of a catalog, without deselected streams and properties.
 
     Raises:
-        SettingsError: The file can't be read, or is no catalog.
+        SettingsError: The file can't be read, is no catalog, or selects no stream.
     """
     with _opened(path, "catalog") as file:
         content = _json(file.read(), f"The catalog file {path} is no JSON.")
@@ -47,11 +47,14 @@ def read_catalog(path: str) -> list[StreamSchema]:
         entries = [one for one in content["streams"] if not _deselected(one).get(())]
         chosen = [one for one in entries if _metadata(one).get((), {}).get("selected") is True]
         # Where some are selected, a stream of which nothing is said is not.
-        return [_of_catalog(entry) for entry in chosen or entries]
+        streams = [_of_catalog(entry) for entry in chosen or entries]
     except (AttributeError, KeyError, TypeError):
         raise SettingsError(
             [f"The catalog file {path} is none: make one with the tap's --discover."]
         ) from None
+    if not streams:
+        raise SettingsError([f"No stream is selected in the catalog file {path}: select one."])
+    return streams
 
 
 def read_schemas(path: str) -> list[StreamSchema]:
@@ -159,9 +162,14 @@ def _schema_lines(file: Iterable[str]) -> Iterator[str]:
 
 def _json(text: str, otherwise: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)
+        if "\\ud" in text.lower():
+            # A run reads half of a pair of code units as another character too.
+            units = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            found = json.loads(units.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         raise SettingsError([otherwise]) from None
+    return found
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.tables import VERSION, apollo_ledger_version
 from target_apollo.model.objects import ObjectKind
-from target_apollo.sandbox import Sandbox
+from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.rehearsing import Team, faults, said, warnings
 
 CONTACTS = (ObjectKind.CONTACTS,)
@@ -108,6 +109,17 @@ def test_entries_of_custom_fields_without_a_field_are_faults_where_a_run_would_f
 ) -> None:
     found = team.rehearse(custom_fields={"score": "Led Score"}, unknown_fields="fail")
     assert "names the label 'Led Score', which no custom field has" in faults(found)[0]
+
+
+def test_a_team_without_custom_fields_lacks_each_label(tmp_path: Path) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as empty:
+        found = Team(empty, tmp_path).rehearse(custom_fields={"score": "Lead Score"})
+    assert "names the label 'Lead Score', which no custom field has" in warnings(found)[0]
+
+
+def test_a_profile_that_no_run_can_read_is_a_fault(team: Team) -> None:
+    path = team.write("no profile")
+    assert f"The profile {path}" in faults(team.rehearse(profile_path=path))[0]
 
 
 def test_a_stage_that_one_object_has_is_a_fault_only_where_the_other_is_sure_to_come(

@@ -276,6 +276,11 @@ def test_what_is_no_output_of_a_tap_ends_the_check(team: Team, text: str) -> Non
         Rehearser(team.config(), (), CheckedInput(messages=team.write(text)))
 
 
+def test_the_command_that_makes_fields_can_be_copied_whatever_the_file_is_called() -> None:
+    assert CheckedInput(catalog="my dir/c.json").making_fields.endswith("--catalog 'my dir/c.json'")
+    assert CheckedInput(messages="a b").making_fields.endswith("--schema 'a b'")
+
+
 # --- no false alarm
 
 

@@ -81,11 +81,18 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [stream.name for stream in read_catalog("-")] == ["crm-contacts"]
 
 
+def test_half_a_character_in_a_name_is_another_character(file: Path) -> None:
+    odd = {"streams": [{"stream": "x", "schema": {"properties": {"a\ud800": TEXT}}}]}
+    file.write_text(json.dumps(odd))
+    assert read_catalog(str(file))[0].properties == {"a\ufffd": TEXT}
+
+
 @pytest.mark.parametrize("read", [read_catalog, read_schemas])
 @pytest.mark.parametrize(
     "content",
     [None, b"\xff\xfe\x00S", b'{"SCHEMA"', b"[]", b'{"streams": [{"stream": 5, "schema": 7}]}',
-     b'{"type": "SCHEMA"}', b'{"type": "SCHEMA", "stream": "x", "schema": []}', b'["SCHEMA"]', b""],
+     b'{"type": "SCHEMA"}', b'{"type": "SCHEMA", "stream": "x", "schema": []}', b'["SCHEMA"]', b"",
+     b'{"streams": []}'],
 )  # fmt: skip
 def test_what_can_not_be_read_is_a_sentence_without_its_content(
     read: Any, content: bytes | None, file: Path
