@@ -29,6 +29,8 @@ _COLUMN: Final = re.compile(
     rf"(?:(?P<table>(?:{_NAME}\.)?{_NAME})\.)?(?P<name>{_NAME})=(?P<field>{_NAME})"
 )
 _DEFAULT_SCHEMA: Final = "public"
+#: A stream map for what is not sent; Meltano loses a null.
+_LEFT_OUT: Final = "__NULL__"
 
 #: What Meltano has to know of the tap, which is in nobody's project yet.
 _TAP: Final[Mapping[str, Any]] = {
@@ -153,9 +155,9 @@ def _column(text: str) -> Column:
     return Column(found["table"] or "", found["name"], found["field"])
 
 
-def _stream_maps(tables: Sequence[Table], columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
+def _stream_maps(tables: Sequence[Table], columns: Sequence[Column]) -> dict[str, dict[str, str]]:
     """The setting `stream_maps` by which each column goes to its field alone."""
-    maps: dict[str, dict[str, Any]] = {}
+    maps: dict[str, dict[str, str]] = {}
     for column in columns:
         meant = [one for one in tables if not column.table or one.is_called(column.table)]
         if len(meant) != 1:
@@ -166,7 +168,7 @@ def _stream_maps(tables: Sequence[Table], columns: Sequence[Column]) -> dict[str
         own = maps.setdefault(meant[0].stream, {})
         own[column.field] = column.name
         # A column that gives its value to another is no field of its own, unless one gives to it.
-        own.setdefault(column.name, None)
+        own.setdefault(column.name, _LEFT_OUT)
     return maps
 
 
@@ -182,7 +184,7 @@ def _tap(tables: Sequence[Table], updated_at: str | None) -> dict[str, Any]:
     return tap
 
 
-def _config(tables: Sequence[Table], maps: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _config(tables: Sequence[Table], maps: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     config: dict[str, Any] = {"streams": {one.stream: {"object": one.object} for one in tables}}
     return {**config, "stream_maps": maps} if maps else config
 
