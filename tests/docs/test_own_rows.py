@@ -1,4 +1,4 @@
-"""docs/how-to/own-rows.md as a stranger follows it: a copy of the tree, pipx, Meltano, PostgreSQL."""
+"""The page on own rows as a stranger follows it: a copy of the tree, pipx, Meltano, PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ create table sales.people (
   shoe_size numeric, seen_at timestamptz default now()
 );
 insert into sales.people (mail, given_name, "Last Name", job_role)
-select 'p' || i || '@firm' || i || '.example', 'Ann' || i, 'Lee', 'CEO' from generate_series(1, 25) i
+select 'p' || i || '@firm' || i || '.example', 'Ann' || i, 'Lee', 'CEO'
+from generate_series(1, 25) i
 """
 
 
@@ -161,7 +163,7 @@ def test_a_strangers_table_is_in_the_sandbox_after_the_page(stranger: Stranger) 
     began = time.monotonic()
     said = [stranger.follow(step) for step in STEPS]
     # With `pytest -s`: how long the reader of the page waits.
-    print(f"The page took {time.monotonic() - began:.0f} s.")
+    sys.stdout.write(f"The page took {time.monotonic() - began:.0f} s.\n")
     (wanted,) = (block.text for block in BLOCKS if block.is_a("output"))
     assert lacks(said[-1], wanted) == "", said[-1]
     assert "created 25, " in said[-1]
