@@ -80,7 +80,7 @@ COMMANDS: Mapping[str, Entry] = {
         "ask a team's Apollo what its documents leave open", "target_apollo.cli.probe.command"
     ),
     "project": Entry(
-        "print a sync from PostgreSQL, for the meltano.yml of a new project",
+        "print a sync from PostgreSQL for a new Meltano project",
         "target_apollo.cli.definition.project",
     ),
     "replay": Entry(
