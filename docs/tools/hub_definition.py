@@ -43,7 +43,7 @@ _KINDS = {
     "string": "string",
 }
 #: Commands of `apollo-sync` that need none of the loader's settings.
-_NOT_OF_THE_LOADER = frozenset({"completion", "definition", "explain", "sandbox"})
+_NOT_OF_THE_LOADER = frozenset({"completion", "definition", "explain", "project", "sandbox"})
 _SPELLINGS = {"api": "API", "id": "ID", "oauth": "OAuth", "url": "URL"}
 
 

@@ -79,6 +79,10 @@ COMMANDS: Mapping[str, Entry] = {
     "probe": Entry(
         "ask a team's Apollo what its documents leave open", "target_apollo.cli.probe.command"
     ),
+    "project": Entry(
+        "print a sync from PostgreSQL for a new Meltano project",
+        "target_apollo.cli.definition.project",
+    ),
     "replay": Entry(
         "send rejected records again; what succeeds leaves their file", "target_apollo.cli.replay"
     ),

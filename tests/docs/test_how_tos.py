@@ -37,6 +37,7 @@ TESTED_ELSEWHERE = {
     "how-to/dbt.md": "docs/test_warehouses.py",
     "how-to/deals.md": "promises/objects/test_deals.py",
     "how-to/lists.md": "promises/objects/test_mirrored_lists.py",
+    "how-to/own-rows.md": "docs/test_own_rows.py",
     "how-to/qualify-leads.md": "docs/test_qualify_leads.py",
     "how-to/redshift.md": "docs/test_warehouses.py",
     "how-to/results.md": "promises/test_results.py",

@@ -45,7 +45,7 @@ Exit codes: 0 printed; 2 it is not known where this package was installed from."
 )
 def command(kind: str, pip_url: str | None) -> int:
     """Prints the definition of a plugin of this package, for meltano add --from-ref."""
-    wanted = pip_url if pip_url is not None else _own_pip_url()
+    wanted = pip_url if pip_url is not None else own_pip_url()
     sys.stdout.write(definition(kind, wanted))
     return OK
 
@@ -70,7 +70,12 @@ def pip_url_of(source: Source, extras: list[str]) -> str:
     return f"-e {quoted}" if source.editable else quoted
 
 
-def _own_pip_url() -> str:
+def own_pip_url() -> str:
+    """What Meltano installs to have this installation's package, with its extras.
+
+    Raises:
+        CommandFailed: Where this package came from is gone.
+    """
     source = own_source()
     if source is None:
         raise CommandFailed(
