@@ -32,7 +32,8 @@ def test_each_page_has_one_place_in_the_menu() -> None:
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_a_heading_stands_by_itself(page: Path) -> None:
     """Behind a table it would be a row of it, and links to it would be dead."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    flags = re.DOTALL | re.MULTILINE
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=flags)
     assert re.findall(r"[^\n]\n(#+ .*)", text) == []
 
 
