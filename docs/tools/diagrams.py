@@ -76,7 +76,8 @@ def with_pictures(markdown: str, page: str) -> str:
     numbers = iter(range(1, len(markdown)))
 
     def picture(_: re.Match[str]) -> str:
-        return f"![Diagram]({up}{PICTURES}/{name}-{next(numbers)}.svg)"
+        file = f"{up}{PICTURES}/{name}-{next(numbers)}.svg"
+        return f'<div class="diagram" markdown="1">\n\n![Diagram]({file})\n\n</div>\n'
 
     return _BLOCK.sub(picture, markdown)
 

@@ -61,7 +61,7 @@ def _window_options(decorated: _Decorated) -> _Decorated:
             f"--{window}-limit",
             type=click.IntRange(min=0),
             metavar="N",
-            help=f"requests a {window} and endpoint, instead of the plan's",
+            help=f"requests per {window} and endpoint, instead of the plan's",
         )(decorated)
     return decorated
 

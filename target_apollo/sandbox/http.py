@@ -67,7 +67,7 @@ class Answer:
         media_type: Value of the content-type header.
         headers: Further headers.
         fault: The fault that struck the request; some faults spoil the sending.
-        counts: Name of each array of the answer -> its length.
+        counts: Name of each array of the answer -> its length; of each record in it -> 1.
     """
 
     status: int
@@ -89,8 +89,11 @@ class Answer:
 def answered(value: Any, headers: list[tuple[str, str]] | None = None) -> Answer:
     """An answer with status 200 and a value as JSON."""
     counts = {}
-    if isinstance(value, dict):
-        counts = {name: len(some) for name, some in value.items() if isinstance(some, list)}
+    for name, some in value.items() if isinstance(value, dict) else ():
+        if isinstance(some, list):
+            counts[name] = len(some)
+        elif isinstance(some, dict) and "id" in some:
+            counts[name] = 1
     return Answer(200, _encode(value), headers=headers or [], counts=counts)
 
 

@@ -29,6 +29,14 @@ def test_each_page_has_one_place_in_the_menu() -> None:
     assert sorted(menu) == sorted(pages)
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_a_heading_stands_by_itself(page: Path) -> None:
+    """Behind a table it would be a row of it, and links to it would be dead."""
+    flags = re.DOTALL | re.MULTILINE
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=flags)
+    assert re.findall(r"[^\n]\n(#+ .*)", text) == []
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")

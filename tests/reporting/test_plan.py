@@ -69,6 +69,10 @@ def test_requests_that_fit_all_windows_are_said_to_fit() -> None:
     )
 
 
+def test_requests_that_take_next_to_no_time_take_less_than_a_second() -> None:
+    assert "begun now they take less than a second, until" in told(seconds=0.02)
+
+
 def test_the_windows_that_are_too_small_are_named() -> None:
     tight = {"left": 2, "fits": False}
     endpoints = {"PATCH /contacts/{id}": {"requests": 3, "minute": tight, "hour": tight}}

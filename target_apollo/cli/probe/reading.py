@@ -134,6 +134,6 @@ def rate_headers(asking: Asking) -> Seen:
     windows = asking.transport.quota.of(endpoints.READ_CONTACT)
     if not windows.known:
         return Seen("missing")
-    limits = (("minute", windows.minute), ("hour", windows.hour), ("day", windows.day))
-    told = [f"{window.limit} a {name}" for name, window in limits if window.limit is not None]
+    limits = (("a minute", windows.minute), ("an hour", windows.hour), ("a day", windows.day))
+    told = [f"{window.limit} {per}" for per, window in limits if window.limit is not None]
     return Seen("documented", ", ".join(told))

@@ -18,6 +18,7 @@ from target_apollo.sandbox.page.tables import (
     Text,
     cell,
     clock,
+    counted,
     holds,
     lines_shown,
     plural,
@@ -212,7 +213,9 @@ def _counts_sent(seen: RequestSeen) -> dict[str, int]:
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:
-    return [f"{count:,} {shown(name).replace('_', ' ')}" for name, count in counts.items() if count]
+    return [
+        counted(count, shown(name).replace("_", " ")) for name, count in counts.items() if count
+    ]
 
 
 def _facts(seen: RequestSeen) -> list[tuple[str, Cell]]:

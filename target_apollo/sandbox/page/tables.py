@@ -207,6 +207,16 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def counted(count: int, name: str) -> str:
+    """A number with the name of what is counted, which is in either number itself.
+
+    >>> counted(1, "created contacts"), counted(2, "contact"), counted(3, "opportunity")
+    ('1 created contact', '2 contacts', '3 opportunities')
+    """
+    one = f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
+    return plural(count, one, f"{one[:-1]}ies" if one.endswith("y") else f"{one}s")
+
+
 def holds(text: str, words: Sequence[str]) -> bool:
     """Whether a text holds every word, which are in lower case, whatever its own case."""
     lower = text.lower()

@@ -156,8 +156,9 @@ def _fit_sentence(estimate: Mapping[str, Any], requests: int) -> str:
     if estimate["seconds"] is None:
         return f"{whole}, {fits}; some of them never, since a limit is 0."
     done = datetime.fromisoformat(estimate["done_at"])
-    took = duration(estimate["seconds"])
-    return f"{whole}, {fits}; begun now they take about {took}, until {moment(done)} UTC."
+    seconds = estimate["seconds"]
+    took = "less than a second" if seconds < 1 else f"about {duration(seconds)}"
+    return f"{whole}, {fits}; begun now they take {took}, until {moment(done)} UTC."
 
 
 def unknown_sentences(estimate: Mapping[str, Any]) -> list[str]:

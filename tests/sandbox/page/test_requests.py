@@ -35,13 +35,20 @@ def test_the_last_run_is_told_with_what_it_made_and_asked(apollo: Sandbox, progr
     )
     page = seen(apollo)
     assert "2 requests by target-apollo/1.0" in page.text
-    assert (
-        "POST /contacts/bulk_create 1 1 × 200 1 created contacts 1 existing contacts" in page.text
-    )
+    assert "POST /contacts/bulk_create 1 1 × 200 1 created contact 1 existing contact" in page.text
     assert "/?show=contacts&run=3" in page.addresses
     of_run = seen(apollo, show="contacts", run="3").text
     assert "ann@x.example" in of_run
     assert "old@x.example" not in of_run
+
+
+def test_the_record_of_an_answer_is_counted_beside_its_lists(
+    apollo: Sandbox, program: Client
+) -> None:
+    begin(program)
+    created = program.post("/contacts", {"email": "ann@x.example", "label_names": ["Spring"]})
+    assert created["labels"]
+    assert "POST /contacts 1 1 × 200 1 contact 1 label" in seen(apollo).text
 
 
 def test_the_requests_of_the_last_run_are_listed_and_the_others_asked_for(
@@ -83,7 +90,7 @@ def test_a_request_is_shown_with_its_answer_and_its_records(
     program.bulk_create({"email": "ann@x.example", "last_name": "Ann"})
     row = seen(apollo, show="requests").text
     assert "#1 POST /contacts/bulk_create" in row
-    assert "200 1 contacts 1 created contacts" in row
+    assert "200 1 contact 1 created contact" in row
     page = seen(apollo, show="requests", id="1")
     assert '"email": "ann@x.example"' in page.text
     assert "created_contacts" in page.text
