@@ -79,7 +79,8 @@ class TargetApollo(CheckedPlugin, Target):
 
     name = "target-apollo"
     package_name = "target-apollo"
-    config_jsonschema = SCHEMA
+    # The SDK adds its own settings to it in place.
+    config_jsonschema: ClassVar[dict[str, Any]] = {**SCHEMA, "properties": {**SCHEMA["properties"]}}
     message_reader_class = SingerInput
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,

@@ -180,7 +180,7 @@ def test_where_the_source_is_gone_no_command_is_made_up(monkeypatch: pytest.Monk
 
 def test_every_extra_of_the_package_for_users_is_known() -> None:
     told = metadata("target-apollo").get_all("Provides-Extra") or []
-    assert set(EXTRAS) == {*told} - {"dev"}
+    assert set(EXTRAS) == {*told} - {"dev", "docs"}
 
 
 def test_an_extra_counts_as_there_once_all_its_packages_are(

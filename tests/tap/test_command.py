@@ -91,8 +91,11 @@ def test_a_file_that_is_none_is_a_sentence(
     content: str | None,
     why: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # Outside the Meltano project of this repository, whose settings it would ask for.
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "given.json"
     if content is not None:
         path.write_text(content)
@@ -103,8 +106,13 @@ def test_a_file_that_is_none_is_a_sentence(
 
 @pytest.mark.parametrize("content", [{}, {"streams": 5}, {"streams": [{"stream": "x"}]}])
 def test_a_catalog_of_another_form_is_a_sentence(
-    content: Any, write_json: Write, caplog: pytest.LogCaptureFixture
+    content: Any,
+    write_json: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["--catalog", write_json("catalog.json", content)]) == 2
     assert "make one with --discover" in caplog.text
 
