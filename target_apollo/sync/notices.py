@@ -219,6 +219,13 @@ class Notices:
             self._settings.max_records,
         )
 
+    def no_stream(self) -> None:
+        """Logs at the end of a run that no stream came, as where a tap selects nothing."""
+        self._logger.warning(
+            "No stream came: the input has no SCHEMA, so no row was read. Look whether the "
+            "tap selects a stream that exists: with Meltano, `meltano select TAP --list`."
+        )
+
     def unreadable_again(self) -> None:
         """Logs once that the input has lines of a rejects file that are no Singer messages."""
         if self._is_first("unreadable_again"):

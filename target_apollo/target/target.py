@@ -555,7 +555,11 @@ class TargetApollo(CheckedPlugin, Target):
         return came + absent_sources(maps, sink_name, self._streams)
 
     def _warn_of_unused_settings(self) -> None:
-        if self._input.ended_early or self._replays or not {*self._streams} - {MELTANO_TEST}:
+        if self._input.ended_early or self._replays:
+            return
+        if not self._streams:
+            self.run.notices.no_stream()
+        if not {*self._streams} - {MELTANO_TEST}:
             return
         for sentence in self.unused_settings():
             self.logger.warning("%s", sentence)

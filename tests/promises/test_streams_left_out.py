@@ -108,3 +108,14 @@ def test_a_whole_table_that_is_left_out_moves_nothing(
     )
 
     assert done.exit_code == 0
+
+
+def test_a_run_without_a_stream_says_that_it_did_nothing(apollo: Sandbox, sync: Run) -> None:
+    done = sync([state({"bookmarks": {}})])
+    assert done.exit_code == 0
+    assert "No stream came: the input has no SCHEMA, so no row was read." in done.log
+    assert apollo.store.contacts() == []
+
+
+def test_a_stream_without_rows_is_no_cause_for_a_warning(apollo: Sandbox, sync: Run) -> None:
+    assert "No stream came" not in sync([schema("contacts"), state({})]).log
