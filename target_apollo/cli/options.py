@@ -195,7 +195,7 @@ class CommandFailed(Exception):
 class ApolloCommand(click.Command):
     """A command that turns expected exceptions into sentences and an exit code.
 
-    Expected are `CommandFailed`, the errors of wrong settings, and `ApolloError`.
+    Expected are `CommandFailed`, the errors of wrong settings, `RunError` and `ApolloError`.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -220,12 +220,14 @@ def _failure_of(problem: Exception) -> CommandFailed | None:
 
     from target_apollo.apollo import ApolloError
     from target_apollo.config.settings import SettingsError
-    from target_apollo.sync.exit import FAILED, MISCONFIGURED, ending_of
+    from target_apollo.sync.exit import FAILED, MISCONFIGURED, RunError, ending_of
 
     if isinstance(problem, SettingsError):
         return CommandFailed(*problem.problems, exit_code=MISCONFIGURED)
     if isinstance(problem, ConfigValidationError):
         return CommandFailed(*problem.errors, exit_code=MISCONFIGURED)
+    if isinstance(problem, RunError):
+        return CommandFailed(str(problem), exit_code=problem.exit_code)
     if isinstance(problem, ApolloError):
         ending = ending_of(problem, 0)
         return CommandFailed(str(problem), exit_code=FAILED if ending is None else ending.exit_code)

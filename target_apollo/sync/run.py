@@ -15,7 +15,6 @@ from typing import Any
 from target_apollo.apollo import (
     AnotherRecord,
     ApolloClient,
-    EndpointForbidden,
     RequestRefused,
     Transport,
     TransportProtocol,
@@ -54,7 +53,7 @@ from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_n
 from target_apollo.sync.record_pages import RecordPages
 from target_apollo.sync.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
+from target_apollo.sync.team import UNTOLD, connection_of
 from target_apollo.sync.team_routes import TeamRoutes
 from target_apollo.sync.update_plan import PlannedUpdate
 
@@ -182,17 +181,16 @@ class SyncRun:
             ApolloError: The credentials are refused, or Apollo can't be reached.
             RunError: There is a ledger, and with OAuth nothing tells which team's rows it has.
         """
-        try:
-            answered = self.client.profile().team_id
-            team = answered if is_team_id(answered) else self._untold_team()
-        except EndpointForbidden:
-            team = self._untold_team()
-        except RequestRefused as refusal:
+        team = connection_of(self.client, self.settings)
+        if team == UNTOLD and self.settings.ledger_url:
+            # Tokens change, and teams may share an app: nothing stays that is one team's alone.
             raise RunError(
-                f"There is no Apollo API at the address in the setting api_url: it answers "
-                f"{refusal.endpoint} with status {refusal.status}.",
+                "Apollo does not tell which team these OAuth tokens are for (GET "
+                "/users/api_profile), so the ledger can't tell its rows from another team's. Give "
+                "the app the scope read_user_profile and run `apollo-sync login`, or run without a "
+                "ledger (an empty ledger_url).",
                 exit_code=2,
-            ) from refusal
+            )
         doing = "Run %s writes to Apollo team %s at %s"
         if self.adoption is not None:
             doing = "Adoption %s reads Apollo team %s at %s and writes nothing there"
@@ -226,21 +224,6 @@ class SyncRun:
         self.finds_no_words = profile.finds_no_words
         self.companies.in_two_steps = ObjectKind.ACCOUNTS in self.in_two_steps
         self.notices.in_two_steps = frozenset(kind.value for kind in self.in_two_steps)
-
-    def _untold_team(self) -> str:
-        settings = self.settings
-        if settings.api_key:
-            return connection_of_key(settings.api_url, settings.api_key)
-        if not settings.ledger_url:
-            return UNTOLD
-        # Tokens change, and teams may share an app: nothing stays that is one team's alone.
-        raise RunError(
-            "Apollo does not tell which team these OAuth tokens are for (GET /users/api_profile), "
-            "so the ledger can't tell its rows from another team's. Give the app the scope "
-            "read_user_profile and run `apollo-sync login`, or run without a ledger (an empty "
-            "ledger_url).",
-            exit_code=2,
-        )
 
     @cached_property
     def ledger(self) -> RunLedger | None:

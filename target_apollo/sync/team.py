@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from target_apollo.apollo import EndpointForbidden, RequestRefused
+from target_apollo.sync.exit import MISCONFIGURED, RunError
+
+if TYPE_CHECKING:
+    from target_apollo.apollo import ApolloClient
+    from target_apollo.config.settings import Settings
 
 #: The connection in ledgers of earlier releases, for all teams that were not told.
 UNTOLD = "unknown"
@@ -32,3 +40,28 @@ def connection_of_key(api_url: str, api_key: str) -> str:
         "sha256", api_key.strip().encode(), salt.encode(), _ROUNDS, dklen=_BYTES
     )
     return f"{UNTOLD}-{digest.hex()}"
+
+
+def connection_of(client: ApolloClient, settings: Settings) -> str:
+    """The connection of the team whose credentials these are: one GET /users/api_profile.
+
+    `UNTOLD` where neither Apollo nor a key tells which team it is, as with OAuth tokens without the
+    scope for that request.
+
+    Raises:
+        ApolloError: The credentials are refused, or Apollo can't be reached.
+        RunError: There is no Apollo API at the address.
+    """
+    try:
+        answered = client.profile().team_id
+    except EndpointForbidden:
+        answered = ""
+    except RequestRefused as refusal:
+        raise RunError(
+            f"There is no Apollo API at the address in the setting api_url: it answers "
+            f"{refusal.endpoint} with status {refusal.status}.",
+            exit_code=MISCONFIGURED,
+        ) from refusal
+    if is_team_id(answered):
+        return answered
+    return connection_of_key(settings.api_url, settings.api_key) if settings.api_key else UNTOLD

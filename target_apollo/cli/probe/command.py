@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from target_apollo.apollo import ApolloClient, ApolloError, EndpointForbidden, Transport
+from target_apollo.apollo import ApolloClient, ApolloError, Transport
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
 from target_apollo.cli.probe.asking import Asking
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, NAME
@@ -25,7 +25,7 @@ from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
-from target_apollo.sync.team import UNTOLD, connection_of_key, is_team_id
+from target_apollo.sync.team import UNTOLD, connection_of
 from target_apollo.system.files import replace_private
 
 _FOLDER = ".target-apollo"
@@ -150,16 +150,9 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
 
 def _connection(settings: Settings, client: ApolloClient) -> str:
     """What stands for the team, as in a run."""
-    try:
-        team = client.profile().team_id
-        if is_team_id(team):
-            return team
-    except EndpointForbidden:
-        pass
-    if settings.api_key:
-        return connection_of_key(settings.api_url, settings.api_key)
-    if not settings.profile_path:
-        return UNTOLD
+    connection = connection_of(client, settings)
+    if connection != UNTOLD or not settings.profile_path:
+        return connection
     # The tokens of another team would find the profile, and go by it.
     raise CommandFailed(
         "Apollo does not tell which team these OAuth tokens are for (GET /users/api_profile), so "

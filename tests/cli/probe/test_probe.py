@@ -342,3 +342,12 @@ def _with_bad_address(original: Any) -> Any:
         return {**made, "email": f"no..{made['email'].removeprefix('no..')}"}
 
     return changed
+
+
+def test_an_address_without_an_api_is_named_as_the_setting(probe: Run) -> None:
+    with new_sandbox() as apollo:
+        done = probe(apollo, api_url=apollo.url.replace("/api/v1", "/nothing/here"))
+
+    assert done.exit_code == 2
+    assert "There is no Apollo API at the address in the setting api_url" in done.output
+    assert done.report == ""
