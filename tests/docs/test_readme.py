@@ -67,7 +67,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     project = tmp_path / "project"
     (project / ".meltano").mkdir(parents=True)
     (project / ".meltano" / "extractors").symlink_to(ROOT / ".meltano" / "extractors")
-    text = re.sub(r"    pip_url: \. .*\n", "", PROJECT)
+    text = re.sub(r"    pip_url: \.\S* .*\n", "", PROJECT)
     assert text != PROJECT
     (project / "meltano.yml").write_text(text, encoding="utf-8")
     with running_sandbox(tmp_path / "sandbox.log") as sandbox, own_database() as database:
@@ -77,7 +77,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
             f"TARGET_APOLLO_API_KEY={API_KEY}\nTARGET_APOLLO_API_URL={sandbox.api_url}\n",
             encoding="utf-8",
         )
-        yield Reader(project, {}, sandbox.page.rstrip("/"))
+        yield Reader(project, {}, {}, sandbox.page.rstrip("/"))
 
 
 @pytest.mark.full
