@@ -211,7 +211,8 @@ def read_refusal(content_type: str, content: bytes) -> Refusal:
             for items in deleted
             if isinstance(items, list)
             for item in items
-            if isinstance(item, str)
+            # They are shown in logs, where nothing else that Apollo answers may stand.
+            if is_id(item)
         ),
         is_json=True,
     )

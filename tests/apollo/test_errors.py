@@ -72,6 +72,12 @@ def test_a_404_page_sends_the_reader_to_the_address() -> None:
     assert "api_url" in str(refused("<html>Not Found</html>", 404, "text/html"))
 
 
+def test_what_is_no_id_among_the_deleted_ones_is_not_shown() -> None:
+    odd = refused(f'{{"error":"x","deleted_contact_ids":["ann@acme.example","{ID}",7]}}')
+    assert odd.deleted_ids == (ID,)
+    assert "ann" not in str(odd)
+
+
 def test_the_ids_that_a_refusal_names_are_found_wherever_they_stand() -> None:
     assert refused(f'{{"error":"x","deleted_contact_ids":["{ID}"]}}').deleted_ids == (ID,)
     assert refused(f'{{"error":"x","deleted_contact_ids":["{ID}"]}}').named_ids == (ID,)
