@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from docs.tools.markdown import code, table
 from target_apollo.cli.fields.missing import StandardField, standard_fields
-from target_apollo.model.objects import OBJECTS, STREAM_OBJECTS, ObjectKind, ObjectType
-from target_apollo.model.sequence_member import StartsAs
-from target_apollo.model.stream_object import StreamObject
-from target_apollo.model.task import PRIORITIES, STATUSES, TYPES
+from target_apollo.model.objects.registry import OBJECTS, STREAM_OBJECTS, ObjectKind, ObjectType
+from target_apollo.model.objects.sequence_member import StartsAs
+from target_apollo.model.objects.stream_object import StreamObject
+from target_apollo.model.objects.task import PRIORITIES, STATUSES, TYPES
 
 #: Properties -> what they hold. Each field has its place here; a missing one ends the making.
 _MEANS: Mapping[str, str] = {

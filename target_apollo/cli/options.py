@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.system.shown import printable
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
-from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.rejects.rejects_file import RejectsFile
 from target_apollo.system import logs
 from target_apollo.system.files import locked, open_private
 from target_apollo.target.target import TargetApollo

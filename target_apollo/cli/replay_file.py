@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT, SourceRecord
 from target_apollo.system.files import locked, open_private, sync_folder
 from target_apollo.target.stdin import LONGEST_LINE, Message, SingerInput

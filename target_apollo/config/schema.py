@@ -17,8 +17,9 @@ from singer_sdk.helpers.capabilities import (
 )
 
 from target_apollo.apollo import check_api_url
-from target_apollo.model.list_member import MirrorScope
-from target_apollo.model.objects import STREAM_OBJECTS, ObjectKind
+from target_apollo.model.objects.list_member import MirrorScope
+from target_apollo.model.objects.registry import STREAM_OBJECTS, ObjectKind
+from target_apollo.model.objects.sequence_member import SequenceExit
 from target_apollo.model.policies import PROTECTED_STAGES, FieldPolicy
 from target_apollo.model.rows import (
     RECORD_MODES,
@@ -30,7 +31,6 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
-from target_apollo.model.sequence_member import SequenceExit
 from target_apollo.model.team_profile import DEFAULT_PATH
 
 PROPERTIES: tuple[th.Property[Any], ...] = (

@@ -20,16 +20,16 @@ from target_apollo.config import schema as credential_settings
 from target_apollo.config.schema import AUTO, AUTO_OR_NUMBER, MOST_PARALLEL, SCHEMA
 from target_apollo.config.stream_maps import stream_maps_problems
 from target_apollo.config.typed_values import not_finite, typed_value, with_types
-from target_apollo.model.domains import allowed_hosts
-from target_apollo.model.list_member import MirrorScope
 from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
-from target_apollo.model.objects import (
+from target_apollo.model.objects.list_member import MirrorScope
+from target_apollo.model.objects.registry import (
     LINKS,
     OBJECTS,
     STREAM_OBJECTS,
     ObjectKind,
     StreamObject,
 )
+from target_apollo.model.objects.sequence_member import SequenceExit
 from target_apollo.model.policies import FieldPolicy, policy_problems
 from target_apollo.model.rows import (
     RECORD_MODES,
@@ -41,9 +41,9 @@ from target_apollo.model.rows import (
     Unresolved,
     UpdateMethod,
 )
-from target_apollo.model.sequence_member import SequenceExit
-from target_apollo.model.spelling import value_of
-from target_apollo.model.suggestions import nearest_name
+from target_apollo.model.texts.domains import allowed_hosts
+from target_apollo.model.texts.spelling import value_of
+from target_apollo.model.texts.suggestions import nearest_name
 
 
 @dataclass(frozen=True)

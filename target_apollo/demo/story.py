@@ -31,7 +31,7 @@ from target_apollo.mapper.explain import explain
 from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.plan import plan_lines
 from target_apollo.reporting.terminal import Paint
-from target_apollo.sync.enrolment_counts import enrolment_sentences
+from target_apollo.sync.sequences.enrolment_counts import enrolment_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

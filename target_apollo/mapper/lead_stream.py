@@ -25,10 +25,10 @@ from target_apollo.mapper.settings import OnMissingField, Settings
 from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
 from target_apollo.mapper.values import key_text
 from target_apollo.mapper.verdicts import Judge, Judgement, Outcome, RuleCounts
-from target_apollo.model.characters import is_blank
-from target_apollo.model.objects import APOLLO_ID
-from target_apollo.model.spelling import spelled_as
-from target_apollo.model.suggestions import nearest_name
+from target_apollo.model.objects.registry import APOLLO_ID
+from target_apollo.model.texts.characters import is_blank
+from target_apollo.model.texts.spelling import spelled_as
+from target_apollo.model.texts.suggestions import nearest_name
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)

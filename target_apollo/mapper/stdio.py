@@ -25,7 +25,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_apollo.mapper.errors import InputError
 from target_apollo.mapper.rules import Lead
-from target_apollo.model.lenient_json import NUMBERS, read_lenient
+from target_apollo.model.texts.lenient_json import NUMBERS, read_lenient
 from target_apollo.system.standard_streams import discard_output, why_unreadable, why_unwritable
 
 #: Most bytes of a read; a pipe gives fewer.

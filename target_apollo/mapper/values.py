@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from target_apollo.model.characters import bare, is_blank, visible
+from target_apollo.model.texts.characters import bare, is_blank, visible
 
 _LONGEST_NUMBER = 40
 

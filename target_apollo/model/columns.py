@@ -18,7 +18,7 @@ import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from target_apollo.model.objects import (
+from target_apollo.model.objects.registry import (
     APOLLO_ID,
     LABEL_NAMES,
     OBJECTS,
@@ -26,7 +26,7 @@ from target_apollo.model.objects import (
     ObjectType,
     RecordType,
 )
-from target_apollo.model.spelling import letters_of
+from target_apollo.model.texts.spelling import letters_of
 from target_apollo.model.values import apollo_id
 
 
@@ -54,7 +54,7 @@ _BY_LETTERS: Mapping[ObjectKind, Mapping[str, str]] = {
 def field_of(object_type: RecordType, name: str) -> str | None:
     """The name of the field that a column or a setting names, in any spelling; None for none.
 
-    >>> from target_apollo.model.objects import CONTACT
+    >>> from target_apollo.model.objects.registry import CONTACT
     >>> field_of(CONTACT, "firstName"), field_of(CONTACT, "OwnerId"), field_of(CONTACT, "shoe")
     ('first_name', None, None)
     """

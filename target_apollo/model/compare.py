@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal, InvalidOperation
 
-from target_apollo.model.characters import bare
-from target_apollo.model.domains import bare_host
-from target_apollo.model.emails import compared
-from target_apollo.model.objects import CONTACT, Compare, Field, Json, ObjectType
+from target_apollo.model.objects.registry import CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
+from target_apollo.model.texts.characters import bare
+from target_apollo.model.texts.domains import bare_host
+from target_apollo.model.texts.emails import compared
 from target_apollo.model.values import apollo_id, moment, phone_digits, plain_url, same_phone
 
 #: An update writes or empties a contact's plain number under the key of its direct number.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from target_apollo.model.columns import field_names
-from target_apollo.model.objects import ObjectKind, ObjectType
-from target_apollo.model.spelling import letters_of
-from target_apollo.model.suggestions import nearest_name
+from target_apollo.model.objects.registry import ObjectKind, ObjectType
+from target_apollo.model.texts.spelling import letters_of
+from target_apollo.model.texts.suggestions import nearest_name
 
 #: Object -> letters of a column's name -> the fields that it often means.
 _OFTEN_MEANT: Mapping[ObjectKind, Mapping[str, tuple[str, ...]]] = {
@@ -99,7 +99,7 @@ def fields_meant(object_type: ObjectType, name: str, taken: Collection[str]) -> 
     Args:
         taken: Fields that have a column.
 
-    >>> from target_apollo.model.objects import CONTACT
+    >>> from target_apollo.model.objects.registry import CONTACT
     >>> fields_meant(CONTACT, "phone", ()), fields_meant(CONTACT, "emial", ())
     (('phone_number',), ('email',))
     """

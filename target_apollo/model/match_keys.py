@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.model.characters import bare
 from target_apollo.model.compare import CUSTOM_FIELDS, more_addresses
-from target_apollo.model.domains import bare_host
-from target_apollo.model.emails import compared
-from target_apollo.model.objects import OBJECTS, Json, ObjectType
+from target_apollo.model.objects.registry import OBJECTS, Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.model.spelling import spelled_as
+from target_apollo.model.texts.characters import bare
+from target_apollo.model.texts.domains import bare_host
+from target_apollo.model.texts.emails import compared
+from target_apollo.model.texts.spelling import spelled_as
 from target_apollo.model.values import plain_url
 
 #: Prefix of the label, or of the id, of a custom field.

@@ -11,8 +11,8 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.model.columns import field_of
 from target_apollo.model.compare import holds, holds_custom, shows, shows_custom
-from target_apollo.model.object_type import RecordType
-from target_apollo.model.objects import (
+from target_apollo.model.objects.object_type import RecordType
+from target_apollo.model.objects.registry import (
     LABEL_NAMES,
     OBJECTS,
     RECORD_TYPES,
@@ -20,7 +20,7 @@ from target_apollo.model.objects import (
     Json,
 )
 from target_apollo.model.rows import Row
-from target_apollo.model.spelling import value_of
+from target_apollo.model.texts.spelling import value_of
 from target_apollo.model.values import moment
 
 

@@ -18,13 +18,10 @@ from typing import Protocol
 
 import msgspec
 
-from target_apollo.model import emails
 from target_apollo.model import values as normalisers
-from target_apollo.model.characters import is_blank
 from target_apollo.model.columns import Columns, columns_of
-from target_apollo.model.domains import bare_host, company_domain, shared_fault
 from target_apollo.model.match_keys import CUSTOM, keys_of_row
-from target_apollo.model.objects import (
+from target_apollo.model.objects.registry import (
     ACCOUNT_DOMAIN,
     APOLLO_ID,
     BY_EMAIL,
@@ -34,15 +31,18 @@ from target_apollo.model.objects import (
     RecordType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.placeholders import NULL
 from target_apollo.model.rows import KeyFlag, Mode, NullPolicy, Row, Values
-from target_apollo.model.spelling import value_of
-from target_apollo.model.suggestions import FREE_MAIL
+from target_apollo.model.texts import emails
+from target_apollo.model.texts.characters import is_blank
+from target_apollo.model.texts.domains import bare_host, company_domain, shared_fault
+from target_apollo.model.texts.placeholders import NULL
+from target_apollo.model.texts.spelling import value_of
+from target_apollo.model.texts.suggestions import FREE_MAIL
 from target_apollo.model.values import moment
 
 
 class CustomFields(Protocol):
-    """Finds custom fields. `sync.directory.Directory` asks Apollo; tests use a dictionary."""
+    """Finds custom fields. `sync.team.directory.Directory` asks Apollo; tests use a dictionary."""
 
     def custom_value(
         self, object_type: RecordType, name: str

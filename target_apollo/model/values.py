@@ -15,12 +15,12 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
 from target_apollo.apollo import CustomField
-from target_apollo.model.characters import bare, visible
-from target_apollo.model.number_texts import read_number
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.placeholders import NULL, is_no_name, is_placeholder, is_zero_date
-from target_apollo.model.suggestions import no_such
-from target_apollo.model.text_lists import read_list
+from target_apollo.model.texts.characters import bare, visible
+from target_apollo.model.texts.number_texts import read_number
+from target_apollo.model.texts.placeholders import NULL, is_no_name, is_placeholder, is_zero_date
+from target_apollo.model.texts.suggestions import no_such
+from target_apollo.model.texts.text_lists import read_list
 
 if sys.version_info >= (3, 11):
     _read_iso = datetime.fromisoformat

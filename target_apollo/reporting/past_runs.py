@@ -19,8 +19,8 @@ from target_apollo.ledger import Run
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import key_text
 from target_apollo.reporting.summaries import Summary
-from target_apollo.sync.reject_causes import MOST_CAUSES, Cause, cause_of, columns_of
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.rejects.causes import MOST_CAUSES, Cause, cause_of, columns_of
+from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT
 
 RECEIVED, SPLIT, OPEN = "received", "split", "without_outcome"

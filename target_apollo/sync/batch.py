@@ -13,19 +13,19 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import MAX_BULK
 from target_apollo.model.match_keys import address_of, keys
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
-from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
-from target_apollo.sync.not_given import ALL_GIVEN, NotGiven
-from target_apollo.sync.object_links import ObjectLinks
-from target_apollo.sync.recall import NO_HISTORY, RowHistory, address_hashes
-from target_apollo.sync.refused_rows import UnreadRecord
-from target_apollo.sync.rejects import Rejects
+from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven
+from target_apollo.sync.links.recall import NO_HISTORY, RowHistory, address_hashes
+from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.objects.object_links import ObjectLinks
+from target_apollo.sync.rejects.refused_rows import UnreadRecord
+from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
-from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.team.companies import Companies
 
 _NOTHING: Json = {}
 

@@ -19,9 +19,9 @@ from target_apollo.apollo import Wait, WindowState
 from target_apollo.apollo.forecast import schedule
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.model.rows import key_text
-from target_apollo.sync.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.reject_causes import CauseCounts
+from target_apollo.sync.rejects.causes import CauseCounts
+from target_apollo.sync.sequences.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.words import plural
 from target_apollo.system.files import write_private
 from target_apollo.system.shown import escaped

@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from target_apollo.apollo import AllRefusedAlike, RequestRefused
 from target_apollo.model.match_keys import LINKEDIN
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 

@@ -25,12 +25,10 @@ from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
 from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
-from target_apollo.model.objects import OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
-from target_apollo.sync.bulk_requests import UpdateRoutes
-from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import (
     Position,
@@ -41,21 +39,23 @@ from target_apollo.sync.counts import (
     summary_line,
     write_summary,
 )
-from target_apollo.sync.dedupe_check import DedupeCheck
-from target_apollo.sync.directory import Directory
+from target_apollo.sync.creates.dedupe_check import DedupeCheck
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
-from target_apollo.sync.duplicates import DuplicateAudit
 from target_apollo.sync.exit import RunEnd, RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
-from target_apollo.sync.record_pages import RecordPages
-from target_apollo.sync.rejects import Rejects
+from target_apollo.sync.records.duplicates import DuplicateAudit
+from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.team import UNTOLD, connection_of
-from target_apollo.sync.team_routes import TeamRoutes
-from target_apollo.sync.update_plan import PlannedUpdate
+from target_apollo.sync.team.companies import Companies
+from target_apollo.sync.team.connection import UNTOLD, connection_of
+from target_apollo.sync.team.directory import Directory
+from target_apollo.sync.team.routes import TeamRoutes
+from target_apollo.sync.updates.bulk_requests import UpdateRoutes
+from target_apollo.sync.updates.record_pages import RecordPages
+from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 #: Used in place of the mode for an adoption.
 _ADOPTION = "adopt"

@@ -8,7 +8,7 @@ from target_apollo.apollo import SequenceClient
 from target_apollo.config.settings import StreamSettings
 from target_apollo.model.columns import field_of
 from target_apollo.model.match_keys import match_on_of
-from target_apollo.model.objects import (
+from target_apollo.model.objects.registry import (
     CONTACT,
     OBJECTS,
     RECORD_TYPES,
@@ -17,18 +17,18 @@ from target_apollo.model.objects import (
 )
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.policies import PROTECTED_STAGES
-from target_apollo.model.spelling import letters_of, value_of
-from target_apollo.model.suggestions import nearest_name
+from target_apollo.model.texts.spelling import letters_of, value_of
+from target_apollo.model.texts.suggestions import nearest_name
 from target_apollo.model.values import KNOWN_TYPES
-from target_apollo.sync.deletions import DeletionTarget
+from target_apollo.sync.deletions.missing_rows import DeletionTarget
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.notices import hidden_entry
-from target_apollo.sync.object_syncs import ObjectSyncs
-from target_apollo.sync.protected_stages import StageGuard
+from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.records.stream_settings import match_on_for, wrong_policies
 from target_apollo.sync.remarks import SETTINGS, Remarks
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.sequences.directory import SequenceDirectory
-from target_apollo.sync.stream_settings import match_on_for, wrong_policies
+from target_apollo.sync.team.protected_stages import StageGuard
 from target_apollo.sync.words import ended
 
 

@@ -16,7 +16,7 @@ from singer_sdk import typing as th
 
 from target_apollo.apollo import CustomField
 from target_apollo.model.compare import CUSTOM_FIELDS
-from target_apollo.model.objects import Json
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.values import moment
 
 #: The column with the values of custom fields by their labels.

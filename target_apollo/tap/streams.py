@@ -20,7 +20,7 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import WITHOUT_ROW, Ledger, LedgerError, LinkStatus
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.results import Result, read_results
-from target_apollo.model.objects import OBJECTS
+from target_apollo.model.objects.registry import OBJECTS
 from target_apollo.model.outcomes import Outcome
 from target_apollo.tap.bookmark import bookmark_before
 

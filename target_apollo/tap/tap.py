@@ -38,7 +38,7 @@ from target_apollo.config.sources import PREFIX as TARGET_PREFIX
 from target_apollo.config.sources import Source
 from target_apollo.config.typed_values import with_types
 from target_apollo.ledger import Ledger, SharedWindows
-from target_apollo.sync.team import connection_of_key, is_team_id
+from target_apollo.sync.team.connection import connection_of_key, is_team_id
 from target_apollo.system import logs
 from target_apollo.tap.messages import MessageWriter
 from target_apollo.tap.record_streams import (

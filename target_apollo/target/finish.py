@@ -15,8 +15,8 @@ from target_apollo.sync.exit import (
     check_reject_limit,
     ending_of,
 )
-from target_apollo.sync.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.updates.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.state import StateWriter
 

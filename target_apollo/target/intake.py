@@ -18,7 +18,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.config.settings import SettingsError
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from target_apollo.config.settings import SettingsError
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.remarks import Remarks, Weight
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.settings_check import SettingsCheck

@@ -7,18 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_apollo.apollo import MAX_BULK
-from target_apollo.model.object_rows import ObjectRowParser
+from target_apollo.model.objects.object_rows import ObjectRowParser
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.spelling import spelled_as
+from target_apollo.model.texts.spelling import spelled_as
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.object_syncs import ObjectSyncs
-from target_apollo.sync.recall import key_of
+from target_apollo.sync.links.recall import key_of
+from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.records.stream_columns import ABOUT_RECORDS
+from target_apollo.sync.records.stream_settings import updated_at_field
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.stream_columns import ABOUT_RECORDS
-from target_apollo.sync.stream_settings import updated_at_field
 from target_apollo.target.sinks import StreamSink
 
 if TYPE_CHECKING:

@@ -8,27 +8,27 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from target_apollo.ledger import match_hash
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.spelling import spelled_as, value_of
+from target_apollo.model.texts.spelling import spelled_as, value_of
 from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.deletions import DeletionTarget, WholeTable
-from target_apollo.sync.names import resolved
-from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.stream_columns import (
+from target_apollo.sync.deletions.missing_rows import DeletionTarget, WholeTable
+from target_apollo.sync.records.stream_columns import (
     ABOUT_RECORDS,
     MatchColumns,
     check_columns,
     entries_beside_fields,
     not_written_because,
 )
-from target_apollo.sync.stream_settings import updated_at_field
-from target_apollo.sync.stream_sync import StreamSync
+from target_apollo.sync.records.stream_settings import updated_at_field
+from target_apollo.sync.records.stream_sync import StreamSync
+from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.team.names import resolved
 from target_apollo.target.sinks import StreamSink
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
 from target_apollo.ledger import source_key
-from target_apollo.model.characters import is_blank
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Mode, Row
+from target_apollo.model.texts.characters import is_blank
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.source_record import SourceRecord
-from target_apollo.sync.whole_tables import SeenKeys
 from target_apollo.system import logs
 from target_apollo.target.schema_rules import compiled
 from target_apollo.target.stdin import LONGEST_LINE

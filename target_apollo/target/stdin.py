@@ -23,7 +23,7 @@ import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.model.lenient_json import NUMBERS, read_lenient
+from target_apollo.model.texts.lenient_json import NUMBERS, read_lenient
 from target_apollo.sync.exit import RunError
 from target_apollo.system.batch_files import BatchRow, UnreadableBatch, batch_rows
 from target_apollo.system.standard_streams import why_unreadable

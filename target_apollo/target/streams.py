@@ -19,7 +19,7 @@ from singer_sdk.mapper import (
 )
 
 from target_apollo.model.outcomes import Rejection
-from target_apollo.sync.rejects_file import without_reject
+from target_apollo.sync.rejects.rejects_file import without_reject
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 from target_apollo.target.stream_maps import Definition, failure_of
 

@@ -26,14 +26,15 @@ from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
 from target_apollo.config.settings import Settings, check_given
 from target_apollo.config.source import add_source
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
-from target_apollo.sync.deletions import WholeTable, move_missing_rows
+from target_apollo.sync.deletions.missing_rows import WholeTable, move_missing_rows
+from target_apollo.sync.deletions.whole_tables import SourceTables, doubt_of_all
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.notices import unused_settings
-from target_apollo.sync.object_syncs import ObjectSyncs
-from target_apollo.sync.rejects_file import (
+from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.rejects.rejects_file import (
     NO_PROPERTIES,
     UNREADABLE_STREAM,
     is_placeholder,
@@ -41,7 +42,6 @@ from target_apollo.sync.rejects_file import (
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
-from target_apollo.sync.whole_tables import SourceTables, doubt_of_all
 from target_apollo.system import logs
 from target_apollo.target import process
 from target_apollo.target.finish import RunFinisher

@@ -21,7 +21,7 @@ from target_apollo.cli.replay_file import (
     lines_of,
 )
 from target_apollo.model.outcomes import Reason, Rejection
-from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.rejects.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.system.files import locked, open_private
 from target_apollo.target.stdin import Message

@@ -12,7 +12,7 @@ from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, object_of_name, problems_of
 from target_apollo.config.sources import read_settings
 from target_apollo.config.typed_values import with_types
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.rows import Mode, NullPolicy, UpdateMethod
 from target_apollo.target.target import TargetApollo
 

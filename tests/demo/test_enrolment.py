@@ -7,7 +7,7 @@ from pathlib import Path
 from target_apollo.demo.enrolment import plan_enrolment
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox
 from target_apollo.sandbox import SandboxOptions
-from target_apollo.sync.enrolment_counts import enrolment_sentences
+from target_apollo.sync.sequences.enrolment_counts import enrolment_sentences
 from tests.helpers.new_sandbox import new_sandbox
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from target_apollo.demo.crm_rows import CrmRows, Table, Workspace, crm_rows
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.warehouse import WarehouseError, change_some, drop, fill
-from target_apollo.model import domains, emails
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.texts import domains, emails
 from tests.helpers.databases import own_database
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from target_apollo.apollo import CustomField
-from target_apollo.model import domains, emails, values
+from target_apollo.model import values
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.placeholders import WORDS
+from target_apollo.model.texts import domains, emails
+from target_apollo.model.texts.placeholders import WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "values.md").read_text(encoding="utf-8")
 

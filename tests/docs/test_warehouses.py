@@ -13,7 +13,7 @@ import yaml
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import problems_of
 from target_apollo.model.columns import field_of
-from target_apollo.model.objects import OBJECTS, ObjectKind
+from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 from tests.helpers.databases import own_database
 from tests.helpers.how_tos import HOW_TOS, Block, blocks_of
 

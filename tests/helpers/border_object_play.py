@@ -16,7 +16,7 @@ from unittest.mock import patch
 from target_apollo.apollo import object_client, sequences
 from target_apollo.model.outcomes import Reason
 from target_apollo.sandbox import Sandbox
-from target_apollo.sync import deal_index, task_search
+from target_apollo.sync.objects import deal_index, task_search
 from tests.helpers.altered_answers import Other
 from tests.helpers.border_objects import TEAMS, ObjectScene, ObjectTeam
 from tests.helpers.border_runs import (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from target_apollo.model.sequence_member import MAILBOX, SEQUENCE
+from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE
 from target_apollo.model.values import moment
 from target_apollo.sandbox import Sandbox
 from tests.helpers.altered_answers import Alteration

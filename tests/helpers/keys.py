@@ -7,7 +7,7 @@ from typing import Any
 from target_apollo.cli.check.connection import Access, Check
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 
 BOTH = tuple(ObjectKind)
 CONTACTS = (ObjectKind.CONTACTS,)

@@ -31,8 +31,8 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
-from target_apollo.model.domains import registrable_of
-from target_apollo.sync import deal_index, task_search
+from target_apollo.model.texts.domains import registrable_of
+from target_apollo.sync.objects import deal_index, task_search
 from target_apollo.target.target import TargetApollo
 
 # Read by the first row with a domain, which would be in each child.

@@ -16,7 +16,7 @@ from target_apollo.ledger import Run
 from target_apollo.reporting.detail import Detail, WaitingRow, detail_of
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys, merged
 from target_apollo.reporting.summaries import Summary
-from target_apollo.sync.reject_causes import Cause
+from target_apollo.sync.rejects.causes import Cause
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)
 OUTCOMES = ("created", "updated", "unchanged", "existing", "skipped", "rejected")

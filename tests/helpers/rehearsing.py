@@ -10,7 +10,7 @@ from typing import Any
 
 from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox
 from target_apollo.sync.remarks import Weight
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from target_apollo.model import values
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, NullPolicy, Row

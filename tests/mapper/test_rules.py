@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules import RULES, Check, NotYet, StreamFacts
 from target_apollo.mapper.settings import read_settings
-from target_apollo.model.emails import email
 from target_apollo.model.outcomes import RecordError
+from target_apollo.model.texts.emails import email
 from target_apollo.model.values import moment
 from tests.helpers.leads import APOLLO_USER, FACTS, GOOD, NOW, STAGES, lead
 

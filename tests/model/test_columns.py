@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from target_apollo.model.columns import columns_of, field_names, field_of
 from target_apollo.model.likely_fields import fields_meant
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
-from target_apollo.model.spelling import letters_of, meant, spelled_as, value_of
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.texts.spelling import letters_of, meant, spelled_as, value_of
 
 OBJECTS = pytest.mark.parametrize("object_type", [CONTACT, ACCOUNT])
 

@@ -18,7 +18,7 @@ from target_apollo.model.match_keys import (
     match_on_of,
     match_on_problems,
 )
-from target_apollo.model.objects import ACCOUNT, CONTACT, Json, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.outcomes import Reason
 from target_apollo.model.rows import Row, Values
 from tests.helpers.row_parsers import TIER, read, reader, reason_of

@@ -3,7 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.model.objects import ACCOUNT, CONTACT, LABEL_NAMES, OBJECTS, Json, ObjectType
+from target_apollo.model.objects.registry import (
+    ACCOUNT,
+    CONTACT,
+    LABEL_NAMES,
+    OBJECTS,
+    Json,
+    ObjectType,
+)
 from target_apollo.model.policies import (
     ALL_OTHERS,
     FieldPolicy,

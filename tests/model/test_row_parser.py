@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import source_key
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, NullPolicy, Row
-from target_apollo.sync.duplicates import collapse
+from target_apollo.sync.records.duplicates import collapse
 from tests.helpers.row_parsers import (
     EMAIL,
     OTHER,

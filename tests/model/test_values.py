@@ -11,8 +11,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import CustomField
-from target_apollo.model import domains, emails, values
+from target_apollo.model import values
 from target_apollo.model.outcomes import Reason, RecordError
+from target_apollo.model.texts import domains, emails
 from target_apollo.model.values import Normalise, moment, normaliser_of
 
 quick = settings(deadline=None, max_examples=25)

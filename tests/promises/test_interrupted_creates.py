@@ -11,7 +11,7 @@ import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sandbox.options import BulkFailure
-from target_apollo.sync import recovery
+from target_apollo.sync.creates import recovery
 from tests.promises.conftest import Message, Run, contact, record, schema
 
 CREATE = "POST /contacts/bulk_create"

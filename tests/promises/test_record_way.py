@@ -123,5 +123,5 @@ def test_an_unchanged_record_enters_fewer(
 
     files = files_entered(trace, config, lambda _: True)
     assert apollo.count("POST /contacts/bulk_create") == RECORDS
-    assert {"target/target.py", "sync/recall.py", "ledger/ledger.py"} <= files
+    assert {"target/target.py", "sync/links/recall.py", "ledger/ledger.py"} <= files
     assert len(files) <= MOST_FILES["unchanged"], sorted(files)

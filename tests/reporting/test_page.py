@@ -16,7 +16,7 @@ from target_apollo.reporting.detail import Detail, detail_of
 from target_apollo.reporting.funnel import Funnel, Step
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
-from target_apollo.sync.reject_causes import Cause
+from target_apollo.sync.rejects.causes import Cause
 from target_apollo.system.shown import printable
 from tests.helpers.html_reader import Reader
 from tests.helpers.past_runs import AT, detail, past_run, rejected, row, waiting

@@ -8,7 +8,7 @@ import pytest
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.reporting.past_runs import NO_STREAM, ByReason, rejected_keys
-from target_apollo.sync.rejects_file import RejectsFile
+from target_apollo.sync.rejects.rejects_file import RejectsFile
 
 SCHEMA = {"properties": {"id": {}, "email": {}}}
 

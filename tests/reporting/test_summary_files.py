@@ -12,7 +12,7 @@ import pytest
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.reporting.summaries import Summary, latest
 from target_apollo.sync.counts import RunCounts, write_summary
-from target_apollo.sync.reject_causes import Cause
+from target_apollo.sync.rejects.causes import Cause
 from tests.helpers.past_runs import AT, leave, summary_json
 
 

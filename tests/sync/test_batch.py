@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidRecord
 
 from target_apollo.ledger import Ledger, LedgerError, LinkStatus, source_key
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch, PendingFlush, RecordCache, flush_size
-from target_apollo.sync.companies import Companies
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.recall import RowHistory
-from target_apollo.sync.rejects import Rejects
+from target_apollo.sync.links.recall import RowHistory
+from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import Former, SourceRecord
-from target_apollo.sync.stream_links import StreamLinks
+from target_apollo.sync.team.companies import Companies
 from tests.helpers.keys import settings_of
 from tests.helpers.single_record import contact
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.model.match_keys import name_fields
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.plan import (
+from target_apollo.sync.records.plan import (
     Changes,
     CreateRequest,
     changes,

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import AnswerLost, RequestRefused
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.outcomes import Reason
 from target_apollo.model.rows import Row
 from target_apollo.sync.refusals import (

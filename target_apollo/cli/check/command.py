@@ -29,7 +29,7 @@ from target_apollo.cli.options import (
 )
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.reporting.terminal import UNBOUNDED, wrapped
 from target_apollo.sync.remarks import Remark
 from target_apollo.sync.words import plural

@@ -31,7 +31,7 @@ from target_apollo.apollo import (
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, Need, modes_of, needs_of
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.rows import Mode
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
 from target_apollo.sync.remarks import Remark, Weight

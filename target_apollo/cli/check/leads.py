@@ -15,8 +15,8 @@ from target_apollo.mapper.lead_stream import LeadStream
 from target_apollo.mapper.owners import OWNER_ID, Owner, Owners
 from target_apollo.mapper.rules import OwnerMapped
 from target_apollo.model.outcomes import RecordError
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.remarks import Remarks
+from target_apollo.sync.team.directory import Directory
 from target_apollo.sync.words import listed, plural
 
 _MOST_LISTED = 10

@@ -15,13 +15,13 @@ from target_apollo.apollo import ENDPOINTS, Request, RequestRefused, endpoints, 
 from target_apollo.apollo.endpoints import ProbeArguments
 from target_apollo.config.settings import Settings, object_of_name
 from target_apollo.model.columns import any_field_of
-from target_apollo.model.deal import DEAL
-from target_apollo.model.list_member import LIST_MEMBER
-from target_apollo.model.objects import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
+from target_apollo.model.objects.deal import DEAL
+from target_apollo.model.objects.list_member import LIST_MEMBER
+from target_apollo.model.objects.registry import LABEL_NAMES, OBJECTS, STREAM_OBJECTS, ObjectKind
+from target_apollo.model.objects.sequence_member import SEQUENCE_MEMBER
+from target_apollo.model.objects.task import TASK
 from target_apollo.model.policies import ALL_OTHERS, FieldPolicy
 from target_apollo.model.rows import MissingAccounts, Mode
-from target_apollo.model.sequence_member import SEQUENCE_MEMBER
-from target_apollo.model.task import TASK
 
 _CONTACTS = frozenset({ObjectKind.CONTACTS})
 

@@ -20,7 +20,7 @@ from target_apollo.config.paths import files_of, unwritable_files
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.tables import VERSION
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.remarks import SETTINGS, Remark, Remarks
 from target_apollo.sync.settings_check import SettingsCheck
 from target_apollo.target.record_sinks import RecordSink

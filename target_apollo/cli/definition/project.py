@@ -18,7 +18,7 @@ import msgspec
 
 from target_apollo.cli.definition.command import definition, own_pip_url
 from target_apollo.cli.options import ApolloCommand, CommandFailed
-from target_apollo.model.objects import STREAM_OBJECTS
+from target_apollo.model.objects.registry import STREAM_OBJECTS
 from target_apollo.sync.exit import MISCONFIGURED, OK
 
 _PROJECT_FILE: Final = "meltano.yml"

@@ -34,9 +34,9 @@ from target_apollo.cli.options import (
 )
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_settings
-from target_apollo.model.deal import DEAL
-from target_apollo.model.objects import OBJECTS, ObjectKind, RecordType
-from target_apollo.model.spelling import meant, value_of
+from target_apollo.model.objects.deal import DEAL
+from target_apollo.model.objects.registry import OBJECTS, ObjectKind, RecordType
+from target_apollo.model.texts.spelling import meant, value_of
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.system.shown import escaped, name_shown, printable
 

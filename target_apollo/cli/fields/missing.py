@@ -14,10 +14,16 @@ from typing import Any
 from target_apollo.apollo import endpoints
 from target_apollo.cli.fields.catalog import StreamSchema
 from target_apollo.model.columns import field_of
-from target_apollo.model.objects import APOLLO_ID, LABEL_NAMES, Field, ObjectType, RecordType
+from target_apollo.model.objects.registry import (
+    APOLLO_ID,
+    LABEL_NAMES,
+    Field,
+    ObjectType,
+    RecordType,
+)
 from target_apollo.model.rows import Mode
-from target_apollo.model.spelling import letters_of, value_of
-from target_apollo.sync.stream_columns import ABOUT_RECORDS
+from target_apollo.model.texts.spelling import letters_of, value_of
+from target_apollo.sync.records.stream_columns import ABOUT_RECORDS
 
 STRING, TEXTAREA, NUMBER, BOOLEAN, DATE, DATETIME = (
     "string", "textarea", "number", "boolean", "date", "datetime",

@@ -24,7 +24,7 @@ from target_apollo.apollo import (
 from target_apollo.cli.fields.missing import Proposal
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import OBJECTS, ObjectKind
+from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 
 _Known = TypeVar("_Known")
 

@@ -19,7 +19,7 @@ from target_apollo.cli.options import ApolloCommand, CommandFailed, config_optio
 from target_apollo.config.credentials import OAuthApp, auth_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_settings
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.exit import OK
 from target_apollo.system.shown import printable_lines
 

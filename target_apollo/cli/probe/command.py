@@ -25,7 +25,7 @@ from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
-from target_apollo.sync.team import UNTOLD, connection_of
+from target_apollo.sync.team.connection import UNTOLD, connection_of
 from target_apollo.system.files import replace_private
 
 _FOLDER = ".target-apollo"

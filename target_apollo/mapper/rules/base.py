@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import Self
 
 from target_apollo.mapper.errors import Clock
-from target_apollo.model.spelling import spelled_as
+from target_apollo.model.texts.spelling import spelled_as
 
 Lead = Mapping[str, object]
 """The properties of a record that rules read: name -> value as the tap wrote it."""

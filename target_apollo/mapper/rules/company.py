@@ -14,11 +14,11 @@ from typing_extensions import override
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import caseless, kind, shown
-from target_apollo.model.characters import is_blank
-from target_apollo.model.domains import allowed_hosts, bare_host, listed_host, registrable_of
-from target_apollo.model.emails import email
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.suggestions import FREE_MAIL
+from target_apollo.model.texts.characters import is_blank
+from target_apollo.model.texts.domains import allowed_hosts, bare_host, listed_host, registrable_of
+from target_apollo.model.texts.emails import email
+from target_apollo.model.texts.suggestions import FREE_MAIL
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, StreamFact
 from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
 from target_apollo.mapper.rules.qualification import Words
 from target_apollo.mapper.values import caseless, kind, shown
-from target_apollo.model.placeholders import is_nothing
+from target_apollo.model.texts.placeholders import is_nothing
 
 
 class EmailStatus(LedgerRule, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Lead, Rule, StreamFacts
-from target_apollo.model.characters import is_blank
+from target_apollo.model.texts.characters import is_blank
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from target_apollo.apollo import ApolloClient
 from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.model.match_keys import addresses, keys_of_record
-from target_apollo.model.objects import Json, ObjectKind, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectKind, ObjectType
 from target_apollo.sync.dry_run.known_records import KnownRecords
 from target_apollo.sync.reading.walk import RecordWalk
 

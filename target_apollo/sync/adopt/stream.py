@@ -15,29 +15,29 @@ from typing import cast
 from target_apollo.ledger import CONFIRMED, Link
 from target_apollo.model.compare import CUSTOM_FIELDS
 from target_apollo.model.match_keys import NAME, address_of, keys, kind_of
-from target_apollo.model.objects import ACCOUNT, Json
+from target_apollo.model.objects.registry import ACCOUNT, Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import needs_the_record
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.adopt.adoption import Adoption, Fate, RecordIndex
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.duplicates import collapse
-from target_apollo.sync.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.recovery import OwnRecordCheck
 from target_apollo.sync.exit import MISCONFIGURED, RunError
 from target_apollo.sync.identity.finder import Found
 from target_apollo.sync.identity.matches import MatchCheck
-from target_apollo.sync.match import Match, Matched
-from target_apollo.sync.names import NameResolver
-from target_apollo.sync.not_given import of_existing, seen_in
-from target_apollo.sync.plan import Changes
-from target_apollo.sync.protected_stages import StageGuard
-from target_apollo.sync.recall import RowHistory
-from target_apollo.sync.recovery import OwnRecordCheck
-from target_apollo.sync.single_values import SingleValues
-from target_apollo.sync.stream_links import StreamLinks
-from target_apollo.sync.stream_sync import StreamSync
-from target_apollo.sync.update_plan import PlannedUpdate
+from target_apollo.sync.links.not_given import of_existing, seen_in
+from target_apollo.sync.links.recall import RowHistory
+from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.duplicates import collapse
+from target_apollo.sync.records.plan import Changes
+from target_apollo.sync.records.stream_sync import StreamSync
+from target_apollo.sync.team.names import NameResolver
+from target_apollo.sync.team.protected_stages import StageGuard
+from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.updates.single_values import SingleValues
+from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 _OUTCOMES = {
     Fate.EQUAL: Outcome.UNCHANGED,

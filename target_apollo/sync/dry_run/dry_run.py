@@ -7,7 +7,7 @@ from typing import Any
 
 from target_apollo.apollo import Transport
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.sync.dry_run.estimate import Terms, estimate
 from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
 from target_apollo.sync.dry_run.ledger import LedgerOverlay

@@ -29,7 +29,7 @@ from target_apollo.ledger import (
     Walk,
 )
 from target_apollo.ledger.runs import Run
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
-from target_apollo.sync.enrolment_counts import enrolment_sentences
+from target_apollo.sync.sequences.enrolment_counts import enrolment_sentences
 from target_apollo.sync.words import duration, listed, moment, plural
 from target_apollo.system.shown import name_shown
 

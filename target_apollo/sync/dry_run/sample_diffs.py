@@ -8,13 +8,13 @@ from typing import Any
 
 from target_apollo.apollo import RequestRefused
 from target_apollo.model.compare import CUSTOM_FIELDS, holds, holds_custom, shows_custom, to_update
-from target_apollo.model.objects import LABEL_NAMES, Field, Json, ObjectType
+from target_apollo.model.objects.registry import LABEL_NAMES, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Row, key_text
-from target_apollo.sync.directory import Directory
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.simulated_apollo import is_provisional
-from target_apollo.sync.update_plan import PlannedUpdate
+from target_apollo.sync.team.directory import Directory
+from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 
 @dataclass(frozen=True)

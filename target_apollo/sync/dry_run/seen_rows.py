@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 
 #: The most source keys that are listed for rows with the same e-mail or domain.
 _MOST_KEYS = 100

@@ -14,7 +14,7 @@ from typing import Any
 
 from target_apollo.apollo import Request, RequestRefused, endpoints
 from target_apollo.model.match_keys import addresses
-from target_apollo.model.objects import (
+from target_apollo.model.objects.registry import (
     CONTACT,
     OBJECTS,
     Compare,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from target_apollo.apollo import Request, endpoints
-from target_apollo.model.objects import Json
+from target_apollo.model.objects.registry import Json
 
 
 def _made_deal(request: Request) -> Json:

@@ -15,7 +15,7 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RequestRefused
 from target_apollo.ledger import Link, match_hash
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.batch import Batch
@@ -44,10 +44,10 @@ from target_apollo.sync.identity.verdicts import (
     unasked,
     verdict_of,
 )
-from target_apollo.sync.recall import RowHistory
+from target_apollo.sync.links.recall import RowHistory
+from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.stream_links import StreamLinks
 
 #: Records that are read first, to compare their names with those of the rows, before the others.
 _SAMPLE = 20

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnApolloDelete, Row, key_text
 from target_apollo.sync.batch import Batch
@@ -27,10 +27,10 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.recall import RowHistory, first_hashes, hash_of_merged
+from target_apollo.sync.links.recall import RowHistory, first_hashes, hash_of_merged
+from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.refusals import rejection
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.stream_links import StreamLinks
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from target_apollo.apollo import AnotherRecord
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
+from target_apollo.sync.creates.recovery import find_interrupted_creates, read_own_records
 from target_apollo.sync.identity.check import Decision, IdentityCheck
 from target_apollo.sync.identity.dead_links import DeadLinks
 from target_apollo.sync.identity.finder import RecordFinder
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.identity.named_ids import NamedIdCheck
 from target_apollo.sync.identity.recognition import RecordRecognition
-from target_apollo.sync.recovery import find_interrupted_creates, read_own_records
+from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.stream_links import StreamLinks
-from target_apollo.sync.update_steps import left_out
+from target_apollo.sync.updates.update_steps import left_out
 
 
 class RecordDecision:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from target_apollo.ledger import Link, match_hash
-from target_apollo.model.objects import Json
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.rows import Row
 from target_apollo.sync.identity.verdicts import (
     Address,
@@ -21,8 +21,8 @@ from target_apollo.sync.identity.verdicts import (
     Verdict,
     verdict_of,
 )
-from target_apollo.sync.recall import RowHistory, first_hashes, hashes
-from target_apollo.sync.stream_links import keeps_address
+from target_apollo.sync.links.recall import RowHistory, first_hashes, hashes
+from target_apollo.sync.links.stream_links import keeps_address
 
 #: `Link.row` (source, stream and source key) -> a row of the batch.
 RowsByKey = Mapping[tuple[str, str, str], Row]

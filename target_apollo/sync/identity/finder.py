@@ -14,7 +14,7 @@ from functools import partial
 from target_apollo.apollo import ApolloError, EndpointForbidden, RecordPage
 from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import is_address, keys, keys_of_record, kind_of
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.rows import Row
 from target_apollo.sync.run import SyncRun
 

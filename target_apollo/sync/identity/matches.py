@@ -13,10 +13,11 @@ from typing import Protocol
 from target_apollo.apollo import ApolloError
 from target_apollo.ledger import Link
 from target_apollo.model.match_keys import addresses, by_address
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Rejection
 from target_apollo.model.rows import Row
 from target_apollo.sync.batch import Batch
+from target_apollo.sync.creates.match import Matched
 from target_apollo.sync.identity.finder import Found
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import (
@@ -30,9 +31,8 @@ from target_apollo.sync.identity.verdicts import (
     unasked,
     verdict_of,
 )
-from target_apollo.sync.match import Matched
-from target_apollo.sync.recall import first_hashes, hashes
-from target_apollo.sync.stream_links import StreamLinks, keeps_address
+from target_apollo.sync.links.recall import first_hashes, hashes
+from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
 
 
 class Finder(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from target_apollo.apollo import AnotherRecord, ApolloClient, EndpointForbidden, RequestRefused
 from target_apollo.model.match_keys import by_address
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -25,9 +25,9 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.recall import first_hashes
+from target_apollo.sync.links.recall import first_hashes
+from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
 from target_apollo.sync.refusals import consequence_of
-from target_apollo.sync.stream_links import StreamLinks, keeps_address
 
 #: Most addresses of a flush that are searched. A table with ids that is synced for the first time
 #: has more: its rows are written without a search, a hundred per request.

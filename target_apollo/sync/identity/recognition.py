@@ -19,10 +19,11 @@ from target_apollo.model.match_keys import (
     keys,
     kind_of,
 )
-from target_apollo.model.objects import Json, ObjectType
+from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.batch import Batch
+from target_apollo.sync.creates.match import Match, Matched
 from target_apollo.sync.identity.check import Decision
 from target_apollo.sync.identity.finder import Found, RecordFinder
 from target_apollo.sync.identity.matches import MatchCheck
@@ -35,9 +36,8 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.match import Match, Matched
+from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.stream_links import StreamLinks
 
 #: The rejection in mode update if the Apollo id of a row can't be found.
 UPDATE_NEEDS_ID = Rejection(

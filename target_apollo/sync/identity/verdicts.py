@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.model.match_keys import called
-from target_apollo.model.objects import ObjectType
+from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 
 

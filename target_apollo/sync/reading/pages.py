@@ -16,7 +16,7 @@ from typing import Protocol
 from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.apollo.record_reader import PER_PAGE, RecordReader, SearchPage, Selection
-from target_apollo.model.objects import Json
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.values import moment
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from target_apollo.apollo import EmailSequence, Mailbox, SequenceClient
-from target_apollo.model.emails import compared
+from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.sequence_member import MAILBOX, SEQUENCE
-from target_apollo.model.suggestions import folded, no_such
+from target_apollo.model.texts.emails import compared
+from target_apollo.model.texts.suggestions import folded, no_such
 
 
 class SequenceDirectory:

@@ -21,17 +21,17 @@ from target_apollo.apollo import (
     status_in,
 )
 from target_apollo.ledger import WITHOUT_ROW, Link
-from target_apollo.model.objects import CONTACT
-from target_apollo.model.sequence_member import SequenceExit
-from target_apollo.sync.deletions import are_too_many
+from target_apollo.model.objects.registry import CONTACT
+from target_apollo.model.objects.sequence_member import SequenceExit
+from target_apollo.sync.deletions.missing_rows import are_too_many
+from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.object_links import ObjectLinks
-from target_apollo.sync.record_stages import read_records
+from target_apollo.sync.objects.object_links import ObjectLinks
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.sequences.directory import SequenceDirectory
 from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, may_end
-from target_apollo.sync.whole_tables import SeenKeys
+from target_apollo.sync.team.record_stages import read_records
 
 _MODES = {SequenceExit.FINISH: FINISH, SequenceExit.REMOVE: REMOVE}
 

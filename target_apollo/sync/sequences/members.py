@@ -28,19 +28,19 @@ from target_apollo.apollo import (
     endpoints,
     status_in,
 )
-from target_apollo.model.objects import CONTACT
+from target_apollo.model.objects.registry import CONTACT
+from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE, Start, why_skipped
 from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.sequence_member import MAILBOX, SEQUENCE, Start, why_skipped
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.enrolment_counts import EnrolmentCounts
+from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.members import FoundMembers, MemberFinder
-from target_apollo.sync.object_sync import ObjectSync
-from target_apollo.sync.protected_stages import StageGuard
+from target_apollo.sync.objects.members import FoundMembers, MemberFinder
+from target_apollo.sync.objects.object_sync import ObjectSync
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.sequences.directory import SequenceDirectory
+from target_apollo.sync.sequences.enrolment_counts import EnrolmentCounts
 from target_apollo.sync.sequences.exits import Leaver, SequenceExits, Sorted
 from target_apollo.sync.sequences.marks import (
     EnrolmentMark,
@@ -49,7 +49,7 @@ from target_apollo.sync.sequences.marks import (
     lasting,
     may_end,
 )
-from target_apollo.sync.whole_tables import SeenKeys
+from target_apollo.sync.team.protected_stages import StageGuard
 from target_apollo.system.shown import name_shown
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from target_apollo.cli.check.connection import Check
 from target_apollo.cli.check.needs import needs_of
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox
 from tests.helpers.keys import BOTH, CONTACTS, settings_of

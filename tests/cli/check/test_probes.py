@@ -10,7 +10,7 @@ import pytest
 
 from target_apollo.cli.check.connection import Access, Check, check_connection
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
-from target_apollo.model.objects import STREAM_OBJECTS
+from target_apollo.model.objects.registry import STREAM_OBJECTS
 from target_apollo.model.rows import Mode
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.keys import BOTH, access_of, settings_of

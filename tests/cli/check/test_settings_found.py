@@ -9,7 +9,7 @@ import pytest
 
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.tables import VERSION, apollo_ledger_version
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.rehearsing import Team, faults, said, warnings

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_apollo.cli import main
-from target_apollo.model.objects import CONTACT
+from target_apollo.model.objects.registry import CONTACT
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.target.target import TargetApollo
 from tests.helpers.new_sandbox import new_sandbox

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from target_apollo.cli.fields.missing import standard_fields
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Mode
 
 

@@ -10,7 +10,7 @@ import pytest
 from target_apollo.apollo.deals import DealClient
 from target_apollo.cli.check.connection import check_connection
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sync import deal_index
+from target_apollo.sync.objects import deal_index
 from tests.helpers.keys import settings_of
 from tests.promises.conftest import Message, TargetRun, record, schema, state
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sync import team_lists
+from target_apollo.sync.objects import team_lists
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from target_apollo.cli import replay
 from target_apollo.cli.check import command as check
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sync import task_search
+from target_apollo.sync.objects import task_search
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
 
 Run = Callable[..., TargetRun]

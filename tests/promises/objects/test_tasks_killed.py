@@ -11,7 +11,7 @@ import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sync import task_search
+from target_apollo.sync.objects import task_search
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import (

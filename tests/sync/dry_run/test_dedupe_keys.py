@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT
 from target_apollo.sync.dry_run.known_records import dedupe_keys
 
 

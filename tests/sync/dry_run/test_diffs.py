@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from target_apollo.model.objects import CONTACT
+from target_apollo.model.objects.registry import CONTACT
 from target_apollo.model.rows import Row
 from target_apollo.sync.dry_run.sample_diffs import Diff, diffs_of
 

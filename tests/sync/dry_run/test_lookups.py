@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_apollo.apollo import Answer, EndpointForbidden, Request, RequestRefused
-from target_apollo.model.objects import ACCOUNT, CONTACT, ObjectKind
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectKind
 from target_apollo.sync.dry_run import known_records
 from target_apollo.sync.dry_run.known_records import (
     MOST_LOOKUPS,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from target_apollo.model.objects import ObjectKind
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.dry_run.known_records import KnownRecords
 from target_apollo.sync.dry_run.seen_rows import SeenRows
 

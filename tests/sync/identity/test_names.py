@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT
 from target_apollo.model.rows import Row
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import Name

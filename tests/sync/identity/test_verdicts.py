@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from target_apollo.model.objects import ACCOUNT, CONTACT
+from target_apollo.model.objects.registry import ACCOUNT, CONTACT
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.identity.verdicts import (
     VERDICTS,

@@ -1,0 +1,1 @@
+"""Text as people write it: e-mails, domains, numbers, lists, and names that are compared."""

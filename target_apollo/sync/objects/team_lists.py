@@ -1,0 +1,303 @@
+"""The lists of a team as a run knows them: names, counts, and who is on them.
+
+Apollo ignores ids that it does not know and answers the same whether a record was on a list or not.
+So a list's count (`cached_count`) is compared before and after, and only where it can't tell, the
+list or the records are read. That costs a list `MOST_LOOKS` requests a run at most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+
+from target_apollo.apollo import AnotherRecord, EndpointForbidden, Label, RecordPage, RequestRefused
+from target_apollo.ledger import match_hash
+from target_apollo.model.objects.list_member import ListKey
+from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
+from target_apollo.model.outcomes import Reason, RecordError, Rejection
+from target_apollo.sync.refusals import consequence_of
+from target_apollo.sync.run import SyncRun
+
+#: Requests that a run spends on reading a list's members or candidates, for each list.
+MOST_LOOKS = 120
+#: Apollo shows no more records of a search than this.
+MOST_SHOWN = 50_000
+_PAGE = 100
+
+
+#: Kept in place of a mark of a row that is deleted, and whose member is off the list.
+OFF = match_hash("off its list")
+
+
+class ListMark:
+    """What the ledger keeps of a membership: a hash of its list, and whether this tool made it.
+
+    A link has one of two hashes as its `match_hash`.
+    """
+
+    def __init__(self, key: ListKey) -> None:
+        text = f"{key.kind.value}:{key.folded}"
+        #: Of a member that was put on the list for a row.
+        self.ours = match_hash(f"list:{text}")
+        #: Of a member that was on the list already, or may have been.
+        self.theirs = match_hash(f"found on list:{text}")
+
+
+class TeamList:
+    """One list, in one run.
+
+    Attributes:
+        name: As Apollo spells it; as the first row does if there is no such list yet.
+        id: None until Apollo has the list.
+        count: Members, by Apollo's last answer or by what was changed since.
+        members: Ids of all members, once the list was read; None before.
+        taken_off: Members that this run has taken off.
+        is_ambiguous: Whether Apollo has several lists whose names differ from it by case alone.
+        was_there: Whether Apollo had the list when the run first asked.
+        looks_left: Requests that may still be spent on reading it.
+        named: Ids of the members that rows of the run name, of whatever stream; only those whose
+            rows were written.
+    """
+
+    def __init__(self, key: ListKey, name: str) -> None:
+        self.key = key
+        self.name = name
+        self.mark = ListMark(key)
+        self.id: str | None = None
+        self.count = 0
+        self.members: set[str] | None = None
+        self.taken_off = 0
+        self.is_ambiguous = False
+        self.was_there = False
+        self.looks_left = MOST_LOOKS
+        self.named: set[str] = set()
+
+    @property
+    def type(self) -> ObjectType:
+        """The object of its members."""
+        return OBJECTS[self.key.kind]
+
+    @property
+    def pages(self) -> int:
+        """Requests that read all of its members."""
+        return math.ceil(self.count / _PAGE)
+
+    def __str__(self) -> str:
+        return f"'{self.name}' ({self.key.kind.value})"
+
+    def take(self, label: Label) -> None:
+        """Takes over what an answer of Apollo says."""
+        self.id, self.name = label.id, label.name or self.name
+        if label.count is not None:
+            self.count = label.count
+
+
+class TeamLists:
+    """All lists of the team, for all streams of a run; asked for once, and again by `refresh`.
+
+    Attributes:
+        has_changed: Whether the run has changed lists, so that their counts are outdated.
+        has_unread: Whether a record of the run could not be read, so that nobody knows whom it
+            means.
+        doubtful: Names of lists of which a row could not be told whom it means.
+    """
+
+    def __init__(self, run: SyncRun) -> None:
+        self._run = run
+        self._lists: dict[ListKey, TeamList] = {}
+        self._by_mark: dict[str, TeamList] = {}
+        self._is_read = False
+        self.has_changed = False
+        self.has_unread = False
+        self.doubtful: set[str] = set()
+
+    def of(self, kind: ObjectKind, name: str) -> TeamList:
+        """The list of that name, without regard to case; Apollo may not have it yet.
+
+        Raises:
+            RecordError: Apollo has several such lists.
+            ApolloError: Apollo could not be asked.
+        """
+        self._read()
+        key = ListKey.of(kind, name)
+        one = self._lists.get(key) or self._add(key, name)
+        if one.is_ambiguous:
+            raise RecordError(
+                Reason.UNKNOWN_NAME,
+                f"Apollo has several lists of {kind.value} whose names differ from the row's by "
+                "case alone: rename or delete all of them but one",
+            )
+        return one
+
+    def by_mark(self, mark: str | None) -> TeamList | None:
+        """The list that a link in the ledger is about; None if neither Apollo nor a row has it."""
+        self._read()
+        return self._by_mark.get(mark or "")
+
+    def refresh(self) -> None:
+        """Asks for all lists and their counts: GET /labels.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        seen: set[ListKey] = set()
+        self._run.request_counter.plan_requests({"GET /labels": 1})
+        for label in self._run.client.labels():
+            if label.modality not in {kind.value for kind in ObjectKind}:
+                continue
+            key = ListKey.of(ObjectKind(label.modality), label.name)
+            one = self._lists.get(key) or self._add(key, label.name)
+            if key in seen:
+                one.is_ambiguous = True
+                continue
+            seen.add(key)
+            one.take(label)
+            one.was_there = one.was_there or not self._is_read
+        for key, one in self._lists.items():
+            if key not in seen:
+                one.id, one.count = None, 0
+        self._is_read = True
+
+    def note_answer(self, one: TeamList, labels: Iterable[Label]) -> None:
+        """Takes over what the answer to an addition says of the list."""
+        for label in labels:
+            if ListKey.of(one.key.kind, label.name) == one.key:
+                one.take(label)
+
+    def _read(self) -> None:
+        if not self._is_read:
+            self.refresh()
+
+    def _add(self, key: ListKey, name: str) -> TeamList:
+        one = self._lists[key] = TeamList(key, name)
+        self._by_mark |= {one.mark.ours: one, one.mark.theirs: one}
+        return one
+
+    # --- who is on a list
+
+    def read_members(self, one: TeamList) -> set[str] | None:
+        """Ids of all members; None where Apollo does not show all of them.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        if one.id is None or not one.count:
+            return set()
+        if one.count > MOST_SHOWN:
+            return None
+        members: set[str] = set()
+        for page in self._pages(one, one.id):
+            if page.pages * _PAGE > MOST_SHOWN:
+                return None
+            members |= {
+                record["id"] for record in page.records if one.id in (_label_ids(record) or ())
+            }
+        return members
+
+    def _pages(self, one: TeamList, label_id: str) -> Iterator[RecordPage]:
+        run, of = self._run, one.type.endpoints
+        first = run.client.on_list(of, label_id, 1)
+        run.request_counter.plan_requests({of.search: first.pages})
+        yield first
+        rest = range(2, min(first.pages, MOST_SHOWN // _PAGE) + 1)
+        for page in run.pool.run([partial(run.client.on_list, of, label_id, n) for n in rest]):
+            if isinstance(page, Exception):
+                raise page
+            yield page
+
+    def find_on(self, one: TeamList, ids: Collection[str]) -> set[str] | None:
+        """Which of these records are on a list, before they are put on it; None if not known.
+
+        The list is read, or the records, whichever takes fewer requests.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        if one.id is None or not one.count:
+            return set()
+        if one.members is None:
+            if min(one.pages, len(ids)) > one.looks_left:
+                return None
+            if one.pages > len(ids):
+                one.looks_left -= len(ids)
+                told = self._read_records(one, ids)
+                return None if told is None else set(told.on)
+            one.looks_left -= one.pages
+            one.members = self.read_members(one)
+        return None if one.members is None else one.members & set(ids)
+
+    def find_missing(self, one: TeamList, ids: Collection[str]) -> dict[str, Rejection] | None:
+        """Which of these records are not on a list that they were put on, and why; None if unknown.
+
+        Apollo's search may lag behind, so that a record's own answer decides.
+
+        Raises:
+            ApolloError: Apollo could not be asked.
+        """
+        left = set(ids)
+        if one.pages < len(left) and one.pages <= one.looks_left:
+            one.looks_left -= one.pages
+            left -= self.read_members(one) or set()
+        if len(left) > one.looks_left:
+            return None
+        one.looks_left -= len(left)
+        told = self._read_records(one, left)
+        return None if told is None else told.missing
+
+    def _read_records(self, one: TeamList, ids: Collection[str]) -> _Told | None:
+        told, asked = _Told(), sorted(ids)
+        # The first goes alone, so that a closed endpoint is asked once.
+        for some in (asked[:1], asked[1:]):
+            if not some:
+                continue
+            try:
+                answers = self._run.read(one.type, some)
+            except EndpointForbidden:
+                return None
+            for apollo_id, answer in zip(some, answers, strict=True):
+                self._note(told, one, apollo_id, answer)
+        return told
+
+    @staticmethod
+    def _note(
+        told: _Told, one: TeamList, apollo_id: str, answer: Json | RequestRefused | AnotherRecord
+    ) -> None:
+        if isinstance(answer, RequestRefused):
+            if consequence_of(answer, apollo_id).record_is_gone:
+                told.missing[apollo_id] = no_record(one, apollo_id)
+            return
+        if isinstance(answer, AnotherRecord):
+            return
+        label_ids = _label_ids(answer)
+        if label_ids is None:
+            return
+        if one.id in label_ids:
+            told.on.add(apollo_id)
+            return
+        told.missing[apollo_id] = Rejection(
+            Reason.NOT_CONFIRMED,
+            f"Apollo confirmed the request and did not put record {apollo_id} on the list",
+        )
+
+
+class _Told:
+    """What records say: which are on the list, which are not, each with a reason."""
+
+    def __init__(self) -> None:
+        self.on: set[str] = set()
+        self.missing: dict[str, Rejection] = {}
+
+
+def no_record(one: TeamList, apollo_id: str) -> Rejection:
+    """The rejection of a row whose member is not in Apollo."""
+    return Rejection(
+        Reason.GONE,
+        f"Apollo has no {one.type.singular} {apollo_id} (any more), so it is on no list",
+    )
+
+
+def _label_ids(record: Json) -> list[object] | None:
+    """Ids of the lists that a record is on; None if it does not say."""
+    found = record.get("label_ids")
+    return found if isinstance(found, list) else None

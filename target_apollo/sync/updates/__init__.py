@@ -1,0 +1,1 @@
+"""Existing records: what differs from their rows, and the requests that write it."""
