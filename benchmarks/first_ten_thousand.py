@@ -33,7 +33,7 @@ from processes import Message, requests_seen, run_target, sandbox, seed, write_m
 from requests_per_thousand import contact, messages
 from simulated_clock import Sent, send_all
 
-from target_apollo.sandbox.rate_windows import PLANS, Plan
+from target_apollo.sandbox.serving.rate_windows import PLANS, Plan
 
 CREATE, PATCH = "POST /contacts/bulk_create", "PATCH /contacts/{id}"
 BULK_UPDATE = "POST /contacts/bulk_update"

@@ -19,7 +19,7 @@ from typing import Any
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, match_hash, source_key
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
 
 LISTS = ("Hot", "Warm", "Cold")

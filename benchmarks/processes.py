@@ -121,7 +121,7 @@ def request_counts(url: str) -> dict[str, int]:
 
 
 def order_fault(url: str, **fault: Any) -> None:
-    """Order a fault of the sandbox by the attributes of `target_apollo.sandbox.faults.Fault`."""
+    """Order a fault of the sandbox by the attributes of its `Fault`."""
     _control(url, "faults", fault)
 
 

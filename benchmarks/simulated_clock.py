@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 
 from target_apollo.apollo.quota import WINDOW_SECONDS, Window, Windows
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
-from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
+from target_apollo.sandbox.serving.rate_windows import (
+    EndpointWindows,
+    Exhausted,
+    Limits,
+    Schedule,
+    Usage,
+)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 ``running_sandbox`` serves a sandbox in a thread, ``python -m target_apollo.sandbox`` in a process.
 """
 
-from target_apollo.sandbox.faults import Fault, FaultKind
+from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import SandboxOptions
-from target_apollo.sandbox.server import running_sandbox
+from target_apollo.sandbox.serving.faults import Fault, FaultKind
+from target_apollo.sandbox.serving.server import running_sandbox
 from target_apollo.sandbox.state import RequestSeen, Sandbox
-from target_apollo.sandbox.store import Store
 
 __all__ = [
     "Fault",

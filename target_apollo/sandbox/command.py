@@ -17,8 +17,8 @@ from target_apollo.sandbox.options import (
     SandboxOptions,
     UpdateRoute,
 )
-from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.server import open_listener, serve_until_stopped, url_of
+from target_apollo.sandbox.serving.rate_windows import Plan
+from target_apollo.sandbox.serving.server import open_listener, serve_until_stopped, url_of
 from target_apollo.sandbox.state import Sandbox
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])

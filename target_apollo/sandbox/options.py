@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from target_apollo.sandbox.rate_windows import PLANS, Limits, Plan, Schedule
+from target_apollo.sandbox.serving.rate_windows import PLANS, Limits, Plan, Schedule
 
 
 class AlikeInBatch(str, enum.Enum):

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from target_apollo.sandbox.faults import Fault, FaultBook, FaultKind
-from target_apollo.sandbox.oauth import OAuth
+from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import SandboxOptions
-from target_apollo.sandbox.rate_windows import EndpointWindows, Usage
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.serving.faults import Fault, FaultBook, FaultKind
+from target_apollo.sandbox.serving.oauth import OAuth
+from target_apollo.sandbox.serving.rate_windows import EndpointWindows, Usage
 
 #: Bytes of an answer that the log keeps.
 MOST_KEPT = 4096

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from target_apollo.apollo import Window, Windows, WindowState, window_states_of
 from target_apollo.apollo.forecast import forecast, schedule
 from target_apollo.apollo.rate_windows import EndpointPacer
-from target_apollo.sandbox.rate_windows import Limits
+from target_apollo.sandbox.serving.rate_windows import Limits
 from tests.helpers import simulated_apollo
 from tests.helpers.simulated_apollo import SimulatedApollo, Trip
 

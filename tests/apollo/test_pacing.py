@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.rate_windows import Limits
+from target_apollo.sandbox.serving.rate_windows import Limits
 from tests.helpers.simulated_apollo import SECONDS, SimulatedApollo, Trip, all_but_last
 
 much = settings(deadline=None, max_examples=300)

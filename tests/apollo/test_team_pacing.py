@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from target_apollo.apollo.quota import WINDOW_SECONDS, Window, Windows
 from target_apollo.apollo.rate_windows import FullUntil
 from target_apollo.apollo.team_windows import Lot, TeamWindows
-from target_apollo.sandbox.rate_windows import PLANS, Limits, Plan
+from target_apollo.sandbox.serving.rate_windows import PLANS, Limits, Plan
 from tests.helpers.simulated_apollo import Trip, all_but_last
 from tests.helpers.simulated_team import SECONDS, Process, SimulatedTeam
 

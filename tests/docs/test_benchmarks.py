@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.rate_windows import Limits
+from target_apollo.sandbox.serving.rate_windows import Limits
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 # Modules of the folder that others import; the rest are scripts.

@@ -12,9 +12,9 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.app import PREFIX
-from target_apollo.sandbox.http import TRANSPORT
-from target_apollo.sandbox.server import LoopbackServer
+from target_apollo.sandbox.serving.app import PREFIX
+from target_apollo.sandbox.serving.http import TRANSPORT
+from target_apollo.sandbox.serving.server import LoopbackServer
 from tests.helpers.altered_answers import TRAP, Reply
 
 #: Label of an endpoint and its answer -> the altered answer; None leaves it as it is.

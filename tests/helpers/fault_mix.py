@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.faults import FaultBook
 from target_apollo.sandbox.options import (
     AlikeInBatch,
     BulkAnswers,
@@ -15,6 +14,7 @@ from target_apollo.sandbox.options import (
     UnknownId,
     UpdateRoute,
 )
+from target_apollo.sandbox.serving.faults import FaultBook
 
 #: Faults that do not tell the client whether the request was carried out.
 LOST = [

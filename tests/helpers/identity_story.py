@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import BulkFailure, GoneInBulk, UnknownId
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers import killing
 from tests.helpers.killing import Death, Moment
 

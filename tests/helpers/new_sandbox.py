@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.server import LoopbackServer
+from target_apollo.sandbox.serving.server import LoopbackServer
 
 _idle: list[LoopbackServer] = []
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
 from tests.helpers.warehouse import Table, Values, Warehouse
 
 Key = tuple[str, int]

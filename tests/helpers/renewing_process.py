@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from target_apollo.apollo import ApolloClient, ApolloError, TokenEndpoint, TokenFile, Transport
 from target_apollo.apollo.oauth import OAuth
 from target_apollo.apollo.token_store import Login
-from target_apollo.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
+from target_apollo.sandbox.serving.oauth import CLIENT_ID, CLIENT_SECRET
 
 
 def die(*_: Any) -> NoReturn:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from target_apollo.sandbox import Sandbox, lists
+from target_apollo.sandbox import Sandbox
+from target_apollo.sandbox.data import lists
 
 
 def addresses(apollo: Sandbox) -> dict[str, str]:

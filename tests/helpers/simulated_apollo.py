@@ -10,7 +10,13 @@ from typing import Any
 
 from target_apollo.apollo.quota import Window, Windows
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
-from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule, Usage
+from target_apollo.sandbox.serving.rate_windows import (
+    EndpointWindows,
+    Exhausted,
+    Limits,
+    Schedule,
+    Usage,
+)
 
 SECONDS = (10.0, 35.0, 100.0)
 

@@ -14,7 +14,7 @@ from target_apollo.apollo import team_pacer
 from target_apollo.apollo.quota import Windows
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit
 from target_apollo.apollo.team_pacer import Exchange, TeamPacer
-from target_apollo.sandbox.rate_windows import EndpointWindows, Exhausted, Limits, Schedule
+from target_apollo.sandbox.serving.rate_windows import EndpointWindows, Exhausted, Limits, Schedule
 from tests.helpers.simulated_apollo import Trip, window_of
 
 SECONDS = (60.0, 240.0, 1000.0)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from target_apollo.target.target import TargetApollo
 from tests.helpers.built_wheel import Installed, build_wheel
 from tests.helpers.new_sandbox import new_sandbox

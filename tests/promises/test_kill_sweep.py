@@ -16,7 +16,7 @@ import pytest
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, source_key
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oracle import Expectations, judge

@@ -20,7 +20,7 @@ import pytest
 
 from target_apollo.demo.postgres import server_of
 from target_apollo.sandbox import Sandbox
-from target_apollo.sandbox.faults import Fault, FaultKind
+from target_apollo.sandbox.serving.faults import Fault, FaultKind
 from tests.helpers.databases import database_on
 from tests.helpers.poolers import needs_pgbouncer, pgbouncer, transaction_pooler
 from tests.ledger.conftest import postgresql_server  # noqa: F401 - a fixture

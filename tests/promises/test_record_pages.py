@@ -10,7 +10,7 @@ import requests
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import BulkAnswers
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from target_apollo.sync.updates.record_pages import FEW
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, Run, TargetRun, record, schema

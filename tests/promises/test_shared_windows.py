@@ -19,8 +19,8 @@ import pytest
 from target_apollo.demo.postgres import server_of
 from target_apollo.ledger import Ledger, SharedWindows
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.faults import Fault, FaultKind
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.faults import Fault, FaultKind
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.databases import database_on
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.tiers import mostly_chaos

@@ -11,7 +11,7 @@ import requests
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.options import BulkAnswers
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.tiers import sampled
 from tests.ledger.conftest import ledger_url, postgresql_server, postgresql_url, sqlite_url

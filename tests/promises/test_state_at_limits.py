@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sandbox.rate_windows import PLANS, Plan
+from target_apollo.sandbox.serving.rate_windows import PLANS, Plan
 from tests.promises.conftest import Message, Run, TargetRun, contact, record, schema, state
 
 HOUR_LIMIT = PLANS[Plan.BASIC].hour

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
 from tests.helpers.killing import NEVER, Death, Moment, run_target
 from tests.promises.conftest import Message, Run, TargetRun, lines_of, record, schema, state
 

@@ -10,7 +10,7 @@ import pytest
 
 from target_apollo.ledger.locks import STALE_AFTER
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.faults import Fault, FaultKind
+from target_apollo.sandbox.serving.faults import Fault, FaultKind
 from tests.config.test_credentials import new_refresh_token
 from tests.helpers.new_sandbox import new_sandbox
 from tests.ledger.conftest import (  # noqa: F401 - fixtures

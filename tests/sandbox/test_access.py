@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 
 INVALID_KEY = (

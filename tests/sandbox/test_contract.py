@@ -20,10 +20,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.call import Endpoint
-from target_apollo.sandbox.endpoints import ENDPOINTS
-from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.request_fields import TAKEN
+from target_apollo.sandbox.checks.request_fields import TAKEN
+from target_apollo.sandbox.serving.call import Endpoint
+from target_apollo.sandbox.serving.endpoints import ENDPOINTS
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client, fresh
 

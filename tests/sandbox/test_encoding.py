@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.records import (
+from target_apollo.sandbox.data.records import (
     CREATED_CONTACT,
     UPDATED_CONTACT,
     Contact,

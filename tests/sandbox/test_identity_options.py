@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from target_apollo.sandbox import Sandbox
-from target_apollo.sandbox.formats import is_email
+from target_apollo.sandbox.data.formats import is_email
 from tests.sandbox.conftest import Client, fresh
 
 TAKEN = "Email has already been taken"

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client
 

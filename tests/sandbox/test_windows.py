@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.rate_windows import EndpointWindows, Limits, Schedule, headers
+from target_apollo.sandbox.serving.rate_windows import EndpointWindows, Limits, Schedule, headers
 
 LIMITS = Limits(3, 5, 8)
 SCHEDULE = Schedule(LIMITS, (10.0, 40.0, 200.0))

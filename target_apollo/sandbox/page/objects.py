@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from target_apollo.sandbox import enrolment
-from target_apollo.sandbox.deals import Deal
+from target_apollo.sandbox.data import enrolment
+from target_apollo.sandbox.data.deals import Deal
+from target_apollo.sandbox.data.sequences import Sequence
+from target_apollo.sandbox.data.tasks import Task
 from target_apollo.sandbox.page.choice import Choice, View, address
 from target_apollo.sandbox.page.names import Names
 from target_apollo.sandbox.page.records import narrowed_to
@@ -24,9 +26,7 @@ from target_apollo.sandbox.page.tables import (
     stamped,
     table_of,
 )
-from target_apollo.sandbox.sequences import Sequence
 from target_apollo.sandbox.state import Sandbox
-from target_apollo.sandbox.tasks import Task
 
 _STATUS_LOOKS = {"active": Look.GOOD, "completed": Look.GOOD, "paused": Look.WARN}
 

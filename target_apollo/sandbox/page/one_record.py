@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from target_apollo.sandbox import enrolment
+from target_apollo.sandbox.data import enrolment
 from target_apollo.sandbox.page.choice import Choice, View, address
 from target_apollo.sandbox.page.names import Names
 from target_apollo.sandbox.page.objects import status_text

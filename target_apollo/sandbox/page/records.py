@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from target_apollo.sandbox.data.records import Account, Contact
 from target_apollo.sandbox.page.choice import Choice, View, address
 from target_apollo.sandbox.page.names import Names
 from target_apollo.sandbox.page.runs import Run, run_of
@@ -21,7 +22,6 @@ from target_apollo.sandbox.page.tables import (
     sliced,
     table_of,
 )
-from target_apollo.sandbox.records import Account, Contact
 from target_apollo.sandbox.state import Sandbox
 
 Record = TypeVar("Record", Contact, Account)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.page.choice import Choice, View, address
 from target_apollo.sandbox.page.runs import Run, endpoints_of, run_of, runs_of
 from target_apollo.sandbox.page.tables import (
@@ -28,9 +29,8 @@ from target_apollo.sandbox.page.tables import (
     table_of,
     took,
 )
-from target_apollo.sandbox.rate_windows import Usage
+from target_apollo.sandbox.serving.rate_windows import Usage
 from target_apollo.sandbox.state import MOST_KEPT, RequestSeen, Sandbox
-from target_apollo.sandbox.store import Store
 
 EVERY = "every"
 _SECRET = "POST /oauth/token"  # noqa: S105 - an endpoint

@@ -6,29 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from target_apollo.sandbox import matching, request_fields
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.custom_fields import write_custom_fields
-from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.formats import address_parts, bare_domain, sanitized_phone
-from target_apollo.sandbox.options import (
-    BulkAnswers,
-    MatchedInBulk,
-    SandboxOptions,
-)
-from target_apollo.sandbox.records import (
-    CREATED_ACCOUNT,
-    DOCUMENTED_ACCOUNT,
-    FOUND_ACCOUNT,
-    SHOWN_ACCOUNT,
-    Account,
-    account_object,
-    picked,
-)
-from target_apollo.sandbox.request_fields import ACCOUNT_SCALARS
-from target_apollo.sandbox.routes import bulk
-from target_apollo.sandbox.store import Store
-from target_apollo.sandbox.validation import (
+from target_apollo.sandbox.checks import request_fields
+from target_apollo.sandbox.checks.custom_fields import write_custom_fields
+from target_apollo.sandbox.checks.request_fields import ACCOUNT_SCALARS
+from target_apollo.sandbox.checks.validation import (
     account_to_read,
     account_to_update,
     check_ids,
@@ -37,6 +18,26 @@ from target_apollo.sandbox.validation import (
     names_in,
     page_of,
 )
+from target_apollo.sandbox.data import matching
+from target_apollo.sandbox.data.formats import address_parts, bare_domain, sanitized_phone
+from target_apollo.sandbox.data.records import (
+    CREATED_ACCOUNT,
+    DOCUMENTED_ACCOUNT,
+    FOUND_ACCOUNT,
+    SHOWN_ACCOUNT,
+    Account,
+    account_object,
+    picked,
+)
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.options import (
+    BulkAnswers,
+    MatchedInBulk,
+    SandboxOptions,
+)
+from target_apollo.sandbox.routes import bulk
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import unprocessable
 
 _ADDRESS = ("raw_address", "street_address", "city", "state", "country", "postal_code")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, unprocessable
-from target_apollo.sandbox.formats import is_id
+from target_apollo.sandbox.checks.validation import check_ids, ids_of, names_in, text_of
+from target_apollo.sandbox.data.formats import is_id
+from target_apollo.sandbox.data.records import Account, Contact
 from target_apollo.sandbox.options import AlikeInBatch, BulkFailure
-from target_apollo.sandbox.records import Account, Contact
-from target_apollo.sandbox.validation import check_ids, ids_of, names_in, text_of
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
 Record = TypeVar("Record", Contact, Account)
 Body = dict[str, Any]

@@ -8,13 +8,17 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from target_apollo.sandbox import formats
-from target_apollo.sandbox.custom_fields import write_custom_fields
-from target_apollo.sandbox.errors import unprocessable
+from target_apollo.sandbox.checks.custom_fields import write_custom_fields
+from target_apollo.sandbox.checks.request_fields import (
+    CONTACT_HIDDEN,
+    CONTACT_SCALARS,
+    SINGLE_PHONES,
+)
+from target_apollo.sandbox.data import formats
+from target_apollo.sandbox.data.records import WITHOUT_EMAIL, Contact
+from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import InvalidEmail, SandboxOptions
-from target_apollo.sandbox.records import WITHOUT_EMAIL, Contact
-from target_apollo.sandbox.request_fields import CONTACT_HIDDEN, CONTACT_SCALARS, SINGLE_PHONES
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.serving.errors import unprocessable
 
 # By the reference of run_dedupe, these fields keep their first value.
 _KEPT_ONCE_SET = frozenset({"person_id", "salesforce_lead_id", "salesforce_contact_id"})

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, unprocessable
-from target_apollo.sandbox.options import FullPlan, KeywordSearch, TakenEmail
-from target_apollo.sandbox.records import (
+from target_apollo.sandbox.checks.request_fields import CREATE_CONTACT, UPDATE_CONTACT
+from target_apollo.sandbox.checks.validation import (
+    check_ids,
+    check_route,
+    contact_to_read,
+    contact_to_update,
+    envelope,
+    names_in,
+    page_of,
+)
+from target_apollo.sandbox.data.records import (
     CREATED_ACCOUNT,
     CREATED_CONTACT,
     FOUND_CONTACT,
@@ -18,18 +25,11 @@ from target_apollo.sandbox.records import (
     contact_object,
     label_object,
 )
-from target_apollo.sandbox.request_fields import CREATE_CONTACT, UPDATE_CONTACT
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.options import FullPlan, KeywordSearch, TakenEmail
 from target_apollo.sandbox.routes.contact_writing import BadEmail, write
-from target_apollo.sandbox.store import Store
-from target_apollo.sandbox.validation import (
-    check_ids,
-    check_route,
-    contact_to_read,
-    contact_to_update,
-    envelope,
-    names_in,
-    page_of,
-)
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
 SORT_FIELDS = {
     "contact_last_activity_date": "last_activity_date",

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import Any
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.formats import is_email
-from target_apollo.sandbox.options import (
-    BulkAnswers,
-    InvalidEmail,
-    MatchedInBulk,
+from target_apollo.sandbox.checks.request_fields import BULK_CREATE_CONTACT, BULK_UPDATE_CONTACT
+from target_apollo.sandbox.checks.validation import (
+    check_ids,
+    contact_to_update,
+    ids_of,
+    names_in,
+    text_of,
 )
-from target_apollo.sandbox.records import (
+from target_apollo.sandbox.data.formats import is_email
+from target_apollo.sandbox.data.records import (
     CREATED_CONTACT,
     DOCUMENTED_CONTACT,
     DOCUMENTED_UPDATED_CONTACT,
@@ -24,7 +25,11 @@ from target_apollo.sandbox.records import (
     contact_object,
     picked,
 )
-from target_apollo.sandbox.request_fields import BULK_CREATE_CONTACT, BULK_UPDATE_CONTACT
+from target_apollo.sandbox.options import (
+    BulkAnswers,
+    InvalidEmail,
+    MatchedInBulk,
+)
 from target_apollo.sandbox.routes import bulk
 from target_apollo.sandbox.routes.contact_writing import (
     BadEmail,
@@ -33,13 +38,8 @@ from target_apollo.sandbox.routes.contact_writing import (
     write,
 )
 from target_apollo.sandbox.routes.contacts import check_room, is_taken, new_contact, overwrite
-from target_apollo.sandbox.validation import (
-    check_ids,
-    contact_to_update,
-    ids_of,
-    names_in,
-    text_of,
-)
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import unprocessable
 
 _NO_ARRAY = 'Please provide an array of contact attributes in the "contact_attributes" parameter.'
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from target_apollo.sandbox import strict
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.custom_fields import write_custom_fields
-from target_apollo.sandbox.deals import Deal, amount_of, deal_object, sorted_deals
-from target_apollo.sandbox.errors import not_found, unprocessable
-from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.records import FOUND_ACCOUNT, account_object
-from target_apollo.sandbox.request_fields import CREATE_DEAL, UPDATE_DEAL
+from target_apollo.sandbox.checks import strict
+from target_apollo.sandbox.checks.custom_fields import write_custom_fields
+from target_apollo.sandbox.checks.request_fields import CREATE_DEAL, UPDATE_DEAL
+from target_apollo.sandbox.checks.validation import check_ids, envelope, page_of, sent_value
+from target_apollo.sandbox.data.deals import Deal, amount_of, deal_object, sorted_deals
+from target_apollo.sandbox.data.formats import is_id
+from target_apollo.sandbox.data.records import FOUND_ACCOUNT, account_object
 from target_apollo.sandbox.routes.bulk import taken_fields
-from target_apollo.sandbox.validation import check_ids, envelope, page_of, sent_value
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import not_found, unprocessable
 
 _SORT_FIELDS = ("", "amount", "is_closed", "is_won")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.validation import first
-from target_apollo.sandbox.workspace import FIELD_MODALITIES, FIELD_TYPES
+from target_apollo.sandbox.checks.validation import first
+from target_apollo.sandbox.data.workspace import FIELD_MODALITIES, FIELD_TYPES
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import unprocessable
 
 # (modality, name, label): a few of the fields that every team has.
 _SYSTEM_FIELDS = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox import lists
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import record_not_found, unprocessable
-from target_apollo.sandbox.records import Account, Contact, label_object
-from target_apollo.sandbox.validation import names_in
-from target_apollo.sandbox.workspace import MODALITIES
+from target_apollo.sandbox.checks.validation import names_in
+from target_apollo.sandbox.data import lists
+from target_apollo.sandbox.data.records import Account, Contact, label_object
+from target_apollo.sandbox.data.workspace import MODALITIES
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import record_not_found, unprocessable
 
 
 def index(call: Call) -> Any:

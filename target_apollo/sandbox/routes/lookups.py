@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.rate_windows import EndpointWindows
-from target_apollo.sandbox.shapes import blank
-from target_apollo.sandbox.validation import first, page_of
+from target_apollo.sandbox.checks.validation import first, page_of
+from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.rate_windows import EndpointWindows
 
 # Keys of a user, with the marks of `blank`.
 _USER = """

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox import enrolment, strict
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.enrolment import Leaving
-from target_apollo.sandbox.errors import unprocessable
-from target_apollo.sandbox.formats import is_id, offset_time
-from target_apollo.sandbox.records import STAGED_CONTACT, Contact, contact_object
-from target_apollo.sandbox.request_fields import SEQUENCE_FLAGS
-from target_apollo.sandbox.sequences import Sequence, sequence_object
-from target_apollo.sandbox.validation import first, ids_of, page_of, refuse_id, sent_value, text_of
+from target_apollo.sandbox.checks import strict
+from target_apollo.sandbox.checks.request_fields import SEQUENCE_FLAGS
+from target_apollo.sandbox.checks.validation import (
+    first,
+    ids_of,
+    page_of,
+    refuse_id,
+    sent_value,
+    text_of,
+)
+from target_apollo.sandbox.data import enrolment
+from target_apollo.sandbox.data.enrolment import Leaving
+from target_apollo.sandbox.data.formats import is_id, offset_time
+from target_apollo.sandbox.data.records import STAGED_CONTACT, Contact, contact_object
+from target_apollo.sandbox.data.sequences import Sequence, sequence_object
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import unprocessable
 
 _JOB = "sequence_remove_stop_contacts"
 

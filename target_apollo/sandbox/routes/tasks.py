@@ -5,29 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from target_apollo.sandbox import strict
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import Refusal, unprocessable
-from target_apollo.sandbox.formats import offset_time
-from target_apollo.sandbox.records import (
-    CREATED_ACCOUNT,
-    FOUND_CONTACT,
-    Contact,
-    account_object,
-    contact_object,
-)
-from target_apollo.sandbox.request_fields import BULK_CREATE_TASKS, CREATE_TASK, UPDATE_TASK
-from target_apollo.sandbox.routes.bulk import taken_fields
-from target_apollo.sandbox.tasks import (
-    PRIORITIES,
-    STATUSES,
-    TYPES,
-    Task,
-    moment_of,
-    shown_task,
-    task_object,
-)
-from target_apollo.sandbox.validation import (
+from target_apollo.sandbox.checks import strict
+from target_apollo.sandbox.checks.request_fields import BULK_CREATE_TASKS, CREATE_TASK, UPDATE_TASK
+from target_apollo.sandbox.checks.validation import (
     check_ids,
     envelope,
     first,
@@ -37,6 +17,26 @@ from target_apollo.sandbox.validation import (
     sent_value,
     text_of,
 )
+from target_apollo.sandbox.data.formats import offset_time
+from target_apollo.sandbox.data.records import (
+    CREATED_ACCOUNT,
+    FOUND_CONTACT,
+    Contact,
+    account_object,
+    contact_object,
+)
+from target_apollo.sandbox.data.tasks import (
+    PRIORITIES,
+    STATUSES,
+    TYPES,
+    Task,
+    moment_of,
+    shown_task,
+    task_object,
+)
+from target_apollo.sandbox.routes.bulk import taken_fields
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
 _SORT_FIELDS = ("", "task_due_at", "task_priority")
 _DONE = "This task is already completed / skipped."

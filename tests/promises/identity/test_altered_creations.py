@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import formats
+from target_apollo.sandbox.data import formats
 from tests.helpers.worlds import World, keys_rejected, one_fast
 from tests.promises.conftest import Message, schema
 from tests.promises.identity.people import person

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.identity_story import MOMENTS
 from tests.helpers.killing import NEVER, Death, Ended, Moment, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from target_apollo.sandbox import Sandbox, enrolment
-from target_apollo.sandbox.enrolment import Leaving
+from target_apollo.sandbox import Sandbox
+from target_apollo.sandbox.data import enrolment
+from target_apollo.sandbox.data.enrolment import Leaving
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
 
 ADD = "POST /emailer_campaigns/{id}/add_contact_ids"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from target_apollo.sync.objects import deal_index
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox

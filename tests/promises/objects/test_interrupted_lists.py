@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
 from tests.helpers.killing import NEVER, Death, Moment, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, lines_of

@@ -11,8 +11,8 @@ import pytest
 
 from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, Place, match_hash, source_key
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.killing import Death, Ended, Moment, run_target
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.tiers import sampled

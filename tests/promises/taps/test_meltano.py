@@ -13,7 +13,7 @@ import yaml
 
 from target_apollo.demo.meltano import executable
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.databases import own_database
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.taps import installed, surroundings

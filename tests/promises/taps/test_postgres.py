@@ -18,7 +18,7 @@ import pytest
 from target_apollo.demo.meltano import ROOT, install_plugins
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.sandbox import SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.databases import database_on, own_database
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.taps import Ended, Line, Tap, installed, select

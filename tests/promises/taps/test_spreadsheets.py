@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.taps import MAPPER, Line, Tap, installed
 from tests.promises.conftest import Message

@@ -7,7 +7,7 @@ import requests
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sandbox.page.runs import runs_of
-from target_apollo.sandbox.rate_windows import Plan
+from target_apollo.sandbox.serving.rate_windows import Plan
 from target_apollo.sandbox.state import MOST_KEPT, RequestSeen
 from tests.sandbox.conftest import Client
 from tests.sandbox.page.conftest import seen

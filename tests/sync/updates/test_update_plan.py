@@ -10,7 +10,7 @@ from target_apollo.apollo import Window, Windows
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row, UpdateMethod, Values
 from target_apollo.model.values import apollo_id
-from target_apollo.sandbox import records as shapes
+from target_apollo.sandbox.data import records as shapes
 from target_apollo.sync.records.plan import changes
 from target_apollo.sync.updates.update_plan import (
     UpdateParts,

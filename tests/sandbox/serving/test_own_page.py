@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from target_apollo.sandbox import Sandbox
-from target_apollo.sandbox.own_page import fault_of
+from target_apollo.sandbox.serving.own_page import fault_of
 
 KEY = {"x-api-key": "sandbox"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox import enrolment
-from target_apollo.sandbox.formats import offset_time
-from target_apollo.sandbox.keeping import Keeping
-from target_apollo.sandbox.records import Contact
-from target_apollo.sandbox.seeding import refuse_unknown
-from target_apollo.sandbox.shapes import blank
-from target_apollo.sandbox.workspace import Workspace
+from target_apollo.sandbox.data import enrolment
+from target_apollo.sandbox.data.formats import offset_time
+from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.records import Contact
+from target_apollo.sandbox.data.seeding import refuse_unknown
+from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.workspace import Workspace
 
 _BLANK_SEQUENCE: dict[str, Any] = {
     **blank(

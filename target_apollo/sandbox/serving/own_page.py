@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from target_apollo.sandbox.errors import Refusal
-from target_apollo.sandbox.http import deliver, read, refused
+from target_apollo.sandbox.serving.errors import Refusal
+from target_apollo.sandbox.serving.http import deliver, read, refused
 
 #: Top-level domains that no public name server answers for: nobody elsewhere can own a name there.
 _PRIVATE_DOMAINS = (".localhost", ".internal")

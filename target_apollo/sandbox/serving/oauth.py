@@ -13,8 +13,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.errors import Refusal
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.serving.errors import Refusal
 
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-secret"  # noqa: S105

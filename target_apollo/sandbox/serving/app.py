@@ -14,12 +14,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from target_apollo.sandbox import control, errors
-from target_apollo.sandbox.call import Endpoint
-from target_apollo.sandbox.endpoints import ENDPOINTS
-from target_apollo.sandbox.http import Answer, Request, answered, deliver, read, refused
-from target_apollo.sandbox.own_page import OwnPageOnly
-from target_apollo.sandbox.pipeline import after_write, before_write, is_known, serve
+from target_apollo.sandbox import control
+from target_apollo.sandbox.serving import errors
+from target_apollo.sandbox.serving.call import Endpoint
+from target_apollo.sandbox.serving.endpoints import ENDPOINTS
+from target_apollo.sandbox.serving.http import Answer, Request, answered, deliver, read, refused
+from target_apollo.sandbox.serving.own_page import OwnPageOnly
+from target_apollo.sandbox.serving.pipeline import after_write, before_write, is_known, serve
 from target_apollo.sandbox.state import MOST_KEPT, RequestSeen, Sandbox
 
 PREFIX = "/api/v1"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from target_apollo.sandbox.errors import unprocessable
 from target_apollo.sandbox.options import CustomFieldErrors, OptionsShown, SandboxOptions
+from target_apollo.sandbox.serving.errors import unprocessable
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.errors import Refusal, unprocessable
-from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.options import SandboxOptions
-from target_apollo.sandbox.request_fields import (
+from target_apollo.sandbox.checks.request_fields import (
     BOOLEANS,
     LISTS_OF_OBJECTS,
     LISTS_OF_TEXT,
@@ -20,6 +17,9 @@ from target_apollo.sandbox.request_fields import (
     TAKEN,
     Taken,
 )
+from target_apollo.sandbox.data.formats import is_id
+from target_apollo.sandbox.options import SandboxOptions
+from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
 _NOTHING = Taken()
 

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from target_apollo.sandbox.errors import Refusal
-from target_apollo.sandbox.faults import Fault, FaultKind, reset, truncate
+from target_apollo.sandbox.serving.errors import Refusal
+from target_apollo.sandbox.serving.faults import Fault, FaultKind, reset, truncate
 
 JSON = "application/json; charset=utf-8"
 TRANSPORT = "target_apollo.transport"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.sandbox.formats import timestamp
-from target_apollo.sandbox.keeping import Keeping
-from target_apollo.sandbox.records import Searched
-from target_apollo.sandbox.seeding import refuse_unknown
-from target_apollo.sandbox.shapes import blank
-from target_apollo.sandbox.workspace import Workspace
+from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.records import Searched
+from target_apollo.sandbox.data.seeding import refuse_unknown
+from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.workspace import Workspace
 
 TYPES = {
     "call": "Call",

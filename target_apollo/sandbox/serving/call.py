@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import SandboxOptions
-from target_apollo.sandbox.rate_windows import EndpointWindows
-from target_apollo.sandbox.store import Store
+from target_apollo.sandbox.serving.rate_windows import EndpointWindows
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from target_apollo.sandbox.call import Call, Endpoint
 from target_apollo.sandbox.routes import (
     accounts,
     contacts,
@@ -17,6 +16,7 @@ from target_apollo.sandbox.routes import (
     sequences,
     tasks,
 )
+from target_apollo.sandbox.serving.call import Call, Endpoint
 
 # Keys name the endpoints of deals in another service.
 _DEALS = "deals/api/v1/opportunities"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.sandbox.matching import KeyIndex, account_keys, contact_keys
+from target_apollo.sandbox.data.matching import KeyIndex, account_keys, contact_keys
 
 people = st.fixed_dictionaries(
     {},

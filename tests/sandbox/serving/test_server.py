@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions, running_sandbox
-from target_apollo.sandbox.server import LoopbackServer, open_listener
+from target_apollo.sandbox.serving.server import LoopbackServer, open_listener
 from tests.helpers.new_sandbox import new_sandbox
 from tests.sandbox.conftest import Client
 

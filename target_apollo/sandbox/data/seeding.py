@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from target_apollo.sandbox.formats import bare_domain
-from target_apollo.sandbox.records import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL
-from target_apollo.sandbox.workspace import Workspace
+from target_apollo.sandbox.data.formats import bare_domain
+from target_apollo.sandbox.data.records import CREATED_CONTACT, FOUND_ACCOUNT, WITHOUT_EMAIL
+from target_apollo.sandbox.data.workspace import Workspace
 
 _ACCOUNT_KEYS = FOUND_ACCOUNT.keys() | {
     "sanitized_phone", "raw_address", "street_address", "city", "state", "country", "postal_code",

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from target_apollo.sandbox.formats import timestamp
-from target_apollo.sandbox.records import Account, Contact
-from target_apollo.sandbox.store import Store
-from target_apollo.sandbox.workspace import MODALITIES
+from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.data.records import Account, Contact
+from target_apollo.sandbox.data.store import Store
+from target_apollo.sandbox.data.workspace import MODALITIES
 
 
 def members(store: Store, name: str, modality: str = "contacts") -> list[str]:

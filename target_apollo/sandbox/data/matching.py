@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from target_apollo.sandbox.formats import FREE_DOMAINS
+from target_apollo.sandbox.data.formats import FREE_DOMAINS
 
 CONTACT_CRM_FIELDS = (
     "salesforce_lead_id",

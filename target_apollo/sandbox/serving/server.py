@@ -14,9 +14,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from target_apollo.sandbox.app import PREFIX, build
-from target_apollo.sandbox.http import TRANSPORT
 from target_apollo.sandbox.options import SandboxOptions
+from target_apollo.sandbox.serving.app import PREFIX, build
+from target_apollo.sandbox.serving.http import TRANSPORT
 from target_apollo.sandbox.state import Sandbox
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.sandbox import Sandbox, lists
+from target_apollo.sandbox import Sandbox
+from target_apollo.sandbox.data import lists
 from tests.helpers.sales_objects import on_list
 from tests.sandbox.conftest import Client, fresh
 

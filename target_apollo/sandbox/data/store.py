@@ -13,21 +13,21 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from target_apollo.sandbox import matching, merging, seeding
-from target_apollo.sandbox.deals import Deals
-from target_apollo.sandbox.formats import timestamp
-from target_apollo.sandbox.keeping import Keeping
-from target_apollo.sandbox.matching import KeyIndex
-from target_apollo.sandbox.records import (
+from target_apollo.sandbox.data import matching, merging, seeding
+from target_apollo.sandbox.data.deals import Deals
+from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.matching import KeyIndex
+from target_apollo.sandbox.data.records import (
     FOUND_ACCOUNT,
     Account,
     Contact,
     account_object,
     contact_object,
 )
-from target_apollo.sandbox.sequences import Sequences
-from target_apollo.sandbox.tasks import Tasks
-from target_apollo.sandbox.workspace import Workspace
+from target_apollo.sandbox.data.sequences import Sequences
+from target_apollo.sandbox.data.tasks import Tasks
+from target_apollo.sandbox.data.workspace import Workspace
 
 Record = TypeVar("Record")
 

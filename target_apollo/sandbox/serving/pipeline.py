@@ -13,10 +13,13 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.sandbox import errors, rate_windows, strict
-from target_apollo.sandbox.call import Call, Endpoint
-from target_apollo.sandbox.endpoints import ENDPOINTS
-from target_apollo.sandbox.faults import (
+from target_apollo.sandbox.checks import strict
+from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.options import RetryAfter
+from target_apollo.sandbox.serving import errors, rate_windows
+from target_apollo.sandbox.serving.call import Call, Endpoint
+from target_apollo.sandbox.serving.endpoints import ENDPOINTS
+from target_apollo.sandbox.serving.faults import (
     GARBAGE,
     HTML_PAGE,
     Fault,
@@ -24,11 +27,9 @@ from target_apollo.sandbox.faults import (
     first_records,
     without_records,
 )
-from target_apollo.sandbox.formats import timestamp
-from target_apollo.sandbox.http import Answer, Request, answered, html, refused
-from target_apollo.sandbox.oauth import EVERYTHING
-from target_apollo.sandbox.options import RetryAfter
-from target_apollo.sandbox.origins import Origin
+from target_apollo.sandbox.serving.http import Answer, Request, answered, html, refused
+from target_apollo.sandbox.serving.oauth import EVERYTHING
+from target_apollo.sandbox.serving.origins import Origin
 from target_apollo.sandbox.state import Sandbox
 
 

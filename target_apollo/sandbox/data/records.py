@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from target_apollo.sandbox.formats import FREE_DOMAINS
-from target_apollo.sandbox.shapes import blank
+from target_apollo.sandbox.data.formats import FREE_DOMAINS
+from target_apollo.sandbox.data.shapes import blank
 
 _CONTACT_KEYS_NULL_OR_EMPTY = """
 contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from target_apollo.sandbox.formats import id_source, timestamp
-from target_apollo.sandbox.journal import Journal
-from target_apollo.sandbox.origins import Origin, Origins
+from target_apollo.sandbox.data.formats import id_source, timestamp
+from target_apollo.sandbox.data.journal import Journal
+from target_apollo.sandbox.serving.origins import Origin, Origins
 
 
 class Keeping:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from target_apollo.sandbox.call import Call
-from target_apollo.sandbox.errors import (
+from target_apollo.sandbox.data.formats import is_id
+from target_apollo.sandbox.data.records import Account, Contact
+from target_apollo.sandbox.options import GoneInBulk, UnknownId, UpdateRoute
+from target_apollo.sandbox.serving.call import Call
+from target_apollo.sandbox.serving.errors import (
     Refusal,
     bad_id,
     not_allowed,
@@ -14,9 +17,6 @@ from target_apollo.sandbox.errors import (
     record_not_found,
     unprocessable,
 )
-from target_apollo.sandbox.formats import is_id
-from target_apollo.sandbox.options import GoneInBulk, UnknownId, UpdateRoute
-from target_apollo.sandbox.records import Account, Contact
 
 # Of contacts the reference has all of these words. Of accounts it shows only the answers to
 # malformed ids, which name the parameter instead of a value; for accounts that are missing or

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from target_apollo.sandbox.formats import offset_time
-from target_apollo.sandbox.keeping import Keeping
-from target_apollo.sandbox.records import Searched
-from target_apollo.sandbox.seeding import refuse_unknown
-from target_apollo.sandbox.shapes import blank
-from target_apollo.sandbox.workspace import Workspace
+from target_apollo.sandbox.data.formats import offset_time
+from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.records import Searched
+from target_apollo.sandbox.data.seeding import refuse_unknown
+from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.workspace import Workspace
 
 # (name, forecast category, probability, is_closed, is_won) of the stages of a new team; the first
 # is the default.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox import enrolment
-from target_apollo.sandbox.matching import ACCOUNT_CRM_FIELDS, CONTACT_CRM_FIELDS
-from target_apollo.sandbox.records import WITHOUT_EMAIL, Account, Contact
+from target_apollo.sandbox.data import enrolment
+from target_apollo.sandbox.data.matching import ACCOUNT_CRM_FIELDS, CONTACT_CRM_FIELDS
+from target_apollo.sandbox.data.records import WITHOUT_EMAIL, Account, Contact
 
 
 def merge_contact(survivor: Contact, loser: Contact) -> None:

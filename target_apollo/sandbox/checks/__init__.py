@@ -1,0 +1,1 @@
+"""Which requests the sandbox refuses, as Apollo's documents say."""
