@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ LAYERS = (
 #: It stands for Apollo in the tests of the others, so it shares no code with them.
 APART = "sandbox"
 MOST_ROOMS = 13
+#: More than a reader takes in at a look: a folder that grows further has rooms of its own in it.
+MOST_MODULES = 25
 Graph = Mapping[str, frozenset[str]]
 
 
@@ -116,3 +119,12 @@ def test_a_circle_would_be_found() -> None:
 def test_the_root_has_a_dozen_rooms() -> None:
     folders = [path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]
     assert len(folders) <= MOST_ROOMS
+
+
+def test_no_folder_is_a_corridor_of_modules() -> None:
+    folders = Counter(path.parent for path in PACKAGE.rglob("*.py"))
+    assert {
+        folder.relative_to(PACKAGE).as_posix(): count
+        for folder, count in folders.items()
+        if count > MOST_MODULES
+    } == {}

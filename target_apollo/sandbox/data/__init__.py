@@ -1,1 +1,1 @@
-"""What the sandbox keeps of a team: records, fields, lists and sequences, and how they are matched."""
+"""What the sandbox keeps of a team: records, fields, lists, sequences, and how they are matched."""
