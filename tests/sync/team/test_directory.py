@@ -13,8 +13,8 @@ from target_apollo.model.objects.registry import CONTACT
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.sandbox import Sandbox
 from target_apollo.sync.batch import PendingFlush
+from target_apollo.sync.team import directory as directory_module
 from target_apollo.sync.team.companies import Companies
-from target_apollo.sync.team.connection import directory as directory_module
 from target_apollo.sync.team.directory import Directory
 from tests.helpers.new_sandbox import new_sandbox
 
