@@ -7,12 +7,16 @@ run goes on. A row whose creation was not confirmed needs a pass that began afte
 Apollo documents no order of the deals: one may move to a page that was read already. A pass is
 complete when it has seen as many deals as there were when it began, and none was deleted meanwhile;
 if not, they are read once more. Deals that others make meanwhile are of no row.
+
+Apollo's limits may stop a pass, and the next run goes on with it. Deals that were deleted since
+have moved the others to earlier pages, whatever their number is now. So a run first goes back to a
+page with a deal that the pass has read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
@@ -55,48 +59,66 @@ class _Pass:
         seen: Number of deals that earlier runs have seen in it.
         deals: Number of deals that there were at first, and later if there were fewer; None before
             the first page.
-        told: Number of deals as the last page told it.
-        lost_some: Whether deals were deleted meanwhile, so that others moved to pages that were
-            read.
+        total: Number of deals as the last page of this run told it.
+        lost_some: Whether deals were deleted between two pages, so that others moved to pages that
+            were read.
+        last_ids: The id of the last deal of each page that was read.
+        is_joined: Whether no deal is unread before the next page.
     """
 
     next_page: int
     began: datetime
     seen: int = 0
     deals: int | None = None
-    told: int = 0
+    total: int = 0
     lost_some: bool = False
+    last_ids: dict[str, None] = field(default_factory=dict)
+    is_joined: bool = True
 
     @classmethod
     def of(cls, walk: Walk | None) -> _Pass | None:
         """The pass that the ledger keeps, unless it has come to its end."""
         parts = (walk.newest or "").split() if walk is not None else []
-        # Earlier releases kept three parts.
-        if walk is None or walk.next_page < 2 or len(parts) not in (3, 4):
+        # Earlier releases kept fewer parts: nothing tells where to go on, so a new pass begins.
+        if walk is None or walk.next_page < 2 or len(parts) != 5:
             return None
-        began, numbers = _moment(parts[0]), parts[1:]
+        began, numbers = _moment(parts[0]), parts[1:4]
         if began is None or not all(map(str.isdigit, numbers)):
             return None
-        seen, deals, told = int(numbers[0]), int(numbers[1]), int(numbers[-1])
-        # One page back, since deleted deals move the others to earlier pages. If more deals than a
-        # page holds were deleted since, the pass has lost some.
-        return cls(
-            walk.next_page - 1,
-            began,
-            max(0, seen - _PER_PAGE),
-            deals,
-            max(0, told - _PER_PAGE),
-        )
+        seen, deals, lost_some = map(int, numbers)
+        last_ids = dict.fromkeys(parts[4].split(","))
+        found = cls(walk.next_page, began, seen, deals, 0, bool(lost_some), last_ids, False)
+        found.go_back()
+        return found
 
     def text(self, seen: int) -> str:
-        """What the ledger keeps of it beside the page."""
-        return f"{self.began.isoformat()} {self.seen + seen} {self.deals or 0} {self.told}"
+        """What the ledger keeps of it beside the page.
 
-    def note(self, deals: int) -> None:
-        """Notes how many deals there are, as a page tells."""
-        self.lost_some = self.lost_some or deals < self.told
-        self.told = deals
-        self.deals = deals if self.deals is None else min(deals, self.deals)
+        Args:
+            seen: Number of deals that this run has seen in it.
+        """
+        numbers = f"{self.seen + seen} {self.deals or 0} {int(self.lost_some)}"
+        return f"{self.began.isoformat()} {numbers} {','.join(self.last_ids)}"
+
+    def go_back(self) -> None:
+        """Goes back by one page, which will be read again."""
+        self.next_page -= 1
+        self.seen = max(0, self.seen - _PER_PAGE)
+
+    def joins(self, deals: Sequence[Json]) -> bool:
+        """Whether all deals before the next page were read, which has these deals."""
+        if not self.is_joined:
+            known = any(str(deal["id"]) in self.last_ids for deal in deals)
+            self.is_joined = known or self.next_page == 1
+        return self.is_joined
+
+    def note(self, page: CountedPage) -> None:
+        """Notes a page, which also tells how many deals there are."""
+        self.lost_some = self.lost_some or page.total < self.total
+        self.total = page.total
+        self.deals = page.total if self.deals is None else min(page.total, self.deals)
+        if page.records:
+            self.last_ids[str(page.records[-1]["id"])] = None
 
 
 class DealIndex:
@@ -250,13 +272,15 @@ class DealIndex:
         """Reads the pages from that of a pass on."""
         while True:
             answer = self._page(current.next_page)
+            if not current.joins(answer.records):
+                current.go_back()
+                continue
             self._note(answer.records)
+            current.note(answer)
             self.has_all = answer.pages <= _MOST_PAGES
             if not answer.records or current.next_page >= min(answer.pages, _MOST_PAGES):
-                current.note(answer.total)
                 return
             current.next_page += 1
-            current.note(answer.total)
             reached = self._reached.isoformat() if self._reached else None
             self._save(Walk(current.next_page, current.text(len(self._seen)), reached))
 

@@ -5,6 +5,10 @@ down to the day of the earliest row that is looked for, once for all rows of a f
 goes on where it stopped. The ledger keeps whose they are and down to which day they are known, so
 that later runs read none for new rows. A row whose request may have made a task needs a pass that
 began after it.
+
+Apollo's limits may stop a pass, and the next run goes on with it. Tasks that were deleted since
+have moved the others to earlier pages, whatever their number is now. So a run first goes back to a
+page that begins with a task due later than the last one that the pass has read.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.object_client import PER_PAGE
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.objects.registry import Json
@@ -56,10 +59,13 @@ class _Pass:
     """How far the tasks were read.
 
     Attributes:
-        floor: Due time of the last task that was read: all later ones are known.
-        total: Number of tasks at its last page, or that there must be at least; None if unknown.
+        began: Start of the run in which the pass began.
+        floor: Due time of the last task that this run has read: all later ones are known.
+        total: Number of tasks at its last page; None before the first one.
         has_ended: Whether there are no more pages.
         is_cut: Whether there are more, which Apollo does not show.
+        left_at: Due time of the last task that an earlier run has read, as long as it is not known
+            that no task is unread before the next page; None then.
     """
 
     next_page: int
@@ -68,24 +74,28 @@ class _Pass:
     total: int | None = None
     has_ended: bool = False
     is_cut: bool = False
+    left_at: datetime | None = None
 
     @classmethod
     def of(cls, walk: Walk | None) -> _Pass | None:
         """The pass that the ledger keeps, unless it has come to its end."""
-        # Earlier releases kept no number of tasks.
-        began, _, total = (walk.newest or "").partition(" ") if walk is not None else ("", "", "")
-        at = moment(began)
-        if walk is None or walk.next_page < 2 or at is None:
+        began, _, left_at = (walk.newest or "").partition(" ") if walk is not None else ("", "", "")
+        # Earlier releases kept a number: nothing tells where to go on, so a new pass begins.
+        times = moment(began), None if left_at.isdecimal() else moment(left_at)
+        if walk is None or walk.next_page < 2 or times[0] is None or times[1] is None:
             return None
-        # One page back, since deleted tasks move the others to earlier pages. If more tasks than a
-        # page holds were deleted since, the pass has lost some.
-        least = max(0, int(total) - PER_PAGE) if total.isdecimal() else None
-        return cls(walk.next_page - 1, at, total=least)
+        return cls(walk.next_page - 1, times[0], left_at=times[1])
 
     @property
     def text(self) -> str:
         """What the ledger keeps of it beside the page."""
-        return f"{self.began.isoformat()} {self.total or 0}"
+        return f"{self.began.isoformat()} {self.floor.isoformat()}"
+
+    def joins(self, dues: Sequence[datetime]) -> bool:
+        """Whether all tasks before the next page were read, whose tasks have these due times."""
+        if self.left_at is not None and (self.next_page == 1 or (dues and dues[0] > self.left_at)):
+            self.left_at = None
+        return self.left_at is None
 
     def covers(self, down_to: datetime) -> bool:
         """Whether all tasks were read that are due at `down_to` or later, or can be."""
@@ -241,8 +251,11 @@ class TaskSearch:
             if answer.lacks_some or (current.total is not None and answer.total < current.total):
                 return False
             current.total = answer.total
-            self._note(answer.records)
             dues = [due for one in answer.records if (due := moment(one.get(DUE_AT)))]
+            if not current.joins(dues):
+                current.next_page -= 1
+                continue
+            self._note(answer.records)
             current.floor = min([current.floor, *dues])
             current.has_ended = not answer.records or current.next_page >= answer.pages
             current.is_cut = not current.has_ended and current.next_page >= _MOST_PAGES

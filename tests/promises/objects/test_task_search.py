@@ -74,6 +74,23 @@ def test_no_task_is_made_again_where_many_were_deleted_between_two_runs_of_a_sea
     assert apollo.count(CREATE) == 1, done.records
 
 
+def test_no_task_is_made_again_where_as_many_were_made_as_deleted_between_two_runs_of_a_search(
+    apollo: Sandbox, write: Run, tmp_path: Path
+) -> None:
+    write("2028-01-08")
+    new_ledger = {"ledger_url": f"sqlite:///{tmp_path}/new.db"}
+    apollo.inject(Fault(SEARCH, FaultKind.RATE_LIMITED, after=2, retry_after=3600))
+    assert write("2028-01-08", max_wait_seconds=0, **new_ledger).exit_code == 3
+    gone = [one for one in apollo.store.tasks.all() if one["due_at"] >= "2028-01-16"]
+    for task in gone:
+        apollo.store.tasks.delete(task["id"])
+        apollo.store.tasks.add(due_at="2027-01-01T00:00:00.000+00:00")
+
+    done = write("2028-01-08", **new_ledger)
+
+    assert apollo.count(CREATE) == 1, done.records
+
+
 def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
     apollo: Sandbox, write: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

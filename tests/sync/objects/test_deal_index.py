@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from target_apollo.apollo import QuotaExhausted, RequestRefused, endpoints
 from target_apollo.apollo.deals import DealClient
 from target_apollo.apollo.object_client import CountedPage
-from target_apollo.ledger import Ledger
+from target_apollo.ledger import Ledger, Walk
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects import deal_index
 from target_apollo.sync.objects.deal_index import DealIndex
@@ -135,6 +135,77 @@ def test_no_deal_is_missed_where_many_are_deleted_between_two_runs_of_a_pass(
     found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(250, 700)], None)
 
     assert len(found) == 450
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_no_deal_is_missed_where_as_many_are_made_as_deleted_between_two_runs_of_a_pass(
+    ledger: Ledger, newest_first: bool
+) -> None:
+    apollo = Apollo([deal(n) for n in range(700)], most=3)
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/699"], None)
+    apollo.most = None
+    made = [deal(n) for n in range(1000, 1250)]
+    del apollo.deals[:250]
+    apollo.deals = [*made, *apollo.deals] if newest_first else [*apollo.deals, *made]
+
+    found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(250, 700)], None)
+
+    assert len(found) == 450
+
+
+def test_a_pass_goes_on_where_it_stopped_though_new_deals_stand_before_the_others(
+    ledger: Ledger,
+) -> None:
+    apollo = Apollo([deal(n) for n in range(700)], most=3)
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/699"], None)
+    apollo.most, apollo.asked = None, []
+    apollo.deals = [*(deal(n) for n in range(1000, 1150)), *apollo.deals]
+
+    index_of(apollo, ledger, run=1).find(["deals/699"], None)
+
+    assert apollo.asked == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_pass_begins_anew_where_all_that_it_has_read_was_deleted(ledger: Ledger) -> None:
+    apollo = Apollo([deal(n) for n in range(700)], most=3)
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/699"], None)
+    apollo.most, apollo.asked = None, []
+    del apollo.deals[:300]
+
+    found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(300, 700)], None)
+
+    assert len(found) == 400
+    assert apollo.asked == [3, 2, 1, 2, 3, 4]
+
+
+def test_a_pass_of_an_earlier_release_begins_anew(ledger: Ledger) -> None:
+    ledger.save_walk(f"team/deals/{FIELD}", Walk(3, f"{START.isoformat()} 200 250 250"))
+    apollo = Apollo([deal(n) for n in range(250)])
+
+    assert index_of(apollo, ledger, run=1).find(["deals/0"], None)
+    assert apollo.asked == [1, 2, 3]
+
+
+def test_deals_that_are_deleted_before_the_limit_make_the_next_run_read_all_again(
+    ledger: Ledger,
+) -> None:
+    apollo = Apollo([deal(n) for n in range(500)], most=3)
+
+    def delete(page: int) -> None:
+        if page == 3:
+            del apollo.deals[0]
+
+    apollo.before = delete
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/499"], None)
+    apollo.before, apollo.most = lambda page: None, None
+
+    found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(1, 500)], None)
+
+    assert len(found) == 499
 
 
 def test_a_deal_that_moves_to_a_page_that_was_read_is_found(ledger: Ledger) -> None:
