@@ -13,7 +13,7 @@ from target_apollo.reporting.funnel import Funnel, receiving_stream
 from target_apollo.reporting.past_runs import ByReason, PastRun, RejectedKeys
 from target_apollo.reporting.summaries import Duplicates, Stream, Summary, Windows
 from target_apollo.sync.dry_run.plan_sentences import identity_sentences
-from target_apollo.sync.notices import left_out_sentences
+from target_apollo.sync.end_notices import left_out_sentences
 from target_apollo.sync.rejects.causes import Cause
 from target_apollo.sync.words import moment, plural
 from target_apollo.system.shown import name_shown

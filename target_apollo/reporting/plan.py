@@ -15,7 +15,7 @@ from target_apollo.sync.dry_run.plan_sentences import (
     time_sentences,
     unknown_sentences,
 )
-from target_apollo.sync.notices import left_out_sentences
+from target_apollo.sync.end_notices import left_out_sentences
 from target_apollo.sync.sequences.enrolment_counts import enrolment_sentences
 from target_apollo.sync.words import UNKNOWN, listed, number, plural
 from target_apollo.system.shown import name_shown, printable

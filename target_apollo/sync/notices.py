@@ -1,19 +1,15 @@
-"""Notices that a run logs once, not for each record that causes them.
-
-At its end a run also lists settings without effect, which are most often misspelled names.
-"""
+"""Notices that a run logs once for a stream, not for each record that causes them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
-from target_apollo.model.objects.registry import BY_EMAIL, OBJECTS, ObjectKind
-from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.ledger import Found
+from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.deletions.whole_tables import Doubt
 from target_apollo.sync.exit import RunError
@@ -202,6 +198,23 @@ class Notices:
                 "upsert."
             )
 
+    def new_key(self, found: Found, *, is_dry_run: bool) -> None:
+        """Logs what the ledger has for a key of which Apollo does not tell the team."""
+        if found is Found.TAKEN_OVER and not is_dry_run:
+            self._logger.info(
+                "The rows that the ledger has under the team 'unknown', from an earlier release, "
+                "are those of this key from now on: Apollo does not tell its team "
+                "(GET /users/api_profile)."
+            )
+        elif found is Found.OTHERS:
+            self._logger.warning(
+                "Apollo does not tell which team this key is for (GET /users/api_profile), and the "
+                "ledger has no row of this key, though it has others. If it is a new key of the "
+                "same team, each row is looked up in Apollo again, as with a new ledger: that "
+                "costs requests, and no record is made twice. A key with the entry "
+                "api/v1/users/api_profile can be replaced without this."
+            )
+
     def no_object(self, stream: str) -> None:
         """Logs that a stream which could not be written had no records."""
         self._logger.warning(
@@ -253,60 +266,6 @@ class Notices:
                 stream,
             )
 
-    def members_stay(self, stream: str) -> None:
-        """Logs once per stream that members of deleted rows stay on their lists."""
-        if self._is_first("members_stay", stream):
-            self._logger.info(
-                "Stream '%s': rows are marked as deleted; their members stay on the lists in mode "
-                "'add'. Mode 'mirror' takes them off.",
-                stream,
-            )
-
-    def lists_are_gone(self, stream: str) -> None:
-        """Logs once per stream that lists are made again."""
-        if self._is_first("lists_are_gone", stream):
-            self._logger.warning(
-                "Stream '%s': somebody deleted or renamed lists in Apollo that rows are on. They "
-                "are made again with the members that rows name; a renamed list stays as it is.",
-                stream,
-            )
-
-    def members_not_seen(self, stream: str, name: str) -> None:
-        """Logs once per list that it could not be checked who is on it."""
-        if self._is_first(f"members_not_seen {name}", stream):
-            self._logger.warning(
-                "Stream '%s': Apollo confirmed all additions to list '%s' and counts fewer members "
-                "than that, and to look at each would take too many requests. Compare the list "
-                "with the table.",
-                stream,
-                name,
-            )
-
-    def members_lost(self, stream: str, name: str, number: int, *, is_known: bool) -> None:
-        """Logs that a list has lost members that rows name.
-
-        Args:
-            is_known: Whether it is known which, so that the next run puts them on again.
-        """
-        self._logger.warning(
-            "Stream '%s': list '%s' lacks %s that rows name: somebody took them off, or their "
-            "records are gone from Apollo. %s",
-            stream,
-            name,
-            plural(number, "member"),
-            "The next run puts them on again." if is_known else "full_resync puts them on again.",
-        )
-
-    def others_stay(self, stream: str, name: str, why: str) -> None:
-        """Logs that a list keeps its other members in this run, though `mirror_scope` is `all`."""
-        self._logger.warning(
-            "Stream '%s': nobody but members of former rows is taken off list '%s' in this run "
-            "(mirror_scope): %s.",
-            stream,
-            name,
-            why,
-        )
-
     def record_gone(self, stream: str, noun: str) -> None:
         """Logs once per stream that rows are skipped because their record was deleted in Apollo."""
         if self._is_first("record_gone", stream):
@@ -316,58 +275,6 @@ class Notices:
                 "changes (on_apollo_delete).",
                 stream,
                 noun,
-            )
-
-    def object_gone(self, stream: str, what: str) -> None:
-        """Logs once per stream that rows are skipped because their record was deleted in Apollo.
-
-        Args:
-            what: Its object, such as ``deal``.
-        """
-        if self._is_first("object_gone", stream):
-            self._logger.warning(
-                "Stream '%s': somebody deleted the %s of a row in Apollo. Such rows are skipped, "
-                "now and in later runs (on_apollo_delete).",
-                stream,
-                what,
-            )
-
-    def account_stays(self, stream: str) -> None:
-        """Logs once per stream that a deal's account is another than its row's."""
-        if self._is_first("account_stays", stream):
-            self._logger.warning(
-                "Stream '%s': a row names another account than its deal has. Apollo can't move a "
-                "deal to another account, so the other values are written and the account stays.",
-                stream,
-            )
-
-    def no_deal_stage(self, stream: str, name: str) -> None:
-        """Logs once per stream that `on_delete` names no stage of deals."""
-        if self._is_first("no_deal_stage", stream):
-            self._logger.warning(
-                "Stream '%s': rows are marked as deleted, and no stage of deals is called '%s' "
-                "(on_delete), so their deals stay as they are.",
-                stream,
-                name,
-            )
-
-    def task_ended(self, stream: str) -> None:
-        """Logs once per stream that rows change tasks that are completed or skipped in Apollo."""
-        if self._is_first("task_ended", stream):
-            self._logger.info(
-                "Stream '%s': a changed row's task is completed or skipped in Apollo. Such tasks "
-                "stay as they are, and their rows are skipped.",
-                stream,
-            )
-
-    def no_task_status(self, stream: str, name: str) -> None:
-        """Logs once per stream that `on_delete` names no status that ends a task."""
-        if self._is_first("no_task_status", stream):
-            self._logger.warning(
-                "Stream '%s': rows are marked as deleted, and '%s' (on_delete) is no way to end a "
-                "task: stage:skipped and stage:completed are. Their tasks stay as they are.",
-                stream,
-                name,
             )
 
     def no_time(self, stream: str, name: str) -> None:
@@ -474,104 +381,3 @@ class Notices:
         is_first = (notice, stream) not in self._given
         self._given.add((notice, stream))
         return is_first
-
-
-def left_out_sentences(left_out: Mapping[str, int]) -> list[str]:
-    """A sentence for each stream that the setting `streams` leaves out.
-
-    Args:
-        left_out: Stream -> number of its records.
-    """
-    return [
-        f"{plural(count, 'record')} of stream '{name_shown(stream)}' "
-        f"{'was' if count == 1 else 'were'} skipped: the setting 'streams' leaves it out (false)."
-        for stream, count in sorted(left_out.items())
-        if count
-    ]
-
-
-def unresolved_names(
-    found: Mapping[str, Mapping[str, int]], default_owner: str | None
-) -> list[str]:
-    """A sentence for each property with names that Apollo does not know and that were left out.
-
-    Args:
-        found: Stream -> property -> number of rows.
-        default_owner: The setting.
-    """
-    return [
-        _unresolved(stream, name, plural(count, "row"), default_owner)
-        for stream, names in sorted(found.items())
-        for name, count in sorted(names.items())
-    ]
-
-
-def _unresolved(stream: str, name: str, rows: str, default_owner: str | None) -> str:
-    if name == "owner_email" and default_owner:
-        return (
-            f"Stream '{stream}': what stands in '{name}' is nobody in the team in {rows}; they "
-            "have the owner of the setting default_owner until it is."
-        )
-    if name == BY_EMAIL:
-        return (
-            f"Stream '{stream}': Apollo has no account of the company in {rows} by their address "
-            "(link_by_email_domain); they get the link once it has."
-        )
-    return (
-        f"Stream '{stream}': what stands in '{name}' is unknown to Apollo in {rows}; they are "
-        "written without it (unresolved), and get it once Apollo knows it."
-    )
-
-
-def unused_settings(
-    settings: Settings, streams: Collection[str], properties: Iterable[Mapping[str, object]]
-) -> list[str]:
-    """A sentence for each entry with a stream or property that did not occur in the run.
-
-    Such an entry has no effect, so the run may do what its user did not intend: write in another
-    mode, or clear values for nulls.
-
-    Args:
-        streams: Names of the streams in the input.
-        properties: The properties of their schemas.
-    """
-    used = {settings.pattern_of(stream) for stream in streams}
-    names = {name: None for of_stream in properties for name in of_stream}
-    existing = {letters_of(name) for name in names}
-    return [
-        *(_unused_entry(settings, one, streams) for one in settings.streams if one not in used),
-        *(
-            f"The entry '{name}' of the setting '{setting}' names a property that no "
-            f"stream of this run has{_meant(name, names)}: mend its name, or leave it out."
-            for setting, given in (
-                ("null_policy_per_field", settings.null_policy_per_field),
-                ("unresolved", settings.unresolved),
-            )
-            for name in given
-            if letters_of(name) not in existing
-        ),
-    ]
-
-
-def _unused_entry(settings: Settings, pattern: str, streams: Collection[str]) -> str:
-    before = settings.entry_before(pattern)
-    if before is not None:
-        return hidden_entry(pattern, before)
-    return (
-        f"The entry '{pattern}' of the setting 'streams' was used for no stream of this run "
-        f"({', '.join(sorted(streams))}){_meant(pattern, streams)}: its name is misspelled, or the "
-        "stream is not selected. Rows went on as if it were not there."
-    )
-
-
-def hidden_entry(pattern: str, before: str) -> str:
-    """The sentence for an entry of the setting `streams` that an earlier one leaves nothing to."""
-    return (
-        f"The entry '{pattern}' of the setting 'streams' has no effect: the entry '{before}' "
-        "before it fits the same streams, and the first one counts. Put it before that."
-    )
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = nearest_name(name, known)
-    return "" if near is None else f" (did you mean '{near}'?)"

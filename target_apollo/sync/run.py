@@ -1,4 +1,4 @@
-"""`SyncRun`: what all streams share: client, ledger, counts, rejects, notices and limits."""
+"""`SyncRun`: what all streams of a run share: client, ledger, counts, rejects, notices, limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from target_apollo.apollo import (
@@ -24,7 +23,7 @@ from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
+from target_apollo.ledger import Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.adopt.adoption import Adoption
@@ -36,36 +35,31 @@ from target_apollo.sync.counts import (
     RunCounts,
     WriteLimits,
     scarcest,
-    summary_line,
-    write_summary,
 )
 from target_apollo.sync.creates.dedupe_check import DedupeCheck
 from target_apollo.sync.dry_run.dry_run import DryRun
 from target_apollo.sync.dry_run.ledger import RunLedger
-from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
-from target_apollo.sync.exit import RunEnd, RunError
-from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
+from target_apollo.sync.exit import RunError
+from target_apollo.sync.notices import Notices
 from target_apollo.sync.records.duplicates import DuplicateAudit
 from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team.companies import Companies
-from target_apollo.sync.team.connection import UNTOLD, connection_of
+from target_apollo.sync.team.connection import UNTOLD, connection_of_run
 from target_apollo.sync.team.directory import Directory
 from target_apollo.sync.team.routes import TeamRoutes
 from target_apollo.sync.updates.bulk_requests import UpdateRoutes
 from target_apollo.sync.updates.record_pages import RecordPages
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
-#: Used in place of the mode for an adoption.
-_ADOPTION = "adopt"
 _NOT_WRITTEN = (Outcome.UNCHANGED, Outcome.EXISTING, Outcome.SKIPPED)
 #: Number of records with an outcome before the share of rejects can stop a run.
 _ABORT_AFTER = 100
 
 
 class SyncRun:
-    """One run from its first message to its summary."""
+    """One run from its first message to its end."""
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
         self.settings = settings
@@ -119,13 +113,14 @@ class SyncRun:
         self.owner_reaches_existing = False
         #: Whether a search for contacts by words finds none, although they are there.
         self.finds_no_words = False
-        self._estimate: Mapping[str, Any] = {}
+        #: What a dry run has found out about the requests of a run; empty before its end.
+        self.estimate: Mapping[str, Any] = {}
         #: The ledger after its first use; None before, and without a ledger.
         self._opened_ledger: RunLedger | None = None
         #: The rate windows that runs share through the ledger; None before its first use.
         self._shared_windows: SharedWindows | None = None
         #: The Apollo team's id after its first use.
-        self._team: str | None = None
+        self.team: str | None = None
         #: The summary; empty until the run has ended.
         self.summary: Mapping[str, Any] = {}
         self.request_counter = RequestCounter(
@@ -165,32 +160,15 @@ class SyncRun:
         #: What the streams of an adoption share; None in a run.
         self.adoption: Adoption | None = None
         self.audit = DuplicateAudit(self.counts, self.dry_run.seen if self.dry_run else None)
-        self._sample_diffs: SampleDiffs | None = None
+        #: Samples of what a dry run would change, if `sample_diffs` is set.
+        self.sample_diffs: SampleDiffs | None = None
         if self.dry_run is not None and settings.sample_diffs:
-            self._sample_diffs = SampleDiffs(settings.sample_diffs, self.dry_run, self.directory)
+            self.sample_diffs = SampleDiffs(settings.sample_diffs, self.dry_run, self.directory)
 
     @cached_property
     def connection(self) -> str:
-        """The id of the Apollo team; the request for it also proves the credentials.
-
-        With a wrong key ``GET /users/api_profile`` answers 401, while ``/auth/health`` does not. A
-        key without access to its own profile can still be allowed to write; then the key stands
-        for the team.
-
-        Raises:
-            ApolloError: The credentials are refused, or Apollo can't be reached.
-            RunError: There is a ledger, and with OAuth nothing tells which team's rows it has.
-        """
-        team = connection_of(self.client, self.settings)
-        if team == UNTOLD and self.settings.ledger_url:
-            # Tokens change, and teams may share an app: nothing stays that is one team's alone.
-            raise RunError(
-                "Apollo does not tell which team these OAuth tokens are for (GET "
-                "/users/api_profile), so the ledger can't tell its rows from another team's. Give "
-                "the app the scope read_user_profile and run `apollo-sync login`, or run without a "
-                "ledger (an empty ledger_url).",
-                exit_code=2,
-            )
+        """The name that the ledger has for the Apollo team; errors as from `connection_of_run`."""
+        team = connection_of_run(self.client, self.settings)
         doing = "Run %s writes to Apollo team %s at %s"
         if self.adoption is not None:
             doing = "Adoption %s reads Apollo team %s at %s and writes nothing there"
@@ -203,7 +181,7 @@ class SyncRun:
             self.settings.api_url,
             extra={"run_id": self.run_id, "team": team},
         )
-        self._team = team
+        self.team = team
         if team != UNTOLD:
             # The tokens of another team would be as untold, and find the same profile.
             self._use_profile(team)
@@ -239,12 +217,13 @@ class SyncRun:
         is_overlaid = self.dry_run is not None and self.adoption is None
         ledger = self.dry_run.ledger(url) if self.dry_run and is_overlaid else Ledger.open(url)
         if connection.startswith(UNTOLD):
-            self._say_new_key(ledger.take_over(UNTOLD, connection))
+            found = ledger.take_over(UNTOLD, connection)
+            self.notices.new_key(found, is_dry_run=self.dry_run is not None)
         ledger.begin_run(
             self.run_id,
             connection,
             [],
-            self.settings.mode.value if self.adoption is None else _ADOPTION,
+            self.mode_name,
             self.counts.started_at,
         )
         self._opened_ledger = ledger
@@ -262,6 +241,11 @@ class SyncRun:
         self.adoption = Adoption(self.client, RecordReader(self.transport))
 
     @property
+    def mode_name(self) -> str:
+        """The setting `mode`; ``adopt`` in an adoption."""
+        return self.settings.mode.value if self.adoption is None else "adopt"
+
+    @property
     def has_ledger(self) -> bool:
         """Whether the setting `ledger_url` names a ledger."""
         return bool(self.settings.ledger_url)
@@ -270,22 +254,6 @@ class SyncRun:
     def opened_ledger(self) -> RunLedger | None:
         """The ledger after its first use; None before, and without a ledger."""
         return self._opened_ledger
-
-    def _say_new_key(self, found: Found) -> None:
-        if found is Found.TAKEN_OVER and self.dry_run is None:
-            self.logger.info(
-                "The rows that the ledger has under the team 'unknown', from an earlier release, "
-                "are those of this key from now on: Apollo does not tell its team "
-                "(GET /users/api_profile)."
-            )
-        elif found is Found.OTHERS:
-            self.logger.warning(
-                "Apollo does not tell which team this key is for (GET /users/api_profile), and the "
-                "ledger has no row of this key, though it has others. If it is a new key of the "
-                "same team, each row is looked up in Apollo again, as with a new ledger: that "
-                "costs requests, and no record is made twice. A key with the entry "
-                "api/v1/users/api_profile can be replaced without this."
-            )
 
     def skip(self, record: SourceRecord) -> None:
         """Counts a record as skipped that reaches no sink."""
@@ -318,8 +286,8 @@ class SyncRun:
         self, object_type: ObjectType, stream: str, updates: Sequence[PlannedUpdate]
     ) -> None:
         """Adds the changes to the samples of the dry run, if `sample_diffs` is set."""
-        if self._sample_diffs is not None:
-            self._sample_diffs.add(object_type, stream, updates)
+        if self.sample_diffs is not None:
+            self.sample_diffs.add(object_type, stream, updates)
 
     def read(
         self, object_type: ObjectType, apollo_ids: Sequence[str]
@@ -385,7 +353,7 @@ class SyncRun:
         self.audit.finish(self.companies.several, several)
         if self.dry_run is not None:
             if self.adoption is None:
-                self._estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
+                self.estimate = self.dry_run.estimate(self.settings, self.counts.may_follow)
             else:
                 self.adoption.close()
             self.dry_run.close()
@@ -400,7 +368,12 @@ class SyncRun:
             self.dry_run.close()
         self.transport.close()
 
-    def _close_ledger(self, summary: Mapping[str, Any]) -> None:
+    def close_ledger(self, summary: Mapping[str, Any]) -> None:
+        """Notes the end of the run in the ledger and closes it; logs it if that fails.
+
+        Args:
+            summary: The summary of the run.
+        """
         ledger = self._opened_ledger
         if ledger is None:
             return
@@ -412,63 +385,6 @@ class SyncRun:
             ledger.close()
         except LedgerError as problem:
             self.logger.error("The end of the run is not in the ledger: %s", problem)
-
-    def summarise(self, ending: RunEnd) -> dict[str, Any]:
-        """Writes the summary, as a log line and to `summary_path`."""
-        api = {
-            **self.transport.counters.snapshot(),
-            "quota": self.transport.quota.snapshot(),
-            "closed": self.update_routes.closed,
-        }
-        for sentence in unresolved_names(self.counts.unresolved, self.settings.default_owner):
-            self.logger.warning("%s", sentence)
-        for sentence in left_out_sentences(self.counts.left_out):
-            self.logger.info("%s", sentence)
-        if self.companies.stopped:
-            self.logger.info(
-                "Apollo's limits ended the pass through its accounts; the next run goes on with it."
-            )
-        if self.counts.accounts_made:
-            self.logger.info(
-                "%d accounts were made for domains that rows name (missing_accounts).",
-                self.counts.accounts_made,
-            )
-        summary = self.counts.summary(
-            exit_code=ending.exit_code,
-            ended_because=ending.because,
-            api=api,
-        )
-        again = ending.run_again_after
-        summary |= {
-            "run_again_after": again.isoformat(timespec="seconds") if again else None,
-            "team": self._team,
-            "mode": self.settings.mode.value if self.adoption is None else _ADOPTION,
-            "dry_run": self.settings.dry_run and self.adoption is None,
-            "max_records": self.settings.max_records,
-            "estimate": self._estimate or {"requests": self.request_counter.requests},
-        }
-        if self.adoption is not None:
-            summary["adopted"] = self.adoption.summary
-        if self._sample_diffs is not None:
-            summary["diffs"] = self._sample_diffs.diffs
-        self.summary = summary
-        path = Path(self.settings.summary_path or f".target-apollo/runs/{self.run_id}.json")
-        self._close_ledger(summary)
-        level = logging.INFO if ending.exit_code == 0 else logging.ERROR
-        if summary["dry_run"]:
-            for sentence in plan_sentences(summary):
-                self.logger.info("Plan: %s", sentence)
-        logged = {name: value for name, value in summary.items() if name != "diffs"}
-        self.logger.log(level, "%s", summary_line(summary), extra={"summary": logged})
-        try:
-            write_summary(path, summary)
-        except OSError as problem:
-            self.logger.error(
-                "The summary could not be written to %s (setting summary_path): %s",
-                path,
-                problem.strerror,
-            )
-        return summary
 
     def _say_wait(self, wait: Wait) -> None:
         self._wait = wait

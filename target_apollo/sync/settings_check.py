@@ -21,8 +21,8 @@ from target_apollo.model.texts.spelling import letters_of, value_of
 from target_apollo.model.texts.suggestions import nearest_name
 from target_apollo.model.values import KNOWN_TYPES
 from target_apollo.sync.deletions.missing_rows import DeletionTarget
+from target_apollo.sync.end_notices import hidden_entry
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.notices import hidden_entry
 from target_apollo.sync.objects.object_syncs import ObjectSyncs
 from target_apollo.sync.records.stream_settings import match_on_for, wrong_policies
 from target_apollo.sync.remarks import SETTINGS, Remarks

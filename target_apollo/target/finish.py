@@ -16,6 +16,7 @@ from target_apollo.sync.exit import (
     ending_of,
 )
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.run_summary import summarise
 from target_apollo.sync.updates.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.state import StateWriter
@@ -75,7 +76,7 @@ class RunFinisher:
                 rejected=run.counts.rejected_newly,
             )
         self.ending = ending or self.ending
-        run.summarise(self.ending)
+        run.summary = summarise(run, self.ending)
         return ending
 
     def _send_pending_fields(self, ending: RunEnd | None) -> RunEnd | None:

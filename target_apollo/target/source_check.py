@@ -13,8 +13,8 @@ from typing import Any
 
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.sync.end_notices import unresolved_names
 from target_apollo.sync.exit import RECORD_ERRORS
-from target_apollo.sync.notices import unresolved_names
 from target_apollo.sync.remarks import SETTINGS, Remarks
 from target_apollo.sync.words import ended, plural
 from target_apollo.target.intake import rejection_of

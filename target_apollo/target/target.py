@@ -31,8 +31,8 @@ from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
 from target_apollo.sync.deletions.missing_rows import WholeTable, move_missing_rows
 from target_apollo.sync.deletions.whole_tables import SourceTables, doubt_of_all
+from target_apollo.sync.end_notices import unused_settings
 from target_apollo.sync.exit import RECORD_ERRORS
-from target_apollo.sync.notices import unused_settings
 from target_apollo.sync.objects.object_syncs import ObjectSyncs
 from target_apollo.sync.rejects.rejects_file import (
     NO_PROPERTIES,

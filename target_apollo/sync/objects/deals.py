@@ -137,7 +137,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         if on_delete.stage and self.mode is not Mode.INSERT:
             stage_id = self._stages.get(folded(on_delete.stage))
             if stage_id is None:
-                self.run.notices.no_deal_stage(self.stream, on_delete.stage)
+                self.notices.no_deal_stage(on_delete.stage)
         else:
             self.run.notices.deletions_ignored(self.stream)
         if stage_id is None or row.apollo_id is None:
@@ -336,7 +336,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
     def _compare_account(self, row: Row, deal: Json) -> None:
         wanted = row.values.get(ACCOUNT_ID)
         if wanted and not holds(DEAL.fields[ACCOUNT_ID], deal, wanted):
-            self.run.notices.account_stays(self.stream)
+            self.notices.account_stays()
 
     # --- requests
 

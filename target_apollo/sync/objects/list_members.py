@@ -89,7 +89,8 @@ class ListMemberSync(ObjectSync):
 
     @cached_property
     def _mirror(self) -> ListMirror:
-        return ListMirror(self.run, self.stream, self.own.mirror_scope, self._lists)
+        scope = self.own.mirror_scope
+        return ListMirror(self.run, self.stream, scope, self._lists, self.notices)
 
     @cached_property
     def _held(self) -> Mapping[tuple[object, ...], set[str]]:
@@ -131,7 +132,7 @@ class ListMemberSync(ObjectSync):
         one = self._lists.by_mark(link.match_hash)
         if one is not None and one.was_there:
             return True
-        self.run.notices.lists_are_gone(self.stream)
+        self.notices.lists_are_gone()
         return False
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
@@ -157,7 +158,7 @@ class ListMemberSync(ObjectSync):
             return list(deleted)
         for row in deleted:
             batch.finish(row, Outcome.SKIPPED)
-            self.run.notices.members_stay(self.stream)
+            self.notices.members_stay()
         return []
 
     def _placed(self, batch: Batch, rows: Sequence[Row], found: FoundMembers) -> list[Placed]:
@@ -356,7 +357,7 @@ class ListMemberSync(ObjectSync):
         if is_short:
             missing = self._lists.find_missing(one, sent)
             if missing is None:
-                self.run.notices.members_not_seen(self.stream, one.name)
+                self.notices.members_not_seen(one.name)
             refused |= missing or {}
         was_there = new is None and one.count == before
         for apollo_id in ids:

@@ -11,6 +11,7 @@ from target_apollo.model.objects.list_member import MirrorScope
 from target_apollo.sync.deletions.missing_rows import are_too_many
 from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.objects.notices import ObjectNotices
 from target_apollo.sync.objects.object_links import ObjectLinks
 from target_apollo.sync.objects.team_lists import MOST_SHOWN, TeamList, TeamLists
 from target_apollo.sync.run import SyncRun
@@ -73,11 +74,19 @@ class _Seen:
 class ListMirror:
     """Decides at the end of a run whom the lists of a stream lose."""
 
-    def __init__(self, run: SyncRun, stream: str, scope: MirrorScope, lists: TeamLists) -> None:
+    def __init__(
+        self,
+        run: SyncRun,
+        stream: str,
+        scope: MirrorScope,
+        lists: TeamLists,
+        notices: ObjectNotices,
+    ) -> None:
         self._run = run
         self._stream = stream
         self._scope = scope
         self._lists = lists
+        self._notices = notices
         #: List -> members that rows of this run name; only those that were written.
         self._named: dict[TeamList, set[str]] = defaultdict(set)
 
@@ -191,8 +200,8 @@ class ListMirror:
                 continue
             is_unsure = self._lists.has_unread and links is None
             if one.name.casefold() in self._lists.doubtful or is_unsure:
-                self._run.notices.others_stay(
-                    self._stream, one.name, "a row of the run could not be read or told from others"
+                self._notices.others_stay(
+                    one.name, "a row of the run could not be read or told from others"
                 )
                 continue
             on = one.named if links is None else set(of_list.confirmed)
@@ -202,7 +211,7 @@ class ListMirror:
             members = self._lists.read_members(one)
             if members is None:
                 why = f"it has more than {MOST_SHOWN:,} members, and Apollo shows no more of them"
-                self._run.notices.others_stay(self._stream, one.name, why)
+                self._notices.others_stay(one.name, why)
                 continue
             others = members - of_list.wanted - one.named - off[one]
             keys = {link.source_key for link in of_list.gone}
@@ -234,6 +243,4 @@ class ListMirror:
             lost = set(of_list.confirmed) - on if on is not None else set()
             links.intend_undoing(link for each in lost for link in of_list.confirmed[each])
             if lost or on is None:
-                self._run.notices.members_lost(
-                    self._stream, one.name, len(lost) or number, is_known=on is not None
-                )
+                self._notices.members_lost(one.name, len(lost) or number, is_known=on is not None)

@@ -25,6 +25,7 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.links.recall import RowHistory
+from target_apollo.sync.objects.notices import ObjectNotices
 from target_apollo.sync.objects.object_links import ObjectLinks
 from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN, rejection_before
 from target_apollo.sync.run import SyncRun
@@ -58,6 +59,7 @@ class ObjectSync(abc.ABC):
         self.mode = own.mode
         self.object = own.stream_object
         self.beside = beside
+        self.notices = ObjectNotices(run.logger, stream)
         run.streams.add(stream)
 
     @cached_property

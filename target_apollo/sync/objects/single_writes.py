@@ -129,7 +129,7 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
 
     def skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
         """Finishes a row whose record somebody deleted in Apollo, and which is left alone."""
-        self.run.notices.object_gone(self.stream, self.object.singular)
+        self.notices.record_gone(self.object.singular)
         batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:

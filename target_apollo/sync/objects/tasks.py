@@ -152,7 +152,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             if status is None or status in (COMPLETED, SKIPPED):
                 self.run.notices.deletions_ignored(self.stream)
             else:
-                self.run.notices.no_task_status(self.stream, stage or "")
+                self.notices.no_task_status(stage or "")
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
             return []
         ended = with_values(row, values={STATUS: status}, names={})
@@ -375,7 +375,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         if is_own:
             self._finish_found(batch, row)
         elif change.is_left_alone:
-            self.run.notices.task_ended(self.stream)
+            self.notices.task_ended()
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
         elif change.is_needed:
             self.run.limits.updated += 1

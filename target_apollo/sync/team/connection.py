@@ -65,3 +65,28 @@ def connection_of(client: ApolloClient, settings: Settings) -> str:
     if is_team_id(answered):
         return answered
     return connection_of_key(settings.api_url, settings.api_key) if settings.api_key else UNTOLD
+
+
+def connection_of_run(client: ApolloClient, settings: Settings) -> str:
+    """The connection of a run; the request for it also proves the credentials.
+
+    With a wrong key ``GET /users/api_profile`` answers 401, while ``/auth/health`` does not. A key
+    without access to its own profile can still be allowed to write; then the key stands for the
+    team.
+
+    Raises:
+        ApolloError: The credentials are refused, or Apollo can't be reached.
+        RunError: There is no Apollo API at the address; or there is a ledger, and with OAuth
+            nothing tells which team's rows it has.
+    """
+    connection = connection_of(client, settings)
+    if connection == UNTOLD and settings.ledger_url:
+        # Tokens change, and teams may share an app: nothing stays that is one team's alone.
+        raise RunError(
+            "Apollo does not tell which team these OAuth tokens are for (GET "
+            "/users/api_profile), so the ledger can't tell its rows from another team's. Give "
+            "the app the scope read_user_profile and run `apollo-sync login`, or run without a "
+            "ledger (an empty ledger_url).",
+            exit_code=MISCONFIGURED,
+        )
+    return connection

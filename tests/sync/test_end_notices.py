@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from target_apollo.config.settings import Settings
-from target_apollo.sync.notices import unused_settings
+from target_apollo.sync.end_notices import unused_settings
 from tests.config.test_settings import config
 
 CONTACTS = [{"id": {}, "title": {}}]
