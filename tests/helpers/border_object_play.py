@@ -16,7 +16,7 @@ from unittest.mock import patch
 from target_apollo.apollo import object_client, sequences
 from target_apollo.model.outcomes import Reason
 from target_apollo.sandbox import Sandbox
-from target_apollo.sync.objects import deal_index, task_search
+from target_apollo.sync.objects import deal_index, mark_index
 from tests.helpers.altered_answers import Other
 from tests.helpers.border_objects import TEAMS, ObjectScene, ObjectTeam
 from tests.helpers.border_runs import (
@@ -231,9 +231,8 @@ def _small_pages() -> Iterator[None]:
     at_once = timedelta(0)
     with (
         patch.object(object_client, "PER_PAGE", _PER_PAGE),
-        patch.object(deal_index, "_PER_PAGE", _PER_PAGE),
+        patch.object(deal_index, "PER_PAGE", _PER_PAGE),
         patch.object(sequences, "_PER_PAGE", _PER_PAGE),
-        patch.object(deal_index, "SHOWN_AFTER", at_once),
-        patch.object(task_search, "SHOWN_AFTER", at_once),
+        patch.object(mark_index, "SHOWN_AFTER", at_once),
     ):
         yield

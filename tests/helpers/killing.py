@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from target_apollo.model.texts.domains import registrable_of
-from target_apollo.sync.objects import deal_index, task_search
+from target_apollo.sync.objects import mark_index
 from target_apollo.target.target import TargetApollo
 
 # Read by the first row with a domain, which would be in each child.
@@ -133,7 +133,7 @@ def _live(config: Values, folder: Path, death: Death | None) -> None:
     sys.stderr = os.fdopen(2, "w")
     os.chdir(folder)
     # The sandbox's searches show what is new at once.
-    deal_index.SHOWN_AFTER = task_search.SHOWN_AFTER = timedelta(0)
+    mark_index.SHOWN_AFTER = timedelta(0)
     countdown = _Countdown(death or Death(Moment.AFTER_STATE, NEVER))
     if death is not None:
         _INSTALL[death.moment](countdown)

@@ -1,8 +1,6 @@
 """Which deals of Apollo are of which row: one pass through all of them reads their marks.
 
-Apollo has no filter by a custom field. So the deals are read a hundred a request, once, and the
-ledger keeps whose they are, and the page at which Apollo's limits stopped the pass, where the next
-run goes on. A row whose creation was not confirmed needs a pass that began after it.
+A row whose creation was not confirmed needs a pass that began after it.
 
 Apollo documents no order of the deals: one may move to a page that was read already. A pass is
 complete when it has seen as many deals as there were when it began, and none was deleted meanwhile;
@@ -15,25 +13,24 @@ page with a deal that the pass has read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
 from target_apollo.apollo.deals import DealClient
-from target_apollo.apollo.object_client import CountedPage
-from target_apollo.ledger import Walk, match_hash
+from target_apollo.apollo.object_client import PER_PAGE, CountedPage
+from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.ledger import Walk
 from target_apollo.model.compare import CUSTOM_FIELDS, shows_custom
 from target_apollo.model.objects.deal_values import kept_part
 from target_apollo.model.objects.registry import Json
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.objects.mark_index import MarkIndex
 from target_apollo.sync.refusals import says_gone
 from target_apollo.sync.run import SyncRun
 
-#: Apollo shows no more pages than this.
-_MOST_PAGES = 500
-_PER_PAGE = 100
 _PASSES = 2
 #: Kept of a pass after which some deals are not known, since Apollo shows no more pages.
 _PART = "part"
@@ -45,9 +42,6 @@ _NO_CUSTOM_FIELDS = (
     "Apollo shows deals without their custom fields: nothing tells which rows have a deal already, "
     "and none is made. Run again later; if that does not help, ask Apollo's support."
 )
-#: A search may not show a deal at once. A pass for rows whose answer was lost begins this long
-#: after the start of the run, and so after the run that lost it.
-SHOWN_AFTER = timedelta(seconds=10)
 
 
 @dataclass
@@ -103,7 +97,7 @@ class _Pass:
     def go_back(self) -> None:
         """Goes back by one page, which will be read again."""
         self.next_page -= 1
-        self.seen = max(0, self.seen - _PER_PAGE)
+        self.seen = max(0, self.seen - PER_PAGE)
 
     def joins(self, deals: Sequence[Json]) -> bool:
         """Whether all deals before the next page were read, which has these deals."""
@@ -121,7 +115,7 @@ class _Pass:
             self.last_ids[str(page.records[-1]["id"])] = None
 
 
-class DealIndex:
+class DealIndex(MarkIndex):
     """The deals of one team by their marks; for one thread.
 
     Attributes:
@@ -129,14 +123,10 @@ class DealIndex:
     """
 
     def __init__(self, run: SyncRun, client: DealClient, field_id: str) -> None:
-        self._run = run
+        super().__init__(run)
         self._client = client
         self._field_id = field_id
         self.has_all = True
-        #: Mark -> ids of the deals that have it, of those that this run has read or made.
-        self._ids: dict[str, list[str]] = {}
-        #: The deals with a mark as this run last saw them.
-        self._records: dict[str, Json] = {}
         #: Start of the run in which the last whole pass began; None if there was none.
         self._reached: datetime | None = None
         self._has_asked_ledger = False
@@ -163,27 +153,16 @@ class DealIndex:
         self._ask_ledger()
         if self._reached is None or (since is not None and self._reached <= since):
             self._read_all(since)
-        found = {mark: tuple(self._ids[mark]) for mark in marks if mark in self._ids}
-        hashes = {match_hash(mark): mark for mark in marks if mark not in found}
-        if self._run.ledger is not None and self._trusts_ledger and hashes:
-            kept = self._run.ledger.company_ids(self._place, list(hashes))
-            found |= {hashes[hashed]: tuple(ids.split()) for hashed, ids in kept.items()}
-        return found
+        return self._known_ids(marks)
 
     def learn(self, mark: str, deal: Json) -> None:
         """Notes a deal that this run wrote."""
         deal_id = str(deal["id"])
-        ids = self._ids.setdefault(mark, [])
-        if deal_id not in ids:
-            ids.append(deal_id)
+        self._note_id(mark, deal_id)
         if deal_id in self._records or self._run.ledger is None:
             self._records[deal_id] = kept_part(deal)
 
     # --- deals as they are
-
-    def record(self, deal_id: str) -> Json | None:
-        """A deal as this run last saw it; None if it has not."""
-        return self._records.get(deal_id)
 
     def read(self, deal_ids: Sequence[str]) -> dict[str, Json]:
         """Deals by id, of those that Apollo has; a pass through all of them, or one by one.
@@ -197,7 +176,7 @@ class DealIndex:
             # As long as the pages that are left cost less than the deals that are.
             while page <= pages and pages - page < len(left):
                 answer = self._page(page)
-                pages = min(answer.pages, _MOST_PAGES)
+                pages = min(answer.pages, MOST_PAGES)
                 for deal in answer.records:
                     if deal["id"] in left:
                         self._records[str(deal["id"])] = kept_part(deal)
@@ -220,35 +199,26 @@ class DealIndex:
 
     @property
     def _place(self) -> str:
-        """Under which the ledger keeps the pass: another field has other marks."""
+        """Another field has other marks."""
         return f"{self._run.connection}/deals/{self._field_id}"
 
-    @property
-    def _trusts_ledger(self) -> bool:
-        return not self._run.settings.full_resync
-
     def _ask_ledger(self) -> None:
-        if self._has_asked_ledger:
-            return
-        self._has_asked_ledger = True
-        if self._run.ledger is not None and self._trusts_ledger:
-            walk = self._run.ledger.walk(self._place)
-            self._reached = _moment(walk.reached) if walk else None
+        if not self._has_asked_ledger:
+            self._has_asked_ledger = True
+            walk = self._kept_walk()
+            self._reached = _moment(walk.reached) if walk is not None else None
             self.has_all = walk is None or walk.newest != _PART
 
     def _begun(self, since: datetime | None) -> _Pass:
         """The pass that an earlier run began, if it is of use, or a new one."""
-        walk = None
-        if self._run.ledger is not None and self._trusts_ledger:
-            walk = self._run.ledger.walk(self._place)
-        found = _Pass.of(walk)
+        found = _Pass.of(self._kept_walk())
         if found is not None and (since is None or found.began > since):
             return found
         return _Pass(1, self._run.counts.started_at)
 
     def _read_all(self, since: datetime | None) -> None:
         if since is not None:
-            self._let_apollo_show()
+            self._wait_until_shown()
         current = self._begun(since)
         for number in range(_PASSES):
             self._read_pages(current)
@@ -266,7 +236,7 @@ class DealIndex:
                 )
         self._reached = current.began
         newest = None if self.has_all else _PART
-        self._save(Walk(1, newest, current.began.isoformat()))
+        self._save_walk(Walk(1, newest, current.began.isoformat()))
 
     def _read_pages(self, current: _Pass) -> None:
         """Reads the pages from that of a pass on."""
@@ -277,19 +247,19 @@ class DealIndex:
                 continue
             self._note(answer.records)
             current.note(answer)
-            self.has_all = answer.pages <= _MOST_PAGES
-            if not answer.records or current.next_page >= min(answer.pages, _MOST_PAGES):
+            self.has_all = answer.pages <= MOST_PAGES
+            if not answer.records or current.next_page >= min(answer.pages, MOST_PAGES):
                 return
             current.next_page += 1
             reached = self._reached.isoformat() if self._reached else None
-            self._save(Walk(current.next_page, current.text(len(self._seen)), reached))
+            self._save_walk(Walk(current.next_page, current.text(len(self._seen)), reached))
 
     def _page(self, page: int) -> CountedPage:
         self._run.request_counter.plan_requests({endpoints.SEARCH_DEALS: 1})
         return self._client.page(page)
 
     def _note(self, deals: Sequence[Json]) -> None:
-        found: dict[str, list[str]] = {}
+        marks: set[str] = set()
         for deal in self._with_custom_fields(deals):
             deal_id = str(deal["id"])
             self._seen.add(deal_id)
@@ -298,13 +268,9 @@ class DealIndex:
             if not isinstance(mark, str) or not mark.strip():
                 continue
             self._records[deal_id] = kept_part(deal)
-            ids = self._ids.setdefault(mark.strip(), [])
-            if deal_id not in ids:
-                ids.append(deal_id)
-            found[mark.strip()] = ids
-        if self._run.ledger is not None and found:
-            hashed = {match_hash(mark): " ".join(ids) for mark, ids in found.items()}
-            self._run.ledger.save_companies(self._place, hashed)
+            self._note_id(mark.strip(), deal_id)
+            marks.add(mark.strip())
+        self._save_ids(marks)
 
     def _with_custom_fields(self, deals: Sequence[Json]) -> Iterator[Json]:
         """The deals of a page, with their custom fields, which tell whose they are.
@@ -324,23 +290,9 @@ class DealIndex:
                 raise RunError(_NO_CUSTOM_FIELDS)
             yield read
 
-    def _save(self, walk: Walk) -> None:
-        if self._run.ledger is not None:
-            self._run.ledger.save_walk(self._place, walk)
-
-    def _let_apollo_show(self) -> None:
-        """Waits until a search shows what an earlier run made last."""
-        passed = datetime.now(timezone.utc) - self._run.counts.started_at
-        self._run.stop.wait(max(timedelta(), SHOWN_AFTER - passed).total_seconds())
-
 
 def _moment(written: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(written) if written else None
     except ValueError:
         return None
-
-
-def ids_of(found: Mapping[str, tuple[str, ...]], marks: Sequence[str]) -> tuple[str, ...]:
-    """The ids under the first of some marks that has any."""
-    return next((found[mark] for mark in marks if mark in found), ())

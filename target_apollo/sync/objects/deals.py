@@ -8,37 +8,44 @@ made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import QuotaExhausted, endpoints
+from target_apollo.apollo import QuotaExhausted, Stage, endpoints
 from target_apollo.apollo.deals import DealClient
-from target_apollo.ledger import DELETED, LinkStatus
+from target_apollo.ledger import LinkStatus
 from target_apollo.model.compare import holds
 from target_apollo.model.objects.deal import ACCOUNT_ID, DEAL, DEAL_STAGE, NAME, STAGE_ID
 from target_apollo.model.objects.deal_values import creation_body, unconfirmed, update_body
 from target_apollo.model.objects.registry import ACCOUNT_DOMAIN, Json
 from target_apollo.model.objects.stream_object import Normalise
 from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
-from target_apollo.model.policies import Policies, apply_policies, needs_the_record
+from target_apollo.model.policies import apply_policies, needs_the_record
 from target_apollo.model.row_marks import mark_of
-from target_apollo.model.rows import Mode, OnApolloDelete, Row
+from target_apollo.model.rows import Mode, Row
 from target_apollo.model.texts.spelling import value_of
 from target_apollo.model.texts.suggestions import folded, no_such
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.objects.deal_index import DealIndex, ids_of
-from target_apollo.sync.objects.object_links import values_hash
-from target_apollo.sync.objects.single_writes import SingleWrite, SingleWriteSync
-from target_apollo.sync.records.stream_settings import policies_for
-from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN
+from target_apollo.sync.objects.deal_index import DealIndex
+from target_apollo.sync.objects.mark_index import first_known
+from target_apollo.sync.objects.single_writes import SAME_KEY, SingleWrite, SingleWriteSync
 from target_apollo.sync.team.names import Resolved, look_up_accounts, resolved
 
 #: The types of custom fields that hold any text.
 _TEXTS = ("string", "textarea")
+_UPDATE_NEEDS_DEAL = Rejection(
+    Reason.UPDATE_NEEDS_ID,
+    "update needs the deal: Apollo has none with the key of this row; give the stream a property "
+    "'apollo_id', or write the row in mode upsert first",
+)
+_TOO_MANY_DEALS = Rejection(
+    Reason.OUTCOME_UNKNOWN,
+    "Apollo shows 50,000 deals and has more: nothing tells whether one of the others is of this "
+    "row, so none is made; fill in 'apollo_id' if there is one, or make it in Apollo with the key "
+    "of the row in its custom field (deal_key_field)",
+)
 
 
 class DealSync(SingleWriteSync[SingleWrite, Json]):
@@ -46,10 +53,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     create_endpoint = endpoints.CREATE_DEAL
     update_endpoint = endpoints.UPDATE_DEAL
-    not_sent_again: ClassVar = NOT_SENT_AGAIN | {
-        Reason.NOT_CONFIRMED.value,
-        Reason.OUTCOME_UNKNOWN.value,
-    }
+    update_needs_id = _UPDATE_NEEDS_DEAL
 
     @cached_property
     def _client(self) -> DealClient:
@@ -57,17 +61,9 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     @cached_property
     def _index(self) -> DealIndex:
-        if isinstance(self.beside, DealSync):
-            return self.beside._index
+        if isinstance(self.sibling, DealSync):
+            return self.sibling._index
         return DealIndex(self.run, self._client, self._mark_field)
-
-    @cached_property
-    def policies(self) -> Policies:
-        """Who owns which field of a deal."""
-        settings, directory = self.run.settings, self.run.directory
-        # Apollo does not tell when a deal changed, so no row needs a time: `newest` protects.
-        properties = (settings.updated_at_field,)
-        return policies_for(settings, directory, DEAL, self.stream, properties)
 
     @cached_property
     def _mark_field(self) -> str:
@@ -109,57 +105,33 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
 
     # --- plan
 
-    def plan(self, batch: Batch, rows: Sequence[Row]) -> list[SingleWrite]:
-        """The requests for rows; rows that need none get their outcome."""
-        writes, left = [], []
-        for row in rows:
-            link = batch.history_of(row).link
-            if row.deleted:
-                writes += self._plan_deleted(batch, row)
-            elif link is None or not link.is_gone:
-                left.append(row)
-            elif self.run.settings.on_apollo_delete is OnApolloDelete.LEAVE:
-                self.skip_gone(batch, row, link.apollo_id or "")
-            else:
-                left.append(with_values(row, apollo_id=None))
-        left = self._with_ids(batch, left)
-        left = self._with_names(batch, [row for row in left if self._is_written(batch, row)])
-        self._read_needed(left)
-        for row in left:
-            write = self._plan_update(batch, row) if row.apollo_id else self.creation(batch, row)
-            writes += [] if write is None else [write]
-        return sorted(writes, key=lambda write: write.row.number)
-
-    def _plan_deleted(self, batch: Batch, row: Row) -> list[SingleWrite]:
+    def deletion(self, batch: Batch, row: Row) -> SingleWrite | None:
         """The request that moves the deal of a deleted row to the stage in `on_delete`."""
-        on_delete, link = self.run.settings.on_delete, batch.history_of(row).link
-        stage_id = None
-        if on_delete.stage and self.mode is not Mode.INSERT:
-            stage_id = self._stages.get(folded(on_delete.stage))
+        stage, stage_id = self.run.settings.on_delete.stage, None
+        if stage and self.mode is not Mode.INSERT:
+            stage_id = self._stage_ids.get(folded(stage))
             if stage_id is None:
-                self.notices.no_deal_stage(on_delete.stage)
+                self.notices.no_deal_stage(stage)
         else:
             self.run.notices.deletions_ignored(self.stream)
         if stage_id is None or row.apollo_id is None:
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
-            return []
+            return None
         moved = with_values(row, values={STAGE_ID: stage_id}, custom={}, names={})
-        mark = f"{DELETED}{values_hash(moved)}"
-        batch.wait_for(row, mark)
-        if link is not None and link.payload_hash == mark:
-            batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
-            return []
-        return [SingleWrite(moved, {STAGE_ID: stage_id}, row.apollo_id)]
+        if self.was_done(batch, moved):
+            return None
+        return SingleWrite(moved, {STAGE_ID: stage_id}, row.apollo_id)
 
-    def _with_ids(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+    def find_records(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with the ids of their deals, without those whose deal can't be told."""
         unknown = [row for row in rows if not row.apollo_id]
         if not unknown:
             return list(rows)
-        marks = {row.number: self._marks(batch, row) for row in unknown}
+        marks = {row.number: self.marks_of(batch, row) for row in unknown}
         wanted = {mark for some in marks.values() for mark in some}
+        lost = [row for row in unknown if batch.history_of(row).sent_by]
         try:
-            found = self._index.find(wanted, self._since(batch, unknown))
+            found = self._index.find(wanted, self.latest_start(batch, lost))
         except (QuotaExhausted, RunError) as failure:
             # The other rows can be written.
             self._failure = failure
@@ -172,11 +144,12 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             if row.apollo_id:
                 left.append(row)
                 continue
-            ids = ids_of(found, marks[row.number])
+            _, ids = first_known(found, marks[row.number])
             ids = tuple(one for one in ids if one in there or one not in several)
             mark = marks[row.number][0]
             if len(ids) > 1 or mark in taken:
-                batch.finish(row, Outcome.REJECTED, rejection=_not_told(ids))
+                why = _several(ids) if len(ids) > 1 else SAME_KEY
+                batch.finish(row, Outcome.REJECTED, rejection=why)
             elif not ids and not self._index.has_all:
                 batch.finish(row, Outcome.REJECTED, rejection=_TOO_MANY_DEALS)
             else:
@@ -185,31 +158,16 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             taken.add(mark)
         return left
 
-    def _marks(self, batch: Batch, row: Row) -> tuple[str, ...]:
-        """The mark of a row, and those that it had while the setting `source` was another."""
-        link = batch.history_of(row).link
-        sources = dict.fromkeys((self.run.settings.source, link.source if link else "", ""))
-        return tuple(mark_of(source, self.stream, row.key) for source in sources)
+    def mark_of(self, source: str, row: Row) -> str:
+        """The text in the custom field of a row's deal."""
+        return mark_of(source, self.stream, row.key)
 
     def _mark(self, row: Row) -> dict[str, str]:
-        return {self._mark_field: mark_of(self.run.settings.source, self.stream, row.key)}
+        return {self._mark_field: self.mark_of(self.run.settings.source, row)}
 
-    def _since(self, batch: Batch, rows: Sequence[Row]) -> datetime | None:
-        """Start of the latest run that may have made the deal of one of the rows."""
-        # Where the start is not known, only a pass of this run will do.
-        unknown = self.run.counts.started_at - timedelta(microseconds=1)
-        lost = [batch.history_of(row) for row in rows]
-        return max((one.sent_at or unknown for one in lost if one.sent_by), default=None)
-
-    def _is_written(self, batch: Batch, row: Row) -> bool:
-        """Whether the mode allows a row to be written; if not, it has got its outcome."""
-        history = batch.history_of(row)
-        if self.mode is Mode.UPDATE and not row.apollo_id:
-            batch.finish(row, Outcome.REJECTED, rejection=_UPDATE_NEEDS_DEAL)
-            return False
-        if self.mode is not Mode.INSERT or not row.apollo_id:
-            return True
-        link = history.link
+    def may_complete(self, batch: Batch, row: Row) -> bool:
+        """Whether the deal of a row in mode `insert` was made for the row, and may be written."""
+        link = batch.history_of(row).link
         is_open = link is not None and link.status in (LinkStatus.PENDING, LinkStatus.ERROR)
         # Else the row itself names the deal, or somebody has given it the mark of the row.
         is_same = link is not None and link.apollo_id == row.apollo_id
@@ -227,29 +185,13 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         has_no_id = history.link is None or not history.link.apollo_id
         return bool(history.sent_by) and has_no_id and row.apollo_id in self.found
 
-    def _with_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
-        """The rows with ids in place of names, without those that get their outcome here."""
+    def with_ids_of_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """The rows with ids in place of names; all accounts are looked up at once."""
         look_up_accounts(self.run, rows, self.mode, may_wait=False)
-        left = []
-        for row in rows:
-            try:
-                with_ids = self._resolved(row)
-            except RecordError as problem:
-                batch.finish(row, Outcome.REJECTED, row.apollo_id, rejection=problem.rejection)
-                continue
-            if with_ids.waits_for:
-                unresolved = self.run.counts.unresolved[self.stream]
-                unresolved.update(row.names[name][0] for name in with_ids.waits_for)
-                hashed = values_hash(row, self.policies, with_ids.waits_for)
-                batch.wait_for(row, hashed)
-                link = batch.history_of(row).link
-                if link is not None and link.holds(hashed) and not self.run.settings.full_resync:
-                    batch.finish(row, Outcome.UNCHANGED, link.apollo_id)
-                    continue
-            left.append(with_ids.row)
-        return left
+        return super().with_ids_of_names(batch, rows)
 
-    def _resolved(self, row: Row) -> Resolved:
+    def resolve_names(self, row: Row) -> Resolved:
+        """The row with the ids of its owner, stage and account."""
         if not row.names:
             return Resolved(row, {})
         drops = self.run.settings.drops
@@ -263,30 +205,25 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
     def _resolve(self, prop: str, text: str) -> str:
         if prop != DEAL_STAGE:
             return self.run.directory.resolve(prop, text)
-        found = self._stages.get(folded(text))
+        found = self._stage_ids.get(folded(text))
         if found is None:
-            known = self._stage_names
+            known = [stage.name for stage in self._stages]
             raise RecordError(Reason.UNKNOWN_NAME, no_such("deal stage", prop, text, known))
         return found
 
     @cached_property
-    def _stage_names(self) -> list[str]:
-        return list(self._names_of_stages.values())
+    def _stages(self) -> list[Stage]:
+        return self._client.stages()
 
     @cached_property
-    def _names_of_stages(self) -> Mapping[str, str]:
-        """Id -> name of the stages of deals."""
-        return {stage.id: stage.name for stage in self._client.stages()}
-
-    @cached_property
-    def _stages(self) -> Mapping[str, str]:
+    def _stage_ids(self) -> Mapping[str, str]:
         """Name as `folded` spells it -> id; of two stages of one name, the first."""
         found: dict[str, str] = {}
-        for stage_id, name in self._names_of_stages.items():
-            found.setdefault(folded(name), stage_id)
+        for stage in self._stages:
+            found.setdefault(folded(stage.name), stage.id)
         return found
 
-    def _read_needed(self, rows: Sequence[Row]) -> None:
+    def read_needed(self, rows: Sequence[Row]) -> None:
         """Reads the deals whose values decide what policies allow."""
         if not self.policies.protect:
             return
@@ -308,7 +245,8 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
             return None
         return SingleWrite(row, creation_body(row, self._mark(row)))
 
-    def _plan_update(self, batch: Batch, row: Row) -> SingleWrite | None:
+    def update(self, batch: Batch, row: Row) -> SingleWrite | None:
+        """The request that changes a row's deal; None if the deal holds all that may be written."""
         apollo_id = row.apollo_id or ""
         before = self._index.record(apollo_id)
         is_own = self._is_lost(batch, row)
@@ -326,8 +264,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         if body and (writes_values or before is not None):
             return SingleWrite(row, body, apollo_id, before, is_completion=is_own)
         if is_own:
-            self.run.limits.created += 1
-            batch.finish(row, Outcome.CREATED, apollo_id)
+            self.finish_made(batch, row)
         else:
             outcome = Outcome.SKIPPED if protected else Outcome.UNCHANGED
             batch.finish(row, outcome, apollo_id)
@@ -364,24 +301,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         batch.finish(row, Outcome.CREATED if is_new else Outcome.UPDATED, deal_id)
 
 
-_UPDATE_NEEDS_DEAL = Rejection(
-    Reason.UPDATE_NEEDS_ID,
-    "update needs the deal: Apollo has none with the key of this row; give the stream a property "
-    "'apollo_id', or write the row in mode upsert first",
-)
-_TOO_MANY_DEALS = Rejection(
-    Reason.OUTCOME_UNKNOWN,
-    "Apollo shows 50,000 deals and has more: nothing tells whether one of the others is of this "
-    "row, so none is made; fill in 'apollo_id' if there is one, or make it in Apollo with the key "
-    "of the row in its custom field (deal_key_field)",
-)
-
-
-def _not_told(ids: Sequence[str]) -> Rejection:
-    if len(ids) < 2:
-        return Rejection(
-            Reason.IDENTITY_CONFLICT, "another row of the run has the same key, spelled as text"
-        )
+def _several(ids: Sequence[str]) -> Rejection:
     listed = ", ".join(ids[:5])
     return Rejection(
         Reason.IDENTITY_CONFLICT,

@@ -83,8 +83,8 @@ class ListMemberSync(ObjectSync):
 
     @cached_property
     def _lists(self) -> TeamLists:
-        if isinstance(self.beside, ListMemberSync):
-            return self.beside._lists
+        if isinstance(self.sibling, ListMemberSync):
+            return self.sibling._lists
         return TeamLists(self.run)
 
     @cached_property
@@ -124,7 +124,7 @@ class ListMemberSync(ObjectSync):
                 exit_code=2,
             )
 
-    def is_still_so(self, history: RowHistory) -> bool:
+    def is_still_there(self, history: RowHistory) -> bool:
         """Whether the list of an unchanged row is still there."""
         link = history.link
         if link is None or link.run_id == self.run.run_id:

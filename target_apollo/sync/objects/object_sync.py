@@ -27,6 +27,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.objects.notices import ObjectNotices
 from target_apollo.sync.objects.object_links import ObjectLinks
+from target_apollo.sync.records.stream_settings import policies_for
 from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN, rejection_before
 from target_apollo.sync.run import SyncRun
 
@@ -36,8 +37,8 @@ class ObjectSync(abc.ABC):
 
     Args:
         own: The settings of this stream.
-        beside: The sync of another stream of the run with the same object, if there is one: both
-            know the same of Apollo.
+        sibling: The sync of another stream of the run with the same object, if there is one: what
+            it knows of Apollo is shared.
     """
 
     #: Reasons for which a rejected row is not tried again before it changes.
@@ -51,14 +52,14 @@ class ObjectSync(abc.ABC):
         run: SyncRun,
         stream: str,
         own: ObjectStreamSettings,
-        beside: ObjectSync | None = None,
+        sibling: ObjectSync | None = None,
     ) -> None:
         self.run = run
         self.stream = stream
         self.own = own
         self.mode = own.mode
         self.object = own.stream_object
-        self.beside = beside
+        self.sibling = sibling
         self.notices = ObjectNotices(run.logger, stream)
         run.streams.add(stream)
 
@@ -85,15 +86,23 @@ class ObjectSync(abc.ABC):
             outlives_rows=bool(self.object.fields),
         )
 
-    @property
+    @cached_property
     def policies(self) -> Policies:
-        """Who owns which field, for objects that have fields.
+        """Who owns which field; no policy for an object without fields.
 
         Raises:
             RunError: A policy is for an unknown field, or the field can't have it.
             ApolloError: Apollo could not be asked for its custom fields.
         """
-        return Policies()
+        return self.read_policies() if self.object.fields else Policies()
+
+    def read_policies(self) -> Policies:
+        """The policies by the settings; errors as from `policies`."""
+        settings = self.run.settings
+        # Apollo does not tell when such a record changed, so no row needs a time: the policy
+        # `newest` protects.
+        properties = (settings.updated_at_field,)
+        return policies_for(settings, self.run.directory, self.object, self.stream, properties)
 
     def custom_field(self, name: str) -> tuple[str, Normalise] | None:
         """Id and normaliser of the custom field for a property, for objects that have fields.
@@ -175,14 +184,14 @@ class ObjectSync(abc.ABC):
             elif (
                 history.outcome is not None
                 and not row.deleted
-                and (history.outcome is not Outcome.UNCHANGED or self.is_still_so(history))
+                and (history.outcome is not Outcome.UNCHANGED or self.is_still_there(history))
             ):
                 batch.finish(row, history.outcome, history.apollo_id)
             else:
                 left.append(with_values(row, apollo_id=row.apollo_id or history.apollo_id))
         return left
 
-    def is_still_so(self, history: RowHistory) -> bool:  # noqa: ARG002 - for the classes that look
+    def is_still_there(self, history: RowHistory) -> bool:  # noqa: ARG002 - for the classes that look
         """Whether Apollo still has what the ledger knows of an unchanged row; else it is written.
 
         Raises:

@@ -38,6 +38,6 @@ class ObjectSyncs:
         """What writes the rows of a stream."""
         if stream not in self._syncs:
             kind = SYNCS[own.stream_object.name]
-            beside = next((one for one in self._syncs.values() if type(one) is kind), None)
-            self._syncs[stream] = kind(self._run, stream, own, beside)
+            sibling = next((one for one in self._syncs.values() if type(one) is kind), None)
+            self._syncs[stream] = kind(self._run, stream, own, sibling)
         return self._syncs[stream]

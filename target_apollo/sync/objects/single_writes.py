@@ -12,24 +12,34 @@ import abc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import AllRefusedAlike, ApolloError, RequestRefused
+from target_apollo.ledger import DELETED
 from target_apollo.model.objects.registry import Json
-from target_apollo.model.outcomes import Outcome
+from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.objects.object_links import values_hash
 from target_apollo.sync.objects.object_sync import ObjectSync
 from target_apollo.sync.records.portions import fits, prefix
 from target_apollo.sync.refusals import consequence_of, rejection, says_gone
+from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN
+from target_apollo.sync.team.names import Resolved
 
 #: Requests before it is known that Apollo takes any: a fault that all rows have costs no more.
 _FIRST = 20
+
+#: Why a row is rejected whose key another one has, of a number or a text: both have one mark.
+SAME_KEY = Rejection(
+    Reason.IDENTITY_CONFLICT, "another row of the run has the same key, spelled as text"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,12 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
     #: The endpoints that make and change a record.
     create_endpoint: str
     update_endpoint: str
+    #: Why a row in mode `update` is rejected whose record is not known.
+    update_needs_id: Rejection
+    not_sent_again: ClassVar = NOT_SENT_AGAIN | {
+        Reason.NOT_CONFIRMED.value,
+        Reason.OUTCOME_UNKNOWN.value,
+    }
 
     #: Requests that are under way together at most; None: as many as Apollo's limits let through.
     #: So many rows of a killed run are in doubt.
@@ -69,16 +85,162 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
     _took_one = False
     #: Refusals before Apollo took any request.
     _refused_first: Sequence[RequestRefused] = ()
-    #: Why rows that `plan` has left out have no outcome, which ends the run after the others.
+    #: Why rows that `find_records` has left out have no outcome, which ends the run after the
+    #: others.
     _failure: ApolloError | RunError | None = None
 
-    @abc.abstractmethod
+    @cached_property
+    def found(self) -> set[str]:
+        """Ids of the records that a search has found for rows."""
+        return set()
+
+    # --- plan
+
     def plan(self, batch: Batch, rows: Sequence[Row]) -> list[Write]:
         """The requests for rows, in their order; rows that need none get their outcome.
 
         Raises:
             ApolloError, LedgerError, RunError: The run can't go on.
         """
+        writes: list[Write | None] = []
+        left: list[Row] = []
+        for row in rows:
+            link = batch.history_of(row).link
+            if row.deleted:
+                writes.append(self.deletion(batch, row))
+            elif link is None or not link.is_gone:
+                left.append(row)
+            elif self.run.settings.on_apollo_delete is OnApolloDelete.LEAVE:
+                self.skip_gone(batch, row, link.apollo_id or "")
+            else:
+                left.append(with_values(row, apollo_id=None))
+        left = [row for row in self.find_records(batch, left) if self._is_written(batch, row)]
+        left = self.with_ids_of_names(batch, left)
+        self.read_needed(left)
+        writes.extend(
+            self.update(batch, row) if row.apollo_id else self.creation(batch, row) for row in left
+        )
+        sent = [write for write in writes if write is not None]
+        return sorted(sent, key=lambda write: write.row.number)
+
+    @abc.abstractmethod
+    def deletion(self, batch: Batch, row: Row) -> Write | None:
+        """The request that follows from a deleted row; None if the row has got its outcome."""
+
+    @abc.abstractmethod
+    def find_records(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """The rows with the ids of their records, by the marks of those whose id is not known.
+
+        Rows whose record can't be told get their outcome. Those for which Apollo could not be asked
+        are left out, and the run ends after the others.
+        """
+
+    @abc.abstractmethod
+    def may_complete(self, batch: Batch, row: Row) -> bool:
+        """Whether a row in mode `insert` whose record there is may be written.
+
+        It may if an earlier request for the row itself has made the record, and it still has to be
+        completed; else the row has got its outcome.
+        """
+
+    @abc.abstractmethod
+    def resolve_names(self, row: Row) -> Resolved:
+        """The row with ids in place of names.
+
+        Raises:
+            RecordError: Apollo does not know a name that the row can't be written without.
+            ApolloError, RunError: The run can't go on.
+        """
+
+    def read_needed(self, rows: Sequence[Row]) -> None:
+        """Reads the records whose values decide what is written."""
+
+    @abc.abstractmethod
+    def update(self, batch: Batch, row: Row) -> Write | None:
+        """The request that changes a row's record; None if the row has got its outcome."""
+
+    @abc.abstractmethod
+    def creation(self, batch: Batch, row: Row) -> Write | None:
+        """The request that makes a row's record; None if the row has got its outcome."""
+
+    @abc.abstractmethod
+    def mark_of(self, source: str, row: Row) -> str:
+        """The mark by which the record of a row is found again, under a setting `source`."""
+
+    def marks_of(self, batch: Batch, row: Row) -> tuple[str, ...]:
+        """The mark of a row, and those that it had while the setting `source` was another."""
+        link = batch.history_of(row).link
+        sources = dict.fromkeys((self.run.settings.source, link.source if link else "", ""))
+        return tuple(self.mark_of(source, row) for source in sources)
+
+    def latest_start(self, batch: Batch, rows: Sequence[Row]) -> datetime | None:
+        """Start of the latest run that may have made the record of one of these rows."""
+        # Where the start is not known, only a pass of this run will do.
+        unknown = self.run.counts.started_at - timedelta(microseconds=1)
+        return max((batch.history_of(row).sent_at or unknown for row in rows), default=None)
+
+    def _is_written(self, batch: Batch, row: Row) -> bool:
+        """Whether the mode allows a row to be written; if not, it has got its outcome."""
+        if row.apollo_id:
+            return self.mode is not Mode.INSERT or self.may_complete(batch, row)
+        if self.mode is not Mode.UPDATE:
+            return True
+        batch.finish(row, Outcome.REJECTED, rejection=self.update_needs_id)
+        return False
+
+    def with_ids_of_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """The rows with ids in place of names, without those that get their outcome here."""
+        left = []
+        for row in rows:
+            try:
+                with_ids = self.resolve_names(row)
+            except RecordError as problem:
+                batch.finish(row, Outcome.REJECTED, row.apollo_id, rejection=problem.rejection)
+                continue
+            if not with_ids.waits_for or not self._waits_still(batch, row, with_ids):
+                left.append(with_ids.row)
+        return left
+
+    def _waits_still(self, batch: Batch, row: Row, with_ids: Resolved) -> bool:
+        """Whether a row only waits for names that Apollo still does not know; then it is finished.
+
+        An earlier run has written the rest of it.
+        """
+        unresolved = self.run.counts.unresolved[self.stream]
+        unresolved.update(row.names[name][0] for name in with_ids.waits_for)
+        hashed = values_hash(row, self.policies, with_ids.waits_for)
+        batch.wait_for(row, hashed)
+        link = batch.history_of(row).link
+        if link is None or not link.holds(hashed) or self.run.settings.full_resync:
+            return False
+        batch.finish(row, Outcome.UNCHANGED, link.apollo_id)
+        return True
+
+    def was_done(self, batch: Batch, deleted: Row) -> bool:
+        """Whether an earlier run has done what follows from a deleted row; then it is finished.
+
+        Args:
+            deleted: The row with what is written for it.
+        """
+        mark = f"{DELETED}{values_hash(deleted)}"
+        batch.wait_for(deleted, mark)
+        link = batch.history_of(deleted).link
+        if link is None or link.payload_hash != mark:
+            return False
+        batch.finish(deleted, Outcome.UNCHANGED, deleted.apollo_id)
+        return True
+
+    def finish_made(self, batch: Batch, row: Row) -> None:
+        """Finishes a row whose record was made by a request without an answer."""
+        self.run.limits.created += 1
+        batch.finish(row, Outcome.CREATED, row.apollo_id)
+
+    def skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
+        """Finishes a row whose record somebody deleted in Apollo, and which is left alone."""
+        self.notices.record_gone(self.object.singular)
+        batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
+
+    # --- requests
 
     @abc.abstractmethod
     def send(self, write: Write) -> Answer:
@@ -91,15 +253,6 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
     @abc.abstractmethod
     def take_answer(self, batch: Batch, write: Write, answer: Answer) -> None:
         """Gives a row its outcome by the record that Apollo answered."""
-
-    @abc.abstractmethod
-    def creation(self, batch: Batch, row: Row) -> Write | None:
-        """The request that makes a row's record; None if the row has got its outcome."""
-
-    @cached_property
-    def found(self) -> set[str]:
-        """Ids of the records that a search has found for rows."""
-        return set()
 
     def take_refusal(self, batch: Batch, write: Write, refusal: RequestRefused) -> Write | None:
         """Gives a refused row its outcome, or returns the request that is sent in its place.
@@ -126,11 +279,6 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
             # Else a run that is killed now would leave the former record's id.
             self.links.forget([link.source_key])
         return self.creation(batch, with_values(row, apollo_id=None))
-
-    def skip_gone(self, batch: Batch, row: Row, apollo_id: str) -> None:
-        """Finishes a row whose record somebody deleted in Apollo, and which is left alone."""
-        self.notices.record_gone(self.object.singular)
-        batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
 
     def write_rows(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         """Sends a request for each row that needs one, a portion after another."""

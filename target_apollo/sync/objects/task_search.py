@@ -1,10 +1,9 @@
 """Which tasks of Apollo are of which row: looks through them, the latest due first.
 
-Apollo's search for tasks has no filter, only an order. So the tasks are read a hundred a request,
-down to the day of the earliest row that is looked for, once for all rows of a flush; a later flush
-goes on where it stopped. The ledger keeps whose they are and down to which day they are known, so
-that later runs read none for new rows. A row whose request may have made a task needs a pass that
-began after it.
+Apollo's search for tasks has no filter, only an order. So they are read down to the day of the
+earliest row that is looked for, once for all rows of a flush; a later flush goes on where it
+stopped. The ledger keeps down to which day they are known, so that later runs read none for new
+rows. A row whose request may have made a task needs a pass that began after it.
 
 Apollo's limits may stop a pass, and the next run goes on with it. Tasks that were deleted since
 have moved the others to earlier pages, whatever their number is now. So a run first goes back to a
@@ -14,29 +13,26 @@ page that begins with a task due later than the last one that the pass has read.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
+from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.apollo.tasks import TaskClient
-from target_apollo.ledger import Walk, match_hash
+from target_apollo.ledger import Walk
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.objects.task import CONTACT_ID, DUE_AT, TYPE, spelled
 from target_apollo.model.objects.task_values import markers_in
 from target_apollo.model.values import moment
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.objects.mark_index import MarkIndex
 from target_apollo.sync.refusals import says_gone
 from target_apollo.sync.run import SyncRun
 
-#: Apollo shows no more pages than this.
-_MOST_PAGES = 500
 _PASSES = 2
 #: People move tasks by hours, and a day has another date elsewhere.
 _MARGIN = timedelta(days=1)
-#: A search may not show a task at once. A pass for rows whose answer was lost begins this long
-#: after the start of the run, and so after the run that lost it.
-SHOWN_AFTER = timedelta(seconds=10)
 #: Kept where Apollo shows no task of an earlier day, though there are some.
 _PART = "part"
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
@@ -102,25 +98,22 @@ class _Pass:
         return self.has_ended or self.is_cut or self.floor < down_to
 
 
-@dataclass
-class TaskSearch:
+class TaskSearch(MarkIndex):
     """The tasks of one team by the marks in their notes; for one thread, for the length of a run.
 
     Attributes:
-        records: The tasks with a mark, by id, as this run last saw them.
         alike: Tasks without a mark, by what they are alike in, of those that this run has read.
     """
 
-    run: SyncRun
-    client: TaskClient
-    records: dict[str, Json] = field(default_factory=dict)
-    alike: dict[Likeness, str] = field(default_factory=dict)
-    _ids: dict[str, list[str]] = field(default_factory=dict)
-    _pass: _Pass | None = None
-    #: Down to which day an earlier run has read; None if none has.
-    _known_to: datetime | None = None
-    _is_cut: bool = False
-    _has_asked_ledger: bool = False
+    def __init__(self, run: SyncRun, client: TaskClient) -> None:
+        super().__init__(run)
+        self._client = client
+        self.alike: dict[Likeness, str] = {}
+        self._pass: _Pass | None = None
+        #: Down to which day an earlier run has read; None if none has.
+        self._known_to: datetime | None = None
+        self._is_cut = False
+        self._has_asked_ledger = False
 
     def find(
         self, markers: Collection[str], earliest: datetime, since: datetime | None
@@ -141,12 +134,7 @@ class TaskSearch:
         self._ask_ledger()
         if not self._covers(down_to, since):
             self._read(down_to, since)
-        found = {one: tuple(self._ids[one]) for one in markers if one in self._ids}
-        hashes = {match_hash(one): one for one in markers if one not in found}
-        if self.run.ledger is not None and self._trusts_ledger and hashes:
-            kept = self.run.ledger.company_ids(self._place, list(hashes))
-            found |= {hashes[hashed]: tuple(ids.split()) for hashed, ids in kept.items()}
-        return found
+        return self._known_ids(markers)
 
     def still_marked(self, marker: str, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Of several tasks with a mark those that Apollo has and that still have it.
@@ -158,17 +146,17 @@ class TaskSearch:
         """
         if len(task_ids) < 2:
             return tuple(task_ids)
-        left = [one for one in task_ids if one not in self.records]
-        self.run.request_counter.plan_requests({endpoints.READ_TASK: len(left)})
-        calls = [partial(self.client.read, one) for one in left]
-        for task_id, answered in zip(left, self.run.pool.run(calls), strict=True):
+        left = [one for one in task_ids if one not in self._records]
+        self._run.request_counter.plan_requests({endpoints.READ_TASK: len(left)})
+        calls = [partial(self._client.read, one) for one in left]
+        for task_id, answered in zip(left, self._run.pool.run(calls), strict=True):
             if isinstance(answered, RequestRefused) and says_gone(answered, task_id):
                 continue
             if isinstance(answered, Exception):
                 raise answered
-            self.records[task_id] = answered
-        there = (one for one in task_ids if one in self.records)
-        return tuple(one for one in there if marker in markers_in(self.records[one]))
+            self._records[task_id] = answered
+        there = (one for one in task_ids if one in self._records)
+        return tuple(one for one in there if marker in markers_in(self._records[one]))
 
     def shows(self, earliest: datetime) -> bool:
         """Whether Apollo shows all tasks that are due then or later; only after `find`."""
@@ -184,19 +172,12 @@ class TaskSearch:
 
     @property
     def _place(self) -> str:
-        """Under which the ledger keeps the pass."""
-        return f"{self.run.connection}/tasks"
-
-    @property
-    def _trusts_ledger(self) -> bool:
-        return not self.run.settings.full_resync
+        return f"{self._run.connection}/tasks"
 
     def _ask_ledger(self) -> None:
-        if self._has_asked_ledger:
-            return
-        self._has_asked_ledger = True
-        if self.run.ledger is not None and self._trusts_ledger:
-            walk = self.run.ledger.walk(self._place)
+        if not self._has_asked_ledger:
+            self._has_asked_ledger = True
+            walk = self._kept_walk()
             self._known_to = moment(walk.reached) if walk and walk.reached else None
             self._is_cut = walk is not None and walk.newest == _PART
 
@@ -211,7 +192,7 @@ class TaskSearch:
 
     def _read(self, down_to: datetime, since: datetime | None) -> None:
         if since is not None:
-            self._let_apollo_show()
+            self._wait_until_shown()
         current = self._pass
         if current is None or (since is not None and current.began <= since):
             current = self._begun(since)
@@ -220,7 +201,7 @@ class TaskSearch:
             if self._read_pages(current, down_to):
                 self._pass = current
                 break
-            current = _Pass(1, self.run.counts.started_at)
+            current = _Pass(1, self._run.counts.started_at)
         else:
             raise RunError(
                 "Tasks were deleted in Apollo while the sync looked through them, or a page of "
@@ -230,24 +211,21 @@ class TaskSearch:
         known_to = _EARLIEST if current.has_ended else current.floor if current.is_cut else down_to
         if self._known_to is None or known_to < self._known_to:
             self._known_to, self._is_cut = known_to, current.is_cut
-        self._save(Walk(1, _PART if self._is_cut else None, self._known_to.isoformat()))
+        self._save_walk(Walk(1, _PART if self._is_cut else None, self._known_to.isoformat()))
 
     def _begun(self, since: datetime | None) -> _Pass:
         """The pass that an earlier run began, if it is of use, or a new one."""
-        walk = None
-        if self.run.ledger is not None and self._trusts_ledger:
-            walk = self.run.ledger.walk(self._place)
-        found = _Pass.of(walk)
+        found = _Pass.of(self._kept_walk())
         if found is not None and (since is None or found.began > since):
             return found
-        return _Pass(1, self.run.counts.started_at)
+        return _Pass(1, self._run.counts.started_at)
 
     def _read_pages(self, current: _Pass, down_to: datetime) -> bool:
         """Reads on to tasks due before `down_to`; False if some were deleted or not shown."""
         reached = self._known_to.isoformat() if self._known_to else None
         while not current.covers(down_to):
-            self.run.request_counter.plan_requests({endpoints.SEARCH_TASKS: 1})
-            answer = self.client.page(current.next_page)
+            self._run.request_counter.plan_requests({endpoints.SEARCH_TASKS: 1})
+            answer = self._client.page(current.next_page)
             if answer.lacks_some or (current.total is not None and answer.total < current.total):
                 return False
             current.total = answer.total
@@ -258,37 +236,24 @@ class TaskSearch:
             self._note(answer.records)
             current.floor = min([current.floor, *dues])
             current.has_ended = not answer.records or current.next_page >= answer.pages
-            current.is_cut = not current.has_ended and current.next_page >= _MOST_PAGES
+            current.is_cut = not current.has_ended and current.next_page >= MOST_PAGES
             current.next_page += 1
-            self._save(Walk(current.next_page, current.text, reached))
+            self._save_walk(Walk(current.next_page, current.text, reached))
         return True
 
     def _note(self, tasks: Sequence[Json]) -> None:
-        found: dict[str, list[str]] = {}
+        noted: set[str] = set()
         for task in tasks:
             task_id = str(task["id"])
             markers = markers_in(task)
             if markers:
-                self.records[task_id] = task
+                self._records[task_id] = task
             elif (key := _likeness_of(task)) is not None:
                 self.alike[key] = task_id
             for marker in markers:
-                ids = self._ids.setdefault(marker, [])
-                if task_id not in ids:
-                    ids.append(task_id)
-                found[marker] = ids
-        if self.run.ledger is not None and found:
-            hashed = {match_hash(marker): " ".join(ids) for marker, ids in found.items()}
-            self.run.ledger.save_companies(self._place, hashed)
-
-    def _save(self, walk: Walk) -> None:
-        if self.run.ledger is not None:
-            self.run.ledger.save_walk(self._place, walk)
-
-    def _let_apollo_show(self) -> None:
-        """Waits until a search shows what an earlier run made last."""
-        passed = datetime.now(timezone.utc) - self.run.counts.started_at
-        self.run.stop.wait(max(timedelta(), SHOWN_AFTER - passed).total_seconds())
+                self._note_id(marker, task_id)
+            noted |= markers
+        self._save_ids(noted)
 
 
 def _likeness_of(task: Json) -> Likeness | None:

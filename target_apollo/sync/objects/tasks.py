@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import ClassVar
 
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, QuotaExhausted, endpoints
 from target_apollo.apollo.tasks import TaskClient
-from target_apollo.ledger import DELETED
 from target_apollo.model.objects.members import APOLLO_ID, EMAIL, MEMBER_KEY
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.objects.stream_object import Normalise
@@ -26,11 +24,9 @@ from target_apollo.model.objects.task import (
     CONTACT_ID,
     DUE_AT,
     NEEDED,
-    OWNER_EMAIL,
     OWNER_ID,
     SKIPPED,
     STATUS,
-    TASK,
     TYPE,
 )
 from target_apollo.model.objects.task_changes import RowOfTask, TaskChange
@@ -41,24 +37,48 @@ from target_apollo.model.objects.task_values import (
     marker_of,
     unconfirmed,
 )
-from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
+from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import FieldPolicy, Policies
-from target_apollo.model.rows import Mode, OnApolloDelete, Row
+from target_apollo.model.rows import Mode, Row
 from target_apollo.model.texts.suggestions import folded
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
+from target_apollo.sync.objects.mark_index import first_known
 from target_apollo.sync.objects.members import MemberFinder
-from target_apollo.sync.objects.object_links import is_in_doubt, values_hash
-from target_apollo.sync.objects.single_writes import SingleWriteSync
+from target_apollo.sync.objects.object_links import is_in_doubt
+from target_apollo.sync.objects.single_writes import SAME_KEY, SingleWriteSync
 from target_apollo.sync.objects.task_requests import TaskWrite, WrittenTask, needed, send
 from target_apollo.sync.objects.task_search import TaskSearch, earliest_due, likeness
-from target_apollo.sync.records.stream_settings import policies_for
-from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN
-from target_apollo.sync.team.names import resolved
+from target_apollo.sync.team.names import Resolved, resolved
 
 _MOST_AT_ONCE = 4
 #: Columns that name the contact -> what `MemberFinder` calls them.
 _CONTACT = {CONTACT_ID: APOLLO_ID, MEMBER_KEY: MEMBER_KEY, EMAIL: EMAIL}
+
+_UPDATE_NEEDS_TASK = Rejection(
+    Reason.UPDATE_NEEDS_ID,
+    "update needs the task: Apollo has none with the mark of this row; give the stream a property "
+    "'apollo_id', or write the row in mode insert first",
+)
+_NO_CONTACT = Rejection(
+    Reason.MISSING_MATCH_KEY,
+    "the row names no contact: fill in one of contact_id, member_key, email",
+)
+_NOT_FOUND = (
+    "an earlier request may have made the task of this row, and Apollo shows none with its mark: "
+    "look at the tasks of that owner and day. If it is there, put its id into 'apollo_id'; if it "
+    "is not, apollo-sync replay --resend-unknown makes it"
+)
+_TOO_MANY_TASKS = (
+    "Apollo shows 50,000 tasks and has more: nothing tells whether one of the others is of this "
+    "row, so none is made. If there is one, put its id into 'apollo_id'; if there is none, "
+    "apollo-sync replay --resend-unknown makes it"
+)
+_ALIKE = (
+    "of the same contact, owner, type and due time without the mark of any row, so none is made. "
+    "If it is the row's, put its id into 'apollo_id'; if another is wanted, apollo-sync replay "
+    "--resend-unknown makes it"
+)
 
 
 class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
@@ -66,10 +86,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     create_endpoint = endpoints.CREATE_TASK
     update_endpoint = endpoints.UPDATE_TASK
-    not_sent_again: ClassVar = NOT_SENT_AGAIN | {
-        Reason.NOT_CONFIRMED.value,
-        Reason.OUTCOME_UNKNOWN.value,
-    }
+    update_needs_id = _UPDATE_NEEDS_TASK
 
     @cached_property
     def most_at_once(self) -> int:  # type: ignore[override] # a value for each run
@@ -85,23 +102,20 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     @cached_property
     def _search(self) -> TaskSearch:
-        if isinstance(self.beside, TaskSync):
-            return self.beside._search
+        if isinstance(self.sibling, TaskSync):
+            return self.sibling._search
         return TaskSearch(self.run, self._client)
 
     @cached_property
     def _members(self) -> MemberFinder:
         return MemberFinder(self.run, self.stream, self.own.members_of)
 
-    @cached_property
-    def policies(self) -> Policies:
-        """Who owns which field of a task; one that each task needs is never left out of a new one.
+    def read_policies(self) -> Policies:
+        """The policies by the settings; what each task needs is never left out of a new one.
 
         Teams keep the owner of contacts with `never`, and a task needs one.
         """
-        settings = self.run.settings
-        properties = (settings.updated_at_field,)
-        policies = policies_for(settings, self.run.directory, TASK, self.stream, properties)
+        policies = super().read_policies()
         never = {name for name in NEEDED if policies.of(name) is FieldPolicy.NEVER}
         create_only = dict.fromkeys(never, FieldPolicy.CREATE_ONLY)
         return replace(policies, fields={**policies.fields, **create_only})
@@ -122,31 +136,9 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
 
     # --- plan
 
-    def plan(self, batch: Batch, rows: Sequence[Row]) -> list[TaskWrite]:
-        """The requests for rows; rows that need none get their outcome."""
-        writes: list[TaskWrite] = []
-        left: list[Row] = []
-        for row in rows:
-            link = batch.history_of(row).link
-            if row.deleted:
-                writes += self._plan_deleted(batch, row)
-            elif link is None or not link.is_gone:
-                left.append(row)
-            elif self.run.settings.on_apollo_delete is OnApolloDelete.LEAVE:
-                self.skip_gone(batch, row, link.apollo_id or "")
-            else:
-                left.append(with_values(row, apollo_id=None))
-        left = self._with_ids(batch, left)
-        left = [row for row in left if self._is_written(batch, row)]
-        left = self._with_owners(batch, self._with_contacts(batch, left))
-        for row in left:
-            write = self._plan_update(batch, row) if row.apollo_id else self.creation(batch, row)
-            writes += [] if write is None else [write]
-        return sorted(writes, key=lambda write: write.row.number)
-
-    def _plan_deleted(self, batch: Batch, row: Row) -> list[TaskWrite]:
+    def deletion(self, batch: Batch, row: Row) -> TaskWrite | None:
         """The request that ends the task of a deleted row, if `on_delete` names how."""
-        stage, link = self.run.settings.on_delete.stage, batch.history_of(row).link
+        stage = self.run.settings.on_delete.stage
         status = folded(stage) if stage and self.mode is not Mode.INSERT else None
         if status not in (COMPLETED, SKIPPED) or row.apollo_id is None:
             if status is None or status in (COMPLETED, SKIPPED):
@@ -154,18 +146,14 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             else:
                 self.notices.no_task_status(stage or "")
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
-            return []
+            return None
         ended = with_values(row, values={STATUS: status}, names={})
-        mark = f"{DELETED}{values_hash(ended)}"
-        batch.wait_for(row, mark)
-        if link is not None and link.payload_hash == mark:
-            batch.finish(row, Outcome.UNCHANGED, row.apollo_id)
-            return []
-        return [
-            TaskWrite(ended, {}, row.apollo_id, of_row=RowOfTask(ended, self._markers(batch, row)))
-        ]
+        if self.was_done(batch, ended):
+            return None
+        of_row = RowOfTask(ended, self.marks_of(batch, row))
+        return TaskWrite(ended, {}, row.apollo_id, of_row=of_row)
 
-    def _with_ids(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+    def find_records(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with the ids of their tasks, without those whose task can't be told."""
         unknown = [row for row in rows if not row.apollo_id]
         in_doubt = [row for row in unknown if self._is_in_doubt(batch, row)]
@@ -173,28 +161,25 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         ids: dict[int, tuple[str, ...]] = {}
         try:
             for some in filter(None, (in_doubt, certain)):
-                since = self._since(batch, some) if some is in_doubt else None
-                markers = {one for row in some for one in self._markers(batch, row)}
-                found = self._search.find(markers, self._earliest(batch, some), since)
+                since = self.latest_start(batch, some) if some is in_doubt else None
+                marks = {one for row in some for one in self.marks_of(batch, row)}
+                found = self._search.find(marks, self._earliest(batch, some), since)
                 for row in some:
-                    of_row = (
-                        (one, found[one]) for one in self._markers(batch, row) if one in found
-                    )
-                    marker, several = next(of_row, ("", ()))
-                    ids[row.number] = self._search.still_marked(marker, several)
+                    mark, several = first_known(found, self.marks_of(batch, row))
+                    ids[row.number] = self._search.still_marked(mark, several)
         except (QuotaExhausted, RunError) as failure:
             # The other rows can be written.
             self._failure = failure
         left = []
         taken: set[str] = set()
         for row in rows:
-            marker = self._markers(batch, row)[0]
+            mark = self.marks_of(batch, row)[0]
             if row.apollo_id:
                 left.append(row)
-            elif marker in taken:
-                batch.finish(row, Outcome.REJECTED, rejection=_SAME_KEY)
+            elif mark in taken:
+                batch.finish(row, Outcome.REJECTED, rejection=SAME_KEY)
             elif row.number in ids:
-                taken.add(marker)
+                taken.add(mark)
                 known = self._with_id(batch, row, ids[row.number])
                 left += [] if known is None else [known]
         return left
@@ -230,41 +215,32 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         is_meant = former is not None and former.reason == Reason.OUTCOME_UNKNOWN.value
         return is_meant and self.run.resends_unknown
 
-    def _since(self, batch: Batch, rows: Sequence[Row]) -> datetime:
-        """Start of the latest run that may have made the task of one of the rows."""
-        # Where the start is not known, only a pass of this run will do.
-        unknown = self.run.counts.started_at - timedelta(microseconds=1)
-        return max(batch.history_of(row).sent_at or unknown for row in rows)
-
     def _earliest(self, batch: Batch, rows: Sequence[Row]) -> datetime:
         """The earliest due time of rows, now or when they were sent."""
         links = [batch.history_of(row).link for row in rows]
         sent = [link.match_hash for link in links if link is not None and link.match_hash]
         return earliest_due([*(row.values.get(DUE_AT) for row in rows), *sent])
 
-    def _markers(self, batch: Batch, row: Row) -> tuple[str, ...]:
-        """The mark of a row, and those that it had while the setting `source` was another."""
-        link = batch.history_of(row).link
-        sources = dict.fromkeys((self.run.settings.source, link.source if link else "", ""))
-        return tuple(marker_of(source, self.stream, row.key) for source in sources)
+    def mark_of(self, source: str, row: Row) -> str:
+        """The text in the note of a row's task."""
+        return marker_of(source, self.stream, row.key)
 
-    def _is_written(self, batch: Batch, row: Row) -> bool:
-        """Whether the mode allows a row to be written; if not, it has got its outcome."""
-        if self.mode is Mode.UPDATE and not row.apollo_id:
-            batch.finish(row, Outcome.REJECTED, rejection=_UPDATE_NEEDS_TASK)
-            return False
-        if self.mode is not Mode.INSERT or not row.apollo_id:
-            return True
+    def may_complete(self, batch: Batch, row: Row) -> bool:
+        """False: a task holds all values from the request that makes it."""
         if self._is_in_doubt(batch, row):
-            self._finish_found(batch, row)
+            self.finish_made(batch, row)
         else:
             batch.finish(row, Outcome.EXISTING, row.apollo_id)
         return False
 
-    def _finish_found(self, batch: Batch, row: Row) -> None:
-        """Finishes a row whose task was made by a request without an answer."""
-        self.run.limits.created += 1
-        batch.finish(row, Outcome.CREATED, row.apollo_id)
+    def with_ids_of_names(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
+        """The rows with the ids of their contacts and owners."""
+        return super().with_ids_of_names(batch, self._with_contacts(batch, rows))
+
+    def resolve_names(self, row: Row) -> Resolved:
+        """The row with the id of its owner."""
+        # Without an owner there is no task, so none is made without an unknown one.
+        return resolved(self.run, row, self.run.directory.resolve, lambda _: False)
 
     def _with_contacts(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
         """The rows with the ids of their contacts, without those that get their outcome here."""
@@ -296,27 +272,6 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
                 left.append(with_values(row, values={**values, CONTACT_ID: contact_id}))
         return left
 
-    def _with_owners(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
-        """The rows with the ids of their owners, without those that get their outcome here."""
-        directory, left = self.run.directory, []
-        for row in rows:
-            try:
-                # Without an owner there is no task, so none is made without an unknown one.
-                with_ids = resolved(self.run, row, directory.resolve, lambda _: False)
-            except RecordError as problem:
-                batch.finish(row, Outcome.REJECTED, row.apollo_id, rejection=problem.rejection)
-                continue
-            if with_ids.waits_for:
-                self.run.counts.unresolved[self.stream].update([OWNER_EMAIL])
-                hashed = values_hash(row, self.policies, with_ids.waits_for)
-                batch.wait_for(row, hashed)
-                link = batch.history_of(row).link
-                if link is not None and link.holds(hashed) and not self.run.settings.full_resync:
-                    batch.finish(row, Outcome.UNCHANGED, link.apollo_id)
-                    continue
-            left.append(with_ids.row)
-        return left
-
     def creation(self, batch: Batch, row: Row) -> TaskWrite | None:
         """The request that makes a row's task; None if the row is rejected."""
         values = row.values
@@ -334,8 +289,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             self._reject_unknown(batch, row, f"Apollo has a task ({alike}) {_ALIKE}")
             return None
         self._note(batch, row, values)
-        marker = self._markers(batch, row)[0]
-        return TaskWrite(row, creation_body(row, marker), marker=marker)
+        mark = self.mark_of(self.run.settings.source, row)
+        return TaskWrite(row, creation_body(row, mark), marker=mark)
 
     def _note(self, batch: Batch, row: Row, held: Mapping[str, str | None]) -> None:
         """Notes for the row's link what its task holds, and when it is due."""
@@ -346,7 +301,8 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             if due:
                 self.links.note_detail(history, due)
 
-    def _plan_update(self, batch: Batch, row: Row) -> TaskWrite | None:
+    def update(self, batch: Batch, row: Row) -> TaskWrite | None:
+        """The requests that change a row's task; None if it is known that it needs none."""
         link = batch.history_of(row).link
         is_own = self._is_in_doubt(batch, row)
         # By an intent without an answer, the link has no id, and a found task has these values.
@@ -354,12 +310,12 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         knows = is_of_link and not self.run.settings.full_resync
         of_row = RowOfTask(
             row,
-            self._markers(batch, row),
+            self.marks_of(batch, row),
             held_by(link.single_hashes if link is not None and knows else None, row.values),
             Policies() if is_own else self.policies,
             is_adopted=link is None or link.apollo_id != row.apollo_id,
         )
-        shown = self._search.records.get(row.apollo_id or "")
+        shown = self._search.record(row.apollo_id or "")
         change = of_row.change_of(shown) if shown is not None else None
         if change is not None and not change.is_needed:
             self._finish_change(batch, row, change, is_own=is_own)
@@ -373,7 +329,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         self._note(batch, row, held)
         self.run.counts.count_protected(self.object.name, change.protected)
         if is_own:
-            self._finish_found(batch, row)
+            self.finish_made(batch, row)
         elif change.is_left_alone:
             self.notices.task_ended()
             batch.finish(row, Outcome.SKIPPED, row.apollo_id)
@@ -413,35 +369,6 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
             batch.finish(row, Outcome.CREATED, task_id)
         else:
             self._finish_change(batch, row, change, is_own=write.is_completion)
-
-
-_UPDATE_NEEDS_TASK = Rejection(
-    Reason.UPDATE_NEEDS_ID,
-    "update needs the task: Apollo has none with the mark of this row; give the stream a property "
-    "'apollo_id', or write the row in mode insert first",
-)
-_NO_CONTACT = Rejection(
-    Reason.MISSING_MATCH_KEY,
-    "the row names no contact: fill in one of contact_id, member_key, email",
-)
-_SAME_KEY = Rejection(
-    Reason.IDENTITY_CONFLICT, "another row of the run has the same key, spelled as text"
-)
-_NOT_FOUND = (
-    "an earlier request may have made the task of this row, and Apollo shows none with its mark: "
-    "look at the tasks of that owner and day. If it is there, put its id into 'apollo_id'; if it "
-    "is not, apollo-sync replay --resend-unknown makes it"
-)
-_TOO_MANY_TASKS = (
-    "Apollo shows 50,000 tasks and has more: nothing tells whether one of the others is of this "
-    "row, so none is made. If there is one, put its id into 'apollo_id'; if there is none, "
-    "apollo-sync replay --resend-unknown makes it"
-)
-_ALIKE = (
-    "of the same contact, owner, type and due time without the mark of any row, so none is made. "
-    "If it is the row's, put its id into 'apollo_id'; if another is wanted, apollo-sync replay "
-    "--resend-unknown makes it"
-)
 
 
 def _several(ids: Sequence[str]) -> Rejection:

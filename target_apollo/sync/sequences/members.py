@@ -77,8 +77,8 @@ class SequenceMemberSync(ObjectSync):
 
     @cached_property
     def _directory(self) -> SequenceDirectory:
-        if isinstance(self.beside, SequenceMemberSync):
-            return self.beside._directory
+        if isinstance(self.sibling, SequenceMemberSync):
+            return self.sibling._directory
         return SequenceDirectory(self._client, self.run.settings.allow_sequences)
 
     @cached_property

@@ -10,7 +10,7 @@ import pytest
 from target_apollo.apollo.deals import DealClient
 from target_apollo.cli.check.connection import check_connection
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sync.objects import deal_index
+from target_apollo.sync.objects import mark_index
 from tests.helpers.keys import settings_of
 from tests.promises.conftest import Message, TargetRun, record, schema, state
 
@@ -35,7 +35,7 @@ DEALS = {"streams": {"deals": {"object": "deals"}}}
 
 @pytest.fixture(autouse=True)
 def _search_shows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deal_index, "SHOWN_AFTER", deal_index.SHOWN_AFTER * 0)
+    monkeypatch.setattr(mark_index, "SHOWN_AFTER", mark_index.SHOWN_AFTER * 0)
 
 
 def with_key_field(apollo: Sandbox) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.serving.rate_windows import Plan
-from target_apollo.sync.objects import deal_index
+from target_apollo.sync.objects import mark_index
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import Message, TargetRun, lines_of, record, schema, state
@@ -118,7 +118,7 @@ def test_faults_of_every_kind_make_no_deal_twice_and_lose_none(
     seed: int,
     has_ledger: bool,
 ) -> None:
-    monkeypatch.setattr(deal_index, "SHOWN_AFTER", deal_index.SHOWN_AFTER * 0)
+    monkeypatch.setattr(mark_index, "SHOWN_AFTER", mark_index.SHOWN_AFTER * 0)
     for deal in place.store.deals.all():
         place.store.deals.delete(deal["id"])
     chance = random.Random(seed)

@@ -94,7 +94,7 @@ def test_no_task_is_made_again_where_as_many_were_made_as_deleted_between_two_ru
 def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
     apollo: Sandbox, write: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_search, "_MOST_PAGES", 2)
+    monkeypatch.setattr(task_search, "MOST_PAGES", 2)
 
     done = write("2027-03-01", "2028-01-29")
     read = apollo.count(SEARCH)

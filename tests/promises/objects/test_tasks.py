@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from target_apollo.cli import replay
 from target_apollo.cli.check import command as check
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
-from target_apollo.sync.objects import task_search
+from target_apollo.sync.objects import mark_index
 from tests.promises.conftest import Message, TargetRun, contact, record, schema, state
 
 Run = Callable[..., TargetRun]
@@ -41,7 +41,7 @@ ADA = "ada@team.example"
 
 @pytest.fixture(autouse=True)
 def _search_shows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_search, "SHOWN_AFTER", task_search.SHOWN_AFTER * 0)
+    monkeypatch.setattr(mark_index, "SHOWN_AFTER", mark_index.SHOWN_AFTER * 0)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from target_apollo.sandbox.serving.rate_windows import Plan
-from target_apollo.sync.objects import task_search
+from target_apollo.sync.objects import mark_index
 from tests.helpers.killing import NEVER, Death, Ended, Moment, Values, run_target, some_of_each
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import (
@@ -147,7 +147,7 @@ def test_a_run_killed_at_any_kind_of_moment_makes_each_task_at_most_once(
 def test_faults_of_every_kind_make_no_task_twice_and_lose_none_without_a_word(
     place: Sandbox, sync: Callable[..., TargetRun], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(task_search, "SHOWN_AFTER", task_search.SHOWN_AFTER * 0)
+    monkeypatch.setattr(mark_index, "SHOWN_AFTER", mark_index.SHOWN_AFTER * 0)
     chance = random.Random(seed)
     settings: Values = {"streams": {"calls": {"object": "tasks", "mode": "upsert"}}}
     kinds = [kind for kind in FaultKind if kind is not FaultKind.SLOW]

@@ -18,7 +18,7 @@ from target_apollo.apollo.deals import DealClient
 from target_apollo.apollo.object_client import CountedPage
 from target_apollo.ledger import Ledger, Walk
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.objects import deal_index
+from target_apollo.sync.objects import deal_index, mark_index
 from target_apollo.sync.objects.deal_index import DealIndex
 from target_apollo.sync.run import SyncRun
 
@@ -29,7 +29,7 @@ Deal = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def _search_shows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deal_index, "SHOWN_AFTER", timedelta(0))
+    monkeypatch.setattr(mark_index, "SHOWN_AFTER", timedelta(0))
 
 
 def deal(number: int, mark: str = "") -> Deal:
@@ -263,7 +263,7 @@ def test_a_search_that_hides_deals_proves_nothing(ledger: Ledger) -> None:
 def test_beyond_what_apollo_shows_an_unknown_mark_proves_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deal_index, "_MOST_PAGES", 3)
+    monkeypatch.setattr(deal_index, "MOST_PAGES", 3)
     apollo = Apollo([deal(n) for n in range(301)])
 
     index = index_of(apollo, ledger)
