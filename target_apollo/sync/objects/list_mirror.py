@@ -13,15 +13,12 @@ from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects.notices import ObjectNotices
 from target_apollo.sync.objects.object_links import ObjectLinks
-from target_apollo.sync.objects.team_lists import MOST_SHOWN, TeamList, TeamLists
+from target_apollo.sync.objects.team_lists import MOST_IDS, MOST_SHOWN, TeamList, TeamLists
 from target_apollo.sync.run import SyncRun
 
-#: As in `list_members.MOST_IDS`.
-MOST_OFF = 500
 
-
-def take_off(run: SyncRun, one: TeamList, ids: Sequence[str]) -> None:
-    """Takes members off a list, up to `MOST_OFF`, within `max_updates`.
+def take_off(run: SyncRun, team_list: TeamList, ids: Sequence[str]) -> None:
+    """Takes members off a list, up to `MOST_IDS`, within `max_updates`.
 
     Raises:
         RunError: `max_updates` does not allow all of them; none was taken off.
@@ -31,15 +28,15 @@ def take_off(run: SyncRun, one: TeamList, ids: Sequence[str]) -> None:
         run.limits.updated = run.limits.max_updates or 0
         run.limits.updates_allowed(1)
     run.limits.updated += len(ids)
-    run.client.remove_from_lists(one.type.endpoints, ids, [one.name])
-    one.count = max(0, one.count - len(ids))
-    one.taken_off += len(ids)
-    if one.members is not None:
-        one.members -= set(ids)
+    run.client.remove_from_lists(team_list.type.endpoints, ids, [team_list.name])
+    team_list.count = max(0, team_list.count - len(ids))
+    team_list.taken_off += len(ids)
+    if team_list.members is not None:
+        team_list.members -= set(ids)
 
 
 def wanted_elsewhere(
-    links: ObjectLinks | None, one: TeamList, ids: Collection[str], keys: Collection[str]
+    links: ObjectLinks | None, team_list: TeamList, ids: Collection[str], keys: Collection[str]
 ) -> set[str]:
     """Of members that rows leave, those that another row has on the same list.
 
@@ -51,7 +48,7 @@ def wanted_elsewhere(
     """
     if links is None:
         return set()
-    marks = (one.mark.ours, one.mark.theirs)
+    marks = (team_list.mark.ours, team_list.mark.theirs)
     return {
         apollo_id
         for apollo_id, sharing in links.sharing(ids).items()
@@ -63,7 +60,7 @@ def wanted_elsewhere(
 
 
 @dataclass
-class _Seen:
+class _ListInLedger:
     """What the ledger has of one list: memberships of rows that came, and of those that did not."""
 
     wanted: set[str] = field(default_factory=set)
@@ -90,21 +87,21 @@ class ListMirror:
         #: List -> members that rows of this run name; only those that were written.
         self._named: dict[TeamList, set[str]] = defaultdict(set)
 
-    def note_row(self, one: TeamList, apollo_id: str) -> None:
+    def note_row(self, team_list: TeamList, apollo_id: str) -> None:
         """Notes whom a row names."""
-        self._named[one].add(apollo_id)
-        one.named.add(apollo_id)
+        self._named[team_list].add(apollo_id)
+        team_list.named.add(apollo_id)
 
     def note_doubt(self, name: str) -> None:
         """Notes that a row of a list may mean any of its members."""
         self._lists.doubtful.add(name.casefold())
 
-    def may_lose(self, one: TeamList, link: Link) -> bool:
+    def may_lose(self, team_list: TeamList, link: Link) -> bool:
         """Whether a list may lose the member of a link."""
-        return self._scope is MirrorScope.ALL or link.match_hash == one.mark.ours
+        return self._scope is MirrorScope.ALL or link.match_hash == team_list.mark.ours
 
     def check_removal(
-        self, one: TeamList, number: int, known: int, *, is_empty: bool = False
+        self, team_list: TeamList, number: int, known: int, *, is_empty: bool = False
     ) -> None:
         """Stops the run before it takes members off if that looks like a mistake of the source.
 
@@ -118,10 +115,10 @@ class ListMirror:
         """
         if not number or self._run.settings.max_updates is not None:
             return
-        total, known = one.taken_off + number, one.taken_off + known
+        total, known = team_list.taken_off + number, team_list.taken_off + known
         if are_too_many(total, known) or is_empty:
             raise RunError(
-                f"{total} of the {known} members of list {one} have no row in stream "
+                f"{total} of the {known} members of list {team_list} have no row in stream "
                 f"'{self._stream}' any more, and its mode 'mirror' would take them all off. Look "
                 "at the source first; if that is right, set max_updates to at least that number."
             )
@@ -139,17 +136,17 @@ class ListMirror:
         if self._lists.has_changed:
             self._lists.refresh()
         found, without_list = self._by_list(links, seen)
-        off = {one: self._off(one, links, found[one]) for one in found}
+        off = {team_list: self._off(team_list, links, found[team_list]) for team_list in found}
         if self._scope is MirrorScope.ALL:
             self._add_others(off, links, found)
-        for one, ids in off.items():
-            known = len(found[one].wanted | ids)
-            self.check_removal(one, len(ids), known, is_empty=not len(seen))
-        for one, ids in off.items():
-            gone = found[one].gone
+        for team_list, ids in off.items():
+            known = len(found[team_list].wanted | ids)
+            self.check_removal(team_list, len(ids), known, is_empty=not len(seen))
+        for team_list, ids in off.items():
+            gone = found[team_list].gone
             if links is not None:
                 links.intend_undoing(gone)
-            self._take_off(one, sorted(ids))
+            self._take_off(team_list, sorted(ids))
             if links is not None:
                 links.forget([link.source_key for link in gone])
         if links is not None:
@@ -158,12 +155,12 @@ class ListMirror:
 
     def _by_list(
         self, links: ObjectLinks | None, seen: SeenKeys
-    ) -> tuple[dict[TeamList, _Seen], list[str]]:
+    ) -> tuple[dict[TeamList, _ListInLedger], list[str]]:
         """What the ledger has of each list, and keys of missing rows whose list is gone."""
-        found: dict[TeamList, _Seen] = defaultdict(_Seen)
+        found: dict[TeamList, _ListInLedger] = defaultdict(_ListInLedger)
         without_list: list[str] = []
-        for one, named in self._named.items():
-            found[one].wanted |= named
+        for team_list, named in self._named.items():
+            found[team_list].wanted |= named
         for link in links.all_links() if links is not None else ():
             one_of = self._lists.by_mark(link.match_hash)
             if one_of is not None and one_of.is_ambiguous:
@@ -181,66 +178,76 @@ class ListMirror:
                 of_list.confirmed[link.apollo_id].append(link)
         return found, without_list
 
-    def _off(self, one: TeamList, links: ObjectLinks | None, of_list: _Seen) -> set[str]:
+    def _off(
+        self, team_list: TeamList, links: ObjectLinks | None, of_list: _ListInLedger
+    ) -> set[str]:
         """Members of missing rows, which no other row has on the list."""
         gone = of_list.gone
-        ids = {link.apollo_id for link in gone if link.apollo_id and self.may_lose(one, link)}
-        ids -= of_list.wanted | one.named
-        return ids - wanted_elsewhere(links, one, ids, {link.source_key for link in gone})
+        ids = {link.apollo_id for link in gone if link.apollo_id and self.may_lose(team_list, link)}
+        ids -= of_list.wanted | team_list.named
+        return ids - wanted_elsewhere(links, team_list, ids, {link.source_key for link in gone})
 
     def _add_others(
         self,
         off: dict[TeamList, set[str]],
         links: ObjectLinks | None,
-        found: Mapping[TeamList, _Seen],
+        found: Mapping[TeamList, _ListInLedger],
     ) -> None:
         """Adds the members of lists that no row has ever named; lists that rows name alone."""
-        for one, of_list in found.items():
+        for team_list, of_list in found.items():
             if not of_list.wanted:
                 continue
             is_unsure = self._lists.has_unread and links is None
-            if one.name.casefold() in self._lists.doubtful or is_unsure:
+            if team_list.name.casefold() in self._lists.doubtful or is_unsure:
                 self._notices.others_stay(
-                    one.name, "a row of the run could not be read or told from others"
+                    team_list.name, "a row of the run could not be read or told from others"
                 )
                 continue
-            on = one.named if links is None else set(of_list.confirmed)
-            is_as_wanted = one.count == len(on | off[one])
+            on = team_list.named if links is None else set(of_list.confirmed)
+            is_as_wanted = team_list.count == len(on | off[team_list])
             if is_as_wanted and not self._run.settings.full_resync:
                 continue
-            members = self._lists.read_members(one)
+            members = self._lists.read_members(team_list)
             if members is None:
                 why = f"it has more than {MOST_SHOWN:,} members, and Apollo shows no more of them"
-                self._notices.others_stay(one.name, why)
+                self._notices.others_stay(team_list.name, why)
                 continue
-            others = members - of_list.wanted - one.named - off[one]
+            others = members - of_list.wanted - team_list.named - off[team_list]
             keys = {link.source_key for link in of_list.gone}
-            off[one] |= others - wanted_elsewhere(links, one, others, keys)
+            off[team_list] |= others - wanted_elsewhere(links, team_list, others, keys)
 
-    def _take_off(self, one: TeamList, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), MOST_OFF):
-            some = ids[start : start + MOST_OFF]
-            take_off(self._run, one, some)
+    def _take_off(self, team_list: TeamList, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), MOST_IDS):
+            some = ids[start : start + MOST_IDS]
+            take_off(self._run, team_list, some)
             self._run.counts.count_removed(self._stream, len(some))
             self._lists.has_changed = True
 
-    def _look_for_lost(self, links: ObjectLinks, found: Mapping[TeamList, _Seen]) -> None:
+    def _look_for_lost(self, links: ObjectLinks, found: Mapping[TeamList, _ListInLedger]) -> None:
         """Looks for members of rows that lists have lost in Apollo; the next run writes them again.
 
         A list that has fewer members than rows name has lost some: a person took them off, or their
         records are gone.
         """
         short = {
-            one: of_list for one, of_list in found.items() if one.count < len(of_list.confirmed)
+            team_list: of_list
+            for team_list, of_list in found.items()
+            if team_list.count < len(of_list.confirmed)
         }
         if short and self._lists.has_changed:
             self._lists.refresh()
-        for one, of_list in short.items():
-            number = len(of_list.confirmed) - one.count
+        for team_list, of_list in short.items():
+            number = len(of_list.confirmed) - team_list.count
             if number <= 0 or self._run.settings.dry_run:
                 continue
-            on = self._lists.read_members(one) if one.pages <= one.looks_left else None
+            on = (
+                self._lists.read_members(team_list)
+                if team_list.pages <= team_list.looks_left
+                else None
+            )
             lost = set(of_list.confirmed) - on if on is not None else set()
             links.intend_undoing(link for each in lost for link in of_list.confirmed[each])
             if lost or on is None:
-                self._notices.members_lost(one.name, len(lost) or number, is_known=on is not None)
+                self._notices.members_lost(
+                    team_list.name, len(lost) or number, is_known=on is not None
+                )

@@ -19,6 +19,8 @@ from target_apollo.model.outcomes import Reason, RecordError, Rejection
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
 
+#: Members that a request puts on lists or takes off; Apollo does not document how many it takes.
+MOST_IDS = 500
 #: Requests that a run spends on reading a list's members or candidates, for each list.
 MOST_LOOKS = 120
 #: Apollo shows no more records of a search than this.
@@ -121,14 +123,14 @@ class TeamLists:
         """
         self._read()
         key = ListKey.of(kind, name)
-        one = self._lists.get(key) or self._add(key, name)
-        if one.is_ambiguous:
+        team_list = self._lists.get(key) or self._add(key, name)
+        if team_list.is_ambiguous:
             raise RecordError(
                 Reason.UNKNOWN_NAME,
                 f"Apollo has several lists of {kind.value} whose names differ from the row's by "
                 "case alone: rename or delete all of them but one",
             )
-        return one
+        return team_list
 
     def by_mark(self, mark: str | None) -> TeamList | None:
         """The list that a link in the ledger is about; None if neither Apollo nor a row has it."""
@@ -147,56 +149,58 @@ class TeamLists:
             if label.modality not in {kind.value for kind in ObjectKind}:
                 continue
             key = ListKey.of(ObjectKind(label.modality), label.name)
-            one = self._lists.get(key) or self._add(key, label.name)
+            team_list = self._lists.get(key) or self._add(key, label.name)
             if key in seen:
-                one.is_ambiguous = True
+                team_list.is_ambiguous = True
                 continue
             seen.add(key)
-            one.take(label)
-            one.was_there = one.was_there or not self._is_read
-        for key, one in self._lists.items():
+            team_list.take(label)
+            team_list.was_there = team_list.was_there or not self._is_read
+        for key, team_list in self._lists.items():
             if key not in seen:
-                one.id, one.count = None, 0
+                team_list.id, team_list.count = None, 0
         self._is_read = True
 
-    def note_answer(self, one: TeamList, labels: Iterable[Label]) -> None:
+    def note_answer(self, team_list: TeamList, labels: Iterable[Label]) -> None:
         """Takes over what the answer to an addition says of the list."""
         for label in labels:
-            if ListKey.of(one.key.kind, label.name) == one.key:
-                one.take(label)
+            if ListKey.of(team_list.key.kind, label.name) == team_list.key:
+                team_list.take(label)
 
     def _read(self) -> None:
         if not self._is_read:
             self.refresh()
 
     def _add(self, key: ListKey, name: str) -> TeamList:
-        one = self._lists[key] = TeamList(key, name)
-        self._by_mark |= {one.mark.ours: one, one.mark.theirs: one}
-        return one
+        team_list = self._lists[key] = TeamList(key, name)
+        self._by_mark |= {team_list.mark.ours: team_list, team_list.mark.theirs: team_list}
+        return team_list
 
     # --- who is on a list
 
-    def read_members(self, one: TeamList) -> set[str] | None:
+    def read_members(self, team_list: TeamList) -> set[str] | None:
         """Ids of all members; None where Apollo does not show all of them.
 
         Raises:
             ApolloError: Apollo could not be asked.
         """
-        if one.id is None or not one.count:
+        if team_list.id is None or not team_list.count:
             return set()
-        if one.count > MOST_SHOWN:
+        if team_list.count > MOST_SHOWN:
             return None
         members: set[str] = set()
-        for page in self._pages(one, one.id):
+        for page in self._pages(team_list, team_list.id):
             if page.pages * _PAGE > MOST_SHOWN:
                 return None
             members |= {
-                record["id"] for record in page.records if one.id in (_label_ids(record) or ())
+                record["id"]
+                for record in page.records
+                if team_list.id in (_label_ids(record) or ())
             }
         return members
 
-    def _pages(self, one: TeamList, label_id: str) -> Iterator[RecordPage]:
-        run, of = self._run, one.type.endpoints
+    def _pages(self, team_list: TeamList, label_id: str) -> Iterator[RecordPage]:
+        run, of = self._run, team_list.type.endpoints
         first = run.client.on_list(of, label_id, 1)
         run.request_counter.plan_requests({of.search: first.pages})
         yield first
@@ -206,7 +210,7 @@ class TeamLists:
                 raise page
             yield page
 
-    def find_on(self, one: TeamList, ids: Collection[str]) -> set[str] | None:
+    def find_on(self, team_list: TeamList, ids: Collection[str]) -> set[str] | None:
         """Which of these records are on a list, before they are put on it; None if not known.
 
         The list is read, or the records, whichever takes fewer requests.
@@ -214,20 +218,22 @@ class TeamLists:
         Raises:
             ApolloError: Apollo could not be asked.
         """
-        if one.id is None or not one.count:
+        if team_list.id is None or not team_list.count:
             return set()
-        if one.members is None:
-            if min(one.pages, len(ids)) > one.looks_left:
+        if team_list.members is None:
+            if min(team_list.pages, len(ids)) > team_list.looks_left:
                 return None
-            if one.pages > len(ids):
-                one.looks_left -= len(ids)
-                told = self._read_records(one, ids)
+            if team_list.pages > len(ids):
+                team_list.looks_left -= len(ids)
+                told = self._read_records(team_list, ids)
                 return None if told is None else set(told.on)
-            one.looks_left -= one.pages
-            one.members = self.read_members(one)
-        return None if one.members is None else one.members & set(ids)
+            team_list.looks_left -= team_list.pages
+            team_list.members = self.read_members(team_list)
+        return None if team_list.members is None else team_list.members & set(ids)
 
-    def find_missing(self, one: TeamList, ids: Collection[str]) -> dict[str, Rejection] | None:
+    def find_missing(
+        self, team_list: TeamList, ids: Collection[str]
+    ) -> dict[str, Rejection] | None:
         """Which of these records are not on a list that they were put on, and why; None if unknown.
 
         Apollo's search may lag behind, so that a record's own answer decides.
@@ -236,43 +242,46 @@ class TeamLists:
             ApolloError: Apollo could not be asked.
         """
         left = set(ids)
-        if one.pages < len(left) and one.pages <= one.looks_left:
-            one.looks_left -= one.pages
-            left -= self.read_members(one) or set()
-        if len(left) > one.looks_left:
+        if team_list.pages < len(left) and team_list.pages <= team_list.looks_left:
+            team_list.looks_left -= team_list.pages
+            left -= self.read_members(team_list) or set()
+        if len(left) > team_list.looks_left:
             return None
-        one.looks_left -= len(left)
-        told = self._read_records(one, left)
+        team_list.looks_left -= len(left)
+        told = self._read_records(team_list, left)
         return None if told is None else told.missing
 
-    def _read_records(self, one: TeamList, ids: Collection[str]) -> _Told | None:
-        told, asked = _Told(), sorted(ids)
+    def _read_records(self, team_list: TeamList, ids: Collection[str]) -> _Memberships | None:
+        told, asked = _Memberships(), sorted(ids)
         # The first goes alone, so that a closed endpoint is asked once.
         for some in (asked[:1], asked[1:]):
             if not some:
                 continue
             try:
-                answers = self._run.read(one.type, some)
+                answers = self._run.read(team_list.type, some)
             except EndpointForbidden:
                 return None
             for apollo_id, answer in zip(some, answers, strict=True):
-                self._note(told, one, apollo_id, answer)
+                self._note(told, team_list, apollo_id, answer)
         return told
 
     @staticmethod
     def _note(
-        told: _Told, one: TeamList, apollo_id: str, answer: Json | RequestRefused | AnotherRecord
+        told: _Memberships,
+        team_list: TeamList,
+        apollo_id: str,
+        answer: Json | RequestRefused | AnotherRecord,
     ) -> None:
         if isinstance(answer, RequestRefused):
             if consequence_of(answer, apollo_id).record_is_gone:
-                told.missing[apollo_id] = no_record(one, apollo_id)
+                told.missing[apollo_id] = no_record(team_list, apollo_id)
             return
         if isinstance(answer, AnotherRecord):
             return
         label_ids = _label_ids(answer)
         if label_ids is None:
             return
-        if one.id in label_ids:
+        if team_list.id in label_ids:
             told.on.add(apollo_id)
             return
         told.missing[apollo_id] = Rejection(
@@ -281,7 +290,7 @@ class TeamLists:
         )
 
 
-class _Told:
+class _Memberships:
     """What records say: which are on the list, which are not, each with a reason."""
 
     def __init__(self) -> None:
@@ -289,11 +298,11 @@ class _Told:
         self.missing: dict[str, Rejection] = {}
 
 
-def no_record(one: TeamList, apollo_id: str) -> Rejection:
+def no_record(team_list: TeamList, apollo_id: str) -> Rejection:
     """The rejection of a row whose member is not in Apollo."""
     return Rejection(
         Reason.GONE,
-        f"Apollo has no {one.type.singular} {apollo_id} (any more), so it is on no list",
+        f"Apollo has no {team_list.type.singular} {apollo_id} (any more), so it is on no list",
     )
 
 
