@@ -24,11 +24,11 @@ from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.links.recall import is_interrupted
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.reading.by_ids import Records, read_records
 from target_apollo.sync.refusals import consequence_of, missing_ids
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.directory import Directory
 from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.team.record_stages import Records, read_records
 from target_apollo.sync.words import ended
 
 #: If more than this share of a stream's rows is missing at once, its query is probably broken.

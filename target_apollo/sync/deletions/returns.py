@@ -18,9 +18,9 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.deletions.marks import DeletionMark
 from target_apollo.sync.deletions.missing_rows import MOST_MOVED, DeletionTarget, move
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.reading.by_ids import Records, read_records
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.team.record_stages import Records, read_records
 from target_apollo.sync.updates.existing import MatchedRecord
 
 

@@ -34,6 +34,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.identity.decide import RecordDecision
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.reading.by_ids import read_records
 from target_apollo.sync.records.duplicates import age, collapse, waves
 from target_apollo.sync.records.flush_portions import FlushPortions
 from target_apollo.sync.records.side_by_side import order_matters
@@ -43,7 +44,6 @@ from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.directory import find_record
 from target_apollo.sync.team.names import NameResolver
 from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.team.record_stages import read_records
 from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.updates.single_values import SingleValues
 from target_apollo.sync.updates.update import UpdateRounds, rounds

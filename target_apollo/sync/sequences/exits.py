@@ -27,11 +27,11 @@ from target_apollo.sync.deletions.missing_rows import are_too_many
 from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects.object_links import ObjectLinks
+from target_apollo.sync.reading.by_ids import read_records
 from target_apollo.sync.refusals import consequence_of
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.sequences.directory import SequenceDirectory
 from target_apollo.sync.sequences.marks import EnrolmentMark, Standing, may_end
-from target_apollo.sync.team.record_stages import read_records
 
 _MODES = {SequenceExit.FINISH: FINISH, SequenceExit.REMOVE: REMOVE}
 
