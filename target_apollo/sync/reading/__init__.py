@@ -1,1 +1,1 @@
-"""Reads all records of an object back from Apollo, for the tap and for `apollo-sync adopt`."""
+"""Reads records back from Apollo: some by their ids, or all of an object."""

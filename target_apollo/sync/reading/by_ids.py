@@ -1,4 +1,4 @@
-"""Reads records before they are moved or given back, to know the stages that they are in."""
+"""Reads records by their ids, with at most half of the requests that Apollo still allows."""
 
 from __future__ import annotations
 
