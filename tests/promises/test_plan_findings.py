@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.sync.dry_run import known_records as lookups
+from target_apollo.sync.dry_run import lookups
 from tests.helpers.new_sandbox import new_sandbox
 from tests.promises.conftest import CONTACT_SCHEMA, Message, TargetRun, record, schema
 

@@ -9,9 +9,9 @@ from target_apollo.apollo import Transport
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.sync.dry_run.estimate import Terms, estimate
-from target_apollo.sync.dry_run.known_records import KnownRecords, RecordLookups
+from target_apollo.sync.dry_run.known_records import KnownRecords, SeenRows
 from target_apollo.sync.dry_run.ledger import LedgerOverlay
-from target_apollo.sync.dry_run.seen_rows import SeenRows
+from target_apollo.sync.dry_run.lookups import RecordLookups
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
 from target_apollo.sync.dry_run.transport import DryRunLimits, DryRunTransport
 

@@ -19,7 +19,6 @@ from target_apollo.apollo import (
 )
 from target_apollo.apollo.endpoints import READING
 from target_apollo.sync.dry_run.simulated_apollo import SimulatedApollo
-from target_apollo.sync.dry_run.simulated_objects import simulated_answer
 
 
 class DryRunLimits:
@@ -103,8 +102,6 @@ class DryRunTransport:
         if request.endpoint not in READING:
             self._limits.spend(request.endpoint, count)
         body = self._simulated.answer(request)
-        if body is None:
-            body = simulated_answer(request)
         if body is not None:
             return Answer(200, body, attempts=1, seconds=0.0)
         if request.endpoint not in READING:

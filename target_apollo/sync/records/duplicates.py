@@ -18,7 +18,7 @@ from target_apollo.model.objects.registry import OBJECTS, ObjectType
 from target_apollo.model.rows import Row, key_text
 from target_apollo.model.texts.suggestions import FREE_MAIL
 from target_apollo.sync.counts import RunCounts
-from target_apollo.sync.dry_run.seen_rows import SeenRows
+from target_apollo.sync.dry_run.known_records import SeenRows
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import Name
 

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT
 from target_apollo.model.rows import Row
-from target_apollo.sync.dry_run import simulated_apollo
+from target_apollo.sync.dry_run import simulated_answers
 from target_apollo.sync.records.plan import CreateRequest, changes, create_item, left_to_write
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=timezone.utc)
@@ -19,14 +19,14 @@ def contact_row(**values: str | None) -> Row:
 def test_a_created_record_needs_only_what_bulk_create_does_not_carry() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
 
-    record = simulated_apollo.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_answers.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
 
     assert changes(CONTACT, row, record, {}).update == {"mobile_phone": "+1 555 0101"}
     assert changes(CONTACT, row, record, {}).bulk == {}
 
 
 def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
-    record = simulated_apollo.created_record(
+    record = simulated_answers.created_record(
         CONTACT, {}, ID, NOW, owner_id="o" * 24, label_ids=["l1"]
     )
 
@@ -36,21 +36,21 @@ def test_the_owner_and_the_lists_of_a_request_are_its_records() -> None:
 
 def test_a_record_holds_what_it_was_last_given() -> None:
     row = contact_row(title="CEO", phone_number="+1 555 0100", mobile_phone="+1 555 0101")
-    record = simulated_apollo.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
+    record = simulated_answers.created_record(CONTACT, create_item(CONTACT, row), ID, NOW)
     left = left_to_write(CONTACT, CreateRequest((row,)), row)
 
-    record = simulated_apollo.changed_record(CONTACT, record, left.update, NOW, bulk=False)
+    record = simulated_answers.changed_record(CONTACT, record, left.update, NOW, bulk=False)
 
     assert not changes(CONTACT, row, record, {})
 
 
 def test_an_account_holds_what_it_was_last_given() -> None:
     row = Row(1, (1,), "firm.com", {"domain": "firm.com", "name": "Firm", "phone_number": "1"})
-    record = simulated_apollo.created_record(
+    record = simulated_answers.created_record(
         ACCOUNT, {"domain": "firm.com", "name": "Former"}, ID, NOW
     )
 
-    record = simulated_apollo.changed_record(
+    record = simulated_answers.changed_record(
         ACCOUNT, record, {"name": "Firm", "phone": "1"}, NOW, bulk=False
     )
 
@@ -58,11 +58,11 @@ def test_an_account_holds_what_it_was_last_given() -> None:
 
 
 def test_an_empty_value_empties_a_field() -> None:
-    record = simulated_apollo.created_record(
+    record = simulated_answers.created_record(
         CONTACT, {"title": "CEO", "typed_custom_fields": {CUSTOM: "7"}}, ID, NOW
     )
 
-    record = simulated_apollo.changed_record(
+    record = simulated_answers.changed_record(
         CONTACT, record, {"title": "", "typed_custom_fields": {CUSTOM: ""}}, NOW, bulk=False
     )
 
@@ -71,7 +71,7 @@ def test_an_empty_value_empties_a_field() -> None:
 
 
 def test_of_a_record_that_was_not_read_nothing_more_is_known() -> None:
-    record = simulated_apollo.changed_record(
+    record = simulated_answers.changed_record(
         CONTACT,
         {"id": ID},
         {"title": "CEO", "mobile_phone": "1", "typed_custom_fields": {CUSTOM: "7"}},
@@ -83,7 +83,7 @@ def test_of_a_record_that_was_not_read_nothing_more_is_known() -> None:
 
 
 def test_lists_are_only_added_to() -> None:
-    assert simulated_apollo.on_lists({"id": ID, "label_ids": ["a"]}, ["b", "a"])["label_ids"] == [
+    assert simulated_answers.on_lists({"id": ID, "label_ids": ["a"]}, ["b", "a"])["label_ids"] == [
         "a",
         "b",
     ]

@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 
 from target_apollo.apollo import Answer, EndpointForbidden, Request, RequestRefused
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectKind
-from target_apollo.sync.dry_run import known_records
-from target_apollo.sync.dry_run.known_records import (
-    MOST_LOOKUPS,
-    KnownRecords,
-    RecordLookups,
-    dedupe_keys,
-)
+from target_apollo.sync.dry_run import lookups as lookups_module
+from target_apollo.sync.dry_run.known_records import KnownRecords, dedupe_keys
+from target_apollo.sync.dry_run.lookups import MOST_LOOKUPS, RecordLookups
 
 Json = dict[str, Any]
 
@@ -112,7 +108,7 @@ def test_many_rows_are_cheaper_by_reading_everything() -> None:
 def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: list[int]) -> None:
     records = KnownRecords()
     rows = 0
-    with patch.object(known_records, "_PER_PAGE", 2):
+    with patch.object(lookups_module, "_PER_PAGE", 2):
         lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         for count in flushes:
             lookups.look_for(CONTACT, wanted(*[f"n{rows + n}@firm.com" for n in range(count)]))
@@ -127,7 +123,7 @@ def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: 
 @given(st.integers(101, 1_000), st.integers(1, 300))
 def test_never_more_is_asked_than_the_bound(pages: int, rows: int) -> None:
     records = KnownRecords()
-    with patch.object(known_records, "_PER_PAGE", 2):
+    with patch.object(lookups_module, "_PER_PAGE", 2):
         lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         lookups.look_for(CONTACT, wanted(*[f"n{n}@firm.com" for n in range(rows)]))
 

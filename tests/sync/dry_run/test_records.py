@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from target_apollo.model.objects.registry import ObjectKind
-from target_apollo.sync.dry_run.known_records import KnownRecords
-from target_apollo.sync.dry_run.seen_rows import SeenRows
+from target_apollo.sync.dry_run.known_records import KnownRecords, SeenRows
 
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS
 
