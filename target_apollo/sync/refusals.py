@@ -30,8 +30,8 @@ _FEWEST_ALIKE = 20
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
 
 
-class Named(Protocol):
-    """A kind of object, as sentences call it."""
+class HasSingular(Protocol):
+    """An object, as sentences call one of its records."""
 
     @property
     def singular(self) -> str: ...  # noqa: D102
@@ -282,7 +282,7 @@ def _telling_values(object_type: ObjectType, row: Row) -> set[str]:
     return telling | ({row.apollo_id} if row.apollo_id else set())
 
 
-def rejection(object_type: Named, row_id: str | None, refusal: RequestRefused) -> Rejection:
+def rejection(object_type: HasSingular, row_id: str | None, refusal: RequestRefused) -> Rejection:
     """The rejects-file entry for a refused row.
 
     Args:

@@ -299,7 +299,7 @@ def _kept_in_place(guard: StageGuard, target: DeletionTarget, links: Sequence[Li
 
 
 @dataclass(frozen=True)
-class Moved:
+class MoveResult:
     """Ids of records that Apollo has moved, and of records that it says it does not have.
 
     The next run tries again to move a record that is in neither.
@@ -308,20 +308,20 @@ class Moved:
     confirmed: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
 
-    def __or__(self, other: Moved) -> Moved:
-        return Moved(self.confirmed | other.confirmed, self.gone | other.gone)
+    def __or__(self, other: MoveResult) -> MoveResult:
+        return MoveResult(self.confirmed | other.confirmed, self.gone | other.gone)
 
 
 def move(
     client: ApolloClient, object_type: ObjectType, target: DeletionTarget, ids: list[str]
-) -> Moved:
+) -> MoveResult:
     """Moves records to a stage or puts them on a list; at most a hundred.
 
     Raises:
         ApolloError: The run can't go on.
     """
     if not ids:
-        return Moved()
+        return MoveResult()
     try:
         if target.lists:
             return _put_on_lists(client, object_type, target.lists, ids)
@@ -338,9 +338,9 @@ def move(
         gone = missing_ids(refusal, ids)
         if gone:
             left = [one for one in ids if one not in gone]
-            return Moved(gone=gone) | move(client, object_type, target, left)
+            return MoveResult(gone=gone) | move(client, object_type, target, left)
         if len(ids) == 1:
-            return Moved()
+            return MoveResult()
         middle = len(ids) // 2
         return move(client, object_type, target, ids[:middle]) | move(
             client, object_type, target, ids[middle:]
@@ -349,12 +349,12 @@ def move(
     # Apollo leaves out of its answer a record that it does not have.
     unconfirmed = [one for one in ids if one not in confirmed]
     missing = [one for one in unconfirmed if not _may_be_there(client, object_type, one)]
-    return Moved(confirmed, frozenset(missing))
+    return MoveResult(confirmed, frozenset(missing))
 
 
 def _put_on_lists(
     client: ApolloClient, object_type: ObjectType, names: tuple[str, ...], ids: list[str]
-) -> Moved:
+) -> MoveResult:
     """Adds records to lists; all of them count as moved unless Apollo knows none of them.
 
     ``POST /labels/add_entity_ids_to_label_names`` ignores unknown ids and answers with lists, not
@@ -365,13 +365,13 @@ def _put_on_lists(
         client.add_to_lists(object_type.endpoints, ids, names)
     except RequestRefused as refusal:
         if missing_ids(refusal, ids) == frozenset(ids):
-            return Moved(gone=frozenset(ids))
+            return MoveResult(gone=frozenset(ids))
         raise
     except AnswerLost:
         if any(_may_be_there(client, object_type, one) for one in ids):
             raise
-        return Moved(gone=frozenset(ids))
-    return Moved(frozenset(ids))
+        return MoveResult(gone=frozenset(ids))
+    return MoveResult(frozenset(ids))
 
 
 def _may_be_there(client: ApolloClient, object_type: ObjectType, apollo_id: str) -> bool:

@@ -101,8 +101,15 @@ class Doubt(enum.Enum):
 
 
 @dataclass
-class _Told:
-    """What a tap has told about one of its streams."""
+class _SourceTable:
+    """What a tap has told about one of its streams.
+
+    Attributes:
+        changes_only: Whether it sends only rows that changed.
+        active: The versions that it has called active.
+        of_rows: The versions of its rows, as texts.
+        is_open: Whether rows came after its last STATE or version.
+    """
 
     changes_only: bool = False
     active: list[object] = field(default_factory=list)
@@ -117,30 +124,30 @@ class SourceTables:
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}
+        self._tables: dict[str, _SourceTable] = {}
 
     def note_schema(self, stream: str, *, changes_only: bool) -> None:
         """Notes a SCHEMA; once it says that its tap sends only changes, they stay changes."""
-        told = self._of(stream)
-        told.changes_only = told.changes_only or changes_only
+        table = self._of(stream)
+        table.changes_only = table.changes_only or changes_only
 
     def note_row(self, stream: str, version: object) -> None:
         """Notes a RECORD and its version; None where it has none."""
-        told = self._of(stream)
-        told.is_open = True
+        table = self._of(stream)
+        table.is_open = True
         if version is not None:
-            told.of_rows.add(str(version))
+            table.of_rows.add(str(version))
 
     def note_version(self, stream: str, version: object) -> None:
         """Notes an ACTIVATE_VERSION."""
-        told = self._of(stream)
-        told.is_open = False
-        told.active.append(version)
+        table = self._of(stream)
+        table.is_open = False
+        table.active.append(version)
 
     def note_state(self) -> None:
         """Notes a STATE: the tap has gone on after the rows so far."""
-        for told in self._told.values():
-            told.is_open = False
+        for table in self._tables.values():
+            table.is_open = False
 
     def doubt(self, stream: str, started_at: datetime) -> Doubt | None:
         """Why the table of a stream does not count as seen whole; None if it does.
@@ -148,16 +155,16 @@ class SourceTables:
         Args:
             started_at: When the run began.
         """
-        told = self._of(stream)
-        if not told.active:
+        table = self._of(stream)
+        if not table.active:
             return Doubt.NOT_SAID
-        if told.changes_only:
+        if table.changes_only:
             return Doubt.CHANGES_ONLY
         if self.began(stream, started_at) is not None:
             return Doubt.BEGUN_EARLIER
-        if not told.of_rows <= {str(version) for version in told.active}:
+        if not table.of_rows <= {str(version) for version in table.active}:
             return Doubt.OTHER_VERSION
-        return Doubt.CUT_OFF if told.is_open else None
+        return Doubt.CUT_OFF if table.is_open else None
 
     def began(self, stream: str, started_at: datetime) -> datetime | None:
         """When the tap began the table, if any of its versions is from before the run."""
@@ -165,11 +172,11 @@ class SourceTables:
         found = [began_earlier(version, started_at) for version in versions]
         return min((began for began in found if began is not None), default=None)
 
-    def _of(self, stream: str) -> _Told:
-        told = self._told.get(stream)
-        if told is None:
-            told = self._told[stream] = _Told()
-        return told
+    def _of(self, stream: str) -> _SourceTable:
+        table = self._tables.get(stream)
+        if table is None:
+            table = self._tables[stream] = _SourceTable()
+        return table
 
 
 def doubt_of_all(

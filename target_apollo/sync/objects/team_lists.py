@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from target_apollo.apollo import AnotherRecord, EndpointForbidden, Label, RecordPage, RequestRefused
+from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.ledger import match_hash
 from target_apollo.model.objects.list_member import ListKey
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
@@ -23,9 +24,9 @@ from target_apollo.sync.run import SyncRun
 MOST_IDS = 500
 #: Requests that a run spends on reading a list's members or candidates, for each list.
 MOST_LOOKS = 120
-#: Apollo shows no more records of a search than this.
-MOST_SHOWN = 50_000
 _PAGE = 100
+#: Apollo shows no more records of a search than this.
+MOST_SHOWN = MOST_PAGES * _PAGE
 
 
 #: Kept in place of a mark of a row that is deleted, and whose member is off the list.

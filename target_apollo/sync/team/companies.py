@@ -21,6 +21,7 @@ from target_apollo.apollo import (
     RequestRefused,
     is_id,
 )
+from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import ACCOUNT, Json
@@ -34,8 +35,6 @@ _FEW = 3
 _SEARCHES = 2
 #: Most pages that a run reads for a few domains that no search has found.
 _PAGES_FOR_FEW = 20
-#: Apollo shows no more pages than this.
-_MOST_PAGES = 500
 #: Apollo may show an account later than a newer one.
 _OVERLAP = timedelta(hours=1)
 
@@ -68,7 +67,7 @@ class Companies:
         self._is_resumed = False
         #: Whether this run has found the place where the earlier run stopped.
         self._has_joined = True
-        self._pages = _MOST_PAGES
+        self._pages = MOST_PAGES
         self._searched = 0
         self._spare_pages = _PAGES_FOR_FEW
 
@@ -212,7 +211,7 @@ class Companies:
         worth = max(_SEARCHES * len(left), self._spare_pages if self._ledger else 0)
         pages = self._pages - self._begun().next_page + 1
         if self._searched + len(left) > _FEW or pages <= worth:
-            self._read_pages(left, _MOST_PAGES)
+            self._read_pages(left, MOST_PAGES)
             return
         for domain in left:
             if self._is_done([domain]):
@@ -249,7 +248,7 @@ class Companies:
     def _read_page(self, wanted: Collection[str]) -> None:
         walk = self._begun()
         answer = self._client.newest_page(ACCOUNT.endpoints, walk.next_page)
-        accounts, self._pages = answer.records, min(answer.pages, _MOST_PAGES)
+        accounts, self._pages = answer.records, min(answer.pages, MOST_PAGES)
         self._has_joined = self._has_joined or walk.next_page == 1 or self._follows(accounts, walk)
         if not self._has_joined:
             # Its accounts are not saved yet: after a restart they would look like a place where

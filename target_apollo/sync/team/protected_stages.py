@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, partial
 
 from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
+from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectType
 from target_apollo.model.policies import PROTECTED_STAGES
 from target_apollo.model.rows import Row
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
 
-#: Apollo shows no more pages than this.
-_MOST_PAGES = 500
 #: Seconds after which the records in protected stages are searched again.
 _KNOWN_FOR = 300.0
 
@@ -155,7 +154,7 @@ class StageGuard:
             except EndpointForbidden:
                 return False
             pages = answer.pages
-            if pages > min(most_pages, _MOST_PAGES):
+            if pages > min(most_pages, MOST_PAGES):
                 return False
             found.update(
                 str(record["id"])
