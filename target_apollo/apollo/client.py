@@ -199,7 +199,7 @@ class ApolloClient:
 
         With PUT from an earlier run (`use_update_route`) the two change places.
         """
-        fields = self._emptied(fields)
+        fields = self.emptied(fields)
         if of.update_instead is None:
             return self._record(of, of.update, record_id, fields)
         first, second = self._update_routes(of)
@@ -242,7 +242,8 @@ class ApolloClient:
         """
         self._clears_with_null = True
 
-    def _emptied(self, fields: JSON) -> JSON:
+    def emptied(self, fields: JSON) -> JSON:
+        """Return fields as an update has to send them, by what `clear_with_null` was told."""
         if not self._clears_with_null:
             return fields
         return {name: None if value == "" else value for name, value in fields.items()}
@@ -256,7 +257,7 @@ class ApolloClient:
 
         For accounts, the endpoint writes only name, owner, stage and custom fields.
         """
-        emptied = [self._emptied(record) for record in records]
+        emptied = [self.emptied(record) for record in records]
         body = {of.attributes_key: _bulk(emptied), **of.bulk_update_arguments}
         return self._send(of.bulk_update, body).confirmed(of.plural)[0]
 

@@ -281,7 +281,7 @@ class DealSync(SingleWriteSync[SingleWrite, Json]):
         """Makes or changes a deal, in a thread of the pool."""
         if write.apollo_id is None:
             return self._client.create(write.body)
-        return self._client.update(write.apollo_id, write.body)
+        return self._client.update(write.apollo_id, self.run.client.emptied(write.body))
 
     def take_answer(self, batch: Batch, write: SingleWrite, answer: Json) -> None:
         """Gives a row its outcome by the deal that Apollo answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from target_apollo.apollo.deals import DealClient
 from target_apollo.cli.check.connection import check_connection
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
+from target_apollo.sandbox.options import ClearedBy
 from target_apollo.sync.objects import mark_index
 from tests.helpers.keys import settings_of
 from tests.promises.conftest import Message, TargetRun, record, schema, state
+from tests.promises.test_team_profile import write_profile
 
 Run = Callable[..., TargetRun]
 
@@ -537,6 +540,31 @@ def test_limits_that_end_the_pass_let_other_rows_be_written_and_the_next_run_goe
     assert held.records == {"received": 2, "updated": 1, "without_outcome": 1}
     assert done.records["unchanged"] == 1
     assert names(apollo) == ["Changed", "Two"]
+
+
+def test_an_amount_that_apollo_does_not_empty_rejects_its_row(
+    apollo: Sandbox, key_field: str, write: Run
+) -> None:
+    apollo.set_options(cleared_by=ClearedBy.NULL)
+    write({"id": 1, "name": "One", "amount": 5})
+
+    done = write({"id": 1, "name": "One", "amount": None}, null_policy="clear")
+
+    assert done.reasons == ["not_confirmed"]
+    assert [deal["amount"] for deal in apollo.store.deals.all()] == [5]
+
+
+def test_an_amount_is_emptied_with_null_where_a_probe_has_found_out_that_apollo_wants_it(
+    apollo: Sandbox, key_field: str, write: Run, tmp_path: Path
+) -> None:
+    apollo.set_options(cleared_by=ClearedBy.NULL)
+    path = write_profile(tmp_path, apollo, {"cleared_by": ClearedBy.NULL})
+    write({"id": 1, "name": "One", "amount": 5})
+
+    done = write({"id": 1, "name": "One", "amount": None}, null_policy="clear", profile_path=path)
+
+    assert done.records == {"received": 1, "updated": 1}, done.log
+    assert [deal["amount"] for deal in apollo.store.deals.all()] == [None]
 
 
 @pytest.mark.parametrize("altered", [{"amount": None}, {"name": "Another"}])
