@@ -25,7 +25,7 @@ T = TypeVar("T")
 CUSTOM_FIELD_ERRORS = "custom_field_errors"
 _RECORD_STATUSES = {400, 409, 413, 422}
 _NO_ROUTE = {404, 405}
-#: Of fewer rows each one is tried: all of them may be bad in the same way.
+#: Of fewer rows each is tried alone, since all of them may be bad in the same way.
 _FEWEST_ALIKE = 20
 _WORD = re.compile(r"[^\s\"',;()\[\]{}]+")
 

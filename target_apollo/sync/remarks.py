@@ -23,11 +23,11 @@ SETTINGS = "settings"
 
 
 class Weight(enum.Enum):
-    """What a run makes of it."""
+    """How a run reacts to it."""
 
     #: It ends, and nothing more is written.
     FAULT = "fault"
-    #: It goes on, and something is not written, or not as its user may think.
+    #: It goes on, and something is not written, or not as its user may expect.
     WARNING = "warning"
 
 

@@ -67,11 +67,11 @@ class SyncRun:
         self.run_id = uuid.uuid4().hex[:12]
         self.stop = threading.Event()
         self._wait: Wait | None = None
-        #: Hashes of the addresses of rows that were rejected: their people are at the source still.
+        #: Hashes of the addresses of rejected rows, which are at the source and so not missing.
         self.unwritten_addresses: set[str] = set()
         #: Stream -> links as they were before their keys went to other records.
         self.left_links: defaultdict[str, list[Link]] = defaultdict(list)
-        #: Whether records are made of which nothing tells whether they were: by word of the user.
+        #: Whether the user has said to make records that earlier requests may have made.
         self.resends_unknown = False
         #: Whether STATE passes: not in a dry run, and not if `max_records` limits the input.
         self.advances_state = not settings.dry_run and settings.max_records is None
@@ -98,18 +98,18 @@ class SyncRun:
             learns_limits=True,
         )
         self.dry_run = DryRun(self.transport) if settings.dry_run else None
-        #: What sends requests; a dry run's answers those that write by itself.
+        #: Sends requests; in a dry run it simulates the answers to those that write.
         self.sender: TransportProtocol = self.dry_run.transport if self.dry_run else self.transport
         self.client = ApolloClient(self.sender)
         self._team_routes = TeamRoutes(self.client)
-        # What follows from a probe of the team's Apollo is known once the team is.
+        # The profile of a probe may change these, once the team is known (`_use_profile`).
         #: Objects that are created with their keys alone, while an update writes the rest.
         self.in_two_steps: frozenset[ObjectKind] = frozenset(
             ObjectKind if settings.create_in_two_steps else ()
         )
-        #: Objects of which Apollo recognises no record by any key, so that a creation doubles it.
+        #: Objects whose records Apollo does not recognise, so that a creation makes a second one.
         self.doubled: frozenset[ObjectKind] = frozenset()
-        #: Whether the owner of a creation reaches records that exist.
+        #: Whether the owner in a creating request is given to records that exist, too.
         self.owner_reaches_existing = False
         #: Whether a search for contacts by words finds none, although they are there.
         self.finds_no_words = False
@@ -143,7 +143,7 @@ class SyncRun:
             kind: DedupeCheck(self.client, object_type, self.logger, is_dry_run=settings.dry_run)
             for kind, object_type in OBJECTS.items()
         }
-        #: The streams that came, by the names of their sinks.
+        #: The streams of the input, by the names of their sinks.
         self.streams: set[str] = set()
         #: Objects of which values wait in the ledger for Apollo's limits.
         self.fields_wait: set[ObjectKind] = set()
@@ -183,7 +183,7 @@ class SyncRun:
         )
         self.team = team
         if team != UNTOLD:
-            # The tokens of another team would be as untold, and find the same profile.
+            # Without the team's id, nothing tells that the profile is not another team's.
             self._use_profile(team)
         return team
 
@@ -256,7 +256,7 @@ class SyncRun:
         return self._opened_ledger
 
     def skip(self, record: SourceRecord) -> None:
-        """Counts a record as skipped that reaches no sink."""
+        """Counts a record that reaches no sink as skipped."""
         if self.rejects.on_outcome is not None:
             self.rejects.on_outcome(record)
         self.counts.count(record.stream, Outcome.SKIPPED)
@@ -269,13 +269,13 @@ class SyncRun:
         return min(max(0, state.allowed - state.used) for state in states)
 
     def asked_room(self, endpoint: str) -> float:
-        """The same after Apollo was asked for its limits; only before a request that is no GET."""
+        """As `room`, after asking Apollo for its limits; only before a request that is no GET."""
         if self.dry_run is None:
             self.transport.learn_limits()
         return self.room(endpoint)
 
     def room_without_long_waits(self, endpoint: str) -> float:
-        """The same, but requests may wait for the next minute."""
+        """As `asked_room`, but requests may wait for the next minute."""
         if self.dry_run is not None:
             return math.inf
         self.transport.learn_limits()

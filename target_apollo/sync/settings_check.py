@@ -86,7 +86,7 @@ class SettingsCheck:
                     self._check_stream(pattern)
 
     def _check_team(self) -> None:
-        # The profile of a probe is read with the team that it has to be of.
+        # This also reads the profile of a probe, which must be of that team.
         _ = self._run.connection
 
     def _check_policies(self) -> None:
@@ -123,7 +123,7 @@ class SettingsCheck:
         _ = self._run.directory.default_owner
 
     def _check_protected_stages(self) -> None:
-        # The stage that every team is said to have needs no request.
+        # Apollo gives the stage of the default to every team, so it needs no request.
         if not {*self._settings.protected_stages} <= {*PROTECTED_STAGES}:
             _ = StageGuard(self._run, CONTACT).has_stages
 
@@ -179,7 +179,7 @@ class SettingsCheck:
             if before is not None:
                 self._remarks.warning(hidden_entry(pattern, before))
         if self._streams:
-            # The columns of streams tell more.
+            # The columns of these streams are checked, which tells more.
             return
         for setting, names in (
             ("unresolved", settings.unresolved),

@@ -1,4 +1,4 @@
-"""What a SCHEMA message says of its stream, also where a tap writes its members oddly. Pure.
+"""A stream as its SCHEMA message describes it, in whatever form the tap writes that. Pure.
 
 A SCHEMA that can't be read at all ends the run. Without it each record of its stream would be
 rejected, and STATE would pass them.
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class UnusableSchema(Exception):
-    """The SCHEMA of a stream can't be used; the message names the stream and the member."""
+    """The SCHEMA of a stream can't be used; the message names the stream and what is wrong."""
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class StreamAdoption:
         return list(ids) or [one for key in names for one in found[key]]
 
     def _doubtful(self, batch: Batch, found: Sequence[tuple[Row, list[Json]]]) -> set[int]:
-        """Numbers of rows whose record may be somebody else's, by the law of every first run.
+        """Numbers of rows whose record may be somebody else's, by the rules of every first run.
 
         A record that the ledger links to the row is the row's. Mode insert writes to no record.
         """
@@ -211,7 +211,7 @@ class StreamAdoption:
             for link in links
         )
 
-    # --- what it would take to write it
+    # --- how the record differs
 
     def _with_ids(self, batch: Batch, matched: Sequence[MatchedRecord]) -> list[MatchedRecord]:
         """The rows with ids in place of names, without those that a run would reject for a name."""
@@ -233,7 +233,7 @@ class StreamAdoption:
         return left
 
     def _teach_companies(self) -> None:
-        """Tells the accounts that were read, once, so that their domains are not looked up again.
+        """Hands on the accounts that were read, once, so that no domain is looked up again.
 
         A domain of several accounts is left to the look-up, which knows what to do about it.
         """

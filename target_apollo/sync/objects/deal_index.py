@@ -1,4 +1,4 @@
-"""Which deals of Apollo are of which row: one pass through all of them reads their marks.
+"""Finds the deals of rows: one pass through all deals of Apollo reads their marks.
 
 A row whose creation was not confirmed needs a pass that began after it.
 
@@ -36,7 +36,7 @@ _PASSES = 2
 _PART = "part"
 #: Of so few deals each is read by itself.
 _FEW = 5
-#: So many deals are read since a search shows none of their custom fields.
+#: Most deals that are read one by one because a search does not show their custom fields.
 _MOST_UNCLEAR = 20
 _NO_CUSTOM_FIELDS = (
     "Apollo shows deals without their custom fields: nothing tells which rows have a deal already, "
@@ -134,7 +134,7 @@ class DealIndex(MarkIndex):
         #: Number of deals that a search has shown without their custom fields.
         self._unclear = 0
 
-    # --- whose deals
+    # --- deals by mark
 
     def find(self, marks: Collection[str], since: datetime | None) -> dict[str, tuple[str, ...]]:
         """Mark -> ids of the deals that have it; marks of no deal are left out.
@@ -162,7 +162,7 @@ class DealIndex(MarkIndex):
         if deal_id in self._records or self._run.ledger is None:
             self._records[deal_id] = kept_part(deal)
 
-    # --- deals as they are
+    # --- deals by id
 
     def read(self, deal_ids: Sequence[str]) -> dict[str, Json]:
         """Deals by id, of those that Apollo has; a pass through all of them, or one by one.
@@ -173,7 +173,7 @@ class DealIndex(MarkIndex):
         left = dict.fromkeys(one for one in deal_ids if one not in self._records)
         if len(left) > _FEW:
             page, pages = 1, 1
-            # As long as the pages that are left cost less than the deals that are.
+            # As long as the remaining pages cost less than the remaining deals one by one.
             while page <= pages and pages - page < len(left):
                 answer = self._page(page)
                 pages = min(answer.pages, MOST_PAGES)
@@ -199,7 +199,7 @@ class DealIndex(MarkIndex):
 
     @property
     def _place(self) -> str:
-        """Another field has other marks."""
+        """Named after the field too, since another field has other marks."""
         return f"{self._run.connection}/deals/{self._field_id}"
 
     def _ask_ledger(self) -> None:
@@ -239,7 +239,7 @@ class DealIndex(MarkIndex):
         self._save_walk(Walk(1, newest, current.began.isoformat()))
 
     def _read_pages(self, current: _Pass) -> None:
-        """Reads the pages from that of a pass on."""
+        """Reads the pages that a pass has not read yet."""
         while True:
             answer = self._page(current.next_page)
             if not current.joins(answer.records):

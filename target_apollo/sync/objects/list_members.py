@@ -32,8 +32,8 @@ from target_apollo.sync.objects.members import FoundMembers, MemberFinder
 from target_apollo.sync.objects.object_sync import ObjectSync
 from target_apollo.sync.objects.team_lists import MOST_IDS, OFF, TeamList, TeamLists
 
-#: What a row that is rejected for these says of its member is certain: it is in no list. But that
-#: the ledger does not know the key of a row (`MEMBER_KEY`) says nothing about Apollo.
+#: Reasons for which a row is rejected whose member is certainly on no list. Not so if the ledger
+#: does not know the key in `MEMBER_KEY`, which says nothing about Apollo.
 _WITHOUT_MEMBER = (Reason.UNKNOWN_NAME, Reason.GONE)
 
 
@@ -103,7 +103,7 @@ class ListMemberSync(ObjectSync):
         additions = self._additions.plan(named)
         taken = yield from self._leave(batch, named, deleted, lost)
         self._additions.intend(batch, additions)
-        # Now the ledger knows who has put a member there that another row takes over.
+        # After `intend`: else the ledger would lose who put a member there that another row keeps.
         self._finish_deleted(batch, deleted, lost, taken)
         for addition in additions:
             yield from self._additions.put_on(batch, addition)
@@ -155,7 +155,7 @@ class ListMemberSync(ObjectSync):
             for row in deleted
             if row.values.get(LIST)
             and former_membership(batch, row) is None
-            # Else an earlier run took that member off, and did not see the row since.
+            # Else an earlier run has taken that member off.
             and ((link := batch.history_of(row).link) is None or link.match_hash != OFF)
         ]
 
@@ -190,7 +190,7 @@ class ListMemberSync(ObjectSync):
         deleted: Sequence[Row],
         lost: Mapping[int, Membership],
     ) -> Steps[set[str]]:
-        """Takes members off lists that rows of the batch no longer name; gives those."""
+        """Takes members off lists that rows of the batch no longer name; returns their ids."""
         if self.mode is not Mode.MIRROR:
             return set()
         leaving: list[Link] = []

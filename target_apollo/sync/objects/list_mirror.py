@@ -193,7 +193,7 @@ class ListMirror:
         links: ObjectLinks | None,
         found: Mapping[TeamList, _ListInLedger],
     ) -> None:
-        """Adds the members of lists that no row has ever named; lists that rows name alone."""
+        """Adds the members that no row has ever named, of lists that rows name."""
         for team_list, of_list in found.items():
             if not of_list.wanted:
                 continue

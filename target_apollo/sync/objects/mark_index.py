@@ -1,4 +1,4 @@
-"""Whose records are whose: what the searches for deals and for tasks have in common.
+"""Finds the records of rows by the marks that they carry: what deals and tasks have in common.
 
 Each record that is made for a row carries a mark: a deal in a custom field, a task in its note.
 Apollo has no filter by either, so a pass reads all records, a hundred a request. The ledger keeps

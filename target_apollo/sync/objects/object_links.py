@@ -179,7 +179,7 @@ class ObjectLinks:
             self._ledger.record_intents(self.place, self._run_id, intents)
 
     def intend_undoing(self, links: Iterable[Link]) -> None:
-        """Notes on disk that what links tell is about to be undone, or is not so any more.
+        """Notes on disk that what links record is about to be undone, or was undone by somebody.
 
         Such a row is written again if it comes again.
 

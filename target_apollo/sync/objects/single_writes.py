@@ -33,10 +33,10 @@ from target_apollo.sync.refusals import consequence_of, rejection, says_gone
 from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN
 from target_apollo.sync.team.names import Resolved
 
-#: Requests before it is known that Apollo takes any: a fault that all rows have costs no more.
+#: Most requests before Apollo has taken one, so that a fault of all rows costs no more of them.
 _FIRST = 20
 
-#: Why a row is rejected whose key another one has, of a number or a text: both have one mark.
+#: Why a row is rejected whose key is another one's as text: 17 and "17" have one mark.
 SAME_KEY = Rejection(
     Reason.IDENTITY_CONFLICT, "another row of the run has the same key, spelled as text"
 )
@@ -267,7 +267,7 @@ class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
         link = batch.history_of(row).link
         is_known = link is not None and link.apollo_id == apollo_id
         if not is_known and apollo_id not in self.found:
-            # The row itself names it.
+            # The row itself names the record.
             why = rejection(self.object, apollo_id, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
             return None

@@ -1,4 +1,4 @@
-"""Which tasks of Apollo are of which row: looks through them, the latest due first.
+"""Finds the tasks of rows by the marks in their notes: reads tasks, the latest due first.
 
 Apollo's search for tasks has no filter, only an order. So they are read down to the day of the
 earliest row that is looked for, once for all rows of a flush; a later flush goes on where it

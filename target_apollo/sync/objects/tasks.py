@@ -305,7 +305,7 @@ class TaskSync(SingleWriteSync[TaskWrite, WrittenTask]):
         """The requests that change a row's task; None if it is known that it needs none."""
         link = batch.history_of(row).link
         is_own = self._is_in_doubt(batch, row)
-        # By an intent without an answer, the link has no id, and a found task has these values.
+        # After a request without an answer the link has no id, and the task has what was sent.
         is_of_link = link is not None and link.apollo_id in (None, row.apollo_id)
         knows = is_of_link and not self.run.settings.full_resync
         of_row = RowOfTask(

@@ -29,7 +29,7 @@ _PAGE = 100
 MOST_SHOWN = MOST_PAGES * _PAGE
 
 
-#: Kept in place of a mark of a row that is deleted, and whose member is off the list.
+#: Kept in place of a `ListMark`: the row is deleted, and its member is off the list.
 OFF = match_hash("off its list")
 
 

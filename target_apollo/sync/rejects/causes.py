@@ -55,7 +55,7 @@ class Cause:
     answer: str = ""
 
 
-#: Of a record that an earlier run rejected as it is; that run has told why.
+#: For a record that an earlier run rejected, unchanged since; that run has told the cause.
 REJECTED_BEFORE = Cause("", "rejected in an earlier run, and not changed since")
 
 

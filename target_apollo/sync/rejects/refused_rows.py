@@ -21,8 +21,8 @@ from target_apollo.model.texts.characters import is_blank
 from target_apollo.sync.source_record import SourceRecord
 
 LEFT_ALONE = timedelta(days=7)
-#: Reasons that Apollo gave to a request. For others the row is looked at again, which may cost
-#: none, and its rejection is only not repeated.
+#: Reasons that come from an answer of Apollo: such a row is not sent again. A row with another
+#: reason is examined again, which may need no request, and only its rejection is not repeated.
 NOT_SENT_AGAIN = frozenset({Reason.REFUSED.value, Reason.CUSTOM_FIELD_REFUSED.value})
 _PREFIX = "refused:"
 #: Properties that taps and targets set anew in each run.

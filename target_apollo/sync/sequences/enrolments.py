@@ -75,7 +75,7 @@ class Enroller:
         self._links = links
         self._guard = guard
         self._counts = run.counts.enrolments
-        #: What the log has told this run's enrolments into.
+        #: Groups whose enrolment was logged.
         self._logged: set[EnrolmentGroup] = set()
         #: Sequence and contact of this run's enrolments.
         self._enrolled: set[tuple[str, str]] = set()

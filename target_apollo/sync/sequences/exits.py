@@ -236,7 +236,9 @@ class SequenceExits:
     # --- what ends
 
     def _plan(self, leavers: Collection[Leaver], gone: Collection[str]) -> ExitPlan:
-        """Tells the enrolments that a run has made and no other row has from others.
+        """Separates the enrolments that are to end from those with which nothing is to be done.
+
+        A run has made those that end, and no other row has them.
 
         Args:
             gone: Source keys of the stream's rows that are gone.

@@ -27,7 +27,7 @@ from target_apollo.model.outcomes import Reason
 from target_apollo.model.values import moment
 
 _SHAPE = re.compile(r"(sent|ours|found|left):([A-Za-z0-9_-]+)(?:@(\d+))?")
-#: By so much the clocks of Apollo and this machine may differ.
+#: Most by which the clocks of Apollo and this machine may differ.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -40,7 +40,7 @@ class Standing(enum.Enum):
     LEFT = "left"
 
 
-#: A contact that left by one row may have come back by a person's doing, and by another row.
+#: What lasts, by precedence: who left with one row may be back, by another row or a person.
 _LASTING = (Standing.OURS, Standing.FOUND, Standing.LEFT)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from target_apollo.apollo import ApolloClient
     from target_apollo.config.settings import Settings
 
-#: The connection in ledgers of earlier releases, for all teams that were not told.
+#: The connection of all teams whose id Apollo did not tell, in ledgers of earlier releases.
 UNTOLD = "unknown"
 
 _ROUNDS = 200_000
@@ -33,7 +33,7 @@ def is_team_id(answered: str) -> bool:
 
 
 def connection_of_key(api_url: str, api_key: str) -> str:
-    """The connection of a team that Apollo does not tell: the same for the same key and address."""
+    """The connection of a team whose id Apollo does not tell: one for each key and address."""
     address = urlsplit(api_url)
     salt = f"target-apollo\0{address.scheme}://{address.netloc}{address.path.rstrip('/')}".lower()
     digest = hashlib.pbkdf2_hmac(
