@@ -1,4 +1,4 @@
-"""Notices on the streams of list members, sequence members, deals and tasks."""
+"""Notices on the streams of list members, deals and tasks."""
 
 from __future__ import annotations
 

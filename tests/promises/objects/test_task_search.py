@@ -11,6 +11,7 @@ import pytest
 from target_apollo.apollo.answers import CheckedBody
 from target_apollo.apollo.object_client import CountedPage
 from target_apollo.apollo.tasks import TaskClient
+from target_apollo.ledger import Ledger, Walk
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync.objects import task_search
 from tests.promises.conftest import Message, TargetRun, record, schema
@@ -89,6 +90,27 @@ def test_no_task_is_made_again_where_as_many_were_made_as_deleted_between_two_ru
     done = write("2028-01-08", **new_ledger)
 
     assert apollo.count(CREATE) == 1, done.records
+
+
+def test_a_search_that_an_earlier_release_began_begins_anew(
+    apollo: Sandbox, write: Run, tmp_path: Path
+) -> None:
+    url, place = f"sqlite:///{tmp_path}/own.db", f"{apollo.store.team_id}/tasks"
+    apollo.inject(Fault(SEARCH, FaultKind.RATE_LIMITED, after=2, retry_after=3600))
+    write("2027-03-01", max_wait_seconds=0, ledger_url=url)
+    with Ledger.open(url) as ledger:
+        walk = ledger.walk(place)
+        assert walk is not None
+        assert walk.newest is not None
+        began = walk.newest.partition(" ")[0]
+        # Such a release kept the number of tasks, and not up to which time they were read.
+        ledger.save_walk(place, Walk(walk.next_page, f"{began} 300"))
+    read = apollo.count(SEARCH)
+
+    done = write("2027-03-01", ledger_url=url)
+
+    assert done.records == {"received": 1, "created": 1}
+    assert apollo.count(SEARCH) - read == 3
 
 
 def test_rows_that_are_due_before_all_that_apollo_shows_are_rejected(
