@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -152,6 +153,54 @@ def test_no_deal_is_missed_where_as_many_are_made_as_deleted_between_two_runs_of
     found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in range(250, 700)], None)
 
     assert len(found) == 450
+
+
+class Kept:
+    """What a ledger keeps of deals and of a pass through them."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, str] = {}
+        self.walks: dict[str, Walk] = {}
+
+    def walk(self, place: str) -> Walk | None:
+        return self.walks.get(place)
+
+    def save_walk(self, place: str, walk: Walk) -> None:
+        self.walks[place] = walk
+
+    def company_ids(self, place: str, hashes: list[str]) -> dict[str, str]:
+        return {one: self.ids[one] for one in hashes if one in self.ids}
+
+    def save_companies(self, place: str, ids: dict[str, str]) -> None:
+        self.ids |= ids
+
+
+@given(
+    limits=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    deleted=st.lists(st.tuples(st.integers(0, 599), st.integers(0, 300)), min_size=3, max_size=3),
+    made=st.lists(st.integers(0, 300), min_size=3, max_size=3),
+    newest_first=st.booleans(),
+)
+def test_no_deal_is_missed_whatever_is_made_and_deleted_between_the_runs_of_a_pass(
+    limits: list[int], deleted: list[tuple[int, int]], made: list[int], newest_first: bool
+) -> None:
+    apollo, kept = Apollo([deal(n) for n in range(600)]), cast(Ledger, Kept())
+    numbers = iter(range(1000, 5000))
+    for run, limit in enumerate(limits):
+        apollo.asked, apollo.most = [], limit
+        with suppress(QuotaExhausted):
+            index_of(apollo, kept, run=run).find(["deals/none"], None)
+        place, number = deleted[run]
+        del apollo.deals[place : place + number]
+        new = [deal(next(numbers)) for _ in range(made[run])]
+        apollo.deals = [*new, *apollo.deals] if newest_first else [*apollo.deals, *new]
+    apollo.most = None
+    wanted = [f"deals/{n}" for n in range(600)]
+
+    found = index_of(apollo, kept, run=9).find(wanted, None)
+
+    there = {one["typed_custom_fields"][FIELD] for one in apollo.deals}
+    assert there & set(wanted) <= set(found)
 
 
 def test_a_pass_goes_on_where_it_stopped_though_new_deals_stand_before_the_others(
