@@ -66,7 +66,11 @@ Answer = TypeVar("Answer")
 
 
 class SingleWriteSync(ObjectSync, Generic[Write, Answer]):
-    """Writes one stream with a request a row."""
+    """Writes one stream with a request a row.
+
+    `plan` has the steps that rows go through; its abstract methods are what an object does in its
+    own way.
+    """
 
     #: The endpoints that make and change a record.
     create_endpoint: str
