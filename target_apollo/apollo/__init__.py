@@ -3,6 +3,7 @@
 Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
+from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import (
     ID_SHAPE,
     JSON,
@@ -41,7 +42,7 @@ from target_apollo.apollo.errors import (
     RunStopped,
     TeamRefused,
 )
-from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
+from target_apollo.apollo.http import ApiKeyAuth, Refreshes
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import backoff
 from requests.auth import AuthBase
 
+from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import decode_body
 from target_apollo.apollo.errors import (
     ApolloError,
@@ -26,7 +27,7 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer, Response, check_api_url
+from target_apollo.apollo.http import HttpSession, NoAnswer, Response
 from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 
