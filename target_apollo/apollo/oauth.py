@@ -27,7 +27,8 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer, Response
+from target_apollo.apollo.http import HttpSession, Response
+from target_apollo.apollo.no_answer import NoAnswer
 from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 

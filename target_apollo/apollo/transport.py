@@ -30,7 +30,8 @@ from target_apollo.apollo.errors import (
     RequestRefused,
     TeamRefused,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer, Refreshes
+from target_apollo.apollo.http import HttpSession, Refreshes
+from target_apollo.apollo.no_answer import NoAnswer
 from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usage, read_windows
 from target_apollo.apollo.team_refusals import lacks_plan, team_refusal_in, words_without_values
 from target_apollo.apollo.throttle import (
