@@ -17,11 +17,12 @@ from target_apollo.apollo.answers import (
     User,
     is_id,
 )
-from target_apollo.apollo.client import MAX_BULK, ApolloClient
+from target_apollo.apollo.client import ApolloClient
 from target_apollo.apollo.endpoints import (
     ACCOUNT_ENDPOINTS,
     CONTACT_ENDPOINTS,
     ENDPOINTS,
+    MAX_BULK,
     Endpoint,
     ObjectEndpoints,
     access_to,

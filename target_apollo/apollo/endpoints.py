@@ -41,6 +41,13 @@ class Endpoint:
     probe: ProbeArguments | None = None
 
 
+#: Records or ids in one request. bulk_create refuses more with 422.
+MAX_BULK: Final = 100
+#: Records on a page, of all searches.
+PER_PAGE: Final = 100
+#: Apollo shows no more pages of anything.
+MOST_PAGES: Final = 500
+
 PROFILE: Final = "GET /users/api_profile"
 HEALTH: Final = "GET /auth/health"
 USERS: Final = "GET /users/search"

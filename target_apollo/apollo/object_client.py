@@ -6,19 +6,15 @@ Deals and tasks go out one a request, and nothing recognises one that exists alr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from target_apollo.apollo.answers import CheckedBody, RecordPage, is_id
+from target_apollo.apollo.answers import RecordPage
+from target_apollo.apollo.client import EndpointClient
+from target_apollo.apollo.endpoints import PER_PAGE
 from target_apollo.apollo.paging import read_paging
-from target_apollo.apollo.transport import request_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from target_apollo.apollo.answers import JSON
-    from target_apollo.apollo.transport import TransportProtocol
-
-PER_PAGE: Final = 100
+    from target_apollo.apollo.answers import JSON, CheckedBody
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class CountedPage(RecordPage):
     lacks_some: bool = False
 
 
-class ObjectClient:
-    """Requests about the records of an object. Thread-safe, as its transport is.
+class ObjectClient(EndpointClient):
+    """Requests about the records of an object.
 
     Attributes:
         singular: The key of one record in an answer.
@@ -42,21 +38,6 @@ class ObjectClient:
 
     singular: ClassVar[str]
     plural: ClassVar[str]
-
-    def __init__(self, transport: TransportProtocol) -> None:
-        self._transport = transport
-
-    def _send(
-        self,
-        endpoint: str,
-        body: JSON | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        record_id: str = "",
-        once: bool = False,
-    ) -> CheckedBody:
-        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
-        return CheckedBody(endpoint, self._transport.send(request))
 
     def _create(self, endpoint: str, fields: JSON) -> tuple[CheckedBody, JSON]:
         """Create a record; give the answer and the record in it.
@@ -72,17 +53,7 @@ class ObjectClient:
         return body, record
 
     def _record(self, endpoint: str, record_id: str, fields: JSON | None = None) -> JSON:
-        return self._record_of(endpoint, record_id, fields)[1]
-
-    def _record_of(
-        self, endpoint: str, record_id: str, fields: JSON | None = None
-    ) -> tuple[CheckedBody, JSON]:
-        """The answer to a request about one record, and the record in it."""
-        # An empty or odd id would reach another endpoint.
-        if not is_id(record_id):
-            raise ValueError(f"This is no id of an Apollo {self.singular}.")
-        body = self._send(endpoint, fields, record_id=record_id)
-        return body, body.record(self.singular, record_id)
+        return self._send_for(self.singular, endpoint, record_id, fields)[1]
 
     def _page(self, endpoint: str, page: int, **params: Any) -> tuple[CheckedBody, CountedPage]:
         """The answer to a request for a page, and the page in it."""

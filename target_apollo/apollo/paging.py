@@ -7,13 +7,12 @@ record that is not seen may be made a second time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from target_apollo.apollo.endpoints import MOST_PAGES
 
 if TYPE_CHECKING:
     from target_apollo.apollo.answers import CheckedBody
-
-#: Apollo shows no more pages of anything.
-MOST_PAGES: Final = 500
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,6 @@ class TaskClient(ObjectClient):
 
     def _shown(self, endpoint: str, task_id: str, fields: JSON | None = None) -> JSON:
         """A task with its status, which tells whether somebody has ended it."""
-        body, task = self._record_of(endpoint, task_id, fields)
+        body, task = self._send_for(self.singular, endpoint, task_id, fields)
         body.text(task, "status")
         return task

@@ -232,7 +232,7 @@ def _small_pages() -> Iterator[None]:
     with (
         patch.object(object_client, "PER_PAGE", _PER_PAGE),
         patch.object(deal_index, "_PER_PAGE", _PER_PAGE),
-        patch.object(sequences, "_PER_PAGE", _PER_PAGE),
+        patch.object(sequences, "PER_PAGE", _PER_PAGE),
         patch.object(deal_index, "SHOWN_AFTER", at_once),
         patch.object(task_search, "SHOWN_AFTER", at_once),
     ):

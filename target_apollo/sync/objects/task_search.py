@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.object_client import PER_PAGE
+from target_apollo.apollo.endpoints import PER_PAGE
 from target_apollo.apollo.tasks import TaskClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.objects.registry import Json
