@@ -9,7 +9,6 @@ from target_apollo.apollo.answers import (
     JSON,
     Answer,
     BulkCreated,
-    CustomField,
     Label,
     Profile,
     RecordPage,
@@ -18,6 +17,7 @@ from target_apollo.apollo.answers import (
     is_id,
 )
 from target_apollo.apollo.client import ApolloClient
+from target_apollo.apollo.custom_fields import CustomField
 from target_apollo.apollo.endpoints import (
     ACCOUNT_ENDPOINTS,
     CONTACT_ENDPOINTS,

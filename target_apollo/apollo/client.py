@@ -14,17 +14,19 @@ from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import (
     BulkCreated,
     CheckedBody,
-    CustomField,
     Label,
     Profile,
     RecordPage,
     Stage,
     User,
     as_name,
-    has_picklist,
     is_id,
-    read_custom_fields,
     read_label,
+)
+from target_apollo.apollo.custom_fields import (
+    CustomField,
+    has_picklist,
+    read_custom_fields,
     read_picklist_options,
     with_options,
 )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from target_apollo.apollo.answers import RecordPage
 from target_apollo.apollo.client import EndpointClient
 from target_apollo.apollo.endpoints import PER_PAGE
-from target_apollo.apollo.paging import read_paging
 
 if TYPE_CHECKING:
     from target_apollo.apollo.answers import JSON, CheckedBody
@@ -58,7 +57,7 @@ class ObjectClient(EndpointClient):
     def _page(self, endpoint: str, page: int, **params: Any) -> tuple[CheckedBody, CountedPage]:
         """The answer to a request for a page, and the page in it."""
         body = self._send(endpoint, params={**params, "page": page, "per_page": PER_PAGE})
-        paging = read_paging(body, page, PER_PAGE)
+        paging = body.paging(page, PER_PAGE)
         records = body.records(self.plural)
         lacks_some = len(records) < paging.belong
         return body, CountedPage(records, paging.pages, paging.total, lacks_some)

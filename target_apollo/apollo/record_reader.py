@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.client import EndpointClient
 from target_apollo.apollo.endpoints import PER_PAGE
-from target_apollo.apollo.paging import read_paging
 
 if TYPE_CHECKING:
     from target_apollo.apollo.answers import JSON, CheckedBody
@@ -81,5 +80,5 @@ class RecordReader(EndpointClient):
 
 
 def _page(answer: CheckedBody, name: str, number: int) -> SearchPage:
-    paging = read_paging(answer, number, PER_PAGE)
+    paging = answer.paging(number, PER_PAGE)
     return SearchPage(answer.records(name), paging.pages, paging.total)

@@ -13,7 +13,6 @@ from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import is_id
 from target_apollo.apollo.client import EndpointClient
 from target_apollo.apollo.endpoints import MAX_BULK, MOST_PAGES, PER_PAGE
-from target_apollo.apollo.paging import read_paging
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -68,7 +67,7 @@ class SequenceClient(EndpointClient):
             params = {"page": page, "per_page": PER_PAGE}
             body = self._send(endpoints.SEARCH_SEQUENCES, params=params)
             found = body.records("emailer_campaigns")
-            pages = read_paging(body, page, PER_PAGE).pages
+            pages = body.paging(page, PER_PAGE).pages
             for one in found:
                 yield EmailSequence(
                     one["id"],
