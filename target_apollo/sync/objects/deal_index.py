@@ -17,8 +17,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.deals import DealClient
-from target_apollo.apollo.object_client import CountedPage
+from target_apollo.apollo.object_clients import CountedPage, DealClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.compare import CUSTOM_FIELDS, shows_custom
 from target_apollo.model.objects.deal_values import kept_part

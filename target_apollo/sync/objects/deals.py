@@ -15,7 +15,7 @@ from typing import ClassVar
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import QuotaExhausted, endpoints
-from target_apollo.apollo.deals import DealClient
+from target_apollo.apollo.object_clients import DealClient
 from target_apollo.ledger import DELETED, LinkStatus
 from target_apollo.model.compare import holds
 from target_apollo.model.objects.deal import ACCOUNT_ID, DEAL, DEAL_STAGE, NAME, STAGE_ID

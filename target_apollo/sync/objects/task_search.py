@@ -16,7 +16,7 @@ from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
 from target_apollo.apollo.endpoints import PER_PAGE
-from target_apollo.apollo.tasks import TaskClient
+from target_apollo.apollo.object_clients import TaskClient
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.objects.task import CONTACT_ID, DUE_AT, TYPE, spelled
