@@ -26,11 +26,18 @@ from target_apollo.ledger.database import (
     prepare_statements,
 )
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
+from target_apollo.ledger.links import (
+    Intent,
+    Link,
+    LinkOutcome,
+    find_links,
+    save_intents,
+    save_outcomes,
+)
 from target_apollo.ledger.locks import Locks, StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.scopes import Scopes
+from target_apollo.ledger.scopes import Place, Scopes
 from target_apollo.ledger.tables import VERSION
 from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
@@ -158,7 +165,7 @@ class Ledger:
         only one source has gives the link of that source. `Link.source` says whose link it is.
         """
         with self._reading("Reading") as database:
-            return queries.find_links(database, self._scopes, place, keys)
+            return find_links(database, self._scopes, place, keys)
 
     def links_of_stream(
         self,
@@ -325,7 +332,7 @@ class Ledger:
     ) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
         with self._changing(place) as database:
-            queries.save_intents(database, self._scopes, place, run_id, intents)
+            save_intents(database, self._scopes, place, run_id, intents)
 
     def record_outcomes(
         self,
@@ -336,7 +343,7 @@ class Ledger:
         """Write the outcomes of a batch's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(place) as database:
-            queries.save_outcomes(database, self._scopes, place, run_id, outcomes, started)
+            save_outcomes(database, self._scopes, place, run_id, outcomes, started)
 
     def has_pending_fields(self) -> bool:
         """Whether any record, of any team, has values that are still to be sent."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.database import KEYS, ManyRows, insert_into
-from target_apollo.ledger.links import CONFIRMED, DELETED, STATUS_NUMBERS, LinkStatus
+from target_apollo.ledger.link_status import CONFIRMED, DELETED, STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.tables import (
     HAS_RECORD,
     MATCH_START,

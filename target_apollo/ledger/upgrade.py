@@ -29,10 +29,10 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, Executable
 
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
-from target_apollo.ledger.links import STATUS_NUMBERS, LinkStatus, Place
+from target_apollo.ledger.link_status import STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.locks import Locks
 from target_apollo.ledger.readable import create_view
-from target_apollo.ledger.scopes import scope_for_writing
+from target_apollo.ledger.scopes import Place, scope_for_writing
 from target_apollo.ledger.statements import COPIED_LINK
 from target_apollo.ledger.tables import (
     CREATION_LOCK,
