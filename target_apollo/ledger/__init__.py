@@ -29,7 +29,6 @@ Its modules, imports from top to bottom::
 """
 
 from target_apollo.ledger.companies import Walk
-from target_apollo.ledger.connections import Found
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
 from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.link_status import (
@@ -44,6 +43,7 @@ from target_apollo.ledger.locks import StreamLock
 from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.scopes import Place
+from target_apollo.ledger.teams import Found
 from target_apollo.ledger.values import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.windows import SharedWindows
 

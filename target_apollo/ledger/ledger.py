@@ -11,14 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from target_apollo.ledger import (
     companies,
-    connections,
     pending_fields,
     queries,
-    routes,
     runs,
+    teams,
 )
 from target_apollo.ledger.companies import Walk
-from target_apollo.ledger.connections import Found
 from target_apollo.ledger.database import (
     WRITES,
     Address,
@@ -39,6 +37,7 @@ from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingF
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.scopes import Place, Scopes
 from target_apollo.ledger.tables import VERSION
+from target_apollo.ledger.teams import Found
 from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
 
@@ -265,12 +264,12 @@ class Ledger:
     def routes(self, connection: str) -> dict[str, str]:
         """Give object -> label of the update endpoint that an earlier run has found to be taken."""
         with self._reading("Reading") as database:
-            return routes.find_routes(database, connection)
+            return teams.find_routes(database, connection)
 
     def save_route(self, connection: str, kind: str, endpoint: str) -> None:
         """Save which update endpoint a team's Apollo takes for an object."""
         with self._writing("Writing") as database:
-            routes.save_route(database, connection, kind, endpoint)
+            teams.save_route(database, connection, kind, endpoint)
 
     def synced_at(
         self,
@@ -420,17 +419,17 @@ class Ledger:
         ``AnotherRunActive`` if a run writes these rows.
         """
         with self._writing("Writing") as database:
-            found = connections.what_is_there(database, former, connection)
+            found = teams.what_is_there(database, former, connection)
             if found is Found.TAKEN_OVER:
                 self._locks.make_sure_that_free(database, former)
-                connections.rename(database, former, connection)
+                teams.rename(database, former, connection)
                 self._scopes.forget()
             return found
 
     def would_take_over(self, former: str, connection: str) -> Found:
         """What `take_over` would find; changes nothing."""
         with self._reading("Reading") as database:
-            return connections.what_is_there(database, former, connection)
+            return teams.what_is_there(database, former, connection)
 
     def begin_run(
         self,

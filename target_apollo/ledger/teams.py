@@ -1,15 +1,24 @@
-"""Rows that get another connection: those of teams that earlier releases could not tell apart."""
+"""What the ledger keeps of a team: its former name, and which update endpoints its Apollo takes.
+
+Teams that earlier releases could not tell apart share a name. The first of them that comes again
+gets the rows of that name.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from enum import Enum, auto
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
+from target_apollo.ledger.database import insert_into
+from target_apollo.ledger.failures import text_of
 from target_apollo.ledger.tables import (
     CREATION_LOCK,
     apollo_companies,
     apollo_pending_fields,
+    apollo_routes,
     apollo_runs,
     apollo_scopes,
     apollo_walks,
@@ -55,3 +64,20 @@ def rename(database: Connection, former: str, connection: str) -> None:
         database.execute(
             update(table).where(table.c.connection == former).values(connection=connection)
         )
+
+
+def find_routes(database: Connection, connection: str) -> dict[str, str]:
+    """Find the endpoints that a team's Apollo takes: object -> label of the endpoint."""
+    columns = apollo_routes.c
+    wanted = select(columns.object, columns.endpoint).where(columns.connection == connection)
+    return {row[0]: text_of(row[1], "an endpoint") for row in database.execute(wanted)}
+
+
+def save_route(database: Connection, connection: str, kind: str, endpoint: str) -> None:
+    """Save which endpoint a team's Apollo takes for an object, in place of an earlier one."""
+    values = {"endpoint": endpoint, "changed_at": datetime.now(timezone.utc)}
+    new: Any = insert_into(apollo_routes, database.dialect.name).values(
+        connection=connection, object=kind, **values
+    )
+    key = list(apollo_routes.primary_key)
+    database.execute(new.on_conflict_do_update(index_elements=key, set_=values))
