@@ -139,6 +139,17 @@ def _errors() -> tuple[type[Exception], ...]:
     return (SQLAlchemyError, OSError, UnicodeError, UnreadableValue, *drivers)
 
 
+@contextmanager
+def writing(database: Connection) -> Iterator[Connection]:
+    """A transaction that writes; it is on disk when the block ends."""
+    database.execution_options(**{WRITES: True})
+    try:
+        with database.begin():
+            yield database
+    finally:
+        database.execution_options(**{WRITES: False})
+
+
 def prepare_statements(database: Connection) -> None:
     """Let the driver prepare statements, inside a transaction, if no pooler changes the session.
 

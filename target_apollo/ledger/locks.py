@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from target_apollo.ledger.database import WRITES
+from target_apollo.ledger.database import writing
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
 from target_apollo.ledger.failures import moment_of, number_of
 from target_apollo.ledger.processes import Process
@@ -253,10 +253,8 @@ class Heartbeat:
         while not self._stopped.wait(HEARTBEAT_SECONDS):
             now = func.clock_timestamp() if of_database else datetime.now(timezone.utc)
             try:
-                with self._engine.connect() as database:
-                    database.execution_options(**{WRITES: True})
-                    with database.begin():
-                        database.execute(renewal.values(heartbeat_at=now))
+                with self._engine.connect() as database, writing(database):
+                    database.execute(renewal.values(heartbeat_at=now))
             except SQLAlchemyError as error:
                 # Tried again at the next beat. If the lock was lost, the next write of links fails.
                 _log.warning(

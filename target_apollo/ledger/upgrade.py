@@ -1,4 +1,4 @@
-"""The ledger's version: creates the tables, and upgrades those of older versions in place.
+"""The ledger's version: opens a ledger, creates its tables, or upgrades those of older versions.
 
 An upgrade is one transaction: a run that is killed in the middle leaves the older ledger, and the
 next one begins anew. An older release refuses what a later one has upgraded.
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Engine,
     Integer,
     MetaData,
     Table,
@@ -27,6 +28,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, ExecutableDDLElement
 
+from target_apollo.ledger.database import (
+    Address,
+    give_back_space,
+    prepare_statements,
+    writing,
+)
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
 from target_apollo.ledger.link_status import STATUS_NUMBERS, LinkStatus
@@ -105,6 +112,31 @@ def refuse_newer(version: int | None) -> None:
             f"target-apollo knows versions up to {VERSION}. Install the release that wrote it, "
             "or name another ledger; a new one costs requests, not duplicates."
         )
+
+
+def connect_up_to_date(address: Address) -> tuple[Engine, Connection]:
+    """Connect to a ledger for writing, and create its tables or upgrade them.
+
+    Raises ``LedgerUnusable`` for a ledger of a newer version, and ``AnotherRunActive`` for one of
+    an older version to which a run is writing.
+    """
+    address.make_private_file()
+    engine = address.engine()
+    database = engine.connect()
+    try:
+        with database.begin():
+            prepare_statements(database)
+            version = version_of(database)
+        refuse_newer(version)
+        if version != VERSION:
+            with writing(database):
+                bring_up_to_date(database)
+            if version is not None:
+                give_back_space(database)
+    except BaseException:
+        database.close()
+        raise
+    return engine, database
 
 
 def bring_up_to_date(connection: Connection) -> None:
