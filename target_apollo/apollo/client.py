@@ -248,8 +248,8 @@ class ApolloClient(EndpointClient):
     def use_update_route(self, of: ObjectEndpoints, endpoint: str) -> None:
         """Begin with the update endpoint that an earlier run has found to be taken.
 
-        Apollo may have changed since: if it refuses the endpoint, the other one is tried. A label
-        that is none of the two is ignored.
+        Apollo may have changed since: if it refuses the endpoint, the other one is tried. Any
+        other label is ignored.
         """
         self._routes.begin_with(of, endpoint)
 

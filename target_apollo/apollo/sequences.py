@@ -130,7 +130,7 @@ class SequenceClient(EndpointClient):
         """Finish or remove at most 100 contacts; return those of which the answer confirms it.
 
         POST /emailer_campaigns/remove_or_stop_contact_ids, with `FINISH` or `REMOVE`. Apollo
-        answers 200 for a sequence or contact that is not.
+        answers 200 for a sequence or contact that does not exist too.
 
         Raises:
             JobStarted: Apollo does the work in a background job instead.

@@ -38,7 +38,7 @@ class UpdateRoutes:
     def begin_with(self, of: ObjectEndpoints, endpoint: str) -> None:
         """Try first the endpoint that an earlier run has found to be taken.
 
-        A label that is none of the two is ignored.
+        Any other label is ignored.
         """
         if endpoint == of.update_instead:
             self._taken_before[of.plural] = endpoint

@@ -197,7 +197,7 @@ class Ledger:
         Raises ``LockLost`` too.
         """
         with self._writing() as database:
-            self._locks.make_sure_of_all(database)
+            self._locks.check_all_held(database)
             companies.save_companies(database, connection, ids)
 
     def walk(self, connection: str) -> Walk | None:
@@ -211,7 +211,7 @@ class Ledger:
         Raises ``LockLost`` too.
         """
         with self._writing() as database:
-            self._locks.make_sure_of_all(database)
+            self._locks.check_all_held(database)
             companies.save_walk(database, connection, walk)
 
     def routes(self, connection: str) -> dict[str, str]:
@@ -337,7 +337,7 @@ class Ledger:
     def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
         """Note which values were sent, or are not to be sent any more. Raises ``LockLost`` too."""
         with self._writing() as database:
-            self._locks.make_sure_of_all(database)
+            self._locks.check_all_held(database)
             pending_fields.settle(database, settled)
 
     def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
@@ -357,7 +357,7 @@ class Ledger:
         with self._writing() as database:
             found = teams.what_is_there(database, former, connection)
             if found is Found.TAKEN_OVER:
-                self._locks.make_sure_that_free(database, former)
+                self._locks.check_free(database, former)
                 teams.rename(database, former, connection)
                 self._scopes.forget()
             return found
@@ -436,5 +436,5 @@ class Ledger:
     @contextmanager
     def _changing(self, place: Place) -> Iterator[Connection]:
         with self._writing() as database:
-            self._locks.make_sure(database, place.connection, place.stream)
+            self._locks.check_held(database, place.connection, place.stream)
             yield database

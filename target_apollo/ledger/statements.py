@@ -95,7 +95,7 @@ FIND_BY_MATCH = ManyRows(
     lambda _: select(*LINK_COLUMNS).where(MATCH_START.in_([literal_column(KEYS)]), HAS_RECORD),
 )
 
-#: Records that are not gone, by the same.
+#: The same, without records that are gone.
 FIND_IDS_BY_MATCH = ManyRows(
     [],
     lambda _: select(_links.scope, _links.match_hash, _links.apollo_id, _links.changed_at).where(

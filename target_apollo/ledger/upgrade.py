@@ -1,7 +1,7 @@
 """The ledger's version: opens a ledger, creates its tables, or upgrades those of older versions.
 
 An upgrade is one transaction: a run that is killed in the middle leaves the older ledger, and the
-next one begins anew. An older release refuses what a later one has upgraded.
+next run begins anew. An older release refuses what a later one has upgraded.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def bring_up_to_date(connection: Connection) -> None:
     there = inspect(connection)
     if version is not None and _former_links.name in there.get_table_names():
         # A run of an earlier release would find its table no longer.
-        Locks(connection.engine).make_sure_that_free(connection)
+        Locks(connection.engine).check_free(connection)
         _move_former_links(connection)
     if there.has_table(_creations.name):
         _keep_creations_as_links(connection)

@@ -214,7 +214,7 @@ def without_addresses(reason: str) -> str:
 _HEX = 0
 #: ``sha256:`` and hex digits: a match hash, or the key of a row that may be an address.
 _SHA256 = 1
-#: A text that begins with a byte that is none of a text's usual ones.
+#: A text whose first byte would be taken for one of these numbers.
 _ESCAPED = 2
 #: A UUID in quotes, as `source_key` spells it.
 _UUID = 3
