@@ -1,4 +1,4 @@
-"""Which addresses may be asked, and be sent a key or a token: https, or http on this machine. Pure."""
+"""Which addresses may be asked, and be sent a key: https, or http on this machine. Pure."""
 
 from __future__ import annotations
 

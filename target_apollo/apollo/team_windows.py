@@ -228,7 +228,12 @@ class TeamWindows(msgspec.Struct):
             self.answered += not answer.refused
 
     def _answered(
-        self, window: _Window, answer: LotAnswer, seen: tuple[int, int], counts: Window, seconds: float
+        self,
+        window: _Window,
+        answer: LotAnswer,
+        seen: tuple[int, int],
+        counts: Window,
+        seconds: float,
     ) -> None:
         period, counted = seen
         if period != window.period:

@@ -40,10 +40,10 @@ from target_apollo.ledger.link_status import (
 )
 from target_apollo.ledger.links import Intent, Link, LinkOutcome
 from target_apollo.ledger.locks import StreamLock
-from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
+from target_apollo.ledger.pending_fields import PendingFields, SettledFields, WaitingField
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.scopes import Place
-from target_apollo.ledger.teams import Found
+from target_apollo.ledger.teams import TakeOver
 from target_apollo.ledger.values import match_hash, payload_hash, payload_hash_of_texts, source_key
 from target_apollo.ledger.windows import SharedWindows
 
@@ -53,7 +53,7 @@ __all__ = [
     "HOLDING_VALUES",
     "WITHOUT_ROW",
     "AnotherRunActive",
-    "Found",
+    "TakeOver",
     "Intent",
     "Ledger",
     "LedgerError",
@@ -65,7 +65,7 @@ __all__ = [
     "PendingFields",
     "Place",
     "Run",
-    "Settled",
+    "SettledFields",
     "SharedWindows",
     "StreamLock",
     "WaitingField",

@@ -22,11 +22,11 @@ from target_apollo.ledger.links import (
     save_outcomes,
 )
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
+from target_apollo.ledger.pending_fields import PendingFields, SettledFields, WaitingField
 from target_apollo.ledger.runs import Run
 from target_apollo.ledger.scopes import Place, Scopes
 from target_apollo.ledger.tables import VERSION
-from target_apollo.ledger.teams import Found
+from target_apollo.ledger.teams import TakeOver
 from target_apollo.ledger.upgrade import connect_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
 
@@ -334,7 +334,7 @@ class Ledger:
             with self._changing(place) as database:
                 pending_fields.change(database, place, superseded, added)
 
-    def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
+    def settle_pending_fields(self, settled: Sequence[SettledFields]) -> None:
         """Note which values were sent, or are not to be sent any more. Raises ``LockLost`` too."""
         with self._writing() as database:
             self._locks.check_all_held(database)
@@ -348,24 +348,24 @@ class Ledger:
         with self._changing(place) as database:
             return queries.delete_links(database, place, apollo_ids)
 
-    def take_over(self, former: str, connection: str) -> Found:
+    def take_over(self, former: str, connection: str) -> TakeOver:
         """Give a connection the rows of ``former``, if it is the first to ask and has none.
 
         ``connection`` begins with ``former`` and a hyphen, as do all that may ask. Raises
         ``AnotherRunActive`` if a run writes these rows.
         """
         with self._writing() as database:
-            found = teams.what_is_there(database, former, connection)
-            if found is Found.TAKEN_OVER:
+            found = teams.take_over_of(database, former, connection)
+            if found is TakeOver.TAKEN_OVER:
                 self._locks.check_free(database, former)
                 teams.rename(database, former, connection)
                 self._scopes.forget()
             return found
 
-    def would_take_over(self, former: str, connection: str) -> Found:
+    def would_take_over(self, former: str, connection: str) -> TakeOver:
         """What `take_over` would find; changes nothing."""
         with self._reading() as database:
-            return teams.what_is_there(database, former, connection)
+            return teams.take_over_of(database, former, connection)
 
     def begin_run(
         self,

@@ -1,4 +1,4 @@
-"""What became of the last write of a link: its states, and what each says of the record in Apollo."""
+"""What became of the last write of a link: its states, and what each says of the record."""
 
 from __future__ import annotations
 

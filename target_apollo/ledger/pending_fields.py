@@ -69,7 +69,7 @@ class PendingFields(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class Settled(msgspec.Struct, frozen=True, gc=False):
+class SettledFields(msgspec.Struct, frozen=True, gc=False):
     """What became of the values of a record.
 
     Attributes:
@@ -180,7 +180,7 @@ def change(
     forget(database, place, emptied)
 
 
-def settle(database: Connection, settled: Sequence[Settled]) -> None:
+def settle(database: Connection, settled: Sequence[SettledFields]) -> None:
     """Delete values that were sent or that Apollo does not take, and note that in their links."""
     _overwrite_deleted(database)
     left: dict[tuple[Place, str], PendingFields] = {}
@@ -209,7 +209,7 @@ def _overwrite_deleted(database: Connection) -> None:
         database.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
-def _note_in_link(database: Connection, settled: Settled) -> None:
+def _note_in_link(database: Connection, settled: SettledFields) -> None:
     pending = settled.pending
     is_own = _is_link_of(database, pending)
     if is_own is None:

@@ -25,19 +25,19 @@ from target_apollo.ledger.tables import (
 )
 
 
-class Found(Enum):
-    """What a ledger has for a connection that may take over the rows of a former one."""
+class TakeOver(Enum):
+    """Whether a connection takes over the rows of a former one, by what the ledger has."""
 
-    #: Rows of its own, or no rows of anybody.
+    #: No need to: it has rows of its own, or nobody has any.
     NOTHING_ELSE = auto()
-    #: Rows of others only, none of which it may have.
+    #: No: there are rows of others only.
     OTHERS = auto()
-    #: Rows of the former connection, which are now its own.
+    #: Yes: they are its own from now on.
     TAKEN_OVER = auto()
 
 
-def what_is_there(database: Connection, former: str, connection: str) -> Found:
-    """What there is for a connection that begins with ``former`` and a hyphen.
+def take_over_of(database: Connection, former: str, connection: str) -> TakeOver:
+    """Whether a connection that begins with ``former`` and a hyphen takes over its rows.
 
     Runs tell who was here before. In PostgreSQL another process that asks waits for the end of the
     transaction.
@@ -46,10 +46,10 @@ def what_is_there(database: Connection, former: str, connection: str) -> Found:
         database.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
     known = set(database.scalars(select(apollo_runs.c.connection).distinct()))
     if connection in known or not known:
-        return Found.NOTHING_ELSE
+        return TakeOver.NOTHING_ELSE
     if any(one.startswith(f"{former}-") for one in known):
-        return Found.OTHERS
-    return Found.TAKEN_OVER if former in known else Found.OTHERS
+        return TakeOver.OTHERS
+    return TakeOver.TAKEN_OVER if former in known else TakeOver.OTHERS
 
 
 def rename(database: Connection, former: str, connection: str) -> None:

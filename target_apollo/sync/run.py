@@ -24,7 +24,7 @@ from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found, Ledger, LedgerError, Link, SharedWindows
+from target_apollo.ledger import TakeOver, Ledger, LedgerError, Link, SharedWindows
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.adopt.adoption import Adoption
@@ -271,14 +271,14 @@ class SyncRun:
         """The ledger after its first use; None before, and without a ledger."""
         return self._opened_ledger
 
-    def _say_new_key(self, found: Found) -> None:
-        if found is Found.TAKEN_OVER and self.dry_run is None:
+    def _say_new_key(self, found: TakeOver) -> None:
+        if found is TakeOver.TAKEN_OVER and self.dry_run is None:
             self.logger.info(
                 "The rows that the ledger has under the team 'unknown', from an earlier release, "
                 "are those of this key from now on: Apollo does not tell its team "
                 "(GET /users/api_profile)."
             )
-        elif found is Found.OTHERS:
+        elif found is TakeOver.OTHERS:
             self.logger.warning(
                 "Apollo does not tell which team this key is for (GET /users/api_profile), and the "
                 "ledger has no row of this key, though it has others. If it is a new key of the "
