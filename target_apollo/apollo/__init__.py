@@ -59,7 +59,7 @@ from target_apollo.apollo.sequences import (
     status_in,
 )
 from target_apollo.apollo.team_pacer import WindowStore
-from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
+from target_apollo.apollo.throttle import Counters, Wait, WaitReason
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
 
@@ -123,7 +123,6 @@ __all__ = [
     "endpoints_of",
     "has_left",
     "is_id",
-    "parse_retry_after",
     "request_to",
     "status_in",
     "window_states_of",
