@@ -42,7 +42,7 @@ def cli() -> NoReturn:
 
 def _run(program: str, module: str) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Nobody may want Ctrl-C to end a process in the background.
+        # A shell has processes in the background ignore Ctrl-C: leave that as it is.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
 

@@ -186,7 +186,7 @@ class TeamPacer:
         return self._exchange(asks=False)
 
     def to_leave(self, now: float) -> Exchange | None:
-        """Return the exchange that gives back what this process has; None where it has nothing."""
+        """Return the exchange that gives back the lot of this process; None where it has none."""
         if self._exchanging or not self._holds or now < self._alone_until:
             return None
         return self._exchange(asks=False)

@@ -38,7 +38,7 @@ MOST_IN_A_LOT = 25
 _PART_OF_ROOM = 8
 #: Seconds within which the requests of a lot go out.
 LOT_SECONDS = 2.0
-#: Seconds after which a lot's requests are taken for sent and answered, if nothing is heard.
+#: Seconds after which the requests of a lot count as sent and answered, if its process is silent.
 EXPIRES_AFTER_SECONDS = 10.0
 #: A lot without limit is asked for again after this time.
 UNLIMITED_SECONDS = 60.0

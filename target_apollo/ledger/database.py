@@ -165,7 +165,7 @@ def prepare_statements(database: Connection) -> None:
 def give_back_space(database: Connection) -> None:
     """Shrink a SQLite file after an upgrade, outside a transaction, unless another process reads.
 
-    A file that is not shrunk fills its unused parts again.
+    Later rows fill the unused parts of a file that could not be shrunk.
     """
     if database.dialect.name == "sqlite":
         driver: Any = database.connection.dbapi_connection
