@@ -257,7 +257,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         CREATE_TASK: Endpoint("api/v1/tasks/create", "tasks_create", probe=_ASKS_FOR_NOTHING),
         READ_TASK: Endpoint("api/v1/tasks/show", "tasks_list", reads=True, probe=ProbeArguments()),
         UPDATE_TASK: Endpoint("api/v1/tasks/update", "tasks_create", probe=_ASKS_FOR_NOTHING),
-        # For a task that does not exist, both answer 200 and say that it is deleted, by the documents.
+        # For a task that does not exist, both are documented to answer 200 and that it is deleted.
         COMPLETE_TASK: Endpoint("api/v1/tasks/complete", "tasks_create", probe=_ASKS_FOR_NOTHING),
         SKIP_TASK: Endpoint("api/v1/tasks/skip", "tasks_create", probe=_ASKS_FOR_NOTHING),
         SEARCH_TASKS: Endpoint(

@@ -7,7 +7,7 @@ that Apollo would skip is not enrolled.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import is_id

@@ -340,6 +340,7 @@ def links_of(rows: Iterable[Sequence[Any]], scopes: Mapping[int, Place]) -> list
 
 
 def link_of(row: Sequence[Any], place: Place) -> Link:
+    """The link of a row of `LINK_COLUMNS`."""
     # All columns are spelled out: unpacking the rest of a row takes as long as making its link.
     (
         _,

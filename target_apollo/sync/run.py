@@ -24,7 +24,7 @@ from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.profile_file import profile_of_team
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import TakeOver, Ledger, LedgerError, Link, SharedWindows
+from target_apollo.ledger import Ledger, LedgerError, Link, SharedWindows, TakeOver
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.adopt.adoption import Adoption

@@ -16,7 +16,6 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import (
     DELETED,
-    TakeOver,
     Intent,
     Ledger,
     Link,
@@ -26,6 +25,7 @@ from target_apollo.ledger import (
     Place,
     SettledFields,
     StreamLock,
+    TakeOver,
     Walk,
 )
 from target_apollo.ledger.runs import Run
