@@ -12,7 +12,7 @@ Its modules, imports from top to bottom::
     windows         what processes tell each other of Apollo's rate windows
     processes       which process holds a lock, and whether it has ended
     results         links for the tap, in pages
-    queries         links by record, by address and of whole streams; what the mapper asks
+    queries         links by address and of whole streams; what the mapper asks
     links           the link of a row: what it says, and how a batch finds and saves it
     pending_fields  values of records that are still to be sent
     companies       accounts by their domain, and how far Apollo's accounts were read

@@ -18,6 +18,7 @@ from target_apollo.ledger.links import (
     Link,
     LinkOutcome,
     find_links,
+    find_links_by_apollo_id,
     save_intents,
     save_outcomes,
 )
@@ -140,7 +141,7 @@ class Ledger:
         A record has several where rows share it.
         """
         with self._reading() as database:
-            return queries.find_links_by_apollo_id(database, self._scopes, place, apollo_ids)
+            return find_links_by_apollo_id(database, self._scopes, place, apollo_ids)
 
     def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
         """Find the links, of any stream and source, that have one of these match hashes.

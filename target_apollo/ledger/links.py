@@ -1,7 +1,8 @@
 """The link of a source key to an Apollo record: what it says, and how a batch finds and saves it.
 
-A batch finds the links of its rows, saves an intent before a request and an outcome after it, all
-in sets and within the caller's transaction. Other look-ups and changes are in `queries`.
+A batch finds the links of its rows, saves an intent before a request, asks whether other rows have
+the records of its answer, and saves the outcomes: all in sets, and within the caller's transaction.
+Other look-ups and changes are in `queries`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from target_apollo.ledger import pending_fields
+from target_apollo.ledger import pending_fields, statements
 from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import chunks
 from target_apollo.ledger.failures import UnreadableValue
@@ -27,17 +28,6 @@ from target_apollo.ledger.link_status import (
     LinkStatus,
 )
 from target_apollo.ledger.scopes import Place, Scopes
-from target_apollo.ledger.statements import (
-    CONFIRMED_IN_FULL,
-    CONFIRMED_OUTCOME,
-    FIND,
-    FORGET_HASHES,
-    FORGET_SINGLE_HASHES,
-    GIVE_ADDRESS,
-    INTENT,
-    INTENT_IN_FULL,
-    REJECTED_OUTCOME,
-)
 from target_apollo.ledger.values import (
     moment_of_number,
     number_of_moment,
@@ -194,7 +184,7 @@ def find_links(
         link
         for some in chunks(map(pack, keys))
         for scope in scopes
-        for link in links_of(FIND.find(database, (scope,), some), scopes)
+        for link in links_of(statements.FIND.find(database, (scope,), some), scopes)
     ]
     own = {link.source_key: link for link in links if link.source == place.source}
     if len(own) == len(links):
@@ -208,6 +198,18 @@ def find_links(
     return own | {key: found[0] for key, found in others.items() if len(found) == 1}
 
 
+def find_links_by_apollo_id(
+    database: Connection, known: Scopes, place: Place, apollo_ids: Collection[str]
+) -> dict[str, list[Link]]:
+    """Find the links to Apollo records, of any stream; several rows may share a record."""
+    found: dict[str, list[Link]] = {}
+    for some in chunks(map(pack, apollo_ids)):
+        rows = statements.FIND_BY_APOLLO_ID.find(database, (), some)
+        for link in links_of_kind(rows, known, place) if rows else ():
+            found.setdefault(link.apollo_id or "", []).append(link)
+    return found
+
+
 def save_intents(
     database: Connection,
     known: Scopes,
@@ -218,12 +220,12 @@ def save_intents(
     """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
     scope = known.numbers.get(place) or known.find_for_writing(place)
     plain = [intent for intent in intents if intent.single_hashes is None]
-    INTENT.execute_at_once(database, _intent_rows(scope, run_id, plain))
+    statements.INTENT.execute_at_once(database, _intent_rows(scope, run_id, plain))
     if len(plain) < len(intents):
         holding = [intent for intent in intents if intent.single_hashes is not None]
         rows = _intent_rows(scope, run_id, holding)
         full = [(*row, intent.single_hashes) for row, intent in zip(rows, holding, strict=True)]
-        INTENT_IN_FULL.execute_at_once(database, full)
+        statements.INTENT_IN_FULL.execute_at_once(database, full)
 
 
 def _intent_rows(scope: int, run_id: str, intents: Sequence[Intent]) -> list[tuple[Any, ...]]:
@@ -267,7 +269,7 @@ def save_outcomes(
         pack(o.apollo_id) for o in outcomes if o.status is LinkStatus.UPDATED and o.apollo_id
     ]
     for some in chunks(changed):
-        FORGET_SINGLE_HASHES.change(database, (place.connection, place.object), some)
+        statements.FORGET_SINGLE_HASHES.change(database, (place.connection, place.object), some)
     written = Counter(outcome.apollo_id for outcome in outcomes)
     confirmed: list[tuple[Any, ...]] = []
     #: By source key: outcomes with values that most links lack.
@@ -296,8 +298,8 @@ def save_outcomes(
         confirmed.append(values)
         if in_full:
             in_full.pop(outcome.source_key, None)
-    CONFIRMED_OUTCOME.execute_at_once(database, confirmed)
-    CONFIRMED_IN_FULL.execute_at_once(database, list(in_full.values()))
+    statements.CONFIRMED_OUTCOME.execute_at_once(database, confirmed)
+    statements.CONFIRMED_IN_FULL.execute_at_once(database, list(in_full.values()))
     gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
     if gone:
         forget_companies(database, place, gone)
@@ -317,9 +319,10 @@ def save_outcomes(
         for outcome in latest.values()
         if outcome.status is LinkStatus.ERROR
     ]
-    REJECTED_OUTCOME.execute_at_once(database, rejected)
+    statements.REJECTED_OUTCOME.execute_at_once(database, rejected)
+    by_others = (place.connection, place.object, run, pack(DELETED))
     for some in chunks(changed):
-        FORGET_HASHES.change(database, (place.connection, place.object, run, pack(DELETED)), some)
+        statements.FORGET_HASHES.change(database, by_others, some)
     readdressed = [
         (
             pack(outcome.match_hash),
@@ -331,7 +334,7 @@ def save_outcomes(
         for outcome in outcomes
         if outcome.is_readdressed and outcome.match_hash
     ]
-    GIVE_ADDRESS.execute(database, readdressed)
+    statements.GIVE_ADDRESS.execute(database, readdressed)
 
 
 def links_of(rows: Iterable[Sequence[Any]], scopes: Mapping[int, Place]) -> list[Link]:
@@ -378,3 +381,17 @@ def link_of(row: Sequence[Any], place: Place) -> Link:
         raise UnreadableValue(
             f"an id or hash of a link of the stream {place.stream!r} is none"
         ) from None
+
+
+def links_of_kind(rows: Sequence[Sequence[Any]], known: Scopes, place: Place) -> list[Link]:
+    """The links of rows that are of a place's team and kind, in order."""
+    if not known.places.keys() >= {row[0] for row in rows}:
+        # A run of another stream may have written its first links meanwhile.
+        known.find_all()
+    wanted = (place.connection, place.object)
+    links = [
+        link_of(row, of_row)
+        for row in rows
+        if (of_row := known.places.get(row[0])) and of_row[:2] == wanted
+    ]
+    return sorted(links, key=lambda link: (link.stream, link.source_key, link.source))

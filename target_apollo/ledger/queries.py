@@ -1,4 +1,4 @@
-"""Links by other things than the rows of a batch: by record, by address, of whole streams.
+"""Links by other things than the rows of a batch: by address, and of whole streams.
 
 Also what moves and deletes many links at once, and what the mapper asks. All work in sets, within
 the caller's transaction.
@@ -6,9 +6,8 @@ the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -16,13 +15,12 @@ from target_apollo.ledger import pending_fields
 from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import chunks
 from target_apollo.ledger.link_status import DELETED
-from target_apollo.ledger.links import Link, link_of, links_of
+from target_apollo.ledger.links import Link, links_of, links_of_kind
 from target_apollo.ledger.scopes import Place, Scopes, find_scope, scopes_of_rows
 from target_apollo.ledger.statements import (
     ADOPT,
     DROP,
     FIND,
-    FIND_BY_APOLLO_ID,
     FIND_BY_MATCH,
     FIND_NEXT,
     FIND_SYNCED,
@@ -53,18 +51,6 @@ def stream_links(database: Connection, place: Place) -> Iterator[Link]:
         last = rows[-1][1]
 
 
-def find_links_by_apollo_id(
-    database: Connection, known: Scopes, place: Place, apollo_ids: Collection[str]
-) -> dict[str, list[Link]]:
-    """Find the links to Apollo records, of any stream; several rows may share a record."""
-    found: dict[str, list[Link]] = {}
-    for some in chunks(map(pack, apollo_ids)):
-        rows = FIND_BY_APOLLO_ID.find(database, (), some)
-        for link in _of_kind(rows, known, place) if rows else ():
-            found.setdefault(link.apollo_id or "", []).append(link)
-    return found
-
-
 def find_links_by_match(
     database: Connection, known: Scopes, place: Place, hashes: Collection[str]
 ) -> dict[str, list[Link]]:
@@ -73,24 +59,10 @@ def find_links_by_match(
     wanted = set(hashes)
     for some in chunks(map(match_start, wanted)):
         rows = FIND_BY_MATCH.find(database, (), some)
-        for link in _of_kind(rows, known, place) if rows else ():
+        for link in links_of_kind(rows, known, place) if rows else ():
             if link.match_hash in wanted:
                 found.setdefault(link.match_hash or "", []).append(link)
     return found
-
-
-def _of_kind(rows: Sequence[Sequence[Any]], known: Scopes, place: Place) -> list[Link]:
-    """The links of rows that are of a place's team and kind, in order."""
-    if not known.places.keys() >= {row[0] for row in rows}:
-        # A run of another stream may have written its first links meanwhile.
-        known.find_all()
-    wanted = (place.connection, place.object)
-    links = [
-        link_of(row, of_row)
-        for row in rows
-        if (of_row := known.places.get(row[0])) and of_row[:2] == wanted
-    ]
-    return sorted(links, key=lambda link: (link.stream, link.source_key, link.source))
 
 
 def adopt(database: Connection, known: Scopes, place: Place, keys: Collection[str]) -> None:
