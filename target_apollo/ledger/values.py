@@ -34,8 +34,9 @@ LONGEST_PLAIN_KEY = 500
 #: ``Decimal("1E+999999")`` stays short and every integer fits 64 bits.
 _PLAIN_INTEGERS_BELOW = 10**18
 
-#: Match keys whose hash is cached: each hash is needed before and after the request of its batch.
-_MATCHES_REMEMBERED = 10_000
+#: Match keys whose hash is cached: each hash is needed before and after the request of its batch,
+#: and two batches of 1,600 rows are in memory at once.
+_MATCHES_REMEMBERED = 4_000
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
 
