@@ -34,7 +34,7 @@ from target_apollo.apollo.endpoints import MAX_BULK, MOST_PAGES, PER_PAGE
 from target_apollo.apollo.errors import RequestRefused
 from target_apollo.apollo.quota import read_usage
 from target_apollo.apollo.transport import request_to
-from target_apollo.apollo.update_routes import UpdateRoutes, lacks_second_only
+from target_apollo.apollo.update_endpoints import UpdateEndpoints, lacks_second_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class ApolloClient(EndpointClient):
 
     def __init__(self, transport: TransportProtocol) -> None:
         super().__init__(transport)
-        self._routes = UpdateRoutes()
+        self._update_endpoints = UpdateEndpoints()
         self._clears_with_null = False
         #: Plurals of objects of which no creation is sent again after its answer was lost.
         self._created_once: set[str] = set()
@@ -219,13 +219,13 @@ class ApolloClient(EndpointClient):
         fields = self._emptied(fields)
         if of.update_instead is None:
             return self._record(of, of.update, record_id, fields)
-        first, second = self._routes.in_order(of)
-        if self._routes.taken(of) == second:
+        first, second = self._update_endpoints.in_order(of)
+        if self._update_endpoints.taken(of) == second:
             return self._record(of, second, record_id, fields)
         try:
             return self._update_by(of, first, record_id, fields)
         except RequestRefused as refusal:
-            if not self._routes.may_lack_first(of, refusal):
+            if not self._update_endpoints.may_lack_first(of, refusal):
                 raise
             by_first = refusal
         try:
@@ -233,16 +233,16 @@ class ApolloClient(EndpointClient):
         except RequestRefused as by_second:
             if not lacks_second_only(by_first, by_second):
                 raise
-            self._routes.note_taken(of, first)
+            self._update_endpoints.note_taken(of, first)
             raise by_first from None
 
     def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
         try:
             record = self._record(of, endpoint, record_id, fields)
         except RequestRefused as refusal:
-            self._routes.note_refused(of, endpoint, refusal)
+            self._update_endpoints.note_refused(of, endpoint, refusal)
             raise
-        self._routes.note_taken(of, endpoint)
+        self._update_endpoints.note_taken(of, endpoint)
         return record
 
     def use_update_route(self, of: ObjectEndpoints, endpoint: str) -> None:
@@ -251,7 +251,7 @@ class ApolloClient(EndpointClient):
         Apollo may have changed since: if it refuses the endpoint, the other one is tried. Any
         other label is ignored.
         """
-        self._routes.begin_with(of, endpoint)
+        self._update_endpoints.begin_with(of, endpoint)
 
     def create_once(self, of: ObjectEndpoints) -> None:
         """From now on send no creation again, since Apollo would make a second record."""
@@ -271,7 +271,7 @@ class ApolloClient(EndpointClient):
 
     def update_route(self, of: ObjectEndpoints) -> str | None:
         """Return which update endpoint Apollo's answers have shown to be taken; None if unknown."""
-        return self._routes.taken(of)
+        return self._update_endpoints.taken(of)
 
     def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
         """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.

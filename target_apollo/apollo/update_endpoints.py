@@ -25,7 +25,7 @@ _NO_ROUTE = 405
 _NO_ROUTE_OR_RECORD = 404
 
 
-class UpdateRoutes:
+class UpdateEndpoints:
     """What is known of the update endpoints so far. Thread-safe."""
 
     def __init__(self) -> None:
