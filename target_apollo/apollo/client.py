@@ -84,11 +84,15 @@ class EndpointClient:
 
 
 class ApolloClient(EndpointClient):
-    """The endpoints that syncing needs."""
+    """The endpoints that syncing needs.
+
+    Attributes:
+        update_endpoints: Which endpoints update a record, as far as Apollo's answers have shown.
+    """
 
     def __init__(self, transport: TransportProtocol) -> None:
         super().__init__(transport)
-        self._update_endpoints = UpdateEndpoints()
+        self.update_endpoints = UpdateEndpoints()
         self._clears_with_null = False
         #: Plurals of objects of which no creation is sent again after its answer was lost.
         self._created_once: set[str] = set()
@@ -219,13 +223,13 @@ class ApolloClient(EndpointClient):
         fields = self._emptied(fields)
         if of.update_instead is None:
             return self._record(of, of.update, record_id, fields)
-        first, second = self._update_endpoints.in_order(of)
-        if self._update_endpoints.taken(of) == second:
+        first, second = self.update_endpoints.in_order(of)
+        if self.update_endpoints.taken(of) == second:
             return self._record(of, second, record_id, fields)
         try:
             return self._update_by(of, first, record_id, fields)
         except RequestRefused as refusal:
-            if not self._update_endpoints.may_lack_first(of, refusal):
+            if not self.update_endpoints.may_lack_first(of, refusal):
                 raise
             by_first = refusal
         try:
@@ -233,25 +237,17 @@ class ApolloClient(EndpointClient):
         except RequestRefused as by_second:
             if not lacks_second_only(by_first, by_second):
                 raise
-            self._update_endpoints.note_taken(of, first)
+            self.update_endpoints.note_taken(of, first)
             raise by_first from None
 
     def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
         try:
             record = self._record(of, endpoint, record_id, fields)
         except RequestRefused as refusal:
-            self._update_endpoints.note_refused(of, endpoint, refusal)
+            self.update_endpoints.note_refused(of, endpoint, refusal)
             raise
-        self._update_endpoints.note_taken(of, endpoint)
+        self.update_endpoints.note_taken(of, endpoint)
         return record
-
-    def use_update_route(self, of: ObjectEndpoints, endpoint: str) -> None:
-        """Begin with the update endpoint that an earlier run has found to be taken.
-
-        Apollo may have changed since: if it refuses the endpoint, the other one is tried. Any
-        other label is ignored.
-        """
-        self._update_endpoints.begin_with(of, endpoint)
 
     def create_once(self, of: ObjectEndpoints) -> None:
         """From now on send no creation again, since Apollo would make a second record."""
@@ -268,10 +264,6 @@ class ApolloClient(EndpointClient):
         if not self._clears_with_null:
             return fields
         return {name: None if value == "" else value for name, value in fields.items()}
-
-    def update_route(self, of: ObjectEndpoints) -> str | None:
-        """Return which update endpoint Apollo's answers have shown to be taken; None if unknown."""
-        return self._update_endpoints.taken(of)
 
     def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
         """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.

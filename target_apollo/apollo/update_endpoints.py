@@ -38,7 +38,8 @@ class UpdateEndpoints:
     def begin_with(self, of: ObjectEndpoints, endpoint: str) -> None:
         """Try first the endpoint that an earlier run has found to be taken.
 
-        Any other label is ignored.
+        Apollo may have changed since: if it refuses the endpoint, the other one is tried. Any
+        other label is ignored.
         """
         if endpoint == of.update_instead:
             self._taken_before[of.plural] = endpoint
