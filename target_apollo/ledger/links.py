@@ -262,14 +262,38 @@ def save_outcomes(
     their match hash changes with it.
     """
     scope = known.numbers.get(place) or known.find_for_writing(place)
-    run = pack(run_id)
-    now = number_of_moment(datetime.now(timezone.utc))
+    run, now = pack(run_id), number_of_moment(datetime.now(timezone.utc))
     # Only updated records: no other row can have written to a record that was just created.
     changed = [
         pack(o.apollo_id) for o in outcomes if o.status is LinkStatus.UPDATED and o.apollo_id
     ]
     for some in chunks(changed):
         statements.FORGET_SINGLE_HASHES.change(database, (place.connection, place.object), some)
+    _save_confirmed(database, scope, run, now, outcomes, synced_at)
+    gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
+    if gone:
+        forget_companies(database, place, gone)
+        pending_fields.forget(database, place, gone)
+    _save_rejected(database, scope, run, now, outcomes)
+    by_others = (place.connection, place.object, run, pack(DELETED))
+    for some in chunks(changed):
+        statements.FORGET_HASHES.change(database, by_others, some)
+    readdressed = [
+        (pack(o.match_hash), place.connection, place.object, packed_or_none(o.apollo_id), run)
+        for o in outcomes
+        if o.is_readdressed and o.match_hash
+    ]
+    statements.GIVE_ADDRESS.execute(database, readdressed)
+
+
+def _save_confirmed(
+    database: Connection,
+    scope: int,
+    run: bytes,
+    now: int,
+    outcomes: Sequence[LinkOutcome],
+    synced_at: datetime,
+) -> None:
     written = Counter(outcome.apollo_id for outcome in outcomes)
     confirmed: list[tuple[Any, ...]] = []
     #: By source key: outcomes with values that most links lack.
@@ -300,10 +324,11 @@ def save_outcomes(
             in_full.pop(outcome.source_key, None)
     statements.CONFIRMED_OUTCOME.execute_at_once(database, confirmed)
     statements.CONFIRMED_IN_FULL.execute_at_once(database, list(in_full.values()))
-    gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
-    if gone:
-        forget_companies(database, place, gone)
-        pending_fields.forget(database, place, gone)
+
+
+def _save_rejected(
+    database: Connection, scope: int, run: bytes, now: int, outcomes: Sequence[LinkOutcome]
+) -> None:
     latest = {outcome.source_key: outcome for outcome in outcomes}
     rejected = [
         (
@@ -320,21 +345,6 @@ def save_outcomes(
         if outcome.status is LinkStatus.ERROR
     ]
     statements.REJECTED_OUTCOME.execute_at_once(database, rejected)
-    by_others = (place.connection, place.object, run, pack(DELETED))
-    for some in chunks(changed):
-        statements.FORGET_HASHES.change(database, by_others, some)
-    readdressed = [
-        (
-            pack(outcome.match_hash),
-            place.connection,
-            place.object,
-            packed_or_none(outcome.apollo_id),
-            run,
-        )
-        for outcome in outcomes
-        if outcome.is_readdressed and outcome.match_hash
-    ]
-    statements.GIVE_ADDRESS.execute(database, readdressed)
 
 
 def links_of(rows: Iterable[Sequence[Any]], scopes: Mapping[int, Place]) -> list[Link]:
