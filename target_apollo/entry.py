@@ -42,7 +42,7 @@ def cli() -> NoReturn:
 
 def _run(program: str, module: str) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Nobody may want Ctrl-C to end a process in the background.
+        # A shell has processes in the background ignore Ctrl-C: leave that as it is.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
 
@@ -78,7 +78,9 @@ def _exit_code_of(program: str, module: str) -> int:
         if refused is not None:
             _say(program, standard_streams.why_unwritable(refused))
         else:
-            _say(program, _text_of(problem))
+            from target_apollo.system.crashes import text_of
+
+            _say(program, text_of(problem))
     return _FAILED
 
 
@@ -92,18 +94,6 @@ def _imported(module: str) -> ModuleType:
     gc.freeze()
     gc.enable()
     return imported
-
-
-def _text_of(problem: Exception) -> str:
-    # The log's module imports the SDK, which a machine in trouble may not let it do.
-    from target_apollo.system.machine import trouble_of
-
-    trouble = trouble_of(problem)
-    if trouble is not None:
-        return trouble
-    from target_apollo.system import logs
-
-    return logs.defect_text(problem)
 
 
 def _say(program: str, sentence: str) -> None:

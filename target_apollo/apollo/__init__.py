@@ -3,12 +3,12 @@
 Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
+from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import (
     ID_SHAPE,
     JSON,
     Answer,
     BulkCreated,
-    CustomField,
     Label,
     Profile,
     RecordPage,
@@ -16,11 +16,13 @@ from target_apollo.apollo.answers import (
     User,
     is_id,
 )
-from target_apollo.apollo.client import MAX_BULK, ApolloClient
+from target_apollo.apollo.client import ApolloClient
+from target_apollo.apollo.custom_fields import CustomField
 from target_apollo.apollo.endpoints import (
     ACCOUNT_ENDPOINTS,
     CONTACT_ENDPOINTS,
     ENDPOINTS,
+    MAX_BULK,
     Endpoint,
     ObjectEndpoints,
     access_to,
@@ -41,7 +43,7 @@ from target_apollo.apollo.errors import (
     RunStopped,
     TeamRefused,
 )
-from target_apollo.apollo.http import ApiKeyAuth, Refreshes, check_api_url
+from target_apollo.apollo.http import ApiKeyAuth, Refreshes
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
@@ -57,7 +59,7 @@ from target_apollo.apollo.sequences import (
     status_in,
 )
 from target_apollo.apollo.team_pacer import WindowStore
-from target_apollo.apollo.throttle import Counters, Wait, WaitReason, parse_retry_after
+from target_apollo.apollo.throttle import Counters, Wait, WaitReason
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
 
@@ -121,7 +123,6 @@ __all__ = [
     "endpoints_of",
     "has_left",
     "is_id",
-    "parse_retry_after",
     "request_to",
     "status_in",
     "window_states_of",

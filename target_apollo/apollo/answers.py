@@ -3,9 +3,9 @@
 A 200 with any other body does not confirm the request: it raises AnswerLost and never counts as an
 empty success.
 
-Custom fields come from two endpoints. GET /fields has all of them, with the modality in front of
-their ids ("contact.<hex>"). Apollo accepts a write with such an id and drops the value, so this
-module returns the id alone. Only the older GET /typed_custom_fields has the options of picklists.
+The answer of a search must not contradict itself in what it says of its pages (`Paging`). A page
+that is taken for the last one, or a page that lacks records, hides records that exist, and a record
+that is not seen may be made a second time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.apollo.errors import AnotherRecord, AnswerLost, JobStarted
 
 if TYPE_CHECKING:
@@ -90,20 +91,6 @@ def read_label(label: JSON) -> Label:
 
 
 @dataclass(frozen=True)
-class CustomField:
-    """A custom field. `id` is 24 hex digits without a modality, as writes need it.
-
-    `modality`: "contact", "account" or "opportunity"; `options` of a picklist: name -> option id.
-    """
-
-    id: str
-    label: str
-    modality: str
-    type: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class RecordPage:
     """A page of all records of an object, and the number of pages that there are."""
 
@@ -136,6 +123,21 @@ class Answer:
     attempts: int
     seconds: float
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Paging:
+    """The numbers of a search.
+
+    Attributes:
+        pages: Pages that there are.
+        total: Records on all of them.
+        belong: Records that belong on the page of this answer, at least.
+    """
+
+    pages: int
+    total: int
+    belong: int
 
 
 def decode_body(content: bytes) -> Any:
@@ -346,6 +348,23 @@ class CheckedBody:
             return value
         raise self.lost(f'the answer has no number "{name}" where one belongs')
 
+    def paging(self, page: int, per_page: int) -> Paging:
+        """Return the numbers of a search, which must be about a page and fit each other.
+
+        Args:
+            page: The page that was asked for.
+            per_page: Records on a page, as asked for; Apollo may answer fewer and says so.
+        """
+        told = self.whole().get("pagination")
+        if self.number(told, "page") != page:
+            raise self.lost("the answer is about another page")
+        pages, total = self.number(told, "total_pages"), self.number(told, "total_entries")
+        if total < 0 or pages < min(-(-total // per_page), MOST_PAGES):
+            raise self.lost("the answer has more records than its pages hold")
+        answered = told.get("per_page") if isinstance(told, dict) else None
+        size = answered if type(answered) is int and 0 < answered <= per_page else per_page
+        return Paging(pages, total, max(0, min(size, total - (page - 1) * size)))
+
     def _objects(self, value: object, what: str) -> list[JSON]:
         if not isinstance(value, list):
             raise self.lost(f"the answer has no {what}")
@@ -373,59 +392,3 @@ def _ids_of_several(records: Sequence[JSON]) -> set[str]:
         return set()
     first: dict[str, JSON] = {}
     return {one["id"] for one in records if first.setdefault(one["id"], one) != one}
-
-
-_APOLLO_ID = re.compile(r"[0-9a-f]{24}")
-
-_PICKLISTS = {"picklist", "multipicklist", "multi_select"}
-
-Options = dict[str, str]
-
-
-def read_custom_fields(answer: CheckedBody) -> list[CustomField]:
-    """Read the answer of GET /fields?source=custom, which lacks the options of picklists."""
-    return [
-        CustomField(
-            id=_bare(field),
-            label=answer.name(field, "label"),
-            modality=answer.text(field, "modality"),
-            type=answer.text(field, "type"),
-        )
-        for field in answer.fields("fields")
-        # Filtered here too, since Apollo ignores query parameters that it does not know.
-        if field.get("source", "custom") == "custom" and _APOLLO_ID.fullmatch(_bare(field))
-    ]
-
-
-def has_picklist(fields: Sequence[CustomField]) -> bool:
-    """Return whether any field has options to choose from."""
-    return any(field.type in _PICKLISTS for field in fields)
-
-
-def read_picklist_options(answer: CheckedBody) -> dict[str, Options]:
-    """Read the answer of GET /typed_custom_fields: field id -> option name -> option id."""
-    return {
-        _bare(field): {
-            answer.name(option, "name"): answer.id(option, "id") for option in _options(field)
-        }
-        for field in answer.fields("typed_custom_fields")
-    }
-
-
-def _options(field: JSON) -> list[JSON]:
-    options = field.get("picklist_values")
-    return [one for one in options if isinstance(one, dict)] if isinstance(options, list) else []
-
-
-def with_options(
-    fields: Sequence[CustomField], options: Mapping[str, Options]
-) -> list[CustomField]:
-    """Return the fields with their options; `options` is field id -> option name -> option id."""
-    return [
-        CustomField(field.id, field.label, field.modality, field.type, options.get(field.id, {}))
-        for field in fields
-    ]
-
-
-def _bare(field: JSON) -> str:
-    return str(field["id"]).rpartition(".")[2]

@@ -8,30 +8,33 @@ The methods for contacts and accounts take an `ObjectEndpoints` first: the endpo
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from target_apollo.apollo import endpoints
 from target_apollo.apollo.answers import (
     BulkCreated,
     CheckedBody,
-    CustomField,
     Label,
     Profile,
     RecordPage,
     Stage,
     User,
     as_name,
-    has_picklist,
     is_id,
-    read_custom_fields,
     read_label,
+)
+from target_apollo.apollo.custom_fields import (
+    CustomField,
+    has_picklist,
+    read_custom_fields,
     read_picklist_options,
     with_options,
 )
+from target_apollo.apollo.endpoints import MAX_BULK, MOST_PAGES, PER_PAGE
 from target_apollo.apollo.errors import RequestRefused
 from target_apollo.apollo.quota import read_usage
 from target_apollo.apollo.transport import request_to
+from target_apollo.apollo.update_endpoints import UpdateEndpoints, lacks_second_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,28 +44,55 @@ if TYPE_CHECKING:
     from target_apollo.apollo.quota import Windows
     from target_apollo.apollo.transport import TransportProtocol
 
-MAX_BULK: Final = 100  # records or ids in one request; bulk_create refuses more with 422
-
-_PER_PAGE = 100
-_MOST_PAGES = 500  # Apollo shows no more pages than this of anything
-_NO_ROUTE = 405
-_NO_ROUTE_OR_RECORD = 404
 # Apollo's answer, with status 200, to a request about records of which it has none.
 _NO_RECORD_KNOWN: Final = "No Models or Lists provided"
-_NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": _PER_PAGE}
-_OLDEST_FIRST: Final = {"sort_ascending": True, "per_page": _PER_PAGE}
+_NEWEST_FIRST: Final = {"sort_ascending": False, "per_page": PER_PAGE}
+_OLDEST_FIRST: Final = {"sort_ascending": True, "per_page": PER_PAGE}
 
 
-class ApolloClient:
-    """The endpoints that syncing needs. Thread-safe, as its transport is."""
+class EndpointClient:
+    """Sends requests to endpoints, and reads their answers. Thread-safe, as its transport is."""
 
     def __init__(self, transport: TransportProtocol) -> None:
         self._transport = transport
-        self._lock = threading.Lock()
-        #: Plural of an object -> which of its two update endpoints Apollo takes, once known.
-        self._taken: dict[str, str] = {}
-        #: Plural of an object -> which of the two an earlier run has found to be taken.
-        self._taken_before: dict[str, str] = {}
+
+    def _send(
+        self,
+        endpoint: str,
+        body: JSON | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        record_id: str = "",
+        once: bool = False,
+    ) -> CheckedBody:
+        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
+        return CheckedBody(endpoint, self._transport.send(request))
+
+    def _send_for(
+        self, singular: str, endpoint: str, record_id: str, fields: JSON | None = None
+    ) -> tuple[CheckedBody, JSON]:
+        """Send a request about one record; return the answer, and the record in it.
+
+        Args:
+            singular: What Apollo calls the record, in the answer too.
+        """
+        # An empty or odd id would reach another endpoint: PATCH /contacts/, /contacts/../labels.
+        if not is_id(record_id):
+            raise ValueError(f"This is no id of an Apollo {singular}.")
+        body = self._send(endpoint, fields, record_id=record_id)
+        return body, body.record(singular, record_id)
+
+
+class ApolloClient(EndpointClient):
+    """The endpoints that syncing needs.
+
+    Attributes:
+        update_endpoints: Which endpoints update a record, as far as Apollo's answers have shown.
+    """
+
+    def __init__(self, transport: TransportProtocol) -> None:
+        super().__init__(transport)
+        self.update_endpoints = UpdateEndpoints()
         self._clears_with_null = False
         #: Plurals of objects of which no creation is sent again after its answer was lost.
         self._created_once: set[str] = set()
@@ -85,8 +115,8 @@ class ApolloClient:
     def users(self) -> Iterator[User]:
         """Yield all users of the team: GET /users/search, 100 a page, deleted users included."""
         page, pages = 1, 1
-        while page <= min(pages, _MOST_PAGES):
-            params = {"page": page, "per_page": _PER_PAGE}
+        while page <= min(pages, MOST_PAGES):
+            params = {"page": page, "per_page": PER_PAGE}
             body = self._send(endpoints.USERS, params=params)
             users = body.records("users")
             pagination = body.whole().get("pagination")
@@ -188,48 +218,36 @@ class ApolloClient:
     def update(self, of: ObjectEndpoints, record_id: str, fields: JSON) -> JSON:
         """Update a record and return it: PATCH /contacts/{id}. `label_names` replaces lists.
 
-        With an `update_instead`, Apollo's answers tell which of the two endpoints it takes. A 404
-        can mean that the route is missing or that the record is:
-
-            unknown --PATCH: any answer of Apollo's but 404 and 405--> PATCH
-            unknown --PATCH: 404 or 405, PUT: any answer of Apollo's but 404 and 405--> PUT
-            unknown --PATCH: 404, PUT: 404--> unknown (the record is missing)
-            unknown --PATCH: 404, PUT: 405--> PATCH (the record is missing)
-            PATCH   --PATCH: 405, PUT: any answer of Apollo's but 404 and 405--> PUT
-
-        With PUT from an earlier run (`use_update_route`) the two change places.
+        With an `update_instead`, Apollo's answers tell which of the two endpoints it takes.
         """
         fields = self.emptied(fields)
         if of.update_instead is None:
             return self._record(of, of.update, record_id, fields)
-        first, second = self._update_routes(of)
-        if self._taken.get(of.plural) == second:
+        first, second = self.update_endpoints.in_order(of)
+        if self.update_endpoints.taken(of) == second:
             return self._record(of, second, record_id, fields)
         try:
             return self._update_by(of, first, record_id, fields)
         except RequestRefused as refusal:
-            is_open = self._taken.get(of.plural) != first
-            if refusal.status != _NO_ROUTE and not (
-                is_open and refusal.status == _NO_ROUTE_OR_RECORD
-            ):
+            if not self.update_endpoints.may_lack_first(of, refusal):
                 raise
             by_first = refusal
         try:
             return self._update_by(of, second, record_id, fields)
-        except RequestRefused as refusal:
-            if by_first.status == refusal.status or refusal.status != _NO_ROUTE:
+        except RequestRefused as by_second:
+            if not lacks_second_only(by_first, by_second):
                 raise
-            self._note_taken(of, first)
+            self.update_endpoints.note_taken(of, first)
             raise by_first from None
 
-    def use_update_route(self, of: ObjectEndpoints, endpoint: str) -> None:
-        """Begin with the update endpoint that an earlier run has found to be taken.
-
-        Apollo may have changed since: if it refuses the endpoint, the other one is tried. A label
-        that is none of the two is ignored.
-        """
-        if endpoint == of.update_instead:
-            self._taken_before[of.plural] = endpoint
+    def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
+        try:
+            record = self._record(of, endpoint, record_id, fields)
+        except RequestRefused as refusal:
+            self.update_endpoints.note_refused(of, endpoint, refusal)
+            raise
+        self.update_endpoints.note_taken(of, endpoint)
+        return record
 
     def create_once(self, of: ObjectEndpoints) -> None:
         """From now on send no creation again, since Apollo would make a second record."""
@@ -247,10 +265,6 @@ class ApolloClient:
         if not self._clears_with_null:
             return fields
         return {name: None if value == "" else value for name, value in fields.items()}
-
-    def update_route(self, of: ObjectEndpoints) -> str | None:
-        """Return which update endpoint Apollo's answers have shown to be taken; None if unknown."""
-        return self._taken.get(of.plural)
 
     def bulk_update(self, of: ObjectEndpoints, records: Sequence[JSON]) -> list[JSON]:
         """Update at most 100 records, each with its `id`: POST /contacts/bulk_update.
@@ -281,7 +295,7 @@ class ApolloClient:
         return self._send(of.update_stages, body).confirmed(of.plural)[0]
 
     def search(
-        self, of: ObjectEndpoints, words: str, page: int = 1, per_page: int = _PER_PAGE
+        self, of: ObjectEndpoints, words: str, page: int = 1, per_page: int = PER_PAGE
     ) -> list[JSON]:
         """Return one page of records: POST /contacts/search.
 
@@ -317,7 +331,7 @@ class ApolloClient:
 
     def in_stages(self, of: ObjectEndpoints, stage_ids: Sequence[str], page: int) -> RecordPage:
         """Return a page of 100 records that are in one of some stages."""
-        body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": _PER_PAGE}
+        body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": PER_PAGE}
         return self._record_page(of, body)
 
     def on_list(self, of: ObjectEndpoints, label_id: str, page: int) -> RecordPage:
@@ -349,15 +363,7 @@ class ApolloClient:
         Raises:
             RequestRefused: Apollo knows none of the records; the refusal names all of them.
         """
-        if not ids or not label_names:
-            raise ValueError("There must be at least one record and one list.")
-        body = {
-            "entity_ids": list(ids),
-            "label_names": list(label_names),
-            "modality": of.plural,
-            "async": False,
-        }
-        answer = self._send(endpoints.ADD_TO_LISTS, body)
+        answer = self._send(endpoints.ADD_TO_LISTS, _of_lists(of, ids, label_names))
         whole = answer.whole()
         if "labels" not in whole and whole.get("message") == _NO_RECORD_KNOWN:
             told = f"{_NO_RECORD_KNOWN}: {' '.join(ids)}"
@@ -375,68 +381,29 @@ class ApolloClient:
         Apollo silently ignores ids and lists that it does not know, and its answer is the same
         whether a record was on the list or not.
         """
-        if not ids or not label_names:
-            raise ValueError("There must be at least one record and one list.")
-        body = {
-            "entity_ids": list(ids),
-            "label_names": list(label_names),
-            "modality": of.plural,
-            "async": False,
-        }
-        self._send(endpoints.REMOVE_FROM_LISTS, body).whole()
-
-    # Sending
-
-    def _send(
-        self,
-        endpoint: str,
-        body: JSON | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        record_id: str = "",
-        once: bool = False,
-    ) -> CheckedBody:
-        request = request_to(endpoint, body, params=params, record_id=record_id, once=once)
-        return CheckedBody(endpoint, self._transport.send(request))
+        self._send(endpoints.REMOVE_FROM_LISTS, _of_lists(of, ids, label_names)).whole()
 
     def _record(
         self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON | None = None
     ) -> JSON:
-        # An empty or odd id would reach another endpoint: PATCH /contacts/, /contacts/../labels.
-        if not is_id(record_id):
-            raise ValueError(f"This is no id of an Apollo {of.singular}.")
-        answer = self._send(endpoint, fields, record_id=record_id)
-        return answer.record(of.singular, record_id)
-
-    def _update_by(self, of: ObjectEndpoints, endpoint: str, record_id: str, fields: JSON) -> JSON:
-        """Update by one of the two endpoints, and remember it if Apollo takes it."""
-        try:
-            record = self._record(of, endpoint, record_id, fields)
-        except RequestRefused as refusal:
-            if refusal.from_apollo and refusal.status not in (_NO_ROUTE, _NO_ROUTE_OR_RECORD):
-                self._note_taken(of, endpoint)
-            raise
-        self._note_taken(of, endpoint)
-        return record
-
-    def _update_routes(self, of: ObjectEndpoints) -> tuple[str, str]:
-        """The two update endpoints of an object, in the order in which they are tried."""
-        other = of.update_instead or of.update
-        is_turned = self._taken_before.get(of.plural) == other
-        return (other, of.update) if is_turned else (of.update, other)
-
-    def _note_taken(self, of: ObjectEndpoints, endpoint: str) -> None:
-        # The second endpoint wins: it is tried only after Apollo has turned the first away, whereas
-        # the first may be noted late, by an answer that was outstanding meanwhile.
-        with self._lock:
-            if of.plural not in self._taken or endpoint != self._update_routes(of)[0]:
-                self._taken[of.plural] = endpoint
+        return self._send_for(of.singular, endpoint, record_id, fields)[1]
 
 
 def _bulk(records: Sequence[Any]) -> list[Any]:
     if not 1 <= len(records) <= MAX_BULK:
         raise ValueError(f"A bulk request takes 1 to {MAX_BULK} records, not {len(records)}.")
     return list(records)
+
+
+def _of_lists(of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]) -> JSON:
+    if not ids or not label_names:
+        raise ValueError("There must be at least one record and one list.")
+    return {
+        "entity_ids": list(ids),
+        "label_names": list(label_names),
+        "modality": of.plural,
+        "async": False,
+    }
 
 
 def _text(source: JSON, name: str) -> str:

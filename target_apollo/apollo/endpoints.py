@@ -41,6 +41,13 @@ class Endpoint:
     probe: ProbeArguments | None = None
 
 
+#: Records or ids in one request. bulk_create refuses more with 422.
+MAX_BULK: Final = 100
+#: Records on a page, of all searches.
+PER_PAGE: Final = 100
+#: Apollo shows no more pages of anything.
+MOST_PAGES: Final = 500
+
 PROFILE: Final = "GET /users/api_profile"
 HEALTH: Final = "GET /auth/health"
 USERS: Final = "GET /users/search"
@@ -231,7 +238,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
             "emailer_campaigns_add_contact_ids",
             probe=ProbeArguments(),
         ),
-        # A sequence and a contact that are not; Apollo answers 200 and changes nothing.
+        # A sequence that does not exist; Apollo answers 200 and changes nothing.
         LEAVE_SEQUENCES: Endpoint(
             "api/v1/emailer_campaigns/remove_or_stop_contact_ids",
             "emailer_campaigns_remove_or_stop_contact_ids",
@@ -250,7 +257,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = MappingProxyType(
         CREATE_TASK: Endpoint("api/v1/tasks/create", "tasks_create", probe=_ASKS_FOR_NOTHING),
         READ_TASK: Endpoint("api/v1/tasks/show", "tasks_list", reads=True, probe=ProbeArguments()),
         UPDATE_TASK: Endpoint("api/v1/tasks/update", "tasks_create", probe=_ASKS_FOR_NOTHING),
-        # Of a task that is not there, both are documented as a 200 which says that it is deleted.
+        # For a task that does not exist, both are documented to answer 200 and that it is deleted.
         COMPLETE_TASK: Endpoint("api/v1/tasks/complete", "tasks_create", probe=_ASKS_FOR_NOTHING),
         SKIP_TASK: Endpoint("api/v1/tasks/skip", "tasks_create", probe=_ASKS_FOR_NOTHING),
         SEARCH_TASKS: Endpoint(

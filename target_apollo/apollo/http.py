@@ -1,78 +1,43 @@
-"""One HTTP request over a `requests` session: a whole response comes back or none. No retries.
+"""One HTTP exchange over a `requests` session: a whole response comes back or none. No retries.
 
-Before it goes out: where requests may go (`check_api_url`), and who we are there (`ApiKeyAuth`);
-credentials are let through to one origin and to no other.
+Credentials go to one origin and to no other. An answer has a longest time and a largest size:
+`requests` bounds each silence only, and unpacks whatever comes. A server, or a proxy on the way,
+that sends a byte a second or a few kilobytes that unpack to gigabytes would hold a run and its
+locks for good, or take the machine's memory.
 """
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
+import io
 import re
-import socket
-import ssl
+import time
 import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from target_apollo.apollo.route import check_certificates, is_before_sending, proxy_problem
-from target_apollo.apollo.whole_answers import AnswerTooLarge, BoundedAdapter, read_whole
+from target_apollo.apollo.addresses import is_loopback
+from target_apollo.apollo.no_answer import FAILURES, AnswerTooLarge, why_no_answer
+from target_apollo.apollo.route import PlainConnection, SecureConnection, check_certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    import urllib3
     from requests import PreparedRequest
 
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
-
-
-def check_api_url(url: str, *, setting: str = "api_url") -> str:
-    """Return an address of the API in its normal form: lower-case host, no slash at the end.
-
-    Only an https address of a plain host with an optional port and path is valid, and http for this
-    machine. Any other raises ValueError, with a sentence that names the setting but does not show
-    its value, which may hold a password.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"The setting {setting} is not a valid address.") from None
-    host = (parts.hostname or "").lower()
-    if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError(f"The setting {setting} must be an address that starts with https://.")
-    if "@" in parts.netloc:
-        raise ValueError(
-            f"The setting {setting} must not contain a user or password; "
-            "credentials belong in api_key or the OAuth settings."
-        )
-    if "?" in url or "#" in url:
-        raise ValueError(f"The setting {setting} must not contain a query or a fragment.")
-    # Strict, since parsers of addresses differ on strange characters, and the parser that opens the
-    # connection decides where the key goes.
-    if not (_HOST.fullmatch(host) or _is_ip(host)) or not _PATH.fullmatch(parts.path):
-        raise ValueError(f"The setting {setting} has characters that no address of an API has.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError(
-            f"The setting {setting} must start with https://: "
-            "plain http would show secrets to the network and is allowed for this machine only."
-        )
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None:
-        netloc = f"{netloc}:{port}"
-    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
 
 
 def origin_of(url: str) -> Origin:
@@ -80,35 +45,6 @@ def origin_of(url: str) -> Origin:
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     return parts.scheme, (parts.hostname or "").lower(), port
-
-
-def is_web_address(url: str) -> bool:
-    """Return whether a browser may be sent to an address: https, or http on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return False
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        return "%" not in host and bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
 
 
 _HEADER = "x-api-key"
@@ -168,36 +104,22 @@ class OnlyTo(AuthBase):
         return signed
 
 
-_CONNECT_SECONDS = 10.0
+#: Bytes of an answer, as sent and unpacked. The largest answers that Apollo documents have a
+#: hundred records. Recorded ones take 2 to 6 KB a record, so this leaves each 160 KB.
+LARGEST_ANSWER: Final = 16 * 1024 * 1024
+#: A whole answer may take this many times the longest silence, counted from the sent request.
+LONGEST_ANSWER: Final = 2
 
-#: What stops an answer from coming whole.
-_FAILURES = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    zlib.error,
-)
-_NOTHING_SENT = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.ProxyError,
-    urllib3.exceptions.NewConnectionError,
-    ssl.SSLCertVerificationError,
-)
-# Kinds of failures and their phrases, by precedence: the first kind among all causes counts.
-_PHRASES: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
-    (requests.exceptions.ProxyError, "the proxy did not connect"),
-    (requests.exceptions.ConnectTimeout, "no connection in time"),
-    (socket.gaierror, "the host's name can't be looked up (DNS)"),
-    (urllib3.exceptions.NewConnectionError, "no connection to the host"),
-    (AnswerTooLarge, "the answer was too large"),
-    (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
-    (http.client.IncompleteRead, "the answer was cut off"),
-    (urllib3.exceptions.InvalidChunkLength, "the answer was cut off"),
-    (zlib.error, "the answer could not be unpacked"),
-    (ssl.SSLError, "the TLS connection failed"),
-    (Exception, "the connection was cut"),
-)
+#: Content codings and zlib's parameter for them. Only gzip is asked for.
+_CODINGS: Final = {
+    "gzip": 16 + zlib.MAX_WBITS,
+    "x-gzip": 16 + zlib.MAX_WBITS,
+    "deflate": zlib.MAX_WBITS,
+}
+_MOST_CODINGS = 2
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+_CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -213,25 +135,13 @@ class Response:
     request: PreparedRequest = field(repr=False)
 
 
-class NoAnswer(Exception):
-    """No whole response came.
-
-    `reason` is a phrase without personal data; `maybe_written`: the request may have arrived.
-    """
-
-    def __init__(self, reason: str, *, maybe_written: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.maybe_written = maybe_written
-
-
 class HttpSession:
     """Sends single requests to one API, over at most `connections` kept connections. Thread-safe.
 
     The environment's proxies and certificates are read once, as `requests` finds them. Redirects
     are not followed, since they would take a write and the key elsewhere. No cookie is kept.
 
-    `timeout_seconds` bounds each silence, and twice that time a whole answer; see `whole_answers`.
+    `timeout_seconds` bounds each silence, and `LONGEST_ANSWER` times that a whole answer.
     """
 
     def __init__(
@@ -274,9 +184,9 @@ class HttpSession:
                 allow_redirects=False,
                 stream=True,
             )
-            received = read_whole(response.raw, response.headers)
-        except _FAILURES as failure:
-            raise _no_answer(failure, self._proxy) from None
+            received = _read_whole(response.raw, response.headers)
+        except FAILURES as failure:
+            raise why_no_answer(failure, self._proxy) from None
         return Response(response.status_code, response.headers, received, response.request)
 
     def close(self) -> None:
@@ -313,32 +223,8 @@ def _new_session(api_url: str, connections: int) -> requests.Session:
         }
     )
     session.adapters.clear()
-    session.mount(f"{scheme}://", BoundedAdapter(pool_connections=1, pool_maxsize=connections))
+    session.mount(f"{scheme}://", _BoundedAdapter(pool_connections=1, pool_maxsize=connections))
     return session
-
-
-def _no_answer(failure: Exception, proxy: str | None) -> NoAnswer:
-    causes = list(_causes(failure))
-    named = next(phrase for kind, phrase in _PHRASES if any(isinstance(c, kind) for c in causes))
-    unconnected = any(map(is_before_sending, causes))
-    by_certificate = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
-    if proxy and unconnected and not by_certificate:
-        named = proxy_problem(proxy, " ".join(map(str, causes)))
-    nothing_sent = unconnected or any(isinstance(cause, _NOTHING_SENT) for cause in causes)
-    return NoAnswer(named, maybe_written=not nothing_sent)
-
-
-def _causes(failure: BaseException) -> Iterator[BaseException]:
-    """Yield a failure and all that it wraps; requests and urllib3 keep causes as arguments, too."""
-    todo, seen = [failure], set[int]()
-    while todo:
-        cause = todo.pop()
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
-        todo += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
 @cache
@@ -347,3 +233,142 @@ def _version() -> str:
         return version("target-apollo")
     except PackageNotFoundError:
         return "unknown"
+
+
+class _BoundedReader(io.RawIOBase):
+    """The bytes of one answer, read from the socket until a moment and up to a number.
+
+    Raises TimeoutError after the moment, and AnswerTooLarge after the number.
+    """
+
+    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+        self._silence: float | None = sock.gettimeout()
+        silence = self._silence
+        self._end = None if silence is None else time.monotonic() + LONGEST_ANSWER * silence
+        self._left = LARGEST_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self._raw_readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise AnswerTooLarge
+        return count
+
+    def _raw_readinto(self, buffer: Any) -> int | None:
+        if self._end is None or self._silence is None:
+            return self._raw.readinto(buffer)
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if left >= self._silence:
+            return self._raw.readinto(buffer)
+        self._sock.settimeout(left)
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            # The next request on this connection is sent with it.
+            self._sock.settimeout(self._silence)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """A response within the bounds, without the interim responses (1xx) before it."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_BoundedReader(sock, self.fp.detach()))
+
+    def begin(self) -> None:
+        """Read status and headers. `http.client` passes over 100 only."""
+        super().begin()
+        while 100 <= self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]  # so that it reads again
+            super().begin()
+        # The body is read into one piece of memory of this length.
+        if self.length is not None and self.length > LARGEST_ANSWER:
+            raise AnswerTooLarge
+
+
+class _Connection(PlainConnection):
+    response_class = _BoundedResponse
+
+
+class _SecureConnection(SecureConnection):
+    response_class = _BoundedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """An adapter of `requests` whose answers are within the bounds, through a proxy too."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _read_whole(raw: urllib3.BaseHTTPResponse, headers: Mapping[str, str]) -> bytes:
+    """Return the body of a response, unpacked.
+
+    Raises:
+        AnswerTooLarge: It has too many bytes when it is unpacked.
+        http.client.IncompleteRead: It is shorter than it says.
+        zlib.error: It can't be unpacked.
+        urllib3.exceptions.HTTPError: It did not come whole, in time or within the size.
+    """
+    try:
+        # At once, since `requests` would read a large answer in pieces of ten kilobytes. Without a
+        # number, `http.client` takes the memory that a chunk claims to need.
+        content: bytes = raw.read(LARGEST_ANSWER + 1, decode_content=False)
+    except ValueError:
+        # A chunk with a length below zero.
+        raw.close()
+        raise http.client.IncompleteRead(b"") from None
+    length = headers.get("Content-Length", "")
+    # urllib3 2 checks this too; 1.26 does so only when asked.
+    if _LENGTH.fullmatch(length) and raw.tell() < int(length):
+        raise http.client.IncompleteRead(b"", int(length) - raw.tell())
+    written = headers.get("Content-Encoding", "")
+    codings = [name for part in written.split(",") if (name := part.strip().lower())]
+    if len(codings) > _MOST_CODINGS:
+        raise zlib.error
+    for coding in reversed(codings):
+        if coding != "identity":
+            content = _unpacked(content, coding)
+    return content
+
+
+def _unpacked(content: bytes, coding: str) -> bytes:
+    if coding not in _CODINGS:
+        raise zlib.error
+    unpacker = zlib.decompressobj(_CODINGS[coding])
+    unpacked = unpacker.decompress(content, LARGEST_ANSWER + 1)
+    if len(unpacked) > LARGEST_ANSWER:
+        raise AnswerTooLarge
+    if content and not unpacker.eof:
+        raise zlib.error
+    return unpacked

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import backoff
 from requests.auth import AuthBase
 
+from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import decode_body
 from target_apollo.apollo.errors import (
     ApolloError,
@@ -26,8 +27,9 @@ from target_apollo.apollo.errors import (
     QuotaExhausted,
     RunStopped,
 )
-from target_apollo.apollo.http import HttpSession, NoAnswer, Response, check_api_url
-from target_apollo.apollo.throttle import parse_http_date, parse_retry_after
+from target_apollo.apollo.http import HttpSession, Response
+from target_apollo.apollo.no_answer import NoAnswer
+from target_apollo.apollo.retry_after import asked_wait
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
 
 if TYPE_CHECKING:
@@ -155,12 +157,8 @@ class _InTheBody(AuthBase):
 
 def _refusal(response: Response) -> ApolloError:
     if response.status == 429:
-        now = datetime.now(timezone.utc)
-        sent_at = parse_http_date(response.headers.get("Date")) or now
-        wait = (
-            parse_retry_after(response.headers.get("Retry-After"), sent_at) or _RATE_LIMIT_SECONDS
-        )
-        return QuotaExhausted(TOKEN_ENDPOINT, retry_at=now + timedelta(seconds=wait))
+        wait = timedelta(seconds=asked_wait(response.headers) or _RATE_LIMIT_SECONDS)
+        return QuotaExhausted(TOKEN_ENDPOINT, retry_at=datetime.now(timezone.utc) + wait)
     body = _object(response.content)
     code = body.get("error")
     setting = _TO_MEND.get(code) if isinstance(code, str) else None

@@ -154,5 +154,5 @@ def _window(counts: object) -> Window:
 def _whole_number(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    # As in the headers: a number that no clock can reckon with is none of Apollo's.
+    # As in the headers: a count this large is not Apollo's.
     return value if abs(value) < 10**15 else None

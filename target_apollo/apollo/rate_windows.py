@@ -99,7 +99,7 @@ class FullUntil:
 
 
 @dataclass(frozen=True)
-class _Over:
+class _FinishedRequest:
     """A request sent at `sent_at` and finished at `at`; `number` counts in order of finishing."""
 
     number: int
@@ -125,9 +125,9 @@ class EndpointPacer:
     def __init__(self, seconds: Sequence[float], share: float) -> None:
         self._windows = tuple(RateWindow(length, share) for length in seconds)
         self._under_way: set[Permit] = set()
-        self._over = 0
+        self._finished = 0
         # Finished requests that a window may have to count as unsure later, oldest first.
-        self._recent: deque[_Over] = deque()
+        self._recent: deque[_FinishedRequest] = deque()
 
     def acquire(self, now: float) -> Permit | FullUntil | None:
         """Return a permit for a request that goes out now.
@@ -159,22 +159,22 @@ class EndpointPacer:
         return len(self._under_way)
 
     def _permit(self, now: float) -> Permit:
-        permit = Permit(now, self._over, tuple(window.enter() for window in self._windows))
+        permit = Permit(now, self._finished, tuple(window.enter() for window in self._windows))
         self._under_way.add(permit)
         return permit
 
     def answered(self, permit: Permit, now: float, counts: Windows) -> None:
         """Note an answer, or a lost answer with an empty `counts`: both count as requests."""
         self._under_way.remove(permit)
-        self._over += 1
-        over = _Over(self._over, permit.taken_at, now)
+        self._finished += 1
+        request = _FinishedRequest(self._finished, permit.taken_at, now)
         meanwhile = list(
             takewhile(lambda other: other.number > permit.after, reversed(self._recent))
         )
         oldest = min((other.taken_at for other in self._under_way), default=now)
         for window, seen, count in self._each(permit, counts):
-            window.answered(over, permit, seen, count, meanwhile, oldest)
-        self._recent.append(over)
+            window.answered(request, permit, seen, count, meanwhile, oldest)
+        self._recent.append(request)
         self._forget()
 
     def refused(
@@ -197,7 +197,7 @@ class EndpointPacer:
 
     def learn(self, counts: Windows, asked_at: float, now: float) -> None:
         """Take over Apollo's statistics, asked for at `asked_at`; ignored after a first request."""
-        if not self._over and not self._under_way:
+        if not self._finished and not self._under_way:
             for window, count in zip(self._windows, counts.each(), strict=True):
                 window.learn(count, asked_at, now)
 
@@ -207,7 +207,7 @@ class EndpointPacer:
         return zip(self._windows, permit.seen, counts.each(), strict=True)
 
     def _forget(self) -> None:
-        needed = min((permit.after for permit in self._under_way), default=self._over)
+        needed = min((permit.after for permit in self._under_way), default=self._finished)
         late = min(window.earliest_end for window in self._windows)
         recent = self._recent
         while recent and recent[0].number <= needed and recent[0].at < late:
@@ -227,7 +227,7 @@ class RateWindow:
         self._limit: int | None = None
         self._period = 0
         self._counted = 0
-        self._unsure: list[_Over] = []
+        self._unsure: list[_FinishedRequest] = []
         self._entered = 0
         self._heard = False
         self._ends: _Ends | None = None
@@ -280,20 +280,20 @@ class RateWindow:
         if seen[0] == self._period:
             self._entered -= 1
 
-    def close_if_over(self, now: float, recent: Iterable[_Over]) -> None:
+    def close_if_over(self, now: float, recent: Iterable[_FinishedRequest]) -> None:
         """Begin a new period when the time is up."""
         if self._ends is not None and now >= self._ends.latest:
             # Answers after the earliest end may belong to the next window already.
-            late = [over for over in recent if over.at >= self._ends.earliest]
+            late = [request for request in recent if request.at >= self._ends.earliest]
             self._begin(0, late, heard=False)
 
     def answered(
         self,
-        over: _Over,
+        request: _FinishedRequest,
         permit: Permit,
         seen: tuple[int, int],
         counts: Window,
-        meanwhile: list[_Over],
+        meanwhile: list[_FinishedRequest],
         oldest: float,
     ) -> None:
         """Note the counts of an answer.
@@ -305,16 +305,16 @@ class RateWindow:
         self._heard |= period == self._period
         if counts.limit is None or counts.spent is None:
             if self._limit is not None:
-                self._unsure.append(over)
+                self._unsure.append(request)
             return
         had_limit, self._limit = self._limit is not None, counts.limit
         if had_limit and period != self._period:
-            self._unsure.append(over)
+            self._unsure.append(request)
             return
         if not had_limit or counts.spent < counted:
             self._begin(counts.spent, meanwhile, heard=True)
         if self._ends is None:
-            self._ends = self._ends_of(over, counts.spent, oldest)
+            self._ends = self._ends_of(request, counts.spent, oldest)
         self._counted = max(self._counted, counts.spent)
         self._unsure = [other for other in self._unsure if other.number > permit.after]
 
@@ -331,9 +331,9 @@ class RateWindow:
         self._counted = max(self._counted, counts.spent)
         latest = self.full_until(now)
         if counts.spent >= counts.limit and retry_after is not None and self._ends is not None:
-            over = now + retry_after
-            earliest = min(self._ends.earliest, over - _RETRY_AFTER_STEP_SECONDS)
-            self._ends = _Ends(earliest, min(latest, over))
+            ends = now + retry_after
+            earliest = min(self._ends.earliest, ends - _RETRY_AFTER_STEP_SECONDS)
+            self._ends = _Ends(earliest, min(latest, ends))
 
     def learn(self, counts: Window, asked_at: float, now: float) -> None:
         """Take over a window of the statistics, unless its numbers contradict each other."""
@@ -347,7 +347,7 @@ class RateWindow:
             # Somebody else opened it, at any time before.
             self._ends = _Ends(asked_at, now + self._seconds + self._margin)
 
-    def _begin(self, counted: int, unsure: list[_Over], *, heard: bool) -> None:
+    def _begin(self, counted: int, unsure: list[_FinishedRequest], *, heard: bool) -> None:
         self._period += 1
         self._counted = counted
         self._unsure = unsure
@@ -355,9 +355,9 @@ class RateWindow:
         self._heard = heard
         self._ends = None
 
-    def _ends_of(self, over: _Over, spent: int, oldest: float) -> _Ends:
+    def _ends_of(self, request: _FinishedRequest, spent: int, oldest: float) -> _Ends:
         """When the window of an answer ends: it was open between the request and its answer."""
-        opened = over.sent_at
+        opened = request.sent_at
         if spent > 1:
             opened = min(opened, oldest, *(other.sent_at for other in self._unsure))
-        return _Ends(opened + self._seconds, over.at + self._seconds + self._margin)
+        return _Ends(opened + self._seconds, request.at + self._seconds + self._margin)

@@ -8,19 +8,15 @@ that it does not know.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.answers import CheckedBody
-from target_apollo.apollo.paging import read_paging
-from target_apollo.apollo.transport import request_to
+from target_apollo.apollo.client import EndpointClient
+from target_apollo.apollo.endpoints import PER_PAGE
 
 if TYPE_CHECKING:
-    from target_apollo.apollo.answers import JSON
+    from target_apollo.apollo.answers import JSON, CheckedBody
     from target_apollo.apollo.endpoints import ObjectEndpoints
-    from target_apollo.apollo.transport import TransportProtocol
-
-PER_PAGE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,8 @@ class SearchPage:
     total: int
 
 
-class RecordReader:
-    """Reads whole objects. Thread-safe, as its transport is."""
-
-    def __init__(self, transport: TransportProtocol) -> None:
-        self._transport = transport
+class RecordReader(EndpointClient):
+    """Reads whole objects."""
 
     def page(self, of: ObjectEndpoints, selection: Selection, number: int) -> SearchPage:
         """Return a page of 100 records: POST /contacts/search, POST /accounts/search."""
@@ -66,8 +59,7 @@ class RecordReader:
             body[f"{of.stage_key}s"] = [selection.stage_id]
         if selection.label_id:
             body[f"{of.singular}_label_ids"] = [selection.label_id]
-        answer = CheckedBody(of.search, self._transport.send(request_to(of.search, body)))
-        return _page(answer, of.plural, number)
+        return _page(self._send(of.search, body), of.plural, number)
 
     def deals(self, number: int) -> SearchPage:
         """Return a page of 100 deals: GET /opportunities/search, which has no filter."""
@@ -80,15 +72,13 @@ class RecordReader:
         return self._by_params(endpoints.SEARCH_SEQUENCES, params, "emailer_campaigns", number)
 
     def _by_params(self, endpoint: str, params: JSON, name: str, number: int) -> SearchPage:
-        answer = self._transport.send(request_to(endpoint, params=params))
-        return _page(CheckedBody(endpoint, answer), name, number)
+        return _page(self._send(endpoint, params=params), name, number)
 
     def lists(self) -> list[JSON]:
         """Return all lists as Apollo answers them: GET /labels."""
-        answer = self._transport.send(request_to(endpoints.LABELS))
-        return CheckedBody(endpoints.LABELS, answer).bare_records()
+        return self._send(endpoints.LABELS).bare_records()
 
 
 def _page(answer: CheckedBody, name: str, number: int) -> SearchPage:
-    paging = read_paging(answer, number, PER_PAGE)
+    paging = answer.paging(number, PER_PAGE)
     return SearchPage(answer.records(name), paging.pages, paging.total)

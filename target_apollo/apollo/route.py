@@ -1,7 +1,7 @@
 """The way to Apollo that the environment prescribes: a proxy, and certificates to trust.
 
-Both are named in sentences, the proxy without its password. A request is not sent before the
-connection stands, whatever goes wrong on the way to it.
+Both are named in sentences, the proxy without its password. Until there is a
+connection no request has been sent, whatever went wrong.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from target_apollo.apollo.errors import ApolloError
 _VARIABLES = "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
 _STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 _NEEDS_LOGIN = "407"
-#: Set on an exception that was raised before a connection stood.
-_UNCONNECTED = "before_a_connection_stood"
+#: Set on an exception that was raised before there was a connection.
+_UNCONNECTED = "before_a_connection"
 
 
 class UnusableCertificates(ApolloError):

@@ -7,21 +7,17 @@ that Apollo would skip is not enrolled.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.answers import CheckedBody, is_id
-from target_apollo.apollo.client import MAX_BULK
-from target_apollo.apollo.paging import MOST_PAGES, read_paging
-from target_apollo.apollo.transport import request_to
+from target_apollo.apollo.answers import is_id
+from target_apollo.apollo.client import EndpointClient
+from target_apollo.apollo.endpoints import MAX_BULK, MOST_PAGES, PER_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from target_apollo.apollo.answers import JSON
-    from target_apollo.apollo.transport import TransportProtocol
-
-_PER_PAGE = 100
 
 FINISH: Final = "mark_as_finished"
 REMOVE: Final = "remove"
@@ -61,20 +57,17 @@ class Enrolled:
     repeated: bool = False
 
 
-class SequenceClient:
-    """Requests about sequences. Thread-safe, as its transport is."""
-
-    def __init__(self, transport: TransportProtocol) -> None:
-        self._transport = transport
+class SequenceClient(EndpointClient):
+    """Requests about sequences."""
 
     def sequences(self) -> Iterator[EmailSequence]:
         """Yield all sequences of the team: POST /emailer_campaigns/search, 100 a page."""
         page, pages = 1, 1
         while page <= min(pages, MOST_PAGES):
-            params = {"page": page, "per_page": _PER_PAGE}
-            body = self._send(endpoints.SEARCH_SEQUENCES, params)
+            params = {"page": page, "per_page": PER_PAGE}
+            body = self._send(endpoints.SEARCH_SEQUENCES, params=params)
             found = body.records("emailer_campaigns")
-            pages = read_paging(body, page, _PER_PAGE).pages
+            pages = body.paging(page, PER_PAGE).pages
             for one in found:
                 yield EmailSequence(
                     one["id"],
@@ -115,7 +108,7 @@ class SequenceClient:
             **({"status": status} if status else {}),
             **({"auto_unpause_at": auto_unpause_at} if auto_unpause_at else {}),
         }
-        body = self._send(endpoints.ADD_TO_SEQUENCE, params, record_id=sequence_id)
+        body = self._send(endpoints.ADD_TO_SEQUENCE, params=params, record_id=sequence_id)
         sequence = body.whole().get("emailer_campaign")
         if isinstance(sequence, dict) and sequence.get("id") not in (None, sequence_id):
             raise body.lost("the answer is about another sequence")
@@ -137,7 +130,7 @@ class SequenceClient:
         """Finish or remove at most 100 contacts; return those of which the answer confirms it.
 
         POST /emailer_campaigns/remove_or_stop_contact_ids, with `FINISH` or `REMOVE`. Apollo
-        answers 200 for a sequence or contact that is not.
+        answers 200 for a sequence or contact that does not exist too.
 
         Raises:
             JobStarted: Apollo does the work in a background job instead.
@@ -148,7 +141,7 @@ class SequenceClient:
             "contact_ids[]": list(contact_ids),
             "mode": mode,
         }
-        body = self._send(endpoints.LEAVE_SEQUENCES, params)
+        body = self._send(endpoints.LEAVE_SEQUENCES, params=params)
         contacts = body.confirmed("contacts")[0]
         asked = {*contact_ids}
         return frozenset(
@@ -156,12 +149,6 @@ class SequenceClient:
             for contact in contacts
             if contact["id"] in asked and has_left(contact, sequence_id)
         )
-
-    def _send(
-        self, endpoint: str, params: Mapping[str, Any] | None = None, *, record_id: str = ""
-    ) -> CheckedBody:
-        request = request_to(endpoint, params=params, record_id=record_id)
-        return CheckedBody(endpoint, self._transport.send(request))
 
 
 def _check(sequence_id: str, contact_ids: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from target_apollo.apollo.quota import Windows
 from target_apollo.apollo.rate_windows import EndpointPacer, FullUntil, Permit, WindowState
-from target_apollo.apollo.team_windows import UNLIMITED_SECONDS, Lot, TeamWindows, Told
+from target_apollo.apollo.team_windows import UNLIMITED_SECONDS, Lot, LotAnswer, TeamWindows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_SECONDS = 0.1
 # Seconds without the store after it failed, before it is tried again.
 _ALONE_SECONDS = 60.0
-# Tries to put the windows back which another process has changed meanwhile, and the longest pause
-# (seconds) before the next one.
+# How often windows are put back that another process has changed meanwhile, and the longest pause
+# (seconds) before the next try.
 _TRIES, _PAUSE_SECONDS = 50, 0.05
 
 
@@ -57,7 +57,7 @@ class Exchange:
     `learned` are Apollo's statistics, asked for and answered at `learned_at`.
     """
 
-    told: Sequence[Told]
+    told: Sequence[LotAnswer]
     under_way: int
     asks: bool
     learned: Windows | None
@@ -65,7 +65,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Exchanged:
+class ExchangeResult:
     """What came of an exchange; times are those of the store, which is `ahead` of this process."""
 
     given: Lot | FullUntil | None
@@ -103,7 +103,7 @@ class TeamPacer:
         self._holds = False
         # The lots of the requests that are under way, and the answers to tell.
         self._lots: dict[Permit, Lot] = {}
-        self._told: list[Told] = []
+        self._told: list[LotAnswer] = []
         self._learned: Windows | None = None
         self._learned_at = (0.0, 0.0)
         # What the latest exchange told, and when.
@@ -171,14 +171,14 @@ class TeamPacer:
         )
 
     def to_tell(self, now: float) -> Exchange | None:
-        """Return an exchange if the others wait for what this process was answered last."""
+        """Return an exchange if the others wait for the last answers that this process got."""
         is_idle = not self._own.under_way and not self._left
         if not is_idle or not self._told or self._exchanging or now < self._alone_until:
             return None
         return self._exchange(asks=False)
 
     def to_look(self, now: float) -> Exchange | None:
-        """Return an exchange if this process has not looked of late what others have told."""
+        """Return an exchange if this process has not looked lately at what others have told."""
         if self._exchanging or now < self._alone_until or self._usable_lot(now) is not None:
             return None
         if now < self._looked_at + UNLIMITED_SECONDS:
@@ -186,12 +186,12 @@ class TeamPacer:
         return self._exchange(asks=False)
 
     def to_leave(self, now: float) -> Exchange | None:
-        """Return the exchange that gives back what this process has; None where it has nothing."""
+        """Return the exchange that gives back the lot of this process; None where it has none."""
         if self._exchanging or not self._holds or now < self._alone_until:
             return None
         return self._exchange(asks=False)
 
-    def carry_out(self, exchange: Exchange) -> Exchanged | None:
+    def carry_out(self, exchange: Exchange) -> ExchangeResult | None:
         """Exchange through the store; None if that fails. Any thread may do it, without a lock."""
         for number in range(_TRIES):
             found = self._store.read(self._name)
@@ -206,12 +206,12 @@ class TeamPacer:
                 states = windows.states(
                     self._store.owner, exchange.under_way, there, self._seconds, self._share
                 )
-                return Exchanged(given, states, ahead)
+                return ExchangeResult(given, states, ahead)
             # At random, so that processes which came at once do not come at once again.
             time.sleep(random.uniform(0, min(_PAUSE_SECONDS, 0.002 * 2**number)))  # noqa: S311
         return None
 
-    def exchanged(self, result: Exchanged | None, now: float) -> None:
+    def exchanged(self, result: ExchangeResult | None, now: float) -> None:
         """Take over what came of the exchange that was carried out."""
         self._exchanging = False
         if result is None:
@@ -282,7 +282,7 @@ class TeamPacer:
         if now < self._alone_until:
             # The latest answer alone tells what was sent without the store.
             self._told.clear()
-        self._told.append(Told(lot, permit.taken_at, now, counts, refused, retry_after))
+        self._told.append(LotAnswer(lot, permit.taken_at, now, counts, refused, retry_after))
 
     def _by_now(self, shared: WindowState, now: float) -> WindowState:
         passed = now - self._looked_at
@@ -293,5 +293,5 @@ class TeamPacer:
         return WindowState(shared.seconds, shared.allowed, used, ends_in)
 
 
-def _by_store(told: Told, ahead: float) -> Told:
-    return replace(told, sent_at=told.sent_at + ahead, at=told.at + ahead)
+def _by_store(answer: LotAnswer, ahead: float) -> LotAnswer:
+    return replace(answer, sent_at=answer.sent_at + ahead, at=answer.at + ahead)

@@ -38,7 +38,7 @@ MOST_IN_A_LOT = 25
 _PART_OF_ROOM = 8
 #: Seconds within which the requests of a lot go out.
 LOT_SECONDS = 2.0
-#: Seconds after which a lot's requests are taken for sent and answered, if nothing is heard.
+#: Seconds after which the requests of a lot count as sent and answered, if its process is silent.
 EXPIRES_AFTER_SECONDS = 10.0
 #: A lot without limit is asked for again after this time.
 UNLIMITED_SECONDS = 60.0
@@ -66,7 +66,7 @@ class Lot:
 
 
 @dataclass(frozen=True)
-class Told:
+class LotAnswer:
     """An answer to a request of a lot, sent and answered at these moments.
 
     `counts` are empty where the answer told none, or was lost. `refused`: it was a 429, which
@@ -134,9 +134,9 @@ class _Window(msgspec.Struct, array_like=True):
         else:
             self.ends = min(self.ends, latest)
 
-    def count(self, spent: int, told: Told) -> None:
+    def count(self, spent: int, answer: LotAnswer) -> None:
         """Note the count that an answer told."""
-        self.counted, self.told_at, self.answered_at = spent, told.sent_at, told.at
+        self.counted, self.told_at, self.answered_at = spent, answer.sent_at, answer.at
 
     def full_until(self, now: float, seconds: float) -> float:
         if self.ends is None:
@@ -214,9 +214,9 @@ class TeamWindows(msgspec.Struct):
                 if count.usage < window.counted and window.answered_at < asked_at:
                     window.learn(count.usage, window.unsure, asked_at, at, length)
 
-    def tell(self, told: Sequence[Told], seconds: Sequence[float]) -> None:
+    def tell(self, answers: Sequence[LotAnswer], seconds: Sequence[float]) -> None:
         """Note the answers to requests; `take` or `hold` must follow."""
-        for answer in told:
+        for answer in answers:
             counts, seen = answer.counts.each(), answer.lot.seen
             for window, one, before, length in zip(
                 self.windows, counts, seen, seconds, strict=True
@@ -228,11 +228,16 @@ class TeamWindows(msgspec.Struct):
             self.answered += not answer.refused
 
     def _answered(
-        self, window: _Window, told: Told, seen: tuple[int, int], counts: Window, seconds: float
+        self,
+        window: _Window,
+        answer: LotAnswer,
+        seen: tuple[int, int],
+        counts: Window,
+        seconds: float,
     ) -> None:
         period, counted = seen
         if period != window.period:
-            if told.at >= window.opens_after:
+            if answer.at >= window.opens_after:
                 self._become_unsure(window, 1)
             return
         window.heard, window.asked = True, None
@@ -242,13 +247,13 @@ class TeamWindows(msgspec.Struct):
         had_limit, window.limit = window.limit is not None, counts.limit
         if not had_limit or counts.spent < counted:
             # Some of the answers since then may be those of the new window.
-            meanwhile = self.answered - told.lot.answered
+            meanwhile = self.answered - answer.lot.answered
             window.begin(counts.spent, meanwhile, heard=True, after=window.told_at)
             window.unsure_at = self.number
-        window.end_at(told.sent_at, told.at, seconds)
+        window.end_at(answer.sent_at, answer.at, seconds)
         if counts.spent >= window.counted:
-            window.count(counts.spent, told)
-        if told.lot.number > window.unsure_at:
+            window.count(counts.spent, answer)
+        if answer.lot.number > window.unsure_at:
             window.unsure = 0
 
     def _become_unsure(self, window: _Window, requests: int) -> None:
@@ -329,7 +334,7 @@ class TeamWindows(msgspec.Struct):
 
 
 def _refused(
-    window: _Window, told: Told, seen: tuple[int, int], counts: Window, seconds: float
+    window: _Window, answer: LotAnswer, seen: tuple[int, int], counts: Window, seconds: float
 ) -> None:
     if seen[0] == window.period:
         window.heard, window.asked = True, None
@@ -339,7 +344,7 @@ def _refused(
     if had_limit and seen[0] != window.period:
         return
     if counts.spent >= window.counted:
-        window.count(counts.spent, told)
-    window.end_at(told.sent_at, told.at, seconds)
-    if counts.spent >= counts.limit and told.retry_after is not None and window.ends is not None:
-        window.ends = min(window.ends, told.at + told.retry_after)
+        window.count(counts.spent, answer)
+    window.end_at(answer.sent_at, answer.at, seconds)
+    if counts.spent >= counts.limit and answer.retry_after is not None and window.ends is not None:
+        window.ends = min(window.ends, answer.at + answer.retry_after)

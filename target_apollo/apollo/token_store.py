@@ -77,7 +77,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Entry:
     login: Login
     tokens: TokenPair
 
@@ -85,7 +85,7 @@ class _Kept:
 @dataclass(frozen=True)
 class _Contents:
     version: int
-    kept: tuple[_Kept, ...] = ()
+    kept: tuple[_Entry, ...] = ()
 
 
 class TokenFile:
@@ -239,7 +239,7 @@ class Successor:
             NoAccessToken: The file can't be written; the old pair no longer works.
         """
         others = tuple(entry for entry in self._contents.kept if entry.login != login)
-        contents = _Contents(_VERSION, (*others, _Kept(login, tokens)))
+        contents = _Contents(_VERSION, (*others, _Entry(login, tokens)))
         try:
             self._token_file.take_over(self._file, contents)
         except OSError as problem:

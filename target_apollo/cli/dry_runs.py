@@ -13,7 +13,7 @@ from typing import IO, Any
 from target_apollo.cli.options import CommandFailed
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
-from target_apollo.system import logs
+from target_apollo.system import crashes
 from target_apollo.target.target import TargetApollo
 
 #: The lines that show the summary of a run, for the width of a terminal.
@@ -40,7 +40,7 @@ def run_and_show(target: TargetApollo, messages: IO[bytes] | None, lines: Lines)
     try:
         exit_code = target.sync(messages)
     except Exception as defect:  # noqa: BLE001 - its message may show a record
-        target.logger.error("%s", logs.text_of(defect))
+        target.logger.error("%s", crashes.text_of(defect))
         return FAILED
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
     paint = Paint.for_output(sys.stdout, os.environ)

@@ -29,7 +29,7 @@ from target_apollo.config.sources import Source, read_config
 from target_apollo.model.outcomes import Outcome
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.rejects.rejects_file import RejectsFile
-from target_apollo.system import logs
+from target_apollo.system import crashes, logs
 from target_apollo.system.files import locked, open_private
 from target_apollo.target.target import TargetApollo
 
@@ -104,7 +104,7 @@ def command(sources: Sequence[Source], rejects: str | None, *, resend_unknown: b
         except CommandFailed:
             raise
         except Exception as defect:  # noqa: BLE001 - its message may show a record
-            target.logger.error("%s", logs.text_of(defect))
+            target.logger.error("%s", crashes.text_of(defect))
             ended = FAILED
         exit_code = max(exit_code, ended)
         if ended not in (0, FAILED):

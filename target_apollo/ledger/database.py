@@ -139,6 +139,17 @@ def _errors() -> tuple[type[Exception], ...]:
     return (SQLAlchemyError, OSError, UnicodeError, UnreadableValue, *drivers)
 
 
+@contextmanager
+def writing(database: Connection) -> Iterator[Connection]:
+    """A transaction that writes; it is on disk when the block ends."""
+    database.execution_options(**{WRITES: True})
+    try:
+        with database.begin():
+            yield database
+    finally:
+        database.execution_options(**{WRITES: False})
+
+
 def prepare_statements(database: Connection) -> None:
     """Let the driver prepare statements, inside a transaction, if no pooler changes the session.
 
@@ -154,7 +165,7 @@ def prepare_statements(database: Connection) -> None:
 def give_back_space(database: Connection) -> None:
     """Shrink a SQLite file after an upgrade, outside a transaction, unless another process reads.
 
-    A file that is not shrunk fills its unused parts again.
+    Later rows fill the unused parts of a file that could not be shrunk.
     """
     if database.dialect.name == "sqlite":
         driver: Any = database.connection.dbapi_connection

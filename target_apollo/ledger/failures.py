@@ -33,7 +33,7 @@ class Cure:
 
 
 class UnreadableValue(ValueError):
-    """A value in the ledger is none that this program writes; the message says where it is."""
+    """The ledger holds a value that this program never writes; the message says where."""
 
 
 _LOGIN = Cure(

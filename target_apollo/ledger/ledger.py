@@ -9,30 +9,26 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import (
-    companies,
-    connections,
-    pending_fields,
-    queries,
-    routes,
-    runs,
-)
+from target_apollo.ledger import companies, pending_fields, queries, runs, teams
 from target_apollo.ledger.companies import Walk
-from target_apollo.ledger.connections import Found
-from target_apollo.ledger.database import (
-    WRITES,
-    Address,
-    give_back_space,
-    prepare_statements,
-)
+from target_apollo.ledger.database import Address, writing
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.links import Intent, Link, LinkOutcome, Place
+from target_apollo.ledger.links import (
+    Intent,
+    Link,
+    LinkOutcome,
+    find_links,
+    find_links_by_apollo_id,
+    save_intents,
+    save_outcomes,
+)
 from target_apollo.ledger.locks import Locks, StreamLock
-from target_apollo.ledger.pending_fields import PendingFields, Settled, WaitingField
+from target_apollo.ledger.pending_fields import PendingFields, SettledFields, WaitingField
 from target_apollo.ledger.runs import Run
-from target_apollo.ledger.scopes import Scopes
+from target_apollo.ledger.scopes import Place, Scopes
 from target_apollo.ledger.tables import VERSION
-from target_apollo.ledger.upgrade import bring_up_to_date, refuse_newer, version_of
+from target_apollo.ledger.teams import TakeOver
+from target_apollo.ledger.upgrade import connect_up_to_date, refuse_newer, version_of
 from target_apollo.ledger.windows import SharedWindows
 
 
@@ -66,23 +62,7 @@ class Ledger:
         """
         address = Address.of(url)
         with address.errors_as_sentences("Opening"):
-            address.make_private_file()
-            engine = address.engine()
-            database = engine.connect()
-            try:
-                with database.begin():
-                    prepare_statements(database)
-                    version = version_of(database)
-                refuse_newer(version)
-                if version != VERSION:
-                    with _writing(database):
-                        bring_up_to_date(database)
-                    if version is not None:
-                        give_back_space(database)
-            except BaseException:
-                database.close()
-                raise
-        return cls(address, engine, database)
+            return cls(address, *connect_up_to_date(address))
 
     @classmethod
     def open_existing(cls, url: str) -> Ledger | None:
@@ -90,26 +70,15 @@ class Ledger:
 
         A ledger of an older version is upgraded first. Raises ``LedgerError`` as ``open`` does.
         """
-        address = Address.of(url)
-        if not address.exists():
-            return None
-        with address.errors_as_sentences("Opening"):
-            engine = address.engine(read_only=True)
-            database = engine.connect()
-            try:
-                with database.begin():
-                    version = version_of(database)
-                refuse_newer(version)
-            except BaseException:
-                database.close()
-                raise
-        if version == VERSION:
-            return cls(address, engine, database)
-        database.close()
+        version = cls.version_at(url)
         if version is None:
             return None
-        cls.open(url).close()
-        return cls.open_existing(url)
+        if version != VERSION:
+            cls.open(url).close()
+        address = Address.of(url)
+        with address.errors_as_sentences("Opening"):
+            engine = address.engine(read_only=True)
+            return cls(address, engine, engine.connect())
 
     @classmethod
     def version_at(cls, url: str) -> int | None:
@@ -146,49 +115,40 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def links(
-        self,
-        place: Place,
-        keys: Collection[str],
-    ) -> dict[str, Link]:
+    def links(self, place: Place, keys: Collection[str]) -> dict[str, Link]:
         """Look source keys up; those without a link are left out.
 
         Gives links of the place's source, and links without a source: the caller decides whether
         such a link is its row's, and then calls `adopt`. Where the place has no source, a key that
         only one source has gives the link of that source. `Link.source` says whose link it is.
         """
-        with self._reading("Reading") as database:
-            return queries.find_links(database, self._scopes, place, keys)
+        with self._reading() as database:
+            return find_links(database, self._scopes, place, keys)
 
-    def links_of_stream(
-        self,
-        place: Place,
-    ) -> Iterator[Link]:
+    def links_of_stream(self, place: Place) -> Iterator[Link]:
         """Give all links of a stream of one source.
 
         Nothing may be written to the ledger before the iterator has ended.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             yield from queries.stream_links(database, place)
 
     def links_by_apollo_id(
-        self,
-        place: Place,
-        apollo_ids: Collection[str],
+        self, place: Place, apollo_ids: Collection[str]
     ) -> dict[str, list[Link]]:
         """Find the links, of any stream, to Apollo records of a place's team and kind.
 
         A record has several where rows share it.
         """
-        with self._reading("Reading") as database:
-            return queries.find_links_by_apollo_id(database, self._scopes, place, apollo_ids)
+        with self._reading() as database:
+            return find_links_by_apollo_id(database, self._scopes, place, apollo_ids)
 
     def links_by_match(self, place: Place, hashes: Collection[str]) -> dict[str, list[Link]]:
         """Find the links, of any stream and source, that have one of these match hashes.
 
         Gives match hash -> links of the place's team and kind, also those of deleted records.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return queries.find_links_by_match(database, self._scopes, place, hashes)
 
     def adopt(self, place: Place, keys: Collection[str]) -> None:
@@ -221,7 +181,7 @@ class Ledger:
 
         Unknown hashes are left out.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return companies.find_companies(database, connection, hashes)
 
     def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
@@ -229,7 +189,7 @@ class Ledger:
 
         Unknown hashes are left out, and so are accounts that were deleted in Apollo.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return companies.find_linked_accounts(database, connection, hashes)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
@@ -237,13 +197,13 @@ class Ledger:
 
         Raises ``LockLost`` too.
         """
-        with self._writing("Writing") as database:
-            self._locks.make_sure_of_all(database)
+        with self._writing() as database:
+            self._locks.check_all_held(database)
             companies.save_companies(database, connection, ids)
 
     def walk(self, connection: str) -> Walk | None:
         """Give how far a team's accounts were read; ``None`` where they never were."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return companies.find_walk(database, connection)
 
     def save_walk(self, connection: str, walk: Walk) -> None:
@@ -251,19 +211,19 @@ class Ledger:
 
         Raises ``LockLost`` too.
         """
-        with self._writing("Writing") as database:
-            self._locks.make_sure_of_all(database)
+        with self._writing() as database:
+            self._locks.check_all_held(database)
             companies.save_walk(database, connection, walk)
 
     def routes(self, connection: str) -> dict[str, str]:
         """Give object -> label of the update endpoint that an earlier run has found to be taken."""
-        with self._reading("Reading") as database:
-            return routes.find_routes(database, connection)
+        with self._reading() as database:
+            return teams.find_routes(database, connection)
 
     def save_route(self, connection: str, kind: str, endpoint: str) -> None:
         """Save which update endpoint a team's Apollo takes for an object."""
-        with self._writing("Writing") as database:
-            routes.save_route(database, connection, kind, endpoint)
+        with self._writing() as database:
+            teams.save_route(database, connection, kind, endpoint)
 
     def synced_at(
         self,
@@ -280,7 +240,7 @@ class Ledger:
         key must be synced to *every* connection that the stream has links to, and gets the earliest
         of their moments: so a trial with one team hides no lead from another team.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             known = self._connections_for(database, stream, connection, source)
             return queries.find_synced_at(database, stream, keys, known, source)
 
@@ -297,13 +257,13 @@ class Ledger:
         A key whose last write failed is among them, since its record is there all the same. Sources
         and connections count as in ``synced_at``; with several there are several ids.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             known = self._connections_for(database, stream, connection, source)
             return queries.find_records_of_keys(database, stream, keys, known, source)
 
     def has_links(self, stream: str, source: str | None = None) -> bool:
         """Whether a stream has links, of one source or of any."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return queries.has_links(database, stream, source)
 
     def _connections_for(
@@ -317,59 +277,46 @@ class Ledger:
             self._connections[stream, source] = found
         return self._connections[stream, source]
 
-    def record_intents(
-        self,
-        place: Place,
-        run_id: str,
-        intents: Sequence[Intent],
-    ) -> None:
+    def record_intents(self, place: Place, run_id: str, intents: Sequence[Intent]) -> None:
         """Mark links as pending before their requests go out. Raises ``LockLost`` too."""
         with self._changing(place) as database:
-            queries.save_intents(database, self._scopes, place, run_id, intents)
+            save_intents(database, self._scopes, place, run_id, intents)
 
-    def record_outcomes(
-        self,
-        place: Place,
-        run_id: str,
-        outcomes: Sequence[LinkOutcome],
-    ) -> None:
+    def record_outcomes(self, place: Place, run_id: str, outcomes: Sequence[LinkOutcome]) -> None:
         """Write the outcomes of a batch's rows. Raises ``LockLost`` too."""
         started = self._run_starts.get(run_id) or datetime.now(timezone.utc)
         with self._changing(place) as database:
-            queries.save_outcomes(database, self._scopes, place, run_id, outcomes, started)
+            save_outcomes(database, self._scopes, place, run_id, outcomes, started)
 
     def has_pending_fields(self) -> bool:
         """Whether any record, of any team, has values that are still to be sent."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return pending_fields.has_any(database)
 
     def count_pending_fields(self, connection: str) -> dict[tuple[str, str], tuple[int, int]]:
         """Give object and stream -> number of records with values to be sent, and of the values."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return pending_fields.count(database, connection)
 
     def waiting_fields(self, connection: str) -> list[WaitingField]:
         """Give a team's values that are still to be sent, counted by object, stream and field."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return pending_fields.find_waiting(database, connection)
 
     def pending_fields(
-        self,
-        connection: str,
-        limit: int,
-        after: tuple[datetime | None, str] | None = None,
+        self, connection: str, limit: int, after: tuple[datetime | None, str] | None = None
     ) -> list[PendingFields]:
         """Give values of a team's records that are still to be sent, those that wait longest first.
 
         Args:
             after: `PendingFields.age` of the last one of the page before.
         """
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return pending_fields.find_oldest(database, connection, limit, after)
 
     def times_of_records(self, pending: Sequence[PendingFields]) -> dict[str, str | None]:
         """Give Apollo id -> Apollo's time of the last write of the row that has these values."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return pending_fields.times_of_records(database, pending)
 
     def change_pending_fields(
@@ -388,17 +335,13 @@ class Ledger:
             with self._changing(place) as database:
                 pending_fields.change(database, place, superseded, added)
 
-    def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
+    def settle_pending_fields(self, settled: Sequence[SettledFields]) -> None:
         """Note which values were sent, or are not to be sent any more. Raises ``LockLost`` too."""
-        with self._writing("Writing") as database:
-            self._locks.make_sure_of_all(database)
+        with self._writing() as database:
+            self._locks.check_all_held(database)
             pending_fields.settle(database, settled)
 
-    def drop_links(
-        self,
-        place: Place,
-        apollo_ids: Collection[str],
-    ) -> int:
+    def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
         """Delete the links to Apollo records that are gone; give their number.
 
         Links of all streams are deleted, not only of the place's. Raises ``LockLost`` too.
@@ -406,24 +349,24 @@ class Ledger:
         with self._changing(place) as database:
             return queries.delete_links(database, place, apollo_ids)
 
-    def take_over(self, former: str, connection: str) -> Found:
+    def take_over(self, former: str, connection: str) -> TakeOver:
         """Give a connection the rows of ``former``, if it is the first to ask and has none.
 
         ``connection`` begins with ``former`` and a hyphen, as do all that may ask. Raises
         ``AnotherRunActive`` if a run writes these rows.
         """
-        with self._writing("Writing") as database:
-            found = connections.what_is_there(database, former, connection)
-            if found is Found.TAKEN_OVER:
-                self._locks.make_sure_that_free(database, former)
-                connections.rename(database, former, connection)
+        with self._writing() as database:
+            found = teams.take_over_of(database, former, connection)
+            if found is TakeOver.TAKEN_OVER:
+                self._locks.check_free(database, former)
+                teams.rename(database, former, connection)
                 self._scopes.forget()
             return found
 
-    def would_take_over(self, former: str, connection: str) -> Found:
+    def would_take_over(self, former: str, connection: str) -> TakeOver:
         """What `take_over` would find; changes nothing."""
-        with self._reading("Reading") as database:
-            return connections.what_is_there(database, former, connection)
+        with self._reading() as database:
+            return teams.take_over_of(database, former, connection)
 
     def begin_run(
         self,
@@ -435,7 +378,7 @@ class Ledger:
     ) -> None:
         """Write the row of a run that begins; call again when the run has more streams."""
         run = Run(run_id, connection, tuple(streams), mode, started_at, None, {}, None, None)
-        with self._writing("Writing") as database:
+        with self._writing() as database:
             runs.save_start(database, run)
         self._run_starts[run_id] = started_at
 
@@ -443,12 +386,12 @@ class Ledger:
         self, run_id: str, counts: Mapping[str, int], exit_code: int, reason: str | None = None
     ) -> None:
         """Write a run's counts and why it ended into its row."""
-        with self._writing("Writing") as database:
+        with self._writing() as database:
             runs.save_end(database, run_id, counts, exit_code, reason, datetime.now(timezone.utc))
 
     def runs(self, limit: int) -> list[Run]:
         """Give the latest runs, the newest first."""
-        with self._reading("Reading") as database:
+        with self._reading() as database:
             return list(runs.latest(database, limit))
 
     def shared_windows(self, connection: str) -> SharedWindows:
@@ -471,10 +414,10 @@ class Ledger:
         def give_back() -> None:
             if self._locks.forget(connection, stream):
                 self._scopes.release(connection, stream)
-                with self._writing("Writing") as database:
+                with self._writing() as database:
                     self._locks.erase(database, connection, stream)
 
-        with self._writing("Writing") as database:
+        with self._writing() as database:
             self._locks.acquire(database, connection, stream, run_id)
         self._scopes.lock(connection, stream)
         lock = StreamLock(connection, stream, run_id, give_back)
@@ -482,27 +425,17 @@ class Ledger:
         return lock
 
     @contextmanager
-    def _reading(self, action: str) -> Iterator[Connection]:
-        with self._address.errors_as_sentences(action), self._database.begin():
+    def _reading(self) -> Iterator[Connection]:
+        with self._address.errors_as_sentences("Reading"), self._database.begin():
             yield self._database
 
     @contextmanager
-    def _writing(self, action: str) -> Iterator[Connection]:
-        with self._address.errors_as_sentences(action), _writing(self._database) as database:
-            yield database
+    def _writing(self) -> Iterator[Connection]:
+        with self._address.errors_as_sentences("Writing"), writing(self._database):
+            yield self._database
 
     @contextmanager
     def _changing(self, place: Place) -> Iterator[Connection]:
-        with self._writing("Writing") as database:
-            self._locks.make_sure(database, place.connection, place.stream)
+        with self._writing() as database:
+            self._locks.check_held(database, place.connection, place.stream)
             yield database
-
-
-@contextmanager
-def _writing(database: Connection) -> Iterator[Connection]:
-    database.execution_options(**{WRITES: True})
-    try:
-        with database.begin():
-            yield database
-    finally:
-        database.execution_options(**{WRITES: False})

@@ -1,102 +1,42 @@
-"""The link of a source key to an Apollo record: its states and the changes between them."""
+"""The link of a source key to an Apollo record: what it says, and how a batch finds and saves it.
+
+A batch finds the links of its rows, saves an intent before a request, asks whether other rows have
+the records of its answer, and saves the outcomes: all in sets, and within the caller's transaction.
+Other look-ups and changes are in `queries`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from enum import Enum
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
+from target_apollo.ledger import pending_fields, statements
+from target_apollo.ledger.companies import forget_companies
+from target_apollo.ledger.database import chunks
 from target_apollo.ledger.failures import UnreadableValue
-
-
-class Place(NamedTuple):
-    """The stream, source, kind of Apollo record and Apollo team that a link belongs to.
-
-    Attributes:
-        connection: The Apollo team's id.
-        object: ``contact`` or ``account``.
-        stream: The Singer stream's name.
-        source: The setting `source`, since two taps may have streams of one name; empty where it is
-            not set.
-    """
-
-    connection: str
-    object: str
-    stream: str
-    source: str = ""
-
-
-class LinkStatus(Enum):
-    """What became of the last write of a link.
-
-    ::
-
-        (no link) ──intent──▶ PENDING     a write is about to go out
-        PENDING ──outcome──▶ CREATED | UPDATED | UNCHANGED | EXISTING | ERROR | GONE
-        any of these ──intent──▶ PENDING  a write is about to go out again
-        any of these ──outcome──▶ any but PENDING
-                                          no request was needed, or the row was rejected before it
-        any of these ──drop──▶ (no link)  the Apollo record is gone, and the row is new again
-
-    A link that is PENDING at the start of a run comes from a run that was killed or lost the
-    answer: the write may have happened or not. The link has no payload hash, so the row is written
-    again. That is harmless: ``run_dedupe`` recognises a created record, and an update can be
-    repeated.
-    """
-
-    #: A request may have gone out; no answer is known. No payload hash.
-    PENDING = "pending"
-    #: Apollo confirmed that it created the record.
-    CREATED = "created"
-    #: Apollo confirmed that it changed the record.
-    UPDATED = "updated"
-    #: Apollo already had the row's values.
-    UNCHANGED = "unchanged"
-    #: Insert mode: Apollo had the record, and it was not changed. No payload hash, since its values
-    #: were not compared.
-    EXISTING = "existing"
-    #: The row was rejected. In place of a payload hash there may be a mark of the caller, which
-    #: tells whether the row has changed since.
-    ERROR = "error"
-    #: Somebody deleted the record in Apollo, and the row may not create it again: it is not written
-    #: until its e-mail or domain changes. The link keeps the former id and both hashes.
-    GONE = "gone"
-
-
-#: The numbers never change; a new status gets a new one.
-STATUS_NUMBERS: Mapping[LinkStatus, int] = {
-    LinkStatus.PENDING: 1,
-    LinkStatus.CREATED: 2,
-    LinkStatus.UPDATED: 3,
-    LinkStatus.UNCHANGED: 4,
-    LinkStatus.EXISTING: 5,
-    LinkStatus.ERROR: 6,
-    LinkStatus.GONE: 7,
-}
-
-
-class _Statuses(dict[object, LinkStatus]):
-    def __missing__(self, number: object) -> LinkStatus:
-        raise UnreadableValue("the status of a link is none that target-apollo writes")
-
-
-#: Number -> status.
-STATUSES: Mapping[object, LinkStatus] = _Statuses(
-    {number: status for status, number in STATUS_NUMBERS.items()}
+from target_apollo.ledger.link_status import (
+    CONFIRMED,
+    DELETED,
+    HOLDING_VALUES,
+    STATUS_NUMBERS,
+    STATUSES,
+    LinkStatus,
 )
-
-# Tuples and not sets, since an enum's __hash__ is a slow call of Python code.
-#: Apollo holds the row's values, and the link keeps their hash.
-HOLDING_VALUES = (LinkStatus.CREATED, LinkStatus.UPDATED, LinkStatus.UNCHANGED)
-#: The record is in Apollo.
-CONFIRMED = (*HOLDING_VALUES, LinkStatus.EXISTING)
-#: Prefix of `Link.payload_hash` where the row was deleted at its source.
-DELETED = "deleted:"
-#: Prefix of `Link.source_key` where no row has the record: its key means somebody else now.
-WITHOUT_ROW = "record:"
+from target_apollo.ledger.scopes import Place, Scopes
+from target_apollo.ledger.values import (
+    moment_of_number,
+    number_of_moment,
+    pack,
+    packed_or_none,
+    unpack,
+    unpacked_run,
+    without_addresses,
+)
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -227,3 +167,241 @@ class LinkOutcome(msgspec.Struct, frozen=True, gc=False):
             raise ValueError(f"the outcome {status.value} needs the Apollo id")
         if self.payload_hash is not None and status is LinkStatus.EXISTING:
             raise ValueError(f"the outcome {status.value} has no payload hash")
+
+
+def find_links(
+    database: Connection, known: Scopes, place: Place, keys: Collection[str]
+) -> dict[str, Link]:
+    """Find the links of a stream's source keys; keys without a link are left out.
+
+    A link with the place's source wins over one without a source, unless it holds nothing. Where
+    the place has no source, a key gets a link with a source if only one source has that key.
+    """
+    scopes = known.of_stream.get(place) or known.find_of_stream(place)
+    if not scopes:
+        return {}
+    links = [
+        link
+        for some in chunks(map(pack, keys))
+        for scope in scopes
+        for link in links_of(statements.FIND.find(database, (scope,), some), scopes)
+    ]
+    own = {link.source_key: link for link in links if link.source == place.source}
+    if len(own) == len(links):
+        return own
+    others: dict[str, list[Link]] = {}
+    for link in links:
+        key = link.source_key
+        is_visible = link.source != place.source and not (place.source and link.source)
+        if is_visible and (key not in own or own[key].holds_nothing):
+            others.setdefault(key, []).append(link)
+    return own | {key: found[0] for key, found in others.items() if len(found) == 1}
+
+
+def find_links_by_apollo_id(
+    database: Connection, known: Scopes, place: Place, apollo_ids: Collection[str]
+) -> dict[str, list[Link]]:
+    """Find the links to Apollo records, of any stream; several rows may share a record."""
+    found: dict[str, list[Link]] = {}
+    for some in chunks(map(pack, apollo_ids)):
+        rows = statements.FIND_BY_APOLLO_ID.find(database, (), some)
+        for link in links_of_kind(rows, known, place) if rows else ():
+            found.setdefault(link.apollo_id or "", []).append(link)
+    return found
+
+
+def save_intents(
+    database: Connection,
+    known: Scopes,
+    place: Place,
+    run_id: str,
+    intents: Sequence[Intent],
+) -> None:
+    """Mark links as pending and delete their payload hash, since Apollo's values become unknown."""
+    scope = known.numbers.get(place) or known.find_for_writing(place)
+    plain = [intent for intent in intents if intent.single_hashes is None]
+    statements.INTENT.execute_at_once(database, _intent_rows(scope, run_id, plain))
+    if len(plain) < len(intents):
+        holding = [intent for intent in intents if intent.single_hashes is not None]
+        rows = _intent_rows(scope, run_id, holding)
+        full = [(*row, intent.single_hashes) for row, intent in zip(rows, holding, strict=True)]
+        statements.INTENT_IN_FULL.execute_at_once(database, full)
+
+
+def _intent_rows(scope: int, run_id: str, intents: Sequence[Intent]) -> list[tuple[Any, ...]]:
+    now = number_of_moment(datetime.now(timezone.utc))
+    run = pack(run_id)
+    status = STATUS_NUMBERS[LinkStatus.PENDING]
+    return [
+        (
+            scope,
+            pack(intent.source_key),
+            packed_or_none(intent.apollo_id),
+            status,
+            run,
+            packed_or_none(intent.match_hash),
+            now,
+        )
+        for intent in intents
+    ]
+
+
+def save_outcomes(
+    database: Connection,
+    known: Scopes,
+    place: Place,
+    run_id: str,
+    outcomes: Sequence[LinkOutcome],
+    synced_at: datetime,
+) -> None:
+    """Upsert outcomes; of several outcomes of one key the last one is kept.
+
+    ``synced_at`` is for confirmed outcomes without a moment of their own. Where a record was
+    updated, the links of other source keys to it that this run has not written yet lose their
+    payload hash: the record no longer holds their values. If the record's e-mail or domain changed,
+    their match hash changes with it.
+    """
+    scope = known.numbers.get(place) or known.find_for_writing(place)
+    run, now = pack(run_id), number_of_moment(datetime.now(timezone.utc))
+    # Only updated records: no other row can have written to a record that was just created.
+    changed = [
+        pack(o.apollo_id) for o in outcomes if o.status is LinkStatus.UPDATED and o.apollo_id
+    ]
+    for some in chunks(changed):
+        statements.FORGET_SINGLE_HASHES.change(database, (place.connection, place.object), some)
+    _save_confirmed(database, scope, run, now, outcomes, synced_at)
+    gone = [o.apollo_id for o in outcomes if o.status is LinkStatus.GONE and o.apollo_id]
+    if gone:
+        forget_companies(database, place, gone)
+        pending_fields.forget(database, place, gone)
+    _save_rejected(database, scope, run, now, outcomes)
+    by_others = (place.connection, place.object, run, pack(DELETED))
+    for some in chunks(changed):
+        statements.FORGET_HASHES.change(database, by_others, some)
+    readdressed = [
+        (pack(o.match_hash), place.connection, place.object, packed_or_none(o.apollo_id), run)
+        for o in outcomes
+        if o.is_readdressed and o.match_hash
+    ]
+    statements.GIVE_ADDRESS.execute(database, readdressed)
+
+
+def _save_confirmed(
+    database: Connection,
+    scope: int,
+    run: bytes,
+    now: int,
+    outcomes: Sequence[LinkOutcome],
+    synced_at: datetime,
+) -> None:
+    written = Counter(outcome.apollo_id for outcome in outcomes)
+    confirmed: list[tuple[Any, ...]] = []
+    #: By source key: outcomes with values that most links lack.
+    in_full: dict[str, tuple[Any, ...]] = {}
+    for outcome in outcomes:
+        if outcome.status is LinkStatus.ERROR:
+            continue
+        values = (
+            scope,
+            pack(outcome.source_key),
+            packed_or_none(outcome.apollo_id),
+            packed_or_none(outcome.payload_hash),
+            STATUS_NUMBERS[outcome.status],
+            number_of_moment(outcome.synced_at or synced_at) if outcome.is_synced else None,
+            run,
+            packed_or_none(outcome.match_hash),
+            packed_or_none(outcome.apollo_updated_at),
+            now,
+        )
+        # Of several rows with one record, each may have written over another.
+        singles = outcome.single_hashes if written[outcome.apollo_id] < 2 else None
+        if outcome.row_hash is not None or singles is not None:
+            more = (packed_or_none(outcome.row_hash), singles)
+            in_full[outcome.source_key] = (*values, *more)
+            continue
+        confirmed.append(values)
+        if in_full:
+            in_full.pop(outcome.source_key, None)
+    statements.CONFIRMED_OUTCOME.execute_at_once(database, confirmed)
+    statements.CONFIRMED_IN_FULL.execute_at_once(database, list(in_full.values()))
+
+
+def _save_rejected(
+    database: Connection, scope: int, run: bytes, now: int, outcomes: Sequence[LinkOutcome]
+) -> None:
+    latest = {outcome.source_key: outcome for outcome in outcomes}
+    rejected = [
+        (
+            scope,
+            pack(outcome.source_key),
+            packed_or_none(outcome.apollo_id),
+            packed_or_none(outcome.payload_hash),
+            STATUS_NUMBERS[LinkStatus.ERROR],
+            without_addresses(outcome.error or ""),
+            run,
+            now,
+        )
+        for outcome in latest.values()
+        if outcome.status is LinkStatus.ERROR
+    ]
+    statements.REJECTED_OUTCOME.execute_at_once(database, rejected)
+
+
+def links_of(rows: Iterable[Sequence[Any]], scopes: Mapping[int, Place]) -> list[Link]:
+    """The links of rows of `LINK_COLUMNS`, without those of other scopes."""
+    return [link_of(row, scopes[row[0]]) for row in rows if row[0] in scopes]
+
+
+def link_of(row: Sequence[Any], place: Place) -> Link:
+    """The link of a row of `LINK_COLUMNS`."""
+    # All columns are spelled out: unpacking the rest of a row takes as long as making its link.
+    (
+        _,
+        key,
+        apollo_id,
+        payload_hash,
+        status,
+        first,
+        last,
+        error,
+        run_id,
+        found_under,
+        updated_at,
+        row_hash,
+        single_hashes,
+    ) = row
+    try:
+        return Link(
+            unpack(key),
+            None if apollo_id is None else unpack(apollo_id),
+            None if payload_hash is None else unpack(payload_hash),
+            STATUSES[status],
+            moment_of_number(last if first is None else first),
+            moment_of_number(last),
+            error,
+            unpacked_run(run_id),
+            None if found_under is None else unpack(found_under),
+            None if updated_at is None else unpack(updated_at),
+            place.stream,
+            place.source,
+            None if row_hash is None else unpack(row_hash),
+            single_hashes,
+        )
+    except UnicodeDecodeError:
+        raise UnreadableValue(
+            f"an id or hash of a link of the stream {place.stream!r} is none"
+        ) from None
+
+
+def links_of_kind(rows: Sequence[Sequence[Any]], known: Scopes, place: Place) -> list[Link]:
+    """The links of rows that are of a place's team and kind, in order."""
+    if not known.places.keys() >= {row[0] for row in rows}:
+        # A run of another stream may have written its first links meanwhile.
+        known.find_all()
+    wanted = (place.connection, place.object)
+    links = [
+        link_of(row, of_row)
+        for row in rows
+        if (of_row := known.places.get(row[0])) and of_row[:2] == wanted
+    ]
+    return sorted(links, key=lambda link: (link.stream, link.source_key, link.source))

@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from target_apollo.ledger.database import WRITES
+from target_apollo.ledger.database import writing
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
 from target_apollo.ledger.failures import moment_of, number_of
 from target_apollo.ledger.processes import Process
@@ -138,7 +138,7 @@ class Locks:
 
     def acquire(self, database: Connection, connection: str, stream: str, run_id: str) -> None:
         """Take a lock, inside a write transaction. Raise ``AnotherRunActive`` if it is held."""
-        now = self._make_sure_that_free(database, connection, stream)
+        now = self._check_free(database, connection, stream)
         here = Process.current()
         database.execute(delete(apollo_locks).where(_row(connection, stream)))
         database.execute(
@@ -156,7 +156,7 @@ class Locks:
             )
         )
 
-    def make_sure_that_free(self, database: Connection, connection: str | None = None) -> None:
+    def check_free(self, database: Connection, connection: str | None = None) -> None:
         """Raise ``AnotherRunActive`` if a run writes to a connection, inside a transaction.
 
         Without a connection, if a run writes to any.
@@ -165,9 +165,9 @@ class Locks:
         if connection is not None:
             held = held.where(apollo_locks.c.connection == connection)
         for of_connection, stream in database.execute(held).all():
-            self._make_sure_that_free(database, of_connection, stream)
+            self._check_free(database, of_connection, stream)
 
-    def _make_sure_that_free(self, database: Connection, connection: str, stream: str) -> datetime:
+    def _check_free(self, database: Connection, connection: str, stream: str) -> datetime:
         """Give the present, by the clock of the heartbeats."""
         here, now = Process.current(), datetime.now(timezone.utc)
         if self._is_postgresql:
@@ -207,12 +207,12 @@ class Locks:
             )
         )
 
-    def make_sure_of_all(self, database: Connection) -> None:
+    def check_all_held(self, database: Connection) -> None:
         """Raise ``LockLost`` if one of the locks that this ledger took is no longer its own."""
         for connection, stream in self._held:
-            self.make_sure(database, connection, stream)
+            self.check_held(database, connection, stream)
 
-    def make_sure(self, database: Connection, connection: str, stream: str) -> None:
+    def check_held(self, database: Connection, connection: str, stream: str) -> None:
         """Raise ``LockLost`` if a lock that this ledger took is no longer its own.
 
         Call it first in a write transaction. Does nothing if this ledger took no lock.
@@ -253,10 +253,8 @@ class Heartbeat:
         while not self._stopped.wait(HEARTBEAT_SECONDS):
             now = func.clock_timestamp() if of_database else datetime.now(timezone.utc)
             try:
-                with self._engine.connect() as database:
-                    database.execution_options(**{WRITES: True})
-                    with database.begin():
-                        database.execute(renewal.values(heartbeat_at=now))
+                with self._engine.connect() as database, writing(database):
+                    database.execute(renewal.values(heartbeat_at=now))
             except SQLAlchemyError as error:
                 # Tried again at the next beat. If the lock was lost, the next write of links fails.
                 _log.warning(

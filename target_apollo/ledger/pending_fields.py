@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from target_apollo.ledger.database import chunks, insert_into
 from target_apollo.ledger.failures import UnreadableValue, moment_of, text_of
-from target_apollo.ledger.links import Place
-from target_apollo.ledger.scopes import find_scope
+from target_apollo.ledger.scopes import Place, find_scope
 from target_apollo.ledger.tables import apollo_pending_fields, apollo_row_links
 from target_apollo.ledger.values import pack, unpacked_or_none
 
@@ -70,7 +69,7 @@ class PendingFields(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class Settled(msgspec.Struct, frozen=True, gc=False):
+class SettledFields(msgspec.Struct, frozen=True, gc=False):
     """What became of the values of a record.
 
     Attributes:
@@ -181,7 +180,7 @@ def change(
     forget(database, place, emptied)
 
 
-def settle(database: Connection, settled: Sequence[Settled]) -> None:
+def settle(database: Connection, settled: Sequence[SettledFields]) -> None:
     """Delete values that were sent or that Apollo does not take, and note that in their links."""
     _overwrite_deleted(database)
     left: dict[tuple[Place, str], PendingFields] = {}
@@ -210,7 +209,7 @@ def _overwrite_deleted(database: Connection) -> None:
         database.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
-def _note_in_link(database: Connection, settled: Settled) -> None:
+def _note_in_link(database: Connection, settled: SettledFields) -> None:
     pending = settled.pending
     is_own = _is_link_of(database, pending)
     if is_own is None:

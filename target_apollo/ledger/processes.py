@@ -1,4 +1,4 @@
-"""Which process holds a lock, and whether it can be seen that it has ended.
+"""Which process holds a lock, and whether it has ended, as far as that can be seen.
 
 A process id alone does not say whether the holder of a lock still runs: ids are used again, and two
 containers may share a host name and number their processes separately. A process is therefore

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from target_apollo.ledger.links import STATUS_NUMBERS
+from target_apollo.ledger.link_status import STATUS_NUMBERS
 
 _VIEW = """
 CREATE VIEW apollo_links AS SELECT

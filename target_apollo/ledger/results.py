@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.failures import UnreadableValue
-from target_apollo.ledger.links import STATUSES, LinkStatus, Place
-from target_apollo.ledger.scopes import all_scopes
+from target_apollo.ledger.link_status import STATUSES, LinkStatus
+from target_apollo.ledger.scopes import Place, all_scopes
 from target_apollo.ledger.statements import CHANGED_NEXT, RESULTS_NEXT
 from target_apollo.ledger.values import (
     moment_of_number,

@@ -5,14 +5,32 @@ A scope is never deleted, and its number never means another place.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection, bindparam, select
 
 from target_apollo.ledger.database import ManyRows, insert_into
 from target_apollo.ledger.failures import UnreadableValue, number_of, text_of
-from target_apollo.ledger.links import Place
 from target_apollo.ledger.tables import apollo_scopes
 
 _scopes = apollo_scopes.c
+
+
+class Place(NamedTuple):
+    """The stream, source, kind of Apollo record and Apollo team that a link belongs to.
+
+    Attributes:
+        connection: The Apollo team's id.
+        object: ``contact`` or ``account``.
+        stream: The Singer stream's name.
+        source: The setting `source`, since two taps may have streams of one name; empty where it is
+            not set.
+    """
+
+    connection: str
+    object: str
+    stream: str
+    source: str = ""
 
 
 def _of(*names: str) -> ManyRows:

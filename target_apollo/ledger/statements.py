@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from target_apollo.ledger.database import KEYS, ManyRows, insert_into
-from target_apollo.ledger.links import CONFIRMED, DELETED, STATUS_NUMBERS, LinkStatus
+from target_apollo.ledger.link_status import CONFIRMED, DELETED, STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.tables import (
     HAS_RECORD,
     MATCH_START,
@@ -95,7 +95,7 @@ FIND_BY_MATCH = ManyRows(
     lambda _: select(*LINK_COLUMNS).where(MATCH_START.in_([literal_column(KEYS)]), HAS_RECORD),
 )
 
-#: Records that are not gone, by the same.
+#: The same, without records that are gone.
 FIND_IDS_BY_MATCH = ManyRows(
     [],
     lambda _: select(_links.scope, _links.match_hash, _links.apollo_id, _links.changed_at).where(

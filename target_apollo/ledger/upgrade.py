@@ -1,7 +1,7 @@
-"""The ledger's version: creates the tables, and upgrades those of older versions in place.
+"""The ledger's version: opens a ledger, creates its tables, or upgrades those of older versions.
 
 An upgrade is one transaction: a run that is killed in the middle leaves the older ledger, and the
-next one begins anew. An older release refuses what a later one has upgraded.
+next run begins anew. An older release refuses what a later one has upgraded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Engine,
     Integer,
     MetaData,
     Table,
@@ -27,12 +28,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, ExecutableDDLElement
 
+from target_apollo.ledger.database import (
+    Address,
+    give_back_space,
+    prepare_statements,
+    writing,
+)
 from target_apollo.ledger.errors import LedgerUnusable
 from target_apollo.ledger.failures import UnreadableValue, number_of
-from target_apollo.ledger.links import STATUS_NUMBERS, LinkStatus, Place
+from target_apollo.ledger.link_status import STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.locks import Locks
 from target_apollo.ledger.readable import create_view
-from target_apollo.ledger.scopes import scope_for_writing
+from target_apollo.ledger.scopes import Place, scope_for_writing
 from target_apollo.ledger.statements import COPIED_LINK
 from target_apollo.ledger.tables import (
     CREATION_LOCK,
@@ -107,6 +114,31 @@ def refuse_newer(version: int | None) -> None:
         )
 
 
+def connect_up_to_date(address: Address) -> tuple[Engine, Connection]:
+    """Connect to a ledger for writing, and create its tables or upgrade them.
+
+    Raises ``LedgerUnusable`` for a ledger of a newer version, and ``AnotherRunActive`` for one of
+    an older version to which a run is writing.
+    """
+    address.make_private_file()
+    engine = address.engine()
+    database = engine.connect()
+    try:
+        with database.begin():
+            prepare_statements(database)
+            version = version_of(database)
+        refuse_newer(version)
+        if version != VERSION:
+            with writing(database):
+                bring_up_to_date(database)
+            if version is not None:
+                give_back_space(database)
+    except BaseException:
+        database.close()
+        raise
+    return engine, database
+
+
 def bring_up_to_date(connection: Connection) -> None:
     """Create the tables or upgrade them, inside the caller's write transaction.
 
@@ -127,7 +159,7 @@ def bring_up_to_date(connection: Connection) -> None:
     there = inspect(connection)
     if version is not None and _former_links.name in there.get_table_names():
         # A run of an earlier release would find its table no longer.
-        Locks(connection.engine).make_sure_that_free(connection)
+        Locks(connection.engine).check_free(connection)
         _move_former_links(connection)
     if there.has_table(_creations.name):
         _keep_creations_as_links(connection)

@@ -34,8 +34,9 @@ LONGEST_PLAIN_KEY = 500
 #: ``Decimal("1E+999999")`` stays short and every integer fits 64 bits.
 _PLAIN_INTEGERS_BELOW = 10**18
 
-#: Match keys whose hash is cached: each hash is needed before and after the request of its batch.
-_MATCHES_REMEMBERED = 10_000
+#: Match keys whose hash is cached: each hash is needed before and after the request of its batch,
+#: and two batches of 1,600 rows are in memory at once.
+_MATCHES_REMEMBERED = 4_000
 
 _ONE_SPELLING = frozenset({str, type(None), bool})
 
@@ -214,7 +215,7 @@ def without_addresses(reason: str) -> str:
 _HEX = 0
 #: ``sha256:`` and hex digits: a match hash, or the key of a row that may be an address.
 _SHA256 = 1
-#: A text that begins with a byte that is none of a text's usual ones.
+#: A text whose first byte would be taken for one of these numbers.
 _ESCAPED = 2
 #: A UUID in quotes, as `source_key` spells it.
 _UUID = 3

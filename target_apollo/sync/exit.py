@@ -35,7 +35,7 @@ from target_apollo.apollo import (
 from target_apollo.config.settings import SettingsError
 from target_apollo.ledger import AnotherRunActive, LedgerError, LedgerUnusable
 from target_apollo.sync.source_schema import UnusableSchema
-from target_apollo.system.machine import trouble_of
+from target_apollo.system.crashes import trouble_of
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
 _SIGNALLED = 128

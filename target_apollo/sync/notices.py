@@ -8,7 +8,7 @@ from datetime import datetime
 
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
-from target_apollo.ledger import Found
+from target_apollo.ledger import TakeOver
 from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.deletions.whole_tables import Doubt
@@ -198,15 +198,15 @@ class Notices:
                 "upsert."
             )
 
-    def new_key(self, found: Found, *, is_dry_run: bool) -> None:
+    def new_key(self, found: TakeOver, *, is_dry_run: bool) -> None:
         """Logs what the ledger has for a key of which Apollo does not tell the team."""
-        if found is Found.TAKEN_OVER and not is_dry_run:
+        if found is TakeOver.TAKEN_OVER and not is_dry_run:
             self._logger.info(
                 "The rows that the ledger has under the team 'unknown', from an earlier release, "
                 "are those of this key from now on: Apollo does not tell its team "
                 "(GET /users/api_profile)."
             )
-        elif found is Found.OTHERS:
+        elif found is TakeOver.OTHERS:
             self._logger.warning(
                 "Apollo does not tell which team this key is for (GET /users/api_profile), and the "
                 "ledger has no row of this key, though it has others. If it is a new key of the "

@@ -40,7 +40,7 @@ _KINDS = {
     stat.S_IFIFO: "it is a queue (FIFO); name a file",
     stat.S_IFSOCK: "it is a socket; name a file",
 }
-#: Folders whose entries are what this process has open already, as ``--config <(…)`` gives them.
+#: Folders of the files that this process has open already, as ``--config <(…)`` names them.
 _OPEN_ALREADY = ("/dev/fd", "/proc/self/fd")
 
 
@@ -142,10 +142,10 @@ def _owner_of_new_files(folder: Path) -> int | None:
 
 
 def one_file(one: Path, other: Path) -> bool:
-    """Whether two paths name one file, now or once it is made.
+    """Whether two paths name the same file, now or once it is made.
 
-    They do over folders that are links, by hard links, and if their names differ only in case or in
-    the form of their accents: some file systems take those for one name.
+    Links to folders, hard links, the case of letters and the form of accents do not tell them
+    apart: some file systems take such names for one.
     """
     try:
         if one.samefile(other):

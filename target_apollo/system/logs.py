@@ -11,13 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
 from typing import Any
 
 from singer_sdk.logging import ConsoleFormatter
 
-from target_apollo.system.machine import trouble_of
-from target_apollo.system.shown import name_shown, printable, printable_lines
+from target_apollo.system.shown import Lines, name_shown, printable, printable_lines
 
 _SDK = f"{os.sep}singer_sdk{os.sep}"
 #: Lowest level for loggers that show records below it; the target's own logger has a filter.
@@ -69,12 +67,6 @@ _LONGEST_MESSAGE = 4000
 
 #: Name of the handler that `to_stderr` sets.
 _TO_STDERR = "target-apollo-stderr"
-
-
-class Lines(str):
-    """A text of several lines that this program wrote itself: its line ends stay in the log."""
-
-    __slots__ = ()
 
 
 class _PrintableRecord(logging.LogRecord):
@@ -134,34 +126,3 @@ def to_stderr(plugin: str) -> None:
     for former in [one for one in root.handlers if one.get_name() == _TO_STDERR]:
         root.removeHandler(former)
     root.addHandler(handler)
-
-
-def text_of(problem: BaseException) -> str:
-    """What the log says of an exception that nobody expected at its place.
-
-    A sentence where the machine caused it, else `defect_text`.
-    """
-    return trouble_of(problem) or defect_text(problem)
-
-
-def defect_text(defect: BaseException) -> Lines:
-    """The traceback of an unexpected exception, without its message, which may show a value.
-
-    Exceptions that led to it come first.
-    """
-    parts: list[str] = []
-    seen: set[int] = set()
-    error: BaseException | None = defect
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [
-            f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames
-        ]
-        parts.append("\n".join([*lines, f"{type(error).__module__}.{type(error).__qualname__}"]))
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    chain = "\nwhich led to\n".join(reversed(parts))
-    return Lines(
-        "A defect of target-apollo ended the run. Nothing is lost: run it again. If it comes back, "
-        f"report these lines, which hold no values:\n{chain}"
-    )

@@ -17,6 +17,12 @@ LONGEST_NAME = 200
 _AT = re.compile("[@\uff20\ufe6b]|%40")
 
 
+class Lines(str):
+    """A text of several lines that this program wrote itself: its line ends stay in the log."""
+
+    __slots__ = ()
+
+
 def printable(text: str) -> str:
     """A text with control characters, marks of direction and line ends replaced.
 

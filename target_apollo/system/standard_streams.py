@@ -1,9 +1,9 @@
 """Standard input, output and error as shells, schedulers and containers leave them.
 
-Any of them may be closed, full, or of an encoding that has few characters. A number that is free
-would go to the next file that is opened, so that a line for standard output would be written into
-the ledger: a closed stream is therefore replaced by one that fails. Standard error never fails:
-whoever can't be told anything still gets the exit code.
+Any of them may be closed, full, or of an encoding that has few characters. The descriptor of a
+closed stream would go to the next file that is opened, and a line for standard output be written
+into the ledger: a closed stream is therefore replaced by one that fails. Standard error never
+fails: where nothing can be said, the exit code still tells.
 """
 
 from __future__ import annotations

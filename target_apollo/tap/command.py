@@ -21,7 +21,7 @@ from target_apollo.config.sdk import set_up_log
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import Source, source_in_meltano
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
-from target_apollo.system import logs
+from target_apollo.system import crashes
 from target_apollo.tap.messages import OutputRefused
 from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config
 
@@ -135,7 +135,7 @@ def command(
         logger.error("%s", problem)
         return FAILED
     except Exception as defect:  # noqa: BLE001 - its message may show a record
-        logger.error("%s", logs.text_of(defect))
+        logger.error("%s", crashes.text_of(defect))
         return FAILED
     finally:
         tap.close()

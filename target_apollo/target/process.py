@@ -22,7 +22,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_apollo.config.settings import SettingsError
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.sync.run import SyncRun
-from target_apollo.system import logs
+from target_apollo.system import crashes
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
@@ -85,7 +85,7 @@ def run_process(
     try:
         exit_code = target.sync(file_input)
     except Exception as defect:  # noqa: BLE001 - its own words may show a record
-        kind.logger.error("%s", logs.text_of(defect))
+        kind.logger.error("%s", crashes.text_of(defect))
         exit_code = FAILED
     target.exit_without_threads(exit_code)
     sys.exit(exit_code)

@@ -165,34 +165,34 @@ def test_parallel_updates_agree_on_one_method(server: Server, client: ApolloClie
 def test_put_that_an_earlier_run_has_found_is_tried_first(
     server: Server, client: ApolloClient, no_route: int
 ) -> None:
-    client.use_update_route(ACCOUNTS, "PUT /accounts/{id}")
+    client.update_endpoints.begin_with(ACCOUNTS, "PUT /accounts/{id}")
     server.default = Accounts("PUT", no_route=no_route)
 
     client.update(ACCOUNTS, ID, {})
     client.update(ACCOUNTS, OTHER, {})
 
     assert methods(server) == ["PUT", "PUT"]
-    assert client.update_route(ACCOUNTS) == "PUT /accounts/{id}"
+    assert client.update_endpoints.taken(ACCOUNTS) == "PUT /accounts/{id}"
 
 
 @pytest.mark.parametrize("no_route", [404, 405])
 def test_put_that_apollo_takes_no_more_gives_way_to_patch(
     server: Server, client: ApolloClient, no_route: int
 ) -> None:
-    client.use_update_route(ACCOUNTS, "PUT /accounts/{id}")
+    client.update_endpoints.begin_with(ACCOUNTS, "PUT /accounts/{id}")
     server.default = Accounts("PATCH", no_route=no_route)
 
     client.update(ACCOUNTS, ID, {})
     client.update(ACCOUNTS, OTHER, {})
 
     assert methods(server) == ["PUT", "PATCH", "PATCH"]
-    assert client.update_route(ACCOUNTS) == "PATCH /accounts/{id}"
+    assert client.update_endpoints.taken(ACCOUNTS) == "PATCH /accounts/{id}"
 
 
 def test_an_endpoint_that_is_none_of_the_two_is_not_used(
     server: Server, client: ApolloClient
 ) -> None:
-    client.use_update_route(ACCOUNTS, "DELETE /accounts/{id}")
+    client.update_endpoints.begin_with(ACCOUNTS, "DELETE /accounts/{id}")
     server.default = Accounts("PATCH")
 
     client.update(ACCOUNTS, ID, {})

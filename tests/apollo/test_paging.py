@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo import AnswerLost
-from target_apollo.apollo.answers import Answer, CheckedBody
-from target_apollo.apollo.paging import Paging, read_paging
+from target_apollo.apollo.answers import Answer, CheckedBody, Paging
 
 
 def paging_of(page: int = 1, **changes: Any) -> Paging:
     told = {"page": page, "per_page": 100, "total_entries": 250, "total_pages": 3, **changes}
     answer = Answer(200, {"pagination": told}, attempts=1, seconds=0.0)
-    return read_paging(CheckedBody("GET /somewhere", answer), page, 100)
+    return CheckedBody("GET /somewhere", answer).paging(page, 100)
 
 
 @pytest.mark.parametrize(("page", "belong"), [(1, 100), (2, 100), (3, 50), (4, 0)])
@@ -52,4 +51,4 @@ def test_an_answer_about_another_page_confirms_nothing() -> None:
     answer = Answer(200, {"pagination": told}, attempts=1, seconds=0.0)
 
     with pytest.raises(AnswerLost, match="another page"):
-        read_paging(CheckedBody("GET /somewhere", answer), 1, 100)
+        CheckedBody("GET /somewhere", answer).paging(1, 100)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.apollo.throttle import (
+from target_apollo.apollo.retry_after import (
     LONGEST,
     parse_http_date,
     parse_retry_after,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from target_apollo.apollo import ApiKeyAuth, UnusableCertificates
-from target_apollo.apollo.http import HttpSession, NoAnswer
+from target_apollo.apollo.http import HttpSession
+from target_apollo.apollo.no_answer import NoAnswer
 
 #: A name that no resolver knows.
 URL = "https://nowhere.invalid/api/v1"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.apollo import AnswerLost, TokenEndpoint
-from target_apollo.apollo.whole_answers import LARGEST_ANSWER
+from target_apollo.apollo.http import LARGEST_ANSWER
 from tests.apollo.conftest import Connect
 from tests.helpers.exchanges import READ, WRITE
 from tests.helpers.http_server import Reply, Server

@@ -18,7 +18,7 @@ import jsonschema
 
 from target_apollo.cli import main
 from target_apollo.sandbox import Sandbox, SandboxOptions
-from target_apollo.system import logs
+from target_apollo.system import crashes
 from tests.helpers.altered_answers import Alteration, Reply
 from tests.helpers.altering_server import AlteringServer
 from tests.helpers.border_runs import EXIT_CODES, KEY, run_inside, shown_in
@@ -205,7 +205,7 @@ def _call(command: Command, sandbox: Sandbox, folder: Path) -> Ended:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(log):
             exit_code = main([part.format(folder) for part in command.arguments])
     except Exception as defect:  # noqa: BLE001 - whatever it is, the command has broken
-        log.write(logs.defect_text(defect))
+        log.write(crashes.defect_text(defect))
         exit_code = -1
     finally:
         root.setLevel(level)

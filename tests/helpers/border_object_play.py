@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from target_apollo.apollo import object_client, sequences
+from target_apollo.apollo import object_clients, sequences
 from target_apollo.model.outcomes import Reason
 from target_apollo.sandbox import Sandbox
 from target_apollo.sync.objects import deal_index, mark_index
@@ -230,9 +230,9 @@ def _small_pages() -> Iterator[None]:
     """Lets few records fill several pages, and a search show them at once."""
     at_once = timedelta(0)
     with (
-        patch.object(object_client, "PER_PAGE", _PER_PAGE),
+        patch.object(object_clients, "PER_PAGE", _PER_PAGE),
         patch.object(deal_index, "PER_PAGE", _PER_PAGE),
-        patch.object(sequences, "_PER_PAGE", _PER_PAGE),
+        patch.object(sequences, "PER_PAGE", _PER_PAGE),
         patch.object(mark_index, "SHOWN_AFTER", at_once),
     ):
         yield

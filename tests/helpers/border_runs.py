@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from target_apollo.system import logs
+from target_apollo.system import crashes
 from target_apollo.target.target import TargetApollo
 from tests.promises.conftest import TargetRun, left_behind
 
@@ -73,7 +73,7 @@ def _exit_code_of(config: dict[str, Any], sent: bytes, logger: logging.Logger) -
     try:
         return TargetApollo(config=config).sync(io.BytesIO(sent))
     except Exception as defect:  # noqa: BLE001 - as the process does
-        logger.error("%s", logs.defect_text(defect))
+        logger.error("%s", crashes.defect_text(defect))
         return -1
 
 

@@ -10,7 +10,7 @@ from target_apollo.ledger import (
     LinkStatus,
     PendingFields,
     Place,
-    Settled,
+    SettledFields,
 )
 
 TEAM = "5f5e100c0d4ae7000181a2b3"
@@ -68,7 +68,7 @@ def test_what_was_sent_counts_as_held_by_the_link(ledger: Ledger) -> None:
     ledger.change_pending_fields(PLACE, {}, [one])
 
     (known,) = ledger.pending_fields(TEAM, 1)
-    ledger.settle_pending_fields([Settled(known, frozenset({"website_url"}), True, "2026")])
+    ledger.settle_pending_fields([SettledFields(known, frozenset({"website_url"}), True, "2026")])
 
     link = ledger.links(PLACE, ["1"])["1"]
     assert (link.single_hashes, link.apollo_updated_at) == ("a=b;website_url=digest1", "2026")
@@ -82,7 +82,7 @@ def test_a_row_whose_values_were_not_taken_is_compared_again(ledger: Ledger) -> 
     )
     ledger.change_pending_fields(PLACE, {}, [one])
 
-    ledger.settle_pending_fields([Settled(one, frozenset(one.body), is_held=False)])
+    ledger.settle_pending_fields([SettledFields(one, frozenset(one.body), is_held=False)])
 
     assert ledger.links(PLACE, ["1"])["1"].payload_hash is None
     assert not ledger.has_pending_fields()

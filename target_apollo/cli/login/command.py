@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from target_apollo.apollo import ApolloClient, ApolloError, Transport, access_to
-from target_apollo.apollo.http import is_web_address
+from target_apollo.apollo.addresses import is_web_address
 from target_apollo.apollo.oauth import pair_of
 from target_apollo.cli.check.needs import needs_of
 from target_apollo.cli.login.authorization import Authorization, NotGranted, NotThisLogin

@@ -8,7 +8,6 @@ or is long, the mark is a digest: ``[wh:~9f86d081884c7d659a2feaa0]``.
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from collections.abc import Sequence
 
@@ -133,6 +132,9 @@ def _digest(value: str | None) -> str:
 
 def _plain(note: object) -> str:
     """The text of a note, which may be HTML."""
+    # Imported here, since its table of entities takes a third of a megabyte, for few runs.
+    import html
+
     return html.unescape(_TAG.sub(" ", note)) if isinstance(note, str) else ""
 
 

@@ -16,7 +16,6 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.ledger import (
     DELETED,
-    Found,
     Intent,
     Ledger,
     Link,
@@ -24,8 +23,9 @@ from target_apollo.ledger import (
     LinkStatus,
     PendingFields,
     Place,
-    Settled,
+    SettledFields,
     StreamLock,
+    TakeOver,
     Walk,
 )
 from target_apollo.ledger.runs import Run
@@ -263,7 +263,7 @@ class LedgerOverlay:
         for apollo_id, names in superseded.items():
             self._superseded.setdefault((place.object, apollo_id), set()).update(names)
 
-    def settle_pending_fields(self, settled: Sequence[Settled]) -> None:
+    def settle_pending_fields(self, settled: Sequence[SettledFields]) -> None:
         """Does nothing, since the run's ledger is only read."""
 
     def drop_links(self, place: Place, apollo_ids: Collection[str]) -> int:
@@ -271,12 +271,12 @@ class LedgerOverlay:
         self._dropped |= {(place.connection, place.object, apollo_id) for apollo_id in apollo_ids}
         return self._own.drop_links(place, apollo_ids)
 
-    def take_over(self, former: str, connection: str) -> Found:
+    def take_over(self, former: str, connection: str) -> TakeOver:
         """As in `Ledger`; the run's ledger is only read, so its rows keep their connection."""
         if self._below is None:
-            return Found.NOTHING_ELSE
+            return TakeOver.NOTHING_ELSE
         found = self._below.would_take_over(former, connection)
-        if found is Found.TAKEN_OVER:
+        if found is TakeOver.TAKEN_OVER:
             self._former = {connection: former}
         return found
 

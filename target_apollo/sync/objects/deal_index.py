@@ -19,9 +19,8 @@ from datetime import datetime
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.deals import DealClient
-from target_apollo.apollo.object_client import PER_PAGE, CountedPage
-from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE
+from target_apollo.apollo.object_clients import CountedPage, DealClient
 from target_apollo.ledger import Walk
 from target_apollo.model.compare import CUSTOM_FIELDS, shows_custom
 from target_apollo.model.objects.deal_values import kept_part

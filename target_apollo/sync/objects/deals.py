@@ -13,7 +13,7 @@ from functools import cached_property
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import QuotaExhausted, Stage, endpoints
-from target_apollo.apollo.deals import DealClient
+from target_apollo.apollo.object_clients import DealClient
 from target_apollo.ledger import LinkStatus
 from target_apollo.model.compare import holds
 from target_apollo.model.objects.deal import ACCOUNT_ID, DEAL, DEAL_STAGE, NAME, STAGE_ID

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.tasks import TaskClient
+from target_apollo.apollo.object_clients import TaskClient
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.objects.task import COMPLETED, SCHEDULED, STATUS
 from target_apollo.model.objects.task_changes import RowOfTask, TaskChange

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from target_apollo.apollo import RequestRefused, endpoints
-from target_apollo.apollo.paging import MOST_PAGES
-from target_apollo.apollo.tasks import TaskClient
+from target_apollo.apollo.endpoints import MOST_PAGES
+from target_apollo.apollo.object_clients import TaskClient
 from target_apollo.ledger import Walk
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.objects.task import CONTACT_ID, DUE_AT, TYPE, spelled

@@ -15,7 +15,7 @@ from functools import cached_property
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, QuotaExhausted, endpoints
-from target_apollo.apollo.tasks import TaskClient
+from target_apollo.apollo.object_clients import TaskClient
 from target_apollo.model.objects.members import APOLLO_ID, EMAIL, MEMBER_KEY
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.objects.stream_object import Normalise

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from target_apollo.apollo import AnotherRecord, EndpointForbidden, Label, RecordPage, RequestRefused
-from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.ledger import match_hash
 from target_apollo.model.objects.list_member import ListKey
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType

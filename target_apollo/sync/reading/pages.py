@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from target_apollo.apollo.endpoints import ObjectEndpoints
-from target_apollo.apollo.paging import MOST_PAGES
-from target_apollo.apollo.record_reader import PER_PAGE, RecordReader, SearchPage, Selection
+from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE, ObjectEndpoints
+from target_apollo.apollo.record_reader import RecordReader, SearchPage, Selection
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.values import moment
 

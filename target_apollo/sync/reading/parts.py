@@ -10,8 +10,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from target_apollo.apollo.paging import MOST_PAGES
-from target_apollo.apollo.record_reader import PER_PAGE
+from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE
 
 #: Records that one search shows, and that it shows from both ends.
 SHOWN = MOST_PAGES * PER_PAGE

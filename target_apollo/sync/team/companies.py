@@ -21,7 +21,7 @@ from target_apollo.apollo import (
     RequestRefused,
     is_id,
 )
-from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import ACCOUNT, Json

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, partial
 
 from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
-from target_apollo.apollo.paging import MOST_PAGES
+from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectType
 from target_apollo.model.policies import PROTECTED_STAGES
 from target_apollo.model.rows import Row

@@ -24,7 +24,7 @@ class TeamRoutes:
     def use_profile(self, profile: TeamProfile) -> None:
         """Lets the client begin with what a probe has found out about the team's Apollo."""
         if profile.puts_accounts:
-            self._client.use_update_route(ACCOUNT_ENDPOINTS, endpoints.PUT_ACCOUNT)
+            self._client.update_endpoints.begin_with(ACCOUNT_ENDPOINTS, endpoints.PUT_ACCOUNT)
         for object_type in OBJECTS.values():
             if profile.duplicates_matched(object_type.endpoints.plural):
                 self._client.create_once(object_type.endpoints)
@@ -41,7 +41,7 @@ class TeamRoutes:
         for object_type in OBJECTS.values():
             route = self._known.get(object_type.singular)
             if route is not None:
-                self._client.use_update_route(object_type.endpoints, route)
+                self._client.update_endpoints.begin_with(object_type.endpoints, route)
 
     def keep(self, ledger: RunLedger, connection: str) -> None:
         """Saves the endpoints that Apollo takes, where they are not those expected anyway.
@@ -51,6 +51,6 @@ class TeamRoutes:
         """
         for object_type in OBJECTS.values():
             of = object_type.endpoints
-            taken = self._client.update_route(of)
+            taken = self._client.update_endpoints.taken(of)
             if taken not in (None, self._known.get(object_type.singular, of.update)):
                 ledger.save_route(connection, object_type.singular, str(taken))

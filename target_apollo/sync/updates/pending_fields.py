@@ -24,7 +24,7 @@ from target_apollo.ledger import (
     LedgerError,
     PendingFields,
     Place,
-    Settled,
+    SettledFields,
 )
 from target_apollo.model.compare import holds, not_taken, shows
 from target_apollo.model.objects.registry import OBJECTS, Json, ObjectKind, ObjectType
@@ -147,7 +147,7 @@ class PendingFieldsSender:
         return not self._is_locked[place.stream]
 
     def _send(self, object_type: ObjectType, members: Sequence[PendingFields]) -> None:
-        settled: list[Settled] = []
+        settled: list[SettledFields] = []
         failure: ApolloError | None = None
         try:
             members, unguarded = self._guard(object_type, members, settled)
@@ -188,23 +188,23 @@ class PendingFieldsSender:
         pending: PendingFields,
         answer: Json,
         unguarded: frozenset[str],
-    ) -> Settled:
+    ) -> SettledFields:
         row = _row_of(object_type, pending)
         if not_taken(object_type, row, pending.body, answer):
             return self._drop(self._refused, pending)
         self._run.counts.followed[pending.place.stream] += len(pending.body)
         when = updated_at(answer) if pending.apollo_id in unguarded else None
-        return Settled(pending, frozenset(pending.body), is_held=True, updated_at=when)
+        return SettledFields(pending, frozenset(pending.body), is_held=True, updated_at=when)
 
-    def _refuse(self, pending: PendingFields, refusal: RequestRefused) -> Settled:
+    def _refuse(self, pending: PendingFields, refusal: RequestRefused) -> SettledFields:
         is_gone = consequence_of(refusal, pending.apollo_id).record_is_gone
         return self._drop(self._gone if is_gone else self._refused, pending)
 
-    def _drop(self, dropped: _Dropped, pending: PendingFields) -> Settled:
+    def _drop(self, dropped: _Dropped, pending: PendingFields) -> SettledFields:
         names = list(pending.body)
         dropped.add(pending, names)
         self._run.counts.not_followed[pending.place.stream] += len(names)
-        return Settled(pending, frozenset(names), is_held=False)
+        return SettledFields(pending, frozenset(names), is_held=False)
 
     # --- what people may have changed meanwhile
 
@@ -212,7 +212,7 @@ class PendingFieldsSender:
         self,
         object_type: ObjectType,
         members: Sequence[PendingFields],
-        settled: list[Settled],
+        settled: list[SettledFields],
     ) -> tuple[list[PendingFields], frozenset[str]]:
         """Takes out values that people have given their records meanwhile, where a policy says so.
 
@@ -260,7 +260,7 @@ class PendingFieldsSender:
                 taken = [n for n in one.guarded if not _is_empty(object_type, n, answer)]
                 if taken:
                     self._kept.add(one, taken)
-                    settled.append(Settled(one, frozenset(taken), is_held=True))
+                    settled.append(SettledFields(one, frozenset(taken), is_held=True))
                     one = one.without(taken)
                 if one.body:
                     left.append(one)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.apollo.deals import DealClient
+from target_apollo.apollo.object_clients import DealClient
 from target_apollo.cli.check.connection import check_connection
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sandbox.options import ClearedBy

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo.answers import CheckedBody
-from target_apollo.apollo.object_client import CountedPage
-from target_apollo.apollo.tasks import TaskClient
+from target_apollo.apollo.object_clients import CountedPage, TaskClient
 from target_apollo.ledger import Ledger, Walk
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from target_apollo.sync.objects import task_search

@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import QuotaExhausted, RequestRefused, endpoints
-from target_apollo.apollo.deals import DealClient
-from target_apollo.apollo.object_client import CountedPage
+from target_apollo.apollo.object_clients import CountedPage, DealClient
 from target_apollo.ledger import Ledger, Walk
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects import deal_index, mark_index

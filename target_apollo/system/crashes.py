@@ -1,17 +1,27 @@
-"""What a machine, a shell or a container may refuse a process, as a sentence: no defects.
+"""What the log says of an exception that nobody expected: a refusal of the machine, or a defect.
 
-Too little memory, too few threads or open files, a full disk, a working directory that is gone.
+A machine, a shell or a container may refuse a process memory, threads, open files, room on the disk
+or its working directory. That is a sentence for whoever runs it; anything else is a defect. Only
+the standard library is imported here, since a machine in trouble may let nothing more be loaded.
 """
 
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterator
+
+from target_apollo.system.shown import Lines
 
 _OPEN_FILES = "too many files are open; raise the limit of open files (`ulimit -n`)"
 #: Reasons whose usual words do not say what to do.
 _REASONS = {errno.EMFILE: _OPEN_FILES, errno.ENFILE: _OPEN_FILES}
 _NO_THREAD = "can't start new thread"
+
+
+def text_of(problem: BaseException) -> str:
+    """A sentence where the machine caused the exception, else `defect_text`."""
+    return trouble_of(problem) or defect_text(problem)
 
 
 def trouble_of(problem: BaseException) -> str | None:
@@ -40,6 +50,26 @@ def reason_of(problem: OSError) -> str:
     """Why the system refused something, with the file if it is about one; no full stop."""
     reason = _REASONS.get(problem.errno or 0) or problem.strerror or type(problem).__name__
     return f"{reason} ({problem.filename})" if isinstance(problem.filename, str) else reason
+
+
+def defect_text(defect: BaseException) -> Lines:
+    """The traceback of an exception, without its message, which may show a value.
+
+    Exceptions that led to it come first.
+    """
+    chain = "\nwhich led to\n".join(reversed([_trace(one) for one in _chain(defect)]))
+    return Lines(
+        "A defect of target-apollo ended the run. Nothing is lost: run it again. If it comes back, "
+        f"report these lines, which hold no values:\n{chain}"
+    )
+
+
+def _trace(error: BaseException) -> str:
+    lines = [
+        f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return "\n".join([*lines, f"{type(error).__module__}.{type(error).__qualname__}"])
 
 
 def _chain(problem: BaseException) -> Iterator[BaseException]:

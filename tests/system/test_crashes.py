@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from target_apollo.sync.exit import FAILED, ending_of
-from target_apollo.system.machine import trouble_of
+from target_apollo.system.crashes import trouble_of
 
 NO_THREAD = RuntimeError("can't start new thread")
 
