@@ -1,11 +1,7 @@
-"""The JSON schema of the settings, of which ``--about`` and the README's table are made.
-
-The credentials come first, an API key or OAuth 2.0, with the rule that one of them is complete.
-"""
+"""The JSON schema of the target's settings, from which ``--about`` and the README's table are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,7 +12,6 @@ from singer_sdk.helpers.capabilities import (
     TARGET_VALIDATE_RECORDS_CONFIG,
 )
 
-from target_apollo.apollo import check_api_url
 from target_apollo.model.objects.list_member import MirrorScope
 from target_apollo.model.objects.registry import STREAM_OBJECTS, ObjectKind
 from target_apollo.model.objects.sequence_member import SequenceExit
@@ -33,7 +28,7 @@ from target_apollo.model.rows import (
 )
 from target_apollo.model.team_profile import DEFAULT_PATH
 
-PROPERTIES: tuple[th.Property[Any], ...] = (
+CREDENTIALS: tuple[th.Property[Any], ...] = (
     th.Property(
         "api_key",
         th.StringType,
@@ -75,44 +70,6 @@ PROPERTIES: tuple[th.Property[Any], ...] = (
         "these settings.",
     ),
 )
-
-_OAUTH = ("client_id", "client_secret", "refresh_token")
-
-
-def credential_problems(config: Mapping[str, Any]) -> list[str]:
-    """Sentences for a config with no credentials, both kinds of them, or incomplete ones.
-
-    An empty setting counts as missing, since environment variables that are not filled in are
-    empty. A missing refresh token is no problem here: the token file may have one.
-    """
-    problems = []
-    oauth = [name for name in _OAUTH if config.get(name)]
-    if config.get("api_key"):
-        if oauth:
-            problems.append(
-                f"The settings api_key and {', '.join(oauth)} exclude each other: give the key, or "
-                "client_id, client_secret and refresh_token for OAuth 2.0."
-            )
-    elif not oauth:
-        problems.append(
-            "The setting 'api_key' is missing: give it, or client_id, client_secret and "
-            "refresh_token for OAuth 2.0."
-        )
-    else:
-        problems += [
-            f"The setting '{name}' is missing: {oauth[0]} is given, and OAuth 2.0 needs client_id "
-            "and client_secret."
-            for name in ("client_id", "client_secret")
-            if name not in oauth
-        ]
-    url = config.get("oauth_token_url")
-    if isinstance(url, str):
-        try:
-            check_api_url(url, setting="oauth_token_url")
-        except ValueError as problem:
-            problems.append(str(problem))
-    return problems
-
 
 _MODES = [mode.value for mode in RECORD_MODES]
 
@@ -161,7 +118,7 @@ _STREAM = th.CustomType(
 )
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
-    *PROPERTIES,
+    *CREDENTIALS,
     th.Property(
         "api_url",
         th.StringType,

@@ -21,11 +21,13 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
+from target_apollo.config.environment import add_source
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
-from target_apollo.config.settings import Settings, check_given
-from target_apollo.config.source import add_source
+from target_apollo.config.settings import Settings
+from target_apollo.config.typed_values import with_types
+from target_apollo.config.validation import problems_of, with_defaults
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
@@ -145,9 +147,11 @@ class TargetApollo(CheckedPlugin, Target):
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The settings with defaults filled in, and a sentence for each invalid one."""
         self.append_builtin_config(self.config_jsonschema)
-        problems = check_given(given, self.config_jsonschema, raise_errors=False)
-        add_source(given)
-        return given, problems or problems_of_files(files_of(given, self.config_sources))
+        typed = with_types(given, self.config_jsonschema)
+        problems = problems_of(typed, self.config_jsonschema)
+        config = with_defaults(typed, self.config_jsonschema)
+        add_source(config)
+        return config, problems or problems_of_files(files_of(config, self.config_sources))
 
     # --- messages
 
