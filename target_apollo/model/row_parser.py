@@ -38,7 +38,7 @@ from target_apollo.model.texts.domains import bare_host, company_domain, shared_
 from target_apollo.model.texts.placeholders import NULL
 from target_apollo.model.texts.spelling import value_of
 from target_apollo.model.texts.suggestions import FREE_MAIL
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class CustomFields(Protocol):

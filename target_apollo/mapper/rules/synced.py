@@ -15,7 +15,7 @@ from target_apollo.config.schema import SCHEMA
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
 from target_apollo.mapper.rules.known import key_in_ledger
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 MARGIN = timedelta(minutes=5)
 """How long before its last sync a change of a lead still counts as a change since that sync.

@@ -12,7 +12,7 @@ from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.row_parser import key_of_record
 from target_apollo.model.rows import NullPolicy, Row, Values
 from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 def _no_custom_field(_name: str) -> tuple[str, Normalise] | None:

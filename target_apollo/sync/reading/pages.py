@@ -17,7 +17,7 @@ from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.apollo.paging import MOST_PAGES
 from target_apollo.apollo.record_reader import PER_PAGE, RecordReader, SearchPage, Selection
 from target_apollo.model.objects.registry import Json
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class Search(Protocol):
