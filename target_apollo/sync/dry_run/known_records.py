@@ -29,7 +29,7 @@ from target_apollo.apollo.answers import CheckedBody
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import Json, ObjectKind, ObjectType
 from target_apollo.model.texts.characters import bare
-from target_apollo.model.texts.suggestions import FREE_MAIL
+from target_apollo.model.texts.domains import FREE_MAIL
 
 
 class KnownRecords:
