@@ -34,8 +34,7 @@ from target_apollo.model.rows import (
     UpdateMethod,
 )
 from target_apollo.model.texts.domains import allowed_hosts
-from target_apollo.model.texts.spelling import value_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name, value_of
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from target_apollo.apollo import CustomField
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import bare, visible
 from target_apollo.model.texts.placeholders import is_no_name, is_placeholder
-from target_apollo.model.texts.suggestions import no_such
+from target_apollo.model.texts.spelling import no_such
 from target_apollo.model.times import date, date_time
 from target_apollo.model.values import (
     Normalise,

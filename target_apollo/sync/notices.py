@@ -12,8 +12,7 @@ from datetime import datetime
 from target_apollo.apollo import EndpointForbidden
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects.registry import BY_EMAIL, OBJECTS, ObjectKind
-from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import letters_of, nearest_name
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.deletions.whole_tables import Doubt
 from target_apollo.sync.exit import RunError

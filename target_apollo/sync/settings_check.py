@@ -17,8 +17,7 @@ from target_apollo.model.objects.registry import (
 )
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.policies import PROTECTED_STAGES
-from target_apollo.model.texts.spelling import letters_of, value_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import letters_of, nearest_name, value_of
 from target_apollo.model.custom_values import KNOWN_TYPES
 from target_apollo.sync.deletions.missing_rows import DeletionTarget
 from target_apollo.sync.exit import RunError

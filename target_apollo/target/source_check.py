@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.notices import unresolved_names
 from target_apollo.sync.remarks import SETTINGS, Remarks

@@ -17,7 +17,7 @@ from target_apollo.model.objects.object_type import Field
 from target_apollo.model.objects.stream_object import APOLLO_ID, Column, StreamObject, columns
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.rows import RECORD_MODES, Mode
-from target_apollo.model.texts.suggestions import folded, no_such
+from target_apollo.model.texts.spelling import folded, no_such
 
 CONTACT_ID, OWNER_ID, TYPE, DUE_AT, PRIORITY, STATUS, TITLE, NOTE = (
     "contact_id",
