@@ -22,8 +22,8 @@ from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
+from target_apollo.target.messages import too_long
 from target_apollo.target.sinks import StreamSink, WaitingRecords
-from target_apollo.target.stdin import too_long
 
 
 class Intake:

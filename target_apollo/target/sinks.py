@@ -24,8 +24,8 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.system import logs
+from target_apollo.target.messages import LONGEST_LINE
 from target_apollo.target.schema_rules import compiled
-from target_apollo.target.stdin import LONGEST_LINE
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo

@@ -55,6 +55,7 @@ from target_apollo.target.intake import (
     too_wide,
 )
 from target_apollo.target.loader_test import MELTANO_TEST, answer_test
+from target_apollo.target.messages import Message
 from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
 from target_apollo.target.object_sinks import ObjectSink
 from target_apollo.target.process import SignalHandler
@@ -63,7 +64,7 @@ from target_apollo.target.record_sinks import AccountsSink, ContactsSink, Record
 from target_apollo.target.schema_rules import usable_schema
 from target_apollo.target.sinks import StreamSink, WaitingRecords
 from target_apollo.target.state import Checkpoint, StateWriter
-from target_apollo.target.stdin import Message, SingerInput, StopReading
+from target_apollo.target.stdin import SingerInput, StopReading
 from target_apollo.target.streams import (
     METADATA,
     Route,
