@@ -84,13 +84,13 @@ class SourceCheck:
     def announce(self, message: Mapping[str, Any]) -> None:
         """Takes a SCHEMA message."""
         with self._remarks.about(message["stream"]):
-            self._target.announce(dict(message))
+            self._target.setup.announce(dict(message))
 
     def read(self, stream: str, record: dict[str, Any]) -> None:
         """Takes a record; its SCHEMA message has come before."""
         with self._remarks.about(stream):
             try:
-                for sink, mapped in self._target.mapped(stream, record):
+                for sink, mapped in self._target.setup.mapped(stream, record):
                     name = sink.stream_name
                     self._seen.setdefault(name, set()).update(mapped)
                     self._records[name] += 1
@@ -113,12 +113,12 @@ class SourceCheck:
     @property
     def sinks(self) -> Mapping[str, StreamSink]:
         """The sinks of the streams that can be written, by name."""
-        return self._target.sinks
+        return self._target.setup.sinks
 
     def finish(self) -> tuple[CheckedStream, ...]:
         """Checks the streams after all messages; gives how each would be written."""
         settings = self._target.run.settings
-        for stream in sorted(self._target.without_object):
+        for stream in sorted(self._target.setup.without_object):
             with self._remarks.about(stream):
                 settings.of_stream(stream)
         found = []
@@ -137,7 +137,7 @@ class SourceCheck:
         with self._remarks.about(SETTINGS):
             unresolved = self._target.run.counts.unresolved
             unknown = unresolved_names(unresolved, settings.default_owner)
-            for sentence in (*self._target.unused_settings(), *unknown):
+            for sentence in (*self._target.setup.unused_settings(), *unknown):
                 self._remarks.warning(sentence)
         return tuple(found)
 
