@@ -36,8 +36,8 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     or by a variable for each part, whose name ends in a point and the name of the part.
 
     Raises:
-        SettingsError: Values of variables have not their settings' types (a sentence for each), or
-            the file can't be read.
+        SettingsError: Values of variables are not of their settings' types (a sentence for each),
+            or the file can't be read.
     """
     _load_file()
     given: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """The private names of the Singer SDK that this package uses.
 
-Changes of the SDK's public names are announced. These private names may change with any release, so
+The SDK announces changes of its public names. These private names may change with any release, so
 `tests/config/test_sdk.py` tests each of them with the installed release:
 
 ``PluginBase._validate_config``

@@ -104,7 +104,7 @@ class ObjectStreamSettings:
 
     Attributes:
         key: Its key properties; None: those of the SCHEMA message.
-        members_of: The stream whose keys `member_key` has; None if it is not told.
+        members_of: The stream whose keys `member_key` has; None if the settings do not say.
         mirror_scope: Whose members a mirrored list may lose.
     """
 

@@ -1,4 +1,4 @@
-"""What is wrong with given settings, a sentence for each, and the defaults of the others. Pure.
+"""What is wrong with settings, a sentence for each fault, and the defaults. Pure.
 
 It takes the place of the SDK's check, which lets unknown settings pass and shows values, even
 secrets.
@@ -35,7 +35,7 @@ def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[st
     problems = [
         _unknown(name, schema["properties"]) for name in config if name not in schema["properties"]
     ]
-    # The SDK's schema of stream maps is none where "__else__" is given, and its errors are pages.
+    # The SDK's schema of stream maps does not know "__else__", and its errors fill pages.
     properties = {name: of for name, of in schema["properties"].items() if name != "stream_maps"}
     relaxed = {key: value for key, value in schema.items() if key != "additionalProperties"}
     relaxed["properties"] = properties

@@ -20,7 +20,7 @@ else:  # Python 3.10 reads neither a closing Z nor fractions of any length.
     from backports.datetime_fromisoformat import datetime_fromisoformat as _read_iso
 
 #: Checked first, since each version of Python parses other forms. Warehouses write a blank before
-#: the offset, or UTC in place of Z.
+#: the offset, or UTC instead of Z.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:[T ](\d\d:\d\d(?::\d\d)?)(\.\d+)?( ?)(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?",

@@ -32,8 +32,8 @@ DECODER = msgspec.json.Decoder(float_hook=NUMBERS.create_decimal)
 
 _TOO_DEEP = f"nested more than {DEEPEST_LEVEL} levels deep"
 
-#: Message type -> the members that it must have, beside `type`, and the type of each; the words say
-#: what is wrong else.
+#: Message type -> the members that it must have besides `type`: name, type, and what is said of a
+#: message without it.
 _SHAPES = {
     "RECORD": (("stream", str, "a RECORD without 'stream'"),
                ("record", dict, "a RECORD whose 'record' is no object")),

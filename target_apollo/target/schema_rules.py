@@ -27,7 +27,7 @@ _ONE = frozenset(
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 #: Members with schemas by name.
 _MAPS = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
-#: Where schemas wait for a `$ref`.
+#: Members with schemas that a `$ref` may name.
 _DEFINITIONS = ("$defs", "definitions")
 #: Members that restrict no record, however they are written; formats are not checked.
 _NO_RULES = frozenset(

@@ -133,7 +133,7 @@ class SourceCheck:
                 self._check_key(sink)
                 self._check_types(sink)
                 found.append(self._checked(sink))
-        self._tell_rejected()
+        self._warn_of_rejected()
         with self._remarks.about(SETTINGS):
             unresolved = self._target.run.counts.unresolved
             unknown = unresolved_names(unresolved, settings.default_owner)
@@ -141,7 +141,7 @@ class SourceCheck:
                 self._remarks.warning(sentence)
         return tuple(found)
 
-    def _tell_rejected(self) -> None:
+    def _warn_of_rejected(self) -> None:
         for (stream, why), count in self._rejected.items():
             with self._remarks.about(stream):
                 of_all = f"{count} of {plural(self._records[stream], 'record')}"
@@ -168,11 +168,11 @@ class SourceCheck:
             kinds = [*_kinds(schema)]
             if place is None or not kinds:
                 continue
-            whys = [_why_wrong(sink, name, kind) for kind in kinds]
-            if all(whys):
+            faults = [_why_wrong(sink, name, kind) for kind in kinds]
+            if all(faults):
                 self._remarks.fault(
                     f"Stream '{sink.stream_name}': the column '{name}' is of type "
-                    f"{' or '.join(kinds)}, and '{place}' takes none of these ({whys[0]}): each "
+                    f"{' or '.join(kinds)}, and '{place}' takes none of these ({faults[0]}): each "
                     "row with a value there would be rejected. Cast it in the warehouse, or "
                     "rename it in a stream map."
                 )

@@ -90,7 +90,7 @@ class TargetApollo(CheckedPlugin, Target):
         self.run = SyncRun(Settings.of(self.config), self.logger)
         self.setup = StreamSetup(self)
         self._streams, self._sinks = self.setup.streams, self.setup.sinks
-        #: What the taps told about whole tables; None if nothing follows from missing rows.
+        #: What the taps said of whole tables; None if nothing follows from missing rows.
         self._tables = SourceTables() if self.run.settings.follows_whole_tables else None
         self._waiting = WaitingRecords(self._sinks)
         self._intake = Intake(self.run, self._sinks, self._waiting)
@@ -189,7 +189,7 @@ class TargetApollo(CheckedPlugin, Target):
 
     @staticmethod
     def _without_placeholder(stream: SourceStream, former: Former) -> SourceStream:
-        """The stream of a rejected record; without a schema if earlier versions made that up."""
+        """The stream of a rejected record; without a schema if an earlier version wrote a placeholder."""
         is_made_up = former.reason == Reason.NO_SCHEMA.value and not stream.key_properties
         return _WITHOUT_SCHEMA if is_made_up else stream
 
@@ -245,7 +245,7 @@ class TargetApollo(CheckedPlugin, Target):
                 self._waiting.added(sink, source.length)
         except RECORD_ERRORS:
             if is_taken:
-                # The rejection is an outcome beside those of the sinks that have it.
+                # The rejection is an outcome besides those of the sinks that have it.
                 self.run.counts.split += 1
             raise
         return is_taken

@@ -157,7 +157,7 @@ class ObjectRowParser:
         """Custom field id -> value.
 
         Raises:
-            RecordError: A value is none that its field takes.
+            RecordError: A field does not take its value.
         """
         draft = Draft()
         for name, set_value in self._custom_setters.items():
