@@ -1,8 +1,8 @@
 """Settings from environment variables such as ``TARGET_APOLLO_API_KEY``, and from a file ``.env``.
 
 The SDK's own reader takes each unknown word for false, leaves fractions as text and ends with a
-traceback where a number can't be read. One setting has a default from Meltano's variables: `source`,
-where the rows come from.
+traceback where a number can't be read. One setting has its default from a variable of Meltano's:
+`source`, where the rows come from.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def given_settings(
         prefixes: The beginnings of the environment's variables; those of a later one win.
 
     Raises:
-        SettingsError: A file can't be read, or the value of a variable is not of its setting's type.
+        SettingsError: A file can't be read, or a variable's value is not of its setting's type.
     """
     given: dict[str, Any] = {}
     for source in sources:

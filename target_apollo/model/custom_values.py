@@ -1,7 +1,6 @@
-"""Normalises values of custom fields, which Apollo takes as text in the form of the field's type. Pure.
+"""Normalises values of custom fields, which Apollo takes as text in a form of their type. Pure.
 
-A field with options takes the id of an option. What Apollo documents no form for is said at the
-function that makes it.
+A field with options takes the ids of options.
 """
 
 from __future__ import annotations
@@ -53,7 +52,9 @@ def _boolean(name: str, value: object) -> str | None:
         return None
     found = truth_of(written)
     if found is None:
-        raise RecordError(Reason.WRONG_TYPE, f"'{name}' must be true or false, not {kind_of(value)}")
+        raise RecordError(
+            Reason.WRONG_TYPE, f"'{name}' must be true or false, not {kind_of(value)}"
+        )
     return "true" if found else "false"
 
 

@@ -1,4 +1,4 @@
-"""The row: a record as it is planned and written, its key, and the settings that control both. Pure."""
+"""The row: a record as it is planned and written, its key, and the settings for both. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Normalises a record's values to the form in which they are compared and sent. Pure.
 
-Text, numbers, ids, names of lists, phone numbers and addresses of pages; times are in `model.times`,
-values of custom fields in `model.custom_values`.
+Text, numbers, ids, names of lists, phone numbers and addresses of pages. Times are in
+`model.times`, values of custom fields in `model.custom_values`.
 """
 
 from __future__ import annotations

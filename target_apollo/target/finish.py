@@ -1,4 +1,4 @@
-"""The end of a run: rows that are missing in whole tables, the last STATE, summary and exit code."""
+"""The end of a run: rows missing in whole tables, the last STATE, its summary and exit code."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def schema_after(
 def _rule(
     name: str, by_sdk: Schema, before: Mapping[str, Any], definition: Definition
 ) -> Mapping[str, Any]:
-    """The rule for one property: the SDK's, the tap's own, or none for what an expression computes."""
+    """The rule for one property: the SDK's or the tap's; none for what an expression computes."""
     given = (definition.members or {}).get(name)
     if given is None or name in OPTIONS:
         return by_sdk

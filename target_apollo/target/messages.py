@@ -1,4 +1,4 @@
-"""Which lines are Singer messages: odd JSON that is read all the same, and why a line is refused. Pure.
+"""Which lines are Singer messages: odd JSON that is read all the same, and why one is none. Pure.
 
 A plain RECORD in strict JSON, as nearly all lines are, is decoded in `stdin` without this module.
 No sentence shows a line: an e-mail address may be in it.

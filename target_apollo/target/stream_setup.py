@@ -198,4 +198,3 @@ class StreamSetup:
         if own is not None:
             return ObjectSink(self._target, name, schema, key_properties, own, self._object_syncs)
         return self._target.get_sink_class(name)(self._target, name, schema, key_properties)
-

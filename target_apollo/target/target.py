@@ -189,7 +189,7 @@ class TargetApollo(CheckedPlugin, Target):
 
     @staticmethod
     def _without_placeholder(stream: SourceStream, former: Former) -> SourceStream:
-        """The stream of a rejected record; without a schema if an earlier version wrote a placeholder."""
+        """The stream of a rejected record; without a schema where that is a placeholder."""
         is_made_up = former.reason == Reason.NO_SCHEMA.value and not stream.key_properties
         return _WITHOUT_SCHEMA if is_made_up else stream
 

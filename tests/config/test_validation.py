@@ -1,4 +1,4 @@
-"""What is wrong with settings is said in a sentence that names the setting and never shows a value."""
+"""What is wrong with settings is said in a sentence that names the setting and shows no value."""
 
 from __future__ import annotations
 

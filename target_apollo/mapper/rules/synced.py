@@ -27,9 +27,8 @@ the target finds its payload unchanged."""
 
 def _ledger_of_the_target() -> str:
     """URL of the ledger that the target uses, unless its config says otherwise."""
-    return os.environ.get(
-        "TARGET_APOLLO_LEDGER_URL", SCHEMA["properties"]["ledger_url"]["default"]
-    )
+    default: str = SCHEMA["properties"]["ledger_url"]["default"]
+    return os.environ.get("TARGET_APOLLO_LEDGER_URL", default)
 
 
 def _source_of_the_target() -> str:

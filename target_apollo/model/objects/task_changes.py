@@ -55,7 +55,7 @@ class RowOfTask:
         markers: The marks that its task may have, the present one first.
         held: Names of fields that the row has not changed since it was last written.
         policies: Who owns which field.
-        is_adopted: Whether the task existed before the row, or the ledger does not know who made it.
+        is_adopted: Whether the ledger has not linked the row to this task yet.
     """
 
     row: Row

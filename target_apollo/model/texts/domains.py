@@ -1,4 +1,4 @@
-"""Reads a company's host from a domain, URL or e-mail address, and knows which hosts are shared. Pure.
+"""Reads a company's host from a domain, URL or e-mail, and recognises shared hosts. Pure.
 
 A page such as ``facebook.com/acme`` is on a host that many companies share, so its host is not the
 company's domain. If it were used as such, the row would rename the account of the service.
@@ -230,7 +230,7 @@ def allowed_hosts(written: Iterable[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=_COMPANIES_REMEMBERED)
 def company_of(address: str, allowed: frozenset[str]) -> str | None:
-    """The domain of an e-mail address, if it is a company's own; None for free mail and shared hosts.
+    """The domain of an e-mail address, if it is a company's own: no free mail, no shared host.
 
     Args:
         allowed: As `shared_fault` takes them.

@@ -1,11 +1,11 @@
 """Compares names, whatever their spelling, and suggests the one that a misspelled name means. Pure.
 
-Columns, fields and labels are compared by their letters and digits (`letters_of`), names of stages,
-sequences and options of tasks by their words (`folded`).
+Columns, fields and labels are compared by their letters and digits (`letters_of`); stages and
+sequences by their words (`folded`).
 
-The sentences about misspelled names are logged, and with a wrong mapping a value may be anything, also personal data. So a
-value is shown only if it is so similar to a known name that it must be a misspelling of it. No
-e-mail address is ever shown, neither the value nor a similar one.
+Sentences about misspelled names are logged, and with a wrong mapping a value may be anything, also
+personal data. So a value is shown only if it is so similar to a known name that it must be a
+misspelling of it. No e-mail address is ever shown, neither the value nor a similar one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def letters_of(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """A name as stages and sequences are compared: without case, one blank for any of " ", "-", "_".
+    """A name as stages and sequences are compared: no case, one blank for each " ", "-" and "_".
 
     Invisible characters are removed (`characters.bare`), so names that look the same are equal.
     """

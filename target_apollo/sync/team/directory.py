@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage, User
+from target_apollo.model.custom_values import normaliser_of
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import (
     BY_EMAIL,
@@ -37,7 +38,6 @@ from target_apollo.model.texts.spelling import (
     no_such,
     value_of,
 )
-from target_apollo.model.custom_values import normaliser_of
 from target_apollo.sync.exit import RunError
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM, RejectsFile, open_private
-from target_apollo.target.sinks import CompiledValidator
 from target_apollo.target.messages import Message
+from target_apollo.target.sinks import CompiledValidator
 from target_apollo.target.stdin import SingerInput
 
 # Every example writes under a name of its own in the test's folder.
