@@ -138,20 +138,19 @@ class RowParser:
         names = tuple(record)
         for name, setter, shape, field_name in self._layouts.get(names) or self._layout(names):
             value = record[name]
-            # What the normaliser gives for clean text, as most values are, without its calls.
+            # What the setter does with a usual value, as most are, without its calls.
             if shape is not None and type(value) is str:
                 written = value.strip()
-                if (
-                    written
-                    and written.isprintable()
-                    and (
-                        written != NULL
-                        if shape is Shape.TEXT
-                        else written[-1] in _DIGITS
-                        if shape is Shape.PHONE
-                        else written.startswith(_SCHEMES)
-                    )
-                ):
+                if shape is Shape.TEXT:
+                    is_usual = written.isprintable() and written != NULL
+                elif shape is Shape.EMAIL:
+                    written = written.lower()
+                    is_usual = emails.is_plain(written) is not None
+                elif shape is Shape.PHONE:
+                    is_usual = written.isprintable() and written[-1:] in _DIGITS
+                else:
+                    is_usual = written.isprintable() and written.startswith(_SCHEMES)
+                if written and is_usual:
                     values[field_name] = written
                     continue
             setter(name, value, draft)
@@ -345,8 +344,12 @@ class RowParser:
             return leave_out if self.kept_out(of) else set_lists
         match_field, more_emails = self.object_type.match_field, self.object_type.more_emails
         if more_emails and of in (match_field, more_emails):
-            setter = self._set_email if of == match_field else self._set_listed_emails
-            return leave_out if self.kept_out(match_field) else setter
+            if self.kept_out(match_field):
+                return leave_out
+            if of == more_emails:
+                return self._set_listed_emails
+            self._shapes[name] = (Shape.EMAIL, match_field)
+            return self._set_email
         named = self.object_type.named_fields.get(of)
         if named is not None:
             return leave_out if self.kept_out(named) else self._named_setter(of, named)
@@ -373,11 +376,6 @@ class RowParser:
             draft.apollo_id = normalisers.apollo_id(name, value)
 
     def _set_email(self, name: str, value: object, draft: Draft) -> None:
-        address = emails.plain(value)
-        if address is not None:
-            # Nearly all values are one plain address.
-            draft.values[self.object_type.match_field] = address
-            return
         found = emails.addresses(name, value)
         self.emails_left_out += found.malformed
         if found.valid:

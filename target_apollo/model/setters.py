@@ -48,6 +48,8 @@ class Shape(enum.Enum):
     """Fields whose usual values are taken as they are, without a call of their setter."""
 
     TEXT = enum.auto()
+    #: Usual is one plain address.
+    EMAIL = enum.auto()
     #: Usual is a number that ends in a digit.
     PHONE = enum.auto()
     #: Usual is an address with its scheme.
