@@ -55,6 +55,8 @@ class CustomFields(Protocol):
 
 
 _NO_SHAPE: tuple[Shape | None, str] = (None, "")
+#: Looked up once, since Python 3.11 takes 0.15 microseconds for a member of an enum.
+_TEXT, _EMAIL, _PHONE = Shape.TEXT, Shape.EMAIL, Shape.PHONE
 _DIGITS, _SCHEMES = frozenset("0123456789"), ("https://", "http://")
 
 #: The written properties of a record, each with its setter, the shape of its field's usual values,
@@ -141,12 +143,12 @@ class RowParser:
             # What the setter does with a usual value, as most are, without its calls.
             if shape is not None and type(value) is str:
                 written = value.strip()
-                if shape is Shape.TEXT:
+                if shape is _TEXT:
                     is_usual = written.isprintable() and written != NULL
-                elif shape is Shape.EMAIL:
+                elif shape is _EMAIL:
                     written = written.lower()
                     is_usual = emails.is_plain(written) is not None
-                elif shape is Shape.PHONE:
+                elif shape is _PHONE:
                     is_usual = written.isprintable() and written[-1:] in _DIGITS
                 else:
                     is_usual = written.isprintable() and written.startswith(_SCHEMES)
