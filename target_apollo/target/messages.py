@@ -32,16 +32,6 @@ DECODER = msgspec.json.Decoder(float_hook=NUMBERS.create_decimal)
 
 _TOO_DEEP = f"nested more than {DEEPEST_LEVEL} levels deep"
 
-#: Message type -> the members that it must have besides `type`: name, type, and what is said of a
-#: message without it.
-_SHAPES = {
-    "RECORD": (("stream", str, "a RECORD without 'stream'"),
-               ("record", dict, "a RECORD whose 'record' is no object")),
-    "SCHEMA": (("stream", str, "a SCHEMA without 'stream'"),),
-    "ACTIVATE_VERSION": (("stream", str, "an ACTIVATE_VERSION without 'stream'"),),
-    "BATCH": (("stream", str, "a BATCH without 'stream'"),),
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class LongValue:
@@ -70,20 +60,21 @@ def decode_leniently(line: bytes, refused: Exception) -> Any:
         InvalidInputLine: It can't be read so either.
     """
     if isinstance(refused, RecursionError):
-        raise InvalidInputLine(_TOO_DEEP)
+        raise InvalidInputLine(_TOO_DEEP) from None
+    # The strict reader's words say where the fault is, and never show the text around it. Where it
+    # met a number out of all range, only the lenient reader has met the fault after that.
+    is_strict = isinstance(refused, msgspec.DecodeError)
     try:
         return read_lenient(line)
     except RecursionError:
         raise InvalidInputLine(_TOO_DEEP) from None
-    except ValueError as problem:
-        if isinstance(refused, msgspec.DecodeError):
-            # The strict reader's words say where the fault is, and never show the text around it.
-            why = str(refused)
-        else:
-            # A number out of all range, and a fault after it, which only the lenient reader met.
-            is_text = not isinstance(problem, UnicodeDecodeError)
-            why = "JSON is malformed" if is_text else "not UTF-8"
-        raise InvalidInputLine(f"not JSON ({why})") from None
+    except UnicodeDecodeError:
+        if not is_strict:
+            raise InvalidInputLine("not JSON (not UTF-8)") from None
+    except ValueError:
+        pass
+    why = str(refused) if is_strict else "JSON is malformed"
+    raise InvalidInputLine(f"not JSON ({why})") from None
 
 
 def check_depth(message: object) -> None:
@@ -111,13 +102,24 @@ def check_shape(message: object) -> None:
     Raises:
         InvalidInputLine: It lacks one.
     """
+    fault = _shape_fault(message)
+    if fault is not None:
+        raise InvalidInputLine(f"not a Singer message: {fault}")
+
+
+def _shape_fault(message: object) -> str | None:
     if not isinstance(message, dict) or not isinstance(kind := message.get("type"), str):
-        raise InvalidInputLine("not a Singer message: it has no 'type'")
-    for member, wanted, fault in _SHAPES.get(kind, ()):
-        if not isinstance(message.get(member), wanted):
-            raise InvalidInputLine(f"not a Singer message: {fault}")
+        return "it has no 'type'"
+    has_stream = isinstance(message.get("stream"), str)
+    if kind in ("RECORD", "SCHEMA", "BATCH") and not has_stream:
+        return f"a {kind} without 'stream'"
+    if kind == "ACTIVATE_VERSION" and not has_stream:
+        return "an ACTIVATE_VERSION without 'stream'"
+    if kind == "RECORD" and not isinstance(message.get("record"), dict):
+        return "a RECORD whose 'record' is no object"
     if kind == "STATE" and "value" not in message:
-        raise InvalidInputLine("not a Singer message: a STATE without 'value'")
+        return "a STATE without 'value'"
+    return None
 
 
 def long_state_value(line: bytes) -> LongValue | None:
