@@ -128,7 +128,7 @@ def source_of_input(sources: Sequence[str | MeltanoSettings], named: str | None)
     """
     if named is not None:
         return {"source": named}
-    from target_apollo.config.source import source_by_default
+    from target_apollo.config.environment import source_by_default
 
     found = next((one for one in sources if not isinstance(one, str)), None)
     if found is None or found.values.get("source") is not None or source_by_default():

@@ -1,19 +1,26 @@
 """Settings from environment variables such as ``TARGET_APOLLO_API_KEY``, and from a file ``.env``.
 
 The SDK's own reader takes each unknown word for false, leaves fractions as text and ends with a
-traceback where a number can't be read.
+traceback where a number can't be read. One setting has its default from a variable of Meltano's:
+`source`, where the rows come from.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from dotenv import find_dotenv, load_dotenv
 
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.typed_values import ALLOWED, type_of, typed_value, with_types
+
+#: What a command line has in place of a file's path to name the environment variables.
+ENVIRONMENT = "ENV"
+
+#: Meltano gives it to the loader and to the mapper of `meltano run`, `el` and `elt`.
+_EXTRACTOR = "MELTANO_EXTRACTOR_NAME"
 
 
 def prefix_of(plugin: str) -> str:
@@ -29,8 +36,8 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     or by a variable for each part, whose name ends in a point and the name of the part.
 
     Raises:
-        SettingsError: Values of variables have not their settings' types (a sentence for each), or
-            the file can't be read.
+        SettingsError: Values of variables are not of their settings' types (a sentence for each),
+            or the file can't be read.
     """
     _load_file()
     given: dict[str, Any] = {}
@@ -57,6 +64,20 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     if problems:
         raise SettingsError(problems)
     return with_types(given, schema)
+
+
+def source_by_default() -> str:
+    """Meltano's name of the extractor; empty in a process that no pipeline of Meltano runs."""
+    return os.environ.get(_EXTRACTOR, "")
+
+
+def add_source(config: MutableMapping[str, Any]) -> None:
+    """Adds the setting `source` to a target's settings where they have none.
+
+    An empty source stays empty.
+    """
+    if config.get("source") is None:
+        config["source"] = source_by_default()
 
 
 def _load_file() -> None:

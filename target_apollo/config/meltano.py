@@ -1,7 +1,7 @@
 """The settings of a plugin as Meltano gives them to a run, for the commands around it.
 
-Meltano is asked, since it alone knows: variables and ``.env`` stand over an environment of
-``meltano.yml``, that over the plugin, that over the plugin that it inherits from.
+Meltano is asked, since it alone knows which value counts: variables and ``.env`` go before an
+environment of ``meltano.yml``, that before the plugin, and that before the one it inherits from.
 """
 
 from __future__ import annotations

@@ -53,12 +53,12 @@ def read_variables(schema: Mapping[str, Any], environ: Mapping[str, str]) -> dic
         given[name] = nested(value)
         # By the paths as they are given: the backslash of a name is in that of its variable too.
         parts = {_variable_part(path): text for path, text in _parts(value, "")}
-        told = {
+        own = {
             found[len(variable) + 1 :]: text
             for found, text in environ.items()
             if found.startswith(f"{variable}_")
         }
-        if any(parts.get(part) != text for part, text in told.items()):
+        if any(parts.get(part) != text for part, text in own.items()):
             problems.append(
                 f"The variable {variable} lacks parts of the setting {name!r} that a run would "
                 "have, since a variable of yours stands over a part of meltano.yml. Run "

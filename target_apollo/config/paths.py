@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from target_apollo.config.given_files import ENVIRONMENT
+from target_apollo.config.environment import ENVIRONMENT
 from target_apollo.system.files import (
     UnfitFile,
     check_read,

@@ -1,11 +1,8 @@
-"""The JSON schema of the settings, of which ``--about`` and the README's table are made.
-
-The credentials come first, an API key or OAuth 2.0, with the rule that one of them is complete.
-"""
+"""The JSON schema of the settings, from which ``--about`` and the README's table are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,7 +13,6 @@ from singer_sdk.helpers.capabilities import (
     TARGET_VALIDATE_RECORDS_CONFIG,
 )
 
-from target_apollo.apollo import check_api_url
 from target_apollo.model.objects.list_member import MirrorScope
 from target_apollo.model.objects.registry import STREAM_OBJECTS, ObjectKind
 from target_apollo.model.objects.sequence_member import SequenceExit
@@ -33,7 +29,7 @@ from target_apollo.model.rows import (
 )
 from target_apollo.model.team_profile import DEFAULT_PATH
 
-PROPERTIES: tuple[th.Property[Any], ...] = (
+CREDENTIALS: tuple[th.Property[Any], ...] = (
     th.Property(
         "api_key",
         th.StringType,
@@ -76,58 +72,18 @@ PROPERTIES: tuple[th.Property[Any], ...] = (
     ),
 )
 
-_OAUTH = ("client_id", "client_secret", "refresh_token")
 
-
-def credential_problems(config: Mapping[str, Any]) -> list[str]:
-    """Sentences for a config with no credentials, both kinds of them, or incomplete ones.
-
-    An empty setting counts as missing, since environment variables that are not filled in are
-    empty. A missing refresh token is no problem here: the token file may have one.
-    """
-    problems = []
-    oauth = [name for name in _OAUTH if config.get(name)]
-    if config.get("api_key"):
-        if oauth:
-            problems.append(
-                f"The settings api_key and {', '.join(oauth)} exclude each other: give the key, or "
-                "client_id, client_secret and refresh_token for OAuth 2.0."
-            )
-    elif not oauth:
-        problems.append(
-            "The setting 'api_key' is missing: give it, or client_id, client_secret and "
-            "refresh_token for OAuth 2.0."
-        )
-    else:
-        problems += [
-            f"The setting '{name}' is missing: {oauth[0]} is given, and OAuth 2.0 needs client_id "
-            "and client_secret."
-            for name in ("client_id", "client_secret")
-            if name not in oauth
-        ]
-    url = config.get("oauth_token_url")
-    if isinstance(url, str):
-        try:
-            check_api_url(url, setting="oauth_token_url")
-        except ValueError as problem:
-            problems.append(str(problem))
-    return problems
-
-
-_MODES = [mode.value for mode in RECORD_MODES]
-
-#: What a stream's own settings may name.
-_OWN_MODES = [mode.value for mode in Mode]
-_OBJECTS = [*(kind.value for kind in ObjectKind), *STREAM_OBJECTS]
-
-_METHODS = [method.value for method in UpdateMethod]
-
-_NULL_POLICIES = [policy.value for policy in NullPolicy]
+def _words(kind: type[enum.Enum]) -> Any:
+    """A text that is one of an enum's values."""
+    return th.StringType(allowed_values=[one.value for one in kind])
 
 
 def _whole(low: int, high: int) -> Any:
     return th.IntegerType(minimum=low, maximum=high)
 
+
+#: What a stream may hold, as its own settings name it.
+_OBJECTS = [*(kind.value for kind in ObjectKind), *STREAM_OBJECTS]
 
 #: `auto`, or a number that may be written as text.
 AUTO, MOST_PARALLEL = "auto", 16
@@ -147,8 +103,8 @@ _STREAM = th.CustomType(
     {
         **th.ObjectType(
             th.Property("object", th.StringType(allowed_values=_OBJECTS)),
-            th.Property("mode", th.StringType(allowed_values=_OWN_MODES)),
-            th.Property("update_method", th.StringType(allowed_values=_METHODS)),
+            th.Property("mode", _words(Mode)),
+            th.Property("update_method", _words(UpdateMethod)),
             th.Property("key", th.ArrayType(th.StringType)),
             th.Property("match_on", th.ArrayType(th.StringType)),
             th.Property("members_of", th.StringType),
@@ -161,7 +117,7 @@ _STREAM = th.CustomType(
 )
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
-    *PROPERTIES,
+    *CREDENTIALS,
     th.Property(
         "api_url",
         th.StringType,
@@ -170,14 +126,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "mode",
-        th.StringType(allowed_values=_MODES),
+        th.StringType(allowed_values=[mode.value for mode in RECORD_MODES]),
         default="upsert",
         description="`insert` creates and leaves what exists alone, `update` changes records by "
         "their Apollo id or `match_on`, `upsert` creates what is new and updates what differs.",
     ),
     th.Property(
         "update_method",
-        th.StringType(allowed_values=_METHODS),
+        _words(UpdateMethod),
         default="auto",
         description="How existing records are updated: `individual`, a request a record; `bulk`, a "
         "hundred a request; `auto`: individual while the updates of a flush are few and fit the "
@@ -203,11 +159,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "field_policy",
-        th.ObjectType(
-            additional_properties=th.StringType(
-                allowed_values=[policy.value for policy in FieldPolicy]
-            )
-        ),
+        th.ObjectType(additional_properties=_words(FieldPolicy)),
         default={},
         description="Field or custom field -> who owns its value: `overwrite` (default), "
         "`fill_if_empty`, `create_only`, `never`, or `newest`: whoever changed it last. `*` stands "
@@ -228,13 +180,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "null_policy",
-        th.StringType(allowed_values=[policy.value for policy in NullPolicy]),
+        _words(NullPolicy),
         default="ignore",
         description="`ignore`: a null is not sent; `clear`: a null empties the field in Apollo.",
     ),
     th.Property(
         "null_policy_per_field",
-        th.ObjectType(additional_properties=th.StringType(allowed_values=_NULL_POLICIES)),
+        th.ObjectType(additional_properties=_words(NullPolicy)),
         default={},
         description="Property of the stream -> its own `null_policy`.",
     ),
@@ -247,14 +199,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "on_apollo_delete",
-        th.StringType(allowed_values=[policy.value for policy in OnApolloDelete]),
+        _words(OnApolloDelete),
         default="leave",
         description="What becomes of rows whose record somebody deleted in Apollo, if no other "
         "record has their address: `leave` skips them, `recreate` creates them anew.",
     ),
     th.Property(
         "on_identity_conflict",
-        th.StringType(allowed_values=[policy.value for policy in OnIdentityConflict]),
+        _words(OnIdentityConflict),
         default="reject",
         description="What becomes of a new row that Apollo takes for a record with the same name "
         "and another address: `reject`, or `create` for namesakes and firms of one name.",
@@ -288,9 +240,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "unresolved",
-        th.ObjectType(
-            additional_properties=th.StringType(allowed_values=[one.value for one in Unresolved])
-        ),
+        th.ObjectType(additional_properties=_words(Unresolved)),
         default={},
         description="Property -> what becomes of a row whose owner, stage, account or option "
         "Apollo does not know: `reject`, or `drop` to write the row without it. Default `drop` for "
@@ -298,14 +248,14 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "missing_accounts",
-        th.StringType(allowed_values=[one.value for one in MissingAccounts]),
+        _words(MissingAccounts),
         default="skip",
         description="What becomes of an `account_domain` that Apollo has no account for: `skip` "
         "writes the contact without the link, `create` makes it, `reject` rejects the row.",
     ),
     th.Property(
         "mirror_scope",
-        th.StringType(allowed_values=[one.value for one in MirrorScope]),
+        _words(MirrorScope),
         default="ours",
         description="Whose members a list in mode `mirror` may lose: `ours`, those that this tool "
         "has added; `all`, every member that no row names.",
@@ -466,7 +416,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "sequence_exit",
-        th.StringType(allowed_values=[one.value for one in SequenceExit]),
+        _words(SequenceExit),
         default="finish",
         description="Mode `mirror` of `sequence_members`: a contact whose row is gone is marked as "
         "finished (`finish`) or taken out of the sequence (`remove`), if a run has enrolled it.",
@@ -527,6 +477,6 @@ def add_sdk_settings(schema: dict[str, Any]) -> None:
     """Adds the settings that the SDK itself reads to a schema; properties that it has stay."""
     for settings in _SDK_SETTINGS:
         for name, setting in settings["properties"].items():
-            # The SDK passes over this setting where the package that it is for is not installed.
+            # The SDK ignores this setting where the package that it is for is not installed.
             if name != "faker_config" or find_spec("faker") is not None:
                 schema["properties"].setdefault(name, setting)

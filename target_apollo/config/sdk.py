@@ -1,6 +1,6 @@
 """The private names of the Singer SDK that this package uses.
 
-Changes of the SDK's public names are announced. These private names may change with any release, so
+The SDK announces changes of its public names. These private names may change with any release, so
 `tests/config/test_sdk.py` tests each of them with the installed release:
 
 ``PluginBase._validate_config``
@@ -29,9 +29,9 @@ from singer_sdk import Stream
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
-from target_apollo.config.environment import prefix_of, read_environment
-from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.environment import ENVIRONMENT, prefix_of
 from target_apollo.config.settings import SettingsError
+from target_apollo.config.sources import given_settings
 from target_apollo.system import logs
 
 _MISCONFIGURED = 2
@@ -61,17 +61,13 @@ class GivenSettings:
         """Reads the files of a command line, a later one wins, and the environment over them.
 
         Raises:
-            SettingsError: A file can't be read or is no JSON object, or the value of a variable
-                has not its setting's type.
+            SettingsError: As `given_settings`.
         """
-        config: dict[str, Any] = {}
-        for source in sources:
-            if source != ENVIRONMENT:
-                config |= read_object(source)
+        if not sources:
+            return cls({})
         if ENVIRONMENT in sources:
             plugin.append_builtin_config(plugin.config_jsonschema)
-            config |= read_environment(plugin.config_jsonschema, prefix_of(plugin.name))
-        return cls(config)
+        return cls(given_settings(sources, plugin.config_jsonschema, prefix_of(plugin.name)))
 
 
 class CheckedPlugin(PluginBase):

@@ -1,25 +1,17 @@
-"""The settings: a sentence for each wrong one, the defaults, and their typed form. Pure."""
+"""The settings in their typed form, those of a run and those of one stream. Pure."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import itertools
-import math
 import re
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from singer_sdk.exceptions import ConfigValidationError
-
 from target_apollo.apollo import check_api_url
-from target_apollo.config import schema as credential_settings
-from target_apollo.config.schema import AUTO, AUTO_OR_NUMBER, MOST_PARALLEL, SCHEMA
-from target_apollo.config.stream_maps import stream_maps_problems
-from target_apollo.config.typed_values import not_finite, typed_value, with_types
+from target_apollo.config.schema import AUTO, MOST_PARALLEL, SCHEMA
+from target_apollo.config.typed_values import typed_value
 from target_apollo.model.match_keys import kind_named, match_on_of, match_on_problems
 from target_apollo.model.objects.list_member import MirrorScope
 from target_apollo.model.objects.registry import (
@@ -30,7 +22,7 @@ from target_apollo.model.objects.registry import (
     StreamObject,
 )
 from target_apollo.model.objects.sequence_member import SequenceExit
-from target_apollo.model.policies import FieldPolicy, policy_problems
+from target_apollo.model.policies import FieldPolicy
 from target_apollo.model.rows import (
     RECORD_MODES,
     MissingAccounts,
@@ -42,8 +34,7 @@ from target_apollo.model.rows import (
     UpdateMethod,
 )
 from target_apollo.model.texts.domains import allowed_hosts
-from target_apollo.model.texts.spelling import value_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name, value_of
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ class ObjectStreamSettings:
 
     Attributes:
         key: Its key properties; None: those of the SCHEMA message.
-        members_of: The stream whose keys `member_key` has; None if it is not told.
+        members_of: The stream whose keys `member_key` has; None if the settings do not say.
         mirror_scope: Whose members a mirrored list may lose.
     """
 
@@ -193,7 +184,7 @@ class Settings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
-        """The typed form of a config that `problems_of` finds right and that has all defaults.
+        """The typed form of a config that `validation` finds right and that has all defaults.
 
         Raises:
             ValueError: A value is not allowed.
@@ -201,37 +192,14 @@ class Settings:
         own: dict[str, Any] = {
             name: typed_value(name, config.get(name), SCHEMA["properties"][name])
             for name in cls.__dataclass_fields__
+            if name not in _READERS
         }
         own["quota_share"] = min(own["quota_share"], own["quota_percent"] / 100)
         parallel = own["parallel_requests"]
         own["parallel_requests"] = MOST_PARALLEL if parallel == AUTO else int(parallel)
-        own["api_url"] = check_api_url(config["api_url"])
-        own["mode"] = Mode(config["mode"])
-        own["update_method"] = UpdateMethod(config["update_method"])
-        own["streams"] = {name: _stream_entry(entry) for name, entry in config["streams"].items()}
-        own["field_policy"] = {
-            name: FieldPolicy(policy) for name, policy in config["field_policy"].items()
-        }
-        own["null_policy"] = NullPolicy(config["null_policy"])
-        own["null_policy_per_field"] = {
-            name: NullPolicy(policy) for name, policy in config["null_policy_per_field"].items()
-        }
-        own["unresolved"] = {
-            name: Unresolved(policy) for name, policy in config["unresolved"].items()
-        }
-        own["missing_accounts"] = MissingAccounts(config["missing_accounts"])
-        own["mirror_scope"] = MirrorScope(config["mirror_scope"])
-        own["on_delete"] = OnDelete.of(config["on_delete"])
-        own["on_apollo_delete"] = OnApolloDelete(config["on_apollo_delete"])
-        own["on_identity_conflict"] = OnIdentityConflict(config["on_identity_conflict"])
-        own["allow_domains"] = allowed_hosts(config["allow_domains"])
-        own["protected_stages"] = tuple(config["protected_stages"])
-        own["lists"] = tuple(config["lists"])
-        own["allow_sequences"] = tuple(config["allow_sequences"])
-        own["sequence_exit"] = SequenceExit(config["sequence_exit"])
         own["match_on"] = tuple(kind_named(name) for name in config.get("match_on") or ())
         own["source"] = config.get("source") or ""
-        return cls(**own)
+        return cls(**own, **{name: read(config[name]) for name, read in _READERS.items()})
 
     def drops(self, name: str) -> bool:
         """Whether a row is written without a property whose value Apollo does not know."""
@@ -357,6 +325,34 @@ def _stream_entry(entry: Any) -> Any:
     return {} if entry is True else entry
 
 
+def _each(read: Callable[[Any], Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Reads each value of an object."""
+    return lambda given: {name: read(value) for name, value in given.items()}
+
+
+#: Setting -> what makes its typed form of its value; settings that are not here stay as they are.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "api_url": check_api_url,
+    "mode": Mode,
+    "update_method": UpdateMethod,
+    "streams": _each(_stream_entry),
+    "field_policy": _each(FieldPolicy),
+    "protected_stages": tuple,
+    "null_policy": NullPolicy,
+    "null_policy_per_field": _each(NullPolicy),
+    "on_delete": OnDelete.of,
+    "on_apollo_delete": OnApolloDelete,
+    "on_identity_conflict": OnIdentityConflict,
+    "unresolved": _each(Unresolved),
+    "missing_accounts": MissingAccounts,
+    "mirror_scope": MirrorScope,
+    "allow_domains": allowed_hosts,
+    "lists": tuple,
+    "allow_sequences": tuple,
+    "sequence_exit": SequenceExit,
+}
+
+
 def object_of_name(stream: str) -> str | None:
     """The object at the end of a stream's name (``public-contacts``, ``crm.accounts``), or None."""
     last = _last_part(stream)
@@ -373,142 +369,3 @@ def _likely_object(stream: str) -> str:
     """The object that a stream's name is most like; contacts where it is like none."""
     names = [kind.value for kind in ObjectKind] + [*STREAM_OBJECTS]
     return nearest_name(_last_part(stream), names) or ObjectKind.CONTACTS.value
-
-
-def problems_of(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """A sentence for every setting that is unknown, of the wrong type or out of range.
-
-    The sentences never show a value, since a secret may be in the wrong setting.
-    """
-    problems = [
-        _unknown(name, schema["properties"]) for name in config if name not in schema["properties"]
-    ]
-    # The SDK's schema of stream maps is none where "__else__" is given, and its errors are pages.
-    properties = {name: of for name, of in schema["properties"].items() if name != "stream_maps"}
-    relaxed = {key: value for key, value in schema.items() if key != "additionalProperties"}
-    relaxed["properties"] = properties
-    problems += stream_maps_problems(config.get("stream_maps"))
-    problems += [_sentence(error) for error in Draft202012Validator(relaxed).iter_errors(config)]
-    problems += [
-        f"The setting '{name}' must be a number."
-        for name, value in config.items()
-        if name in properties and not_finite(value)
-    ]
-    problems += _quota_problems(config)
-    url = config.get("api_url")
-    if isinstance(url, str):
-        try:
-            check_api_url(url)
-        except ValueError as problem:
-            problems.append(str(problem))
-    if isinstance(config.get("on_delete"), str):
-        try:
-            OnDelete.of(config["on_delete"])
-        except ValueError as problem:
-            problems.append(str(problem))
-    problems += _match_on_problems(config)
-    hosts = config.get("allow_domains")
-    if isinstance(hosts, list) and all(isinstance(host, str) for host in hosts):
-        try:
-            allowed_hosts(hosts)
-        except ValueError as problem:
-            problems.append(f"A setting is wrong: {problem}.")
-    if not problems and isinstance(config.get("field_policy"), dict):
-        named = {name: FieldPolicy(policy) for name, policy in config["field_policy"].items()}
-        problems += policy_problems(named)
-    return problems + credential_settings.credential_problems(config)
-
-
-def _quota_problems(config: Mapping[str, Any]) -> list[str]:
-    """A sentence where the two settings for the part of the quota contradict each other."""
-    share, percent = config.get("quota_share", 1), config.get("quota_percent", 100)
-    if not all(isinstance(one, (int, float)) for one in (share, percent)):
-        return []
-    if share >= 1 or percent >= 100 or math.isclose(share * 100, percent):
-        return []
-    return [
-        "The settings 'quota_share' and 'quota_percent' contradict each other: give one of them, "
-        "such as quota_percent: 70."
-    ]
-
-
-def _match_on_problems(config: Mapping[str, Any]) -> list[str]:
-    streams = config.get("streams")
-    settings = {"match_on": config.get("match_on")}
-    for stream, own in streams.items() if isinstance(streams, dict) else ():
-        if isinstance(own, dict):
-            settings[f"streams.{stream}.match_on"] = own.get("match_on")
-    problems: list[str] = []
-    for setting, names in settings.items():
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            problems += match_on_problems(setting, names)
-            if not names:
-                problems.append(
-                    f"The setting '{setting}' names no key: leave it out for the default."
-                )
-    return problems
-
-
-def _unknown(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "see --about for those there are."
-    return f"There is no setting '{name}': {hint}"
-
-
-def _sentence(error: ValidationError) -> str:
-    where = ".".join(str(step) for step in error.absolute_path)
-    # jsonschema types them as "anything or unset"; they are set in an error.
-    value: Any = error.validator_value
-    instance: Any = error.instance
-    schema: Any = error.schema
-    if error.validator == "required":
-        missing = [name for name in value if name not in instance]
-        return f"The setting '{'.'.join([where, *missing]).strip('.')}' is missing."
-    if error.validator == "additionalProperties":
-        allowed = list(schema["properties"])
-        extra = [name for name in instance if name not in allowed]
-        return (
-            f"The setting '{where}' has no part '{', '.join(extra)}'; "
-            f"it takes {', '.join(allowed)}."
-        )
-    rule = {
-        "type": f"must be of type {_either(value)}",
-        "enum": f"must be {_either(value)}",
-        "minimum": f"must be at least {value}",
-        "exclusiveMinimum": f"must be more than {value}",
-        "maximum": f"must be at most {value}",
-        "pattern": (
-            f"must be '{AUTO}' or a whole number from 1 to {MOST_PARALLEL}"
-            if value == AUTO_OR_NUMBER
-            else "must be an object, true or false"
-        ),
-    }.get(str(error.validator), f"breaks the rule {error.validator}: {value}")
-    return f"The setting '{where}' {rule}."
-
-
-def _either(values: object) -> str:
-    if not isinstance(values, list):
-        return str(values)
-    return " or ".join(str(value) for value in values if value not in (None, "null"))
-
-
-def check_given(
-    given: MutableMapping[str, Any], schema: dict[str, Any], *, raise_errors: bool
-) -> list[str]:
-    """Checks settings, adds the defaults to `given`, and returns a sentence for each wrong one.
-
-    It replaces the SDK's check, which lets unknown settings pass and shows values, even secrets.
-
-    Raises:
-        ConfigValidationError: Settings are wrong and `raise_errors` is true.
-    """
-    typed = with_types(given, schema)
-    given.clear()
-    given.update(typed)
-    problems = problems_of(given, schema)
-    if problems and raise_errors:
-        raise ConfigValidationError("The settings are wrong.", errors=problems, schema=schema)
-    for name, setting in schema["properties"].items():
-        if "default" in setting and given.get(name) is None:
-            given[name] = setting["default"]
-    return problems

@@ -5,11 +5,17 @@ Every problem becomes a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from target_apollo.config.environment import prefix_of, read_environment
-from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.environment import (
+    ENVIRONMENT,
+    add_source,
+    prefix_of,
+    read_environment,
+)
 from target_apollo.config.meltano import (
     MeltanoSettings,
     settings_of_command,
@@ -17,10 +23,11 @@ from target_apollo.config.meltano import (
 )
 from target_apollo.config.meltano_project import PluginKind
 from target_apollo.config.paths import files_of, problems_of_files
-from target_apollo.config.schema import SCHEMA, add_sdk_settings, credential_problems
-from target_apollo.config.settings import Settings, SettingsError, problems_of
-from target_apollo.config.source import add_source
+from target_apollo.config.schema import SCHEMA, add_sdk_settings
+from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.typed_values import with_types
+from target_apollo.config.validation import credential_problems, problems_of, with_defaults
+from target_apollo.system.files import read_file
 
 PREFIX = prefix_of("target-apollo")
 
@@ -37,8 +44,7 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
     """The settings that the target would run with, checked as it checks them.
 
     Args:
-        sources: Paths of JSON files and plugins' settings, a later one wins, and ``ENV`` for the
-            environment, which wins over both. Without any source, the environment.
+        sources: As `given_settings` takes them.
         asks_apollo: Whether credentials are needed.
 
     Raises:
@@ -46,15 +52,7 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
             their use (a sentence for each).
     """
     schema = _whole_schema()
-    config: dict[str, Any] = {}
-    for source in sources:
-        if isinstance(source, MeltanoSettings):
-            config |= source.values
-        elif source != ENVIRONMENT:
-            config |= read_object(source)
-    if not sources or ENVIRONMENT in sources:
-        config |= read_environment(schema, PREFIX)
-    config = with_types(config, schema)
+    config = with_types(given_settings(sources, schema, PREFIX), schema)
     problems = problems_of(config, schema)
     if not asks_apollo:
         of_credentials = credential_problems(config)
@@ -63,14 +61,60 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
         problems.append(f"Give a settings file with --config, or set {PREFIX}API_KEY.")
     if problems:
         raise SettingsError(problems)
-    for name, setting in schema["properties"].items():
-        if "default" in setting and config.get(name) is None:
-            config[name] = setting["default"]
+    config = with_defaults(config, schema)
     add_source(config)
     unfit = problems_of_files(files_of(config, sources))
     if unfit:
         raise SettingsError(unfit)
     return config
+
+
+def given_settings(
+    sources: Sequence[Source], schema: Mapping[str, Any], *prefixes: str
+) -> dict[str, Any]:
+    """The settings that the sources give, unchecked and without defaults.
+
+    Args:
+        sources: Paths of JSON files and plugins' settings, a later one wins, and ``ENV`` for the
+            environment, which wins over both. Without any source, the environment.
+        prefixes: The beginnings of the environment's variables; those of a later one win.
+
+    Raises:
+        SettingsError: A file can't be read, or a variable's value is not of its setting's type.
+    """
+    given: dict[str, Any] = {}
+    for source in sources:
+        if isinstance(source, MeltanoSettings):
+            given |= source.values
+        elif source != ENVIRONMENT:
+            given |= read_object(source)
+    if not sources or ENVIRONMENT in sources:
+        for prefix in prefixes:
+            given |= read_environment(schema, prefix)
+    return given
+
+
+def read_object(path: str, what: str = "settings") -> dict[str, Any]:
+    """The JSON object in a file; `what` names the file in sentences ("catalog").
+
+    Raises:
+        SettingsError: It can't be read or is no JSON object. The sentence shows neither the file's
+            text nor the parser's, since a secret may be where it broke.
+    """
+    try:
+        # Editors and shells of Windows put a byte order mark before the text.
+        content = json.loads(read_file(Path(path)).decode("utf-8-sig"))
+    except OSError as problem:
+        why = f"can't be read: {problem.strerror}"
+    except json.JSONDecodeError as problem:
+        why = f"is no JSON: see line {problem.lineno}"
+    except (ValueError, RecursionError):
+        why = "is no JSON in UTF-8"
+    else:
+        if isinstance(content, dict):
+            return content
+        why = "must hold a JSON object"
+    raise SettingsError([f"The {what} file {path} {why}."])
 
 
 def source_in_meltano(

@@ -14,11 +14,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from target_apollo.model.values import truth_of
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
-_BOOLEANS: Final = {
-    **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
-    **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
-}
 
 #: What may be written for a setting, by its type in the schema.
 ALLOWED: Final = {
@@ -91,7 +89,8 @@ def not_finite(value: object) -> bool:
 
 def _read(text: str, kind: str) -> Any:
     if kind == "boolean":
-        return _BOOLEANS.get(text.lower(), text)
+        truth = truth_of(text)
+        return text if truth is None else truth
     if kind in ("integer", "number"):
         if not _NUMBER.fullmatch(text):
             return text

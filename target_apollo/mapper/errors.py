@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class LeadsError(Exception):

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _LOG_KEYS = frozenset({"_sdc_lsn", "_sdc_scn", "_sdc_log_pos", "lsn", "scn", "log_pos"})

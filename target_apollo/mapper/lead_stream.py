@@ -27,8 +27,7 @@ from target_apollo.mapper.values import key_text
 from target_apollo.mapper.verdicts import Judge, Judgement, Outcome, RuleCounts
 from target_apollo.model.objects.registry import APOLLO_ID
 from target_apollo.model.texts.characters import is_blank
-from target_apollo.model.texts.spelling import spelled_as
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name, spelled_as
 from target_apollo.sync.source_schema import SourceSchema, UnusableSchema
 
 _OWNER_FIELDS = (OWNER_ID, OWNER_EMAIL)

@@ -27,7 +27,7 @@ from target_apollo.mapper.rules import (
 )
 from target_apollo.mapper.rules.qualification import AppliesTo
 from target_apollo.mapper.verdicts import EARLIER
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name
 
 VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 

@@ -22,7 +22,7 @@ def text(value: object) -> str | None:
 def caseless(value: str) -> str:
     """A word, a key or a host in the form in which it is compared: trimmed, without upper case.
 
-    Names of stages are compared by `model.suggestions.folded`, as in the target.
+    Names of stages are compared by `model.texts.spelling.folded`, as in the target.
     """
     return bare(value).casefold()
 

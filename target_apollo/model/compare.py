@@ -15,7 +15,8 @@ from target_apollo.model.rows import Row, Values
 from target_apollo.model.texts.characters import bare
 from target_apollo.model.texts.domains import bare_host
 from target_apollo.model.texts.emails import compared
-from target_apollo.model.values import apollo_id, moment, phone_digits, plain_url, same_phone
+from target_apollo.model.times import moment
+from target_apollo.model.values import apollo_id, phone_digits, plain_url, same_phone
 
 #: An update writes or empties a contact's plain number under the key of its direct number.
 PLAIN_PHONE, DIRECT_PHONE = "phone_number", "direct_phone"

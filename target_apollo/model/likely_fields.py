@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 
 from target_apollo.model.columns import field_names
 from target_apollo.model.objects.registry import ObjectKind, ObjectType
-from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import letters_of, nearest_name
 
 #: Object -> letters of a column's name -> the fields that it often means.
 _OFTEN_MEANT: Mapping[ObjectKind, Mapping[str, tuple[str, ...]]] = {

@@ -27,8 +27,8 @@ from target_apollo.model.values import plain_url
 CUSTOM = "custom:"
 LINKEDIN, NAME = "linkedin_url", "name"
 _CONTACT_NAME = ("first_name", "last_name", "organization_name")
-#: Host and path of a profile or company, without the country's subdomain and tracking parameters.
-_LINKEDIN_PATH = re.compile(r"(?:[a-z]{2,3}\.|mobile\.)?(linkedin\.com/[^/?#]+/[^/?#]+)")
+#: Host and path of a profile or company, without tracking parameters.
+_LINKEDIN_PATH = re.compile(r"linkedin\.com/[^/?#]+/[^/?#]+")
 
 _Values = Mapping[str, "str | None"]
 
@@ -166,7 +166,7 @@ def linkedin_path(url: str) -> str:
     """
     plain = unquote(plain_url(url))
     found = _LINKEDIN_PATH.match(plain)
-    return found[1] if found else plain.partition("?")[0].partition("#")[0].rstrip("/")
+    return found[0] if found else plain.partition("?")[0].partition("#")[0].rstrip("/")
 
 
 def identity_of(object_type: ObjectType, row: Row) -> Row:

@@ -21,7 +21,7 @@ from target_apollo.model.objects.registry import (
 )
 from target_apollo.model.rows import Row
 from target_apollo.model.texts.spelling import value_of
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class FieldPolicy(enum.Enum):

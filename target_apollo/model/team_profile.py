@@ -116,11 +116,11 @@ def read_profile(text: str) -> TeamProfile:
         raise ProfileUnusable("is no JSON") from None
     if not isinstance(value, dict):
         raise ProfileUnusable("is no JSON object")
-    told = value.get("format")
-    if not isinstance(told, int) or isinstance(told, bool) or told < 1:
+    written_as = value.get("format")
+    if not isinstance(written_as, int) or isinstance(written_as, bool) or written_as < 1:
         raise ProfileUnusable("does not tell its format")
-    if told > FORMAT:
-        raise ProfileUnusable(f"has format {told}, which a newer release writes")
+    if written_as > FORMAT:
+        raise ProfileUnusable(f"has format {written_as}, which a newer release writes")
     texts = [value.get(name) for name in ("team", "host", "asked_at", "version")]
     answers = value.get("answers")
     if not all(isinstance(text, str) for text in texts) or not isinstance(answers, dict):

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects.registry import BY_EMAIL
-from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import letters_of, nearest_name
 from target_apollo.sync.words import plural
 from target_apollo.system.shown import name_shown
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from target_apollo.apollo import SequenceClient
 from target_apollo.config.settings import StreamSettings
 from target_apollo.model.columns import field_of
+from target_apollo.model.custom_values import KNOWN_TYPES
 from target_apollo.model.match_keys import match_on_of
 from target_apollo.model.objects.registry import (
     CONTACT,
@@ -17,9 +18,7 @@ from target_apollo.model.objects.registry import (
 )
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.policies import PROTECTED_STAGES
-from target_apollo.model.texts.spelling import letters_of, value_of
-from target_apollo.model.texts.suggestions import nearest_name
-from target_apollo.model.values import KNOWN_TYPES
+from target_apollo.model.texts.spelling import letters_of, nearest_name, value_of
 from target_apollo.sync.deletions.missing_rows import DeletionTarget
 from target_apollo.sync.end_notices import hidden_entry
 from target_apollo.sync.exit import RunError

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from target_apollo.model.rows import key_text
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 #: Property of a record with the reason of its rejection.
 REJECT = "_reject"

@@ -17,7 +17,7 @@ from singer_sdk import typing as th
 from target_apollo.apollo import CustomField
 from target_apollo.model.compare import CUSTOM_FIELDS
 from target_apollo.model.objects.registry import Json
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 #: The column with the values of custom fields by their labels.
 CUSTOM_COLUMN: Final = "custom_fields"

@@ -13,13 +13,12 @@ import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
-from target_apollo.config.given_files import read_object
 from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.meltano_project import PluginKind, Project
 from target_apollo.config.paths import given_with, ledger_file, problems_of_files, token_file
 from target_apollo.config.sdk import set_up_log
 from target_apollo.config.settings import SettingsError
-from target_apollo.config.sources import Source, source_in_meltano
+from target_apollo.config.sources import Source, read_object, source_in_meltano
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.system import crashes
 from target_apollo.tap.messages import OutputRefused

@@ -16,7 +16,7 @@ from target_apollo.apollo import CustomField, EndpointForbidden
 from target_apollo.config.sdk import OwnBookmark
 from target_apollo.config.settings import SettingsError
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.reading.pages import (
     DealSearch,
     PagesInOrder,

@@ -26,17 +26,16 @@ from target_apollo.apollo import (
     Wait,
 )
 from target_apollo.apollo.record_reader import RecordReader
-from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
-from target_apollo.config.environment import prefix_of, read_environment
-from target_apollo.config.given_files import ENVIRONMENT, read_object
-from target_apollo.config.meltano import MeltanoSettings
+from target_apollo.config.environment import prefix_of
+from target_apollo.config.schema import CREDENTIALS
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
-from target_apollo.config.settings import Settings, SettingsError, problems_of
+from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
-from target_apollo.config.sources import Source
+from target_apollo.config.sources import Source, given_settings
 from target_apollo.config.typed_values import with_types
+from target_apollo.config.validation import credential_problems, problems_of, with_defaults
 from target_apollo.ledger import Ledger, SharedWindows
 from target_apollo.sync.team.connection import connection_of_key, is_team_id
 from target_apollo.system import logs
@@ -55,7 +54,7 @@ NAME = "tap-apollo-sync"
 PREFIX = prefix_of(NAME)
 
 _SHARED = (
-    *(p.name for p in credential_settings.PROPERTIES),
+    *(p.name for p in CREDENTIALS),
     "api_url",
     "ledger_url",
     "quota_share",
@@ -73,23 +72,13 @@ def read_config(sources: Sequence[Source]) -> dict[str, Any]:
     """The settings from files, Meltano and the environment, unchecked and without defaults.
 
     Args:
-        sources: Paths and plugins' settings, of which a later one wins, and ``ENV``: the variables
-            ``TARGET_APOLLO_…`` win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any
-            source, ``ENV``.
+        sources: As `given_settings` takes them. Of the variables, ``TAP_APOLLO_SYNC_…`` win over
+            ``TARGET_APOLLO_…``.
 
     Raises:
-        SettingsError: A file can't be read, or a variable has not its setting's type.
+        SettingsError: As `given_settings`.
     """
-    config: dict[str, Any] = {}
-    for source in sources:
-        if isinstance(source, MeltanoSettings):
-            config |= source.values
-        elif source != ENVIRONMENT:
-            config |= read_object(source, "settings")
-    if not sources or ENVIRONMENT in sources:
-        for prefix in (TARGET_PREFIX, PREFIX):
-            config |= read_environment(SCHEMA, prefix)
-    return config
+    return given_settings(sources, SCHEMA, TARGET_PREFIX, PREFIX)
 
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:
@@ -102,20 +91,8 @@ def config_problems(config: Mapping[str, Any]) -> list[str]:
     Target.append_builtin_config(schema)
     foreign = [name for name in schema["properties"] if name not in SCHEMA["properties"]]
     own = {name: value for name, value in config.items() if name not in foreign}
-    later = credential_settings.credential_problems(own)
+    later = credential_problems(own)
     return [problem for problem in problems_of(own, SCHEMA) if problem not in later]
-
-
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The tap's settings of a config, with defaults where they are not set."""
-    filled = {}
-    for name, setting in SCHEMA["properties"].items():
-        value = config.get(name)
-        if value is None:
-            value = setting.get("default")
-        if value is not None:
-            filled[name] = value
-    return filled
 
 
 def target_settings(config: Mapping[str, Any]) -> Settings:
@@ -124,15 +101,10 @@ def target_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: There are no credentials, or two kinds of them.
     """
-    missing = credential_settings.credential_problems(config)
+    missing = credential_problems(config)
     if missing:
         raise SettingsError(missing)
-    defaults = {
-        name: setting["default"]
-        for name, setting in TARGET_SCHEMA["properties"].items()
-        if "default" in setting
-    }
-    return Settings.of({**defaults, **config})
+    return Settings.of(with_defaults(config, TARGET_SCHEMA))
 
 
 class TapApolloSync(CheckedPlugin, Tap):
@@ -162,7 +134,8 @@ class TapApolloSync(CheckedPlugin, Tap):
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The tap's settings with defaults, and a sentence for each wrong one."""
         typed = with_types(given, TARGET_SCHEMA)
-        return with_defaults(typed), config_problems(typed)
+        own = {name: value for name, value in typed.items() if name in SCHEMA["properties"]}
+        return with_defaults(own, SCHEMA), config_problems(typed)
 
     def discover_streams(self) -> Sequence[ResultStream]:
         """The streams; their records are read later, and those of the last five only if asked."""

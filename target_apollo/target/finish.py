@@ -1,4 +1,4 @@
-"""The end of a run: its last STATE, its rejected records on disk, its summary and exit code."""
+"""The end of a run: rows missing in whole tables, the last STATE, its summary and exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from contextlib import suppress
 
 from target_apollo.apollo import ApolloError
 from target_apollo.ledger import LedgerError
+from target_apollo.sync.deletions.missing_rows import WholeTable, move_missing_rows
+from target_apollo.sync.deletions.whole_tables import SourceTables, doubt_of_all
 from target_apollo.sync.exit import (
     FAILED,
     OK,
@@ -18,8 +20,42 @@ from target_apollo.sync.exit import (
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.run_summary import summarise
 from target_apollo.sync.updates.pending_fields import count_pending_fields, send_pending_fields
+from target_apollo.target.object_sinks import ObjectSink
 from target_apollo.target.process import SignalHandler
+from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.state import StateWriter
+from target_apollo.target.stream_setup import StreamSetup
+
+
+def finish_whole_tables(run: SyncRun, tables: SourceTables, setup: StreamSetup) -> None:
+    """Does what follows from rows that are missing in tables that were sent as a whole.
+
+    Raises:
+        RunError: Too many rows are missing, so a person has to check the source first.
+        ApolloError, LedgerError: The run can't go on.
+    """
+    whole: list[WholeTable] = []
+    mirrors: list[ObjectSink] = []
+    for name, sink in setup.sinks.items():
+        if not sink.waits_for_whole_table or not _is_whole(run, tables, name, setup):
+            continue
+        if isinstance(sink, ObjectSink):
+            mirrors.append(sink)
+        elif isinstance(sink, RecordSink) and (table := sink.whole_table()) is not None:
+            whole.append(table)
+    move_missing_rows(run, whole)
+    for mirror in mirrors:
+        mirror.write_missing()
+
+
+def _is_whole(run: SyncRun, tables: SourceTables, sink_name: str, setup: StreamSetup) -> bool:
+    """Whether all source streams that feed a sink were sent whole; if not, it is logged why."""
+    started_at = run.counts.started_at
+    found = doubt_of_all(tables, setup.sources_of(sink_name), started_at)
+    if found is not None:
+        stream, doubt = found
+        run.notices.not_whole(sink_name, stream, doubt, tables.began(stream, started_at))
+    return found is None
 
 
 class RunFinisher:

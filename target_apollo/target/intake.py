@@ -1,4 +1,4 @@
-"""Lines and records that reach no sink: unreadable, rejected or replayed, and why.
+"""Lines and records that reach no sink: unreadable, rejected, replayed or left out, and why.
 
 After one of them, missing rows are no longer taken for deleted: the row of the lost record may
 still be in its table.
@@ -7,6 +7,7 @@ still be in its table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from singer_sdk.exceptions import (
     InvalidRecord,
@@ -17,13 +18,16 @@ from singer_sdk.exceptions import (
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.config.settings import SettingsError
+from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
+from target_apollo.sync.remarks import Remarks, Weight
 from target_apollo.sync.run import SyncRun
+from target_apollo.sync.settings_check import SettingsCheck
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
+from target_apollo.target.messages import too_long
 from target_apollo.target.sinks import StreamSink, WaitingRecords
-from target_apollo.target.stdin import too_long
 
 
 class Intake:
@@ -106,6 +110,24 @@ class Intake:
         )
         return Rejection(Reason.NO_SCHEMA, f"the SCHEMA of its stream can't be used: {why}")
 
+    def leave_out(self, stream: str) -> None:
+        """Counts a record of a stream without a sink; answers Meltano's test of a loader.
+
+        Raises:
+            SettingsError: It is not known whether the stream holds contacts or accounts, or Meltano
+                tests settings with which a run would be refused.
+            ApolloError, RunError: Meltano tests credentials that Apollo does not know, or Apollo
+                can't be reached.
+        """
+        settings = self._run.settings
+        if stream == MELTANO_TEST:
+            _answer_test(self._run)
+            return
+        if not settings.leaves_out(stream) and not settings.has_object(stream):
+            # Raises, and says how to set the object.
+            settings.of_stream(stream)
+        self._run.counts.left_out[stream] += 1
+
     def skip_replayed(self, received: SourceRecord) -> bool:
         """Skips a record that was rejected before and would be again; True if it was skipped.
 
@@ -125,6 +147,10 @@ class Intake:
         for sink in sinks:
             sink.note_lost_record()
 
+
+#: The stream that Meltano sends to test a loader (``meltano config test target-apollo``), with one
+#: record. No run but that test has a stream of this name.
+MELTANO_TEST: Final = "meltano_test_stream"
 
 #: What is raised for a SCHEMA that can't be used.
 UNUSABLE_SCHEMA = (SettingsError, UnusableSchema)
@@ -162,4 +188,25 @@ def too_wide(record: Mapping[str, object]) -> Rejection:
     return Rejection(
         Reason.TOO_MANY_PROPERTIES,
         f"it has {len(record)} properties, and at most {MOST_PROPERTIES} are read",
+    )
+
+
+def _answer_test(run: SyncRun) -> None:
+    """Checks what a run with these settings would refuse whatever its rows are; writes nothing.
+
+    Meltano expects that a loader writes the record of its test.
+
+    Raises:
+        ApolloError, RunError: Apollo does not know the credentials, or can't be reached.
+        SettingsError: A run would be refused.
+    """
+    _ = run.connection
+    remarks = Remarks()
+    SettingsCheck(run, [*ObjectKind], remarks).check()
+    faults = [one.sentence for one in remarks.all if one.weight is Weight.FAULT]
+    if faults:
+        raise SettingsError(faults)
+    run.logger.info(
+        "This is Meltano's test of a loader: Apollo knows the credentials, the settings can be "
+        "followed, and nothing is written. `apollo-sync check` says more."
     )

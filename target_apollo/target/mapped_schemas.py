@@ -43,14 +43,14 @@ def flattenable(schema: Mapping[str, Any], levels: int) -> Schema:
 
 
 def _typed(
-    schema: Mapping[str, Any], root: Mapping[str, Any], way: tuple[str, ...], levels: int
+    schema: Mapping[str, Any], root: Mapping[str, Any], references: tuple[str, ...], levels: int
 ) -> Schema:
     """A schema of one type or of some; objects with all properties that they may have.
 
     Args:
-        way: The references that have been followed; a circle ends in an object of any properties.
+        references: Those that have been followed; a circle ends in an object of any properties.
     """
-    followed = dict.fromkeys(way)
+    followed = dict.fromkeys(references)
     parts = list(_parts(schema, root, followed))
     kinds = list(dict.fromkeys(kind for part in parts for kind in _kinds(part)))
     named = [pair for part in parts for pair in part.get("properties", {}).items()]
@@ -125,12 +125,12 @@ def schema_after(
 
 
 def _rule(
-    name: str, made: Schema, before: Mapping[str, Any], definition: Definition
+    name: str, by_sdk: Schema, before: Mapping[str, Any], definition: Definition
 ) -> Mapping[str, Any]:
-    """The rule for one property: what an expression computes is of any type."""
+    """The rule for one property: the SDK's or the tap's; none for what an expression computes."""
     given = (definition.members or {}).get(name)
     if given is None or name in OPTIONS:
-        return made
+        return by_sdk
     if given == name and name in before:
         return {"anyOf": [before[name], {"type": "null"}]}
     return {}

@@ -28,7 +28,7 @@ class MappedStream:
     """A stream after one stream map.
 
     Attributes:
-        route: The way of its records; it has the name of the sink.
+        route: The route of its records, with the name of their sink.
         schema: The schema of the records after the map; it can be compiled.
     """
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from target_apollo.apollo import MAX_BULK
 from target_apollo.model.objects.object_rows import ObjectRowParser
 from target_apollo.model.outcomes import Outcome, RecordError
-from target_apollo.model.rows import Mode, Row
-from target_apollo.model.texts.spelling import spelled_as
+from target_apollo.model.rows import Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.links.recall import key_of
 from target_apollo.sync.objects.object_syncs import ObjectSyncs
-from target_apollo.sync.records.stream_columns import ABOUT_RECORDS
 from target_apollo.sync.records.stream_settings import updated_at_field
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.sinks import StreamSink
@@ -46,28 +44,21 @@ class ObjectSink(StreamSink):
         own: ObjectStreamSettings,
         syncs: ObjectSyncs,
     ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
+        super().__init__(target, stream_name, schema, key_properties, own)
         self._own = own
-        self._properties = tuple(schema.get("properties", {}))
         self._sync = syncs.of(stream_name, own)
         self._has_checked = False
         if self._sync.flush_size and self._run.settings.batch_size >= MAX_BULK:
             self._flush_size = self._sync.flush_size
 
     @cached_property
-    def _key_columns(self) -> tuple[str, ...]:
-        if self._own.key is None:
-            return self._key_names
-        return tuple(spelled_as(name, self._properties) for name in self._own.key)
-
-    @cached_property
     def _parser(self) -> ObjectRowParser:
         settings, of = self._run.settings, self._own.stream_object
         if not of.fields:
-            return ObjectRowParser(of, self._key_columns, self._properties)
+            return ObjectRowParser(of, self.key_columns, self._properties)
         return ObjectRowParser(
             of,
-            self._key_columns,
+            self.key_columns,
             self._properties,
             custom_field=lambda name: self._sync.custom_field(name),
             null_policy=settings.null_policy_of,
@@ -100,19 +91,8 @@ class ObjectSink(StreamSink):
         return self._check_key, self._sync.check_settings, self._note_columns
 
     def _note_columns(self) -> None:
-        passive = {
-            *self._key_columns,
-            *self._target.bookmark_properties(self.stream_name),
-            spelled_as(self._run.settings.updated_at_field, self._properties),
-        }
-        unknown = {
-            name: ""
-            for name in self._properties
-            if name not in passive
-            and not self._parser.is_mapped(name)
-            and not name.startswith(ABOUT_RECORDS)
-        }
-        self._run.notices.unknown_fields(self.stream_name, self._own.stream_object.name, unknown)
+        unknown = dict.fromkeys(self._unmapped(), "")
+        self._run.notices.unknown_fields(self.stream_name, self.object_name, unknown)
 
     # --- what `apollo-sync check` asks
 
@@ -122,20 +102,11 @@ class ObjectSink(StreamSink):
         return self._own.stream_object.name
 
     @property
-    def mode(self) -> Mode:
-        """The mode in which the stream is written."""
-        return self._own.mode
-
-    @property
     def places(self) -> Mapping[str, str]:
         """Column -> the field, or the label of the custom field, that it is written to."""
         labels = self._run.directory.custom_labels() if self._parser.custom else {}
         custom = {name: labels[field_id] for name, (field_id, _) in self._parser.custom.items()}
         return {**self._parser.columns, **custom}
-
-    def try_value(self, name: str, value: object) -> None:
-        """Reads a value of a column."""
-        self._parser.try_value(name, value)
 
     def try_record(self, record: dict[str, Any]) -> None:
         """Reads a record; whom it names is not looked up."""
@@ -148,7 +119,7 @@ class ObjectSink(StreamSink):
             RunError: Nothing does.
         """
         of = self._own.stream_object
-        if self._key_columns or of.default_key:
+        if self.key_columns or of.default_key:
             return
         raise RunError(
             f"Stream '{self.stream_name}' has no key (key_properties in its SCHEMA), and without "
@@ -162,18 +133,18 @@ class ObjectSink(StreamSink):
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
         moves_missing = self._sync.moves_missing
-        if moves_missing and self._key_columns:
-            self._note_seen(record, self._key_columns)
+        if moves_missing and self.key_columns:
+            self._note_seen(record, self.key_columns)
         try:
             row = self._parser.read(source.number, record, deleted=source.deleted)
-            if moves_missing and not self._key_columns:
+            if moves_missing and not self.key_columns:
                 self._seen.add([key_of(row)])
             return row
         except RecordError as problem:
             self._sync.note_unread()
             # Without a key nothing tells which row this is.
-            self._seen.unsure = self._seen.unsure or not self._key_columns
-            key = [record.get(name) for name in self._key_columns]
+            self._seen.unsure = self._seen.unsure or not self.key_columns
+            key = [record.get(name) for name in self.key_columns]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None
 

@@ -13,13 +13,12 @@ from target_apollo.model.outcomes import Outcome, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.row_parser import RowParser
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.texts.spelling import spelled_as, value_of
+from target_apollo.model.texts.spelling import value_of
 from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.missing_rows import DeletionTarget, WholeTable
 from target_apollo.sync.records.stream_columns import (
-    ABOUT_RECORDS,
     MatchColumns,
     check_columns,
     entries_beside_fields,
@@ -47,9 +46,8 @@ class RecordSink(StreamSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
-        self._properties = frozenset(schema.get("properties", {}))
-        self._own = self._run.settings.of_stream(stream_name)
+        self._own = target.run.settings.of_stream(stream_name)
+        super().__init__(target, stream_name, schema, key_properties, self._own)
         self._sync = StreamSync(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
         )
@@ -62,7 +60,7 @@ class RecordSink(StreamSink):
             self.object_type,
             self._own,
             self._run.settings.custom_fields,
-            tuple(schema.get("properties", {})),
+            self._properties,
         )
         #: Whether the SCHEMA has a column to match on; if not, the first records may have one.
         self._has_match_column = self._match_columns.are_in(schema)
@@ -92,8 +90,8 @@ class RecordSink(StreamSink):
         return RowParser(
             object_type=self.object_type,
             mode=self._own.mode,
-            key_properties=self._key_columns,
-            properties=self._properties,
+            key_properties=self.key_columns,
+            properties=frozenset(self._properties),
             custom_fields=self._run.directory,
             null_policy=self._run.settings.null_policy,
             null_policies=self._run.settings.null_policy_per_field,
@@ -110,19 +108,6 @@ class RecordSink(StreamSink):
                 if value_of(self._run.settings.custom_fields, name) is not None
             ),
         )
-
-    @cached_property
-    def _time_column(self) -> str:
-        """The property with the time of a row's last change, which may be none of the stream's."""
-        return spelled_as(self._run.settings.updated_at_field, self._properties)
-
-    @cached_property
-    def _key_columns(self) -> tuple[str, ...]:
-        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
-        own = self._own.key
-        if own is None:
-            return self._key_names
-        return tuple(spelled_as(name, self._properties) for name in own)
 
     def _prepare(self, sources: Sequence[SourceRecord], records: Sequence[dict[str, Any]]) -> None:
         self._check_fields()
@@ -155,23 +140,23 @@ class RecordSink(StreamSink):
 
     def _read(self, batch: Batch, source: SourceRecord, record: dict[str, Any]) -> Row | None:
         """The row of a record; None if the record has got its outcome without a row."""
-        run, reader = self._run, self._parser
-        changed_at = reader.updated_at_field
+        run, parser = self._run, self._parser
+        changed_at = parser.updated_at_field
         if self._moves_deleted:
-            self._note_seen(record, reader.key_properties)
+            self._note_seen(record, parser.key_properties)
         try:
             if not source.deleted:
-                row = reader.read(source.number, record)
+                row = parser.read(source.number, record)
                 if changed_at is not None and row.changed_at is None and record.get(changed_at):
                     run.notices.no_time(self.stream_name, changed_at)
                 return row
             if self._moves_deleted:
                 moved_to = self._deletion_target
-                return reader.read_deleted(source.number, record, moved_to.values, moved_to.lists)
+                return parser.read_deleted(source.number, record, moved_to.values, moved_to.lists)
         except RecordError as problem:
             if self._moves_deleted:
                 self._note_unwritten(record)
-            key = [record.get(name) for name in reader.key_properties]
+            key = [record.get(name) for name in parser.key_properties]
             batch.finish_unread(source, Outcome.REJECTED, problem.rejection, key)
             return None
         batch.finish_unread(source, Outcome.SKIPPED)
@@ -235,17 +220,6 @@ class RecordSink(StreamSink):
             check()
         self._checked_beside = passive
 
-    @property
-    def _passive(self) -> frozenset[str]:
-        """The properties that need no field."""
-        return frozenset(
-            (
-                *self._key_columns,
-                *self._target.bookmark_properties(self.stream_name),
-                self._time_column,
-            )
-        )
-
     def checks(self) -> Sequence[Callable[[], None]]:
         """Keys and policies, then columns that have one field, or none."""
         return (
@@ -277,13 +251,9 @@ class RecordSink(StreamSink):
                 *entries_beside_fields(self.stream_name, self._parser.mapped, columns),
             ]
         )
-        passive = self._passive
         unknown = {
             name: not_written_because(name, self.object_type, columns, run.directory)
-            for name in self.schema.get("properties", {})
-            if not self._parser.is_mapped(name)
-            and name not in passive
-            and not name.startswith(ABOUT_RECORDS)
+            for name in self._unmapped()
         }
         run.notices.unknown_fields(self.stream_name, self.object_type.kind.value, unknown)
 
@@ -293,11 +263,6 @@ class RecordSink(StreamSink):
     def object_name(self) -> str:
         """``contacts`` or ``accounts``."""
         return self.object_type.kind.value
-
-    @property
-    def mode(self) -> Mode:
-        """The mode in which the stream is written."""
-        return self._own.mode
 
     @property
     def match_on(self) -> tuple[str, ...]:
@@ -319,10 +284,6 @@ class RecordSink(StreamSink):
         """
         if not self._has_match_column:
             self._match_columns.look_for(names)
-
-    def try_value(self, name: str, value: object) -> None:
-        """Reads a value of a column."""
-        self._parser.try_value(name, value)
 
     def try_record(self, record: dict[str, Any]) -> None:
         """Reads a record, and looks up owner and stage; of accounts it checks the domain alone."""

@@ -7,12 +7,13 @@ one column must not cost the stream. Nothing is fetched, from no network and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import jsonschema_rs
+from singer_sdk.exceptions import InvalidRecord
 
 Schema = dict[str, Any]
 
@@ -27,7 +28,7 @@ _ONE = frozenset(
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 #: Members with schemas by name.
 _MAPS = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
-#: Where schemas wait for a `$ref`.
+#: Members with schemas that a `$ref` may name.
 _DEFINITIONS = ("$defs", "definitions")
 #: Members that restrict no record, however they are written; formats are not checked.
 _NO_RULES = frozenset(
@@ -79,6 +80,36 @@ def compiled(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         dict(schema), validate_formats=False, retriever=_refuse_to_fetch
     )
+
+
+def refusal_of(fault: ValueError, schema: Mapping[str, Any]) -> InvalidRecord:
+    """Why a validator as `compiled` gives it refuses a record.
+
+    The message shows property and rule, not the value.
+    """
+    if not isinstance(fault, jsonschema_rs.ValidationError):
+        # A value that JSON can't hold, such as a lone surrogate from a stream map.
+        return InvalidRecord("the record holds a value that JSON can't carry", {})
+    where = _shown_path(fault.instance_path, schema)
+    rule = str(fault.schema_path[-1]) if fault.schema_path else "schema"
+    what = f"'{where}' breaks" if where else "the record breaks"
+    return InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {})
+
+
+def _shown_path(path: Sequence[str | int], schema: object) -> str:
+    """The path to a value as text; names that the schema lacks may be values and show as ``…``."""
+    shown = []
+    for step in path:
+        inner = (
+            schema.get("items" if isinstance(step, int) else "properties")
+            if isinstance(schema, dict)
+            else None
+        )
+        if isinstance(step, str):
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        shown.append("…" if isinstance(step, str) and inner is None else str(step))
+        schema = inner
+    return ".".join(shown)
 
 
 def _refuse_to_fetch(address: str) -> Any:

@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-import jsonschema_rs
-from singer_sdk.exceptions import InvalidRecord, MissingKeyPropertiesError
+from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import BatchSink
 
+from target_apollo.config.settings import ObjectStreamSettings, StreamSettings
 from target_apollo.ledger import source_key
 from target_apollo.model.outcomes import Outcome, Rejection
-from target_apollo.model.rows import Mode, Row
+from target_apollo.model.rows import Row
 from target_apollo.model.texts.characters import is_blank
+from target_apollo.model.texts.spelling import spelled_as
 from target_apollo.sync.batch import Batch, RecordCache, flush_size
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.whole_tables import SeenKeys
+from target_apollo.sync.records.stream_columns import ABOUT_RECORDS
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.system import logs
-from target_apollo.target.schema_rules import compiled
-from target_apollo.target.stdin import LONGEST_LINE
+from target_apollo.target.messages import LONGEST_LINE
+from target_apollo.target.schema_rules import compiled, refusal_of
 
 if TYPE_CHECKING:
     from target_apollo.target.target import TargetApollo
@@ -37,8 +39,22 @@ _MOST_WAITING_BYTES = 5 << 19
 _LOOK_EVERY = 1 << 16
 
 
+class PropertyReader(Protocol):
+    """What a sink asks its parser of rows about the properties of the stream."""
+
+    def is_mapped(self, name: str) -> bool:
+        """Whether a property is written."""
+
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a property; raises RecordError if no row with it can be written."""
+
+
 class StreamSink(BatchSink, abc.ABC):
-    """Collects the records of one stream."""
+    """Collects the records of one stream.
+
+    Args:
+        own: The settings of the stream.
+    """
 
     def __init__(
         self,
@@ -46,13 +62,20 @@ class StreamSink(BatchSink, abc.ABC):
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
+        own: StreamSettings | ObjectStreamSettings,
     ) -> None:
         # The SDK logs records and schemas with a logger of the sink.
         logs.quieten(target.logger.getChild(stream_name))
         super().__init__(target, stream_name, schema, key_properties)
-        #: Checks records; None where `validate_records` is false.
-        self._compiled = CompiledValidator(self.schema) if self.validate_schema else None
+        #: Checks records in compiled code; None where `validate_records` is false. The SDK's own
+        #: validator does the same checks and takes four fifths of a target's time.
+        self._compiled = compiled(self.schema) if self.validate_schema else None
         self._key_names = tuple(key_properties or ())
+        self._properties = tuple(schema.get("properties", {}))
+        #: The key in the settings; None: that of the SCHEMA message.
+        self._own_key = own.key
+        #: The mode in which the stream is written.
+        self.mode = own.mode
         self._target = target
         self._run = target.run
         self._flush_size = flush_size(
@@ -84,18 +107,13 @@ class StreamSink(BatchSink, abc.ABC):
 
     @property
     @abc.abstractmethod
-    def _key_columns(self) -> Sequence[str]:
-        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+    def _parser(self) -> PropertyReader:
+        """The parser for the records of the stream."""
 
     @property
     @abc.abstractmethod
     def object_name(self) -> str:
         """What the stream holds, as the setting `streams` calls it."""
-
-    @property
-    @abc.abstractmethod
-    def mode(self) -> Mode:
-        """The mode in which the stream is written."""
 
     @property
     @abc.abstractmethod
@@ -106,24 +124,11 @@ class StreamSink(BatchSink, abc.ABC):
             RunError, ApolloError: As `checks`.
         """
 
-    @property
-    def key_columns(self) -> Sequence[str]:
-        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
-        return self._key_columns
-
     @abc.abstractmethod
     def checks(self) -> Sequence[Callable[[], None]]:
         """What is checked before the first row is read, in this order.
 
         A run ends with the first that raises. `apollo-sync check` calls the others too.
-        """
-
-    @abc.abstractmethod
-    def try_value(self, name: str, value: object) -> None:
-        """Reads a value of a column that is written, as rows are read.
-
-        Raises:
-            RecordError: No row with it can be written.
         """
 
     @abc.abstractmethod
@@ -153,6 +158,47 @@ class StreamSink(BatchSink, abc.ABC):
 
     def _note_rows(self, rows: Sequence[Row]) -> None:
         """Notes the rows of a flush for the end of the run."""
+
+    # --- the columns
+
+    @cached_property
+    def key_columns(self) -> tuple[str, ...]:
+        """The properties that identify a row: those of the setting, or of the SCHEMA message."""
+        if self._own_key is None:
+            return self._key_names
+        return tuple(spelled_as(name, self._properties) for name in self._own_key)
+
+    @cached_property
+    def _time_column(self) -> str:
+        """The property with the time of a row's last change, which may be none of the stream's."""
+        return spelled_as(self._run.settings.updated_at_field, self._properties)
+
+    @property
+    def _passive(self) -> frozenset[str]:
+        """The properties that need no field."""
+        bookmarks = self._target.bookmark_properties(self.stream_name)
+        return frozenset((*self.key_columns, *bookmarks, self._time_column))
+
+    def _unmapped(self) -> list[str]:
+        """The properties that are written nowhere and should be."""
+        passive = self._passive
+        return [
+            name
+            for name in self._properties
+            if name not in passive
+            and not self._parser.is_mapped(name)
+            and not name.startswith(ABOUT_RECORDS)
+        ]
+
+    def try_value(self, name: str, value: object) -> None:
+        """Reads a value of a column that is written, as rows are read.
+
+        Raises:
+            RecordError: No row with it can be written.
+        """
+        self._parser.try_value(name, value)
+
+    # --- the records of a flush
 
     @property
     def max_size(self) -> int:
@@ -185,7 +231,10 @@ class StreamSink(BatchSink, abc.ABC):
             MissingKeyPropertiesError: It lacks a key property.
         """
         if self._compiled is not None:
-            self._compiled.validate(record)
+            try:
+                self._compiled.validate(record)
+            except ValueError as fault:
+                raise refusal_of(fault, self.schema) from None
         for name in self._key_names:
             if name not in record:
                 raise MissingKeyPropertiesError(
@@ -254,7 +303,7 @@ class StreamSink(BatchSink, abc.ABC):
             self._record_cache(),
         )
         for source, why in rejected:
-            key = [source.record.get(name) for name in self._key_columns]
+            key = [source.record.get(name) for name in self.key_columns]
             batch.finish_unread(source, Outcome.REJECTED, why, key)
         read = map(partial(self._read, batch), sources, records)
         rows = [row for row in read if row is not None]
@@ -292,7 +341,7 @@ class StreamSink(BatchSink, abc.ABC):
             record: The record as the tap sent it.
             mapped: The properties that stream maps change.
         """
-        names = self._key_columns
+        names = self.key_columns
         if not names or any(name in mapped or name not in record for name in names):
             self._seen.unsure = True
         else:
@@ -339,51 +388,3 @@ class WaitingRecords:
                 return
             # Large flushes take the fewest requests for each record.
             largest.flush_ahead()
-
-
-class CompiledValidator:
-    """Checks records against the schema of their stream, in compiled code.
-
-    The SDK's own validator takes four fifths of a target's time; this one does the same checks,
-    and its messages never show a value.
-
-    Args:
-        schema: A schema that can be compiled, as `schema_rules.usable_schema` gives it.
-    """
-
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._schema = schema
-        self._validator = compiled(schema)
-
-    def validate(self, record: dict[str, Any]) -> None:
-        """Checks one record.
-
-        Raises:
-            InvalidRecord: It breaks a rule; the message shows property and rule, not the value.
-        """
-        try:
-            self._validator.validate(record)
-        except jsonschema_rs.ValidationError as error:
-            where = _shown_path(error.instance_path, self._schema)
-            rule = str(error.schema_path[-1]) if error.schema_path else "schema"
-            what = f"'{where}' breaks" if where else "the record breaks"
-            raise InvalidRecord(f"{what} the rule '{rule}' of the stream's schema", {}) from None
-        except ValueError as error:
-            # A value that JSON can't hold, such as a lone surrogate from a stream map.
-            raise InvalidRecord("the record holds a value that JSON can't carry", {}) from error
-
-
-def _shown_path(path: Sequence[str | int], schema: object) -> str:
-    """The path to a value as text; names that the schema lacks may be values and show as ``…``."""
-    shown = []
-    for step in path:
-        inner = (
-            schema.get("items" if isinstance(step, int) else "properties")
-            if isinstance(schema, dict)
-            else None
-        )
-        if isinstance(step, str):
-            inner = inner.get(step) if isinstance(inner, dict) else None
-        shown.append("…" if isinstance(step, str) and inner is None else str(step))
-        schema = inner
-    return ".".join(shown)

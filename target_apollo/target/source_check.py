@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.texts.spelling import nearest_name
 from target_apollo.sync.end_notices import unresolved_names
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.remarks import SETTINGS, Remarks
@@ -84,13 +84,13 @@ class SourceCheck:
     def announce(self, message: Mapping[str, Any]) -> None:
         """Takes a SCHEMA message."""
         with self._remarks.about(message["stream"]):
-            self._target.announce(dict(message))
+            self._target.setup.announce(dict(message))
 
     def read(self, stream: str, record: dict[str, Any]) -> None:
         """Takes a record; its SCHEMA message has come before."""
         with self._remarks.about(stream):
             try:
-                for sink, mapped in self._target.mapped(stream, record):
+                for sink, mapped in self._target.setup.mapped(stream, record):
                     name = sink.stream_name
                     self._seen.setdefault(name, set()).update(mapped)
                     self._records[name] += 1
@@ -113,12 +113,12 @@ class SourceCheck:
     @property
     def sinks(self) -> Mapping[str, StreamSink]:
         """The sinks of the streams that can be written, by name."""
-        return self._target.sinks
+        return self._target.setup.sinks
 
     def finish(self) -> tuple[CheckedStream, ...]:
         """Checks the streams after all messages; gives how each would be written."""
         settings = self._target.run.settings
-        for stream in sorted(self._target.without_object):
+        for stream in sorted(self._target.setup.without_object):
             with self._remarks.about(stream):
                 settings.of_stream(stream)
         found = []
@@ -133,15 +133,15 @@ class SourceCheck:
                 self._check_key(sink)
                 self._check_types(sink)
                 found.append(self._checked(sink))
-        self._tell_rejected()
+        self._warn_of_rejected()
         with self._remarks.about(SETTINGS):
             unresolved = self._target.run.counts.unresolved
             unknown = unresolved_names(unresolved, settings.default_owner)
-            for sentence in (*self._target.unused_settings(), *unknown):
+            for sentence in (*self._target.setup.unused_settings(), *unknown):
                 self._remarks.warning(sentence)
         return tuple(found)
 
-    def _tell_rejected(self) -> None:
+    def _warn_of_rejected(self) -> None:
         for (stream, why), count in self._rejected.items():
             with self._remarks.about(stream):
                 of_all = f"{count} of {plural(self._records[stream], 'record')}"
@@ -168,11 +168,11 @@ class SourceCheck:
             kinds = [*_kinds(schema)]
             if place is None or not kinds:
                 continue
-            whys = [_why_wrong(sink, name, kind) for kind in kinds]
-            if all(whys):
+            faults = [_why_wrong(sink, name, kind) for kind in kinds]
+            if all(faults):
                 self._remarks.fault(
                     f"Stream '{sink.stream_name}': the column '{name}' is of type "
-                    f"{' or '.join(kinds)}, and '{place}' takes none of these ({whys[0]}): each "
+                    f"{' or '.join(kinds)}, and '{place}' takes none of these ({faults[0]}): each "
                     "row with a value there would be rejected. Cast it in the warehouse, or "
                     "rename it in a stream map."
                 )

@@ -8,7 +8,6 @@ can't be skipped: it is held as text. A signal ends the reading, also while it w
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import select
@@ -19,21 +18,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.model.texts.lenient_json import NUMBERS, read_lenient
 from target_apollo.sync.exit import RunError
 from target_apollo.system.batch_files import BatchRow, UnreadableBatch, batch_rows
 from target_apollo.system.standard_streams import why_unreadable
-
-#: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
-#: of empty arrays takes thirty times its length in memory.
-LONGEST_LINE = 8 << 20
-
-#: Bytes of the longest STATE that is passed on. It takes four times its length in memory.
-LONGEST_STATE = 256 << 20
+from target_apollo.target.messages import (
+    DECODER,
+    DEEPEST_LEVEL,
+    LONGEST_LINE,
+    LONGEST_STATE,
+    Message,
+    check_depth,
+    check_shape,
+    decode_leniently,
+    long_state_value,
+    too_long,
+)
 
 _CHUNK = 1 << 20
 
@@ -56,18 +58,6 @@ class LongLine:
     length: int
     is_state: bool = False
     text: bytes | None = None
-
-
-@dataclass(frozen=True)
-class LongValue:
-    """The value of a STATE that is longer than `LONGEST_LINE`, as the tap wrote it."""
-
-    text: str
-
-
-def too_long() -> str:
-    """The end of a sentence about a line that was skipped, for log, rejects file and exceptions."""
-    return f"longer than {LONGEST_LINE >> 20} MB and was skipped"
 
 
 class LineSource:
@@ -205,45 +195,6 @@ def _is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-Message = dict[str, Any]
-
-#: Most levels of arrays and objects in a message: code that walks it recurses once a level.
-DEEPEST_LEVEL = 100
-_DECODER = msgspec.json.Decoder(float_hook=NUMBERS.create_decimal)
-
-
-class _LongState(msgspec.Struct):
-    type: str
-    value: msgspec.Raw
-
-
-_STATE_DECODER = msgspec.json.Decoder(_LongState)
-
-
-def _decoded(line: bytes) -> Any:
-    try:
-        return _DECODER.decode(line)
-    except msgspec.DecodeError as refused:
-        try:
-            return read_lenient(line)
-        except ValueError:
-            # The strict reader's words say where the fault is, and never show the text around it.
-            raise refused from None
-    except ArithmeticError:
-        return read_lenient(line)
-
-
-def _value_of(line: bytes) -> LongValue | None:
-    """The value of a long STATE, which is not decoded; None if the line is no STATE."""
-    try:
-        message = _STATE_DECODER.decode(line.removeprefix(codecs.BOM_UTF8))
-        if message.type == "STATE":
-            return LongValue(str(memoryview(message.value), "utf-8"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    return None
-
-
 class StopReading(Exception):
     """Raised in the main thread by the signal handler while it waits for input."""
 
@@ -302,28 +253,25 @@ class SingerInput(GenericSingerReader[bytes]):
         Raises:
             InvalidInputLine: The line is no Singer message; the exception does not show it.
         """
-        message = self._decode(line)
-        problem_found = _shape_problem(message)
-        if problem_found:
-            raise InvalidInputLine(f"not a Singer message: {problem_found}")
-        found: Message = message
-        return found
+        message: Message = self._decode(line)
+        is_record = (
+            type(message) is dict
+            and message.get("type") == "RECORD"
+            and type(message.get("record")) is dict
+            and type(message.get("stream")) is str
+        )
+        if not is_record:
+            check_shape(message)
+        return message
 
     @staticmethod
     def _decode(line: bytes) -> Any:
         try:
-            message = _decoded(line)
-        except RecursionError:
-            raise InvalidInputLine(_TOO_DEEP) from None
-        except UnicodeDecodeError:
-            raise InvalidInputLine("not JSON (not UTF-8)") from None
-        except ValueError as problem:
-            # A number out of all range, and a fault after it, which only the lenient reader met.
-            is_strict = isinstance(problem, msgspec.DecodeError)
-            why = str(problem) if is_strict else "JSON is malformed"
-            raise InvalidInputLine(f"not JSON ({why})") from None
-        if _may_be_deep(line) and _is_too_deep(message):
-            raise InvalidInputLine(_TOO_DEEP)
+            message = DECODER.decode(line)
+        except (ValueError, ArithmeticError, RecursionError) as refused:
+            message = decode_leniently(line, refused)
+        if _may_be_deep(line):
+            check_depth(message)
         return message
 
     def process_lines(
@@ -451,7 +399,7 @@ class SingerInput(GenericSingerReader[bytes]):
                 "it stood: let the tap keep fewer bookmarks, such as of streams that it no longer "
                 "reads."
             )
-        value = None if line.text is None else _value_of(line.text)
+        value = None if line.text is None else long_state_value(line.text)
         if value is None:
             self.on_too_long(line.length, self.line_number)
             return
@@ -489,51 +437,12 @@ class SingerInput(GenericSingerReader[bytes]):
         return b""
 
 
-_TOO_DEEP = f"nested more than {DEEPEST_LEVEL} levels deep"
-
-
 def _may_be_deep(line: bytes) -> bool:
     """Whether a line has brackets enough to be nested too deep; few lines have."""
     # A record of plain values has two braces: finding no third is faster than counting.
     if b"[" not in line and line.find(b"{", line.find(b"{", 1) + 1) < 0:
         return False
     return line.count(b"[") + line.count(b"{") > DEEPEST_LEVEL
-
-
-def _is_too_deep(message: object) -> bool:
-    level: list[object] = [message]
-    for _ in range(DEEPEST_LEVEL):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _shape_problem(message: Any) -> str | None:
-    if not isinstance(message, dict) or not isinstance(kind := message.get("type"), str):
-        return "it has no 'type'"
-    if (
-        kind == "RECORD"
-        and type(message.get("record")) is dict
-        and type(message.get("stream")) is str
-    ):
-        return None
-    if kind in ("RECORD", "SCHEMA") and not isinstance(message.get("stream"), str):
-        return f"a {kind} without 'stream'"
-    if kind == "ACTIVATE_VERSION" and not isinstance(message.get("stream"), str):
-        return "an ACTIVATE_VERSION without 'stream'"
-    if kind == "RECORD" and not isinstance(message.get("record"), dict):
-        return "a RECORD whose 'record' is no object"
-    if kind == "BATCH" and not isinstance(message.get("stream"), str):
-        return "a BATCH without 'stream'"
-    if kind == "STATE" and "value" not in message:
-        return "a STATE without 'value'"
-    return None
 
 
 def _do_nothing() -> None:

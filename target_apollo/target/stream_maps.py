@@ -36,7 +36,7 @@ _OF_THE_EXPRESSION = frozenset(
 
 @dataclass(frozen=True)
 class Definition:
-    """The entry of `stream_maps` of which a stream map is made.
+    """The entry of `stream_maps` that a stream map is made from.
 
     Attributes:
         name: The name of the entry; empty if there is none.

@@ -52,7 +52,7 @@ class Route:
     """
 
     def __init__(self, stream_map: StreamMap, definition: Definition | None = None) -> None:
-        """`definition` is the entry of `stream_maps` that the stream map is made of."""
+        """`definition` is the entry of `stream_maps` that the stream map is made from."""
         self.sink_name = stream_map.stream_alias
         self.drops_all = isinstance(stream_map, RemoveRecordTransform)
         is_same = type(stream_map) is SameRecordTransform

@@ -8,9 +8,6 @@ is validated and handed to its sink, and STATE waits for its outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
-from functools import cached_property
 from typing import IO, Any, ClassVar, cast
 
 from singer_sdk import Target
@@ -21,54 +18,42 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
+from target_apollo.config.environment import add_source
 from target_apollo.config.paths import files_of, problems_of_files
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.config.sdk import CheckedPlugin, GivenSettings
-from target_apollo.config.settings import Settings, check_given
-from target_apollo.config.source import add_source
+from target_apollo.config.settings import Settings
+from target_apollo.config.typed_values import with_types
+from target_apollo.config.validation import problems_of, with_defaults
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.outcomes import Reason
 from target_apollo.sync.counts import Position
-from target_apollo.sync.deletions.missing_rows import WholeTable, move_missing_rows
-from target_apollo.sync.deletions.whole_tables import SourceTables, doubt_of_all
-from target_apollo.sync.end_notices import unused_settings
+from target_apollo.sync.deletions.whole_tables import SourceTables
 from target_apollo.sync.exit import RECORD_ERRORS
-from target_apollo.sync.objects.object_syncs import ObjectSyncs
-from target_apollo.sync.rejects.rejects_file import (
-    NO_PROPERTIES,
-    UNREADABLE_STREAM,
-    is_placeholder,
-)
+from target_apollo.sync.rejects.rejects_file import NO_PROPERTIES, UNREADABLE_STREAM
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.source_record import DELETED_AT, REJECT, Former, SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.system import logs
 from target_apollo.target import process
-from target_apollo.target.finish import RunFinisher
+from target_apollo.target.finish import RunFinisher, finish_whole_tables
 from target_apollo.target.intake import (
+    MELTANO_TEST,
     MOST_PROPERTIES,
     UNUSABLE_SCHEMA,
     Intake,
     rejection_of,
     too_wide,
 )
-from target_apollo.target.loader_test import MELTANO_TEST, answer_test
-from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
-from target_apollo.target.object_sinks import ObjectSink
+from target_apollo.target.messages import Message
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
 from target_apollo.target.record_sinks import AccountsSink, ContactsSink, RecordSink
-from target_apollo.target.schema_rules import usable_schema
 from target_apollo.target.sinks import StreamSink, WaitingRecords
 from target_apollo.target.state import Checkpoint, StateWriter
-from target_apollo.target.stdin import Message, SingerInput, StopReading
-from target_apollo.target.streams import (
-    METADATA,
-    Route,
-    SourceStream,
-    absent_sources,
-    mapped_names,
-)
+from target_apollo.target.stdin import SingerInput, StopReading
+from target_apollo.target.stream_setup import StreamSetup
+from target_apollo.target.streams import METADATA, SourceStream
 
 #: Used for a stream before its first SCHEMA message.
 _WITHOUT_SCHEMA = SourceStream()
@@ -94,25 +79,18 @@ class TargetApollo(CheckedPlugin, Target):
     def __init__(self, **arguments: Any) -> None:
         self._signals = SignalHandler()
         self._checkpoint = Checkpoint()
-        #: Streams by the name that the tap gives them.
-        self._streams: dict[str, SourceStream] = {}
-        #: Sinks by the name of their stream after stream maps, in the order of their creation.
-        self._sinks: dict[str, StreamSink] = {}
-        #: Names, after stream maps, of streams without a sink: no record of them can be written.
-        self._without_sink: set[str] = set()
         self._all_written_at = time.monotonic()
         #: The newest line that could not be read and may have been a SCHEMA; 0 for none.
         self._lost_schema = 0
         #: Whether the input holds records of a rejects file, which has only some of the streams.
         self._replays = False
-        #: Whether it is a rejects file, in which a stream that can't be used costs no other.
-        self._is_rejects_file = False
         self.has_unusable_streams = False
         logs.quieten(self.logger)
         super().__init__(**arguments)
         self.run = SyncRun(Settings.of(self.config), self.logger)
-        self._object_syncs = ObjectSyncs(self.run)
-        #: What the taps told about whole tables; None if nothing follows from missing rows.
+        self.setup = StreamSetup(self)
+        self._streams, self._sinks = self.setup.streams, self.setup.sinks
+        #: What the taps said of whole tables; None if nothing follows from missing rows.
         self._tables = SourceTables() if self.run.settings.follows_whole_tables else None
         self._waiting = WaitingRecords(self._sinks)
         self._intake = Intake(self.run, self._sinks, self._waiting)
@@ -145,160 +123,27 @@ class TargetApollo(CheckedPlugin, Target):
     def check_settings(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The settings with defaults filled in, and a sentence for each invalid one."""
         self.append_builtin_config(self.config_jsonschema)
-        problems = check_given(given, self.config_jsonschema, raise_errors=False)
-        add_source(given)
-        return given, problems or problems_of_files(files_of(given, self.config_sources))
+        typed = with_types(given, self.config_jsonschema)
+        problems = problems_of(typed, self.config_jsonschema)
+        config = with_defaults(typed, self.config_jsonschema)
+        add_source(config)
+        return config, problems or problems_of_files(files_of(config, self.config_sources))
 
     # --- messages
 
     def _on_schema(self, message: Message) -> None:
         name = message["stream"]
-        if name == UNREADABLE_STREAM or is_placeholder(message):
-            return
         try:
-            self._set_up(name, message)
+            stream = self.setup.announce(message)
         except UNUSABLE_SCHEMA as problem:
-            if not self._is_rejects_file:
+            if not self.setup.is_rejects_file:
                 raise
             self.has_unusable_streams = True
             rejection = self._intake.unusable_stream(name, self._input.line_number, problem)
-            self._streams[name] = SourceStream.unusable(message, rejection)
-
-    def announce(self, message: Message) -> None:
-        """Takes a SCHEMA message without the input around it, to look at its sinks.
-
-        Raises:
-            SettingsError, UnusableSchema: The stream can't be used.
-        """
-        self._on_schema(message)
-
-    @property
-    def sinks(self) -> Mapping[str, StreamSink]:
-        """The sinks by the name of their stream after stream maps."""
-        return self._sinks
-
-    @property
-    def without_object(self) -> frozenset[str]:
-        """Streams after stream maps that hold no known object, and that no setting leaves out."""
-        settings = self.run.settings
-        return frozenset(one for one in self._without_sink if not settings.leaves_out(one))
-
-    def mapped(self, stream: str, record: dict[str, Any]) -> Iterator[tuple[StreamSink, Any]]:
-        """Yields the sinks that a record goes to, each with the record after its stream map.
-
-        Raises:
-            MapExpressionError: A stream map can't be applied to it.
-        """
-        for route in self._streams.get(stream, _WITHOUT_SCHEMA).routes:
-            sink = self._sinks.get(route.sink_name)
-            transformed = route.transform(record)
-            if sink is not None and transformed is not None:
-                yield sink, transformed
-
-    def unused_settings(self) -> list[str]:
-        """A sentence for each entry of a setting that is for none of the streams that came."""
-        properties = [sink.schema.get("properties", {}) for sink in self._sinks.values()]
-        return unused_settings(self.run.settings, {*self._sinks, *self._without_sink}, properties)
-
-    def _set_up(self, name: str, message: Message) -> None:
-        """Makes the stream maps and sinks of a stream.
-
-        Raises:
-            SettingsError, UnusableSchema: It can't be used.
-            ApolloError, RunError: The records of a former sink can't be written.
-        """
-        try:
-            stream = SourceStream.from_message(message)
-        except UnusableSchema:
-            if not is_removed(self.mapper, name) and not self.run.settings.leaves_out(name):
-                raise
-            stream = SourceStream(NO_PROPERTIES)
-        known = self._streams.get(name)
-        if known is not None and known.routes and stream.has_schema_of(known):
-            self._streams[name] = stream.with_routes(known.routes)
-        else:
-            self._streams[name] = stream.with_routes(self._routes(name, stream))
-        if self._tables is not None:
-            self._tables.note_schema(name, changes_only=stream.changes_only)
-
-    def _routes(self, name: str, stream: SourceStream) -> list[Route]:
-        """The routes of a stream through its stream maps, each with a sink at its end.
-
-        Raises:
-            SettingsError: A stream map can't be applied to the stream.
-            ApolloError, RunError: The records of a former sink can't be written.
-        """
-        usable = usable_schema(stream.schema or NO_PROPERTIES)
-        validates = bool(self.config.get("validate_records", True))
-        if validates:
-            self.run.notices.rules_left_out(name, map(str, usable.left_out))
-        mapped = mapped_streams(
-            self.mapper, name, usable.schema, stream.key_properties, validates=validates
-        )
-        for one in mapped:
-            if self._needs_sink(one.route):
-                self._make_sink(one)
-        return [one.route for one in mapped]
-
-    def _needs_sink(self, route: Route) -> bool:
-        """Whether records of a route are written, as far as it is known before they come.
-
-        A tap may announce a stream whose records a map or a mapper leaves out. So a stream without
-        an object is refused at its first record. A rejects file has only streams with records.
-
-        Raises:
-            SettingsError: A stream of a rejects file has no object.
-        """
-        name, settings = route.sink_name, self.run.settings
-        if route.drops_all:
-            return False
-        if self.run.adoption is not None and settings.object_stream(name) is not None:
-            # Only contacts and accounts are adopted.
-            return False
-        if not settings.leaves_out(name) and (settings.has_object(name) or self._is_rejects_file):
-            return True
-        self._without_sink.add(name)
-        return False
-
-    def _leave_out(self, stream: str) -> None:
-        """Counts a record of a stream without a sink.
-
-        Raises:
-            SettingsError: It is not known whether the stream holds contacts or accounts.
-        """
-        settings = self.run.settings
-        if stream == MELTANO_TEST:
-            answer_test(self.run)
+            self.setup.reject_stream(message, rejection)
             return
-        if not settings.leaves_out(stream) and not settings.has_object(stream):
-            self.get_sink_class(stream)
-        self.run.counts.left_out[stream] += 1
-
-    def _make_sink(self, mapped: MappedStream) -> None:
-        """Creates the sink for the records of a stream map, unless its schema is unchanged.
-
-        Raises:
-            SettingsError: It is not known whether the stream holds contacts or accounts.
-            ApolloError, RunError: The records of the former sink can't be written.
-        """
-        name, key_properties = mapped.route.sink_name, list(mapped.key_properties)
-        former = self._sinks.get(name)
-        if former is not None:
-            known = (former.original_schema, list(former.key_properties))
-            if known == (mapped.schema, key_properties):
-                return
-            self.logger.info("The SCHEMA of stream '%s' has changed.", name)
-            # Written later, its records would overwrite newer values of the same rows.
-            self.run.pending_flush.finish()
-            self.drain_one(former)
-            former.clean_up()
-        sink = self._sink_of(name, deepcopy(mapped.schema), key_properties)
-        if former is not None:
-            sink.follow(former)
-            # The new sink goes to the end of the dict. At the end of the input sinks are written
-            # in this order, so that of two rows with one address the later one is written last.
-            del self._sinks[name]
-        self._sinks[name] = sink
+        if stream is not None and self._tables is not None:
+            self._tables.note_schema(name, changes_only=stream.changes_only)
 
     def _on_record(self, message: Message) -> None:
         name, record = message["stream"], message["record"]
@@ -344,7 +189,7 @@ class TargetApollo(CheckedPlugin, Target):
 
     @staticmethod
     def _without_placeholder(stream: SourceStream, former: Former) -> SourceStream:
-        """The stream of a rejected record; without a schema if earlier versions made that up."""
+        """The stream of a rejected record; without a schema where that is a placeholder."""
         is_made_up = former.reason == Reason.NO_SCHEMA.value and not stream.key_properties
         return _WITHOUT_SCHEMA if is_made_up else stream
 
@@ -354,7 +199,7 @@ class TargetApollo(CheckedPlugin, Target):
         Args:
             longest_line: Bytes of the longest line that is read.
         """
-        self._is_rejects_file = True
+        self.setup.is_rejects_file = True
         self._input.longest_line = longest_line
 
     def _hand_in(self, stream: SourceStream, source: SourceRecord, record: dict[str, Any]) -> bool:
@@ -368,7 +213,7 @@ class TargetApollo(CheckedPlugin, Target):
             ApolloError, RunError: The records that fill the sink can't be written.
         """
         if stream.schema is None:
-            if self._lost_schema and not self._is_rejects_file:
+            if self._lost_schema and not self.setup.is_rejects_file:
                 raise UnusableSchema(
                     f"A record of stream '{source.stream}' has no SCHEMA, and line "
                     f"{self._lost_schema}, which may have been that, could not be read: mend it in "
@@ -386,11 +231,11 @@ class TargetApollo(CheckedPlugin, Target):
                 sink = self._sinks.get(route.sink_name)
                 if sink is None:
                     if transformed is not None:
-                        self._leave_out(route.sink_name)
+                        self._intake.leave_out(route.sink_name)
                     continue
                 if transformed is None:
                     if self._tables is not None and not route.drops_all:
-                        sink.note_filtered(record, self._mapped_names)
+                        sink.note_filtered(record, self.setup.mapped_names)
                     continue
                 sink.check(transformed)
                 sink.add(source, transformed)
@@ -400,7 +245,7 @@ class TargetApollo(CheckedPlugin, Target):
                 self._waiting.added(sink, source.length)
         except RECORD_ERRORS:
             if is_taken:
-                # The rejection is an outcome beside those of the sinks that have it.
+                # The rejection is an outcome besides those of the sinks that have it.
                 self.run.counts.split += 1
             raise
         return is_taken
@@ -429,19 +274,6 @@ class TargetApollo(CheckedPlugin, Target):
         self.pass_state()
 
     # --- sinks
-
-    def _sink_of(
-        self, name: str, schema: dict[str, Any], key_properties: Sequence[str]
-    ) -> StreamSink:
-        """A new sink for a stream, by the setting `streams` or by the stream's name.
-
-        Raises:
-            SettingsError: Neither tells which object the stream holds.
-        """
-        own = self.run.settings.object_stream(name)
-        if own is not None:
-            return ObjectSink(self, name, schema, key_properties, own, self._object_syncs)
-        return self.get_sink_class(name)(self, name, schema, key_properties)
 
     def get_sink_class(self, stream_name: str) -> type[RecordSink]:
         """The sink for a stream of contacts or accounts.
@@ -495,7 +327,8 @@ class TargetApollo(CheckedPlugin, Target):
         """Writes the waiting records, unless a signal ended the reading, and ends the run."""
         if not self._signals.signal_number:
             self._write_all()
-            self._move_missing_rows()
+            if self._tables is not None and not (self._input.ended_early or self._replays):
+                finish_whole_tables(self.run, self._tables, self.setup)
             for sink in self._sinks.values():
                 sink.clean_up()
             self._warn_of_unused_settings()
@@ -505,55 +338,6 @@ class TargetApollo(CheckedPlugin, Target):
             self._input.discard_rest()
         self._finisher.finish(None)
 
-    def _move_missing_rows(self) -> None:
-        """Does what follows from rows that are missing in tables that were sent as a whole.
-
-        Raises:
-            RunError: Too many rows are missing, so a person has to check the source first.
-            ApolloError, LedgerError: The run can't go on.
-        """
-        if self._tables is None or self._input.ended_early or self._replays:
-            return
-        whole: list[WholeTable] = []
-        mirrors: list[ObjectSink] = []
-        for name, sink in self._sinks.items():
-            if not sink.waits_for_whole_table or not self._is_whole(self._tables, name):
-                continue
-            if isinstance(sink, ObjectSink):
-                mirrors.append(sink)
-            elif isinstance(sink, RecordSink) and (table := sink.whole_table()) is not None:
-                whole.append(table)
-        move_missing_rows(self.run, whole)
-        for mirror in mirrors:
-            mirror.write_missing()
-
-    def _is_whole(self, tables: SourceTables, sink_name: str) -> bool:
-        """Whether all source streams that feed a sink were sent whole; if not, it is logged why."""
-        started_at = self.run.counts.started_at
-        found = doubt_of_all(tables, self._sources_of(sink_name), started_at)
-        if found is not None:
-            stream, doubt = found
-            began = tables.began(stream, started_at)
-            self.run.notices.not_whole(sink_name, stream, doubt, began)
-        return found is None
-
-    @cached_property
-    def _mapped_names(self) -> frozenset[str]:
-        return mapped_names(self.mapper.stream_maps_dict.values())
-
-    def _sources_of(self, sink_name: str) -> list[str]:
-        """The names that taps give to the streams that feed a sink.
-
-        Among them are those that `stream_maps` sends to it and that have not come in this run.
-        """
-        came = [
-            name
-            for name, stream in self._streams.items()
-            if any(route.sink_name == sink_name and not route.drops_all for route in stream.routes)
-        ]
-        maps = self.mapper.stream_maps_dict.items()
-        return came + absent_sources(maps, sink_name, self._streams)
-
     def _warn_of_unused_settings(self) -> None:
         if self._input.ended_early or self._replays:
             return
@@ -561,9 +345,9 @@ class TargetApollo(CheckedPlugin, Target):
             self.run.notices.no_stream()
         if not {*self._streams} - {MELTANO_TEST}:
             return
-        for sentence in self.unused_settings():
+        for sentence in self.setup.unused_settings():
             self.logger.warning("%s", sentence)
-        for stream in sorted(self.without_object):
+        for stream in sorted(self.setup.without_object):
             self.run.notices.no_object(stream)
 
     def sync(self, file_input: IO[Any] | None = None) -> int:

@@ -10,7 +10,7 @@ import yaml
 
 from target_apollo.cli import main
 from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import problems_of
+from target_apollo.config.validation import problems_of
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,9 @@ import requests
 from target_apollo.cli import main
 from target_apollo.config.credentials import auth_of
 from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import Settings, SettingsError, problems_of
+from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
+from target_apollo.config.validation import problems_of
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.helpers.new_sandbox import new_sandbox
 from tests.helpers.oauth_settings import CLIENT, TOKEN, config, no_settings_around, sync

@@ -14,9 +14,10 @@ import pytest
 
 from target_apollo.config.environment import read_environment
 from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import Settings, SettingsError, check_given
+from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_settings
 from target_apollo.config.typed_values import type_of, with_types
+from target_apollo.config.validation import problems_of, with_defaults
 from target_apollo.mapper.settings import read_settings as read_mapper_settings
 from target_apollo.tap.tap import SCHEMA as TAP_SCHEMA
 from target_apollo.tap.tap import TapApolloSync
@@ -112,14 +113,15 @@ def test_text_that_is_no_number_is_named_and_not_shown(write: Write, value: obje
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_decimal_is_a_number_of_its_own_type(name: str) -> None:
-    given: dict[str, Any] = {"api_key": SECRET, name: Decimal(bounds(name)[1])}
-    assert check_given(given, SCHEMA, raise_errors=True) == []
-    assert type(getattr(Settings.of(given), name)) in (int, float)
+    given = with_types({"api_key": SECRET, name: Decimal(bounds(name)[1])}, SCHEMA)
+    assert problems_of(given, SCHEMA) == []
+    assert type(getattr(Settings.of(with_defaults(given, SCHEMA)), name)) in (int, float)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, Decimal("NaN")])
 def test_nan_and_infinity_are_no_numbers(value: object) -> None:
-    problems = check_given({"api_key": SECRET, "quota_share": value}, SCHEMA, raise_errors=False)
+    given = with_types({"api_key": SECRET, "quota_share": value}, SCHEMA)
+    problems = problems_of(given, SCHEMA)
     assert "The setting 'quota_share' must be a number." in problems
 
 
@@ -210,14 +212,14 @@ def test_a_dotenv_file_that_can_not_be_read_is_named(
 def test_the_part_of_the_quota_is_a_fraction_or_a_percentage(
     given: Mapping[str, Any], share: float
 ) -> None:
-    config: dict[str, Any] = {"api_key": SECRET, **given}
-    assert check_given(config, SCHEMA, raise_errors=True) == []
-    assert Settings.of(config).quota_share == pytest.approx(share)
+    config = with_types({"api_key": SECRET, **given}, SCHEMA)
+    assert problems_of(config, SCHEMA) == []
+    assert Settings.of(with_defaults(config, SCHEMA)).quota_share == pytest.approx(share)
 
 
 def test_two_different_parts_of_the_quota_are_refused() -> None:
     given = {"api_key": SECRET, "quota_share": "0.7", "quota_percent": 80}
-    (problem,) = check_given(given, SCHEMA, raise_errors=False)
+    (problem,) = problems_of(with_types(given, SCHEMA), SCHEMA)
     assert problem.startswith("The settings 'quota_share' and 'quota_percent' contradict")
 
 

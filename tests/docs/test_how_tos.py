@@ -12,7 +12,7 @@ import yaml
 
 from target_apollo.cli import COMMANDS
 from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import problems_of
+from target_apollo.config.validation import problems_of
 from target_apollo.demo.crm_rows import crm_rows
 from target_apollo.demo.meltano import install_plugins
 from target_apollo.demo.postgres import PostgresServer

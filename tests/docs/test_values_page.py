@@ -11,6 +11,7 @@ import pytest
 
 from target_apollo.apollo import CustomField
 from target_apollo.model import values
+from target_apollo.model.custom_values import normaliser_of
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts import domains, emails
 from target_apollo.model.texts.placeholders import WORDS
@@ -22,7 +23,7 @@ ROWS = _ROW.findall(PAGE)
 
 
 def _custom(kind: str) -> Callable[[str, object], object]:
-    return values.normaliser_of(CustomField("5" * 24, "Tier", "contact", kind))
+    return normaliser_of(CustomField("5" * 24, "Tier", "contact", kind))
 
 
 READERS: dict[str, Callable[[str, object], object]] = {

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from target_apollo.config.schema import SCHEMA
-from target_apollo.config.settings import problems_of
+from target_apollo.config.validation import problems_of
 from target_apollo.model.columns import field_of
 from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 from tests.helpers.databases import own_database

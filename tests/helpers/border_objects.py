@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sandbox import Sandbox
 from tests.helpers.altered_answers import Alteration
 from tests.helpers.border_scenes import ADA, ROBIN

@@ -16,7 +16,7 @@ from target_apollo.mapper.rules import RULES, Check, NotYet, StreamFacts
 from target_apollo.mapper.settings import read_settings
 from target_apollo.model.outcomes import RecordError
 from target_apollo.model.texts.emails import email
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from tests.helpers.leads import APOLLO_USER, FACTS, GOOD, NOW, STAGES, lead
 
 NEEDED = {

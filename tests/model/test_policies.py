@@ -21,7 +21,7 @@ from target_apollo.model.policies import (
     unknown_names,
 )
 from target_apollo.model.rows import Row
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 SCORE = "60c39ed82bd02f01154c470a"
 FIELDS = ("first_name", "last_name", "title", "organization_name", "mobile_phone", "website_url")

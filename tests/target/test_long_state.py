@@ -13,7 +13,8 @@ import pytest
 
 from target_apollo.sync.exit import RunError
 from target_apollo.target import stdin
-from target_apollo.target.stdin import LongValue, Message, SingerInput
+from target_apollo.target.messages import LongValue, Message
+from target_apollo.target.stdin import SingerInput
 
 SHORT = b'{"type":"STATE","value":{"n":1}}\n'
 VALUE = '{"bookmarks":{"p\\u00e9": {"at" : 1.250, "é":"' + "x" * 200 + '"}}}'

@@ -22,7 +22,7 @@ from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.target import TargetApollo, sinks
 from target_apollo.target.intake import rejection_of
 from target_apollo.target.record_sinks import RecordSink
-from target_apollo.target.sinks import CompiledValidator
+from target_apollo.target.schema_rules import compiled, refusal_of
 from target_apollo.target.streams import METADATA
 from tests.helpers.tiers import sampled
 
@@ -93,10 +93,13 @@ class ReferenceValidator(BaseJSONSchemaValidator):
 
     def __init__(self, schema: dict[str, Any]) -> None:
         super().__init__(schema)
-        self.compiled = CompiledValidator(schema)
+        self.compiled = compiled(schema)
 
     def validate(self, record: dict[str, Any]) -> None:
-        self.compiled.validate(record)
+        try:
+            self.compiled.validate(record)
+        except ValueError as fault:
+            raise refusal_of(fault, self.schema) from None
 
 
 class ReferenceSink(BatchSink):

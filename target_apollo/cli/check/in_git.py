@@ -18,9 +18,9 @@ from typing import Any
 
 from dotenv import dotenv_values, find_dotenv
 
-from target_apollo.config.given_files import read_object
 from target_apollo.config.paths import NamedFile, files_of
 from target_apollo.config.settings import Settings, SettingsError
+from target_apollo.config.sources import read_object
 from target_apollo.system.files import OWN_FOLDER, keep_from_git, read_file
 
 _LONGEST_SECONDS = 20

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from target_apollo.config.given_files import read_object
 from target_apollo.config.paths import problems_of_files
 from target_apollo.config.settings import SettingsError
+from target_apollo.config.sources import read_object
 from target_apollo.mapper import settings as mapper_settings
 from target_apollo.mapper.errors import LeadsError, clock_from_environment
 from target_apollo.mapper.lead_stream import LeadStream

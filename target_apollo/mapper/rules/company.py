@@ -16,9 +16,14 @@ from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
 from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import is_blank
-from target_apollo.model.texts.domains import allowed_hosts, bare_host, listed_host, registrable_of
+from target_apollo.model.texts.domains import (
+    FREE_MAIL,
+    allowed_hosts,
+    bare_host,
+    listed_host,
+    registrable_of,
+)
 from target_apollo.model.texts.emails import email
-from target_apollo.model.texts.suggestions import FREE_MAIL
 
 
 class ValidEmail(Rule, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
 from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.placeholders import is_nothing
-from target_apollo.model.texts.suggestions import folded
+from target_apollo.model.texts.spelling import folded
 from target_apollo.model.values import truth_of
 
 #: The name that Apollo's filters give to records without a stage.

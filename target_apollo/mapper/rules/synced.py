@@ -10,11 +10,12 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from target_apollo.config.source import source_by_default
+from target_apollo.config.environment import source_by_default
+from target_apollo.config.schema import SCHEMA
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
 from target_apollo.mapper.rules.known import key_in_ledger
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 MARGIN = timedelta(minutes=5)
 """How long before its last sync a change of a lead still counts as a change since that sync.
@@ -26,7 +27,8 @@ the target finds its payload unchanged."""
 
 def _ledger_of_the_target() -> str:
     """URL of the ledger that the target uses, unless its config says otherwise."""
-    return os.environ.get("TARGET_APOLLO_LEDGER_URL", "sqlite:///.target-apollo/ledger.db")
+    default: str = SCHEMA["properties"]["ledger_url"]["default"]
+    return os.environ.get("TARGET_APOLLO_LEDGER_URL", default)
 
 
 def _source_of_the_target() -> str:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts
 from target_apollo.mapper.values import kind, shown
 from target_apollo.model.texts.placeholders import is_nothing
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class Settled(Rule, frozen=True, kw_only=True):

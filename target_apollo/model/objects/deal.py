@@ -8,7 +8,7 @@ be told is rejected or left for the next run, never made twice.
 
 from __future__ import annotations
 
-from target_apollo.model import values
+from target_apollo.model import times, values
 from target_apollo.model.objects.object_type import Compare, Field
 from target_apollo.model.objects.stream_object import APOLLO_ID, Column, StreamObject, columns
 from target_apollo.model.outcomes import Reason, RecordError
@@ -59,7 +59,7 @@ DEAL = StreamObject(
     columns=columns(
         Column(NAME),
         Column(AMOUNT, _amount),
-        Column(CLOSED_DATE, values.date),
+        Column(CLOSED_DATE, times.date),
         Column(DEAL_STAGE),
         Column(STAGE_ID, values.apollo_id),
         Column("owner_email"),

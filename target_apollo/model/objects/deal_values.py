@@ -62,7 +62,7 @@ def unconfirmed(
     apollo_id = answer.get("id")
     custom = sent.get(CUSTOM_FIELDS)
     written = custom if isinstance(custom, dict) else {}
-    told = answer.get("custom_field_errors")
+    refused = answer.get("custom_field_errors")
     missed = sorted(
         field_id
         for field_id, value in written.items()
@@ -70,8 +70,8 @@ def unconfirmed(
         or bool(value) is holds_custom(answer, field_id, None)
         or (field_id in mark and not holds_custom(answer, field_id, value))
     )
-    if told or missed:
-        names = sorted(told) if isinstance(told, dict) else missed
+    if refused or missed:
+        names = sorted(refused) if isinstance(refused, dict) else missed
         return Rejection(
             Reason.CUSTOM_FIELD_REFUSED,
             f"Apollo stored deal {apollo_id} without its custom fields "

@@ -9,10 +9,10 @@ from functools import cached_property
 
 from target_apollo.model.objects.stream_object import APOLLO_ID, Normalise, StreamObject
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.row_parser import key_of_record
-from target_apollo.model.rows import NullPolicy, Row, Values
+from target_apollo.model.rows import NullPolicy, Row, Values, key_of_record
+from target_apollo.model.setters import Draft, Setter, custom_setter
 from target_apollo.model.texts.spelling import letters_of
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 def _no_custom_field(_name: str) -> tuple[str, Normalise] | None:
@@ -157,19 +157,24 @@ class ObjectRowParser:
         """Custom field id -> value.
 
         Raises:
-            RecordError: A value is none that its field takes.
+            RecordError: A field does not take its value.
         """
-        found: Values = {}
-        for name, (field_id, normalise) in self.custom.items():
-            if name not in record or self.kept_out(field_id):
-                continue
-            try:
-                value = normalise(name, record[name])
-            except RecordError as problem:
-                if problem.rejection.reason is not Reason.UNKNOWN_NAME or not self.drops(name):
-                    raise
-                self.dropped[name] += 1
-                continue
-            if value is not None or self.null_policy(name) is NullPolicy.CLEAR:
-                found[field_id] = value
-        return found
+        draft = Draft()
+        for name, set_value in self._custom_setters.items():
+            if name in record:
+                set_value(name, record[name], draft)
+        return draft.custom
+
+    @cached_property
+    def _custom_setters(self) -> Mapping[str, Setter]:
+        return {
+            name: custom_setter(
+                field_id,
+                normalise,
+                clears=self.null_policy(name) is NullPolicy.CLEAR,
+                drops=self.drops(name),
+                dropped=self.dropped,
+            )
+            for name, (field_id, normalise) in self.custom.items()
+            if not self.kept_out(field_id)
+        }

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from target_apollo.model import values
+from target_apollo.model import times, values
 from target_apollo.model.objects.members import APOLLO_ID, CONTACT_COLUMNS, EMAIL, MEMBER_KEY
 from target_apollo.model.objects.stream_object import Column, StreamObject, columns
 from target_apollo.model.outcomes import Reason, RecordError, Rejection
@@ -49,12 +49,12 @@ def _status(name: str, value: object) -> str | None:
 def _moment(name: str, value: object) -> str | None:
     if is_blank(value):
         return None
-    found = values.moment(value)
+    found = times.moment(value)
     if found is None:
         raise RecordError(
             Reason.WRONG_TYPE, f"'{name}' must be a date and time (YYYY-MM-DDTHH:MM:SS)"
         )
-    return found.isoformat().replace("+00:00", "Z")
+    return times.iso_text(found)
 
 
 SEQUENCE_MEMBER = StreamObject(

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from target_apollo.model import values
+from target_apollo.model import times, values
 from target_apollo.model.objects.members import CONTACT_COLUMNS, EMAIL, MEMBER_KEY
 from target_apollo.model.objects.object_type import Field
 from target_apollo.model.objects.stream_object import APOLLO_ID, Column, StreamObject, columns
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.rows import RECORD_MODES, Mode
-from target_apollo.model.texts.suggestions import folded, no_such
+from target_apollo.model.texts.spelling import folded, no_such
 
 CONTACT_ID, OWNER_ID, TYPE, DUE_AT, PRIORITY, STATUS, TITLE, NOTE = (
     "contact_id",
@@ -69,8 +69,8 @@ def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str, object], str | 
 
 def _due(name: str, value: object) -> str | None:
     """A moment in UTC as ``2026-12-31T10:00:00Z``; without a zone it is UTC, as Apollo reads it."""
-    written = values.date_time(name, value)
-    moment = None if written is None else values.moment(written)
+    written = times.date_time(name, value)
+    moment = None if written is None else times.moment(written)
     if moment is None:
         return None
     if len(written or "") == _LENGTH_OF_DATE:

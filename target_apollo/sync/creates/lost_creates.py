@@ -16,7 +16,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.ledger import Link, match_hash
 from target_apollo.model.match_keys import keys_of_record
 from target_apollo.model.objects.registry import ObjectType
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.creates.recovery import CLOCKS_DIFFER_BY
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.run import SyncRun

@@ -17,7 +17,7 @@ from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import keys_of_record
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import Name
 from target_apollo.sync.links.recall import RowHistory, first_hashes

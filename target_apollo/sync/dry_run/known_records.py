@@ -16,7 +16,7 @@ import msgspec
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import Json, ObjectKind, ObjectType
 from target_apollo.model.texts.characters import bare
-from target_apollo.model.texts.suggestions import FREE_MAIL
+from target_apollo.model.texts.domains import FREE_MAIL
 
 #: The most source keys that are listed for rows with the same e-mail or domain.
 _MOST_KEYS = 100

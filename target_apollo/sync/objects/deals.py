@@ -24,8 +24,7 @@ from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection
 from target_apollo.model.policies import apply_policies, needs_the_record
 from target_apollo.model.row_marks import mark_of
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.texts.spelling import value_of
-from target_apollo.model.texts.suggestions import folded, no_such
+from target_apollo.model.texts.spelling import folded, no_such, value_of
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects.deal_index import DealIndex

@@ -24,7 +24,7 @@ from target_apollo.ledger import Walk
 from target_apollo.model.objects.registry import Json
 from target_apollo.model.objects.task import CONTACT_ID, DUE_AT, TYPE, spelled
 from target_apollo.model.objects.task_values import markers_in
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects.mark_index import MarkIndex
 from target_apollo.sync.refusals import says_gone

@@ -40,7 +40,7 @@ from target_apollo.model.objects.task_values import (
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row
-from target_apollo.model.texts.suggestions import folded
+from target_apollo.model.texts.spelling import folded
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.objects.mark_index import first_known

@@ -16,7 +16,7 @@ from typing import Protocol
 from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE, ObjectEndpoints
 from target_apollo.apollo.record_reader import RecordReader, SearchPage, Selection
 from target_apollo.model.objects.registry import Json
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 
 class Search(Protocol):

@@ -19,7 +19,7 @@ from target_apollo.apollo import ApolloClient
 from target_apollo.apollo.endpoints import ObjectEndpoints
 from target_apollo.apollo.record_reader import RecordReader, Selection
 from target_apollo.model.objects.registry import Json
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.reading.pages import PagesInOrder, RecordSearch
 from target_apollo.sync.reading.parts import SHOWN, SHOWN_FROM_BOTH_ENDS, End, Part, parts_of
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace as with_values
 from target_apollo.model.match_keys import CUSTOM, keys, keys_of_row, kind_of
 from target_apollo.model.objects.registry import OBJECTS, ObjectType
 from target_apollo.model.rows import Row, key_text
-from target_apollo.model.texts.suggestions import FREE_MAIL
+from target_apollo.model.texts.domains import FREE_MAIL
 from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.dry_run.known_records import SeenRows
 from target_apollo.sync.identity.names import compare_names

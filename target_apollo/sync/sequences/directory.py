@@ -12,7 +12,7 @@ from target_apollo.apollo import EmailSequence, Mailbox, SequenceClient
 from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.emails import compared
-from target_apollo.model.texts.suggestions import folded, no_such
+from target_apollo.model.texts.spelling import folded, no_such
 
 
 class SequenceDirectory:

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta, timezone
 from target_apollo.apollo import JSON
 from target_apollo.ledger import WITHOUT_ROW, Link, LinkStatus
 from target_apollo.model.outcomes import Reason
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 
 _SHAPE = re.compile(r"(sent|ours|found|left):([A-Za-z0-9_-]+)(?:@(\d+))?")
 #: Most by which the clocks of Apollo and this machine may differ.

@@ -25,7 +25,7 @@ from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.ledger import Walk, match_hash
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import ACCOUNT, Json
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.team.directory import find_records
 

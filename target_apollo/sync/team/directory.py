@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Stage, User
+from target_apollo.model.custom_values import normaliser_of
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import (
     BY_EMAIL,
@@ -28,9 +29,15 @@ from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import visible
 from target_apollo.model.texts.domains import bare_host, shared_fault
 from target_apollo.model.texts.emails import compared
-from target_apollo.model.texts.spelling import letters_of, meant, value_of
-from target_apollo.model.texts.suggestions import folded, nearest_address, nearest_name, no_such
-from target_apollo.model.values import normaliser_of
+from target_apollo.model.texts.spelling import (
+    folded,
+    letters_of,
+    meant,
+    nearest_address,
+    nearest_name,
+    no_such,
+    value_of,
+)
 from target_apollo.sync.exit import RunError
 
 if TYPE_CHECKING:

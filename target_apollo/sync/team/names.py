@@ -22,7 +22,7 @@ from target_apollo.model.objects.registry import ACCOUNT, BY_EMAIL, LINKS
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import Policies
 from target_apollo.model.rows import MissingAccounts, Mode, Row, Values
-from target_apollo.model.texts.suggestions import FREE_MAIL
+from target_apollo.model.texts.domains import FREE_MAIL
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.links.not_given import NotGiven, as_in_link
 from target_apollo.sync.links.recall import RowHistory, hash_of_kept_stage, payload_hash_of

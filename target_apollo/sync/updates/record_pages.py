@@ -25,7 +25,7 @@ import msgspec
 from target_apollo.apollo import ApolloClient, ApolloError, RecordPage
 from target_apollo.ledger import Link
 from target_apollo.model.objects.registry import Json, ObjectType
-from target_apollo.model.values import moment
+from target_apollo.model.times import moment
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import RequestCounter
 from target_apollo.sync.updates.bulk_requests import UpdateRoutes

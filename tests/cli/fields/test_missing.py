@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from target_apollo.cli.fields.catalog import StreamSchema
 from target_apollo.cli.fields.missing import Missing, find_missing, label_of
 from target_apollo.model.objects.registry import OBJECTS, ObjectKind, RecordType
-from target_apollo.model.texts.suggestions import folded
+from target_apollo.model.texts.spelling import folded
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 CONTACTS, ACCOUNTS = ObjectKind.CONTACTS, ObjectKind.ACCOUNTS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from target_apollo.model import values
 from target_apollo.model.texts.characters import bare, visible
-from target_apollo.model.texts.suggestions import folded
+from target_apollo.model.texts.spelling import folded
 
 quick = settings(deadline=None, max_examples=200)
 #: Zero-width space, joiners, marks of direction, word joiner, byte order mark, soft hyphen.

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM, RejectsFile, open_private
-from target_apollo.target.sinks import CompiledValidator
-from target_apollo.target.stdin import Message, SingerInput
+from target_apollo.target.messages import Message
+from target_apollo.target.schema_rules import compiled
+from target_apollo.target.stdin import SingerInput
 
 # Every example writes under a name of its own in the test's folder.
 quick = settings(
@@ -251,7 +252,7 @@ def test_a_record_without_a_schema_is_readable_all_the_same(
     rejects.append("contacts", None, (), {"id": 1}, WHY)
     rejects.sync()
     schema, record = messages(path)
-    CompiledValidator(schema["schema"]).validate(record["record"])
+    compiled(schema["schema"]).validate(record["record"])
 
 
 def test_a_record_of_a_schema_that_allows_nothing_else_fits_it_again(
@@ -261,7 +262,7 @@ def test_a_record_of_a_schema_that_allows_nothing_else_fits_it_again(
     rejects.append("contacts", strict, KEY, {"id": 1, "email": "ada@example.com"}, WHY)
     rejects.sync()
     schema, record = messages(path)
-    CompiledValidator(schema["schema"]).validate(record["record"])
+    compiled(schema["schema"]).validate(record["record"])
 
 
 # --- lines that are no message
@@ -275,7 +276,7 @@ def test_an_unreadable_line_is_kept_as_a_record(tmp_path: Path, line: bytes, num
     file.append_line(line, number, Rejection(Reason.UNREADABLE, "Not JSON."))
     file.close()
     schema, record = messages(path)
-    CompiledValidator(schema["schema"]).validate(record["record"])
+    compiled(schema["schema"]).validate(record["record"])
     assert record["stream"] == UNREADABLE_STREAM
     assert record["record"]["line"] == line.decode("utf-8", "replace")
     assert record["record"]["line_number"] == number

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.model.texts.suggestions import folded, nearest_address, no_such
+from target_apollo.model.texts.spelling import folded, nearest_address, no_such
 
 STAGES = ["New", "Approaching", "Replied", "Interested", "Not Interested", "Do Not Contact"]
 quick = settings(deadline=None, max_examples=200)
