@@ -1,23 +1,69 @@
-"""How commands run the target without a write to Apollo, and show what came of it."""
+"""What `apollo-sync plan` and `adopt` share: Singer messages in, and nothing written to Apollo."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
+import click
+
 from target_apollo.cli.options import CommandFailed
+from target_apollo.config.source import source_by_default
+from target_apollo.config.sources import Source
 from target_apollo.reporting.terminal import UNBOUNDED, Paint
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.system import logs
+from target_apollo.system.shown import printable
 from target_apollo.target.target import TargetApollo
 
 #: The lines that show the summary of a run, for the width of a terminal.
 Lines = Callable[[Mapping[str, Any], int, Paint], Iterable[str]]
+
+
+#: Value: `source`.
+source_option = click.option(
+    "--source",
+    metavar="NAME",
+    help="where the rows of INPUT come from: in Meltano the name of the extractor (default: the "
+    "setting source, else the only extractor of the project)",
+)
+
+
+def source_of_input(sources: Sequence[Source], named: str | None) -> dict[str, str]:
+    """The setting `source` for messages that a tap has written before.
+
+    In a run Meltano gives the extractor's name to the target; to a command it does not. Where it
+    can't be known, a line on standard error says so.
+
+    Args:
+        sources: Where the settings come from.
+        named: The value of `source_option`.
+
+    Returns:
+        The setting; nothing where the settings have it, or nobody knows it.
+    """
+    if named is not None:
+        return {"source": named}
+    found = next((one for one in sources if not isinstance(one, str)), None)
+    if found is None or found.values.get("source") is not None or source_by_default():
+        return {}
+    extractors = found.project.other_extractors()
+    if len(extractors) == 1:
+        return {"source": extractors[0]}
+    if extractors:
+        click.echo(
+            printable(
+                "Nobody says which extractor has written the input, so its rows count as rows "
+                f"without a source. Name it with --source: {', '.join(extractors)}."
+            ),
+            err=True,
+        )
+    return {}
 
 
 def open_messages(file: str | None) -> AbstractContextManager[IO[bytes] | None]:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import click
 
-from target_apollo.cli.dry_runs import open_messages, run_and_show
+from target_apollo.cli.dry_runs import (
+    open_messages,
+    run_and_show,
+    source_of_input,
+    source_option,
+)
 from target_apollo.cli.options import (
     FILE,
     ApolloCommand,
     config_option,
-    source_of_input,
-    source_option,
 )
 from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.plan import plan_lines

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
+import msgspec
 
+from target_apollo.cli.explain import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.verdicts import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
-from target_apollo.reporting.as_json import as_json
-from target_apollo.reporting.detail import Detail, WaitingRow, detail_of
+from target_apollo.reporting.detail import (
+    Detail,
+    RejectRow,
+    WaitingRow,
+    detail_of,
+    detail_of_stream,
+    streams_of,
+)
 from target_apollo.reporting.funnel import Funnel, Period, read_funnels
-from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
 from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
+from target_apollo.reporting.words import reason_words, remedy_words
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.sync.words import listed
 from target_apollo.system.files import replace_private
-from target_apollo.system.shown import name_shown, printable
+from target_apollo.system.shown import escaped, name_shown, printable
 
 Found = TypeVar("Found")
 
@@ -245,3 +253,50 @@ def _write(path: Path, text: str, *, quiet: bool) -> None:
         ) from None
     if not quiet:
         sys.stdout.write(f"\nThe report as a page: {path}\n")
+
+
+def as_json(detail: Detail) -> str:
+    """What the report says of a run; keys of rejected records are in it, and no values."""
+    run, summary = detail.run, detail.summary
+    report: dict[str, Any] = {
+        "run_id": run.run_id,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "exit_code": run.exit_code,
+        "ended_because": run.because,
+        "team": run.team,
+        "mode": run.mode,
+        "dry_run": run.dry,
+        "records": dict(run.counts),
+        "streams": {name: msgspec.to_builtins(one) for name, one in detail.streams.items()},
+        "rejects": [_reject(row) for row in detail.rejects],
+        "to_follow": summary.to_follow if summary else {},
+        "follow_from": summary.follow_from if summary else None,
+        "followed": summary.followed if summary else {},
+        "not_followed": summary.not_followed if summary else {},
+        "waiting": [dataclasses.asdict(row) for row in detail.waiting],
+        "requests": {row.endpoint: row.sent for row in detail.requests},
+    }
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+    return escaped(text)
+
+
+def _reject(row: RejectRow) -> dict[str, Any]:
+    return {
+        "stream": row.stream,
+        "reason": row.reason,
+        "words": reason_words(row.reason),
+        "to_do": remedy_words(row.reason),
+        "number": row.number,
+        "in_file": row.kept.number,
+        "causes": [
+            {
+                "column": cause.column or None,
+                "sentence": cause.sentence,
+                "answer": cause.answer or None,
+                "number": number,
+            }
+            for cause, number in row.causes
+        ],
+        "keys": row.kept.keys,
+    }

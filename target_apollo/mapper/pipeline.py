@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from target_apollo.mapper.errors import Clock, InputError, SettingsError
+from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.held_state import StateHandling
 from target_apollo.mapper.lead_stream import LeadStream
 from target_apollo.mapper.rules import Lead, OwnerMapped
+from target_apollo.mapper.rules.base import Clock
 from target_apollo.mapper.settings import Settings
 from target_apollo.mapper.stdio import (
     BATCH,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from msgspec.structs import replace
 
 from target_apollo.config.paths import NamedFile, ledger_file
 from target_apollo.config.typed_values import with_types
-from target_apollo.mapper.always import NamedLeads
 from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.keys import NamedLeads
 from target_apollo.mapper.rules import (
     ON_BY_DEFAULT,
     RULES,
@@ -25,9 +27,11 @@ from target_apollo.mapper.rules import (
     OwnerMapped,
     Rule,
 )
+from target_apollo.mapper.rules.base import Clock
 from target_apollo.mapper.rules.qualification import AppliesTo
 from target_apollo.mapper.verdicts import EARLIER
 from target_apollo.model.texts.suggestions import nearest_name
+from target_apollo.model.values import moment
 
 VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 
@@ -262,3 +266,41 @@ def _rule_schema(name: str, rule: type[Rule]) -> dict[str, Any]:
         "description": f"{says} {'On' if name in ON_BY_DEFAULT else 'Off'} by default.",
         "anyOf": [{"type": ["boolean", "null"]}, options],
     }
+
+
+CLOCK_VARIABLE = "MAP_APOLLO_LEADS_NOW"
+"""Environment variable with a timestamp at which the mapper's clock stops. It is for tests only,
+which would otherwise have to wait until a held lead passes."""
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """A clock that always gives the same time."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        """The fixed time."""
+        return self.at
+
+
+def clock_from_environment() -> Clock:
+    """The machine's clock, or a `FixedClock` at the time in the variable `CLOCK_VARIABLE`.
+
+    Raises:
+        SettingsError: The variable holds no timestamp.
+    """
+    written = os.environ.get(CLOCK_VARIABLE)
+    if not written:
+        return _machine_time
+    at = moment(written)
+    if at is None:
+        raise SettingsError(
+            f"The environment variable {CLOCK_VARIABLE} must be a timestamp such as "
+            "2026-01-31T12:00:00Z. It is for tests only: unset it to use the machine's clock."
+        )
+    return FixedClock(at)
+
+
+def _machine_time() -> datetime:
+    return datetime.now(timezone.utc)

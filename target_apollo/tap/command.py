@@ -22,8 +22,8 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import Source, source_in_meltano
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.system import logs
-from target_apollo.tap.messages import OutputRefused
-from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config
+from target_apollo.tap.settings import NAME, PREFIX, read_config
+from target_apollo.tap.tap import OutputRefused, TapApolloSync
 
 _INTERRUPTED = 130
 #: A path that shells complete; click does not check it, since the code that opens it does.

@@ -1,22 +1,24 @@
-"""tap-apollo-sync on the Singer SDK, which does catalog, selection, STATE and stream order.
-
-The tap's settings are those of the target that say where Apollo and the ledger are.
-"""
+"""tap-apollo-sync on the Singer SDK, which does catalog, selection, STATE and stream order."""
 
 from __future__ import annotations
 
 import copy
+import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
-from singer_sdk import Tap, Target
+from singer_sdk import Tap
+from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.singerlib import Message
 
 from target_apollo.apollo import (
     ApolloClient,
@@ -26,21 +28,14 @@ from target_apollo.apollo import (
     Wait,
 )
 from target_apollo.apollo.record_reader import RecordReader
-from target_apollo.config import schema as credential_settings
 from target_apollo.config.credentials import auth_of
-from target_apollo.config.environment import prefix_of, read_environment
-from target_apollo.config.given_files import ENVIRONMENT, read_object
-from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
-from target_apollo.config.settings import Settings, SettingsError, problems_of
-from target_apollo.config.sources import PREFIX as TARGET_PREFIX
-from target_apollo.config.sources import Source
 from target_apollo.config.typed_values import with_types
 from target_apollo.ledger import Ledger, SharedWindows
 from target_apollo.sync.team.connection import connection_of_key, is_team_id
 from target_apollo.system import logs
-from target_apollo.tap.messages import MessageWriter
+from target_apollo.system.standard_streams import discard_output, why_unwritable
 from target_apollo.tap.record_streams import (
     Accounts,
     Contacts,
@@ -48,91 +43,61 @@ from target_apollo.tap.record_streams import (
     Lists,
     Sequences,
 )
+from target_apollo.tap.settings import NAME, SCHEMA, config_problems, target_settings, with_defaults
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
-NAME = "tap-apollo-sync"
-
-PREFIX = prefix_of(NAME)
-
-_SHARED = (
-    *(p.name for p in credential_settings.PROPERTIES),
-    "api_url",
-    "ledger_url",
-    "quota_share",
-    "quota_percent",
-    "max_wait_seconds",
-)
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {name: TARGET_SCHEMA["properties"][name] for name in _SHARED},
-}
+_SIGNALLED = 128
+_NO_READER = "Nobody reads the messages any more: the loader has ended. Look at its log."
 
 
-def read_config(sources: Sequence[Source]) -> dict[str, Any]:
-    """The settings from files, Meltano and the environment, unchecked and without defaults.
+class OutputRefused(Exception):
+    """Standard output can't be written to; the message is a sentence."""
 
-    Args:
-        sources: Paths and plugins' settings, of which a later one wins, and ``ENV``: the variables
-            ``TARGET_APOLLO_…`` win over the files, ``TAP_APOLLO_SYNC_…`` over both. Without any
-            source, ``ENV``.
 
-    Raises:
-        SettingsError: A file can't be read, or a variable has not its setting's type.
+class MessageWriter(MsgSpecWriter):
+    """Writes messages to standard output, and ends the process for a signal.
+
+    A signal's exception would be raised wherever the main thread happens to be, where others may
+    catch it or print it. The tap has nothing to finish: the next run goes on from its last STATE.
     """
-    config: dict[str, Any] = {}
-    for source in sources:
-        if isinstance(source, MeltanoSettings):
-            config |= source.values
-        elif source != ENVIRONMENT:
-            config |= read_object(source, "settings")
-    if not sources or ENVIRONMENT in sources:
-        for prefix in (TARGET_PREFIX, PREFIX):
-            config |= read_environment(SCHEMA, prefix)
-    return config
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped_by = 0
+        self._is_writing = False
 
-def config_problems(config: Mapping[str, Any]) -> list[str]:
-    """A sentence for every setting that is wrong, or that neither the tap nor the target has.
+    def write_message(self, message: Message) -> None:
+        """Writes a message; a signal meanwhile ends the process after its line.
 
-    The target's other settings are allowed, so that one file can serve both. Missing credentials
-    are no problem here, since the ledger is read without them.
-    """
-    schema: dict[str, Any] = {"properties": dict(TARGET_SCHEMA["properties"])}
-    Target.append_builtin_config(schema)
-    foreign = [name for name in schema["properties"] if name not in SCHEMA["properties"]]
-    own = {name: value for name, value in config.items() if name not in foreign}
-    later = credential_settings.credential_problems(own)
-    return [problem for problem in problems_of(own, SCHEMA) if problem not in later]
+        Raises:
+            OutputRefused: Standard output is closed, full, or nobody reads it any more.
+        """
+        self._is_writing = True
+        try:
+            super().write_message(message)
+        except OSError as problem:
+            # Otherwise the interpreter would write the rest again at its exit, and print an error.
+            discard_output()
+            if isinstance(problem, BrokenPipeError):
+                raise OutputRefused(_NO_READER) from None
+            raise OutputRefused(why_unwritable(problem)) from None
+        finally:
+            self._is_writing = False
+            if self._stopped_by:
+                self._end()
 
+    def stop(self, signal_number: int) -> None:
+        """Ends the process after the line that is being written; at once for a second signal."""
+        if self._stopped_by:
+            os._exit(_SIGNALLED + signal_number)
+        self._stopped_by = signal_number
+        if not self._is_writing:
+            self._end()
 
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The tap's settings of a config, with defaults where they are not set."""
-    filled = {}
-    for name, setting in SCHEMA["properties"].items():
-        value = config.get(name)
-        if value is None:
-            value = setting.get("default")
-        if value is not None:
-            filled[name] = value
-    return filled
-
-
-def target_settings(config: Mapping[str, Any]) -> Settings:
-    """The typed settings of the target, with the tap's config and defaults for all others.
-
-    Raises:
-        SettingsError: There are no credentials, or two kinds of them.
-    """
-    missing = credential_settings.credential_problems(config)
-    if missing:
-        raise SettingsError(missing)
-    defaults = {
-        name: setting["default"]
-        for name, setting in TARGET_SCHEMA["properties"].items()
-        if "default" in setting
-    }
-    return Settings.of({**defaults, **config})
+    def _end(self) -> NoReturn:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(_SIGNALLED + self._stopped_by)
 
 
 class TapApolloSync(CheckedPlugin, Tap):

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.reporting.detail import detail_of
+from target_apollo.reporting.detail import detail_of, detail_of_stream, streams_of
 from target_apollo.reporting.funnel import Funnel, Step
-from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.reporting.terminal import (
     Cell,

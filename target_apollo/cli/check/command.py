@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
-from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Access, Check, Finding
 from target_apollo.cli.check.in_git import private_files_in_git
 from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
 from target_apollo.cli.options import (

@@ -5,14 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 from typing_extensions import Self
 
-from target_apollo.mapper.errors import Clock
+from target_apollo.model.texts.characters import bare, is_blank
 from target_apollo.model.texts.spelling import spelled_as
+
+#: Gives the current time, aware and in UTC.
+Clock = Callable[[], datetime]
 
 Lead = Mapping[str, object]
 """The properties of a record that rules read: name -> value as the tap wrote it."""
@@ -123,3 +128,38 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def may_hold(self) -> bool:
         """Whether the check can answer `NotYet`."""
         return False
+
+
+#: Most characters of a value that a reason quotes; the verdict also has the whole value.
+LONGEST_SHOWN = 80
+
+
+def caseless(value: str) -> str:
+    """A word, a key or a host in the form in which it is compared: trimmed, without upper case.
+
+    Names of stages are compared by `folded`, as in the target.
+    """
+    return bare(value).casefold()
+
+
+def kind(value: object) -> str:
+    """The type of a value in words, for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
+    if is_blank(value):
+        return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, (list, tuple)) else "an object"
+
+
+def shown(value: object) -> str:
+    """A value for a reason: text in quotes (cut if it is long), a number, else its `kind`."""
+    if isinstance(value, str) and value.strip():
+        trimmed = value.strip()
+        return f"'{trimmed if len(trimmed) <= LONGEST_SHOWN else trimmed[:LONGEST_SHOWN] + '…'}'"
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return str(value)
+    return kind(value)

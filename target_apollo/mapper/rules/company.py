@@ -12,8 +12,7 @@ import msgspec
 from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import caseless, kind, shown
+from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts, caseless, kind, shown
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.domains import allowed_hosts, bare_host, listed_host, registrable_of

@@ -8,10 +8,18 @@ from typing import ClassVar
 from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, StreamFacts, Withheld
+from target_apollo.mapper.rules.base import (
+    Check,
+    Lead,
+    LookupCheck,
+    StreamFacts,
+    Withheld,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
 from target_apollo.mapper.rules.qualification import Words
-from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.texts.placeholders import is_nothing
 
 

@@ -12,9 +12,17 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 from typing_extensions import override
 
-from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
+from target_apollo.mapper.rules.base import (
+    Check,
+    Lead,
+    LookupCheck,
+    Rule,
+    StreamFacts,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
-from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.placeholders import is_nothing
 from target_apollo.model.texts.suggestions import folded

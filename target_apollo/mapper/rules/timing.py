@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 from typing_extensions import override
 
-from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts
-from target_apollo.mapper.values import kind, shown
+from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts, kind, shown
 from target_apollo.model.texts.placeholders import is_nothing
 from target_apollo.model.values import moment
 

@@ -21,9 +21,8 @@ import psycopg
 from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
-from target_apollo.demo.enrolment import plan_enrolment
 from target_apollo.demo.leads import fill_leads, leads
-from target_apollo.demo.lists import LIST, SETTINGS, change_list, fill_list
+from target_apollo.demo.members import LIST, SETTINGS, change_list, fill_list, plan_enrolment
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
