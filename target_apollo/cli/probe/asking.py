@@ -6,11 +6,10 @@ A step that several questions need is done once; if it can't be done, each of th
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from target_apollo.apollo import (
     ACCOUNT_ENDPOINTS,
@@ -22,7 +21,6 @@ from target_apollo.apollo import (
     EndpointForbidden,
     ObjectEndpoints,
     RequestRefused,
-    Stage,
     Transport,
     access_to,
     endpoints,
@@ -31,19 +29,14 @@ from target_apollo.apollo import (
 from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import (
     DOMAIN,
-    MALFORMED,
     MOST_ACCOUNTS,
     MOST_RECORDS,
     NAME,
     ONE,
-    TITLE,
     TWIN,
     OwnRecords,
     RecordsHidden,
 )
-
-#: An id in Apollo's form that no record has, since ids begin with the time of their creation.
-GONE_ID: Final = "0" * 23 + "1"
 
 _Result = TypeVar("_Result")
 
@@ -68,31 +61,6 @@ class Seen:
 def yes_or_no(value: object) -> Seen:
     """The answer to a question that takes yes and no."""
     return Seen("true" if value else "false")
-
-
-@dataclass(frozen=True)
-class Touched:
-    """What a bulk_create did with the first contact, which existed.
-
-    Attributes:
-        created, existing: The ids of its answer.
-        answered: The record in its answer; empty if there is none.
-        before, after: The contact before and after it, as Apollo shows it.
-        sent: The values that were sent.
-        owner_id: The owner that was sent; None if the team has no second user.
-        count_on, count_off: The count of the list, with the contact and just after it was taken
-            off.
-    """
-
-    created: frozenset[str]
-    existing: frozenset[str]
-    answered: JSON
-    before: JSON
-    after: JSON
-    sent: JSON
-    owner_id: str | None
-    count_on: int | None
-    count_off: int | None
 
 
 class Asking:
@@ -272,49 +240,6 @@ class Asking:
         return result  # type: ignore[no-any-return]
 
     @property
-    def touched(self) -> Touched:
-        """What a bulk_create does with the first contact, which exists."""
-        return self.step("touched", self._touch)
-
-    def _touch(self) -> Touched:
-        one = self.one
-        if any(other.get("email") == one.get("email") for other in self.own.named(ONE)[1:]):
-            raise NotAsked("an earlier probe's record is there twice")
-        self.check_room()
-        count_on, count_off = self._take_off_list(one)
-        before = self.read(one)
-        if before.get("email") != own_records.email_of(ONE):
-            raise NotAsked("Apollo did not store the address of the probe's record")
-        other = self.other_owner_or_none()
-        sent = {**own_records.as_new_contact(ONE), "title": f"{TITLE} ({uuid.uuid4().hex[:6]})"}
-        created, existing = self.create_contacts([sent], **({"owner_id": other} if other else {}))
-        after = self.read(one)
-        answered = next((record for record in [*existing, *created]), {})
-        own_records.put_right(self.client, self.own)
-        return Touched(
-            frozenset(record["id"] for record in created),
-            frozenset(record["id"] for record in existing),
-            answered, before, after, sent, other, count_on, count_off,
-        )  # fmt: skip
-
-    def _take_off_list(self, one: JSON) -> tuple[int | None, int | None]:
-        """Take a contact off the list; returns the list's count before and after."""
-        try:
-            self._count()
-            before = self._count()
-            self.client.remove_from_lists(CONTACT_ENDPOINTS, [one["id"]], [NAME])
-            return before, self._count()
-        except (EndpointForbidden, RequestRefused):
-            return None, None
-
-    def _count(self) -> int | None:
-        for label in self.client.labels():
-            if (label.name, label.modality) == (NAME, CONTACT_ENDPOINTS.plural):
-                self.own.contact_list = label.id
-                return label.count
-        return None
-
-    @property
     def other_owner(self) -> str:
         """A user who does not own the first contact; raises NotAsked if there is none."""
         return self.step("owner", partial(self._other_owner, self.one.get("owner_id")))
@@ -332,42 +257,6 @@ class Asking:
                 return user.id
         raise NotAsked("the team has no second user, to whom the probe's record could be given")
 
-    @property
-    def other_stage(self) -> Stage:
-        """A stage in which the first contact is not."""
-        return self.step("stage", self._other_stage)
-
-    def _other_stage(self) -> Stage:
-        present = self.one.get("contact_stage_id")
-        for stage in self.client.stages(CONTACT_ENDPOINTS):
-            if stage.id != present and "contact" not in stage.name.lower():
-                return stage
-        raise NotAsked("the team has no second stage, to which the probe's record could be moved")
-
-    @property
-    def custom_fields(self) -> Sequence[Any]:
-        """The team's custom fields of contacts."""
-        fields = self.step("fields", self.client.custom_fields)
-        return [one for one in fields if one.modality == CONTACT_ENDPOINTS.singular]
-
-    def malformed(self) -> Seen:
-        """What a creation does with a malformed address: asked once, read off the record after."""
-        self.find_contacts()
-        found = self.own.named(MALFORMED)
-        if not found:
-            self.check_room()
-            try:
-                created, _ = self.create_contacts([own_records.as_new_contact(MALFORMED)])
-            except RequestRefused as refusal:
-                return Seen("refused", f"status {refusal.status}")
-            if not created:
-                return Seen("dropped")
-            found = [self.read(created[0])]
-        email = found[0].get("email")
-        if not email:
-            return Seen("ignored")
-        return Seen("accepted" if email == own_records.MALFORMED_EMAIL else "respelled")
-
     def put_right(self, *, after_loss: bool = False) -> None:
         """Give all contacts of the probe the values with which they were made.
 
@@ -376,34 +265,6 @@ class Asking:
         for contact in list(self.own.contacts.values()) if after_loss else []:
             self.read(contact)
         own_records.put_right(self.client, self.own)
-
-    def account_by(self, endpoint: str) -> Seen:
-        """Whether Apollo takes an update of an account by this endpoint."""
-        account = self.account
-        try:
-            self.send(endpoint, {"name": NAME}, account["id"])
-        except RequestRefused as refusal:
-            return route_answer(refusal)
-        return Seen("accepted")
-
-    def accounts_matched(self, row: JSON) -> tuple[list[JSON], list[JSON]]:
-        """What a bulk_create answers of an account that is alike to the probe's one."""
-        self.account  # noqa: B018 - it is made or found first
-        return self.create_accounts(row)
-
-    def account_after(self) -> JSON:
-        """The account as Apollo shows it after a request; then it is put right."""
-        after = self.client.read(ACCOUNT_ENDPOINTS, self.account["id"])
-        self.own.note_account(after)
-        own_records.put_account_right(self.client, self.own)
-        return after
-
-
-def route_answer(refusal: RequestRefused) -> Seen:
-    """The answer to whether an endpoint is a route; raises the refusal if it is another one."""
-    if refusal.status in (404, 405):
-        return Seen("not_found" if refusal.status == 404 else "not_allowed")
-    raise refusal
 
 
 def records_of(body: Any, name: str) -> list[JSON]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from target_apollo.apollo import CONTACT_ENDPOINTS, JSON, RequestRefused, endpoints
+from target_apollo.apollo import CONTACT_ENDPOINTS, JSON, CustomField, RequestRefused, endpoints
 from target_apollo.cli.probe.asking import Asking, NotAsked, Seen, yes_or_no
 from target_apollo.cli.probe.own_records import LOOKS, ONE, TITLE, email_of
 
@@ -66,8 +66,14 @@ def _on_list(asking: Asking) -> set[str]:
     return {one["id"] for one in asking.client.on_list(CONTACT_ENDPOINTS, list_id, 1).records}
 
 
+def _custom_fields(asking: Asking) -> Sequence[CustomField]:
+    """The team's custom fields of contacts."""
+    fields = asking.step("fields", asking.client.custom_fields)
+    return [one for one in fields if one.modality == CONTACT_ENDPOINTS.singular]
+
+
 def _field(asking: Asking, fits: Callable[[Any], bool], what: str) -> str:
-    found = next((one for one in asking.custom_fields if fits(one)), None)
+    found = next((one for one in _custom_fields(asking) if fits(one)), None)
     if found is None:
         raise NotAsked(f"the team has no custom field of contacts that is {what}")
     return str(found.id)
@@ -112,7 +118,7 @@ def options_shown(asking: Asking) -> Seen:
         asking, lambda one: one.type == "multipicklist" and one.options, "a choice of several"
     )
     option = next(
-        next(iter(one.options.values())) for one in asking.custom_fields if one.id == several
+        next(iter(one.options.values())) for one in _custom_fields(asking) if one.id == several
     )
     shown = (_written(asking, several, option).get(_CUSTOM) or {}).get(several)
     if not shown:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from target_apollo.apollo import CONTACT_ENDPOINTS, JSON, RequestRefused, endpoints
+from target_apollo.apollo import CONTACT_ENDPOINTS, JSON, RequestRefused, Stage, endpoints
 from target_apollo.cli.probe.asking import (
-    GONE_ID,
     Asking,
     NotAsked,
     Seen,
     records_of,
-    route_answer,
     yes_or_no,
 )
-from target_apollo.cli.probe.own_records import FIRST_NAME, LINKEDIN, TITLE
+from target_apollo.cli.probe.own_records import FIRST_NAME, LINKEDIN, NAME, TITLE
 
+#: An id in Apollo's form that no record has, since ids begin with the time of their creation.
+GONE_ID: Final = "0" * 23 + "1"
 _PUT_CONTACT: Final = "PUT /contacts/{id}"
 _OTHER_TITLE: Final = f"{TITLE}, changed"
 _ORDERS: Final = 3
@@ -144,9 +144,18 @@ def single_takes_owner(asking: Asking) -> Seen:
     return yes_or_no(is_taken)
 
 
+def _other_stage(asking: Asking) -> Stage:
+    """A stage in which the first contact is not."""
+    present = asking.one.get("contact_stage_id")
+    for stage in asking.client.stages(CONTACT_ENDPOINTS):
+        if stage.id != present and "contact" not in stage.name.lower():
+            return stage
+    raise NotAsked("the team has no second stage, to which the probe's record could be moved")
+
+
 def bulk_update_takes_stage(asking: Asking) -> Seen:
     """bulk_update of a contact with a stage."""
-    one, other = asking.one, asking.other_stage
+    one, other = asking.one, _other_stage(asking)
     try:
         _bulk_update(asking, {"id": one["id"], CONTACT_ENDPOINTS.stage_key: other.id})
     except RequestRefused as refusal:
@@ -161,20 +170,37 @@ def put_contacts(asking: Asking) -> Seen:
     try:
         asking.send(_PUT_CONTACT, {"first_name": FIRST_NAME}, asking.one["id"])
     except RequestRefused as refusal:
-        return route_answer(refusal)
+        return _route_answer(refusal)
     asking.read(asking.one)
     asking.put_right()
     return Seen("accepted")
 
 
+def _update_account_by(asking: Asking, endpoint: str) -> Seen:
+    """Whether Apollo takes an update of an account by this endpoint."""
+    account = asking.account
+    try:
+        asking.send(endpoint, {"name": NAME}, account["id"])
+    except RequestRefused as refusal:
+        return _route_answer(refusal)
+    return Seen("accepted")
+
+
+def _route_answer(refusal: RequestRefused) -> Seen:
+    """The answer to whether an endpoint is a route; raises the refusal if it is another one."""
+    if refusal.status in (404, 405):
+        return Seen("not_found" if refusal.status == 404 else "not_allowed")
+    raise refusal
+
+
 def patch_accounts(asking: Asking) -> Seen:
     """PATCH of one account."""
-    return asking.account_by(endpoints.PATCH_ACCOUNT)
+    return _update_account_by(asking, endpoints.PATCH_ACCOUNT)
 
 
 def put_accounts(asking: Asking) -> Seen:
     """PUT of one account."""
-    return asking.account_by(endpoints.PUT_ACCOUNT)
+    return _update_account_by(asking, endpoints.PUT_ACCOUNT)
 
 
 def rewrites_linkedin(asking: Asking) -> Seen:
