@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from target_apollo.apollo import Window, Windows, access_to, endpoints
 from target_apollo.cli.check.connection import check_connection
 from target_apollo.cli.check.findings import Access, Check, Finding
 from target_apollo.cli.check.in_git import private_files_in_git
+from target_apollo.cli.check.plain_secrets import secrets_in_plain_text
 from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
 from target_apollo.cli.options import (
     FILE,
@@ -28,11 +29,12 @@ from target_apollo.cli.options import (
     json_option,
     object_option,
 )
+from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.reporting.terminal import UNBOUNDED, wrapped
-from target_apollo.sync.remarks import Remark
+from target_apollo.sync.remarks import SETTINGS, Remark, Weight
 from target_apollo.sync.words import plural
 from target_apollo.system.shown import escaped, name_shown, printable
 from target_apollo.target.source_check import CheckedStream
@@ -83,12 +85,10 @@ def command(
     config = read_config(sources)
     rehearser = Rehearser(config, kinds, checked)
     settings = Settings.of(config)
-    for sentence in private_files_in_git(settings, sources):
-        click.echo(printable(sentence), err=True)
     check = check_connection(settings, rehearser.kinds)
     answers = check.key_valid is True and check.problem is None
     rehearsal = rehearser.finish(asks_apollo=answers)
-    check = replace(check, remarks=rehearsal.remarks)
+    check = replace(check, remarks=(*rehearsal.remarks, *_exposed_secrets(settings, sources)))
     exit_code, because = check.verdict
     if wants_json:
         text = json.dumps(as_json(check, rehearsal), indent=2, ensure_ascii=False)
@@ -102,6 +102,16 @@ def command(
     if exit_code:
         raise CommandFailed(because, exit_code=exit_code)
     return exit_code
+
+
+def _exposed_secrets(settings: Settings, sources: Sequence[Source]) -> Iterator[Remark]:
+    """A warning for each private file that git would take, and for each secret in plain text."""
+    projects = [one.project for one in sources if isinstance(one, MeltanoSettings)]
+    for sentence in (
+        *private_files_in_git(settings, sources),
+        *secrets_in_plain_text(path for project in projects for path in project.files),
+    ):
+        yield Remark(Weight.WARNING, SETTINGS, sentence)
 
 
 def as_lines(

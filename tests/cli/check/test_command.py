@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 from typing import Any
 
 import pytest
@@ -90,6 +91,20 @@ def test_json_tells_faults_warnings_streams_and_ledger(check: Any, team: Team) -
     assert one["written"] == {"E-Mail": "email"}
     assert one["not_written"] == ["titel"]
     assert "which the first run makes" in said["ledger"]
+
+
+def test_private_files_that_git_would_take_are_warnings_also_for_programs(
+    check: Any, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(team.folder)
+    subprocess.run(["git", "init", "-q"], check=True)
+    exit_code, out, err = check("--json")
+    warnings = json.loads(out)["warnings"]
+    assert (exit_code, err) == (0, "")
+    assert {one["about"] for one in warnings} == {"settings"}
+    named = [one["sentence"] for one in warnings if "(the setting rejects_path)" in one["sentence"]]
+    assert [one.startswith("git would take ") for one in named] == [True]
+    assert "sandbox" not in out.replace(team.sandbox.url, "").replace('"sandbox', "")
 
 
 def test_a_wrong_key_ends_it_before_anything_else_is_asked(check: Any, team: Team) -> None:

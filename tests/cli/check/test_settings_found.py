@@ -64,6 +64,14 @@ def test_what_would_end_a_run_is_a_fault(team: Team, settings: dict[str, Any], f
         ({"unresolved": {"owner_emial": "drop"}}, "(did you mean 'owner_email'?)"),
         ({"null_policy_per_field": {"titel": "clear"}}, "(did you mean 'title'?)"),
         (
+            {"stream_maps": {"__else__": "__NULL__"}},
+            "The setting 'stream_maps' leaves out every stream, so a run would write nothing",
+        ),
+        (
+            {"stream_maps": {"crm-log": None, "__else__": None}},
+            "The setting 'stream_maps' leaves out every stream, so a run would write nothing",
+        ),
+        (
             {"streams": {"crm-*": {}, "crm-contacts": {"mode": "insert"}}},
             "The entry 'crm-contacts' of the setting 'streams' has no effect: the entry 'crm-*'",
         ),
@@ -98,6 +106,8 @@ def test_what_a_run_would_go_on_with_is_a_warning(
         {"streams": {"crm-contacts": {"mode": "insert"}, "crm-*": {}, "archive-*": False}},
         {"streams": {"list_members": {"mode": "add"}, "todo": {"object": "tasks"}}},
         {"ledger_url": ""},
+        {"stream_maps": {"crm-contacts": {}, "__else__": None}},
+        {"stream_maps": {"crm-log": None}},
     ],
 )
 def test_nothing_is_said_of_right_settings(team: Team, settings: dict[str, Any]) -> None:

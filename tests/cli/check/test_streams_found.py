@@ -188,6 +188,13 @@ def test_a_stream_map_that_can_not_be_applied_is_a_fault(team: Team) -> None:
     assert any("stream_maps" in one for one in faults(team.rehearse(PEOPLE, stream_maps=maps)))
 
 
+def test_stream_maps_that_leave_out_every_stream_that_came_are_a_warning(team: Team) -> None:
+    maps = {"crm-contcts": {}, "__else__": "__NULL__"}
+    found = team.rehearse(PEOPLE, stream_maps=maps)
+    assert "leaves out every stream, so a run would write nothing" in said(found)
+    assert found.streams == ()
+
+
 # --- records
 
 
