@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +14,7 @@ import click
 from target_apollo.cli.options import CommandFailed
 from target_apollo.config.source import source_by_default
 from target_apollo.config.sources import Source
-from target_apollo.reporting.terminal import UNBOUNDED, Paint
+from target_apollo.reporting.terminal import Paint, line_width
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.system import logs
 from target_apollo.system.shown import printable
@@ -88,7 +87,7 @@ def run_and_show(target: TargetApollo, messages: IO[bytes] | None, lines: Lines)
     except Exception as defect:  # noqa: BLE001 - its message may show a record
         target.logger.error("%s", logs.text_of(defect))
         return FAILED
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+    width = line_width(sys.stdout)
     paint = Paint.for_output(sys.stdout, os.environ)
     sys.stdout.write("\n".join(lines(target.run.summary, width, paint)) + "\n")
     sys.stdout.flush()

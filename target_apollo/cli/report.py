@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -33,7 +32,7 @@ from target_apollo.reporting.funnel import Funnel, Period, read_funnels
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
-from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
+from target_apollo.reporting.terminal import Paint, detail_lines, line_width, run_lines
 from target_apollo.reporting.words import reason_words, remedy_words
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.sync.words import listed
@@ -235,8 +234,7 @@ def _funnels(named: str | None, period: Period, environment: str | None) -> list
 
 
 def _print(runs: Sequence[PastRun], detail: Detail, settings: Settings) -> None:
-    watched = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if watched else UNBOUNDED
+    width = line_width(sys.stdout)
     paint = Paint.for_output(sys.stdout, os.environ)
     lines = run_lines(runs, width, paint)
     lines += ["", *detail_lines(detail, settings.rejects_path, width, paint)]

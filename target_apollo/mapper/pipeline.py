@@ -244,10 +244,7 @@ class Pipeline:
         if self._not_json:
             self._log.warning("%d lines were no Singer messages; they passed.", self._not_json)
         if self._others and not self._streams and self.counts["SCHEMA"]:
-            raise SettingsError(
-                f"Setting streams matches no stream of this run ({', '.join(sorted(self._others))} "
-                "came): their records went on without being judged."
-            )
+            raise SettingsError(self._settings.no_leads_in(self._others))
 
 
 def _record_lines(line: bytes) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
@@ -68,6 +68,14 @@ class Settings:
     def matches(self, stream: str) -> bool:
         """Whether a stream holds leads."""
         return any(fnmatchcase(stream, pattern) for pattern in self.streams)
+
+    @staticmethod
+    def no_leads_in(streams: Iterable[str]) -> str:
+        """What is wrong with the setting `streams` if none of a run's streams holds leads."""
+        return (
+            f"Setting streams matches no stream of this run ({', '.join(sorted(streams))} came): "
+            "their records went on without being judged."
+        )
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,9 +1,13 @@
-"""The report as lines for a terminal: columns, wrapped text and colour. Pure."""
+"""The report as lines for a terminal: columns, wrapped text and colour.
+
+Pure, but for a look at the output: its width, and whether it takes colour.
+"""
 
 from __future__ import annotations
 
+import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -29,6 +33,11 @@ _GAP = 2
 _CODES = {Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "31"}
 #: Width in characters if the output is not a terminal.
 UNBOUNDED = 1000
+
+
+def line_width(output: TextIO) -> int:
+    """Characters of a line of the output; `UNBOUNDED` if it is no terminal."""
+    return shutil.get_terminal_size().columns if output.isatty() else UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,11 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
         subsequent_indent=indent,
         break_on_hyphens=False,
     )
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """Names with their numbers, as in ``title 12, phone 3``."""
+    return ", ".join(f"{name_shown(name)} {number(count)}" for name, count in counts)
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
@@ -213,23 +227,18 @@ def _sections(
     if detail.identity:
         yield "Identity changes", [line for one in detail.identity for line in wrapped(one, inner)]
     for protected in detail.protected:
-        fields = ", ".join(
-            f"{name_shown(name)} {number(count)}" for name, count in protected.fields
-        )
         of = name_shown(protected.kind)
-        yield f"Protected {plural(protected.number, 'value')} of {of}", wrapped(fields, inner)
+        heading = f"Protected {plural(protected.number, 'value')} of {of}"
+        yield heading, wrapped(counted(protected.fields), inner)
     for stream, names in (detail.summary.unresolved if detail.summary else {}).items():
-        counts = ", ".join(f"{name_shown(name)} {number(rows)}" for name, rows in names.items())
-        yield f"Unknown to Apollo in rows of {name_shown(stream)}", wrapped(counts, inner)
+        heading = f"Unknown to Apollo in rows of {name_shown(stream)}"
+        yield heading, wrapped(counted(names.items()), inner)
     if detail.deleted:
-        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
-        yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+        yield "Deleted at the source, moved in Apollo", wrapped(counted(detail.deleted), inner)
     if detail.removed:
-        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.removed)
-        yield "Members taken off lists", wrapped(counts, inner)
+        yield "Members taken off lists", wrapped(counted(detail.removed), inner)
     if detail.returned:
-        counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
-        yield "Back at the source, given back in Apollo", wrapped(counts, inner)
+        yield "Back at the source, given back in Apollo", wrapped(counted(detail.returned), inner)
     if detail.following:
         lines = [line for one in detail.following for line in wrapped(one, inner)]
         yield "Fields with a request for each record", lines

@@ -28,7 +28,7 @@ from target_apollo.apollo import (
     Wait,
 )
 from target_apollo.apollo.record_reader import RecordReader
-from target_apollo.config.credentials import auth_of
+from target_apollo.config.credentials import transport_of
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.config.typed_values import with_types
@@ -201,17 +201,8 @@ class TapApolloSync(CheckedPlugin, Tap):
     @cached_property
     def _transport(self) -> Transport:
         own = target_settings(self.config)
-        stop = threading.Event()
-        return Transport(
-            api_url=own.api_url,
-            auth=auth_of(own, stop),
-            max_retries=own.max_retries,
-            request_timeout_seconds=own.request_timeout_seconds,
-            max_wait_seconds=own.max_wait_seconds,
-            parallel_requests=1,
-            stop=stop,
-            on_wait=self._say_wait,
-            quota_share=own.quota_share,
+        return transport_of(
+            own, threading.Event(), quota_share=own.quota_share, on_wait=self._say_wait
         )
 
     def _say_wait(self, wait: Wait) -> None:

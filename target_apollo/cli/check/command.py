@@ -7,7 +7,6 @@ the key or an e-mail address.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -33,7 +32,7 @@ from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.objects.registry import ObjectKind
-from target_apollo.reporting.terminal import UNBOUNDED, wrapped
+from target_apollo.reporting.terminal import UNBOUNDED, line_width, wrapped
 from target_apollo.sync.remarks import SETTINGS, Remark, Weight
 from target_apollo.sync.words import plural
 from target_apollo.system.shown import escaped, name_shown, printable
@@ -95,8 +94,7 @@ def command(
         sys.stdout.write(escaped(text) + "\n")
     else:
         verdict = [] if exit_code else ["", because]
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-        lines = as_lines(check, rehearsal, checked.making_fields, width)
+        lines = as_lines(check, rehearsal, checked.making_fields, line_width(sys.stdout))
         sys.stdout.write("\n".join(map(printable, [*lines, *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:

@@ -77,10 +77,7 @@ class LeadsCheck:
             streams: The tap's streams.
         """
         if streams and not self._judged:
-            self._remarks.fault(
-                f"Setting streams matches no stream of this run ({', '.join(sorted(streams))} "
-                "came): their records went on without being judged."
-            )
+            self._remarks.fault(self._settings.no_leads_in(streams))
 
     def check_owners(self, directory: Directory) -> None:
         """Checks that the users of the mapping are in the team.
