@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from target_apollo.model.texts.characters import bare, is_blank
 from target_apollo.model.texts.spelling import spelled_as
@@ -128,6 +128,17 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def may_hold(self) -> bool:
         """Whether the check can answer `NotYet`."""
         return False
+
+
+class FieldRule(Rule, frozen=True, kw_only=True):
+    """A rule that reads one property, named by its option `field`."""
+
+    field: str
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """The property in `field`."""
+        return (self.field,)
 
 
 #: Most characters of a value that a reason quotes; the verdict also has the whole value.

@@ -12,7 +12,16 @@ import msgspec
 from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts, caseless, kind, shown
+from target_apollo.mapper.rules.base import (
+    Check,
+    FieldRule,
+    Lead,
+    Rule,
+    StreamFacts,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.domains import allowed_hosts, bare_host, listed_host, registrable_of
@@ -20,17 +29,12 @@ from target_apollo.model.texts.emails import email
 from target_apollo.model.texts.suggestions import FREE_MAIL
 
 
-class ValidEmail(Rule, frozen=True, kw_only=True):
+class ValidEmail(FieldRule, frozen=True, kw_only=True):
     """A syntactically valid e-mail address; whether the domain takes mail is not asked."""
 
     rule: ClassVar[str] = "valid_email"
 
     field: str = "email"
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the address."""
-        return (self.field,)
 
     @override
     def check(self, stream: StreamFacts) -> Check:

@@ -16,9 +16,9 @@ from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.keys import key_text
 from target_apollo.mapper.rules.base import (
     Check,
+    FieldRule,
     Lead,
     NotYet,
-    Rule,
     StreamFacts,
     caseless,
     kind,
@@ -130,7 +130,7 @@ def _owner(written: str) -> Owner | None:
     return None
 
 
-class OwnerMapped(Rule, frozen=True, kw_only=True):
+class OwnerMapped(FieldRule, frozen=True, kw_only=True):
     """A user is assigned who has an Apollo user in the mapping."""
 
     rule: ClassVar[str] = "owner_mapped"
@@ -155,11 +155,6 @@ class OwnerMapped(Rule, frozen=True, kw_only=True):
             SettingsError: It can't be read, or an entry is not valid.
         """
         return read_owners(self.map, self.map_path)
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the assigned user."""
-        return (self.field,)
 
     @override
     def may_hold(self) -> bool:
