@@ -40,7 +40,7 @@ _AS_ADOPTION: Mapping[str, object] = {
     "max_rejected_percent": 100,
     "sample_diffs": 0,
 }
-#: It begins anew where it is cut off, so it waits for the next hour of Apollo's rate limit.
+#: An adoption that is cut off begins again, so it waits for the next hour of Apollo's rate limit.
 _LEAST_WAIT_SECONDS = 3_700
 
 

@@ -34,7 +34,7 @@ source_option = click.option(
 
 
 def source_of_input(sources: Sequence[Source], named: str | None) -> dict[str, str]:
-    """The setting `source` for messages that a tap has written before.
+    """The setting `source` for messages that a tap wrote earlier.
 
     In a run Meltano gives the extractor's name to the target; to a command it does not. Where it
     can't be known, a line on standard error says so.

@@ -39,7 +39,7 @@ from target_apollo.sync.words import listed
 from target_apollo.system.files import replace_private
 from target_apollo.system.shown import escaped, name_shown, printable
 
-Found = TypeVar("Found")
+Row = TypeVar("Row")
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
@@ -177,8 +177,8 @@ def _waiting(url: str, team: str | None, now: datetime) -> list[WaitingRow]:
 
 
 def _from_ledger(
-    url: str, read: Callable[[Ledger], Sequence[Found]], *, quiet: bool
-) -> Sequence[Found]:
+    url: str, read: Callable[[Ledger], Sequence[Row]], *, quiet: bool
+) -> Sequence[Row]:
     """What is read from the ledger; nothing if there is none or it can't be read."""
     if not url:
         return ()

@@ -47,7 +47,7 @@ _ENROLLED = 40
 _KEPT = ("lock", "postgres.json")
 
 
-class Unexpected(Exception):
+class CheckFailed(Exception):
     """A check of the demo failed; the message says which."""
 
 
@@ -64,11 +64,11 @@ class Snapshot:
         return cls(sandbox.accounts(), sandbox.contacts())
 
 
-def tell(folder: Path) -> None:
+def run_demo(folder: Path) -> None:
     """Run the demo in ``folder``.
 
     Raises:
-        Unexpected: A check failed.
+        CheckFailed: A check failed.
         MeltanoError: Meltano is missing or failed.
         PostgresError: There is no usable PostgreSQL.
         SandboxError: The sandbox did not start or answer.
@@ -308,13 +308,13 @@ def _enrolment_plan(project: meltano.Project, sandbox: RunningSandbox) -> None:
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:
-    """Run Meltano and return the target's summary; raises `Unexpected` if the run fails."""
+    """Run Meltano and return the target's summary; raises `CheckFailed` if the run fails."""
     run = project.run(settings=settings)
     shown = "".join(f"{name}={value} " for name, value in settings.items())
     command = f"{shown}meltano run tap-postgres target-apollo"
     _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
     if run.exit_code or not project.summary.exists():
-        raise Unexpected(
+        raise CheckFailed(
             f"`meltano run` ended with exit code {run.exit_code}. Its log ends with:\n"
             f"{run.last_lines()}"
         )
@@ -384,7 +384,7 @@ def _expect_changes(
 
 def _expect(is_met: bool, what: str, found: object) -> None:
     if not is_met:
-        raise Unexpected(f"Not as expected: {what}: {found}.")
+        raise CheckFailed(f"Not as expected: {what}: {found}.")
 
 
 def _say(line: str) -> None:

@@ -18,7 +18,7 @@ from target_apollo.mapper.rules import (
     OwnerMapped,
     Rule,
     StreamFacts,
-    Withheld,
+    WithholdField,
 )
 from target_apollo.mapper.rules.base import Clock
 from target_apollo.mapper.rules.owner import OWNER_EMAIL, OWNER_ID, Owners
@@ -250,7 +250,9 @@ class LeadStream:
     def _parts(self, lead: Lead) -> KeyParts:
         return tuple([key_text(lead.get(name)) for name in self.key_properties])
 
-    def outgoing(self, line: bytes, lead: Lead, withheld: Sequence[tuple[str, Withheld]]) -> bytes:
+    def outgoing(
+        self, line: bytes, lead: Lead, withheld: Sequence[tuple[str, WithholdField]]
+    ) -> bytes:
         """The RECORD line that the target gets for a lead that passed.
 
         Args:

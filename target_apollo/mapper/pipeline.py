@@ -139,8 +139,8 @@ class Pipeline:
         elif head.type == "STATE":
             self._state(line)
         elif head.type == "ACTIVATE_VERSION" and head.stream in self._streams:
-            # The message says that a table was sent as a whole. It is not passed on: the target
-            # would take each lead that is held or dropped for a deleted row.
+            # The message says that a table was sent as a whole. It is not passed on, since the
+            # target would take each lead that is held or dropped for a deleted row.
             return
         else:
             self._out.append(self._other(line, head))

@@ -78,7 +78,7 @@ class Settings:
         )
 
 
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
+class _RawSettings(msgspec.Struct, forbid_unknown_fields=True):
     """The settings as the config has them, with rules that are not checked yet."""
 
     streams: tuple[str, ...] = ("*",)
@@ -96,8 +96,8 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         SettingsError: A setting or rule is unknown, of the wrong type, or makes no sense.
     """
     given = with_types(config, settings_schema())
-    _refuse_unknown("setting", given, _Written.__struct_fields__)
-    written = _convert(given, _Written, "")
+    _refuse_unknown("setting", given, _RawSettings.__struct_fields__)
+    written = _convert(given, _RawSettings, "")
     if not written.streams:
         raise SettingsError("Setting streams is empty: name the streams that hold leads.")
     return Settings(
@@ -173,7 +173,7 @@ def _refuse_unknown(what: str, names: Collection[str], known: Collection[str]) -
     if not unknown:
         return
     near = nearest_name(unknown[0], known)
-    if what == "rule" and unknown[0] in _Written.__struct_fields__:
+    if what == "rule" and unknown[0] in _RawSettings.__struct_fields__:
         hint = "; it is a setting of its own, beside `rules`"
     else:
         hint = "" if near is None else f"; did you mean '{near}'?"

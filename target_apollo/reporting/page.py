@@ -29,12 +29,12 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    estimate_in_words,
     not_kept,
-    outlook_of,
     reason_words,
     remedy_words,
     rule_words,
-    story_of,
+    run_in_words,
 )
 from target_apollo.sync.words import duration, moment, number, plural
 from target_apollo.system.shown import printable
@@ -65,7 +65,7 @@ def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
         now=now,
         runs=runs,
         end=end_of(run),
-        story=story_of(run),
+        story=run_in_words(run),
         facts=" · ".join(_facts(detail)),
         tiles=_tiles(run),
         received=amount(run, RECEIVED),
@@ -168,7 +168,7 @@ def _requests_hint(detail: Detail) -> str:
     if api.seconds_waited:
         said.append(f"{duration(api.seconds_waited)} waited")
     bars = "The bars show Apollo's limits after the last request of each."
-    return " ".join(filter(None, [f"{', '.join(said)}.", outlook_of(summary), bars]))
+    return " ".join(filter(None, [f"{', '.join(said)}.", estimate_in_words(summary), bars]))
 
 
 def _long(at: datetime) -> str:

@@ -19,10 +19,10 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    estimate_in_words,
     not_kept,
-    outlook_of,
     remedy_words,
-    story_of,
+    run_in_words,
     waiting_words,
 )
 from target_apollo.sync.words import duration, listed, moment, number, plural
@@ -160,7 +160,7 @@ def detail_lines(detail: Detail, rejects_path: str, width: int, paint: Paint) ->
     end = end_of(run)
     began = f"{moment(run.started_at)} UTC"
     lines = [paint.strong(f"Run {name_shown(run.run_id)}, {began}: ") + paint.tone(*_end(run))]
-    lines += wrapped(story_of(run), width)
+    lines += wrapped(run_in_words(run), width)
     if run.because:
         lines += [paint.tone(line, end.tone) for line in wrapped(printable(run.because), width)]
     facts = [f"Team {name_shown(run.team)}"] if run.team else []
@@ -350,7 +350,7 @@ def _requests(detail: Detail, paint: Paint) -> list[str]:
             f"{plural(api.retries, 'retry', 'retries')}, {number(api.rate_limited)} refused for "
             f"the rate limit, {duration(api.seconds_waited)} waited"
         )
-    outlook = outlook_of(detail.summary)
+    outlook = estimate_in_words(detail.summary)
     return [*lines, outlook] if outlook else lines
 
 

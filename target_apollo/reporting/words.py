@@ -59,7 +59,7 @@ def end_of(run: PastRun) -> End:
         return End(f"exit code {code}", Tone.BAD)
 
 
-def story_of(run: PastRun) -> str:
+def run_in_words(run: PastRun) -> str:
     """A run in a few sentences."""
     if run.ended_at is None:
         return (
@@ -100,7 +100,7 @@ def not_kept(row: RejectRow) -> str:
     return f"{number(missing)} left the file since"
 
 
-def outlook_of(summary: Summary) -> str:
+def estimate_in_words(summary: Summary) -> str:
     """How long the real run after a dry run would take; empty where there is no estimate."""
     estimate = summary.estimate
     if estimate is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
+from target_apollo.cli.check.run_check import CheckInput, RunCheck, RunFindings
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox
@@ -73,27 +73,27 @@ class Team:
         kinds: Collection[ObjectKind] = tuple(ObjectKind),
         asks_apollo: bool = True,
         **settings: Any,
-    ) -> Rehearsal:
+    ) -> RunFindings:
         """What a check finds."""
-        source = CheckedInput(
+        source = CheckInput(
             None if catalog is None else self.write(json.dumps(catalog)),
             self.write("\n".join(map(json.dumps, messages))) if messages else None,
             None if leads is None else self.write(json.dumps(leads)),
         )
-        rehearser = Rehearser(self.config(**settings), kinds, source)
+        rehearser = RunCheck(self.config(**settings), kinds, source)
         return rehearser.finish(asks_apollo=asks_apollo)
 
 
-def faults(rehearsal: Rehearsal) -> list[str]:
+def faults(rehearsal: RunFindings) -> list[str]:
     """The sentences of what would end a run."""
     return [one.sentence for one in rehearsal.remarks if one.weight is Weight.FAULT]
 
 
-def warnings(rehearsal: Rehearsal) -> list[str]:
+def warnings(rehearsal: RunFindings) -> list[str]:
     """The sentences of what a run would go on with."""
     return [one.sentence for one in rehearsal.remarks if one.weight is Weight.WARNING]
 
 
-def said(rehearsal: Rehearsal) -> str:
+def said(rehearsal: RunFindings) -> str:
     """All sentences."""
     return "\n".join(one.sentence for one in rehearsal.remarks)

@@ -19,7 +19,7 @@ from target_apollo.cli.check.connection import check_connection
 from target_apollo.cli.check.findings import Access, Check, Finding
 from target_apollo.cli.check.in_git import private_files_in_git
 from target_apollo.cli.check.plain_secrets import secrets_in_plain_text
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
+from target_apollo.cli.check.run_check import CheckInput, RunCheck, RunFindings
 from target_apollo.cli.options import (
     FILE,
     ApolloCommand,
@@ -80,21 +80,21 @@ def command(
     """
     if catalog is not None and messages is not None:
         raise click.UsageError("Give --catalog or INPUT, not both.")
-    checked = CheckedInput(catalog, messages, leads)
+    checked = CheckInput(catalog, messages, leads)
     config = read_config(sources)
-    rehearser = Rehearser(config, kinds, checked)
+    run_check = RunCheck(config, kinds, checked)
     settings = Settings.of(config)
-    check = check_connection(settings, rehearser.kinds)
+    check = check_connection(settings, run_check.kinds)
     answers = check.key_valid is True and check.problem is None
-    rehearsal = rehearser.finish(asks_apollo=answers)
-    check = replace(check, remarks=(*rehearsal.remarks, *_exposed_secrets(settings, sources)))
+    run_findings = run_check.finish(asks_apollo=answers)
+    check = replace(check, remarks=(*run_findings.remarks, *_exposed_secrets(settings, sources)))
     exit_code, because = check.verdict
     if wants_json:
-        text = json.dumps(as_json(check, rehearsal), indent=2, ensure_ascii=False)
+        text = json.dumps(as_json(check, run_findings), indent=2, ensure_ascii=False)
         sys.stdout.write(escaped(text) + "\n")
     else:
         verdict = [] if exit_code else ["", because]
-        lines = as_lines(check, rehearsal, checked.making_fields, line_width(sys.stdout))
+        lines = as_lines(check, run_findings, checked.making_fields, line_width(sys.stdout))
         sys.stdout.write("\n".join(map(printable, [*lines, *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:
@@ -114,7 +114,7 @@ def _exposed_secrets(settings: Settings, sources: Sequence[Source]) -> Iterator[
 
 def as_lines(
     check: Check,
-    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+    run_findings: RunFindings = RunFindings(),  # noqa: B008 - it is frozen
     making_fields: str = "",
     width: int = UNBOUNDED,
 ) -> list[str]:
@@ -134,8 +134,8 @@ def as_lines(
     for kind, modes in check.modes.items():
         in_modes = " and ".join(sorted(mode.value for mode in modes))
         lines.append(f"{kind.value.capitalize():<8} written in mode {in_modes}")
-    if rehearsal.ledger:
-        lines.append(f"Ledger   {rehearsal.ledger}")
+    if run_findings.ledger:
+        lines.append(f"Ledger   {run_findings.ledger}")
     if check.faults:
         lines += ["", "Mend first, since a run would end or reject its rows:"]
         for number, fault in enumerate(check.faults, 1):
@@ -144,7 +144,7 @@ def as_lines(
         lines += ["", "Look at, since a run would go on with it:"]
         for warning in check.warnings:
             lines += wrapped(f"  - {warning.sentence}", width, " " * 4)
-    for stream in rehearsal.streams:
+    for stream in run_findings.streams:
         lines += ["", *_stream_lines(stream, making_fields, width)]
     endpoint_width = max((len(finding.endpoint) for finding in check.findings), default=0)
     for title, required in (("A run needs", True), ("Some records need", False)):
@@ -202,7 +202,7 @@ def quota_left(windows: Windows) -> str:
 
 def as_json(
     check: Check,
-    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+    run_findings: RunFindings = RunFindings(),  # noqa: B008 - it is frozen
 ) -> dict[str, Any]:
     """The check as one JSON object. Programs rely on its names, so they never change."""
     exit_code, because = check.verdict
@@ -220,8 +220,8 @@ def as_json(
         },
         "faults": [_remark(one) for one in check.faults],
         "warnings": [_remark(one) for one in check.warnings],
-        "ledger": rehearsal.ledger or None,
-        "streams": [_stream(one) for one in rehearsal.streams],
+        "ledger": run_findings.ledger or None,
+        "streams": [_stream(one) for one in run_findings.streams],
         "endpoints": [_endpoint(finding) for finding in check.findings],
     }
 

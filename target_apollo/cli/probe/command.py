@@ -14,11 +14,11 @@ import click
 
 from target_apollo.apollo import ApolloClient
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.probe.asking import Asking
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, NAME
 from target_apollo.cli.probe.questions import price
 from target_apollo.cli.probe.report import report_of
 from target_apollo.cli.probe.run import Finding, Probe
+from target_apollo.cli.probe.session import Session
 from target_apollo.config.credentials import transport_of
 from target_apollo.config.paths import NamedFile, files_of, problems_of_files
 from target_apollo.config.profile_file import load_profile
@@ -105,7 +105,7 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
                 "or remove the file.",
                 exit_code=MISCONFIGURED,
             )
-        probe = Probe(Asking(transport, earlier.answers, stop))
+        probe = Probe(Session(transport, earlier.answers, stop))
         profile = TeamProfile(
             team_digest(connection),
             host_of(settings.api_url),
@@ -119,7 +119,7 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
                 findings.append(finding)
                 click.echo(_line(finding))
                 profile = _with(profile, finding)
-                if finding.question.name in probe.asking.new:
+                if finding.question.name in probe.session.new:
                     # Its records are made, so that no later probe can ask it again.
                     _keep(settings.profile_path, profile)
         finally:

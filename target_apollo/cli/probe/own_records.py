@@ -1,4 +1,4 @@
-"""The records of a probe: their names, how they are recognised, found again and put right.
+"""The records of a probe: their names, how they are recognised, found again and restored.
 
 Apollo deletes no record by API, so a later probe uses those of an earlier one. It recognises them
 by their names together with their address or the probe's list, and touches no other record.
@@ -133,7 +133,7 @@ class OwnRecords:
         self.contacts[record["id"]] = {**self.contacts.get(record["id"], {}), **record}
 
     def note_account(self, record: JSON) -> None:
-        """The same for an account."""
+        """Take an account in the same way."""
         self.accounts[record["id"]] = {**self.accounts.get(record["id"], {}), **record}
 
 
@@ -180,7 +180,7 @@ def find_accounts(client: ApolloClient, own: OwnRecords, stop: threading.Event) 
     raise RecordsHidden("accounts")
 
 
-def put_right(client: ApolloClient, own: OwnRecords) -> None:
+def restore_contacts(client: ApolloClient, own: OwnRecords) -> None:
     """Give the contacts the values with which they were made; what is right needs no request.
 
     Raises:
@@ -215,8 +215,8 @@ def put_right(client: ApolloClient, own: OwnRecords) -> None:
             own.note_contact(client.read(of, contact_id))
 
 
-def put_account_right(client: ApolloClient, own: OwnRecords) -> None:
-    """The same for the account that questions are asked with."""
+def restore_account(client: ApolloClient, own: OwnRecords) -> None:
+    """Give the account that questions are asked with its name and domain; errors as above."""
     account, values = own.account, {"name": NAME, "domain": DOMAIN}
     wrong = {key: value for key, value in values.items() if account and account.get(key) != value}
     if account and wrong:

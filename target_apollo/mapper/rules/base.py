@@ -26,7 +26,7 @@ Check = Callable[[Lead], "str | None"]
 """Returns why a lead fails the rule, in words for a sales person, or None if it passes.
 
 It raises for no value, whatever its type. A reason of type `NotYet` means that the lead may pass
-later without a change, one of type `Withheld` that it passes without one of its properties."""
+later without a change, one of type `WithholdField` that it passes without one of its properties."""
 
 
 class NotYet(str):
@@ -35,7 +35,7 @@ class NotYet(str):
     __slots__ = ()
 
 
-class Withheld(str):
+class WithholdField(str):
     """A reason for which a lead goes on without one of its properties. The lead does not fail.
 
     Attributes:

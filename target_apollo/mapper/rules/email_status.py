@@ -13,7 +13,7 @@ from target_apollo.mapper.rules.base import (
     Lead,
     LookupCheck,
     StreamFacts,
-    Withheld,
+    WithholdField,
     caseless,
     kind,
     shown,
@@ -61,10 +61,10 @@ class EmailStatus(LedgerRule, frozen=True, kw_only=True):
             )
         # Without key properties the ledger knows no lead, and the other match keys still serve.
         known = self.known_leads(stream) if stream.key_properties else None
-        return _Verified(self, known)
+        return _StatusCheck(self, known)
 
 
-class _Verified(LookupCheck):
+class _StatusCheck(LookupCheck):
     """The check for one stream.
 
     Args:
@@ -88,7 +88,7 @@ class _Verified(LookupCheck):
             return None
         record = None if self._known is None else self._known.record_of(lead)
         if record is not None or any(not is_nothing(lead.get(key)) for key in self._rule.match_on):
-            return Withheld(why, self._rule.field, record)
+            return WithholdField(why, self._rule.field, record)
         return f"{why}; without its address nothing tells which record the lead has"
 
     def _unverified(self, lead: Lead) -> str | None:

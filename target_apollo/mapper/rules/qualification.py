@@ -119,7 +119,7 @@ class StageSelected(LedgerRule, frozen=True, kw_only=True):
         chosen = self._chosen()
         if self.applies_to is AppliesTo.ALL:
             return chosen
-        return _OfNewLeads(chosen, self.known_leads(stream))
+        return _NewLeadsCheck(chosen, self.known_leads(stream))
 
     def _chosen(self) -> Check:
         chosen = _one_of(self.field, "stage", self.allow, folded)
@@ -129,7 +129,7 @@ class StageSelected(LedgerRule, frozen=True, kw_only=True):
         return lambda lead: None if is_blank(lead.get(field)) else chosen(lead)
 
 
-class _OfNewLeads(LookupCheck):
+class _NewLeadsCheck(LookupCheck):
     """A check that known leads pass in any case."""
 
     def __init__(self, check: Check, known: KnownLeads) -> None:

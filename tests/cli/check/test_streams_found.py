@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearser
+from target_apollo.cli.check.run_check import CheckInput, RunCheck
 from target_apollo.config.settings import SettingsError
 from target_apollo.sandbox import Sandbox
 from tests.helpers.rehearsing import TEXT, Message, Team, faults, row, said, stream, warnings
@@ -280,12 +280,12 @@ def test_the_key_of_a_view_counts(team: Team) -> None:
 @pytest.mark.parametrize("text", ['{"type": "SCHEMA"', "nothing", '{"type": "STATE"}'])
 def test_what_is_no_output_of_a_tap_ends_the_check(team: Team, text: str) -> None:
     with pytest.raises(SettingsError):
-        Rehearser(team.config(), (), CheckedInput(messages=team.write(text)))
+        RunCheck(team.config(), (), CheckInput(messages=team.write(text)))
 
 
 def test_the_command_that_makes_fields_can_be_copied_whatever_the_file_is_called() -> None:
-    assert CheckedInput(catalog="my dir/c.json").making_fields.endswith("--catalog 'my dir/c.json'")
-    assert CheckedInput(messages="a b").making_fields.endswith("--schema 'a b'")
+    assert CheckInput(catalog="my dir/c.json").making_fields.endswith("--catalog 'my dir/c.json'")
+    assert CheckInput(messages="a b").making_fields.endswith("--schema 'a b'")
 
 
 # --- no false alarm

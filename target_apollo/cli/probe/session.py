@@ -1,6 +1,7 @@
 """What the questions of a probe share: requests, the probe's records, and steps that serve several.
 
-A step that several questions need is done once; if it can't be done, each of them hears why.
+A step that several questions need is done once; if it can't be done, none of them is asked, for the
+same reason.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class NotAsked(Exception):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """The answer to a question.
 
     Attributes:
@@ -58,12 +59,12 @@ class Seen:
     note: str = ""
 
 
-def yes_or_no(value: object) -> Seen:
+def yes_or_no(value: object) -> Observation:
     """The answer to a question that takes yes and no."""
-    return Seen("true" if value else "false")
+    return Observation("true" if value else "false")
 
 
-class Asking:
+class Session:
     """One probe of one team.
 
     Attributes:
@@ -77,13 +78,13 @@ class Asking:
         self.earlier = earlier
         self.stop = stop
         self.own = OwnRecords()
-        self.new: dict[str, Seen] = {}
+        self.new: dict[str, Observation] = {}
         self._steps: dict[str, Any] = {}
 
     # Requests
 
     def send(self, endpoint: str, body: JSON | None = None, record_id: str = "") -> Answer:
-        """Send a request as it stands; a lost answer to a creation is not sent again."""
+        """Send a request as it stands; a creation whose answer is lost is not sent again."""
         once = endpoint in (endpoints.CREATE_CONTACTS, endpoints.CREATE_ACCOUNTS)
         return self.transport.send(request_to(endpoint, body, record_id=record_id, once=once))
 
@@ -127,7 +128,7 @@ class Asking:
         return self.own.account
 
     def find_contacts(self) -> None:
-        """Find the contacts of earlier probes and put them right, once."""
+        """Find the contacts of earlier probes and restore their values, once."""
         self.step("found contacts", self._find_contacts)
 
     def _find_contacts(self) -> None:
@@ -135,7 +136,7 @@ class Asking:
         for contact in self.own.named(ONE) + self.own.named(TWIN):
             # A search may show it as it was a while ago.
             self.read(contact)
-        own_records.put_right(self.client, self.own)
+        own_records.restore_contacts(self.client, self.own)
 
     def _make_contacts(self) -> None:
         self.find_contacts()
@@ -155,7 +156,7 @@ class Asking:
             again = any(one.get("last_name") == TWIN for one in existing)
             if made:
                 one_left = "second_existing" if again else "second_dropped"
-                self.new["alike_in_batch"] = Seen("both_created" if made > 1 else one_left)
+                self.new["alike_in_batch"] = Observation("both_created" if made > 1 else one_left)
 
     def create_contacts(self, rows: Sequence[JSON], **more: Any) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of contacts with the list; returns the created and existing ones."""
@@ -194,7 +195,7 @@ class Asking:
         if self.own.account is None:
             self.create_accounts({"name": NAME, "domain": DOMAIN})
         else:
-            own_records.put_account_right(self.client, self.own)
+            own_records.restore_account(self.client, self.own)
 
     def create_accounts(self, *rows: JSON) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of accounts with the list; returns the created and existing ones."""
@@ -245,7 +246,7 @@ class Asking:
         return self.step("owner", partial(self._other_owner, self.one.get("owner_id")))
 
     def other_owner_or_none(self) -> str | None:
-        """The same; None if there is none, or the key may not read the users."""
+        """A user as `other_owner`; None if there is none, or the key may not read the users."""
         try:
             return self.other_owner
         except NotAsked:
@@ -257,14 +258,14 @@ class Asking:
                 return user.id
         raise NotAsked("the team has no second user, to whom the probe's record could be given")
 
-    def put_right(self, *, after_loss: bool = False) -> None:
+    def restore(self, *, after_loss: bool = False) -> None:
         """Give all contacts of the probe the values with which they were made.
 
         After a lost answer they are read first, since they may have changed unseen.
         """
         for contact in list(self.own.contacts.values()) if after_loss else []:
             self.read(contact)
-        own_records.put_right(self.client, self.own)
+        own_records.restore_contacts(self.client, self.own)
 
 
 def records_of(body: Any, name: str) -> list[JSON]:

@@ -1,4 +1,4 @@
-"""What a run with these settings would refuse or warn of, found with a run's own code.
+"""What a run with these settings would refuse or warn of, found with the code of a run.
 
 Nothing is written: the run is a dry run that gets no input, and the ledger's version is only read.
 """
@@ -31,7 +31,7 @@ from target_apollo.target.target import TargetApollo
 
 
 @dataclass(frozen=True)
-class CheckedInput:
+class CheckInput:
     """Where the streams of a check are told: in a catalog or in Singer messages.
 
     Attributes:
@@ -76,8 +76,8 @@ class CheckedInput:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What was found.
+class RunFindings:
+    """What a check of settings, files, ledger and streams has found.
 
     Attributes:
         ledger: A line on the ledger; empty where it can't be read, which a remark says.
@@ -88,7 +88,7 @@ class Rehearsal:
     ledger: str = ""
 
 
-class Rehearser:
+class RunCheck:
     """Checks settings, files and ledger, and with a source its streams.
 
     The streams are told before Apollo is asked, since the endpoints that a run needs depend on
@@ -103,7 +103,7 @@ class Rehearser:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: CheckedInput
+        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: CheckInput
     ) -> None:
         self._config, self._given, self._source = config, kinds, source
         self._remarks = Remarks()
@@ -141,7 +141,7 @@ class Rehearser:
         written = {one.object_type.kind for one in sinks if isinstance(one, RecordSink)}
         return [one for one in self._given if one in written or not sinks]
 
-    def finish(self, *, asks_apollo: bool) -> Rehearsal:
+    def finish(self, *, asks_apollo: bool) -> RunFindings:
         """What is found.
 
         Args:
@@ -166,7 +166,7 @@ class Rehearser:
                 streams = self._ask() if asks_apollo else ()
         finally:
             self._target.run.close_unused()
-        return Rehearsal(remarks.all, streams, ledger)
+        return RunFindings(remarks.all, streams, ledger)
 
     def _leaves_out_all(self) -> bool:
         """Whether stream maps leave out all streams of the source; without one, any stream."""
