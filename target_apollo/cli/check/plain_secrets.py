@@ -52,10 +52,12 @@ def _secrets(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
         members = {_text(key) or "": value for key, value in node.value}
         if not _is_for_this_machine(members.get("api_url")):
             for name, value in (*members.items(), *_default(members)):
-                if name.lower().endswith(_SECRETS) and _is_plain(value):
+                if _is_plain_secret(name, value):
                     yield value.start_mark.line + 1, name
-        for value in members.values():
-            yield from _secrets(value)
+        for name, value in members.items():
+            # A column may have the name of a secret.
+            if name != "stream_maps":
+                yield from _secrets(value)
 
 
 def _default(members: Mapping[str, yaml.Node]) -> list[tuple[str, yaml.Node]]:
@@ -64,9 +66,18 @@ def _default(members: Mapping[str, yaml.Node]) -> list[tuple[str, yaml.Node]]:
     return [(name, members["value"])] if name and "value" in members else []
 
 
-def _is_plain(node: yaml.Node) -> bool:
+def _is_plain_secret(name: str, node: yaml.Node) -> bool:
     text = "" if node.tag == _NULL else (_text(node) or "").strip()
-    return bool(text) and not _REFERENCE.search(text)
+    is_secret = name.lower().endswith(_SECRETS) or has_password(text)
+    return is_secret and bool(text) and not _REFERENCE.search(text)
+
+
+def has_password(text: str) -> bool:
+    """Whether a text is the address of a server, such as a database, with a password in it."""
+    try:
+        return bool(urlsplit(text).password)
+    except ValueError:
+        return False
 
 
 def _is_for_this_machine(api_url: yaml.Node | None) -> bool:

@@ -59,6 +59,18 @@ def test_a_secret_is_found_wherever_it_stands(path: Path, text: str, line: int) 
     assert sentence.startswith(f"Line {line} of ")
 
 
+def test_the_address_of_a_database_with_a_password_is_a_secret(path: Path) -> None:
+    (sentence,) = said(path, loader(f"ledger_url: postgresql://ann:{KEY}@db/crm"))
+    assert "the value of 'ledger_url' in plain text" in sentence
+    assert KEY not in sentence
+    for plain in ("postgresql://ann@db/crm", "postgresql://ann:$PASSWORD@db/crm", "http://[::1"):
+        assert said(path, loader(f"ledger_url: {plain}")) == []
+
+
+def test_a_column_that_has_the_name_of_a_secret_is_none(path: Path) -> None:
+    assert said(path, loader("stream_maps: {crm-users: {api_key: __NULL__}}")) == []
+
+
 def test_the_key_of_a_sandbox_on_this_machine_is_no_secret(path: Path) -> None:
     of_sandbox = loader("api_url: http://127.0.0.1:8700/api/v1", "api_key: sandbox")
     assert said(path, of_sandbox) == []
