@@ -50,10 +50,12 @@ def _secrets(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
             yield from _secrets(one)
     elif isinstance(node, yaml.MappingNode):
         members = {_text(key) or "": value for key, value in node.value}
-        if not _is_for_this_machine(members.get("api_url")):
-            for name, value in (*members.items(), *_default(members)):
-                if _is_plain_secret(name, value):
-                    yield value.start_mark.line + 1, name
+        of_sandbox = _is_on_this_machine(members.get("api_url"))
+        for name, value in (*members.items(), *_default(members)):
+            is_key = name.lower().endswith(_SECRETS) and not of_sandbox
+            text = _plain_text(value)
+            if text and (is_key or has_password(text)):
+                yield value.start_mark.line + 1, name
         for name, value in members.items():
             # A column may have the name of a secret.
             if name != "stream_maps":
@@ -66,10 +68,10 @@ def _default(members: Mapping[str, yaml.Node]) -> list[tuple[str, yaml.Node]]:
     return [(name, members["value"])] if name and "value" in members else []
 
 
-def _is_plain_secret(name: str, node: yaml.Node) -> bool:
+def _plain_text(node: yaml.Node) -> str:
+    """The text of a value; empty for null, for parts of the file, and where a variable is named."""
     text = "" if node.tag == _NULL else (_text(node) or "").strip()
-    is_secret = name.lower().endswith(_SECRETS) or has_password(text)
-    return is_secret and bool(text) and not _REFERENCE.search(text)
+    return "" if _REFERENCE.search(text) else text
 
 
 def has_password(text: str) -> bool:
@@ -80,8 +82,8 @@ def has_password(text: str) -> bool:
         return False
 
 
-def _is_for_this_machine(api_url: yaml.Node | None) -> bool:
-    """Whether a key is that of a sandbox on this machine, which is no secret."""
+def _is_on_this_machine(api_url: yaml.Node | None) -> bool:
+    """Whether Apollo is a sandbox on this machine, whose key is no secret."""
     try:
         return is_loopback(urlsplit(_text(api_url) or "").hostname or "")
     except ValueError:

@@ -75,6 +75,8 @@ def test_the_key_of_a_sandbox_on_this_machine_is_no_secret(path: Path) -> None:
     of_sandbox = loader("api_url: http://127.0.0.1:8700/api/v1", "api_key: sandbox")
     assert said(path, of_sandbox) == []
     assert len(said(path, of_sandbox.replace("127.0.0.1:8700", "api.apollo.io"))) == 1
+    (sentence,) = said(path, f"{of_sandbox}      ledger_url: postgresql://ann:{KEY}@db/crm\n")
+    assert "'ledger_url'" in sentence
 
 
 def test_the_definition_of_a_setting_without_a_value_is_no_secret(path: Path) -> None:
