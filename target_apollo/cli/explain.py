@@ -39,7 +39,7 @@ def command(key: str, verdicts: str | None, environment: str | None) -> int:
     """Says what map-apollo-leads decided last about the lead with this KEY.
 
     It names the rules that decided, and the values that they saw. A key of several properties is
-    written with commas between its values. Exit codes: 0 told; 1 there is no verdict on that lead.
+    written with commas between its values. Exit codes: 0 shown; 1 there is no verdict on that lead.
     """
     path = Path(verdicts) if verdicts is not None else verdicts_path(environment)
     try:

@@ -49,7 +49,7 @@ _NAMED = 5
 
 @click.command(
     cls=ApolloCommand,
-    epilog="Exit codes: 0 told; 1 there is no run to tell of, or a file can't be read or written; "
+    epilog="Exit codes: 0 shown; 1 there is no run to show, or a file can't be read or written; "
     "2 wrong settings.",
 )
 @config_option
@@ -145,7 +145,7 @@ def _runs(
     folder = Path(path).parent if path else DEFAULT_FOLDER
     if not runs:
         raise CommandFailed(
-            f"There is no run to tell of, neither in {folder} nor in the ledger. Give the settings "
+            f"There is no run to show, neither in {folder} nor in the ledger. Give the settings "
             "of the runs with --config, and start this where they were started: paths are taken "
             "from there."
         )

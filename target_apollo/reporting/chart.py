@@ -232,7 +232,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Path:
+class StreamSteps:
     """The steps of one stream; `stream` is empty if there is only one."""
 
     stream: str
@@ -240,30 +240,33 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Way:
+class StepsSection:
     """The steps into Apollo, with the heading of their section and a sentence below it."""
 
     heading: str
     hint: str
-    paths: Sequence[Path]
+    streams: Sequence[StreamSteps]
 
 
-def way_into_apollo(detail: Detail) -> Way | None:
+def steps_into_apollo(detail: Detail) -> StepsSection | None:
     """The steps of each stream of leads or, without verdicts, of all rows of the run."""
     if detail.paths:
         leads = sum(path.funnel.read for path in detail.paths)
         several = len(detail.paths) > 1
-        return Way(
+        return StepsSection(
             f"From {plural(leads, 'lead')} to Apollo",
             "Each lead that was read, by the first rule that it did not meet. A held lead only "
             "waits: the next run looks at it again.",
-            [Path(path.funnel.stream if several else "", _leads(path)) for path in detail.paths],
+            [
+                StreamSteps(path.funnel.stream if several else "", _leads(path))
+                for path in detail.paths
+            ],
         )
     if detail.run.counts.get(RECEIVED):
-        return Way(
+        return StepsSection(
             "From rows to Apollo",
             "Every row that was read, and where it ended.",
-            [Path("", list(_rows(detail.run)))],
+            [StreamSteps("", list(_rows(detail.run)))],
         )
     return None
 

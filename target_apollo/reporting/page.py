@@ -15,7 +15,7 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from target_apollo.reporting.chart import bar_parts, outcomes_over_time, way_into_apollo
+from target_apollo.reporting.chart import bar_parts, outcomes_over_time, steps_into_apollo
 from target_apollo.reporting.detail import Detail
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.tables import (
@@ -69,7 +69,7 @@ def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
         facts=" · ".join(_facts(detail)),
         tiles=_tiles(run),
         received=amount(run, RECEIVED),
-        way=way_into_apollo(detail),
+        steps_section=steps_into_apollo(detail),
         chart=outcomes_over_time(runs, run),
         runs_table=runs_table(runs, run),
         streams_table=streams_table(detail),

@@ -137,11 +137,11 @@ def as_lines(
     if run_findings.ledger:
         lines.append(f"Ledger   {run_findings.ledger}")
     if check.faults:
-        lines += ["", "Mend first, since a run would end or reject its rows:"]
+        lines += ["", "Faults, which would end a run or reject its rows:"]
         for number, fault in enumerate(check.faults, 1):
             lines += wrapped(f"  {number}. {fault.sentence}", width, " " * 5)
     if check.warnings:
-        lines += ["", "Look at, since a run would go on with it:"]
+        lines += ["", "Warnings, with which a run would go on:"]
         for warning in check.warnings:
             lines += wrapped(f"  - {warning.sentence}", width, " " * 4)
     for stream in run_findings.streams:

@@ -134,9 +134,9 @@ def command(
         scope.split() if scope else _scopes_of(settings),
     )
     address = (
-        _pasted(authorization, wait)
+        _address_pasted(authorization, wait)
         if listener is None
-        else _brought(listener, authorization, wait)
+        else _address_heard(listener, authorization, wait)
     )
     code = _code_in(authorization, address)
     with app.token_file.locked(stop), app.token_file.successor() as successor:
@@ -167,7 +167,7 @@ def _listener(port: int) -> Listener:
         ) from None
 
 
-def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
+def _address_heard(listener: Listener, asked: Authorization, wait: float) -> str:
     """The address to which Apollo sends the browser, from the browser's request to the listener.
 
     Raises:
@@ -182,7 +182,7 @@ def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
     return address
 
 
-def _pasted(asked: Authorization, wait: float) -> str:
+def _address_pasted(asked: Authorization, wait: float) -> str:
     """The address to which Apollo sends the browser, as pasted to standard input.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The command `apollo-sync probe`: asks a team's Apollo what its documents leave open."""
+"""The command `apollo-sync probe`: how a team's Apollo behaves where its docs are silent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FOLDER = ".target-apollo"
 )
 @click.option("--yes", is_flag=True, help="ask Apollo without asking you first")
 def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
-    """Asks a team's Apollo what its documents leave open, and says what follows.
+    """Shows how a team's Apollo behaves where its docs are silent, and what follows.
 
     It makes up to six records with names that say what they are, which Apollo can't delete by API;
     the next probe uses the same. Without --yes it tells what that takes, and asks. What it finds

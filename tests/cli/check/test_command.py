@@ -48,7 +48,7 @@ def test_faults_come_first_then_warnings_then_streams_then_endpoints(
     check: Any, team: Team
 ) -> None:
     exit_code, out, err = check("--catalog", catalog(team, PEOPLE), **WRONG)
-    heads = ["Mend first", "1. The setting 'field_policy'", "Look at", "- The setting 'lists'"]
+    heads = ["Faults", "1. The setting 'field_policy'", "Warnings", "- The setting 'lists'"]
     places = [out.find(one) for one in (*heads, "Stream crm-contacts: contacts", "A run needs:")]
     assert -1 not in places
     assert places == sorted(places)
@@ -112,7 +112,7 @@ def test_a_wrong_key_ends_it_before_anything_else_is_asked(check: Any, team: Tea
     exit_code, out, _ = check(api_key="wrong", **WRONG)
     assert exit_code == 2
     assert "Key      not valid" in out
-    assert "Mend first" not in out
+    assert "Faults" not in out
     assert team.sandbox.count("GET /fields") == before
 
 
