@@ -8,30 +8,26 @@ from typing import Any
 import click
 
 from target_apollo.cli.dry_runs import (
-    open_messages,
+    dry_run_config,
+    messages_argument,
     run_and_show,
-    source_of_input,
     source_option,
 )
 from target_apollo.cli.options import (
-    FILE,
     ApolloCommand,
     CommandFailed,
     config_option,
 )
-from target_apollo.config.sources import Source, read_config
+from target_apollo.config.sources import Source
 from target_apollo.reporting.terminal import Paint, wrapped
 from target_apollo.reporting.words import Tone
 from target_apollo.sync.adopt.adoption import Fate
 from target_apollo.sync.exit import MISCONFIGURED
-from target_apollo.system import logs
 from target_apollo.system.shown import name_shown
-from target_apollo.target.target import TargetApollo
 
 #: Settings of each adoption. It is a dry run as far as Apollo goes; no row ends it, and what the
 #: first run would make or move is left to that run.
 _AS_ADOPTION: Mapping[str, object] = {
-    "dry_run": True,
     "full_resync": False,
     "missing_accounts": "skip",
     "on_delete": "ignore",
@@ -51,7 +47,7 @@ _LEAST_WAIT_SECONDS = 3_700
 )
 @config_option
 @source_option
-@click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+@messages_argument
 def command(sources: Sequence[Source], source: str | None, messages: str | None) -> int:
     """Links the rows of INPUT to the records that Apollo has, so that no first run writes them.
 
@@ -61,8 +57,7 @@ def command(sources: Sequence[Source], source: str | None, messages: str | None)
     writes it. Nothing is written to Apollo, and links that the ledger has stay as they are. INPUT
     holds the Singer messages of a tap; without it, they are read from standard input.
     """
-    logs.to_stderr(TargetApollo.name)
-    config = {**read_config(sources), **source_of_input(sources, source), **_AS_ADOPTION}
+    config = {**dry_run_config(sources, source), **_AS_ADOPTION}
     config.pop("max_records", None)
     if not config["ledger_url"]:
         raise CommandFailed(
@@ -70,12 +65,7 @@ def command(sources: Sequence[Source], source: str | None, messages: str | None)
             exit_code=MISCONFIGURED,
         )
     config["max_wait_seconds"] = max(config["max_wait_seconds"], _LEAST_WAIT_SECONDS)
-    with open_messages(messages) as rows:
-        target = TargetApollo(config=config)
-        target.run.begin_adoption()
-        exit_code = run_and_show(target, rows, adoption_lines)
-    target.exit_without_threads(exit_code)
-    return exit_code
+    return run_and_show(config, messages, adoption_lines, adopts=True)
 
 
 #: What follows the number of rows.

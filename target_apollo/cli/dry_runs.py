@@ -11,9 +11,9 @@ from typing import IO, Any
 
 import click
 
-from target_apollo.cli.options import CommandFailed
+from target_apollo.cli.options import FILE, CommandFailed
 from target_apollo.config.source import source_by_default
-from target_apollo.config.sources import Source
+from target_apollo.config.sources import Source, read_config
 from target_apollo.reporting.terminal import Paint, line_width
 from target_apollo.sync.exit import FAILED, MISCONFIGURED
 from target_apollo.system import logs
@@ -65,12 +65,47 @@ def source_of_input(sources: Sequence[Source], named: str | None) -> dict[str, s
     return {}
 
 
-def open_messages(file: str | None) -> AbstractContextManager[IO[bytes] | None]:
-    """The Singer messages of a file; None without one, for those of standard input.
+#: Value: `messages`.
+messages_argument = click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+
+
+def dry_run_config(sources: Sequence[Source], source: str | None) -> dict[str, Any]:
+    """The settings of a run that writes nothing to Apollo; its log goes to standard error.
+
+    Args:
+        sources: Where the settings come from.
+        source: The value of `source_option`.
+
+    Raises:
+        SettingsError: As `read_config`.
+    """
+    logs.to_stderr(TargetApollo.name)
+    return {**read_config(sources), **source_of_input(sources, source), "dry_run": True}
+
+
+def run_and_show(
+    config: dict[str, Any], file: str | None, lines: Lines, *, adopts: bool = False
+) -> int:
+    """Runs the target and prints its summary, unless a defect ends it; returns the exit code.
+
+    Args:
+        config: Those of `dry_run_config`.
+        file: Where the Singer messages are; None: on standard input.
+        adopts: Whether rows are linked in the ledger to the records that Apollo has.
 
     Raises:
         CommandFailed: The file can't be read.
     """
+    with _open_messages(file) as messages:
+        target = TargetApollo(config=config)
+        if adopts:
+            target.run.begin_adoption()
+        exit_code = _run(target, messages, lines)
+    target.exit_without_threads(exit_code)
+    return exit_code
+
+
+def _open_messages(file: str | None) -> AbstractContextManager[IO[bytes] | None]:
     try:
         return nullcontext() if file is None else Path(file).open("rb")
     except OSError as problem:
@@ -80,8 +115,7 @@ def open_messages(file: str | None) -> AbstractContextManager[IO[bytes] | None]:
         ) from None
 
 
-def run_and_show(target: TargetApollo, messages: IO[bytes] | None, lines: Lines) -> int:
-    """Runs the target and prints its summary, unless a defect ends it; returns the exit code."""
+def _run(target: TargetApollo, messages: IO[bytes] | None, lines: Lines) -> int:
     try:
         exit_code = target.sync(messages)
     except Exception as defect:  # noqa: BLE001 - its message may show a record

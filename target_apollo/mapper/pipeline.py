@@ -24,10 +24,7 @@ from target_apollo.mapper.stdio import (
     write_message,
 )
 from target_apollo.mapper.verdicts import Outcome, VerdictFile
-from target_apollo.system.batch_files import UnreadableBatch, batch_rows
-
-#: Bytes of the longest row of a BATCH file that is read; the target reads none that are longer.
-_LONGEST_ROW = 8 << 20
+from target_apollo.system.batch_files import LONGEST_ROW, UnreadableBatch, batch_rows
 
 _NO_LEAD: Lead = MappingProxyType({})
 
@@ -252,7 +249,7 @@ def _record_lines(line: bytes) -> Iterator[bytes]:
     message = read_message(line)
     head = {name: message[name] for name in ("stream", "version") if message.get(name) is not None}
     try:
-        for row in batch_rows(message, _LONGEST_ROW):
+        for row in batch_rows(message, LONGEST_ROW):
             if row.line and not row.line.isspace():
                 yield record_line(row.line.rstrip(b"\r\n"), **head)
     except UnreadableBatch as problem:

@@ -15,11 +15,9 @@ from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.detail import RejectRow, WaitingRow
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
-from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
+from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA, SIGNALLED
 from target_apollo.sync.words import duration, moment, number, plural
 from target_apollo.system.shown import name_shown
-
-_SIGNALLED = 128
 
 
 class Tone(enum.Enum):
@@ -54,7 +52,7 @@ def end_of(run: PastRun) -> End:
     if code in _ENDS:
         return _ENDS[code]
     try:
-        return End(f"stopped by {signal.Signals(code - _SIGNALLED).name}", Tone.WARN)
+        return End(f"stopped by {signal.Signals(code - SIGNALLED).name}", Tone.WARN)
     except ValueError:
         return End(f"exit code {code}", Tone.BAD)
 

@@ -33,6 +33,7 @@ from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
 from target_apollo.config.typed_values import with_types
 from target_apollo.ledger import Ledger, SharedWindows
+from target_apollo.sync.exit import SIGNALLED
 from target_apollo.sync.team.connection import connection_of_key, is_team_id
 from target_apollo.system import logs
 from target_apollo.system.standard_streams import discard_output, why_unwritable
@@ -46,7 +47,6 @@ from target_apollo.tap.record_streams import (
 from target_apollo.tap.settings import NAME, SCHEMA, config_problems, target_settings, with_defaults
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
-_SIGNALLED = 128
 _NO_READER = "Nobody reads the messages any more: the loader has ended. Look at its log."
 
 
@@ -89,7 +89,7 @@ class MessageWriter(MsgSpecWriter):
     def stop(self, signal_number: int) -> None:
         """Ends the process after the line that is being written; at once for a second signal."""
         if self._stopped_by:
-            os._exit(_SIGNALLED + signal_number)
+            os._exit(SIGNALLED + signal_number)
         self._stopped_by = signal_number
         if not self._is_writing:
             self._end()
@@ -97,7 +97,7 @@ class MessageWriter(MsgSpecWriter):
     def _end(self) -> NoReturn:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
-        os._exit(_SIGNALLED + self._stopped_by)
+        os._exit(SIGNALLED + self._stopped_by)
 
 
 class TapApolloSync(CheckedPlugin, Tap):
