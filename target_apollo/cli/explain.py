@@ -1,4 +1,4 @@
-"""The command `apollo-sync explain`: why map-apollo-leads did not send a lead."""
+"""The command `apollo-sync explain`: why a lead was not sent, and where the verdicts on leads are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `apollo-sync report`: past runs in the terminal and optionally as an HTML page."""
+"""The command `apollo-sync report`: past runs in the terminal, as JSON, and as an HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mapper's settings: read from a config into typed values, and described as a JSON schema."""
+"""The mapper's settings, from a config and as a JSON schema, and the clock that tests may stop."""
 
 from __future__ import annotations
 

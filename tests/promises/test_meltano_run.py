@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from target_apollo.demo.story import Snapshot
+from target_apollo.demo.steps import Snapshot
 
 from target_apollo.demo.crm_rows import CrmRows, crm_rows
 from target_apollo.demo.meltano import ROOT, MeltanoRun, Project, executable, install_plugins

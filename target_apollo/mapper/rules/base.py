@@ -1,4 +1,4 @@
-"""The base of all rules: typed options, the properties that a rule reads, and its check."""
+"""What the rules share: typed options, the properties that a rule reads, its check and its reasons."""
 
 from __future__ import annotations
 
