@@ -1,4 +1,4 @@
-"""The command `apollo-sync adopt`: fills the ledger from Apollo without a write, and shows how far."""
+"""The command `apollo-sync adopt`: fills the ledger from Apollo without a write to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `apollo-sync explain`: why a lead was not sent, and where the verdicts on leads are."""
+"""The command `apollo-sync explain`: why a lead was not sent, and where the verdicts are."""
 
 from __future__ import annotations
 

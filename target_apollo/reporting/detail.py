@@ -1,4 +1,4 @@
-"""The content of a report on a run or one of its streams, as rows for terminal, page and JSON. Pure."""
+"""The content of a report on a run or one of its streams, for terminal, page and JSON. Pure."""
 
 from __future__ import annotations
 

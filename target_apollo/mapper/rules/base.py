@@ -1,4 +1,4 @@
-"""What the rules share: typed options, the properties that a rule reads, its check and its reasons."""
+"""What the rules share: typed options, the properties that they read, checks and reasons."""
 
 from __future__ import annotations
 
