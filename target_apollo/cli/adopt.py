@@ -43,19 +43,20 @@ _LEAST_WAIT_SECONDS = 3_700
 @click.command(
     cls=ApolloCommand,
     epilog="Exit codes as those of target-apollo. What was linked before an error stays; the next "
-    "call goes on behind it.",
+    "call continues from there.",
 )
 @config_option
 @source_option
 @messages_argument
 def command(sources: Sequence[Source], source: str | None, messages: str | None) -> int:
-    """Links the rows of INPUT to the records that Apollo has, so that no first run writes them.
+    """Links the rows of INPUT to the records that Apollo has already, and writes nothing there.
 
-    For a team that comes from another tool. Reads all records of Apollo, a hundred a request, and
-    finds the row of each by its match keys. A row whose record has its values is linked in the
-    ledger as if this tool had written it; one whose record differs is linked, and its first run
-    writes it. Nothing is written to Apollo, and links that the ledger has stay as they are. INPUT
-    holds the Singer messages of a tap; without it, they are read from standard input.
+    For a team that comes from another tool. It reads all records of Apollo, a hundred a request,
+    and finds the record of each row by its match keys. A row whose record has the same values is
+    linked in the ledger as if this tool had written it: the first run sends nothing for it. A row
+    whose record has other values is linked too, and the first run writes it. Links that the ledger
+    has stay as they are. INPUT holds the Singer messages of a tap; without it, they are read from
+    standard input.
     """
     config = {**dry_run_config(sources, source), **_AS_ADOPTION}
     config.pop("max_records", None)

@@ -60,9 +60,11 @@ _NAMED = 5
     metavar="N",
     help=f"how many runs, the latest (default: {_RUNS}, at most {_MOST_RUNS})",
 )
-@click.option("--run", "run_id", metavar="RUN_ID", help="the run to detail (default: the latest)")
-@click.option("--stream", "stream", metavar="NAME", help="detail this stream of the run alone")
-@click.option("--json", "is_json", is_flag=True, help="print the detailed run as JSON instead")
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="the run to show in detail (default: the latest)"
+)
+@click.option("--stream", "stream", metavar="NAME", help="show this stream of the run alone")
+@click.option("--json", "is_json", is_flag=True, help="print the run in detail as JSON instead")
 @click.option(
     "--html",
     type=FILE,
@@ -73,7 +75,7 @@ _NAMED = 5
     "--verdicts",
     type=FILE,
     metavar="FILE",
-    help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
+    help="map-apollo-leads' verdicts_path, to show how many leads pass each rule "
     "(default: that of the mapper in the Meltano project around this folder; outside a project "
     f"${VERDICTS_VARIABLE}, else {VERDICTS_PATH}, if it is there)",
 )

@@ -65,13 +65,13 @@ _FILE = click.Path(readable=False)
     help="catalog that says which streams and properties are wanted; without one, all but the "
     "records of Apollo",
 )
-@click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the run before")
+@click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the previous run")
 @click.option("--about", is_flag=True, help="print settings and capabilities")
 @click.option(
     "--format",
     "about_format",
     type=click.Choice(["json", "markdown"]),
-    help="the form of --about; plain text else",
+    help="the form of --about (default: plain text)",
 )
 @click.version_option(
     package_name="target-apollo",

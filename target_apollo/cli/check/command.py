@@ -48,7 +48,7 @@ _KEY = {True: "valid", False: "not valid", None: "not checked"}
     "than max_wait_seconds; 1 anything else, such as no connection.",
 )
 @config_option
-@object_option("what will be synced, where that is not both: the key needs no more than that")
+@object_option("what will be synced, if not both: the key is checked for no more than that")
 @json_option
 @click.option(
     "--catalog",
@@ -74,9 +74,9 @@ def command(
     """Says whether a sync with these settings can work, and what it would refuse.
 
     It looks at the address, the key, the team, every endpoint that the mode uses and the quota
-    left, at the settings, the files and the ledger. With a --catalog, or Singer messages in INPUT
-    (- for standard input), also at streams and columns, and at the first records. Nothing is
-    written; each endpoint is asked once.
+    left, at the settings, the files and the ledger, and at private files and secrets that others
+    may get. With a --catalog, or Singer messages in INPUT (- for standard input), also at streams
+    and columns, and at the first records. Nothing is written; each endpoint is asked once.
     """
     if catalog is not None and messages is not None:
         raise click.UsageError("Give --catalog or INPUT, not both.")

@@ -34,7 +34,7 @@ _FOLDER = ".target-apollo"
 
 @click.command(
     cls=ApolloCommand,
-    epilog="Exit codes: 0 asked; 2 wrong settings or key, or nobody could be asked for consent; 3 "
+    epilog="Exit codes: 0 asked; 2 wrong settings or key, or no terminal to ask for consent; 3 "
     "out of quota, and the next call goes on; 1 anything else, such as no connection.",
 )
 @config_option
@@ -44,14 +44,14 @@ _FOLDER = ".target-apollo"
     metavar="FILE",
     help="where the report goes (default: .target-apollo/probe-<date>.md)",
 )
-@click.option("--yes", is_flag=True, help="ask Apollo without asking you first")
+@click.option("--yes", is_flag=True, help="do not ask for consent first")
 def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
     """Shows how a team's Apollo behaves where its docs are silent, and what follows.
 
     It makes up to six records with names that say what they are, which Apollo can't delete by API;
-    the next probe uses the same. Without --yes it tells what that takes, and asks. What it finds
-    goes into a report without anything of the team, and into the file of the setting profile_path,
-    by which the target goes from then on.
+    the next probe uses the same. Without --yes it says first what it sends and leaves, and asks
+    whether to go on. What it finds goes into a report, which holds no data of the team, and into
+    the file of the setting profile_path, which the target follows from then on.
     """
     now = datetime.now(timezone.utc)
     report = report or f"{_FOLDER}/probe-{now:%Y-%m-%d}.md"
