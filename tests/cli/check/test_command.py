@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_apollo.cli import main
-from tests.helpers.rehearsing import Message, Team, row, stream
+from tests.helpers.checking import Message, Team, row, stream
 
 WRONG = {"field_policy": {"titel": "never"}, "lists": ["Custumers"]}
 PEOPLE = stream("crm-contacts", "id", "E-Mail", "titel")

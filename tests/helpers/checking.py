@@ -65,7 +65,7 @@ class Team:
             **settings,
         }
 
-    def rehearse(
+    def check(
         self,
         *messages: Message,
         catalog: Message | None = None,
@@ -80,20 +80,20 @@ class Team:
             self.write("\n".join(map(json.dumps, messages))) if messages else None,
             None if leads is None else self.write(json.dumps(leads)),
         )
-        rehearser = RunCheck(self.config(**settings), kinds, source)
-        return rehearser.finish(asks_apollo=asks_apollo)
+        run_check = RunCheck(self.config(**settings), kinds, source)
+        return run_check.finish(asks_apollo=asks_apollo)
 
 
-def faults(rehearsal: RunFindings) -> list[str]:
+def faults(found: RunFindings) -> list[str]:
     """The sentences of what would end a run."""
-    return [one.sentence for one in rehearsal.remarks if one.weight is Weight.FAULT]
+    return [one.sentence for one in found.remarks if one.weight is Weight.FAULT]
 
 
-def warnings(rehearsal: RunFindings) -> list[str]:
+def warnings(found: RunFindings) -> list[str]:
     """The sentences of what a run would go on with."""
-    return [one.sentence for one in rehearsal.remarks if one.weight is Weight.WARNING]
+    return [one.sentence for one in found.remarks if one.weight is Weight.WARNING]
 
 
-def said(rehearsal: RunFindings) -> str:
+def said(found: RunFindings) -> str:
     """All sentences."""
-    return "\n".join(one.sentence for one in rehearsal.remarks)
+    return "\n".join(one.sentence for one in found.remarks)
