@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from math import floor, log10
 
-from target_apollo.reporting.detail import Detail, LeadsPath
+from target_apollo.reporting.detail import Detail, LeadsOutcome
 from target_apollo.reporting.funnel import Step as RuleStep
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, SPLIT, PastRun
 from target_apollo.reporting.summaries import Stream
@@ -250,16 +250,16 @@ class StepsSection:
 
 def steps_into_apollo(detail: Detail) -> StepsSection | None:
     """The steps of each stream of leads or, without verdicts, of all rows of the run."""
-    if detail.paths:
-        leads = sum(path.funnel.read for path in detail.paths)
-        several = len(detail.paths) > 1
+    if detail.leads:
+        leads = sum(one.funnel.read for one in detail.leads)
+        several = len(detail.leads) > 1
         return StepsSection(
             f"From {plural(leads, 'lead')} to Apollo",
             "Each lead that was read, by the first rule that it did not meet. A held lead only "
             "waits: the next run looks at it again.",
             [
-                StreamSteps(path.funnel.stream if several else "", _leads(path))
-                for path in detail.paths
+                StreamSteps(one.funnel.stream if several else "", _leads(one))
+                for one in detail.leads
             ],
         )
     if detail.run.counts.get(RECEIVED):
@@ -271,19 +271,19 @@ def steps_into_apollo(detail: Detail) -> StepsSection | None:
     return None
 
 
-def _leads(path: LeadsPath) -> list[Step]:
-    funnel = path.funnel
+def _leads(one: LeadsOutcome) -> list[Step]:
+    funnel = one.funnel
     steps = [_step("Leads read", funnel.read, funnel.read, "; ".join(funnel.remarks))]
     steps += [
         _step(rule_words(step.rule), step.remaining, funnel.read, _fell(step), step.rule)
         for step in funnel.steps
     ]
-    if path.outcomes is None:
+    if one.outcomes is None:
         note = "What became of them in Apollo can't be told from the summary."
         sent = [("mark", funnel.passed)]
         last = Step("Sent to Apollo", funnel.passed, funnel.read, sent, note, is_last=True)
         return [*steps, last]
-    return [*steps, _arrived(path.outcomes, funnel.read, path.stream or "")]
+    return [*steps, _arrived(one.outcomes, funnel.read, one.stream or "")]
 
 
 def _fell(step: RuleStep) -> str:

@@ -94,7 +94,7 @@ class WaitingRow:
 
 
 @dataclass(frozen=True)
-class LeadsPath:
+class LeadsOutcome:
     """A funnel of leads, and their outcomes in the run.
 
     Attributes:
@@ -138,7 +138,7 @@ class Detail:
     waiting: Sequence[WaitingRow]
     identity: Sequence[str]
     duplicates: Duplicates
-    paths: Sequence[LeadsPath]
+    leads: Sequence[LeadsOutcome]
     left_out: Sequence[str]
     not_placed: Sequence[tuple[str, Sequence[str]]]
     not_writable: Sequence[tuple[str, Sequence[tuple[str, int]]]]
@@ -184,7 +184,7 @@ def detail_of(
         waiting=waiting,
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
-        paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
+        leads=tuple(_leads_outcome(funnel, len(funnels), streams) for funnel in funnels),
         left_out=left_out_sentences(summary.left_out) if summary else (),
         not_placed=tuple((of, names) for of, names in summary.unknown_fields.items() if names)
         if summary
@@ -268,9 +268,9 @@ def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
     )
 
 
-def _path(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsPath:
+def _leads_outcome(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsOutcome:
     stream = receiving_stream(funnel, of_run, streams)
-    return LeadsPath(funnel, stream, None if stream is None else streams[stream])
+    return LeadsOutcome(funnel, stream, None if stream is None else streams[stream])
 
 
 def _following(summary: Summary) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from target_apollo.reporting.detail import Detail, LeadsPath, RejectRow, RequestRow
+from target_apollo.reporting.detail import Detail, LeadsOutcome, RejectRow, RequestRow
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream, Window
 from target_apollo.reporting.words import (
@@ -212,8 +212,8 @@ def _sections(
     inner = width - 2
     if detail.streams:
         yield "Streams", _streams(detail.streams, inner, paint)
-    for path in detail.paths:
-        yield f"Leads of {name_shown(path.funnel.stream)}", _leads(path, paint)
+    for one in detail.leads:
+        yield f"Leads of {name_shown(one.funnel.stream)}", _leads(one, paint)
     if detail.rejects:
         number_rejected = sum(row.number for row in detail.rejects)
         before = detail.rejected_before
@@ -277,8 +277,8 @@ def _stream_table(
     return columns, rows
 
 
-def _leads(path: LeadsPath, paint: Paint) -> list[str]:
-    funnel = path.funnel
+def _leads(one: LeadsOutcome, paint: Paint) -> list[str]:
+    funnel = one.funnel
     columns = [Column(""), *(Column(head, right=True) for head in ("remain", "dropped", "held"))]
     rows = [[Cell("read"), Cell(number(funnel.read)), Cell(""), Cell("")]]
     rows += [
@@ -291,14 +291,14 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
         for step in funnel.steps
     ]
     lines = [*table(columns, rows, paint), *(f"{said}." for said in funnel.remarks)]
-    if path.outcomes is None:
+    if one.outcomes is None:
         return [*lines, "What became of them in Apollo can't be told from the summary."]
     counts = ", ".join(
         f"{outcome} {number(count)}"
         for outcome in OUTCOMES
-        if (count := getattr(path.outcomes, outcome))
+        if (count := getattr(one.outcomes, outcome))
     )
-    return [*lines, f"In Apollo, stream {name_shown(path.stream or '')}: {counts or 'nothing yet'}"]
+    return [*lines, f"In Apollo, stream {name_shown(one.stream or '')}: {counts or 'nothing yet'}"]
 
 
 def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
