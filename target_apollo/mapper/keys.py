@@ -45,7 +45,7 @@ def joined(key: KeyParts) -> str | None:
 
 
 class NamedLeads:
-    """The keys in the setting, in their order; false if there are none."""
+    """The keys in the setting `always`, in their order; false if there are none."""
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
         self._entries = tuple(entries)
