@@ -46,7 +46,12 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
             their use (a sentence for each).
     """
     schema = _whole_schema()
-    config = given_settings(sources)
+    config: dict[str, Any] = {}
+    for source in sources:
+        if isinstance(source, MeltanoSettings):
+            config |= source.values
+        elif source != ENVIRONMENT:
+            config |= read_object(source)
     if not sources or ENVIRONMENT in sources:
         config |= read_environment(schema, PREFIX)
     config = with_types(config, schema)
@@ -65,21 +70,6 @@ def read_config(sources: Sequence[Source], *, asks_apollo: bool = True) -> dict[
     unfit = problems_of_files(files_of(config, sources))
     if unfit:
         raise SettingsError(unfit)
-    return config
-
-
-def given_settings(sources: Sequence[Source]) -> dict[str, Any]:
-    """The settings in files and from Meltano, a later source wins; unchecked and without defaults.
-
-    Raises:
-        SettingsError: A file can't be read.
-    """
-    config: dict[str, Any] = {}
-    for source in sources:
-        if isinstance(source, MeltanoSettings):
-            config |= source.values
-        elif source != ENVIRONMENT:
-            config |= read_object(source)
     return config
 
 

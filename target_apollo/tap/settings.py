@@ -9,11 +9,12 @@ from singer_sdk import Target
 
 from target_apollo.config import schema as credential_settings
 from target_apollo.config.environment import prefix_of, read_environment
-from target_apollo.config.given_files import ENVIRONMENT
+from target_apollo.config.given_files import ENVIRONMENT, read_object
+from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.settings import Settings, SettingsError, problems_of
 from target_apollo.config.sources import PREFIX as TARGET_PREFIX
-from target_apollo.config.sources import Source, given_settings
+from target_apollo.config.sources import Source
 
 NAME = "tap-apollo-sync"
 
@@ -45,7 +46,12 @@ def read_config(sources: Sequence[Source]) -> dict[str, Any]:
     Raises:
         SettingsError: A file can't be read, or a variable has not its setting's type.
     """
-    config = given_settings(sources)
+    config: dict[str, Any] = {}
+    for source in sources:
+        if isinstance(source, MeltanoSettings):
+            config |= source.values
+        elif source != ENVIRONMENT:
+            config |= read_object(source, "settings")
     if not sources or ENVIRONMENT in sources:
         for prefix in (TARGET_PREFIX, PREFIX):
             config |= read_environment(SCHEMA, prefix)
