@@ -22,7 +22,7 @@ from docs.tools.package_settings import installing, repository_owner, urls
 from target_apollo.cli import COMMANDS, NAME
 from target_apollo.mapper.mapper import MapApolloLeads
 from target_apollo.system.installation import PACKAGE
-from target_apollo.tap import tap as results_settings
+from target_apollo.tap import settings as results_settings
 from target_apollo.tap.tap import TapApolloSync
 from target_apollo.target.target import TargetApollo
 

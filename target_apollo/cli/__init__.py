@@ -77,7 +77,8 @@ COMMANDS: Mapping[str, Entry] = {
         "say what a run would do with Singer messages, and write nothing", "target_apollo.cli.plan"
     ),
     "probe": Entry(
-        "ask a team's Apollo what its documents leave open", "target_apollo.cli.probe.command"
+        "see how a team's Apollo behaves where its docs are silent",
+        "target_apollo.cli.probe.command",
     ),
     "project": Entry(
         "print a sync from PostgreSQL for a new Meltano project",

@@ -19,7 +19,7 @@ from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.system.shown import printable
 
 if TYPE_CHECKING:
-    from target_apollo.config.meltano import MeltanoSettings
+    pass
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -102,49 +102,6 @@ def _named_paths(context: click.Context, here: Path) -> Iterator[tuple[str, str]
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if parameter.type is FILE and given and isinstance(path, str) and path not in _NO_PATHS:
             yield name, str(here / path)
-
-
-#: Value: `source`.
-source_option = click.option(
-    "--source",
-    metavar="NAME",
-    help="where the rows of INPUT come from: in Meltano the name of the extractor (default: the "
-    "setting source, else the only extractor of the project)",
-)
-
-
-def source_of_input(sources: Sequence[str | MeltanoSettings], named: str | None) -> dict[str, str]:
-    """The setting `source` for messages that a tap has written before.
-
-    In a run Meltano gives the extractor's name to the target; to a command it does not. Where it
-    can't be known, a line on standard error says so.
-
-    Args:
-        sources: Where the settings come from.
-        named: The value of `source_option`.
-
-    Returns:
-        The setting; nothing where the settings have it, or nobody knows it.
-    """
-    if named is not None:
-        return {"source": named}
-    from target_apollo.config.environment import source_by_default
-
-    found = next((one for one in sources if not isinstance(one, str)), None)
-    if found is None or found.values.get("source") is not None or source_by_default():
-        return {}
-    extractors = found.project.other_extractors()
-    if len(extractors) == 1:
-        return {"source": extractors[0]}
-    if extractors:
-        click.echo(
-            printable(
-                "Nobody says which extractor has written the input, so its rows count as rows "
-                f"without a source. Name it with --source: {', '.join(extractors)}."
-            ),
-            err=True,
-        )
-    return {}
 
 
 #: Value: `wants_json`.

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import click
 
-from target_apollo.cli.dry_runs import open_messages, run_and_show
-from target_apollo.cli.options import (
-    FILE,
-    ApolloCommand,
-    config_option,
-    source_of_input,
+from target_apollo.cli.dry_runs import (
+    dry_run_config,
+    messages_argument,
+    run_and_show,
     source_option,
 )
-from target_apollo.config.sources import Source, read_config
+from target_apollo.cli.options import (
+    ApolloCommand,
+    config_option,
+)
+from target_apollo.config.sources import Source
 from target_apollo.reporting.plan import plan_lines
-from target_apollo.system import logs
-from target_apollo.target.target import TargetApollo
 
 _MOST_DIFFS = 20
 
@@ -35,7 +35,7 @@ _MOST_DIFFS = 20
     f"{_MOST_DIFFS}; default: the setting sample_diffs)",
 )
 @source_option
-@click.argument("messages", metavar="[INPUT]", required=False, type=FILE)
+@messages_argument
 def command(
     sources: Sequence[Source], diffs: int | None, source: str | None, messages: str | None
 ) -> int:
@@ -46,12 +46,7 @@ def command(
     Neither Apollo nor the ledger nor the rejects file is changed, and no STATE is printed. Without
     INPUT, the messages are read from standard input.
     """
-    logs.to_stderr(TargetApollo.name)
-    config = {**read_config(sources), **source_of_input(sources, source), "dry_run": True}
+    config = dry_run_config(sources, source)
     if diffs is not None:
         config["sample_diffs"] = diffs
-    with open_messages(messages) as rows:
-        target = TargetApollo(config=config)
-        exit_code = run_and_show(target, rows, plan_lines)
-    target.exit_without_threads(exit_code)
-    return exit_code
+    return run_and_show(config, messages, plan_lines)

@@ -73,8 +73,8 @@ class CannotReplay(CommandFailed):
 @click.option(
     "--resend-unknown",
     is_flag=True,
-    help="make the tasks of records rejected as outcome_unknown, after you saw in Apollo that none "
-    "is there",
+    help="make the tasks of records rejected as outcome_unknown too; see in Apollo first that they "
+    "are not there",
 )
 def command(sources: Sequence[Source], rejects: str | None, *, resend_unknown: bool) -> int:
     """Sends the records of the rejects file again, as the target would.

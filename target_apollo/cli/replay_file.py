@@ -7,6 +7,7 @@ lines. After the run, a successor with the records that are still rejected repla
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,6 @@ _CHUNK_BYTES = 1 << 20
 LONGEST_ENTRY = 2 * LONGEST_LINE
 #: Unreadable lines that get a sentence each.
 _MOST_NAMED = 50
-_BOM = b"\xef\xbb\xbf"
 _UNREADABLE_ENTRY = f'{{"type":"RECORD","stream":"{UNREADABLE_STREAM}",'.encode()
 
 
@@ -72,7 +72,7 @@ def lines_of(file: BinaryIO, size: int) -> Iterator[Line]:
     reader = SingerInput()
     file.seek(0)
     # Some editors put a mark before the first line.
-    start = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+    start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
     number = 0
     while start < size:
         number += 1

@@ -1,38 +1,45 @@
-"""The command `apollo-sync report`: past runs in the terminal and optionally as an HTML page."""
+"""The command `apollo-sync report`: past runs in the terminal, as JSON, and as an HTML page."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
+import msgspec
 
+from target_apollo.cli.explain import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.verdicts import VERDICTS_VARIABLE, ManyVerdicts, verdicts_path
 from target_apollo.config.paths import NamedFile, files_of, given_with, problems_of_files
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_config
 from target_apollo.ledger import Ledger, LedgerError, Run
 from target_apollo.mapper.settings import VERDICTS_PATH
-from target_apollo.reporting.as_json import as_json
-from target_apollo.reporting.detail import Detail, WaitingRow, detail_of
+from target_apollo.reporting.detail import (
+    Detail,
+    RejectRow,
+    WaitingRow,
+    detail_of,
+    detail_of_stream,
+    streams_of,
+)
 from target_apollo.reporting.funnel import Funnel, Period, read_funnels
-from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.page import page
 from target_apollo.reporting.past_runs import ByReason, PastRun, merged, rejected_keys
 from target_apollo.reporting.summaries import DEFAULT_FOLDER, Summary, latest
-from target_apollo.reporting.terminal import UNBOUNDED, Paint, detail_lines, run_lines
+from target_apollo.reporting.terminal import Paint, detail_lines, line_width, run_lines
+from target_apollo.reporting.words import reason_words, remedy_words
 from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.sync.words import listed
 from target_apollo.system.files import replace_private
-from target_apollo.system.shown import name_shown, printable
+from target_apollo.system.shown import escaped, name_shown, printable
 
-Found = TypeVar("Found")
+Row = TypeVar("Row")
 
 _RUNS, _MOST_RUNS = 10, 500
 _EVERY_RUN = 1_000_000
@@ -42,7 +49,7 @@ _NAMED = 5
 
 @click.command(
     cls=ApolloCommand,
-    epilog="Exit codes: 0 told; 1 there is no run to tell of, or a file can't be read or written; "
+    epilog="Exit codes: 0 shown; 1 there is no run to show, or a file can't be read or written; "
     "2 wrong settings.",
 )
 @config_option
@@ -53,9 +60,11 @@ _NAMED = 5
     metavar="N",
     help=f"how many runs, the latest (default: {_RUNS}, at most {_MOST_RUNS})",
 )
-@click.option("--run", "run_id", metavar="RUN_ID", help="the run to detail (default: the latest)")
-@click.option("--stream", "stream", metavar="NAME", help="detail this stream of the run alone")
-@click.option("--json", "is_json", is_flag=True, help="print the detailed run as JSON instead")
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="the run to show in detail (default: the latest)"
+)
+@click.option("--stream", "stream", metavar="NAME", help="show this stream of the run alone")
+@click.option("--json", "is_json", is_flag=True, help="print the run in detail as JSON instead")
 @click.option(
     "--html",
     type=FILE,
@@ -66,7 +75,7 @@ _NAMED = 5
     "--verdicts",
     type=FILE,
     metavar="FILE",
-    help="map-apollo-leads' verdicts_path, for the way of the leads over the rules "
+    help="map-apollo-leads' verdicts_path, to show how many leads pass each rule "
     "(default: that of the mapper in the Meltano project around this folder; outside a project "
     f"${VERDICTS_VARIABLE}, else {VERDICTS_PATH}, if it is there)",
 )
@@ -138,7 +147,7 @@ def _runs(
     folder = Path(path).parent if path else DEFAULT_FOLDER
     if not runs:
         raise CommandFailed(
-            f"There is no run to tell of, neither in {folder} nor in the ledger. Give the settings "
+            f"There is no run to show, neither in {folder} nor in the ledger. Give the settings "
             "of the runs with --config, and start this where they were started: paths are taken "
             "from there."
         )
@@ -170,8 +179,8 @@ def _waiting(url: str, team: str | None, now: datetime) -> list[WaitingRow]:
 
 
 def _from_ledger(
-    url: str, read: Callable[[Ledger], Sequence[Found]], *, quiet: bool
-) -> Sequence[Found]:
+    url: str, read: Callable[[Ledger], Sequence[Row]], *, quiet: bool
+) -> Sequence[Row]:
     """What is read from the ledger; nothing if there is none or it can't be read."""
     if not url:
         return ()
@@ -227,8 +236,7 @@ def _funnels(named: str | None, period: Period, environment: str | None) -> list
 
 
 def _print(runs: Sequence[PastRun], detail: Detail, settings: Settings) -> None:
-    watched = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if watched else UNBOUNDED
+    width = line_width(sys.stdout)
     paint = Paint.for_output(sys.stdout, os.environ)
     lines = run_lines(runs, width, paint)
     lines += ["", *detail_lines(detail, settings.rejects_path, width, paint)]
@@ -245,3 +253,50 @@ def _write(path: Path, text: str, *, quiet: bool) -> None:
         ) from None
     if not quiet:
         sys.stdout.write(f"\nThe report as a page: {path}\n")
+
+
+def as_json(detail: Detail) -> str:
+    """What the report says of a run; keys of rejected records are in it, and no values."""
+    run, summary = detail.run, detail.summary
+    report: dict[str, Any] = {
+        "run_id": run.run_id,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "exit_code": run.exit_code,
+        "ended_because": run.because,
+        "team": run.team,
+        "mode": run.mode,
+        "dry_run": run.dry,
+        "records": dict(run.counts),
+        "streams": {name: msgspec.to_builtins(one) for name, one in detail.streams.items()},
+        "rejects": [_reject(row) for row in detail.rejects],
+        "to_follow": summary.to_follow if summary else {},
+        "follow_from": summary.follow_from if summary else None,
+        "followed": summary.followed if summary else {},
+        "not_followed": summary.not_followed if summary else {},
+        "waiting": [dataclasses.asdict(row) for row in detail.waiting],
+        "requests": {row.endpoint: row.sent for row in detail.requests},
+    }
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+    return escaped(text)
+
+
+def _reject(row: RejectRow) -> dict[str, Any]:
+    return {
+        "stream": row.stream,
+        "reason": row.reason,
+        "words": reason_words(row.reason),
+        "to_do": remedy_words(row.reason),
+        "number": row.number,
+        "in_file": row.kept.number,
+        "causes": [
+            {
+                "column": cause.column or None,
+                "sentence": cause.sentence,
+                "answer": cause.answer or None,
+                "number": number,
+            }
+            for cause, number in row.causes
+        ],
+        "keys": row.kept.keys,
+    }

@@ -1,13 +1,23 @@
-"""Makes credentials of the settings: an API key, or OAuth tokens that renew themselves."""
+"""The credentials of settings, a key or OAuth tokens that renew themselves, and a transport."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from requests.auth import AuthBase
 
-from target_apollo.apollo import ApiKeyAuth, Login, NoAccessToken, OAuth, TokenEndpoint, TokenFile
+from target_apollo.apollo import (
+    ApiKeyAuth,
+    Login,
+    NoAccessToken,
+    OAuth,
+    TokenEndpoint,
+    TokenFile,
+    Transport,
+    Wait,
+)
 from target_apollo.config.settings import Settings, SettingsError
 
 
@@ -29,6 +39,37 @@ def auth_of(settings: Settings, stop: threading.Event) -> AuthBase:
         raise SettingsError([str(problem)]) from None
     except NoAccessToken as problem:
         raise SettingsError([str(problem)]) from None
+
+
+def transport_of(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    quota_share: float = 1.0,
+    learns_limits: bool = False,
+    on_wait: Callable[[Wait], None] | None = None,
+) -> Transport:
+    """A transport for what is no run: it sends one request at a time.
+
+    Args:
+        stop: Ends every wait when set.
+        quota_share, learns_limits, on_wait: As of `Transport`.
+
+    Raises:
+        SettingsError: As `auth_of`.
+    """
+    return Transport(
+        api_url=settings.api_url,
+        auth=auth_of(settings, stop),
+        max_retries=settings.max_retries,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        max_wait_seconds=settings.max_wait_seconds,
+        parallel_requests=1,
+        stop=stop,
+        on_wait=on_wait,
+        quota_share=quota_share,
+        learns_limits=learns_limits,
+    )
 
 
 @dataclass(frozen=True)

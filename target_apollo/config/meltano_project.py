@@ -47,10 +47,12 @@ class Project:
     Attributes:
         root: Its folder.
         declared: The plugins of each kind, as its files declare them.
+        files: ``meltano.yml`` and the files that it includes.
     """
 
     root: Path
     declared: Mapping[PluginKind, Sequence[Mapping[str, Any]]] = field(repr=False)
+    files: Sequence[Path] = ()
 
     @classmethod
     def around_here(cls) -> Project | None:
@@ -77,16 +79,15 @@ class Project:
         root = next((place for place in places if (place / _PROJECT_FILE).is_file()), None)
         if root is None:
             return None
-        files = [_content(root / _PROJECT_FILE)]
-        patterns = files[0].get("include_paths")
-        # A file that fits several patterns counts once.
-        included = dict.fromkeys(
-            path
-            for pattern in (patterns if isinstance(patterns, list) else ())
-            for path in _included(root, str(pattern))
-        )
-        files += [_content(path) for path in included if path != root / _PROJECT_FILE]
-        return cls(root, {kind: list(_plugins(files, kind)) for kind in PluginKind})
+        contents = {root / _PROJECT_FILE: _content(root / _PROJECT_FILE)}
+        patterns = contents[root / _PROJECT_FILE].get("include_paths")
+        for pattern in patterns if isinstance(patterns, list) else ():
+            for path in _included(root, str(pattern)):
+                # A file that fits several patterns counts once.
+                if path not in contents:
+                    contents[path] = _content(path)
+        declared = {kind: list(_plugins(contents.values(), kind)) for kind in PluginKind}
+        return cls(root, declared, tuple(contents))
 
     def own_plugins(self, kind: PluginKind) -> list[str]:
         """The names of the plugins of a kind that run this package, inherited ones too."""

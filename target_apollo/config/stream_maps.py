@@ -27,6 +27,15 @@ def stream_maps_problems(maps: object) -> list[str]:
     return [sentence for name, of_stream in maps.items() for sentence in _problems(name, of_stream)]
 
 
+def leaves_out_all(maps: object) -> bool:
+    """Whether the setting leaves out every stream, whatever the tap sends."""
+    return (
+        isinstance(maps, dict)
+        and "__else__" in maps
+        and all(of_stream is None or of_stream == REMOVED for of_stream in maps.values())
+    )
+
+
 def _problems(stream: str, of_stream: object) -> Iterator[str]:
     if of_stream is None or of_stream == REMOVED:
         return

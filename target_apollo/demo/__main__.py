@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from target_apollo.demo import meltano, story
+from target_apollo.demo import meltano, steps
 from target_apollo.demo.meltano import MeltanoError
 from target_apollo.demo.postgres import PostgresError
 from target_apollo.demo.sandbox import SandboxError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_EXPECTED = (MeltanoError, PostgresError, SandboxError, WarehouseError, story.Unexpected)
+_EXPECTED = (MeltanoError, PostgresError, SandboxError, WarehouseError, steps.CheckFailed)
 
 
 class Interrupted(BaseException):
@@ -37,7 +37,7 @@ def main() -> int:
             except BlockingIOError:
                 print("The demo is running already in this folder.", file=sys.stderr)
                 return 1
-            story.tell(folder)
+            steps.run_demo(folder)
     except _EXPECTED as problem:
         print(f"\nThe demo stopped. {problem}", file=sys.stderr)
         return 1

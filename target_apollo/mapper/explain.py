@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from target_apollo.mapper.values import shown
+from target_apollo.mapper.rules.base import shown
 from target_apollo.mapper.verdicts import Verdict, earlier
 from target_apollo.system.files import check_read
 from target_apollo.system.shown import name_shown, printable

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
-from target_apollo.mapper.always import Entry, KeyParts, NamedLeads, joined
-from target_apollo.mapper.errors import Clock, InputError, SettingsError
+from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.held_state import HeldState
-from target_apollo.mapper.owners import OWNER_EMAIL, OWNER_ID, Owners
+from target_apollo.mapper.keys import Entry, KeyParts, NamedLeads, joined, key_text
 from target_apollo.mapper.rules import (
     Check,
     EmailStatus,
@@ -19,11 +18,12 @@ from target_apollo.mapper.rules import (
     OwnerMapped,
     Rule,
     StreamFacts,
-    Withheld,
+    WithholdField,
 )
+from target_apollo.mapper.rules.base import Clock
+from target_apollo.mapper.rules.owner import OWNER_EMAIL, OWNER_ID, Owners
 from target_apollo.mapper.settings import OnMissingField, Settings
 from target_apollo.mapper.stdio import LeadReader, RecordWriter, property_pair, with_stream
-from target_apollo.mapper.values import key_text
 from target_apollo.mapper.verdicts import Judge, Judgement, Outcome, RuleCounts
 from target_apollo.model.objects.registry import APOLLO_ID
 from target_apollo.model.texts.characters import is_blank
@@ -249,7 +249,9 @@ class LeadStream:
     def _parts(self, lead: Lead) -> KeyParts:
         return tuple([key_text(lead.get(name)) for name in self.key_properties])
 
-    def outgoing(self, line: bytes, lead: Lead, withheld: Sequence[tuple[str, Withheld]]) -> bytes:
+    def outgoing(
+        self, line: bytes, lead: Lead, withheld: Sequence[tuple[str, WithholdField]]
+    ) -> bytes:
         """The RECORD line that the target gets for a lead that passed.
 
         Args:

@@ -13,15 +13,17 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
 from target_apollo.config.paths import given_with, problems_of_files
 from target_apollo.config.sdk import CheckedPlugin
-from target_apollo.mapper.errors import (
+from target_apollo.mapper.errors import LeadsError, SettingsError
+from target_apollo.mapper.pipeline import Pipeline
+from target_apollo.mapper.settings import (
     CLOCK_VARIABLE,
     FixedClock,
-    LeadsError,
-    SettingsError,
+    Settings,
     clock_from_environment,
+    named_files,
+    read_settings,
+    settings_schema,
 )
-from target_apollo.mapper.pipeline import Pipeline
-from target_apollo.mapper.settings import Settings, named_files, read_settings, settings_schema
 from target_apollo.mapper.stdio import BlockReader, log_end, read_message, write_message
 
 

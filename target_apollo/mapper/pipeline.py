@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from target_apollo.mapper.errors import Clock, InputError, SettingsError
+from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.held_state import StateHandling
 from target_apollo.mapper.lead_stream import LeadStream
 from target_apollo.mapper.rules import Lead, OwnerMapped
+from target_apollo.mapper.rules.base import Clock
 from target_apollo.mapper.settings import Settings
 from target_apollo.mapper.stdio import (
     BATCH,
@@ -23,10 +24,7 @@ from target_apollo.mapper.stdio import (
     write_message,
 )
 from target_apollo.mapper.verdicts import Outcome, VerdictFile
-from target_apollo.system.batch_files import UnreadableBatch, batch_rows
-
-#: Bytes of the longest row of a BATCH file that is read; the target reads none that are longer.
-_LONGEST_ROW = 8 << 20
+from target_apollo.system.batch_files import LONGEST_ROW, UnreadableBatch, batch_rows
 
 _NO_LEAD: Lead = MappingProxyType({})
 
@@ -138,8 +136,8 @@ class Pipeline:
         elif head.type == "STATE":
             self._state(line)
         elif head.type == "ACTIVATE_VERSION" and head.stream in self._streams:
-            # The message says that a table was sent as a whole. It is not passed on: the target
-            # would take each lead that is held or dropped for a deleted row.
+            # The message says that a table was sent as a whole. It is not passed on, since the
+            # target would take each lead that is held or dropped for a deleted row.
             return
         else:
             self._out.append(self._other(line, head))
@@ -243,10 +241,7 @@ class Pipeline:
         if self._not_json:
             self._log.warning("%d lines were no Singer messages; they passed.", self._not_json)
         if self._others and not self._streams and self.counts["SCHEMA"]:
-            raise SettingsError(
-                f"Setting streams matches no stream of this run ({', '.join(sorted(self._others))} "
-                "came): their records went on without being judged."
-            )
+            raise SettingsError(self._settings.no_leads_in(self._others))
 
 
 def _record_lines(line: bytes) -> Iterator[bytes]:
@@ -254,7 +249,7 @@ def _record_lines(line: bytes) -> Iterator[bytes]:
     message = read_message(line)
     head = {name: message[name] for name in ("stream", "version") if message.get(name) is not None}
     try:
-        for row in batch_rows(message, _LONGEST_ROW):
+        for row in batch_rows(message, LONGEST_ROW):
             if row.line and not row.line.isspace():
                 yield record_line(row.line.rstrip(b"\r\n"), **head)
     except UnreadableBatch as problem:

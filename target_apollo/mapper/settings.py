@@ -1,11 +1,13 @@
-"""The mapper's settings: read from a config into typed values, and described as a JSON schema."""
+"""The mapper's settings, from a config and as a JSON schema, and the clock that tests may stop."""
 
 from __future__ import annotations
 
 import enum
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from msgspec.structs import replace
 
 from target_apollo.config.paths import NamedFile, ledger_file
 from target_apollo.config.typed_values import with_types
-from target_apollo.mapper.always import NamedLeads
 from target_apollo.mapper.errors import SettingsError
+from target_apollo.mapper.keys import NamedLeads
 from target_apollo.mapper.rules import (
     ON_BY_DEFAULT,
     RULES,
@@ -25,9 +27,11 @@ from target_apollo.mapper.rules import (
     OwnerMapped,
     Rule,
 )
+from target_apollo.mapper.rules.base import Clock
 from target_apollo.mapper.rules.qualification import AppliesTo
 from target_apollo.mapper.verdicts import EARLIER
 from target_apollo.model.texts.spelling import nearest_name
+from target_apollo.model.times import moment
 
 VERDICTS_PATH = ".target-apollo/verdicts.jsonl"
 
@@ -65,8 +69,16 @@ class Settings:
         """Whether a stream holds leads."""
         return any(fnmatchcase(stream, pattern) for pattern in self.streams)
 
+    @staticmethod
+    def no_leads_in(streams: Iterable[str]) -> str:
+        """What is wrong with the setting `streams` if none of a run's streams holds leads."""
+        return (
+            f"Setting streams matches no stream of this run ({', '.join(sorted(streams))} came): "
+            "their records went on without being judged."
+        )
 
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
+
+class _RawSettings(msgspec.Struct, forbid_unknown_fields=True):
     """The settings as the config has them, with rules that are not checked yet."""
 
     streams: tuple[str, ...] = ("*",)
@@ -84,8 +96,8 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         SettingsError: A setting or rule is unknown, of the wrong type, or makes no sense.
     """
     given = with_types(config, settings_schema())
-    _refuse_unknown("setting", given, _Written.__struct_fields__)
-    written = _convert(given, _Written, "")
+    _refuse_unknown("setting", given, _RawSettings.__struct_fields__)
+    written = _convert(given, _RawSettings, "")
     if not written.streams:
         raise SettingsError("Setting streams is empty: name the streams that hold leads.")
     return Settings(
@@ -161,7 +173,7 @@ def _refuse_unknown(what: str, names: Collection[str], known: Collection[str]) -
     if not unknown:
         return
     near = nearest_name(unknown[0], known)
-    if what == "rule" and unknown[0] in _Written.__struct_fields__:
+    if what == "rule" and unknown[0] in _RawSettings.__struct_fields__:
         hint = "; it is a setting of its own, beside `rules`"
     else:
         hint = "" if near is None else f"; did you mean '{near}'?"
@@ -262,3 +274,41 @@ def _rule_schema(name: str, rule: type[Rule]) -> dict[str, Any]:
         "description": f"{says} {'On' if name in ON_BY_DEFAULT else 'Off'} by default.",
         "anyOf": [{"type": ["boolean", "null"]}, options],
     }
+
+
+CLOCK_VARIABLE = "MAP_APOLLO_LEADS_NOW"
+"""Environment variable with a timestamp at which the mapper's clock stops. It is for tests only,
+which would otherwise have to wait until a held lead passes."""
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """A clock that always gives the same time."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        """The fixed time."""
+        return self.at
+
+
+def clock_from_environment() -> Clock:
+    """The machine's clock, or a `FixedClock` at the time in the variable `CLOCK_VARIABLE`.
+
+    Raises:
+        SettingsError: The variable holds no timestamp.
+    """
+    written = os.environ.get(CLOCK_VARIABLE)
+    if not written:
+        return _machine_time
+    at = moment(written)
+    if at is None:
+        raise SettingsError(
+            f"The environment variable {CLOCK_VARIABLE} must be a timestamp such as "
+            "2026-01-31T12:00:00Z. It is for tests only: unset it to use the machine's clock."
+        )
+    return FixedClock(at)
+
+
+def _machine_time() -> datetime:
+    return datetime.now(timezone.utc)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from target_apollo.mapper.errors import InputError
-from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet, Withheld
+from target_apollo.mapper.rules import Check, Lead, LookupCheck, NotYet, WithholdField
 from target_apollo.system.files import check_written, private_descriptor
 
 
@@ -49,7 +49,7 @@ class Judgement(NamedTuple):
 
     outcome: Outcome
     failures: Failures = ()
-    withheld: Sequence[tuple[str, Withheld]] = ()
+    withheld: Sequence[tuple[str, WithholdField]] = ()
     is_named: bool = False
 
 
@@ -140,9 +140,9 @@ class Judge:
         ]
         if not reasons:
             return PASSED
-        failures = [(rule, why) for rule, why in reasons if not isinstance(why, Withheld)]
+        failures = [(rule, why) for rule, why in reasons if not isinstance(why, WithholdField)]
         if not failures:
-            withheld = [(rule, why) for rule, why in reasons if isinstance(why, Withheld)]
+            withheld = [(rule, why) for rule, why in reasons if isinstance(why, WithholdField)]
             return Judgement(Outcome.PASSED, withheld=withheld)
         if all(isinstance(reason, NotYet) for _, reason in failures):
             return Judgement(Outcome.HELD, failures)
@@ -153,16 +153,16 @@ class Judge:
 LARGEST = 256 * 1024 * 1024
 
 
-class Failing(msgspec.Struct, frozen=True, gc=False):
+class RuleFailure(msgspec.Struct, frozen=True, gc=False):
     """A rule that a lead failed."""
 
     rule: str
     reason: str
 
 
-def _reasons(by_rule: Sequence[tuple[str, str]]) -> tuple[Failing, ...]:
+def _reasons(by_rule: Sequence[tuple[str, str]]) -> tuple[RuleFailure, ...]:
     # msgspec does not encode a subclass of str such as `NotYet`.
-    return tuple([Failing(rule, str(reason)) for rule, reason in by_rule])
+    return tuple([RuleFailure(rule, str(reason)) for rule, reason in by_rule])
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -177,9 +177,9 @@ class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     stream: str
     key: str | None
     verdict: str
-    failing: tuple[Failing, ...]
+    failing: tuple[RuleFailure, ...]
     values: Mapping[str, object]
-    withheld: tuple[Failing, ...] = ()
+    withheld: tuple[RuleFailure, ...] = ()
     always: bool = False
 
 

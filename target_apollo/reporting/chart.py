@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from math import floor, log10
 
-from target_apollo.reporting.detail import Detail, LeadsPath
+from target_apollo.reporting.detail import Detail, LeadsOutcome
 from target_apollo.reporting.funnel import Step as RuleStep
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, SPLIT, PastRun
 from target_apollo.reporting.summaries import Stream
@@ -232,7 +232,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Path:
+class StreamSteps:
     """The steps of one stream; `stream` is empty if there is only one."""
 
     stream: str
@@ -240,47 +240,50 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Way:
+class StepsSection:
     """The steps into Apollo, with the heading of their section and a sentence below it."""
 
     heading: str
     hint: str
-    paths: Sequence[Path]
+    streams: Sequence[StreamSteps]
 
 
-def way_into_apollo(detail: Detail) -> Way | None:
+def steps_into_apollo(detail: Detail) -> StepsSection | None:
     """The steps of each stream of leads or, without verdicts, of all rows of the run."""
-    if detail.paths:
-        leads = sum(path.funnel.read for path in detail.paths)
-        several = len(detail.paths) > 1
-        return Way(
+    if detail.leads:
+        leads = sum(one.funnel.read for one in detail.leads)
+        several = len(detail.leads) > 1
+        return StepsSection(
             f"From {plural(leads, 'lead')} to Apollo",
             "Each lead that was read, by the first rule that it did not meet. A held lead only "
             "waits: the next run looks at it again.",
-            [Path(path.funnel.stream if several else "", _leads(path)) for path in detail.paths],
+            [
+                StreamSteps(one.funnel.stream if several else "", _leads(one))
+                for one in detail.leads
+            ],
         )
     if detail.run.counts.get(RECEIVED):
-        return Way(
+        return StepsSection(
             "From rows to Apollo",
             "Every row that was read, and where it ended.",
-            [Path("", list(_rows(detail.run)))],
+            [StreamSteps("", list(_rows(detail.run)))],
         )
     return None
 
 
-def _leads(path: LeadsPath) -> list[Step]:
-    funnel = path.funnel
+def _leads(one: LeadsOutcome) -> list[Step]:
+    funnel = one.funnel
     steps = [_step("Leads read", funnel.read, funnel.read, "; ".join(funnel.remarks))]
     steps += [
         _step(rule_words(step.rule), step.remaining, funnel.read, _fell(step), step.rule)
         for step in funnel.steps
     ]
-    if path.outcomes is None:
+    if one.outcomes is None:
         note = "What became of them in Apollo can't be told from the summary."
         sent = [("mark", funnel.passed)]
         last = Step("Sent to Apollo", funnel.passed, funnel.read, sent, note, is_last=True)
         return [*steps, last]
-    return [*steps, _arrived(path.outcomes, funnel.read, path.stream or "")]
+    return [*steps, _arrived(one.outcomes, funnel.read, one.stream or "")]
 
 
 def _fell(step: RuleStep) -> str:

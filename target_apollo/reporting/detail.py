@@ -1,10 +1,11 @@
-"""The content of a report on one run, as rows for the terminal and the HTML page. Pure."""
+"""The content of a report on a run or one of its streams, for terminal, page and JSON. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from target_apollo.sync.end_notices import left_out_sentences
 from target_apollo.sync.rejects.causes import Cause
 from target_apollo.sync.words import moment, plural
 from target_apollo.system.shown import name_shown
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class WaitingRow:
 
 
 @dataclass(frozen=True)
-class LeadsPath:
+class LeadsOutcome:
     """A funnel of leads, and their outcomes in the run.
 
     Attributes:
@@ -135,7 +138,7 @@ class Detail:
     waiting: Sequence[WaitingRow]
     identity: Sequence[str]
     duplicates: Duplicates
-    paths: Sequence[LeadsPath]
+    leads: Sequence[LeadsOutcome]
     left_out: Sequence[str]
     not_placed: Sequence[tuple[str, Sequence[str]]]
     not_writable: Sequence[tuple[str, Sequence[tuple[str, int]]]]
@@ -181,7 +184,7 @@ def detail_of(
         waiting=waiting,
         identity=identity_sentences(msgspec.to_builtins(summary.identity)) if summary else (),
         duplicates=summary.duplicates if summary else Duplicates(),
-        paths=tuple(_path(funnel, len(funnels), streams) for funnel in funnels),
+        leads=tuple(_leads_outcome(funnel, len(funnels), streams) for funnel in funnels),
         left_out=left_out_sentences(summary.left_out) if summary else (),
         not_placed=tuple((of, names) for of, names in summary.unknown_fields.items() if names)
         if summary
@@ -265,9 +268,9 @@ def _most_first(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
     )
 
 
-def _path(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsPath:
+def _leads_outcome(funnel: Funnel, of_run: int, streams: Mapping[str, Stream]) -> LeadsOutcome:
     stream = receiving_stream(funnel, of_run, streams)
-    return LeadsPath(funnel, stream, None if stream is None else streams[stream])
+    return LeadsOutcome(funnel, stream, None if stream is None else streams[stream])
 
 
 def _following(summary: Summary) -> list[str]:
@@ -284,3 +287,55 @@ def _following(summary: Summary) -> list[str]:
         for stream, count in counts.items()
         if count
     ]
+
+
+def streams_of(run: PastRun, kept: ByReason) -> list[str]:
+    """The streams of a run: of its summary, and of its records in the rejects file."""
+    named = run.summary.streams if run.summary else {}
+    return [*dict.fromkeys((*named, *(stream for stream, _ in kept)))]
+
+
+def detail_of_stream(
+    run: PastRun, kept: ByReason, waiting: Sequence[WaitingRow], stream: str
+) -> Detail:
+    """The details of one stream of a run. What is counted for the whole run stays as it is.
+
+    Args:
+        run: The run.
+        kept: Its records in the rejects file.
+        waiting: Values of its team that are still to be sent.
+        stream: The name of the stream.
+    """
+    narrowed = replace(run, summary=_of_stream(run.summary, stream) if run.summary else None)
+    return detail_of(
+        narrowed,
+        {which: records for which, records in kept.items() if which[0] == stream},
+        (),
+        [one for one in waiting if one.stream == stream],
+    )
+
+
+def _of_stream(summary: Summary, stream: str) -> Summary:
+    def only(counts: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: value for name, value in counts.items() if name == stream}
+
+    groups = tuple(group for group in summary.duplicates.listed if group.stream == stream)
+    diffs = summary.diffs
+    return msgspec.structs.replace(
+        summary,
+        streams=only(summary.streams),
+        left_out=only(summary.left_out),
+        rejected_before=only(summary.rejected_before),
+        rejected_causes=only(summary.rejected_causes),
+        unknown_fields=only(summary.unknown_fields),
+        unresolved=only(summary.unresolved),
+        deleted=only(summary.deleted),
+        removed=only(summary.removed),
+        returned=only(summary.returned),
+        to_follow=only(summary.to_follow),
+        followed=only(summary.followed),
+        not_followed=only(summary.not_followed),
+        identity=only(summary.identity),
+        duplicates=Duplicates(found=len(groups), listed=groups),
+        diffs=None if diffs is None else tuple(one for one in diffs if one.stream == stream),
+    )

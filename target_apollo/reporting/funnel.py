@@ -90,7 +90,7 @@ class Period:
         return self.begin <= at and (self.end is None or at <= self.end)
 
 
-class _Failing(msgspec.Struct):
+class _RuleFailure(msgspec.Struct):
     rule: str
 
 
@@ -98,8 +98,8 @@ class _Verdict(msgspec.Struct):
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     stream: str
     verdict: str
-    failing: tuple[_Failing, ...] = ()
-    withheld: tuple[_Failing, ...] = ()
+    failing: tuple[_RuleFailure, ...] = ()
+    withheld: tuple[_RuleFailure, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(_Verdict)

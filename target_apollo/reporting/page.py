@@ -15,7 +15,7 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from target_apollo.reporting.chart import bar_parts, outcomes_over_time, way_into_apollo
+from target_apollo.reporting.chart import bar_parts, outcomes_over_time, steps_into_apollo
 from target_apollo.reporting.detail import Detail
 from target_apollo.reporting.past_runs import OPEN, RECEIVED, PastRun
 from target_apollo.reporting.tables import (
@@ -29,12 +29,12 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    estimate_in_words,
     not_kept,
-    outlook_of,
     reason_words,
     remedy_words,
     rule_words,
-    story_of,
+    run_in_words,
 )
 from target_apollo.sync.words import duration, moment, number, plural
 from target_apollo.system.shown import printable
@@ -65,11 +65,11 @@ def page(runs: Sequence[PastRun], detail: Detail, now: datetime) -> str:
         now=now,
         runs=runs,
         end=end_of(run),
-        story=story_of(run),
+        story=run_in_words(run),
         facts=" · ".join(_facts(detail)),
         tiles=_tiles(run),
         received=amount(run, RECEIVED),
-        way=way_into_apollo(detail),
+        steps_section=steps_into_apollo(detail),
         chart=outcomes_over_time(runs, run),
         runs_table=runs_table(runs, run),
         streams_table=streams_table(detail),
@@ -168,7 +168,7 @@ def _requests_hint(detail: Detail) -> str:
     if api.seconds_waited:
         said.append(f"{duration(api.seconds_waited)} waited")
     bars = "The bars show Apollo's limits after the last request of each."
-    return " ".join(filter(None, [f"{', '.join(said)}.", outlook_of(summary), bars]))
+    return " ".join(filter(None, [f"{', '.join(said)}.", estimate_in_words(summary), bars]))
 
 
 def _long(at: datetime) -> str:

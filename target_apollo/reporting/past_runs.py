@@ -5,6 +5,7 @@ Of a rejected record only the key and the cause are kept, never a value.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -160,7 +161,6 @@ class _Line(msgspec.Struct):
 
 # Keeps numbers that no float holds.
 _decoder = msgspec.json.Decoder(_Line, float_hook=Decimal)
-_BOM = b"\xef\xbb\xbf"
 
 #: Stream and reason -> records.
 ByReason = Mapping[tuple[str, str], RejectedKeys]
@@ -187,7 +187,7 @@ def rejected_keys(path: Path, run_id: str) -> ByReason:
             if mark not in written and b'"SCHEMA"' not in written:
                 continue
             try:
-                line = _decoder.decode(written.removeprefix(_BOM))
+                line = _decoder.decode(written.removeprefix(BOM_UTF8))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
                 # Half a line of a run that was killed, or a file that somebody edited.
                 continue

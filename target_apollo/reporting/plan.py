@@ -7,7 +7,7 @@ from typing import Any
 
 from target_apollo.apollo.forecast import WINDOWS
 from target_apollo.model.outcomes import Outcome
-from target_apollo.reporting.terminal import Cell, Column, Paint, table, wrapped
+from target_apollo.reporting.terminal import Cell, Column, Paint, counted, table, wrapped
 from target_apollo.reporting.words import Tone, duplicate_words, reason_words
 from target_apollo.sync.dry_run.plan_sentences import (
     deletion_sentences,
@@ -141,9 +141,7 @@ def _protected(summary: Mapping[str, Any], width: int) -> list[str]:
         for kind, values in summary.get("protected", {}).items()
         if values
         for line in wrapped(
-            f"{plural(sum(values.values()), 'value')} of {kind}: "
-            + ", ".join(f"{name_shown(name)} {number(count)}" for name, count in values.items()),
-            width,
+            f"{plural(sum(values.values()), 'value')} of {kind}: {counted(values.items())}", width
         )
     ]
 
@@ -152,11 +150,7 @@ def _unresolved(summary: Mapping[str, Any], width: int) -> list[str]:
     return [
         line
         for stream, names in summary.get("unresolved", {}).items()
-        for line in wrapped(
-            f"{name_shown(stream)}: "
-            + ", ".join(f"{name_shown(name)} {number(count)}" for name, count in names.items()),
-            width,
-        )
+        for line in wrapped(f"{name_shown(stream)}: {counted(names.items())}", width)
     ]
 
 

@@ -175,14 +175,14 @@ _decoder = msgspec.json.Decoder(Summary)
 
 
 @dataclass(frozen=True)
-class Found:
+class SummaryFiles:
     """The summaries of a folder, and a sentence on each file that is not one."""
 
     summaries: Sequence[Summary] = ()
     skipped: Sequence[str] = ()
 
 
-def latest(summary_path: str, limit: int, run_id: str | None = None) -> Found:
+def latest(summary_path: str, limit: int, run_id: str | None = None) -> SummaryFiles:
     """Reads the summaries of the runs that ended last.
 
     Args:
@@ -207,7 +207,7 @@ def latest(summary_path: str, limit: int, run_id: str | None = None) -> Found:
             summaries.append(read)
         if read.run_id == wanted:
             wanted = None
-    return Found(summaries, skipped)
+    return SummaryFiles(summaries, skipped)
 
 
 def _names_another(path: Path, summary_path: str, run_id: str | None) -> bool:

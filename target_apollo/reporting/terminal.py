@@ -1,13 +1,17 @@
-"""The report as lines for a terminal: columns, wrapped text and colour. Pure."""
+"""The report as lines for a terminal: columns, wrapped text and colour.
+
+Pure, but for a look at the output: its width, and whether it takes colour.
+"""
 
 from __future__ import annotations
 
+import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from target_apollo.reporting.detail import Detail, LeadsPath, RejectRow, RequestRow
+from target_apollo.reporting.detail import Detail, LeadsOutcome, RejectRow, RequestRow
 from target_apollo.reporting.past_runs import OPEN, OUTCOMES, RECEIVED, PastRun
 from target_apollo.reporting.summaries import Stream, Window
 from target_apollo.reporting.words import (
@@ -15,10 +19,10 @@ from target_apollo.reporting.words import (
     amount,
     duplicate_words,
     end_of,
+    estimate_in_words,
     not_kept,
-    outlook_of,
     remedy_words,
-    story_of,
+    run_in_words,
     waiting_words,
 )
 from target_apollo.sync.words import duration, listed, moment, number, plural
@@ -29,6 +33,11 @@ _GAP = 2
 _CODES = {Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "31"}
 #: Width in characters if the output is not a terminal.
 UNBOUNDED = 1000
+
+
+def line_width(output: TextIO) -> int:
+    """Characters of a line of the output; `UNBOUNDED` if it is no terminal."""
+    return shutil.get_terminal_size().columns if output.isatty() else UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,11 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     )
 
 
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """Names with their numbers, as in ``title 12, phone 3``."""
+    return ", ".join(f"{name_shown(name)} {number(count)}" for name, count in counts)
+
+
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
     return [
         max(len(column.head), *(len(row[at].text) for row in rows), 0)
@@ -146,7 +160,7 @@ def detail_lines(detail: Detail, rejects_path: str, width: int, paint: Paint) ->
     end = end_of(run)
     began = f"{moment(run.started_at)} UTC"
     lines = [paint.strong(f"Run {name_shown(run.run_id)}, {began}: ") + paint.tone(*_end(run))]
-    lines += wrapped(story_of(run), width)
+    lines += wrapped(run_in_words(run), width)
     if run.because:
         lines += [paint.tone(line, end.tone) for line in wrapped(printable(run.because), width)]
     facts = [f"Team {name_shown(run.team)}"] if run.team else []
@@ -198,8 +212,8 @@ def _sections(
     inner = width - 2
     if detail.streams:
         yield "Streams", _streams(detail.streams, inner, paint)
-    for path in detail.paths:
-        yield f"Leads of {name_shown(path.funnel.stream)}", _leads(path, paint)
+    for one in detail.leads:
+        yield f"Leads of {name_shown(one.funnel.stream)}", _leads(one, paint)
     if detail.rejects:
         number_rejected = sum(row.number for row in detail.rejects)
         before = detail.rejected_before
@@ -213,23 +227,18 @@ def _sections(
     if detail.identity:
         yield "Identity changes", [line for one in detail.identity for line in wrapped(one, inner)]
     for protected in detail.protected:
-        fields = ", ".join(
-            f"{name_shown(name)} {number(count)}" for name, count in protected.fields
-        )
         of = name_shown(protected.kind)
-        yield f"Protected {plural(protected.number, 'value')} of {of}", wrapped(fields, inner)
+        heading = f"Protected {plural(protected.number, 'value')} of {of}"
+        yield heading, wrapped(counted(protected.fields), inner)
     for stream, names in (detail.summary.unresolved if detail.summary else {}).items():
-        counts = ", ".join(f"{name_shown(name)} {number(rows)}" for name, rows in names.items())
-        yield f"Unknown to Apollo in rows of {name_shown(stream)}", wrapped(counts, inner)
+        heading = f"Unknown to Apollo in rows of {name_shown(stream)}"
+        yield heading, wrapped(counted(names.items()), inner)
     if detail.deleted:
-        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.deleted)
-        yield "Deleted at the source, moved in Apollo", wrapped(counts, inner)
+        yield "Deleted at the source, moved in Apollo", wrapped(counted(detail.deleted), inner)
     if detail.removed:
-        counts = ", ".join(f"{name_shown(name)} {number(count)}" for name, count in detail.removed)
-        yield "Members taken off lists", wrapped(counts, inner)
+        yield "Members taken off lists", wrapped(counted(detail.removed), inner)
     if detail.returned:
-        counts = ", ".join(f"{printable(name)} {number(count)}" for name, count in detail.returned)
-        yield "Back at the source, given back in Apollo", wrapped(counts, inner)
+        yield "Back at the source, given back in Apollo", wrapped(counted(detail.returned), inner)
     if detail.following:
         lines = [line for one in detail.following for line in wrapped(one, inner)]
         yield "Fields with a request for each record", lines
@@ -268,8 +277,8 @@ def _stream_table(
     return columns, rows
 
 
-def _leads(path: LeadsPath, paint: Paint) -> list[str]:
-    funnel = path.funnel
+def _leads(one: LeadsOutcome, paint: Paint) -> list[str]:
+    funnel = one.funnel
     columns = [Column(""), *(Column(head, right=True) for head in ("remain", "dropped", "held"))]
     rows = [[Cell("read"), Cell(number(funnel.read)), Cell(""), Cell("")]]
     rows += [
@@ -282,14 +291,14 @@ def _leads(path: LeadsPath, paint: Paint) -> list[str]:
         for step in funnel.steps
     ]
     lines = [*table(columns, rows, paint), *(f"{said}." for said in funnel.remarks)]
-    if path.outcomes is None:
+    if one.outcomes is None:
         return [*lines, "What became of them in Apollo can't be told from the summary."]
     counts = ", ".join(
         f"{outcome} {number(count)}"
         for outcome in OUTCOMES
-        if (count := getattr(path.outcomes, outcome))
+        if (count := getattr(one.outcomes, outcome))
     )
-    return [*lines, f"In Apollo, stream {name_shown(path.stream or '')}: {counts or 'nothing yet'}"]
+    return [*lines, f"In Apollo, stream {name_shown(one.stream or '')}: {counts or 'nothing yet'}"]
 
 
 def _rejects(detail: Detail, width: int, paint: Paint) -> list[str]:
@@ -341,7 +350,7 @@ def _requests(detail: Detail, paint: Paint) -> list[str]:
             f"{plural(api.retries, 'retry', 'retries')}, {number(api.rate_limited)} refused for "
             f"the rate limit, {duration(api.seconds_waited)} waited"
         )
-    outlook = outlook_of(detail.summary)
+    outlook = estimate_in_words(detail.summary)
     return [*lines, outlook] if outlook else lines
 
 

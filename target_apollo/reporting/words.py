@@ -15,11 +15,9 @@ from target_apollo.model.outcomes import Reason
 from target_apollo.reporting.detail import RejectRow, WaitingRow
 from target_apollo.reporting.past_runs import PastRun
 from target_apollo.reporting.summaries import Summary
-from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA
+from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, OUT_OF_QUOTA, SIGNALLED
 from target_apollo.sync.words import duration, moment, number, plural
 from target_apollo.system.shown import name_shown
-
-_SIGNALLED = 128
 
 
 class Tone(enum.Enum):
@@ -54,12 +52,12 @@ def end_of(run: PastRun) -> End:
     if code in _ENDS:
         return _ENDS[code]
     try:
-        return End(f"stopped by {signal.Signals(code - _SIGNALLED).name}", Tone.WARN)
+        return End(f"stopped by {signal.Signals(code - SIGNALLED).name}", Tone.WARN)
     except ValueError:
         return End(f"exit code {code}", Tone.BAD)
 
 
-def story_of(run: PastRun) -> str:
+def run_in_words(run: PastRun) -> str:
     """A run in a few sentences."""
     if run.ended_at is None:
         return (
@@ -100,7 +98,7 @@ def not_kept(row: RejectRow) -> str:
     return f"{number(missing)} left the file since"
 
 
-def outlook_of(summary: Summary) -> str:
+def estimate_in_words(summary: Summary) -> str:
     """How long the real run after a dry run would take; empty where there is no estimate."""
     estimate = summary.estimate
     if estimate is None:

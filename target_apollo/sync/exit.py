@@ -38,7 +38,8 @@ from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.system.crashes import trouble_of
 
 OK, FAILED, MISCONFIGURED, OUT_OF_QUOTA = 0, 1, 2, 3
-_SIGNALLED = 128
+#: What the number of a signal is added to, as shells do.
+SIGNALLED = 128
 #: Exceptions about a single bad record; they end the run if `on_record_error` is ``fail``.
 RECORD_ERRORS = (
     InvalidRecord,
@@ -87,7 +88,7 @@ def ending_of(problem: BaseException | None, signal_number: int) -> RunEnd | Non
         signal_number: The signal that the run received, or 0.
     """
     if signal_number:
-        return RunEnd(_SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
+        return RunEnd(SIGNALLED + signal_number, f"Stopped by signal {signal_number}.")
     if problem is None:
         return RunEnd(OK)
     if isinstance(problem, QuotaExhausted):

@@ -24,6 +24,9 @@ import msgspec
 from target_apollo.system.files import open_to_read
 from target_apollo.system.installation import how_to_install
 
+#: Bytes of the longest line or row that target and mapper read, a hundred times those of a wide
+#: contact. A decoded line of empty arrays takes thirty times its length in memory.
+LONGEST_ROW: Final = 8 << 20
 _GZIP: Final = b"\x1f\x8b"
 _PIECE: Final = 1 << 20
 #: Rows of a Parquet file that are in memory at the same time.

@@ -21,8 +21,8 @@ from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import Source, read_object, source_in_meltano
 from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
 from target_apollo.system import crashes
-from target_apollo.tap.messages import OutputRefused
-from target_apollo.tap.tap import NAME, PREFIX, TapApolloSync, read_config
+from target_apollo.tap.settings import NAME, PREFIX, read_config
+from target_apollo.tap.tap import OutputRefused, TapApolloSync
 
 _INTERRUPTED = 130
 #: A path that shells complete; click does not check it, since the code that opens it does.
@@ -64,13 +64,13 @@ _FILE = click.Path(readable=False)
     help="catalog that says which streams and properties are wanted; without one, all but the "
     "records of Apollo",
 )
-@click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the run before")
+@click.option("--state", type=_FILE, metavar="FILE", help="the last STATE of the previous run")
 @click.option("--about", is_flag=True, help="print settings and capabilities")
 @click.option(
     "--format",
     "about_format",
     type=click.Choice(["json", "markdown"]),
-    help="the form of --about; plain text else",
+    help="the form of --about (default: plain text)",
 )
 @click.version_option(
     package_name="target-apollo",

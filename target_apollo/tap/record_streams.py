@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from target_apollo.apollo import CustomField, EndpointForbidden
 from target_apollo.config.sdk import OwnBookmark
-from target_apollo.config.settings import SettingsError
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.times import moment
 from target_apollo.sync.reading.pages import (
@@ -37,7 +36,7 @@ from target_apollo.tap.columns import (
     row_of,
     schema_of,
 )
-from target_apollo.tap.streams import ResultStream
+from target_apollo.tap.streams import ResultStream, no_time
 
 if TYPE_CHECKING:
     from target_apollo.tap.tap import TapApolloSync
@@ -150,9 +149,7 @@ class RecordStream(OwnBookmark, ResultStream):
         written = self.get_starting_replication_key_value(None) if self._is_incremental else None
         since = moment(written)
         if written is not None and since is None:
-            raise SettingsError(
-                [f"The bookmark of {self.name} in the state file is no time: remove it."]
-            )
+            raise no_time(self.name)
         return since
 
 

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from target_apollo.tap.tap import TapApolloSync
 
 
+def no_time(stream: str) -> SettingsError:
+    """The error of a stream whose bookmark in the STATE is no time."""
+    return SettingsError([f"The bookmark of {stream} in the state file is no time: remove it."])
+
+
 class ResultStream(Stream):
     """A stream of the tap; a subclass has its name, schema, keys and rows."""
 
@@ -142,9 +147,7 @@ class SyncResults(OwnBookmark, ResultStream):
         try:
             return self.get_starting_timestamp(None)
         except (TypeError, ValueError):
-            raise SettingsError(
-                [f"The bookmark of {self.name} in the state file is no time: remove it."]
-            ) from None
+            raise no_time(self.name) from None
 
     def get_replication_key_signpost(
         self,

@@ -1,22 +1,24 @@
-"""tap-apollo-sync on the Singer SDK, which does catalog, selection, STATE and stream order.
-
-The tap's settings are those of the target that say where Apollo and the ledger are.
-"""
+"""tap-apollo-sync on the Singer SDK, which does catalog, selection, STATE and stream order."""
 
 from __future__ import annotations
 
 import copy
+import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
-from singer_sdk import Tap, Target
+from singer_sdk import Tap
+from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.singerlib import Message
 
 from target_apollo.apollo import (
     ApolloClient,
@@ -26,20 +28,16 @@ from target_apollo.apollo import (
     Wait,
 )
 from target_apollo.apollo.record_reader import RecordReader
-from target_apollo.config.credentials import auth_of
-from target_apollo.config.environment import prefix_of
-from target_apollo.config.schema import CREDENTIALS
+from target_apollo.config.credentials import transport_of
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA
 from target_apollo.config.sdk import CheckedPlugin
-from target_apollo.config.settings import Settings, SettingsError
-from target_apollo.config.sources import PREFIX as TARGET_PREFIX
-from target_apollo.config.sources import Source, given_settings
 from target_apollo.config.typed_values import with_types
-from target_apollo.config.validation import credential_problems, problems_of, with_defaults
+from target_apollo.config.validation import with_defaults
 from target_apollo.ledger import Ledger, SharedWindows
+from target_apollo.sync.exit import SIGNALLED
 from target_apollo.sync.team.connection import connection_of_key, is_team_id
 from target_apollo.system import logs
-from target_apollo.tap.messages import MessageWriter
+from target_apollo.system.standard_streams import discard_output, why_unwritable
 from target_apollo.tap.record_streams import (
     Accounts,
     Contacts,
@@ -47,64 +45,60 @@ from target_apollo.tap.record_streams import (
     Lists,
     Sequences,
 )
+from target_apollo.tap.settings import NAME, SCHEMA, config_problems, target_settings
 from target_apollo.tap.streams import CustomFields, ResultStream, Stages, SyncResults, Users
 
-NAME = "tap-apollo-sync"
-
-PREFIX = prefix_of(NAME)
-
-_SHARED = (
-    *(p.name for p in CREDENTIALS),
-    "api_url",
-    "ledger_url",
-    "quota_share",
-    "quota_percent",
-    "max_wait_seconds",
-)
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {name: TARGET_SCHEMA["properties"][name] for name in _SHARED},
-}
+_NO_READER = "Nobody reads the messages any more: the loader has ended. Look at its log."
 
 
-def read_config(sources: Sequence[Source]) -> dict[str, Any]:
-    """The settings from files, Meltano and the environment, unchecked and without defaults.
+class OutputRefused(Exception):
+    """Standard output can't be written to; the message is a sentence."""
 
-    Args:
-        sources: As `given_settings` takes them. Of the variables, ``TAP_APOLLO_SYNC_…`` win over
-            ``TARGET_APOLLO_…``.
 
-    Raises:
-        SettingsError: As `given_settings`.
+class MessageWriter(MsgSpecWriter):
+    """Writes messages to standard output, and ends the process for a signal.
+
+    A signal's exception would be raised wherever the main thread happens to be, where others may
+    catch it or print it. The tap has nothing to finish: the next run goes on from its last STATE.
     """
-    return given_settings(sources, SCHEMA, TARGET_PREFIX, PREFIX)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped_by = 0
+        self._is_writing = False
 
-def config_problems(config: Mapping[str, Any]) -> list[str]:
-    """A sentence for every setting that is wrong, or that neither the tap nor the target has.
+    def write_message(self, message: Message) -> None:
+        """Writes a message; a signal meanwhile ends the process after its line.
 
-    The target's other settings are allowed, so that one file can serve both. Missing credentials
-    are no problem here, since the ledger is read without them.
-    """
-    schema: dict[str, Any] = {"properties": dict(TARGET_SCHEMA["properties"])}
-    Target.append_builtin_config(schema)
-    foreign = [name for name in schema["properties"] if name not in SCHEMA["properties"]]
-    own = {name: value for name, value in config.items() if name not in foreign}
-    later = credential_problems(own)
-    return [problem for problem in problems_of(own, SCHEMA) if problem not in later]
+        Raises:
+            OutputRefused: Standard output is closed, full, or nobody reads it any more.
+        """
+        self._is_writing = True
+        try:
+            super().write_message(message)
+        except OSError as problem:
+            # Otherwise the interpreter would write the rest again at its exit, and print an error.
+            discard_output()
+            if isinstance(problem, BrokenPipeError):
+                raise OutputRefused(_NO_READER) from None
+            raise OutputRefused(why_unwritable(problem)) from None
+        finally:
+            self._is_writing = False
+            if self._stopped_by:
+                self._end()
 
+    def stop(self, signal_number: int) -> None:
+        """Ends the process after the line that is being written; at once for a second signal."""
+        if self._stopped_by:
+            os._exit(SIGNALLED + signal_number)
+        self._stopped_by = signal_number
+        if not self._is_writing:
+            self._end()
 
-def target_settings(config: Mapping[str, Any]) -> Settings:
-    """The typed settings of the target, with the tap's config and defaults for all others.
-
-    Raises:
-        SettingsError: There are no credentials, or two kinds of them.
-    """
-    missing = credential_problems(config)
-    if missing:
-        raise SettingsError(missing)
-    return Settings.of(with_defaults(config, TARGET_SCHEMA))
+    def _end(self) -> NoReturn:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(SIGNALLED + self._stopped_by)
 
 
 class TapApolloSync(CheckedPlugin, Tap):
@@ -209,17 +203,8 @@ class TapApolloSync(CheckedPlugin, Tap):
     @cached_property
     def _transport(self) -> Transport:
         own = target_settings(self.config)
-        stop = threading.Event()
-        return Transport(
-            api_url=own.api_url,
-            auth=auth_of(own, stop),
-            max_retries=own.max_retries,
-            request_timeout_seconds=own.request_timeout_seconds,
-            max_wait_seconds=own.max_wait_seconds,
-            parallel_requests=1,
-            stop=stop,
-            on_wait=self._say_wait,
-            quota_share=own.quota_share,
+        return transport_of(
+            own, threading.Event(), quota_share=own.quota_share, on_wait=self._say_wait
         )
 
     def _say_wait(self, wait: Wait) -> None:

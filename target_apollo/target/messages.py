@@ -14,12 +14,13 @@ import msgspec
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from target_apollo.model.texts.lenient_json import NUMBERS, read_lenient
+from target_apollo.system.batch_files import LONGEST_ROW
 
 Message = dict[str, Any]
 
 #: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
 #: of empty arrays takes thirty times its length in memory.
-LONGEST_LINE = 8 << 20
+LONGEST_LINE = LONGEST_ROW
 
 #: Bytes of the longest STATE that is passed on. It takes four times its length in memory.
 LONGEST_STATE = 256 << 20

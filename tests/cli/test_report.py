@@ -130,7 +130,7 @@ def test_a_run_that_only_the_ledger_remembers_can_be_asked_for(report: Report) -
 def test_no_run_at_all_is_said(report: Report) -> None:
     exit_code, said, complaint = report()
     assert (exit_code, said) == (1, "")
-    assert complaint.startswith("There is no run to tell of, neither in .target-apollo/runs nor")
+    assert complaint.startswith("There is no run to show, neither in .target-apollo/runs nor")
 
 
 def test_a_run_that_nobody_knows_is_said(report: Report) -> None:

@@ -54,6 +54,7 @@ def test_the_project_is_found_from_a_folder_below_and_in_included_files(tmp_path
     assert project.root == tmp_path
     assert project.own_plugins(PluginKind.LOADER) == ["target-apollo"]
     assert project.other_extractors() == ["tap-a", "tap-b"]
+    assert [*project.files] == [tmp_path / "meltano.yml", tmp_path / "parts" / "apollo.yml"]
 
 
 def test_a_file_that_fits_two_patterns_has_its_plugins_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from target_apollo.config.sources import read_settings
 from target_apollo.config.typed_values import type_of, with_types
 from target_apollo.config.validation import problems_of, with_defaults
 from target_apollo.mapper.settings import read_settings as read_mapper_settings
-from target_apollo.tap.tap import SCHEMA as TAP_SCHEMA
+from target_apollo.tap.settings import SCHEMA as TAP_SCHEMA
 from target_apollo.tap.tap import TapApolloSync
 
 SECRET = "s3cr3t-that-must-not-be-seen"

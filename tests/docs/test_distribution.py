@@ -30,7 +30,7 @@ CHECKOUT = [
     "README.md",
     "target_apollo/__init__.py",
     "target_apollo/cli/definition/target-apollo.yml",
-    "target_apollo/demo/story.py",
+    "target_apollo/demo/steps.py",
     "tests/__init__.py",
 ]
 REAL = ["https://code.test/target-apollo/target-apollo"]
@@ -54,7 +54,7 @@ def test_the_sdist_has_what_git_has_without_the_machinery_of_its_host() -> None:
         "target_apollo-1.2/README.md",
         "target_apollo-1.2/target_apollo/__init__.py",
         "target_apollo-1.2/target_apollo/cli/definition/target-apollo.yml",
-        "target_apollo-1.2/target_apollo/demo/story.py",
+        "target_apollo-1.2/target_apollo/demo/steps.py",
         "target_apollo-1.2/tests/__init__.py",
     }
 

@@ -25,7 +25,7 @@ from docs.tools.hub_definition import (
 from docs.tools.package_settings import installing, repository_owner, urls
 from target_apollo.cli.definition.command import PLUGINS as PRINTED
 from target_apollo.mapper.mapper import MapApolloLeads
-from target_apollo.tap import tap as results_settings
+from target_apollo.tap import settings as results_settings
 from target_apollo.tap.tap import TapApolloSync
 from target_apollo.target.target import TargetApollo
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from target_apollo.mapper.errors import CLOCK_VARIABLE
 from target_apollo.mapper.explain import explain
 from target_apollo.mapper.rules import RULES
-from target_apollo.mapper.settings import read_settings, settings_schema
+from target_apollo.mapper.settings import CLOCK_VARIABLE, read_settings, settings_schema
 from tests.helpers.leads import Message, pipeline, process, record, schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "qualify-leads.md").read_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.cli.check.connection import Access, Check
+from target_apollo.cli.check.findings import Access, Check
 from target_apollo.config.schema import SCHEMA
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects.registry import ObjectKind

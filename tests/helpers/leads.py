@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.mapper.errors import FixedClock
 from target_apollo.mapper.pipeline import Pipeline
 from target_apollo.mapper.rules import Lead, StreamFacts
-from target_apollo.mapper.settings import read_settings
+from target_apollo.mapper.settings import FixedClock, read_settings
 
 Message = dict[str, Any]
 

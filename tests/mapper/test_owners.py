@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.owners import Owner, read_owners
+from target_apollo.mapper.rules.owner import Owner, read_owners
 
 ID = "64f00000000000000000000a"
 OTHER = "64f00000000000000000000b"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from tests.helpers.rehearsing import Team, faults, row, said, stream, warnings
+from tests.helpers.checking import Team, faults, row, said, stream, warnings
 from tests.promises.conftest import TargetRun
 
 Sync = Callable[..., TargetRun]
@@ -43,7 +43,7 @@ def test_what_ends_a_plan_is_a_fault_of_the_check(
     messages = [stream("crm-contacts", *columns), row("crm-contacts", **known)]
 
     planned = sync(messages, dry_run=True, **settings)
-    found = faults(Team(apollo, tmp_path).rehearse(*messages, **settings))
+    found = faults(Team(apollo, tmp_path).check(*messages, **settings))
 
     assert planned.exit_code == 2
     assert any(one in planned.log for one in found), found
@@ -61,7 +61,7 @@ def test_what_a_plan_warns_of_is_a_warning_of_the_check(
     messages = [stream("crm-contacts", *COLUMNS, "shoe"), row("crm-contacts", **ONE)]
 
     planned = sync(messages, dry_run=True, **settings)
-    found = Team(apollo, tmp_path).rehearse(*messages, **settings)
+    found = Team(apollo, tmp_path).check(*messages, **settings)
 
     assert planned.exit_code == 0
     assert faults(found) == []
@@ -78,4 +78,4 @@ def test_the_check_says_nothing_of_what_a_plan_says_nothing(
 
     assert planned.exit_code == 0
     assert "WARNING" not in planned.log
-    assert said(Team(apollo, tmp_path).rehearse(*messages)) == ""
+    assert said(Team(apollo, tmp_path).check(*messages)) == ""

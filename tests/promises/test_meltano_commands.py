@@ -130,6 +130,20 @@ def test_a_command_in_a_project_takes_its_settings_and_says_so(
 
 
 @pytest.mark.full
+def test_a_check_warns_of_a_key_in_plain_text_in_the_project_s_file(
+    project: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project.root / "meltano.yml"
+    path.write_text(f"{path.read_text()}env:\n  TARGET_APOLLO_API_KEY: {KEY}\n")
+    assert main(["check"]) == 0
+    told = capsys.readouterr().out
+    # Meltano has written the file anew when it was asked.
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if KEY in text)
+    assert f"Line {line} of {path} has the value of 'TARGET_APOLLO_API_KEY' in plain text" in told
+    assert KEY not in told
+
+
+@pytest.mark.full
 def test_below_the_project_s_folder_paths_in_settings_are_those_of_the_run(
     project: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:

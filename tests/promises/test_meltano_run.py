@@ -17,7 +17,7 @@ from target_apollo.demo.crm_rows import CrmRows, crm_rows
 from target_apollo.demo.meltano import ROOT, MeltanoRun, Project, executable, install_plugins
 from target_apollo.demo.postgres import PostgresServer
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
-from target_apollo.demo.story import Snapshot
+from target_apollo.demo.steps import Snapshot
 from target_apollo.demo.warehouse import Changes, change_some, fill
 from tests.helpers.databases import own_database
 from tests.helpers.tiers import sampled

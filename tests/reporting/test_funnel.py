@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.mapper.rules import RULES, Withheld
+from target_apollo.mapper.rules import RULES, WithholdField
 from target_apollo.mapper.verdicts import Judgement, Outcome, VerdictFile, earlier
 from target_apollo.reporting.funnel import Funnel, Period, Step, read_funnels, receiving_stream
 from target_apollo.reporting.past_runs import merged
@@ -65,7 +65,7 @@ def test_leads_fall_at_the_first_rule_that_they_fail(path: Path) -> None:
 
 def test_leads_that_pass_by_their_names_or_without_a_property_fall_nowhere(path: Path) -> None:
     file = VerdictFile(str(path))
-    at, why = AT.isoformat(timespec="seconds"), Withheld("a reason", "email", None)
+    at, why = AT.isoformat(timespec="seconds"), WithholdField("a reason", "email", None)
     judgements = (
         Judgement(Outcome.PASSED, [("stage", "a reason")], is_named=True),
         Judgement(Outcome.PASSED, withheld=[("email_status", why)]),

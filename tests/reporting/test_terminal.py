@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_apollo.reporting.detail import detail_of
+from target_apollo.reporting.detail import detail_of, detail_of_stream, streams_of
 from target_apollo.reporting.funnel import Funnel, Step
-from target_apollo.reporting.one_stream import detail_of_stream, streams_of
 from target_apollo.reporting.past_runs import PastRun, RejectedKeys, merged
 from target_apollo.reporting.terminal import (
     Cell,
@@ -139,7 +138,7 @@ def test_requests_stand_beside_their_estimate_and_what_is_left() -> None:
     assert "1 retry, 2 refused for the rate limit, 1 min 1 s waited" in text
 
 
-def test_what_a_rehearsed_run_would_take_is_told() -> None:
+def test_what_a_run_would_take_after_a_dry_run_is_told() -> None:
     estimate = {"requests": {"PATCH /contacts/{id}": 900}, "seconds": 9000.5}
     text = told(dry_run=True, estimate={**estimate, "takes_several_runs": True})
     assert "The real run would take about 2 h 30 min. Apollo's limits would stop it" in text

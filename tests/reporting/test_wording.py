@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.reporting.past_runs import merged
-from target_apollo.reporting.words import Tone, end_of, story_of
+from target_apollo.reporting.words import Tone, end_of, run_in_words
 from target_apollo.sync.words import compact, duration, listed, moment, number, plural
 from target_apollo.system.shown import printable
 from tests.helpers.past_runs import AT, past_run, row
@@ -33,26 +33,26 @@ def test_an_exit_code_has_words(exit_code: int, words: str, tone: Tone) -> None:
 def test_a_run_without_an_end_is_told_as_such() -> None:
     (killed,) = merged([], [row()])
     assert end_of(killed).words == "no end noted"
-    assert "killed" in story_of(killed)
+    assert "killed" in run_in_words(killed)
 
 
 def test_a_run_is_told_in_a_sentence() -> None:
     streams = {"contacts": {"created": 1200, "updated": 3, "existing": 2, "rejected": 1}}
-    assert story_of(past_run(streams=streams, left=4)) == (
+    assert run_in_words(past_run(streams=streams, left=4)) == (
         "1,210 rows read in 12.5 s: 1,200 created and 3 updated in Apollo; 2 needed no change; "
         "1 could not be written; 4 left for the next run."
     )
 
 
 def test_a_dry_run_is_told_as_a_plan() -> None:
-    told = story_of(past_run(dry_run=True))
+    told = run_in_words(past_run(dry_run=True))
     assert told.startswith("A dry run, which wrote nothing: 4 rows read")
     assert "3 to create" in told
 
 
 def test_a_run_that_ended_without_counts_says_so() -> None:
     (run,) = merged([], [row(finished_at=AT, exit_code=1)])
-    assert story_of(run) == "Its counts are not known."
+    assert run_in_words(run) == "Its counts are not known."
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,19 @@ the key or an e-mail address.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
 from target_apollo.apollo import Window, Windows, access_to, endpoints
-from target_apollo.cli.check.connection import Access, Check, Finding, check_connection
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Access, Check, Finding
 from target_apollo.cli.check.in_git import private_files_in_git
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
+from target_apollo.cli.check.plain_secrets import secrets_in_plain_text
+from target_apollo.cli.check.run_check import CheckInput, RunCheck, RunFindings
 from target_apollo.cli.options import (
     FILE,
     ApolloCommand,
@@ -27,11 +28,12 @@ from target_apollo.cli.options import (
     json_option,
     object_option,
 )
+from target_apollo.config.meltano import MeltanoSettings
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.objects.registry import ObjectKind
-from target_apollo.reporting.terminal import UNBOUNDED, wrapped
-from target_apollo.sync.remarks import Remark
+from target_apollo.reporting.terminal import UNBOUNDED, line_width, wrapped
+from target_apollo.sync.remarks import SETTINGS, Remark, Weight
 from target_apollo.sync.words import plural
 from target_apollo.system.shown import escaped, name_shown, printable
 from target_apollo.target.source_check import CheckedStream
@@ -46,7 +48,7 @@ _KEY = {True: "valid", False: "not valid", None: "not checked"}
     "than max_wait_seconds; 1 anything else, such as no connection.",
 )
 @config_option
-@object_option("what will be synced, where that is not both: the key needs no more than that")
+@object_option("what will be synced, if not both: the key is checked for no more than that")
 @json_option
 @click.option(
     "--catalog",
@@ -72,30 +74,27 @@ def command(
     """Says whether a sync with these settings can work, and what it would refuse.
 
     It looks at the address, the key, the team, every endpoint that the mode uses and the quota
-    left, at the settings, the files and the ledger. With a --catalog, or Singer messages in INPUT
-    (- for standard input), also at streams and columns, and at the first records. Nothing is
-    written; each endpoint is asked once.
+    left, at the settings, the files and the ledger, and at private files and secrets that others
+    may get. With a --catalog, or Singer messages in INPUT (- for standard input), also at streams
+    and columns, and at the first records. Nothing is written; each endpoint is asked once.
     """
     if catalog is not None and messages is not None:
         raise click.UsageError("Give --catalog or INPUT, not both.")
-    checked = CheckedInput(catalog, messages, leads)
+    checked = CheckInput(catalog, messages, leads)
     config = read_config(sources)
-    rehearser = Rehearser(config, kinds, checked)
+    run_check = RunCheck(config, kinds, checked)
     settings = Settings.of(config)
-    for sentence in private_files_in_git(settings, sources):
-        click.echo(printable(sentence), err=True)
-    check = check_connection(settings, rehearser.kinds)
+    check = check_connection(settings, run_check.kinds)
     answers = check.key_valid is True and check.problem is None
-    rehearsal = rehearser.finish(asks_apollo=answers)
-    check = replace(check, remarks=rehearsal.remarks)
+    run_findings = run_check.finish(asks_apollo=answers)
+    check = replace(check, remarks=(*run_findings.remarks, *_exposed_secrets(settings, sources)))
     exit_code, because = check.verdict
     if wants_json:
-        text = json.dumps(as_json(check, rehearsal), indent=2, ensure_ascii=False)
+        text = json.dumps(as_json(check, run_findings), indent=2, ensure_ascii=False)
         sys.stdout.write(escaped(text) + "\n")
     else:
         verdict = [] if exit_code else ["", because]
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-        lines = as_lines(check, rehearsal, checked.making_fields, width)
+        lines = as_lines(check, run_findings, checked.making_fields, line_width(sys.stdout))
         sys.stdout.write("\n".join(map(printable, [*lines, *verdict])) + "\n")
     sys.stdout.flush()
     if exit_code:
@@ -103,9 +102,19 @@ def command(
     return exit_code
 
 
+def _exposed_secrets(settings: Settings, sources: Sequence[Source]) -> Iterator[Remark]:
+    """A warning for each private file that git would take, and for each secret in plain text."""
+    projects = [one.project for one in sources if isinstance(one, MeltanoSettings)]
+    for sentence in (
+        *private_files_in_git(settings, sources),
+        *secrets_in_plain_text(path for project in projects for path in project.files),
+    ):
+        yield Remark(Weight.WARNING, SETTINGS, sentence)
+
+
 def as_lines(
     check: Check,
-    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+    run_findings: RunFindings = RunFindings(),  # noqa: B008 - it is frozen
     making_fields: str = "",
     width: int = UNBOUNDED,
 ) -> list[str]:
@@ -125,17 +134,17 @@ def as_lines(
     for kind, modes in check.modes.items():
         in_modes = " and ".join(sorted(mode.value for mode in modes))
         lines.append(f"{kind.value.capitalize():<8} written in mode {in_modes}")
-    if rehearsal.ledger:
-        lines.append(f"Ledger   {rehearsal.ledger}")
+    if run_findings.ledger:
+        lines.append(f"Ledger   {run_findings.ledger}")
     if check.faults:
-        lines += ["", "Mend first, since a run would end or reject its rows:"]
+        lines += ["", "Faults, which would end a run or reject its rows:"]
         for number, fault in enumerate(check.faults, 1):
             lines += wrapped(f"  {number}. {fault.sentence}", width, " " * 5)
     if check.warnings:
-        lines += ["", "Look at, since a run would go on with it:"]
+        lines += ["", "Warnings, with which a run would go on:"]
         for warning in check.warnings:
             lines += wrapped(f"  - {warning.sentence}", width, " " * 4)
-    for stream in rehearsal.streams:
+    for stream in run_findings.streams:
         lines += ["", *_stream_lines(stream, making_fields, width)]
     endpoint_width = max((len(finding.endpoint) for finding in check.findings), default=0)
     for title, required in (("A run needs", True), ("Some records need", False)):
@@ -193,7 +202,7 @@ def quota_left(windows: Windows) -> str:
 
 def as_json(
     check: Check,
-    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - it is frozen
+    run_findings: RunFindings = RunFindings(),  # noqa: B008 - it is frozen
 ) -> dict[str, Any]:
     """The check as one JSON object. Programs rely on its names, so they never change."""
     exit_code, because = check.verdict
@@ -211,8 +220,8 @@ def as_json(
         },
         "faults": [_remark(one) for one in check.faults],
         "warnings": [_remark(one) for one in check.warnings],
-        "ledger": rehearsal.ledger or None,
-        "streams": [_stream(one) for one in rehearsal.streams],
+        "ledger": run_findings.ledger or None,
+        "streams": [_stream(one) for one in run_findings.streams],
         "endpoints": [_endpoint(finding) for finding in check.findings],
     }
 

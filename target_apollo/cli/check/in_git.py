@@ -18,6 +18,7 @@ from typing import Any
 
 from dotenv import dotenv_values, find_dotenv
 
+from target_apollo.cli.check.plain_secrets import has_password
 from target_apollo.config.paths import NamedFile, files_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import read_object
@@ -99,7 +100,10 @@ def _settings_in(path: Path) -> Mapping[str, Any]:
 
 
 def _holds_secrets(values: Mapping[str, Any]) -> bool:
-    return any(bool(value) and name.lower().endswith(_SECRETS) for name, value in values.items())
+    return any(
+        bool(value) and (name.lower().endswith(_SECRETS) or has_password(str(value)))
+        for name, value in values.items()
+    )
 
 
 def _of_file(file: NamedFile) -> Iterator[str]:

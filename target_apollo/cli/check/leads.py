@@ -10,10 +10,10 @@ from target_apollo.config.paths import problems_of_files
 from target_apollo.config.settings import SettingsError
 from target_apollo.config.sources import read_object
 from target_apollo.mapper import settings as mapper_settings
-from target_apollo.mapper.errors import LeadsError, clock_from_environment
+from target_apollo.mapper.errors import LeadsError
 from target_apollo.mapper.lead_stream import LeadStream
-from target_apollo.mapper.owners import OWNER_ID, Owner, Owners
 from target_apollo.mapper.rules import OwnerMapped
+from target_apollo.mapper.rules.owner import OWNER_ID, Owner, Owners
 from target_apollo.model.outcomes import RecordError
 from target_apollo.sync.remarks import Remarks
 from target_apollo.sync.team.directory import Directory
@@ -40,7 +40,7 @@ class LeadsCheck:
             self._settings = mapper_settings.read_settings(read_object(path, "settings"))
             rules = (rule for rule in self._settings.rules if isinstance(rule, OwnerMapped))
             self._owners: Owners | None = next((rule.owners() for rule in rules), None)
-            self._clock = clock_from_environment()
+            self._clock = mapper_settings.clock_from_environment()
         except LeadsError as wrong:
             raise SettingsError([f"map-apollo-leads: {wrong}"]) from None
         unfit = problems_of_files(mapper_settings.named_files(self._settings))
@@ -77,10 +77,7 @@ class LeadsCheck:
             streams: The tap's streams.
         """
         if streams and not self._judged:
-            self._remarks.fault(
-                f"Setting streams matches no stream of this run ({', '.join(sorted(streams))} "
-                "came): their records went on without being judged."
-            )
+            self._remarks.fault(self._settings.no_leads_in(streams))
 
     def check_owners(self, directory: Directory) -> None:
         """Checks that the users of the mapping are in the team.

@@ -18,6 +18,7 @@ import msgspec
 
 from target_apollo.cli.definition.command import definition, own_pip_url
 from target_apollo.cli.options import ApolloCommand, CommandFailed
+from target_apollo.config.stream_maps import REMOVED
 from target_apollo.model.objects.registry import STREAM_OBJECTS
 from target_apollo.sync.exit import MISCONFIGURED, OK
 
@@ -29,8 +30,6 @@ _COLUMN: Final = re.compile(
     rf"(?:(?P<table>(?:{_NAME}\.)?{_NAME})\.)?(?P<name>{_NAME})=(?P<field>{_NAME})"
 )
 _DEFAULT_SCHEMA: Final = "public"
-#: A stream map for what is not sent; Meltano loses a null.
-_LEFT_OUT: Final = "__NULL__"
 
 #: What Meltano has to know of the tap, which is in nobody's project yet.
 _TAP: Final[Mapping[str, Any]] = {
@@ -168,7 +167,8 @@ def _stream_maps(tables: Sequence[Table], columns: Sequence[Column]) -> dict[str
         own = maps.setdefault(meant[0].stream, {})
         own[column.field] = column.name
         # A column that gives its value to another is no field of its own, unless one gives to it.
-        own.setdefault(column.name, _LEFT_OUT)
+        # Meltano loses a null.
+        own.setdefault(column.name, REMOVED)
     return maps
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,11 +18,10 @@ from target_apollo.apollo import (
     EndpointForbidden,
     Label,
     Stage,
-    Transport,
     User,
 )
 from target_apollo.cli.fields.missing import Proposal
-from target_apollo.config.credentials import auth_of
+from target_apollo.config.credentials import transport_of
 from target_apollo.config.settings import Settings
 from target_apollo.model.objects.registry import OBJECTS, ObjectKind
 
@@ -85,20 +84,9 @@ def client_of(settings: Settings, *, retries: bool) -> Iterator[ApolloClient]:
     Raises:
         SettingsError: There are no usable credentials.
     """
-    stop = threading.Event()
-    transport = Transport(
-        api_url=settings.api_url,
-        auth=auth_of(settings, stop),
-        max_retries=settings.max_retries if retries else 0,
-        request_timeout_seconds=settings.request_timeout_seconds,
-        max_wait_seconds=settings.max_wait_seconds,
-        parallel_requests=1,
-        stop=stop,
-    )
-    try:
+    own = settings if retries else replace(settings, max_retries=0)
+    with closing(transport_of(own, threading.Event())) as transport:
         yield ApolloClient(transport)
-    finally:
-        transport.close()
 
 
 def create_fields(client: ApolloClient, proposals: Sequence[Proposal]) -> Iterator[Proposal]:

@@ -6,17 +6,18 @@ import select
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 
 import click
 
-from target_apollo.apollo import ApolloClient, ApolloError, Transport, access_to
+from target_apollo.apollo import ApolloClient, ApolloError, access_to
 from target_apollo.apollo.addresses import is_web_address
 from target_apollo.apollo.oauth import pair_of
 from target_apollo.cli.check.needs import needs_of
 from target_apollo.cli.login.authorization import Authorization, NotGranted, NotThisLogin
 from target_apollo.cli.login.listener import PATH, Listener
 from target_apollo.cli.options import ApolloCommand, CommandFailed, config_option
-from target_apollo.config.credentials import OAuthApp, auth_of
+from target_apollo.config.credentials import OAuthApp, transport_of
 from target_apollo.config.settings import Settings, SettingsError
 from target_apollo.config.sources import Source, read_settings
 from target_apollo.model.objects.registry import ObjectKind
@@ -133,9 +134,9 @@ def command(
         scope.split() if scope else _scopes_of(settings),
     )
     address = (
-        _pasted(authorization, wait)
+        _address_pasted(authorization, wait)
         if listener is None
-        else _brought(listener, authorization, wait)
+        else _address_heard(listener, authorization, wait)
     )
     code = _code_in(authorization, address)
     with app.token_file.locked(stop), app.token_file.successor() as successor:
@@ -166,7 +167,7 @@ def _listener(port: int) -> Listener:
         ) from None
 
 
-def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
+def _address_heard(listener: Listener, asked: Authorization, wait: float) -> str:
     """The address to which Apollo sends the browser, from the browser's request to the listener.
 
     Raises:
@@ -181,7 +182,7 @@ def _brought(listener: Listener, asked: Authorization, wait: float) -> str:
     return address
 
 
-def _pasted(asked: Authorization, wait: float) -> str:
+def _address_pasted(asked: Authorization, wait: float) -> str:
     """The address to which Apollo sends the browser, as pasted to standard input.
 
     Raises:
@@ -241,23 +242,13 @@ def _team(settings: Settings, stop: threading.Event) -> str:
     Raises:
         CommandFailed: Apollo does not take the tokens.
     """
-    transport = Transport(
-        api_url=settings.api_url,
-        auth=auth_of(settings, stop),
-        max_retries=settings.max_retries,
-        request_timeout_seconds=settings.request_timeout_seconds,
-        max_wait_seconds=settings.max_wait_seconds,
-        parallel_requests=1,
-        stop=stop,
-    )
     try:
-        return ApolloClient(transport).profile().team_id
+        with closing(transport_of(settings, stop)) as transport:
+            return ApolloClient(transport).profile().team_id
     except ApolloError as problem:
         raise CommandFailed(
             f"The new tokens are in {settings.token_path}, but could not be tried out: {problem}"
         ) from None
-    finally:
-        transport.close()
 
 
 def _say(text: str) -> None:

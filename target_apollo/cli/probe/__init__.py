@@ -1,1 +1,1 @@
-"""`apollo-sync probe`: asks a team's Apollo what its documents leave open."""
+"""`apollo-sync probe`: how a team's Apollo behaves where its docs are silent."""

@@ -1,30 +1,31 @@
-"""The command `apollo-sync probe`: asks a team's Apollo what its documents leave open."""
+"""The command `apollo-sync probe`: how a team's Apollo behaves where its docs are silent."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
-from target_apollo.apollo import ApolloClient, ApolloError, Transport
+from target_apollo.apollo import ApolloClient
 from target_apollo.cli.options import FILE, ApolloCommand, CommandFailed, config_option
-from target_apollo.cli.probe.asking import Asking
 from target_apollo.cli.probe.own_records import DOMAIN, MOST_RECORDS, NAME
 from target_apollo.cli.probe.questions import price
 from target_apollo.cli.probe.report import report_of
 from target_apollo.cli.probe.run import Finding, Probe
-from target_apollo.config.credentials import auth_of
+from target_apollo.cli.probe.session import Session
+from target_apollo.config.credentials import transport_of
 from target_apollo.config.paths import NamedFile, files_of, problems_of_files
 from target_apollo.config.profile_file import load_profile
 from target_apollo.config.settings import Settings
 from target_apollo.config.sources import Source, read_config
 from target_apollo.model.team_profile import NO_PROFILE, TeamProfile, host_of, team_digest
-from target_apollo.sync.exit import FAILED, MISCONFIGURED, OK, ending_of
+from target_apollo.sync.exit import MISCONFIGURED, OK
 from target_apollo.sync.team.connection import UNTOLD, connection_of
 from target_apollo.system.files import replace_private
 
@@ -33,7 +34,7 @@ _FOLDER = ".target-apollo"
 
 @click.command(
     cls=ApolloCommand,
-    epilog="Exit codes: 0 asked; 2 wrong settings or key, or nobody could be asked for consent; 3 "
+    epilog="Exit codes: 0 asked; 2 wrong settings or key, or no terminal to ask for consent; 3 "
     "out of quota, and the next call goes on; 1 anything else, such as no connection.",
 )
 @config_option
@@ -43,14 +44,14 @@ _FOLDER = ".target-apollo"
     metavar="FILE",
     help="where the report goes (default: .target-apollo/probe-<date>.md)",
 )
-@click.option("--yes", is_flag=True, help="ask Apollo without asking you first")
+@click.option("--yes", is_flag=True, help="do not ask for consent first")
 def command(sources: Sequence[Source], report: str | None, yes: bool) -> int:
-    """Asks a team's Apollo what its documents leave open, and says what follows.
+    """Shows how a team's Apollo behaves where its docs are silent, and what follows.
 
     It makes up to six records with names that say what they are, which Apollo can't delete by API;
-    the next probe uses the same. Without --yes it tells what that takes, and asks. What it finds
-    goes into a report without anything of the team, and into the file of the setting profile_path,
-    by which the target goes from then on.
+    the next probe uses the same. Without --yes it says first what it sends and leaves, and asks
+    whether to go on. What it finds goes into a report, which holds no data of the team, and into
+    the file of the setting profile_path, which the target follows from then on.
     """
     now = datetime.now(timezone.utc)
     report = report or f"{_FOLDER}/probe-{now:%Y-%m-%d}.md"
@@ -93,18 +94,8 @@ def _terms() -> list[str]:
 
 def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime) -> int:
     stop = threading.Event()
-    transport = Transport(
-        api_url=settings.api_url,
-        auth=auth_of(settings, stop),
-        max_retries=settings.max_retries,
-        request_timeout_seconds=settings.request_timeout_seconds,
-        max_wait_seconds=settings.max_wait_seconds,
-        parallel_requests=1,
-        stop=stop,
-        quota_share=settings.quota_share,
-        learns_limits=True,
-    )
-    try:
+    sending = transport_of(settings, stop, quota_share=settings.quota_share, learns_limits=True)
+    with closing(sending) as transport:
         connection = _connection(settings, ApolloClient(transport))
         if earlier != NO_PROFILE and not earlier.is_of(connection, settings.api_url):
             # Runs of that team would lose what protects their records.
@@ -114,7 +105,7 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
                 "or remove the file.",
                 exit_code=MISCONFIGURED,
             )
-        probe = Probe(Asking(transport, earlier.answers, stop))
+        probe = Probe(Session(transport, earlier.answers, stop))
         profile = TeamProfile(
             team_digest(connection),
             host_of(settings.api_url),
@@ -128,7 +119,7 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
                 findings.append(finding)
                 click.echo(_line(finding))
                 profile = _with(profile, finding)
-                if finding.question.name in probe.asking.new:
+                if finding.question.name in probe.session.new:
                     # Its records are made, so that no later probe can ask it again.
                     _keep(settings.profile_path, profile)
         finally:
@@ -143,9 +134,9 @@ def _probe(settings: Settings, earlier: TeamProfile, report: str, now: datetime)
         click.echo(f"The report is in {report}.")
         if settings.profile_path:
             click.echo(f"The profile is in {settings.profile_path}.")
-        return _exit_code(probe.problem)
-    finally:
-        transport.close()
+        if probe.problem is not None:
+            raise probe.problem
+        return OK
 
 
 def _connection(settings: Settings, client: ApolloClient) -> str:
@@ -190,13 +181,6 @@ def _line(finding: Finding) -> str:
     return f"{name}: {finding.seen.answer}" + (
         f" ({finding.seen.note})" if finding.seen.note else ""
     )
-
-
-def _exit_code(problem: ApolloError | None) -> int:
-    if problem is None:
-        return OK
-    ending = ending_of(problem, 0)
-    raise CommandFailed(str(problem), exit_code=FAILED if ending is None else ending.exit_code)
 
 
 def _version() -> str:

@@ -1,4 +1,4 @@
-"""The records of a probe: their names, how they are recognised, found again and put right.
+"""The records of a probe: their names, how they are recognised, found again and restored.
 
 Apollo deletes no record by API, so a later probe uses those of an earlier one. It recognises them
 by their names together with their address or the probe's list, and touches no other record.
@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from target_apollo.apollo import ACCOUNT_ENDPOINTS, CONTACT_ENDPOINTS, JSON, ApolloClient
+from target_apollo.apollo import (
+    ACCOUNT_ENDPOINTS,
+    CONTACT_ENDPOINTS,
+    JSON,
+    ApolloClient,
+    Label,
+    ObjectEndpoints,
+)
 
 #: The name of the lists, one of contacts and one of accounts, and of the account.
 NAME: Final = "target-apollo probe"
@@ -41,6 +48,13 @@ class RecordsHidden(Exception):
 
     The text is the reason why nothing is asked that needs records.
     """
+
+    def __init__(self, what: str) -> None:
+        """`what`: contacts or accounts."""
+        super().__init__(
+            f"the list '{NAME}' has more {what} than Apollo's search shows; run again later, or "
+            f"delete the list in Apollo after its {what}"
+        )
 
 
 def email_of(last_name: str) -> str:
@@ -119,8 +133,14 @@ class OwnRecords:
         self.contacts[record["id"]] = {**self.contacts.get(record["id"], {}), **record}
 
     def note_account(self, record: JSON) -> None:
-        """The same for an account."""
+        """Take an account in the same way."""
         self.accounts[record["id"]] = {**self.accounts.get(record["id"], {}), **record}
+
+
+def own_list(client: ApolloClient, of: ObjectEndpoints) -> Label | None:
+    """The list of the probe's contacts or accounts; None where there is none yet."""
+    wanted = (NAME, of.plural)
+    return next((one for one in client.labels() if (one.name, one.modality) == wanted), None)
 
 
 def find_contacts(client: ApolloClient, own: OwnRecords, stop: threading.Event) -> None:
@@ -131,9 +151,7 @@ def find_contacts(client: ApolloClient, own: OwnRecords, stop: threading.Event) 
         ApolloError: Apollo can't be asked.
     """
     of = CONTACT_ENDPOINTS
-    label = next(
-        (one for one in client.labels() if (one.name, one.modality) == (NAME, of.plural)), None
-    )
+    label = own_list(client, of)
     own.contact_list = label.id if label else None
     for pause in LOOKS:
         stop.wait(pause)
@@ -144,18 +162,13 @@ def find_contacts(client: ApolloClient, own: OwnRecords, stop: threading.Event) 
                 own.note_contact(record)
         if label is None or (label.count or 0) <= len(own.contacts):
             return
-    raise RecordsHidden(
-        f"the list '{NAME}' has more contacts than Apollo's search shows; run again later, or "
-        "delete the list in Apollo after its contacts"
-    )
+    raise RecordsHidden("contacts")
 
 
 def find_accounts(client: ApolloClient, own: OwnRecords, stop: threading.Event) -> None:
     """Find the accounts of earlier probes by their name; errors as `find_contacts`."""
     of = ACCOUNT_ENDPOINTS
-    label = next(
-        (one for one in client.labels() if (one.name, one.modality) == (NAME, of.plural)), None
-    )
+    label = own_list(client, of)
     own.account_list = label.id if label else None
     for pause in LOOKS:
         stop.wait(pause)
@@ -164,13 +177,10 @@ def find_accounts(client: ApolloClient, own: OwnRecords, stop: threading.Event) 
                 own.note_account(record)
         if label is None or (label.count or 0) <= len(own.accounts):
             return
-    raise RecordsHidden(
-        f"the list '{NAME}' has more accounts than Apollo's search shows; run again later, or "
-        "delete the list in Apollo after its accounts"
-    )
+    raise RecordsHidden("accounts")
 
 
-def put_right(client: ApolloClient, own: OwnRecords) -> None:
+def restore_contacts(client: ApolloClient, own: OwnRecords) -> None:
     """Give the contacts the values with which they were made; what is right needs no request.
 
     Raises:
@@ -205,8 +215,8 @@ def put_right(client: ApolloClient, own: OwnRecords) -> None:
             own.note_contact(client.read(of, contact_id))
 
 
-def put_account_right(client: ApolloClient, own: OwnRecords) -> None:
-    """The same for the account that questions are asked with."""
+def restore_account(client: ApolloClient, own: OwnRecords) -> None:
+    """Give the account that questions are asked with its name and domain; errors as above."""
     account, values = own.account, {"name": NAME, "domain": DOMAIN}
     wrong = {key: value for key, value in values.items() if account and account.get(key) != value}
     if account and wrong:

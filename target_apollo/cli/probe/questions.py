@@ -13,8 +13,8 @@ from typing import Final
 
 from target_apollo.apollo import endpoints as at
 from target_apollo.cli.probe import creations, reading, updates
-from target_apollo.cli.probe.asking import Asking, Seen
 from target_apollo.cli.probe.own_records import LOOKS
+from target_apollo.cli.probe.session import Observation, Session
 
 _READ = at.READ_CONTACT
 _PATCH = at.UPDATE_CONTACT
@@ -40,7 +40,7 @@ class Question:
     """
 
     name: str
-    ask: Callable[[Asking], Seen]
+    ask: Callable[[Session], Observation]
     text: str
     assumed: str
     follows: Mapping[str, str]
@@ -83,7 +83,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "unknown_id",
         updates.unknown_id,
-        "How is an update of an id refused that no record has?",
+        "How is an update refused whose id no record has?",
         "with 422 or 404",
         {},
         {_PATCH: 1},
@@ -91,7 +91,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "bad_id_names_value",
         updates.bad_id_names_value,
-        "Does the refusal of what is no id name it?",
+        "Does the refusal of a malformed id name that id?",
         "not always; a refused request is halved until the bad rows are alone",
         {"false": "A refused bulk request costs further requests until the bad row is found."},
         {_READ: 1},
@@ -99,7 +99,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "alike_in_batch",
         creations.alike_in_batch,
-        "What becomes of two alike rows in one creating request?",
+        "What becomes of two equal rows in one creating request?",
         "anything; rows of one key never go out in one request",
         {},
         {},
@@ -137,7 +137,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "owner_touches_existing",
         creations.owner_touches_existing,
         "Does the owner of a creating request reach records that exist?",
-        "not those of its own rows' values, but an owner of a namesake might change",
+        "not that of a row's own record, but perhaps that of a namesake",
         {
             "true": "With the profile, owners are assigned after the creation, so that no record "
             "that only shares a name gets another owner."
@@ -182,7 +182,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "bulk_failure",
         updates.bulk_failure,
-        "Is a part written of a bulk update that is refused?",
+        "Is a part of a refused bulk update written?",
         "perhaps; it is sent again in parts",
         {},
         {_BULK: 1, _READ: 1},
@@ -190,7 +190,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "gone_in_bulk",
         updates.gone_in_bulk,
-        "Which form has the refusal of a bulk update with an id that no record has?",
+        "How is a bulk update refused that has an id of no record?",
         "either",
         {},
         {},
@@ -198,7 +198,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "owners_and_stages_skip_gone",
         updates.owners_and_stages_skip_gone,
-        "Does update_owners skip ids that no record has?",
+        "Does update_owners pass over ids that no record has?",
         "perhaps; only records in the answer count as written",
         {},
         {at.UPDATE_CONTACT_OWNERS: 1},
@@ -258,7 +258,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "custom_field_errors",
         reading.custom_field_errors,
-        "How is a value reported that does not fit its custom field?",
+        "How is a value reported that its custom field does not take?",
         "as an object or a list",
         {"silent": "What Apollo does not store shows only where an answer shows the field."},
         {_PATCH: 2, at.FIELDS: 1, at.TYPED_CUSTOM_FIELDS: 1},
@@ -274,7 +274,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "options_shown",
         reading.options_shown,
-        "How are the options of a custom field with several shown?",
+        "How are several options of one custom field shown?",
         "either, as text or as an array",
         {},
         {_PATCH: 2},
@@ -348,7 +348,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
     Question(
         "rate_headers",
         reading.rate_headers,
-        "Do answers tell the rate limits in the documented headers?",
+        "Do answers have the documented headers with the rate limits?",
         "yes; without them a run waits where it is refused",
         {"missing": "A run learns of a limit by the refusal at it."},
         {_READ: 1},

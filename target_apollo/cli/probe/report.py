@@ -1,16 +1,21 @@
 """The report of a probe, as Markdown that can be put into an issue. Pure.
 
 It holds the words of the table of questions, numbers, and nothing of the team: no name, address,
-id or key, since no value of Apollo's answers gets into it.
+id or key, since no value of Apollo's answers gets into it. It is read in terminals too, so no line
+is longer than `WIDTH`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from target_apollo.cli.probe.questions import ALSO_NOT_ASKED, CANNOT_BE_ASKED
 from target_apollo.cli.probe.run import Finding
 from target_apollo.model.team_profile import TeamProfile
+from target_apollo.reporting.terminal import wrapped
+
+#: Characters of the longest line.
+WIDTH = 80
 
 
 def report_of(
@@ -30,23 +35,27 @@ def report_of(
     lines = [
         "# What this team's Apollo does",
         "",
-        f"Asked by `apollo-sync probe` of target-apollo {profile.version} at {profile.host}, "
-        f"{profile.asked_at}: {asked} of {len(findings)} questions have an answer.",
+        *_wrapped(
+            f"Asked by `apollo-sync probe` of target-apollo {profile.version} at {profile.host}, "
+            f"{profile.asked_at}: {asked} of {len(findings)} questions have an answer."
+        ),
     ]
     if ended_at:
-        lines += ["", f"The probe ended early, at {ended_at}."]
+        lines += ["", *_wrapped(f"The probe ended early, at {ended_at}.")]
     lines += [
         "",
-        "| Question | A run assumes | Seen | What follows |",
-        "|---|---|---|---|",
-        *(_row(finding) for finding in findings),
-        "",
-        "## Not asked",
-        "",
-        "| Behaviour | Reason |",
+        "| Question | Answer |",
         "|---|---|",
-        *(f"| `{name}` | {reason} |" for name, reason in CANNOT_BE_ASKED.items()),
-        *(f"| {name} | {reason} |" for name, reason in ALSO_NOT_ASKED.items()),
+        *(f"| `{finding.question.name}` | {finding.answer} |" for finding in findings),
+    ]
+    for finding in findings:
+        lines += ["", *_about(finding)]
+    lines += [
+        "",
+        "## Never asked",
+        "",
+        *_listed((f"`{name}`", reason) for name, reason in CANNOT_BE_ASKED.items()),
+        *_listed(ALSO_NOT_ASKED.items()),
         "",
         "## Requests",
         "",
@@ -57,12 +66,24 @@ def report_of(
     return "\n".join(lines) + "\n"
 
 
-def _row(finding: Finding) -> str:
-    question = finding.question
-    cells = [f"{question.text} (`{question.name}`)", question.assumed]
-    if finding.seen is None:
-        return f"| {' | '.join([*cells, f'not asked: {finding.reason}', ''])} |"
-    seen = f"**{finding.seen.answer}**"
-    if finding.seen.note:
-        seen += f" ({finding.seen.note})"
-    return f"| {' | '.join([*cells, seen, question.consequence(finding.seen.answer)])} |"
+def _about(finding: Finding) -> Iterator[str]:
+    """A question, what a run assumes, and what was seen."""
+    question, seen = finding.question, finding.seen
+    yield from (f"## {question.name}", "", *_wrapped(question.text), "")
+    facts = [("assumed by a run", question.assumed)]
+    if seen is None:
+        facts.append(("not asked", finding.reason))
+    else:
+        note = f" ({seen.note})" if seen.note else ""
+        facts.append(("seen", f"**{seen.answer}**{note}"))
+        facts.append(("what follows", question.consequence(seen.answer)))
+    yield from _listed(facts)
+
+
+def _listed(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, text in facts:
+        yield from _wrapped(f"- {name}: {text}", "  ")
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return wrapped(text, WIDTH, indent)

@@ -1,4 +1,4 @@
-"""Asks all questions of a probe one after another, and keeps what was found as it goes."""
+"""Asks the questions of a probe one after another, and gives the finding of each."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from target_apollo.apollo import (
     RunStopped,
     TeamRefused,
 )
-from target_apollo.cli.probe.asking import Asking, NotAsked, Seen, reason_of
 from target_apollo.cli.probe.questions import QUESTIONS, Question
+from target_apollo.cli.probe.session import NotAsked, Observation, Session, reason_of
 
 #: After so many lost answers in a row nothing more is asked.
 _LOST_IN_A_ROW = 3
@@ -35,7 +35,7 @@ class Finding:
     """
 
     question: Question
-    seen: Seen | None = None
+    seen: Observation | None = None
     reason: str = ""
     is_earlier: bool = False
 
@@ -53,7 +53,7 @@ class Probe:
         problem: What ended it before the last question; None if nothing did.
     """
 
-    asking: Asking
+    session: Session
     problem: ApolloError | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ class Probe:
                 yield self._not_asked(question, "the probe ended before it")
                 continue
             try:
-                seen = question.ask(self.asking)
+                seen = question.ask(self.session)
             except (EndpointForbidden, RequestRefused, NotAsked) as problem:
                 yield self._not_asked(question, reason_of(problem))
             except AnswerLost as problem:
@@ -81,21 +81,23 @@ class Probe:
                 lost, last_lost = 0, None
                 yield Finding(question, seen)
         if self.problem is None:
-            self._put_right(after_loss=has_lost)
+            self._restore(after_loss=has_lost)
         # No question after the loss had an answer.
         self.problem = self.problem or last_lost
 
     def _not_asked(self, question: Question, reason: str) -> Finding:
-        earlier = self.asking.earlier.get(question.name)
+        earlier = self.session.earlier.get(question.name)
         if earlier is None:
             return Finding(question, reason=reason)
-        return Finding(question, Seen(earlier, "by an earlier probe"), reason, is_earlier=True)
+        return Finding(
+            question, Observation(earlier, "by an earlier probe"), reason, is_earlier=True
+        )
 
-    def _put_right(self, *, after_loss: bool) -> None:
+    def _restore(self, *, after_loss: bool) -> None:
         try:
-            self.asking.put_right(after_loss=after_loss)
+            self.session.restore(after_loss=after_loss)
         except (EndpointForbidden, RequestRefused):
-            # The next probe puts them right as it finds them.
+            # The next probe restores them as it finds them.
             return
         except ApolloError as problem:
             self.problem = problem

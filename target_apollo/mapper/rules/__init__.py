@@ -9,7 +9,7 @@ from target_apollo.mapper.rules.base import (
     NotYet,
     Rule,
     StreamFacts,
-    Withheld,
+    WithholdField,
 )
 from target_apollo.mapper.rules.company import NotTestRecord, Unique, ValidCompany, ValidEmail
 from target_apollo.mapper.rules.email_status import EmailStatus
@@ -38,7 +38,7 @@ __all__ = [
     "OwnerMapped",
     "Rule",
     "StreamFacts",
-    "Withheld",
+    "WithholdField",
 ]
 
 _ON: tuple[type[Rule], ...] = (

@@ -1,18 +1,23 @@
-"""The base of all rules: typed options, the properties that a rule reads, and its check."""
+"""What the rules share: typed options, the properties that they read, checks and reasons."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
-from typing_extensions import Self
+from typing_extensions import Self, override
 
-from target_apollo.mapper.errors import Clock
+from target_apollo.model.texts.characters import bare, is_blank
 from target_apollo.model.texts.spelling import spelled_as
+
+#: Gives the current time, aware and in UTC.
+Clock = Callable[[], datetime]
 
 Lead = Mapping[str, object]
 """The properties of a record that rules read: name -> value as the tap wrote it."""
@@ -21,7 +26,7 @@ Check = Callable[[Lead], "str | None"]
 """Returns why a lead fails the rule, in words for a sales person, or None if it passes.
 
 It raises for no value, whatever its type. A reason of type `NotYet` means that the lead may pass
-later without a change, one of type `Withheld` that it passes without one of its properties."""
+later without a change, one of type `WithholdField` that it passes without one of its properties."""
 
 
 class NotYet(str):
@@ -30,7 +35,7 @@ class NotYet(str):
     __slots__ = ()
 
 
-class Withheld(str):
+class WithholdField(str):
     """A reason for which a lead goes on without one of its properties. The lead does not fail.
 
     Attributes:
@@ -123,3 +128,49 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def may_hold(self) -> bool:
         """Whether the check can answer `NotYet`."""
         return False
+
+
+class FieldRule(Rule, frozen=True, kw_only=True):
+    """A rule that reads one property, named by its option `field`."""
+
+    field: str
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """The property in `field`."""
+        return (self.field,)
+
+
+#: Most characters of a value that a reason quotes; the verdict also has the whole value.
+LONGEST_SHOWN = 80
+
+
+def caseless(value: str) -> str:
+    """A word, a key or a host in the form in which it is compared: trimmed, without upper case.
+
+    Names of stages are compared by `folded`, as in the target.
+    """
+    return bare(value).casefold()
+
+
+def kind(value: object) -> str:
+    """The type of a value in words, for a reason: ``text``, ``a number``, ``a list``, ``empty``."""
+    if is_blank(value):
+        return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, (list, tuple)) else "an object"
+
+
+def shown(value: object) -> str:
+    """A value for a reason: text in quotes (cut if it is long), a number, else its `kind`."""
+    if isinstance(value, str) and value.strip():
+        trimmed = value.strip()
+        return f"'{trimmed if len(trimmed) <= LONGEST_SHOWN else trimmed[:LONGEST_SHOWN] + '…'}'"
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return str(value)
+    return kind(value)

@@ -12,8 +12,16 @@ import msgspec
 from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules.base import Check, Lead, Rule, StreamFacts
-from target_apollo.mapper.values import caseless, kind, shown
+from target_apollo.mapper.rules.base import (
+    Check,
+    FieldRule,
+    Lead,
+    Rule,
+    StreamFacts,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.model.outcomes import Reason, RecordError
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.domains import (
@@ -26,17 +34,12 @@ from target_apollo.model.texts.domains import (
 from target_apollo.model.texts.emails import email
 
 
-class ValidEmail(Rule, frozen=True, kw_only=True):
+class ValidEmail(FieldRule, frozen=True, kw_only=True):
     """A syntactically valid e-mail address; whether the domain takes mail is not asked."""
 
     rule: ClassVar[str] = "valid_email"
 
     field: str = "email"
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the address."""
-        return (self.field,)
 
     @override
     def check(self, stream: StreamFacts) -> Check:

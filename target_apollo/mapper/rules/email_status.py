@@ -8,10 +8,18 @@ from typing import ClassVar
 from typing_extensions import override
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, StreamFacts, Withheld
+from target_apollo.mapper.rules.base import (
+    Check,
+    Lead,
+    LookupCheck,
+    StreamFacts,
+    WithholdField,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
 from target_apollo.mapper.rules.qualification import Words
-from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.texts.placeholders import is_nothing
 
 
@@ -53,10 +61,10 @@ class EmailStatus(LedgerRule, frozen=True, kw_only=True):
             )
         # Without key properties the ledger knows no lead, and the other match keys still serve.
         known = self.known_leads(stream) if stream.key_properties else None
-        return _Verified(self, known)
+        return _StatusCheck(self, known)
 
 
-class _Verified(LookupCheck):
+class _StatusCheck(LookupCheck):
     """The check for one stream.
 
     Args:
@@ -80,7 +88,7 @@ class _Verified(LookupCheck):
             return None
         record = None if self._known is None else self._known.record_of(lead)
         if record is not None or any(not is_nothing(lead.get(key)) for key in self._rule.match_on):
-            return Withheld(why, self._rule.field, record)
+            return WithholdField(why, self._rule.field, record)
         return f"{why}; without its address nothing tells which record the lead has"
 
     def _unverified(self, lead: Lead) -> str | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
 
 from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Lead, Rule, StreamFacts
 from target_apollo.model.texts.characters import is_blank
+
+if TYPE_CHECKING:
+    from target_apollo.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +42,7 @@ class LedgerRule(Rule, frozen=True, kw_only=True):
         Raises:
             SettingsError, InputError: The ledger can't be opened, or the stream has no key.
         """
-        if not stream.key_properties:
-            raise SettingsError(
-                f"The rule {self.rule} can't work on stream '{stream.stream}': its SCHEMA names no "
-                "key properties by which the ledger could know a lead. Set them in the tap's "
-                f"catalog, or set rules.{self.rule} to false."
-            )
-        # The ledger imports SQLAlchemy, which runs without such a rule need not load.
+        check_has_key(self.rule, stream)
         from target_apollo.ledger import source_key
 
         return KnownLeads(stream.key_properties, source_key, self._records_of(stream))
@@ -52,15 +50,9 @@ class LedgerRule(Rule, frozen=True, kw_only=True):
     def _records_of(self, stream: StreamFacts) -> RecordsOf | None:
         if not self.ledger_url:
             return None
-        from target_apollo.ledger import Ledger, LedgerError, LedgerUnusable
-
-        def fault(what: str, error: LedgerError) -> SettingsError | InputError:
-            kind = SettingsError if isinstance(error, LedgerUnusable) else InputError
-            return kind(f"{what}: {error}")
-
         output, connection, source = stream.output, self.connection, self.source or ""
-        try:
-            ledger = Ledger.open_existing(self.ledger_url)
+        with ledger_errors(f"Setting rules.{self.rule}.ledger_url"):
+            ledger = open_ledger(self.ledger_url)
             if ledger is None:
                 _log.warning(
                     "The rule %s finds no ledger (setting ledger_url), so every lead of stream "
@@ -78,14 +70,10 @@ class LedgerRule(Rule, frozen=True, kw_only=True):
                     output,
                     source,
                 )
-        except LedgerError as error:
-            raise fault(f"Setting rules.{self.rule}.ledger_url", error) from None
 
         def records_of(keys: Collection[str]) -> Mapping[str, frozenset[str]]:
-            try:
+            with ledger_errors("The ledger can't be read"):
                 return ledger.records_of_keys(output, keys, connection=connection, source=source)
-            except LedgerError as error:
-                raise fault("The ledger can't be read", error) from None
 
         return records_of
 
@@ -146,3 +134,48 @@ def key_in_ledger(
     except ValueError:
         # The key has a list or an object. The target rejects such a record with a reason.
         return None
+
+
+# The ledger imports SQLAlchemy, which runs without a rule that asks it need not load.
+
+
+def open_ledger(url: str) -> Ledger | None:
+    """The target's ledger; None before its first run. Errors as of `Ledger.open_existing`."""
+    from target_apollo.ledger import Ledger
+
+    return Ledger.open_existing(url)
+
+
+@contextmanager
+def ledger_errors(what: str) -> Iterator[None]:
+    """Turns errors of the ledger into those of the mapper.
+
+    Args:
+        what: What could not be done, as the beginning of the sentence.
+
+    Raises:
+        SettingsError: A person has to do something about the ledger first.
+        InputError: The ledger can't be read now.
+    """
+    from target_apollo.ledger import LedgerError, LedgerUnusable
+
+    try:
+        yield
+    except LedgerUnusable as error:
+        raise SettingsError(f"{what}: {error}") from None
+    except LedgerError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def check_has_key(rule: str, stream: StreamFacts) -> None:
+    """Checks that the ledger could know the leads of a stream.
+
+    Raises:
+        SettingsError: The stream has no key properties.
+    """
+    if not stream.key_properties:
+        raise SettingsError(
+            f"The rule {rule} can't work on stream '{stream.stream}': its SCHEMA names no key "
+            "properties by which the ledger could know a lead. Set them in the tap's catalog, or "
+            f"set rules.{rule} to false."
+        )

@@ -12,9 +12,17 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 from typing_extensions import override
 
-from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
+from target_apollo.mapper.rules.base import (
+    Check,
+    FieldRule,
+    Lead,
+    LookupCheck,
+    StreamFacts,
+    caseless,
+    kind,
+    shown,
+)
 from target_apollo.mapper.rules.known import KnownLeads, LedgerRule
-from target_apollo.mapper.values import caseless, kind, shown
 from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.placeholders import is_nothing
 from target_apollo.model.texts.spelling import folded
@@ -26,61 +34,48 @@ NO_STAGE = "No stage"
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class CompanyOnly(Rule, frozen=True, kw_only=True):
+class WordRule(FieldRule, frozen=True, kw_only=True):
+    """A rule that the property `field` has one of the words in `allow`."""
+
+    #: What the property is, for a reason.
+    what: ClassVar[str]
+
+    allow: Words
+
+    @override
+    def check(self, stream: StreamFacts) -> Check:
+        """The check that the word is allowed."""
+        return _one_of(self.field, self.what, self.allow)
+
+
+class CompanyOnly(WordRule, frozen=True, kw_only=True):
     """Company-level leads only."""
 
     rule: ClassVar[str] = "company_only"
+    what: ClassVar[str] = "kind of lead"
 
     field: str = "record_type"
     allow: Words = ("company",)
 
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the kind of lead."""
-        return (self.field,)
 
-    @override
-    def check(self, stream: StreamFacts) -> Check:
-        """The check that the kind is allowed."""
-        return _one_of(self.field, "kind of lead", self.allow)
-
-
-class IcpFit(Rule, frozen=True, kw_only=True):
+class IcpFit(WordRule, frozen=True, kw_only=True):
     """The fit with the ideal customer profile is good enough."""
 
     rule: ClassVar[str] = "icp_fit"
+    what: ClassVar[str] = "ICP fit"
 
     field: str = "icp_fit"
     allow: Words = ("moderate", "strong")
 
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the fit."""
-        return (self.field,)
 
-    @override
-    def check(self, stream: StreamFacts) -> Check:
-        """The check that the fit is allowed."""
-        return _one_of(self.field, "ICP fit", self.allow)
-
-
-class NotQuarantined(Rule, frozen=True, kw_only=True):
+class NotQuarantined(WordRule, frozen=True, kw_only=True):
     """The lead is not in quarantine."""
 
     rule: ClassVar[str] = "not_quarantined"
+    what: ClassVar[str] = "quarantine status"
 
     field: str = "quarantine_status"
     allow: Words = ("active",)
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the quarantine's status."""
-        return (self.field,)
-
-    @override
-    def check(self, stream: StreamFacts) -> Check:
-        """The check that the status is allowed."""
-        return _one_of(self.field, "quarantine status", self.allow)
 
 
 class AppliesTo(enum.Enum):
@@ -124,7 +119,7 @@ class StageSelected(LedgerRule, frozen=True, kw_only=True):
         chosen = self._chosen()
         if self.applies_to is AppliesTo.ALL:
             return chosen
-        return _OfNewLeads(chosen, self.known_leads(stream))
+        return _NewLeadsCheck(chosen, self.known_leads(stream))
 
     def _chosen(self) -> Check:
         chosen = _one_of(self.field, "stage", self.allow, folded)
@@ -134,7 +129,7 @@ class StageSelected(LedgerRule, frozen=True, kw_only=True):
         return lambda lead: None if is_blank(lead.get(field)) else chosen(lead)
 
 
-class _OfNewLeads(LookupCheck):
+class _NewLeadsCheck(LookupCheck):
     """A check that known leads pass in any case."""
 
     def __init__(self, check: Check, known: KnownLeads) -> None:
@@ -174,17 +169,12 @@ def _one_of(
     return check
 
 
-class NotCustomer(Rule, frozen=True, kw_only=True):
+class NotCustomer(FieldRule, frozen=True, kw_only=True):
     """The lead is not a customer yet."""
 
     rule: ClassVar[str] = "not_customer"
 
     field: str = "is_customer"
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property that marks customers."""
-        return (self.field,)
 
     @override
     def check(self, stream: StreamFacts) -> Check:
@@ -212,7 +202,7 @@ class NotCustomer(Rule, frozen=True, kw_only=True):
         return check
 
 
-class Stage(Rule, frozen=True, kw_only=True):
+class Stage(FieldRule, frozen=True, kw_only=True):
     """The stage is the minimum of an order of stages, or above it."""
 
     rule: ClassVar[str] = "stage"
@@ -236,11 +226,6 @@ class Stage(Rule, frozen=True, kw_only=True):
             raise ValueError(
                 f"`minimum` is '{self.minimum}', which is not in `order` ({', '.join(self.order)})"
             )
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the stage."""
-        return (self.field,)
 
     @override
     def check(self, stream: StreamFacts) -> Check:

@@ -12,9 +12,13 @@ from typing_extensions import override
 
 from target_apollo.config.environment import source_by_default
 from target_apollo.config.schema import SCHEMA
-from target_apollo.mapper.errors import InputError, SettingsError
 from target_apollo.mapper.rules.base import Check, Lead, LookupCheck, Rule, StreamFacts
-from target_apollo.mapper.rules.known import key_in_ledger
+from target_apollo.mapper.rules.known import (
+    check_has_key,
+    key_in_ledger,
+    ledger_errors,
+    open_ledger,
+)
 from target_apollo.model.times import moment
 
 MARGIN = timedelta(minutes=5)
@@ -56,33 +60,21 @@ class NotSynced(Rule, frozen=True, kw_only=True):
     @override
     def check(self, stream: StreamFacts) -> Check:
         """The check that the ledger has no sync of the lead since its last change."""
-        if not stream.key_properties:
-            raise SettingsError(
-                f"The rule not_synced can't work on stream '{stream.stream}': its SCHEMA names no "
-                "key properties by which the ledger could know a lead. Set them in the tap's "
-                "catalog, or set rules.not_synced to false."
-            )
+        check_has_key(self.rule, stream)
         if not self.ledger_url:
             # An empty ledger_url switches the ledger off, as in the target.
             return _knows_no_lead
-        # The ledger imports SQLAlchemy, which runs without this rule need not load.
-        from target_apollo.ledger import Ledger, LedgerError, LedgerUnusable, source_key
-
-        try:
-            ledger = Ledger.open_existing(self.ledger_url)
-        except LedgerError as error:
-            kind = SettingsError if isinstance(error, LedgerUnusable) else InputError
-            raise kind(f"Setting rules.not_synced.ledger_url: {error}") from None
+        with ledger_errors(f"Setting rules.{self.rule}.ledger_url"):
+            ledger = open_ledger(self.ledger_url)
         if ledger is None:
             return _knows_no_lead
+        from target_apollo.ledger import source_key
+
         output, connection, source = stream.output, self.connection, self.source
 
         def synced_at(keys: Collection[str]) -> Mapping[str, datetime]:
-            try:
+            with ledger_errors("The ledger can't be read"):
                 return ledger.synced_at(output, keys, connection=connection, source=source)
-            except LedgerError as error:
-                kind = SettingsError if isinstance(error, LedgerUnusable) else InputError
-                raise kind(f"The ledger can't be read: {error}") from None
 
         return ChangedSinceSync(stream.key_properties, self.updated_at, source_key, synced_at)
 

@@ -9,24 +9,26 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 from typing_extensions import override
 
-from target_apollo.mapper.rules.base import Check, Lead, NotYet, Rule, StreamFacts
-from target_apollo.mapper.values import kind, shown
+from target_apollo.mapper.rules.base import (
+    Check,
+    FieldRule,
+    Lead,
+    NotYet,
+    StreamFacts,
+    kind,
+    shown,
+)
 from target_apollo.model.texts.placeholders import is_nothing
 from target_apollo.model.times import moment
 
 
-class Settled(Rule, frozen=True, kw_only=True):
+class Settled(FieldRule, frozen=True, kw_only=True):
     """Not modified in the last minutes; a lead that was is held until it has come to rest."""
 
     rule: ClassVar[str] = "settled"
 
     field: str = "updated_at"
     minutes: Annotated[float, Meta(gt=0, le=60 * 24 * 365)] = 5
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the time of the last change."""
-        return (self.field,)
 
     @override
     def may_hold(self) -> bool:
@@ -49,18 +51,13 @@ class Settled(Rule, frozen=True, kw_only=True):
         return check
 
 
-class ActiveSince(Rule, frozen=True, kw_only=True):
+class ActiveSince(FieldRule, frozen=True, kw_only=True):
     """Some activity within the last months."""
 
     rule: ClassVar[str] = "active_since"
 
     field: str = "last_activity_at"
     months: Annotated[int, Meta(ge=1, le=1200)] = 12
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """The property with the time of the last activity."""
-        return (self.field,)
 
     @override
     def check(self, stream: StreamFacts) -> Check:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import Check, check_connection
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Check
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.checking import Team
 from tests.helpers.keys import BOTH, KEYS, settings_of
 from tests.helpers.new_sandbox import new_sandbox
-from tests.helpers.rehearsing import Team
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 from typing import Any
 
 import pytest
 
 from target_apollo.cli import main
-from tests.helpers.rehearsing import Message, Team, row, stream
+from tests.helpers.checking import Message, Team, row, stream
 
 WRONG = {"field_policy": {"titel": "never"}, "lists": ["Custumers"]}
 PEOPLE = stream("crm-contacts", "id", "E-Mail", "titel")
@@ -47,7 +48,7 @@ def test_faults_come_first_then_warnings_then_streams_then_endpoints(
     check: Any, team: Team
 ) -> None:
     exit_code, out, err = check("--catalog", catalog(team, PEOPLE), **WRONG)
-    heads = ["Mend first", "1. The setting 'field_policy'", "Look at", "- The setting 'lists'"]
+    heads = ["Faults", "1. The setting 'field_policy'", "Warnings", "- The setting 'lists'"]
     places = [out.find(one) for one in (*heads, "Stream crm-contacts: contacts", "A run needs:")]
     assert -1 not in places
     assert places == sorted(places)
@@ -92,12 +93,25 @@ def test_json_tells_faults_warnings_streams_and_ledger(check: Any, team: Team) -
     assert "which the first run makes" in said["ledger"]
 
 
+def test_private_files_that_git_would_take_are_warnings_also_for_programs(
+    check: Any, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(team.folder)
+    subprocess.run(["git", "init", "-q"], check=True)
+    exit_code, out, err = check("--json")
+    warnings = json.loads(out)["warnings"]
+    assert (exit_code, err) == (0, "")
+    assert {one["about"] for one in warnings} == {"settings"}
+    named = [one["sentence"] for one in warnings if "(the setting rejects_path)" in one["sentence"]]
+    assert [one.startswith("git would take ") for one in named] == [True]
+
+
 def test_a_wrong_key_ends_it_before_anything_else_is_asked(check: Any, team: Team) -> None:
     before = team.sandbox.count("GET /fields")
     exit_code, out, _ = check(api_key="wrong", **WRONG)
     assert exit_code == 2
     assert "Key      not valid" in out
-    assert "Mend first" not in out
+    assert "Faults" not in out
     assert team.sandbox.count("GET /fields") == before
 
 

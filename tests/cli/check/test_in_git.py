@@ -104,6 +104,13 @@ def test_a_file_of_variables_with_a_key_is_named(tree: Path) -> None:
     assert said() == []
 
 
+def test_a_file_of_variables_with_the_password_of_a_database_is_named(tree: Path) -> None:
+    (tree / ".env").write_text("TARGET_APOLLO_LEDGER_URL=postgresql://ann:k3y@db/crm\n")
+    (sentence,) = said()
+    assert sentence.startswith(f"git would take {tree / '.env'}")
+    assert "k3y" not in sentence
+
+
 def test_a_file_of_variables_that_can_t_be_read_ends_no_check(tree: Path) -> None:
     (tree / ".env").write_bytes(b"TARGET_APOLLO_API_KEY=\xff\n")
     assert said() == []

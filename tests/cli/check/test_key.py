@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from target_apollo.cli.check.command import as_lines
-from target_apollo.cli.check.connection import Check, check_connection
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Check
 from target_apollo.config.settings import SettingsError
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.http_server import Received, Reply, Server

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import Check
+from target_apollo.cli.check.findings import Check
 from target_apollo.cli.check.needs import needs_of
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.rows import Mode

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.connection import Access, Check, check_connection
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Access, Check
 from target_apollo.cli.check.needs import ELSE_ASKED, PROBES, needs_of
 from target_apollo.model.objects.registry import STREAM_OBJECTS
 from target_apollo.model.rows import Mode

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from target_apollo.apollo import ForbiddenBy, endpoints
 from target_apollo.cli.check.command import as_json, as_lines
-from target_apollo.cli.check.connection import Access, Check, Finding
+from target_apollo.cli.check.findings import Access, Check, Finding
 from target_apollo.cli.check.needs import Need
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Fault, FaultKind, Sandbox

@@ -11,8 +11,8 @@ from target_apollo.ledger import Ledger
 from target_apollo.ledger.tables import VERSION, apollo_ledger_version
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox, SandboxOptions
+from tests.helpers.checking import Team, faults, said, warnings
 from tests.helpers.new_sandbox import new_sandbox
-from tests.helpers.rehearsing import Team, faults, said, warnings
 
 CONTACTS = (ObjectKind.CONTACTS,)
 
@@ -50,7 +50,7 @@ CONTACTS = (ObjectKind.CONTACTS,)
     ],
 )
 def test_what_would_end_a_run_is_a_fault(team: Team, settings: dict[str, Any], fault: str) -> None:
-    (found,) = faults(team.rehearse(kinds=CONTACTS, **settings))
+    (found,) = faults(team.check(kinds=CONTACTS, **settings))
     assert fault in found
 
 
@@ -64,6 +64,14 @@ def test_what_would_end_a_run_is_a_fault(team: Team, settings: dict[str, Any], f
         ({"unresolved": {"owner_emial": "drop"}}, "(did you mean 'owner_email'?)"),
         ({"null_policy_per_field": {"titel": "clear"}}, "(did you mean 'title'?)"),
         (
+            {"stream_maps": {"__else__": "__NULL__"}},
+            "The setting 'stream_maps' leaves out every stream, so a run would write nothing",
+        ),
+        (
+            {"stream_maps": {"crm-log": None, "__else__": None}},
+            "The setting 'stream_maps' leaves out every stream, so a run would write nothing",
+        ),
+        (
             {"streams": {"crm-*": {}, "crm-contacts": {"mode": "insert"}}},
             "The entry 'crm-contacts' of the setting 'streams' has no effect: the entry 'crm-*'",
         ),
@@ -72,7 +80,7 @@ def test_what_would_end_a_run_is_a_fault(team: Team, settings: dict[str, Any], f
 def test_what_a_run_would_go_on_with_is_a_warning(
     team: Team, settings: dict[str, Any], warning: str
 ) -> None:
-    found = team.rehearse(**settings)
+    found = team.check(**settings)
     assert faults(found) == []
     assert warning in "\n".join(warnings(found))
 
@@ -98,48 +106,50 @@ def test_what_a_run_would_go_on_with_is_a_warning(
         {"streams": {"crm-contacts": {"mode": "insert"}, "crm-*": {}, "archive-*": False}},
         {"streams": {"list_members": {"mode": "add"}, "todo": {"object": "tasks"}}},
         {"ledger_url": ""},
+        {"stream_maps": {"crm-contacts": {}, "__else__": None}},
+        {"stream_maps": {"crm-log": None}},
     ],
 )
 def test_nothing_is_said_of_right_settings(team: Team, settings: dict[str, Any]) -> None:
-    assert said(team.rehearse(kinds=CONTACTS, **settings)) == ""
+    assert said(team.check(kinds=CONTACTS, **settings)) == ""
 
 
 def test_entries_of_custom_fields_without_a_field_are_faults_where_a_run_would_fail(
     team: Team,
 ) -> None:
-    found = team.rehearse(custom_fields={"score": "Led Score"}, unknown_fields="fail")
+    found = team.check(custom_fields={"score": "Led Score"}, unknown_fields="fail")
     assert "names the label 'Led Score', which no custom field has" in faults(found)[0]
 
 
 def test_a_team_without_custom_fields_lacks_each_label(tmp_path: Path) -> None:
     with new_sandbox(SandboxOptions(strict=True)) as empty:
-        found = Team(empty, tmp_path).rehearse(custom_fields={"score": "Lead Score"})
+        found = Team(empty, tmp_path).check(custom_fields={"score": "Lead Score"})
     assert "names the label 'Lead Score', which no custom field has" in warnings(found)[0]
 
 
 def test_a_profile_that_no_run_can_read_is_a_fault(team: Team) -> None:
     path = team.write("no profile")
-    assert f"The profile {path}" in faults(team.rehearse(profile_path=path))[0]
+    assert f"The profile {path}" in faults(team.check(profile_path=path))[0]
 
 
 def test_a_stage_that_one_object_has_is_a_fault_only_where_the_other_is_sure_to_come(
     team: Team,
 ) -> None:
     wanted = {"on_delete": "stage:Interested"}
-    (warning,) = warnings(team.rehearse(**wanted))
+    (warning,) = warnings(team.check(**wanted))
     assert "account_stage" in warning
-    assert len(faults(team.rehearse(kinds=(ObjectKind.ACCOUNTS,), **wanted))) == 1
-    assert said(team.rehearse(kinds=CONTACTS, **wanted)) == ""
+    assert len(faults(team.check(kinds=(ObjectKind.ACCOUNTS,), **wanted))) == 1
+    assert said(team.check(kinds=CONTACTS, **wanted)) == ""
 
 
 def test_no_address_of_a_person_is_shown(team: Team) -> None:
-    found = said(team.rehearse(default_owner="robin.rep@team.example"))
+    found = said(team.check(default_owner="robin.rep@team.example"))
     assert "@" not in found
     assert "nearest is that of user" in found
 
 
 def test_everything_is_found_at_once(team: Team) -> None:
-    found = team.rehearse(
+    found = team.check(
         field_policy={"titel": "never"}, match_on=["custom:Teir"], on_delete="stage:Intrested"
     )
     told = "\n".join(faults(found))
@@ -150,7 +160,7 @@ def test_a_list_of_apollo_is_read_once_however_many_settings_need_it(
     team: Team, crm: Sandbox
 ) -> None:
     before = crm.count("GET /fields"), crm.count("GET /contact_stages")
-    team.rehearse(
+    team.check(
         kinds=CONTACTS,
         field_policy={"Lead Score": "never"},
         custom_fields={"score": "Lead Score"},
@@ -170,13 +180,13 @@ def test_a_list_of_apollo_is_read_once_however_many_settings_need_it(
 @pytest.mark.parametrize("setting", ["rejects_path", "summary_path"])
 def test_a_file_that_can_not_be_made_is_a_fault(team: Team, tmp_path: Path, setting: str) -> None:
     (tmp_path / "taken").write_text("")
-    (fault,) = faults(team.rehearse(**{setting: str(tmp_path / "taken" / "file")}))
+    (fault,) = faults(team.check(**{setting: str(tmp_path / "taken" / "file")}))
     assert f"The setting {setting} can't be" in fault
     assert "is no folder" in fault
 
 
 def test_a_file_in_folders_that_a_run_makes_is_no_fault(team: Team, tmp_path: Path) -> None:
-    assert said(team.rehearse(rejects_path=str(tmp_path / "new" / "er" / "rejects"))) == ""
+    assert said(team.check(rejects_path=str(tmp_path / "new" / "er" / "rejects"))) == ""
     assert not (tmp_path / "new").exists()
 
 
@@ -185,7 +195,7 @@ def test_a_ledger_of_a_later_release_is_a_fault(team: Team, tmp_path: Path) -> N
     with Ledger.open(url) as ledger:
         ledger._database.execute(apollo_ledger_version.update().values(version=VERSION + 1))
         ledger._database.commit()
-    found = team.rehearse(ledger_url=url)
+    found = team.check(ledger_url=url)
     assert f"has version {VERSION + 1}" in faults(found)[0]
     assert found.ledger == ""
 
@@ -194,13 +204,13 @@ def test_the_ledger_is_told_with_its_version_and_neither_made_nor_brought_up_to_
     team: Team, tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.db"
-    assert "which the first run makes" in team.rehearse().ledger
+    assert "which the first run makes" in team.check().ledger
     assert not path.exists()
     with Ledger.open(f"sqlite:///{path}") as ledger:
         ledger._database.execute(apollo_ledger_version.update().values(version=VERSION - 1))
         ledger._database.commit()
     before = path.read_bytes()
-    told = team.rehearse().ledger
+    told = team.check().ledger
     assert f"version {VERSION - 1}, brought up to {VERSION} by the next run" in told
     assert path.read_bytes() == before
 
@@ -209,7 +219,7 @@ def test_files_and_ledger_are_checked_where_apollo_does_not_answer(
     team: Team, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("")
-    found = team.rehearse(
+    found = team.check(
         asks_apollo=False,
         rejects_path=str(tmp_path / "taken" / "file"),
         field_policy={"titel": "never"},

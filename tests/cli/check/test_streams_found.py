@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearser
+from target_apollo.cli.check.run_check import CheckInput, RunCheck
 from target_apollo.config.settings import SettingsError
 from target_apollo.sandbox import Sandbox
-from tests.helpers.rehearsing import TEXT, Message, Team, faults, row, said, stream, warnings
+from tests.helpers.checking import TEXT, Message, Team, faults, row, said, stream, warnings
 
 PEOPLE = stream("crm-contacts", "id", "email", "title")
 DATED = {"type": ["string", "null"], "format": "date-time"}
@@ -33,40 +33,38 @@ def entry(message: Message, **about: Any) -> Message:
 def test_a_column_that_fits_nothing_is_a_warning_and_one_that_nearly_fits_has_a_hint(
     team: Team,
 ) -> None:
-    found = team.rehearse(stream("crm-contacts", "id", "email", "titel", "shoe"))
+    found = team.check(stream("crm-contacts", "id", "email", "titel", "shoe"))
     (warning,) = warnings(found)
     assert "has the name of titel (did you mean 'title'?), shoe; they are not sent" in warning
     assert found.streams[0].not_written == ("titel", "shoe")
 
 
 def test_such_columns_are_faults_where_a_run_would_fail_for_them(team: Team) -> None:
-    found = team.rehearse(stream("crm-contacts", "id", "email", "shoe"), unknown_fields="fail")
+    found = team.check(stream("crm-contacts", "id", "email", "shoe"), unknown_fields="fail")
     assert "The setting unknown_fields is 'fail'" in faults(found)[0]
 
 
 def test_key_and_bookmark_need_no_field(team: Team) -> None:
     message = {**stream("crm-contacts", "id", "email", at=DATED), "bookmark_properties": ["at"]}
-    assert said(team.rehearse(message)) == ""
+    assert said(team.check(message)) == ""
 
 
 def test_two_columns_of_one_field_are_a_fault(team: Team) -> None:
-    (fault,) = faults(
-        team.rehearse(stream("crm-contacts", "id", "email", "FirstName", "firstname"))
-    )
+    (fault,) = faults(team.check(stream("crm-contacts", "id", "email", "FirstName", "firstname")))
     assert "'FirstName' and 'firstname' of stream 'crm-contacts' would be written to one" in fault
 
 
 def test_a_stream_without_a_column_to_match_on_is_a_fault_with_the_column_that_may_be_meant(
     team: Team,
 ) -> None:
-    (fault,) = faults(team.rehearse(stream("crm-contacts", "id", "mail", "title")))
+    (fault,) = faults(team.check(stream("crm-contacts", "id", "mail", "title")))
     assert "no column by which Apollo recognises contacts" in fault
     assert "'mail' may be meant as 'email'" in fault
 
 
 def test_a_column_to_match_on_may_be_in_the_records_alone(team: Team) -> None:
     message = stream("crm-contacts", "id", "title")
-    found = team.rehearse(message, row("crm-contacts", id="1", email="ada@example.com"))
+    found = team.check(message, row("crm-contacts", id="1", email="ada@example.com"))
     assert faults(found) == []
 
 
@@ -85,7 +83,7 @@ def test_a_type_that_can_not_be_the_field_s_is_a_fault(
     team: Team, column: str, schema: Message, word: str
 ) -> None:
     message = stream("crm-contacts", "id", "email", **{column: schema})
-    (fault,) = faults(team.rehearse(message))
+    (fault,) = faults(team.check(message))
     assert f"the column '{column}' is of type {word}" in fault
 
 
@@ -110,7 +108,7 @@ def test_nothing_is_said_of_a_type_that_may_be_the_field_s(
     team: Team, column: str, schema: Message
 ) -> None:
     message = stream("crm-contacts", "id", "email", **{column: schema})
-    assert said(team.rehearse(message)) == ""
+    assert said(team.check(message)) == ""
 
 
 # --- keys
@@ -120,19 +118,19 @@ def test_a_key_that_the_stream_lacks_is_a_fault_with_the_column_that_may_be_mean
     team: Team,
 ) -> None:
     streams = {"crm-contacts": {"key": ["contct_id"]}}
-    (fault,) = faults(team.rehearse(stream("crm-contacts", "contact_id", "email"), streams=streams))
+    (fault,) = faults(team.check(stream("crm-contacts", "contact_id", "email"), streams=streams))
     assert (
         "has the column 'contct_id', which the stream lacks (did you mean 'contact_id'?)" in fault
     )
 
 
 def test_a_stream_without_a_key_is_recognised_by_its_address(team: Team) -> None:
-    assert said(team.rehearse(stream("crm-contacts", "email", key=()))) == ""
+    assert said(team.check(stream("crm-contacts", "email", key=()))) == ""
 
 
 def test_a_stream_of_deals_without_a_key_is_a_fault(team: Team) -> None:
     message = stream("crm-deals", "name", key=())
-    found = faults(team.rehearse(message, streams={"crm-deals": {"object": "deals"}}))
+    found = faults(team.check(message, streams={"crm-deals": {"object": "deals"}}))
     assert any("Stream 'crm-deals' has no key" in one for one in found)
 
 
@@ -142,7 +140,7 @@ def test_a_stream_of_deals_without_a_key_is_a_fault(team: Team) -> None:
 def test_a_stream_without_an_object_is_a_fault_with_the_object_that_may_be_meant(
     team: Team,
 ) -> None:
-    (fault,) = faults(team.rehearse(PEOPLE, stream("crm-acounts", "id", "domain")))
+    (fault,) = faults(team.check(PEOPLE, stream("crm-acounts", "id", "domain")))
     assert "Stream 'crm-acounts' fits neither contacts nor accounts by its name" in fault
     assert '{"crm-acounts": {"object": "accounts"}}' in fault
 
@@ -152,18 +150,18 @@ def test_a_stream_without_an_object_is_a_fault_with_the_object_that_may_be_meant
     [{"streams": {"crm-log": False}}, {"stream_maps": {"crm-log": None}}],
 )
 def test_nothing_is_said_of_a_stream_that_is_left_out(team: Team, settings: dict[str, Any]) -> None:
-    assert said(team.rehearse(PEOPLE, stream("crm-log", "id", "line"), **settings)) == ""
+    assert said(team.check(PEOPLE, stream("crm-log", "id", "line"), **settings)) == ""
 
 
 def test_an_entry_for_no_stream_has_the_stream_that_may_be_meant(team: Team) -> None:
-    (warning,) = warnings(team.rehearse(PEOPLE, streams={"crm-contcts": {"mode": "insert"}}))
+    (warning,) = warnings(team.check(PEOPLE, streams={"crm-contcts": {"mode": "insert"}}))
     assert "was used for no stream of this run (crm-contacts) (did you mean 'crm-contacts'?)" in (
         warning
     )
 
 
 def test_what_is_wrong_with_one_stream_hides_nothing_of_another(team: Team) -> None:
-    found = team.rehearse(
+    found = team.check(
         {"type": "SCHEMA", "stream": "a-contacts", "schema": {}, "key_properties": []},
         stream("b-contacts", "id", "email", "titel"),
         field_policy={"titel": "never"},
@@ -178,14 +176,21 @@ def test_what_is_wrong_with_one_stream_hides_nothing_of_another(team: Team) -> N
 
 def test_stream_maps_come_before_the_columns(team: Team) -> None:
     maps = {"crm-people": {"__alias__": "crm-contacts", "email": "mail", "mail": "__NULL__"}}
-    found = team.rehearse(stream("crm-people", "id", "mail"), stream_maps=maps)
+    found = team.check(stream("crm-people", "id", "mail"), stream_maps=maps)
     assert said(found) == ""
     assert [one.name for one in found.streams] == ["crm-contacts"]
 
 
 def test_a_stream_map_that_can_not_be_applied_is_a_fault(team: Team) -> None:
     maps = {"crm-contacts": {"title": "titl.upper()"}}
-    assert any("stream_maps" in one for one in faults(team.rehearse(PEOPLE, stream_maps=maps)))
+    assert any("stream_maps" in one for one in faults(team.check(PEOPLE, stream_maps=maps)))
+
+
+def test_stream_maps_that_leave_out_every_stream_that_came_are_a_warning(team: Team) -> None:
+    maps = {"crm-contcts": {}, "__else__": "__NULL__"}
+    found = team.check(PEOPLE, stream_maps=maps)
+    assert "leaves out every stream, so a run would write nothing" in said(found)
+    assert found.streams == ()
 
 
 # --- records
@@ -193,7 +198,7 @@ def test_a_stream_map_that_can_not_be_applied_is_a_fault(team: Team) -> None:
 
 def test_records_that_would_be_rejected_are_counted_by_their_reason(team: Team) -> None:
     message = stream("crm-contacts", "id", "email", "contact_stage", "Tier")
-    found = team.rehearse(
+    found = team.check(
         message,
         *(row("crm-contacts", id=n, email=f"p{n}@example.com") for n in ("1", "2")),
         *(
@@ -212,7 +217,7 @@ def test_records_that_would_be_rejected_are_counted_by_their_reason(team: Team) 
 
 
 def test_names_that_rows_are_written_without_are_told(team: Team) -> None:
-    found = team.rehearse(
+    found = team.check(
         stream("crm-contacts", "id", "email", "contact_stage"),
         row("crm-contacts", id="1", email="p1@example.com", contact_stage="Intrested"),
         unresolved={"contact_stage": "drop"},
@@ -222,7 +227,7 @@ def test_names_that_rows_are_written_without_are_told(team: Team) -> None:
 
 def test_right_records_say_nothing_and_write_nothing(team: Team, crm: Sandbox) -> None:
     before = crm.store.contacts(), crm.store.accounts()
-    found = team.rehearse(
+    found = team.check(
         stream("crm-contacts", "id", "email", "contact_stage", "owner_email", "account_domain"),
         row(
             "crm-contacts",
@@ -249,11 +254,11 @@ def test_only_what_a_catalog_selects_is_checked(team: Team) -> None:
         entry(stream("crm-log", "id"), selected=False),
         entry(stream("crm-notes", "id")),
     ]
-    assert said(team.rehearse(catalog={"streams": [people, *others]})) == ""
+    assert said(team.check(catalog={"streams": [people, *others]})) == ""
 
 
 def test_a_catalog_in_which_nothing_is_selected_yet_is_checked_whole(team: Team) -> None:
-    found = team.rehearse(catalog={"streams": [entry(PEOPLE), entry(stream("crm-log", "id"))]})
+    found = team.check(catalog={"streams": [entry(PEOPLE), entry(stream("crm-log", "id"))]})
     assert "Stream 'crm-log' fits neither" in faults(found)[0]
 
 
@@ -261,24 +266,24 @@ def test_a_key_that_is_always_sent_is_there_though_it_was_deselected(team: Team)
     people = entry(PEOPLE, selected=True)
     about = {"selected": False, "inclusion": "automatic"}
     people["metadata"].append({"breadcrumb": ["properties", "id"], "metadata": about})
-    assert said(team.rehearse(catalog={"streams": [people]})) == ""
+    assert said(team.check(catalog={"streams": [people]})) == ""
 
 
 def test_the_key_of_a_view_counts(team: Team) -> None:
     people = entry(PEOPLE, **{"view-key-properties": ["id"], "selected": True})
     del people["key_properties"]
-    assert team.rehearse(catalog={"streams": [people]}).streams[0].key == ("id",)
+    assert team.check(catalog={"streams": [people]}).streams[0].key == ("id",)
 
 
 @pytest.mark.parametrize("text", ['{"type": "SCHEMA"', "nothing", '{"type": "STATE"}'])
 def test_what_is_no_output_of_a_tap_ends_the_check(team: Team, text: str) -> None:
     with pytest.raises(SettingsError):
-        Rehearser(team.config(), (), CheckedInput(messages=team.write(text)))
+        RunCheck(team.config(), (), CheckInput(messages=team.write(text)))
 
 
 def test_the_command_that_makes_fields_can_be_copied_whatever_the_file_is_called() -> None:
-    assert CheckedInput(catalog="my dir/c.json").making_fields.endswith("--catalog 'my dir/c.json'")
-    assert CheckedInput(messages="a b").making_fields.endswith("--schema 'a b'")
+    assert CheckInput(catalog="my dir/c.json").making_fields.endswith("--catalog 'my dir/c.json'")
+    assert CheckInput(messages="a b").making_fields.endswith("--schema 'a b'")
 
 
 # --- no false alarm
@@ -286,18 +291,16 @@ def test_the_command_that_makes_fields_can_be_copied_whatever_the_file_is_called
 
 def test_nothing_is_said_of_a_catalog_with_every_field_of_a_spreadsheet(team: Team) -> None:
     columns = ("ID", "E-Mail", "First Name", "Last Name", "Phone Number", "Title", "Lead Score")
-    assert said(team.rehearse(stream("contacts", *columns, key=("ID",)))) == ""
+    assert said(team.check(stream("contacts", *columns, key=("ID",)))) == ""
 
 
 def test_columns_of_the_tap_itself_need_no_field(team: Team) -> None:
     message = stream("crm-contacts", "id", "email", _sdc_deleted_at=DATED, _sdc_batched_at=DATED)
-    assert said(team.rehearse(message)) == ""
+    assert said(team.check(message)) == ""
 
 
 def test_a_stream_is_told_with_the_places_of_its_columns(team: Team) -> None:
-    (one,) = team.rehearse(
-        stream("crm-contacts", "id", "E-Mail", "lead_score", email_2=TEXT)
-    ).streams
+    (one,) = team.check(stream("crm-contacts", "id", "E-Mail", "lead_score", email_2=TEXT)).streams
     assert (one.object, one.mode, one.match_on, one.key) == (
         "contacts",
         "upsert",

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import ForbiddenBy, Window, Windows, endpoints
-from target_apollo.cli.check.connection import Access, Check, Finding, check_connection, lower_of
+from target_apollo.cli.check.connection import check_connection
+from target_apollo.cli.check.findings import Access, Check, Finding, lower_of
 from target_apollo.cli.check.needs import Need
 from target_apollo.sandbox import Fault, FaultKind, Sandbox
 from tests.helpers.keys import BOTH, CONTACTS, CREATE, access_of, settings_of

@@ -26,6 +26,11 @@ class Probed:
     profile: dict[str, Any]
 
     @property
+    def report_in_one_line(self) -> str:
+        """The report without its line breaks, which may be within a sentence."""
+        return " ".join(self.report.split())
+
+    @property
     def answers(self) -> dict[str, str]:
         """The answers in the profile."""
         answers: dict[str, str] = self.profile.get("answers", {})

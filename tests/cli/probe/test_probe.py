@@ -103,6 +103,33 @@ def test_the_records_of_a_probe_are_put_right_at_its_end(probe: Run) -> None:
         assert not any(one["typed_custom_fields"] for one in contacts)
 
 
+def test_no_line_of_the_report_is_wider_than_a_terminal(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True, hour_limit=8)) as apollo:
+        with_team(apollo)
+        cut_short = probe(apollo, max_wait_seconds=0)
+        apollo.reset_quota()
+        whole = probe(apollo)
+
+    for done in (cut_short, whole):
+        assert [line for line in done.report.splitlines() if len(line) > 80] == []
+
+
+def test_the_report_has_each_question_with_what_a_run_assumes_and_what_follows(probe: Run) -> None:
+    with new_sandbox(SandboxOptions(strict=True)) as apollo:
+        with_team(apollo)
+        report = probe(apollo).report
+
+    assert "\n| `cleared_by` | both |\n" in report
+    (cleared,) = re.findall(r"\n## cleared_by\n\n(.*?)\n\n##", report, re.DOTALL)
+    assert cleared.splitlines() == [
+        "Which empty value clears a field?",
+        "",
+        "- assumed by a run: the empty text, as Apollo documents",
+        "- seen: **both**",
+        "- what follows: Nothing: a run is right either way.",
+    ]
+
+
 class Killed(BaseException):
     """Stands for a kill."""
 
@@ -171,7 +198,7 @@ def test_a_key_that_lacks_entries_leaves_questions_unasked(probe: Run) -> None:
 
         assert done.exit_code == 0
         assert done.answers == {"unknown_id": "unprocessable", "bad_id_names_value": "true"}
-        assert "not asked: the key lacks the entry api/v1/labels/index" in done.report
+        assert "not asked: the key lacks the entry api/v1/labels/index" in done.report_in_one_line
         assert apollo.store.contacts() == []
 
 
@@ -191,7 +218,7 @@ def test_a_probe_stops_at_a_rate_limit_and_the_next_one_goes_on(probe: Run) -> N
         done = probe(apollo, max_wait_seconds=0)
 
         assert done.exit_code == 3
-        assert "The probe ended early, at " in done.report
+        assert "The probe ended early, at " in done.report_in_one_line
         assert not [seen for seen in apollo.requests if seen.status == 429]
         first = done.answers
 
@@ -233,7 +260,7 @@ def test_accounts_of_earlier_probes_are_counted_before_a_contact_is_made(probe: 
         done = probe(apollo)
 
         assert len(apollo.store.contacts()) + len(apollo.store.accounts()) == MOST_RECORDS
-        assert "the probe's 6 records are made" in done.report
+        assert "the probe's 6 records are made" in done.report_in_one_line
 
 
 def test_what_a_request_without_an_answer_has_changed_is_put_right_too(probe: Run) -> None:
@@ -247,7 +274,7 @@ def test_what_a_request_without_an_answer_has_changed_is_put_right_too(probe: Ru
 
         done = probe(apollo)
 
-        assert "Apollo's answer was lost" in done.report
+        assert "Apollo's answer was lost" in done.report_in_one_line
         assert {one["title"] for one in apollo.store.contacts()} == {TITLE}
         assert len({one["owner_id"] for one in apollo.store.contacts()}) == 1
 
@@ -329,7 +356,7 @@ def test_an_apollo_that_stores_none_of_the_addresses_is_asked_the_rest(
         done = probe(apollo)
 
         assert done.exit_code == 0
-        assert "Apollo did not store the address of the probe's record" in done.report
+        assert "Apollo did not store the address of the probe's record" in done.report_in_one_line
         assert done.answers["cleared_by"] == "both"
         assert len(apollo.store.contacts()) <= MOST_RECORDS
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import SandboxOptions
+from tests.helpers.checking import Team, faults, said
 from tests.helpers.new_sandbox import new_sandbox
-from tests.helpers.rehearsing import Team, faults, said
 from tests.helpers.taps import Tap, select
 from tests.promises.taps.test_postgres import (  # noqa: F401 - fixtures
     kind,
@@ -31,7 +31,7 @@ def test_a_catalog_of_right_tables_raises_no_alarm(
     catalog = select(deepcopy(tap.catalog), by_table)
     with new_sandbox(SandboxOptions(strict=True)) as sandbox:
         prepare(sandbox)
-        found = Team(sandbox, tmp_path).rehearse(catalog=catalog, **SETTINGS)
+        found = Team(sandbox, tmp_path).check(catalog=catalog, **SETTINGS)
 
     assert said(found) == ""
     assert {one.name for one in found.streams} == {*STREAMS}
@@ -48,7 +48,7 @@ def test_a_catalog_with_a_misspelled_entry_raises_one(
     assert tap.catalog is not None
     catalog = select(deepcopy(tap.catalog), {"crm-user": {"replication-method": "FULL_TABLE"}})
     with new_sandbox(SandboxOptions(strict=True)) as sandbox:
-        found = Team(sandbox, tmp_path).rehearse(
+        found = Team(sandbox, tmp_path).check(
             catalog=catalog, streams={"crm-usr": {"object": "contacts"}}
         )
     assert "Stream 'crm-user' fits neither" in faults(found)[0]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_apollo.mapper.always import NamedLeads
 from target_apollo.mapper.errors import SettingsError
 from target_apollo.mapper.explain import explain
+from target_apollo.mapper.keys import NamedLeads
 from tests.helpers.leads import (
     APOLLO_USER,
     BARE_RULES,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from target_apollo.cli.check.rehearsal import CheckedInput, Rehearsal, Rehearser
+from target_apollo.cli.check.run_check import CheckInput, RunCheck, RunFindings
 from target_apollo.config.schema import SCHEMA, add_sdk_settings
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sandbox import Sandbox
@@ -65,7 +65,7 @@ class Team:
             **settings,
         }
 
-    def rehearse(
+    def check(
         self,
         *messages: Message,
         catalog: Message | None = None,
@@ -73,27 +73,27 @@ class Team:
         kinds: Collection[ObjectKind] = tuple(ObjectKind),
         asks_apollo: bool = True,
         **settings: Any,
-    ) -> Rehearsal:
+    ) -> RunFindings:
         """What a check finds."""
-        source = CheckedInput(
+        source = CheckInput(
             None if catalog is None else self.write(json.dumps(catalog)),
             self.write("\n".join(map(json.dumps, messages))) if messages else None,
             None if leads is None else self.write(json.dumps(leads)),
         )
-        rehearser = Rehearser(self.config(**settings), kinds, source)
-        return rehearser.finish(asks_apollo=asks_apollo)
+        run_check = RunCheck(self.config(**settings), kinds, source)
+        return run_check.finish(asks_apollo=asks_apollo)
 
 
-def faults(rehearsal: Rehearsal) -> list[str]:
+def faults(found: RunFindings) -> list[str]:
     """The sentences of what would end a run."""
-    return [one.sentence for one in rehearsal.remarks if one.weight is Weight.FAULT]
+    return [one.sentence for one in found.remarks if one.weight is Weight.FAULT]
 
 
-def warnings(rehearsal: Rehearsal) -> list[str]:
+def warnings(found: RunFindings) -> list[str]:
     """The sentences of what a run would go on with."""
-    return [one.sentence for one in rehearsal.remarks if one.weight is Weight.WARNING]
+    return [one.sentence for one in found.remarks if one.weight is Weight.WARNING]
 
 
-def said(rehearsal: Rehearsal) -> str:
+def said(found: RunFindings) -> str:
     """All sentences."""
-    return "\n".join(one.sentence for one in rehearsal.remarks)
+    return "\n".join(one.sentence for one in found.remarks)

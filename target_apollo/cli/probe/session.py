@@ -1,16 +1,16 @@
 """What the questions of a probe share: requests, the probe's records, and steps that serve several.
 
-A step that several questions need is done once; if it can't be done, each of them hears why.
+A step that several questions need is done once; if it can't be done, none of them is asked, for the
+same reason.
 """
 
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from target_apollo.apollo import (
     ACCOUNT_ENDPOINTS,
@@ -22,7 +22,6 @@ from target_apollo.apollo import (
     EndpointForbidden,
     ObjectEndpoints,
     RequestRefused,
-    Stage,
     Transport,
     access_to,
     endpoints,
@@ -31,19 +30,14 @@ from target_apollo.apollo import (
 from target_apollo.cli.probe import own_records
 from target_apollo.cli.probe.own_records import (
     DOMAIN,
-    MALFORMED,
     MOST_ACCOUNTS,
     MOST_RECORDS,
     NAME,
     ONE,
-    TITLE,
     TWIN,
     OwnRecords,
     RecordsHidden,
 )
-
-#: An id in Apollo's form that no record has, since ids begin with the time of their creation.
-GONE_ID: Final = "0" * 23 + "1"
 
 _Result = TypeVar("_Result")
 
@@ -53,7 +47,7 @@ class NotAsked(Exception):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """The answer to a question.
 
     Attributes:
@@ -65,37 +59,12 @@ class Seen:
     note: str = ""
 
 
-def yes_or_no(value: object) -> Seen:
+def yes_or_no(value: object) -> Observation:
     """The answer to a question that takes yes and no."""
-    return Seen("true" if value else "false")
+    return Observation("true" if value else "false")
 
 
-@dataclass(frozen=True)
-class Touched:
-    """What a bulk_create did with the first contact, which existed.
-
-    Attributes:
-        created, existing: The ids of its answer.
-        answered: The record in its answer; empty if there is none.
-        before, after: The contact before and after it, as Apollo shows it.
-        sent: The values that were sent.
-        owner_id: The owner that was sent; None if the team has no second user.
-        count_on, count_off: The count of the list, with the contact and just after it was taken
-            off.
-    """
-
-    created: frozenset[str]
-    existing: frozenset[str]
-    answered: JSON
-    before: JSON
-    after: JSON
-    sent: JSON
-    owner_id: str | None
-    count_on: int | None
-    count_off: int | None
-
-
-class Asking:
+class Session:
     """One probe of one team.
 
     Attributes:
@@ -109,13 +78,13 @@ class Asking:
         self.earlier = earlier
         self.stop = stop
         self.own = OwnRecords()
-        self.new: dict[str, Seen] = {}
+        self.new: dict[str, Observation] = {}
         self._steps: dict[str, Any] = {}
 
     # Requests
 
     def send(self, endpoint: str, body: JSON | None = None, record_id: str = "") -> Answer:
-        """Send a request as it stands; a lost answer to a creation is not sent again."""
+        """Send a request as it stands; a creation whose answer is lost is not sent again."""
         once = endpoint in (endpoints.CREATE_CONTACTS, endpoints.CREATE_ACCOUNTS)
         return self.transport.send(request_to(endpoint, body, record_id=record_id, once=once))
 
@@ -159,7 +128,7 @@ class Asking:
         return self.own.account
 
     def find_contacts(self) -> None:
-        """Find the contacts of earlier probes and put them right, once."""
+        """Find the contacts of earlier probes and restore their values, once."""
         self.step("found contacts", self._find_contacts)
 
     def _find_contacts(self) -> None:
@@ -167,7 +136,7 @@ class Asking:
         for contact in self.own.named(ONE) + self.own.named(TWIN):
             # A search may show it as it was a while ago.
             self.read(contact)
-        own_records.put_right(self.client, self.own)
+        own_records.restore_contacts(self.client, self.own)
 
     def _make_contacts(self) -> None:
         self.find_contacts()
@@ -187,7 +156,7 @@ class Asking:
             again = any(one.get("last_name") == TWIN for one in existing)
             if made:
                 one_left = "second_existing" if again else "second_dropped"
-                self.new["alike_in_batch"] = Seen("both_created" if made > 1 else one_left)
+                self.new["alike_in_batch"] = Observation("both_created" if made > 1 else one_left)
 
     def create_contacts(self, rows: Sequence[JSON], **more: Any) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of contacts with the list; returns the created and existing ones."""
@@ -226,7 +195,7 @@ class Asking:
         if self.own.account is None:
             self.create_accounts({"name": NAME, "domain": DOMAIN})
         else:
-            own_records.put_account_right(self.client, self.own)
+            own_records.restore_account(self.client, self.own)
 
     def create_accounts(self, *rows: JSON) -> tuple[list[JSON], list[JSON]]:
         """Send a bulk_create of accounts with the list; returns the created and existing ones."""
@@ -272,55 +241,12 @@ class Asking:
         return result  # type: ignore[no-any-return]
 
     @property
-    def touched(self) -> Touched:
-        """What a bulk_create does with the first contact, which exists."""
-        return self.step("touched", self._touch)
-
-    def _touch(self) -> Touched:
-        one = self.one
-        if any(other.get("email") == one.get("email") for other in self.own.named(ONE)[1:]):
-            raise NotAsked("an earlier probe's record is there twice")
-        self.check_room()
-        count_on, count_off = self._take_off_list(one)
-        before = self.read(one)
-        if before.get("email") != own_records.email_of(ONE):
-            raise NotAsked("Apollo did not store the address of the probe's record")
-        other = self.other_owner_or_none()
-        sent = {**own_records.as_new_contact(ONE), "title": f"{TITLE} ({uuid.uuid4().hex[:6]})"}
-        created, existing = self.create_contacts([sent], **({"owner_id": other} if other else {}))
-        after = self.read(one)
-        answered = next((record for record in [*existing, *created]), {})
-        own_records.put_right(self.client, self.own)
-        return Touched(
-            frozenset(record["id"] for record in created),
-            frozenset(record["id"] for record in existing),
-            answered, before, after, sent, other, count_on, count_off,
-        )  # fmt: skip
-
-    def _take_off_list(self, one: JSON) -> tuple[int | None, int | None]:
-        """Take a contact off the list; returns the list's count before and after."""
-        try:
-            self._count()
-            before = self._count()
-            self.client.remove_from_lists(CONTACT_ENDPOINTS, [one["id"]], [NAME])
-            return before, self._count()
-        except (EndpointForbidden, RequestRefused):
-            return None, None
-
-    def _count(self) -> int | None:
-        for label in self.client.labels():
-            if (label.name, label.modality) == (NAME, CONTACT_ENDPOINTS.plural):
-                self.own.contact_list = label.id
-                return label.count
-        return None
-
-    @property
     def other_owner(self) -> str:
         """A user who does not own the first contact; raises NotAsked if there is none."""
         return self.step("owner", partial(self._other_owner, self.one.get("owner_id")))
 
     def other_owner_or_none(self) -> str | None:
-        """The same; None if there is none, or the key may not read the users."""
+        """A user as `other_owner`; None if there is none, or the key may not read the users."""
         try:
             return self.other_owner
         except NotAsked:
@@ -332,78 +258,14 @@ class Asking:
                 return user.id
         raise NotAsked("the team has no second user, to whom the probe's record could be given")
 
-    @property
-    def other_stage(self) -> Stage:
-        """A stage in which the first contact is not."""
-        return self.step("stage", self._other_stage)
-
-    def _other_stage(self) -> Stage:
-        present = self.one.get("contact_stage_id")
-        for stage in self.client.stages(CONTACT_ENDPOINTS):
-            if stage.id != present and "contact" not in stage.name.lower():
-                return stage
-        raise NotAsked("the team has no second stage, to which the probe's record could be moved")
-
-    @property
-    def custom_fields(self) -> Sequence[Any]:
-        """The team's custom fields of contacts."""
-        fields = self.step("fields", self.client.custom_fields)
-        return [one for one in fields if one.modality == CONTACT_ENDPOINTS.singular]
-
-    def malformed(self) -> Seen:
-        """What a creation does with a malformed address: asked once, read off the record after."""
-        self.find_contacts()
-        found = self.own.named(MALFORMED)
-        if not found:
-            self.check_room()
-            try:
-                created, _ = self.create_contacts([own_records.as_new_contact(MALFORMED)])
-            except RequestRefused as refusal:
-                return Seen("refused", f"status {refusal.status}")
-            if not created:
-                return Seen("dropped")
-            found = [self.read(created[0])]
-        email = found[0].get("email")
-        if not email:
-            return Seen("ignored")
-        return Seen("accepted" if email == own_records.MALFORMED_EMAIL else "respelled")
-
-    def put_right(self, *, after_loss: bool = False) -> None:
+    def restore(self, *, after_loss: bool = False) -> None:
         """Give all contacts of the probe the values with which they were made.
 
         After a lost answer they are read first, since they may have changed unseen.
         """
         for contact in list(self.own.contacts.values()) if after_loss else []:
             self.read(contact)
-        own_records.put_right(self.client, self.own)
-
-    def account_by(self, endpoint: str) -> Seen:
-        """Whether Apollo takes an update of an account by this endpoint."""
-        account = self.account
-        try:
-            self.send(endpoint, {"name": NAME}, account["id"])
-        except RequestRefused as refusal:
-            return route_answer(refusal)
-        return Seen("accepted")
-
-    def accounts_matched(self, row: JSON) -> tuple[list[JSON], list[JSON]]:
-        """What a bulk_create answers of an account that is alike to the probe's one."""
-        self.account  # noqa: B018 - it is made or found first
-        return self.create_accounts(row)
-
-    def account_after(self) -> JSON:
-        """The account as Apollo shows it after a request; then it is put right."""
-        after = self.client.read(ACCOUNT_ENDPOINTS, self.account["id"])
-        self.own.note_account(after)
-        own_records.put_account_right(self.client, self.own)
-        return after
-
-
-def route_answer(refusal: RequestRefused) -> Seen:
-    """The answer to whether an endpoint is a route; raises the refusal if it is another one."""
-    if refusal.status in (404, 405):
-        return Seen("not_found" if refusal.status == 404 else "not_allowed")
-    raise refusal
+        own_records.restore_contacts(self.client, self.own)
 
 
 def records_of(body: Any, name: str) -> list[JSON]:

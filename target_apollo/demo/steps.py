@@ -21,9 +21,8 @@ import psycopg
 from target_apollo import cli
 from target_apollo.demo import meltano
 from target_apollo.demo.crm_rows import CrmRows, Table, crm_rows
-from target_apollo.demo.enrolment import plan_enrolment
 from target_apollo.demo.leads import fill_leads, leads
-from target_apollo.demo.lists import LIST, SETTINGS, change_list, fill_list
+from target_apollo.demo.members import LIST, SETTINGS, change_list, fill_list, plan_enrolment
 from target_apollo.demo.postgres import PostgresServer, running_postgres
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox, running_sandbox
 from target_apollo.demo.warehouse import Changes, change_some, drop, fill
@@ -48,7 +47,7 @@ _ENROLLED = 40
 _KEPT = ("lock", "postgres.json")
 
 
-class Unexpected(Exception):
+class CheckFailed(Exception):
     """A check of the demo failed; the message says which."""
 
 
@@ -65,11 +64,11 @@ class Snapshot:
         return cls(sandbox.accounts(), sandbox.contacts())
 
 
-def tell(folder: Path) -> None:
+def run_demo(folder: Path) -> None:
     """Run the demo in ``folder``.
 
     Raises:
-        Unexpected: A check failed.
+        CheckFailed: A check failed.
         MeltanoError: Meltano is missing or failed.
         PostgresError: There is no usable PostgreSQL.
         SandboxError: The sandbox did not start or answer.
@@ -309,13 +308,13 @@ def _enrolment_plan(project: meltano.Project, sandbox: RunningSandbox) -> None:
 
 
 def _run(project: meltano.Project, **settings: str) -> dict[str, Any]:
-    """Run Meltano and return the target's summary; raises `Unexpected` if the run fails."""
+    """Run Meltano and return the target's summary; raises `CheckFailed` if the run fails."""
     run = project.run(settings=settings)
     shown = "".join(f"{name}={value} " for name, value in settings.items())
     command = f"{shown}meltano run tap-postgres target-apollo"
     _say(f"   $ {command}      ({run.seconds:.1f} s, {run.log.name})")
     if run.exit_code or not project.summary.exists():
-        raise Unexpected(
+        raise CheckFailed(
             f"`meltano run` ended with exit code {run.exit_code}. Its log ends with:\n"
             f"{run.last_lines()}"
         )
@@ -385,7 +384,7 @@ def _expect_changes(
 
 def _expect(is_met: bool, what: str, found: object) -> None:
     if not is_met:
-        raise Unexpected(f"Not as expected: {what}: {found}.")
+        raise CheckFailed(f"Not as expected: {what}: {found}.")
 
 
 def _say(line: str) -> None:

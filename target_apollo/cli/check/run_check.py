@@ -1,4 +1,4 @@
-"""What a run with these settings would refuse or warn of, found with a run's own code.
+"""What a run with these settings would refuse or warn of, found with the code of a run.
 
 Nothing is written: the run is a dry run that gets no input, and the ledger's version is only read.
 """
@@ -17,19 +17,21 @@ from typing import Any
 from target_apollo.cli.check.leads import LeadsCheck
 from target_apollo.cli.fields.catalog import STDIN, read_catalog, read_messages
 from target_apollo.config.paths import files_of, unwritable_files
+from target_apollo.config.stream_maps import leaves_out_all
 from target_apollo.ledger import Ledger
 from target_apollo.ledger.database import Address
 from target_apollo.ledger.tables import VERSION
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.sync.remarks import SETTINGS, Remark, Remarks
 from target_apollo.sync.settings_check import SettingsCheck
+from target_apollo.target.mapping import is_removed
 from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.source_check import CheckedStream, SourceCheck
 from target_apollo.target.target import TargetApollo
 
 
 @dataclass(frozen=True)
-class CheckedInput:
+class CheckInput:
     """Where the streams of a check are told: in a catalog or in Singer messages.
 
     Attributes:
@@ -74,8 +76,8 @@ class CheckedInput:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What was found.
+class RunFindings:
+    """What a check of settings, files, ledger and streams has found.
 
     Attributes:
         ledger: A line on the ledger; empty where it can't be read, which a remark says.
@@ -86,7 +88,7 @@ class Rehearsal:
     ledger: str = ""
 
 
-class Rehearser:
+class RunCheck:
     """Checks settings, files and ledger, and with a source its streams.
 
     The streams are told before Apollo is asked, since the endpoints that a run needs depend on
@@ -101,7 +103,7 @@ class Rehearser:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: CheckedInput
+        self, config: Mapping[str, Any], kinds: Collection[ObjectKind], source: CheckInput
     ) -> None:
         self._config, self._given, self._source = config, kinds, source
         self._remarks = Remarks()
@@ -117,6 +119,8 @@ class Rehearser:
             #: RECORD messages, which are looked at last: the names in them take requests.
             self._records: list[Mapping[str, Any]] = []
             self._came: set[str] = set()
+            #: The streams that the target gets.
+            self._announced: set[str] = set()
             for message in source.read():
                 self._take(message)
 
@@ -124,7 +128,9 @@ class Rehearser:
         leads, stream = self._leads, message["stream"]
         if message["type"] == "SCHEMA":
             self._came.add(stream)
-            self._check.announce(message if leads is None else leads.announced(message))
+            given = message if leads is None else leads.announced(message)
+            self._announced.add(given["stream"])
+            self._check.announce(given)
         elif leads is None or not leads.is_judged(stream):
             self._records.append(message)
 
@@ -135,7 +141,7 @@ class Rehearser:
         written = {one.object_type.kind for one in sinks if isinstance(one, RecordSink)}
         return [one for one in self._given if one in written or not sinks]
 
-    def finish(self, *, asks_apollo: bool) -> Rehearsal:
+    def finish(self, *, asks_apollo: bool) -> RunFindings:
         """What is found.
 
         Args:
@@ -148,6 +154,11 @@ class Rehearser:
         with remarks.about(SETTINGS):
             for sentence in unwritable_files(files_of(self._config)):
                 remarks.fault(sentence)
+        if self._leaves_out_all():
+            remarks.warning(
+                "The setting 'stream_maps' leaves out every stream, so a run would write nothing: "
+                "add an entry for each stream that is to be written, or take `__else__` out."
+            )
         with remarks.about(SETTINGS):
             ledger = _ledger_line(self._target.run.settings.ledger_url)
         try:
@@ -155,7 +166,13 @@ class Rehearser:
                 streams = self._ask() if asks_apollo else ()
         finally:
             self._target.run.close_unused()
-        return Rehearsal(remarks.all, streams, ledger)
+        return RunFindings(remarks.all, streams, ledger)
+
+    def _leaves_out_all(self) -> bool:
+        """Whether stream maps leave out all streams of the source; without one, any stream."""
+        if not self._announced:
+            return leaves_out_all(self._config.get("stream_maps"))
+        return all(is_removed(self._target.mapper, stream) for stream in self._announced)
 
     def _ask(self) -> tuple[CheckedStream, ...]:
         sinks, run = self._check.sinks, self._target.run

@@ -1,11 +1,11 @@
-"""The leads that pass whatever the rules say, named by their keys in the setting `always`."""
+"""The keys of leads, and the setting `always`, whose leads pass whatever the rules say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from target_apollo.mapper.errors import SettingsError
-from target_apollo.mapper.values import key_text
 from target_apollo.sync.words import plural
 
 #: The texts of a lead's key values; None for one that is blank or of another type.
@@ -14,9 +14,38 @@ KeyParts = tuple[str | None, ...]
 #: A key as verdicts show it, such as ``42`` or ``eu,42``; or its values, which may hold commas.
 Entry = str | tuple[str, ...]
 
+_LONGEST_NUMBER = 40
+
+
+def key_text(value: object) -> str | None:
+    """One key value as text, such as ``42`` or ``eu-17``; None for blanks and other types.
+
+    ``7.0`` gives ``7``, since one tap writes ``7`` and another ``7.0``.
+    """
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    # The limit keeps a Decimal such as 1E+999999 from becoming a text of a million digits.
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _LONGEST_NUMBER:
+        whole = value.to_integral_value()
+        return str(int(whole)) if value == whole else str(value)
+    return str(value)
+
+
+def joined(key: KeyParts) -> str | None:
+    """A key as verdicts show it: its values with commas between them; None for no key."""
+    if len(key) == 1:
+        return key[0]
+    return ",".join([part or "" for part in key]) if any(key) else None
+
 
 class NamedLeads:
-    """The keys in the setting, in their order; false if there are none."""
+    """The keys in the setting `always`, in their order; false if there are none."""
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
         self._entries = tuple(entries)
@@ -54,13 +83,6 @@ class NamedLeads:
                     f"entry {number} has {plural(values, 'value')}, and the key "
                     f"({', '.join(key_properties)}) has {wanted}"
                 )
-
-
-def joined(key: KeyParts) -> str | None:
-    """A key as verdicts show it: its values with commas between them; None for no key."""
-    if len(key) == 1:
-        return key[0]
-    return ",".join([part or "" for part in key]) if any(key) else None
 
 
 def _entry(number: int, written: object) -> Entry:

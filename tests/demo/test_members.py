@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from target_apollo.demo.enrolment import plan_enrolment
+from target_apollo.demo.members import plan_enrolment
 from target_apollo.demo.sandbox import API_KEY, RunningSandbox
 from target_apollo.sandbox import SandboxOptions
 from target_apollo.sync.sequences.enrolment_counts import enrolment_sentences
