@@ -10,7 +10,7 @@ from typing import Any
 
 from target_apollo.sandbox.data.formats import id_source, timestamp
 from target_apollo.sandbox.data.journal import Journal
-from target_apollo.sandbox.serving.origins import Origin, Origins
+from target_apollo.sandbox.data.origins import Origin, Origins
 
 
 class Keeping:

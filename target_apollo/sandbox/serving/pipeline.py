@@ -15,6 +15,7 @@ import msgspec
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.data.origins import Origin
 from target_apollo.sandbox.options import RetryAfter
 from target_apollo.sandbox.serving import errors, rate_windows
 from target_apollo.sandbox.serving.call import Call, Endpoint
@@ -29,7 +30,6 @@ from target_apollo.sandbox.serving.faults import (
 )
 from target_apollo.sandbox.serving.http import Answer, Request, answered, html, refused
 from target_apollo.sandbox.serving.oauth import EVERYTHING
-from target_apollo.sandbox.serving.origins import Origin
 from target_apollo.sandbox.state import Sandbox
 
 
