@@ -9,8 +9,8 @@ import enum
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from target_apollo.sandbox.data.formats import blank
 from target_apollo.sandbox.data.records import Contact
-from target_apollo.sandbox.data.shapes import blank
 
 NOT_FOUND = "contact_not_found"
 ALREADY_IN = "contacts_already_exists_in_current_campaign"

@@ -1,4 +1,4 @@
-"""How Apollo writes ids, times, phone numbers, domains and addresses. Pure functions."""
+"""How Apollo writes ids, times, phone numbers, domains, addresses and empty objects. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import Any
 
 _NO_DIGIT = re.compile(r"\D+")
 
@@ -116,3 +117,22 @@ def address_parts(raw: str) -> Mapping[str, str | None]:
         "state": parts[-2] if len(parts) > 2 else None,
         "country": parts[-1] if parts else None,
     }
+
+
+_MARKS: dict[str, Any] = {"+": True, "-": False, "0": 0}
+
+
+def blank(names: str) -> dict[str, Any]:
+    """An object with these keys and the values that their marks give.
+
+    ``+`` is true, ``-`` false, ``0`` zero, ``[]`` and ``{}`` are empty; without a mark, null.
+    """
+    shape: dict[str, Any] = {}
+    for name in names.split():
+        if name.endswith(("[]", "{}")):
+            shape[name[:-2]] = [] if name.endswith("[]") else {}
+        elif name[-1] in _MARKS:
+            shape[name[:-1]] = _MARKS[name[-1]]
+        else:
+            shape[name] = None
+    return shape

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.sandbox.data.formats import timestamp
-from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.by_hand import refuse_unknown
+from target_apollo.sandbox.data.formats import blank, timestamp
+from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.records import Searched
-from target_apollo.sandbox.data.seeding import refuse_unknown
-from target_apollo.sandbox.data.shapes import blank
 from target_apollo.sandbox.data.workspace import Workspace
 
 TYPES = {
@@ -53,43 +52,32 @@ _SHOWN_TASK: dict[str, Any] = {
 
 
 class Task(Searched):
-    """A stored task.
+    """A stored task."""
 
-    Attributes:
-        own: Keys of the task object that differ from the template.
-        found_from: Epoch seconds from which a search finds the task.
-    """
-
-    __slots__ = ("found_from", "own")
+    __slots__ = ()
 
     def __init__(self, own: dict[str, Any], found_from: float = 0.0) -> None:
-        super().__init__()
-        self.own = own
-        self.found_from = found_from
+        super().__init__(own, found_from)
 
     @property
     def status(self) -> str:
         """``scheduled``, ``completed`` or ``skipped``."""
         return str(self.own.get("status", "scheduled"))
 
-    def row(self) -> dict[str, Any]:
-        """The task as a value for the store's file."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 class Tasks:
     """The tasks of a team."""
 
-    def __init__(self, keeping: Keeping, workspace: Workspace) -> None:
-        self._keeping = keeping
+    def __init__(self, journal: Journal, workspace: Workspace) -> None:
+        self._journal = journal
         self._workspace = workspace
-        self.by_id = {task_id: Task(**row) for task_id, row in keeping.rows("tasks")}
+        self.by_id = {task_id: Task(**row) for task_id, row in journal.rows("tasks")}
 
     # For tests and seeds: these methods take the lock.
 
     def all(self, last: int = 0) -> list[dict[str, Any]]:
         """Whole task objects, oldest first; ``last`` is how many of the newest, 0 is all."""
-        with self._keeping.lock:
+        with self._journal.lock:
             return [task_object(task) for task in list(self.by_id.values())[-last:]]
 
     def add(self, **fields: Any) -> dict[str, Any]:
@@ -99,7 +87,7 @@ class Tasks:
             ValueError: The task object has no such key.
         """
         refuse_unknown("task", fields, _SHOWN_TASK)
-        with self._keeping.writing() as stamp:
+        with self._journal.writing() as stamp:
             own = {**self.created(stamp, self._workspace.admin_id), "due_at": moment_of(stamp)}
             task = Task({**own, "type": "action_item", "created_from": None, **fields})
             self.insert(task)
@@ -107,17 +95,17 @@ class Tasks:
 
     def delete(self, task_id: str) -> None:
         """Delete a task as a user does in Apollo's app; raises ValueError for an unknown id."""
-        with self._keeping.writing():
+        with self._journal.writing():
             if self.by_id.pop(task_id, None) is None:
                 raise ValueError(f"There is no task {task_id}.")
-            self._keeping.keep("tasks", task_id, None)
+            self._journal.keep("tasks", task_id, None)
 
     # For the endpoints: the caller holds the lock.
 
     def created(self, stamp: str, user_id: str) -> dict[str, Any]:
         """The ``own`` keys of a new task that a user creates for himself."""
         return {
-            "id": self._keeping.new_id(),
+            "id": self._journal.new_id(),
             "user_id": user_id,
             "creator_id": user_id,
             "created_at": stamp,
@@ -126,7 +114,7 @@ class Tasks:
     def insert(self, task: Task) -> None:
         """Add a new task."""
         self.by_id[task.own["id"]] = task
-        self._keeping.keep("tasks", task.own["id"], task)
+        self._journal.keep("tasks", task.own["id"], task)
 
     def merge_contacts(self, loser_id: str, survivor_id: str) -> None:
         """Move the tasks of the loser of a merge to the survivor."""
@@ -137,7 +125,7 @@ class Tasks:
 
     def changed(self, task: Task) -> None:
         """Mark a changed task for the next commit."""
-        self._keeping.keep("tasks", task.own["id"], task)
+        self._journal.keep("tasks", task.own["id"], task)
 
 
 def task_object(task: Task) -> dict[str, Any]:

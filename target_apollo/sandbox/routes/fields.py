@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import first
 from target_apollo.sandbox.data.workspace import FIELD_MODALITIES, FIELD_TYPES
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
@@ -26,7 +25,7 @@ _POSTABLE_TYPES = frozenset(FIELD_TYPES).difference(_PICKLISTS)
 
 def index(call: Call) -> Any:
     """GET /fields: ids have the modality as a prefix, which writing requests do not take."""
-    source = first(call.query, "source")
+    source = call.parameter("source")
     shown: list[dict[str, Any]] = []
     if source in (None, "system"):
         shown.extend(

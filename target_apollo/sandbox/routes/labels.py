@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import names_in
 from target_apollo.sandbox.data import lists
 from target_apollo.sandbox.data.records import Account, Contact, label_object
 from target_apollo.sandbox.data.workspace import MODALITIES
@@ -72,11 +71,11 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
     modality = call.body.get("modality")
     if modality not in MODALITIES:
         raise unprocessable(f"Invalid modality: {modality}.")
-    names = names_in(call.body.get("label_names"))
+    names = call.names("label_names")
     known = store.contact_by_id if modality == "contacts" else store.account_by_id
     records: list[Contact | Account] = [
         known[record_id]
-        for record_id in names_in(call.body.get("entity_ids"))
+        for record_id in call.names("entity_ids")
         if record_id in known
     ]
     if not names or not records:

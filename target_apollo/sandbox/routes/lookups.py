@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import first, page_of
-from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.formats import blank
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.rate_windows import EndpointWindows
 
@@ -114,16 +113,11 @@ def account_stages(call: Call) -> Any:
 
 def users(call: Call) -> Any:
     """GET and POST /users/search: the answer has the page's number as text."""
-    page, size = page_of(call)
+    page = call.page()
     members = list(call.store.workspace.users.values())
     return {
-        "pagination": {
-            "page": str(page),
-            "per_page": size,
-            "total_entries": len(members),
-            "total_pages": -(-len(members) // size),
-        },
-        "users": [user_object(user) for user in members[(page - 1) * size : page * size]],
+        "pagination": {**page.pagination(len(members)), "page": str(page.number)},
+        "users": [user_object(user) for user in page.of(members)],
         "num_fetch_result": None,
     }
 
@@ -150,7 +144,7 @@ def profile(call: Call) -> Any:
     shown: dict[str, Any] = {
         key: user[key] for key in ("id", "team_id", "first_name", "last_name", "title", "email")
     }
-    if first(call.query, "include_credit_usage") == "true":
+    if call.parameter("include_credit_usage") == "true":
         shown.update(dict.fromkeys(_CREDITS, 0))
     return shown
 

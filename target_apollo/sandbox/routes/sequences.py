@@ -6,14 +6,7 @@ from typing import Any
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.checks.request_fields import SEQUENCE_FLAGS
-from target_apollo.sandbox.checks.validation import (
-    first,
-    ids_of,
-    page_of,
-    refuse_id,
-    sent_value,
-    text_of,
-)
+from target_apollo.sandbox.checks.validation import refuse_id
 from target_apollo.sandbox.data import enrolment
 from target_apollo.sandbox.data.enrolment import Leaving
 from target_apollo.sandbox.data.formats import is_id, offset_time
@@ -27,8 +20,8 @@ _JOB = "sequence_remove_stop_contacts"
 
 def search(call: Call) -> Any:
     """POST /emailer_campaigns/search: the name holds all words."""
-    page, size = page_of(call)
-    name = sent_value(call, "q_name")
+    page = call.page()
+    name = call.text("q_name")
     hits = [
         sequence
         for sequence in reversed(call.store.sequences.by_id.values())
@@ -36,16 +29,9 @@ def search(call: Call) -> Any:
     ]
     crumb = {"label": "Name", "signal_field_name": "q_name", "value": name, "display_name": name}
     return {
-        "pagination": {
-            "page": page,
-            "per_page": size,
-            "total_entries": len(hits),
-            "total_pages": -(-len(hits) // size),
-        },
+        "pagination": page.pagination(len(hits)),
         "breadcrumbs": [crumb] if name else [],
-        "emailer_campaigns": [
-            sequence_object(sequence) for sequence in hits[(page - 1) * size : page * size]
-        ],
+        "emailer_campaigns": [sequence_object(sequence) for sequence in page.of(hits)],
         "num_fetch_result": None,
     }
 
@@ -102,7 +88,7 @@ def _check_required(call: Call) -> None:
     if not _sent_any(call, "contact_ids") and not _sent_any(call, "label_names"):
         raise unprocessable("Please specify either contact_ids or label_names.")
     mailboxes = _sent_any(call, "send_email_from_email_account_id")
-    if not sent_value(call, "emailer_campaign_id") or not mailboxes:
+    if not call.text("emailer_campaign_id") or not mailboxes:
         raise unprocessable(
             "Please specify a emailer_campaign_id and send_email_from_email_account_id."
         )
@@ -114,15 +100,15 @@ def _sent_any(call: Call, name: str) -> bool:
 
 def _refuse_what_is_ignored(call: Call) -> None:
     label = call.endpoint.label
-    if sent_value(call, "emailer_campaign_id") != call.record_id:
+    if call.text("emailer_campaign_id") != call.record_id:
         raise strict.refusal(label, "`emailer_campaign_id` is another sequence than the path's")
     for value in call.query.get("contact_ids[]", ()):
         if not is_id(value):
             raise strict.refusal(label, "`contact_ids[]` has a value that is not one id")
     for name in SEQUENCE_FLAGS:
-        if first(call.query, name) not in (None, "true", "false"):
+        if call.parameter(name) not in (None, "true", "false"):
             raise strict.refusal(label, f"`{name}` must be true or false")
-    if sent_value(call, "auto_unpause_at") and sent_value(call, "status") != "paused":
+    if call.text("auto_unpause_at") and call.text("status") != "paused":
         raise strict.refusal(label, "`auto_unpause_at` needs `status=paused`")
 
 
@@ -143,8 +129,8 @@ def _mailbox(call: Call) -> dict[str, Any]:
 
 
 def _contact_ids(call: Call) -> list[str]:
-    ids = [one for one in _listed(call, "contact_ids") if is_id(one)]
-    names = {("contacts", name) for name in _listed(call, "label_names")}
+    ids = [one for one in call.listed("contact_ids") if is_id(one)]
+    names = {("contacts", name) for name in call.listed("label_names")}
     labels = call.store.workspace.labels
     wanted = {one for one, label in labels.items() if (label["modality"], label["name"]) in names}
     if wanted:
@@ -156,13 +142,8 @@ def _contact_ids(call: Call) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def _listed(call: Call, name: str) -> list[str]:
-    sent = call.body.get(name)
-    return sent if isinstance(sent, list) else call.query.get(f"{name}[]", [])
-
-
 def _is_true(call: Call, name: str) -> bool:
-    return call.body.get(name) is True or first(call.query, name) == "true"
+    return call.body.get(name) is True or call.parameter(name) == "true"
 
 
 def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, Any]) -> None:
@@ -172,14 +153,14 @@ def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, A
         "send_email_from_user_id": mailbox["user_id"],
         "status": "active",
         "added_at": offset_time(call.stamp),
-        "added_by_user_id": sent_value(call, "user_id") or call.user_id,
+        "added_by_user_id": call.text("user_id") or call.user_id,
         "send_email_from_email_address": mailbox["email"],
         "send_email_from_email_account_id": mailbox["id"],
     }
     if not sequence.is_running:
         status.update(status="paused", inactive_reason="Sequence inactive")
-    if sent_value(call, "status") == "paused":
-        unpaused = sent_value(call, "auto_unpause_at") or None
+    if call.text("status") == "paused":
+        unpaused = call.text("auto_unpause_at") or None
         status.update(status="paused", paused_at=offset_time(call.stamp), auto_unpause_at=unpaused)
     _change(call, contact)
     enrolment.join(contact, status)
@@ -188,10 +169,10 @@ def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, A
 def remove_or_stop(call: Call) -> Any:
     """POST /emailer_campaigns/remove_or_stop_contact_ids: 200 also for sequences that are not."""
     store, sequences = call.store, call.store.sequences
-    sequence_ids = ids_of(call, "emailer_campaign_ids")
-    contact_ids = ids_of(call, "contact_ids")
+    sequence_ids = call.ids("emailer_campaign_ids")
+    contact_ids = call.ids("contact_ids")
     try:
-        how = Leaving(text_of(call, "mode"))
+        how = Leaving(call.required("mode"))
     except ValueError:
         raise unprocessable("Parameters misconfigured. mode is not valid") from None
     contacts = [store.contact_by_id[one] for one in contact_ids if one in store.contact_by_id]

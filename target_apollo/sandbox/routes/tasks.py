@@ -6,17 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from target_apollo.sandbox.checks import strict
-from target_apollo.sandbox.checks.request_fields import BULK_CREATE_TASKS, CREATE_TASK, UPDATE_TASK
-from target_apollo.sandbox.checks.validation import (
-    check_ids,
-    envelope,
-    first,
-    ids_of,
-    page_of,
-    refuse_id,
-    sent_value,
-    text_of,
+from target_apollo.sandbox.checks.request_fields import (
+    BULK_CREATE_TASKS,
+    CREATE_TASK,
+    UPDATE_TASK,
+    taken_fields,
 )
+from target_apollo.sandbox.checks.validation import check_ids, refuse_id
 from target_apollo.sandbox.data.formats import offset_time
 from target_apollo.sandbox.data.records import (
     CREATED_ACCOUNT,
@@ -34,7 +30,7 @@ from target_apollo.sandbox.data.tasks import (
     shown_task,
     task_object,
 )
-from target_apollo.sandbox.routes.bulk import taken_fields
+from target_apollo.sandbox.routes.searches import envelope, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -51,7 +47,7 @@ def create(call: Call) -> Any:
     """POST /tasks: always creates a task, also if it equals an existing one."""
     sent = taken_fields(call.body, CREATE_TASK)
     _check_new(call, sent)
-    contact_id = text_of(call, "contact_id")
+    contact_id = call.required("contact_id")
     _check_contacts(call, [contact_id])
     contact = call.store.contact_by_id[contact_id]
     return {"task": _with_contact(call, _created(call, sent, contact))}
@@ -61,7 +57,7 @@ def bulk_create(call: Call) -> Any:
     """POST /tasks/bulk_create: a task for each contact that is there; no word of the others."""
     sent = taken_fields(call.body, BULK_CREATE_TASKS)
     _check_new(call, sent)
-    contact_ids = ids_of(call, "contact_ids")
+    contact_ids = call.ids("contact_ids")
     if not call.options.bulk_tasks_skip_gone:
         _check_contacts(call, contact_ids)
     known = call.store.contact_by_id
@@ -126,22 +122,18 @@ def skip(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /tasks/search: every task, the latest due first; there are no filters."""
-    if _per_page(call) > 100:
+    if call.number("per_page", 0) > 100:
         raise unprocessable("Per page not supported")
-    page, size = page_of(call)
-    sort = sent_value(call, "sort_by_field")
+    page = call.page()
+    sort = call.text("sort_by_field")
     if sort not in _SORT_FIELDS:
-        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
-    hits = [
-        task
-        for task in (one.as_found(call.now) for one in call.store.tasks.by_id.values())
-        if task.found_from <= call.now
-    ]
+        raise unknown_order()
+    hits = Task.found(call.store.tasks.by_id.values(), call.now)
     hits.sort(key=lambda task: (task.own.get("due_at") or "", task.own["id"]), reverse=True)
     if sort == "task_priority":
         hits.sort(key=lambda task: PRIORITIES.index(task.own.get("priority", "medium")))
-    shown = [_with_contact(call, task) for task in hits[(page - 1) * size : page * size]]
-    answer = envelope("tasks", shown, page, size, len(hits))
+    shown = [_with_contact(call, task) for task in page.of(hits)]
+    answer = envelope("tasks", shown, page, len(hits))
     kept = {key: answer[key] for key in ("tasks", "breadcrumbs", "pagination", "num_fetch_result")}
     return {**kept, "faceting": _facets(call, hits), "pipeline_total": len(hits)}
 
@@ -242,11 +234,6 @@ def _neighbours(call: Call, task: Task) -> dict[str, Any]:
     if account is not None:
         found["account"] = account_object(account, CREATED_ACCOUNT)
     return found
-
-
-def _per_page(call: Call) -> int:
-    sent = str(call.body.get("per_page") or first(call.query, "per_page") or "")
-    return int(sent) if sent.isdigit() else 0
 
 
 def _facets(call: Call, hits: list[Task]) -> dict[str, Any]:
