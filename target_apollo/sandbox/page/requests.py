@@ -147,7 +147,7 @@ def one_request(sandbox: Sandbox, choice: Choice) -> OneRequest | None:
         records=[
             Text(f"{count:,} {view.value}", href=address(view, request=seen.number))
             for view, records in records_of(sandbox.store).items()
-            if (count := sum(touched(one, seen.number, seen.agent) for one in records))
+            if (count := sum(touched(one, (seen.number,)) for one in records))
         ],
     )
 

@@ -102,6 +102,7 @@ class _EndpointApp:
                 fault=None if answer.fault is None else answer.fault.kind,
                 number=number,
                 agent=request.headers.get("user-agent", ""),
+                connection=request.connection,
                 seconds=time.time() - request.at,
                 answer=answer.body[:MOST_KEPT],
                 answer_bytes=len(answer.body),
