@@ -61,7 +61,8 @@ def contact_to_update(call: Call, contact_id: object) -> Contact:
 def account_to_update(call: Call, account_id: object) -> Account:
     """The account of this id; raises Refusal for a malformed, unknown or deleted one."""
     if not is_id(account_id):
-        raise refuse_id(call, account_id)
+        # Of the id in a path the refusal has the parameter's name in place of the value.
+        raise refuse_id(call, "account_id" if call.record_id else account_id)
     account = call.store.account_by_id.get(str(account_id))
     if account is None:
         raise _not_updatable(call, "account", str(account_id), call.store.deleted_accounts)
@@ -122,7 +123,9 @@ def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
         ("parent_account_id", store.account_by_id),
     ):
         value = sent.get(name)
-        if value and (not isinstance(value, str) or value not in known):
+        if value in (None, ""):
+            continue
+        if not isinstance(value, str) or value not in known:
             raise refuse_id(call, value)
 
 

@@ -1,4 +1,4 @@
-"""Records that people make and merge in Apollo's app, or a test outside the API. Pure functions.
+"""What people do in Apollo's app, and tests past the API: new records and merges. Pure functions.
 
 Apollo's reference does not describe a merge. By its help pages the survivor keeps what it has and
 takes over what identifies the other record: addresses and CRM ids.

@@ -216,9 +216,9 @@ class Sequences:
             return {"contact_id": found.own["id"], **joined}
 
     def hold_back(self, contact_id: str, reason: str) -> None:
-        """Have a contact skipped for a reason that nothing in the sandbox would give.
+        """Have sequences skip a contact for a reason that the sandbox itself never finds.
 
-        Such as ``contacts_in_pending_state``; until the sandbox ends.
+        Such as ``contacts_in_pending_state``. It lasts until the sandbox ends.
 
         Raises:
             ValueError: Apollo documents no such reason.
@@ -233,6 +233,15 @@ class Sequences:
     def changed(self, sequence: Sequence) -> None:
         """Mark a changed sequence for the next commit."""
         self._journal.keep("sequences", sequence.own["id"], sequence)
+
+    def companies_in(self, sequence_id: str) -> set[str]:
+        """Ids of the companies of the contacts that are in a sequence, or have finished it."""
+        return {
+            company
+            for contact in self._contacts.values()
+            if sequence_id in contact.own.get("emailer_campaign_ids", ())
+            for company in enrolment.companies_of(contact)
+        }
 
     def remember_removed(self, sequence_id: str, contact_id: str) -> None:
         """Remember that a contact was removed from a sequence."""

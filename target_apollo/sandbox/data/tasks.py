@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 from target_apollo.sandbox.data.by_hand import refuse_unknown
-from target_apollo.sandbox.data.formats import blank, timestamp
+from target_apollo.sandbox.data.formats import blank, moment_of, offset_time, timestamp
 from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.records import Searched
 from target_apollo.sandbox.data.workspace import Workspace
@@ -88,7 +87,7 @@ class Tasks:
         """
         refuse_unknown("task", fields, _SHOWN_TASK)
         with self._journal.writing() as stamp:
-            own = {**self.created(stamp, self._workspace.admin_id), "due_at": moment_of(stamp)}
+            own = {**self.created(stamp, self._workspace.admin_id), "due_at": due_time(stamp)}
             task = Task({**own, "type": "action_item", "created_from": None, **fields})
             self.insert(task)
             return task_object(task)
@@ -103,7 +102,7 @@ class Tasks:
     # For the endpoints: the caller holds the lock.
 
     def created(self, stamp: str, user_id: str) -> dict[str, Any]:
-        """The ``own`` keys of a new task that a user creates for himself."""
+        """The ``own`` keys of a new task that a user creates for themselves."""
         return {
             "id": self._journal.new_id(),
             "user_id": user_id,
@@ -138,12 +137,7 @@ def shown_task(task: Task) -> dict[str, Any]:
     return {**_SHOWN_TASK, **task.own}
 
 
-def moment_of(text: str) -> str | None:
-    """A time of ISO 8601 as a task shows it, in UTC; without an offset it is UTC. Else None."""
-    try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return timestamp(moment.timestamp()).removesuffix("Z") + "+00:00"
+def due_time(text: str) -> str | None:
+    """A time of ISO 8601 as a task shows it, in UTC; None for any other text."""
+    moment = moment_of(text)
+    return None if moment is None else offset_time(timestamp(moment.timestamp()))

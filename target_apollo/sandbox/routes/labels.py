@@ -74,9 +74,7 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
     names = call.names("label_names")
     known = store.contact_by_id if modality == "contacts" else store.account_by_id
     records: list[Contact | Account] = [
-        known[record_id]
-        for record_id in call.names("entity_ids")
-        if record_id in known
+        known[record_id] for record_id in call.names("entity_ids") if record_id in known
     ]
     if not names or not records:
         return {"message": "No Models or Lists provided"}
@@ -118,8 +116,10 @@ def _name(call: Call) -> str:
 
 
 def _set_book_of_business(call: Call, label: dict[str, Any]) -> None:
-    if "book_of_business" in call.body:
-        label["book_of_business"] = call.body["book_of_business"]
+    # Only lists of accounts have the mark.
+    wanted = call.body.get("book_of_business")
+    if isinstance(wanted, bool) and label["modality"] == "accounts":
+        label["book_of_business"] = wanted
         call.store.keep("labels", label["id"], label)
 
 

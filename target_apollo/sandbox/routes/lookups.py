@@ -112,11 +112,14 @@ def account_stages(call: Call) -> Any:
 
 
 def users(call: Call) -> Any:
-    """GET and POST /users/search: the answer has the page's number as text."""
+    """GET and POST /users/search: the answer has the page as text, and what the query has so."""
     page = call.page()
+    told = {"page": str(page.number)}
+    if (size := call.parameter("per_page")) is not None:
+        told["per_page"] = size
     members = list(call.store.workspace.users.values())
     return {
-        "pagination": {**page.pagination(len(members)), "page": str(page.number)},
+        "pagination": {**page.pagination(len(members)), **told},
         "users": [user_object(user) for user in page.of(members)],
         "num_fetch_result": None,
     }

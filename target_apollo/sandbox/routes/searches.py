@@ -14,9 +14,11 @@ Hit = TypeVar("Hit")
 def in_order(call: Call, hits: list[Hit], value: Callable[[Hit], str]) -> None:
     """Sort hits, which come oldest first, as the request asks: the largest value first or last.
 
-    Of equal values the newest record comes first, or last.
+    Of equal values the newest record comes first, or last. `sort_ascending` means nothing without
+    `sort_by_field`.
     """
-    ascending = call.body.get("sort_ascending") is True
+    body = call.body
+    ascending = body.get("sort_ascending") is True and bool(body.get("sort_by_field"))
     if not ascending:
         hits.reverse()
     hits.sort(key=value, reverse=not ascending)

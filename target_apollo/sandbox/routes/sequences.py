@@ -6,10 +6,10 @@ from typing import Any
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.checks.request_fields import SEQUENCE_FLAGS
-from target_apollo.sandbox.checks.validation import refuse_id
+from target_apollo.sandbox.checks.validation import check_ids, refuse_id
 from target_apollo.sandbox.data import enrolment
 from target_apollo.sandbox.data.enrolment import Leaving
-from target_apollo.sandbox.data.formats import is_id, offset_time
+from target_apollo.sandbox.data.formats import is_id, moment_of, offset_time
 from target_apollo.sandbox.data.records import STAGED_CONTACT, Contact, contact_object
 from target_apollo.sandbox.data.sequences import Sequence, sequence_object
 from target_apollo.sandbox.serving.call import Call
@@ -44,8 +44,8 @@ def email_accounts(call: Call) -> Any:
 def add_contacts(call: Call) -> Any:
     """POST /emailer_campaigns/{id}/add_contact_ids: 200 also if nobody joins.
 
-    Why a contact did not join stands in ``skipped_contact_ids``. Ids in one text, which is no
-    list, are no contacts, and no word is said of them.
+    ``skipped_contact_ids`` says why a contact did not join. Several ids in one text are ignored,
+    and the answer does not mention them.
     """
     store, sequences = call.store, call.store.sequences
     _check_required(call)
@@ -55,7 +55,9 @@ def add_contacts(call: Call) -> Any:
     if call.options.strict:
         _refuse_what_is_ignored(call)
     mailbox = _mailbox(call)
+    check_ids(call, {"owner_id": call.text("user_id")})
     flags = {name for name in SEQUENCE_FLAGS if _is_true(call, name)}
+    companies = sequences.companies_in(call.record_id)
     joined: list[Contact] = []
     skipped: dict[str, str] = {}
     for contact_id in _contact_ids(call):
@@ -64,7 +66,7 @@ def add_contacts(call: Call) -> Any:
             skipped[contact_id] = enrolment.NOT_FOUND
             continue
         reason = enrolment.skip_reason(
-            contact, call.record_id, sequences.held_back.get(contact_id), flags
+            contact, call.record_id, companies, sequences.held_back.get(contact_id), flags
         )
         if reason is None and not call.options.removed_may_rejoin:
             reason = enrolment.ALREADY_IN if contact_id in sequence.removed else None
@@ -73,6 +75,7 @@ def add_contacts(call: Call) -> Any:
             continue
         _join(call, sequence, contact, mailbox)
         joined.append(contact)
+        companies |= enrolment.companies_of(contact)
     return {
         "contacts": [contact_object(contact, STAGED_CONTACT) for contact in joined],
         "skipped_contact_ids": skipped,
@@ -108,17 +111,22 @@ def _refuse_what_is_ignored(call: Call) -> None:
     for name in SEQUENCE_FLAGS:
         if call.parameter(name) not in (None, "true", "false"):
             raise strict.refusal(label, f"`{name}` must be true or false")
-    if call.text("auto_unpause_at") and call.text("status") != "paused":
+    status, unpaused = call.text("status"), call.text("auto_unpause_at")
+    if status not in ("", "active", "paused"):
+        raise strict.refusal(label, "`status` must be active or paused")
+    if unpaused and status != "paused":
         raise strict.refusal(label, "`auto_unpause_at` needs `status=paused`")
+    if unpaused and moment_of(unpaused) is None:
+        raise strict.refusal(label, "`auto_unpause_at` must be a time of ISO 8601")
 
 
 def _mailbox(call: Call) -> dict[str, Any]:
     """The mailbox that sends; of several, the first one."""
     known = call.store.sequences.mailboxes
     name = "send_email_from_email_account_id"
-    sent = call.body.get(name) or call.query.get(name) or call.query.get(f"{name}[]") or []
+    sent = call.body.get(name) or call.query.get(name) or call.query.get(f"{name}[]", [])
     mailboxes = []
-    for mailbox_id in [sent] if isinstance(sent, str) else sent:
+    for mailbox_id in map(str, sent) if isinstance(sent, list) else [str(sent)]:
         if mailbox_id not in known:
             raise refuse_id(call, mailbox_id)
         mailboxes.append(known[mailbox_id])
@@ -167,7 +175,7 @@ def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, A
 
 
 def remove_or_stop(call: Call) -> Any:
-    """POST /emailer_campaigns/remove_or_stop_contact_ids: 200 also for sequences that are not."""
+    """POST /emailer_campaigns/remove_or_stop_contact_ids: 200 also if a sequence is unknown."""
     store, sequences = call.store, call.store.sequences
     sequence_ids = call.ids("emailer_campaign_ids")
     contact_ids = call.ids("contact_ids")

@@ -26,7 +26,7 @@ from target_apollo.sandbox.data.tasks import (
     STATUSES,
     TYPES,
     Task,
-    moment_of,
+    due_time,
     shown_task,
     task_object,
 )
@@ -54,7 +54,7 @@ def create(call: Call) -> Any:
 
 
 def bulk_create(call: Call) -> Any:
-    """POST /tasks/bulk_create: a task for each contact that is there; no word of the others."""
+    """POST /tasks/bulk_create: a task for each known contact; the answer leaves out the others."""
     sent = taken_fields(call.body, BULK_CREATE_TASKS)
     _check_new(call, sent)
     contact_ids = call.ids("contact_ids")
@@ -102,7 +102,7 @@ def update(call: Call) -> Any:
 
 
 def complete(call: Call) -> Any:
-    """POST /tasks/{id}/complete: 200 also for a task that is not there."""
+    """POST /tasks/{id}/complete: 200 also for an unknown task."""
     task = _ended(call, "completed")
     if task is None:
         return _deleted(call)
@@ -112,7 +112,7 @@ def complete(call: Call) -> Any:
 
 
 def skip(call: Call) -> Any:
-    """POST /tasks/{id}/skip: 200 also for a task that is not there."""
+    """POST /tasks/{id}/skip: 200 also for an unknown task."""
     task = _ended(call, "skipped")
     if task is None:
         return _deleted(call)
@@ -138,9 +138,9 @@ def search(call: Call) -> Any:
     return {**kept, "faceting": _facets(call, hits), "pipeline_total": len(hits)}
 
 
-def _check_contacts(call: Call, contact_ids: Iterable[str]) -> None:
+def _check_contacts(call: Call, contact_ids: Iterable[object]) -> None:
     for contact_id in contact_ids:
-        if contact_id not in call.store.contact_by_id:
+        if str(contact_id) not in call.store.contact_by_id:
             raise refuse_id(call, contact_id)
 
 
@@ -157,9 +157,9 @@ def _check_values(call: Call, sent: Mapping[str, Any]) -> None:
     check_ids(call, {"owner_id": sent.get("user_id")})
     check_ids(call, {"owner_id": sent.get("creator_id")})
     for name, allowed in (("type", TYPES), ("priority", PRIORITIES), ("status", STATUSES)):
-        if sent.get(name) and sent[name] not in allowed:
+        if sent.get(name) and str(sent[name]) not in allowed:
             raise _refused_value(call, name)
-    if sent.get("due_at") and moment_of(str(sent["due_at"])) is None:
+    if sent.get("due_at") and due_time(str(sent["due_at"])) is None:
         raise _refused_value(call, "due_at")
 
 
@@ -191,13 +191,13 @@ def _created(call: Call, sent: Mapping[str, Any], contact: Contact) -> Task:
 def _write(task: Task, sent: Mapping[str, Any]) -> None:
     for name, value in sent.items():
         if name == "due_at":
-            task.own[name] = moment_of(str(value)) if value else None
+            task.own[name] = due_time(str(value)) if value else None
         elif name in _TEXTS or (name in _NEVER_EMPTY and value):
             task.own[name] = value
 
 
 def _ended(call: Call, status: str) -> Task | None:
-    """The task of the path, which is now completed or skipped; None if it is not there."""
+    """Complete or skip the task of the path; returns None if there is none."""
     task = call.store.tasks.by_id.get(call.record_id)
     if task is None:
         return None
@@ -216,8 +216,8 @@ def _deleted(call: Call) -> Any:
 
 
 def _shown(call: Call, task: Task) -> dict[str, Any]:
-    shown = shown_task(task)
-    return {**shown, "note_text": shown["note"], **_neighbours(call, task)}
+    shown = {**shown_task(task), **_neighbours(call, task)}
+    return {**shown, "note_text": shown["note"]} if shown["type"] == "call" else shown
 
 
 def _with_contact(call: Call, task: Task) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _with_contact(call: Call, task: Task) -> dict[str, Any]:
 
 
 def _neighbours(call: Call, task: Task) -> dict[str, Any]:
-    """The contact and the account of a task, as far as they are there."""
+    """The contact and the account of a task, where it has them."""
     store, found = call.store, {}
     contact = store.contact_by_id.get(task.own.get("contact_id") or "")
     if contact is not None:
@@ -237,8 +237,7 @@ def _neighbours(call: Call, task: Task) -> dict[str, Any]:
 
 
 def _facets(call: Call, hits: list[Task]) -> dict[str, Any]:
-    names = call.query.get("open_factor_names[]") or call.body.get("open_factor_names") or []
-    if "task_types" not in names:
+    if "task_types" not in call.listed("open_factor_names"):
         return {}
     counts = {kind: sum(task.own.get("type") == kind for task in hits) for kind in TYPES}
     return {

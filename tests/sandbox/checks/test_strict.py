@@ -94,6 +94,17 @@ def test_json_must_be_declared_as_such(apollo: Sandbox) -> None:
     assert "without `content-type: application/json`" in answer.json()["error"]
 
 
+def test_json_that_is_not_declared_as_such_is_an_empty_body(apollo: Sandbox) -> None:
+    apollo.set_options(strict=False)
+    answer = requests.post(
+        apollo.url + "/accounts",
+        data=b'{"name": "Read by nobody"}',
+        headers={"x-api-key": apollo.api_key, "content-type": "text/plain"},
+        timeout=20,
+    )
+    assert answer.json() == {"error": "Please specify at least a name or domain."}
+
+
 def test_a_body_that_is_no_json_is_400(apollo: Sandbox) -> None:
     answer = requests.post(
         apollo.url + "/contacts",

@@ -55,7 +55,8 @@ def test_an_amount_with_decimals_may_be_left_blank_too(apollo: Sandbox, client: 
 
 
 @pytest.mark.parametrize(
-    "odd", [{"amount": "1,000"}, {"closed_date": "soon"}, {"opportunity_pipeline_id": "x"}]
+    "odd",
+    [{"amount": "1,000"}, {"closed_date": "2026-12-31 noon"}, {"opportunity_pipeline_id": "x"}],
 )
 def test_strict_mode_refuses_what_apollo_ignores(client: Client, odd: dict[str, str]) -> None:
     (name,) = odd
