@@ -111,7 +111,7 @@ def search(call: Call) -> Any:
     if labels:
         hits = [one for one in hits if not labels.isdisjoint(one.own.get("label_ids", ()))]
     if words:
-        hits = [one for one in hits if _is_hit(one, words, call.options.keyword_search)]
+        hits = _with_keywords(hits, words, call.options.keyword_search)
     in_order(call, hits, lambda contact: contact.own.get(key) or "")
     shown = []
     for contact in page.of(hits):
@@ -123,16 +123,28 @@ def search(call: Call) -> Any:
     return envelope("contacts", shown, page, len(hits))
 
 
-def _is_hit(contact: Contact, words: list[str], search: KeywordSearch) -> bool:
+def _with_keywords(
+    contacts: list[Contact], words: list[str], search: KeywordSearch
+) -> list[Contact]:
     if search is KeywordSearch.NOTHING:
-        return False
-    own = contact.own
-    shown = [str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")]
-    text = " ".join([*shown, *contact.emails]).lower()
-    if search is KeywordSearch.NEAR_HITS:
-        parts = (part for word in words for part in word.split("@"))
-        return any(part in text for part in parts if part)
-    return all(word in text for word in words)
+        return []
+    if search is KeywordSearch.EVERY_WORD:
+        first, *others = words
+        # Most contacts lack the first word.
+        some = [one for one in contacts if first in _searched_text(one)]
+        return [one for one in some if all(word in _searched_text(one) for word in others)]
+    parts = [part for word in words for part in word.split("@") if part]
+    return [one for one in contacts if any(part in _searched_text(one) for part in parts)]
+
+
+def _searched_text(contact: Contact) -> str:
+    """What keywords are looked for in; one text, since it is made of each contact of a team."""
+    get = contact.own.get
+    text = (
+        f"{get('name') or ''}\n{get('title') or ''}\n{get('organization_name') or ''}\n"
+        f"{get('email') or ''}"
+    )
+    return "\n".join([text, *contact.emails]).lower() if contact.emails else text.lower()
 
 
 def is_taken(call: Call, contact: Contact, email: object) -> bool:
