@@ -19,7 +19,7 @@ def test_a_create_never_deduplicates(client: Client) -> None:
     assert len(ids) == 2
 
 
-@pytest.mark.parametrize("body", [{}, {"phone": "555-555-0100"}, {"name": "", "domain": ""}])
+@pytest.mark.parametrize("body", [{}, {"phone": "555-555-0100"}, {"name": " ", "domain": ""}])
 def test_an_account_needs_a_name_or_a_domain(client: Client, body: dict[str, str]) -> None:
     assert client.error("POST", "/accounts", body) == {
         "error": "Please specify at least a name or domain."
@@ -186,6 +186,7 @@ def test_the_malformed_id_of_a_path_is_told_by_its_parameter(client: Client) -> 
 def test_an_ascending_order_needs_a_field_to_sort_by(
     apollo: Sandbox, client: Client, kind: str
 ) -> None:
+    apollo.set_options(strict=False)
     for name in "abc":
         apollo.store.add_account(name=name)
         apollo.store.add_contact(first_name=name)

@@ -43,8 +43,8 @@ _BLANK_DEAL: dict[str, Any] = {
     "currency": {"name": "US Dollar", "iso_code": "USD", "symbol": "$"},
 }
 
-_WHOLE = re.compile(r"-?[0-9]+\Z")
-_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+_WHOLE = re.compile(r"-?[0-9]{1,18}\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]+)?\Z")
 
 
 class Deal(Searched):

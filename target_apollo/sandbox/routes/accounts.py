@@ -105,8 +105,6 @@ def _write_address(own: dict[str, Any], raw: str | None) -> None:
 
 _NO_ARRAY = 'Please provide an array of account attributes in the "accounts" parameter.'
 
-_NAMELESS = "Please specify at least a name or domain."
-
 _BAD_SEARCH = (
     "Your search parameters are entered incorrectly. Did you try to edit the URL directly?"
 )
@@ -130,8 +128,7 @@ SORT_FIELDS = {
 def create(call: Call) -> Any:
     """POST /accounts: always creates an account, also if it equals an existing one."""
     sent = taken_fields(call.body, request_fields.CREATE_ACCOUNT)
-    if not sent.get("name") and not sent.get("domain"):
-        raise unprocessable(_NAMELESS)
+    _check_named(sent)
     check_ids(call, sent)
     account = _new_account(call)
     write(call.store, call.options, account, sent)
@@ -233,9 +230,13 @@ def bulk_create(call: Call) -> Any:
     }
 
 
+def _check_named(sent: Mapping[str, Any]) -> None:
+    if not any(str(sent.get(name) or "").strip() for name in ("name", "domain")):
+        raise unprocessable("Please specify at least a name or domain.")
+
+
 def _check_new(call: Call, item: dict[str, Any]) -> None:
-    if not item.get("name") and not item.get("domain"):
-        raise unprocessable(_NAMELESS)
+    _check_named(item)
     check_ids(call, item)
     bulk.check_custom_fields(item)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.serving.call import Call, Page
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -16,9 +17,15 @@ def in_order(call: Call, hits: list[Hit], value: Callable[[Hit], str]) -> None:
 
     Of equal values the newest record comes first, or last. `sort_ascending` means nothing without
     `sort_by_field`.
+
+    Raises:
+        Refusal: 422 in strict mode, for such a `sort_ascending`.
     """
-    body = call.body
-    ascending = body.get("sort_ascending") is True and bool(body.get("sort_by_field"))
+    ascending = call.body.get("sort_ascending") is True
+    if ascending and not call.body.get("sort_by_field"):
+        if call.options.strict:
+            raise strict.refusal(call.endpoint.label, "`sort_ascending` needs a `sort_by_field`")
+        ascending = False
     if not ascending:
         hits.reverse()
     hits.sort(key=value, reverse=not ascending)

@@ -75,7 +75,7 @@ def show(call: Call) -> Any:
         raise unprocessable(
             "This task or emailer message has been deleted. Please refresh your page."
         )
-    return {"task": _shown(call, task)}
+    return {"task": _with_note_text(_shown(call, task))}
 
 
 def update(call: Call) -> Any:
@@ -98,7 +98,7 @@ def update(call: Call) -> Any:
     task.keep_former(call.now, call.options.search_lag_seconds)
     _write(task, sent)
     call.store.tasks.changed(task)
-    return {"task": _shown(call, task)}
+    return {"task": _with_note_text(_shown(call, task))}
 
 
 def complete(call: Call) -> Any:
@@ -216,7 +216,11 @@ def _deleted(call: Call) -> Any:
 
 
 def _shown(call: Call, task: Task) -> dict[str, Any]:
-    shown = {**shown_task(task), **_neighbours(call, task)}
+    return {**shown_task(task), **_neighbours(call, task)}
+
+
+def _with_note_text(shown: dict[str, Any]) -> dict[str, Any]:
+    """A task as GET and PATCH show it: a call has its note as plain text too."""
     return {**shown, "note_text": shown["note"]} if shown["type"] == "call" else shown
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import SandboxOptions
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
@@ -149,12 +150,16 @@ class Call:
         """The page of a search that is asked for.
 
         Raises:
-            Refusal: 422, the page lies beyond the 50,000 records that a search reaches.
+            Refusal: 422, the page lies beyond the 50,000 records that a search reaches; in strict
+                mode also for a number or a size that no page has.
         """
-        page = Page(
-            max(self.number("page", 1), 1),
-            min(max(self.number("per_page", 25), 1), _MOST_PER_PAGE),
-        )
+        number, size = self.number("page", 1), self.number("per_page", 25)
+        page = Page(max(number, 1), min(max(size, 1), _MOST_PER_PAGE))
+        if self.options.strict and (number, size) != (page.number, page.size):
+            problem = (
+                f"there is no page {number} of {size} records, which has 1 to {_MOST_PER_PAGE}"
+            )
+            raise strict.refusal(self.endpoint.label, problem)
         if page.number * page.size > _MOST_REACHED:
             raise unprocessable("Page * per page number is over threshold.")
         return page

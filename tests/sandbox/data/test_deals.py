@@ -38,7 +38,14 @@ def test_the_same_deal_sent_twice_makes_two(apollo: Sandbox, client: Client) -> 
 
 @pytest.mark.parametrize(
     ("sent", "stored"),
-    [("55123478", 55123478), ("12.50", 12.5), ("1,000", None), ("$5", None), ("1e3", None)],
+    [
+        ("55123478", 55123478),
+        ("12.50", 12.5),
+        ("1,000", None),
+        ("$5", None),
+        ("1e3", None),
+        ("9" * 400, None),
+    ],
 )
 def test_an_amount_other_than_plain_digits_is_left_blank_without_a_word(
     apollo: Sandbox, client: Client, sent: str, stored: float | None

@@ -184,3 +184,4 @@ def test_only_a_call_has_its_note_as_plain_text(apollo: Sandbox, client: Client)
     call, item = (create(apollo, client, type=kind, note="x") for kind in ("call", "action_item"))
     assert client.get(f"/tasks/{call['id']}")["task"]["note_text"] == "x"
     assert "note_text" not in client.get(f"/tasks/{item['id']}")["task"]
+    assert "note_text" not in client.post(f"/tasks/{call['id']}/complete")["task"]
