@@ -98,7 +98,8 @@ def runs_shown(sandbox: Sandbox, most: int = 8) -> list[tuple[Text, str]]:
     return [
         (
             Text(stamp(run.requests[0].at), href=address(View.REQUESTS, run=run.first)),
-            f"{plural(len(run.requests), 'request')} by {agent_of(run)}",
+            f"{plural(len(run.requests), 'request')} by {agent_of(run)}"
+            f"{', beside another run of it' if run.is_beside_another else ''}",
         )
         for run in runs_of(sandbox.requests)[:most]
     ]

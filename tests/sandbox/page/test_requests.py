@@ -129,6 +129,7 @@ def test_the_page_says_where_runs_at_once_can_not_be_told_apart(
     other.bulk_create({"email": "ben@x.example", "last_name": "Ben"})
     program.bulk_create({"email": "cem@x.example", "last_name": "Cem"})
     assert "Another run of the same program was under way" in seen(apollo).text
+    assert seen(apollo, show="requests").text.count("beside another run of it") == 2
     of_first = seen(apollo, show="contacts", run="1").text
     assert [name in of_first for name in ("ann@", "ben@", "cem@")] == [True, False, True]
 
