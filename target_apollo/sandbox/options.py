@@ -246,6 +246,9 @@ class SandboxOptions:
     search_lag_seconds: float = 0.0
     """Seconds after which a search finds a new record, and shows the changes of any record."""
 
+    unsorted_moves: bool = False
+    """Without a `sort_by_field`, records of a search move from page to page between requests."""
+
     keyword_search: KeywordSearch = KeywordSearch.EVERY_WORD
     """What a search for contacts by keywords finds."""
 

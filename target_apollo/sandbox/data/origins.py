@@ -1,7 +1,7 @@
 """Where each record came from: the request that made it, and the one that changed it last.
 
-The API notes a record while it writes it, so it costs two operations on a dict. People's deeds are
-noted likewise, as they come through the control endpoints.
+The API notes a record while it writes it, so it costs two operations on a dict. What people do
+through the control endpoints is noted in the same way.
 """
 
 from __future__ import annotations

@@ -163,7 +163,9 @@ Record = TypeVar("Record", bound="Searched")
 
 
 class Searched:
-    """A stored record that searches may find, or show as it is, late (`search_lag_seconds`).
+    """A stored record, which searches may find, or show with its changes, late.
+
+    How late, the option `search_lag_seconds` says.
 
     Attributes:
         own: Keys of the object that differ from the template.

@@ -21,11 +21,15 @@ def in_order(call: Call, hits: list[Hit], value: Callable[[Hit], str]) -> None:
     Raises:
         Refusal: 422 in strict mode, for such a `sort_ascending`.
     """
+    is_sorted = bool(call.body.get("sort_by_field"))
     ascending = call.body.get("sort_ascending") is True
-    if ascending and not call.body.get("sort_by_field"):
+    if ascending and not is_sorted:
         if call.options.strict:
             raise strict.refusal(call.endpoint.label, "`sort_ascending` needs a `sort_by_field`")
         ascending = False
+    if not is_sorted and call.options.unsorted_moves:
+        call.chance.shuffle(hits)
+        return
     if not ascending:
         hits.reverse()
     hits.sort(key=value, reverse=not ascending)
