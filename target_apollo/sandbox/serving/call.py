@@ -140,10 +140,18 @@ class Call:
         return ids
 
     def number(self, name: str, default: int) -> int:
-        """A whole number of the JSON body or else of the query; other values are the default."""
+        """A whole number of the JSON body or else of the query; other values are the default.
+
+        Raises:
+            Refusal: 422 in strict mode, for such a value.
+        """
+        sent = self.body.get(name) or self.parameter(name) or default
         try:
-            return int(self.body.get(name) or self.parameter(name) or default)
+            return int(sent)
         except (TypeError, ValueError, OverflowError):
+            if self.options.strict:
+                problem = f"`{name}` must be a whole number"
+                raise strict.refusal(self.endpoint.label, problem) from None
             return default
 
     def page(self) -> Page:

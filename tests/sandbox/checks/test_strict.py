@@ -58,6 +58,7 @@ BARE = "a" * 24
         ("POST", "/contacts", {"run_dedupe": "true"}, "`run_dedupe`"),
         ("POST", "/contacts/search", {"page": "2"}, "`page`"),
         ("POST", "/contacts/search", {"per_page": 101}, "no page 1 of 101 records"),
+        ("GET", "/users/search?page=two", None, "`page` must be a whole number"),
         ("POST", "/accounts/search", {"page": -1}, "no page -1 of 25 records"),
         ("POST", "/contacts/search", {"sort_ascending": True}, "`sort_ascending`"),
         ("POST", "/contacts", {"label_names": "Friends"}, "`label_names`"),
