@@ -33,7 +33,7 @@ from target_apollo.sandbox.options import (
     SandboxOptions,
 )
 from target_apollo.sandbox.routes import bulk
-from target_apollo.sandbox.routes.searches import envelope, in_order, unknown_order
+from target_apollo.sandbox.routes.searches import asked_page, envelope, in_order, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
 
@@ -162,7 +162,7 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /accounts/search: by a part of the name; Apollo has no filter by domain."""
-    page = call.page()
+    page = asked_page(call)
     part = str(call.body.get("q_organization_name") or "").strip().lower()
     stages = call.names("account_stage_ids")
     labels = set(call.names("account_label_ids"))

@@ -25,7 +25,7 @@ from target_apollo.sandbox.data.records import (
 from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import FullPlan, KeywordSearch, TakenEmail
 from target_apollo.sandbox.routes.contact_writing import BadEmail, write
-from target_apollo.sandbox.routes.searches import envelope, in_order, unknown_order
+from target_apollo.sandbox.routes.searches import asked_page, envelope, in_order, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -98,7 +98,7 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /contacts/search: name, title, company and e-mails hold all words."""
-    page = call.page()
+    page = asked_page(call)
     key = SORT_FIELDS.get(str(call.body.get("sort_by_field") or "contact_updated_at"))
     if key is None:
         raise unknown_order()

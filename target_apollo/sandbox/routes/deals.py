@@ -12,7 +12,7 @@ from target_apollo.sandbox.checks.validation import check_ids
 from target_apollo.sandbox.data.deals import Deal, amount_of, deal_object, sorted_deals
 from target_apollo.sandbox.data.formats import day_of, is_id
 from target_apollo.sandbox.data.records import FOUND_ACCOUNT, account_object
-from target_apollo.sandbox.routes.searches import envelope, unknown_order
+from target_apollo.sandbox.routes.searches import asked_page, envelope, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import not_found, unprocessable
 
@@ -70,7 +70,7 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """GET and POST /opportunities/search: every deal; only POST has a filter, by the name."""
-    page = call.page()
+    page = asked_page(call)
     sort = call.text("sort_by_field")
     if sort not in _SORT_FIELDS:
         raise unknown_order()

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from target_apollo.sandbox.data.formats import blank
+from target_apollo.sandbox.routes.searches import asked_page
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.rate_windows import EndpointWindows
 
@@ -113,7 +114,7 @@ def account_stages(call: Call) -> Any:
 
 def users(call: Call) -> Any:
     """GET and POST /users/search: the answer has the page as text, and what the query has so."""
-    page = call.page()
+    page = asked_page(call)
     told = {"page": str(page.number)}
     if (size := call.parameter("per_page")) is not None:
         told["per_page"] = size

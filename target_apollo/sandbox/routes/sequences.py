@@ -12,6 +12,7 @@ from target_apollo.sandbox.data.enrolment import Leaving
 from target_apollo.sandbox.data.formats import is_id, moment_of, offset_time
 from target_apollo.sandbox.data.records import STAGED_CONTACT, Contact, contact_object
 from target_apollo.sandbox.data.sequences import Sequence, sequence_object
+from target_apollo.sandbox.routes.searches import asked_page
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
 
@@ -20,7 +21,7 @@ _JOB = "sequence_remove_stop_contacts"
 
 def search(call: Call) -> Any:
     """POST /emailer_campaigns/search: the name holds all words."""
-    page = call.page()
+    page = asked_page(call)
     name = call.text("q_name")
     hits = [
         sequence

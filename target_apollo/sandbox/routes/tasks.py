@@ -30,7 +30,7 @@ from target_apollo.sandbox.data.tasks import (
     shown_task,
     task_object,
 )
-from target_apollo.sandbox.routes.searches import envelope, unknown_order
+from target_apollo.sandbox.routes.searches import asked_page, envelope, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -124,7 +124,7 @@ def search(call: Call) -> Any:
     """POST /tasks/search: every task, the latest due first; there are no filters."""
     if call.number("per_page", 0) > 100:
         raise unprocessable("Per page not supported")
-    page = call.page()
+    page = asked_page(call)
     sort = call.text("sort_by_field")
     if sort not in _SORT_FIELDS:
         raise unknown_order()

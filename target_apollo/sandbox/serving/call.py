@@ -5,19 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import SandboxOptions
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 from target_apollo.sandbox.serving.rate_windows import EndpointWindows
-
-#: A search reaches 500 pages of 100 records.
-_MOST_PER_PAGE = 100
-_MOST_REACHED = 50_000
-
-Hit = TypeVar("Hit")
 
 
 @dataclass(frozen=True)
@@ -49,27 +43,6 @@ class Endpoint:
     def entry(self) -> str:
         """Its name in an API key's list of endpoints: ``api/v1/contacts/update``."""
         return f"{self.controller}/{self.action}"
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a search: its number, from 1, and how many records it has at the most."""
-
-    number: int
-    size: int
-
-    def of(self, hits: Sequence[Hit]) -> Sequence[Hit]:
-        """The hits of this page."""
-        return hits[(self.number - 1) * self.size : self.number * self.size]
-
-    def pagination(self, total: int) -> dict[str, Any]:
-        """The ``pagination`` of an answer, where the search has ``total`` hits."""
-        return {
-            "page": self.number,
-            "per_page": self.size,
-            "total_entries": total,
-            "total_pages": -(-total // self.size),
-        }
 
 
 @dataclass
@@ -153,24 +126,6 @@ class Call:
                 problem = f"`{name}` must be a whole number"
                 raise strict.refusal(self.endpoint.label, problem) from None
             return default
-
-    def page(self) -> Page:
-        """The page of a search that is asked for.
-
-        Raises:
-            Refusal: 422, the page lies beyond the 50,000 records that a search reaches; in strict
-                mode also for a number or a size that no page has.
-        """
-        number, size = self.number("page", 1), self.number("per_page", 25)
-        page = Page(max(number, 1), min(max(size, 1), _MOST_PER_PAGE))
-        if self.options.strict and (number, size) != (page.number, page.size):
-            problem = (
-                f"there is no page {number} of {size} records, which has 1 to {_MOST_PER_PAGE}"
-            )
-            raise strict.refusal(self.endpoint.label, problem)
-        if page.number * page.size > _MOST_REACHED:
-            raise unprocessable("Page * per page number is over threshold.")
-        return page
 
 
 def _missing(name: str) -> Refusal:
