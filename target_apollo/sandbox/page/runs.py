@@ -116,13 +116,13 @@ class _LogReader:
         known, newest = self._by_connection.get(connection), self._newest.get(seen.agent)
         run = known or newest
         if run is None or run.is_over_at(seen):
-            run = self._begun(seen.agent, known)
+            run = self._begin(seen.agent, known)
         elif run is not newest and newest is not None:
             run.is_beside_another = newest.is_beside_another = True
         run.requests.append(seen)
         self._by_connection[connection] = run
 
-    def _begun(self, agent: str, former: _OpenRun | None) -> _OpenRun:
+    def _begin(self, agent: str, former: _OpenRun | None) -> _OpenRun:
         """A new run; it takes over the connections of the former one of its process."""
         run = self._newest[agent] = _OpenRun()
         self.runs.append(run)
