@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from target_apollo.sandbox.data import lists
+from target_apollo.sandbox.data.origins import BY_HAND, Origin
 from target_apollo.sandbox.page import rendering
 from target_apollo.sandbox.serving.faults import Fault
-from target_apollo.sandbox.serving.origins import BY_HAND, Origin
 from target_apollo.sandbox.state import Sandbox
 
 _SEEDS = (

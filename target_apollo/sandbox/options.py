@@ -15,7 +15,7 @@ from target_apollo.sandbox.serving.rate_windows import PLANS, Limits, Plan, Sche
 
 
 class AlikeInBatch(str, enum.Enum):
-    """What becomes of two records of one bulk_create with run_dedupe that match each other."""
+    """What happens to two records of one bulk_create with run_dedupe that match each other."""
 
     BOTH_CREATED = "both_created"
     SECOND_EXISTING = "second_existing"
@@ -23,7 +23,7 @@ class AlikeInBatch(str, enum.Enum):
 
 
 class BulkFailure(str, enum.Enum):
-    """Which records of a bulk request are written that is refused with 422."""
+    """Which records of a bulk request are written although it is refused with 422."""
 
     NOTHING_WRITTEN = "nothing_written"
     GOOD_BEFORE_WRITTEN = "good_before_written"  # those before the first bad record
@@ -193,7 +193,7 @@ class SandboxOptions:
     """owner_id of a bulk_create also applies to contacts that existed before."""
 
     bulk_failure: BulkFailure = BulkFailure.NOTHING_WRITTEN
-    """Which records of a bulk request are written that is refused with 422."""
+    """Which records of a bulk request are written although it is refused with 422."""
 
     invalid_email: InvalidEmail = InvalidEmail.IGNORED
     """What a request does with a malformed e-mail address (bulk_update always answers 422)."""
@@ -228,6 +228,9 @@ class SandboxOptions:
     bad_id_names_value: bool = True
     """The 422 for a bad id names the id; otherwise its text is a general one."""
 
+    fills_company: bool = False
+    """Fill the company that a new contact lacks by the domain of its address, as recorded."""
+
     rewrites_linkedin: bool = False
     """Store profile addresses as ``http://www.linkedin.com/in/…``, however they are sent."""
 
@@ -242,6 +245,9 @@ class SandboxOptions:
 
     search_lag_seconds: float = 0.0
     """Seconds after which a search finds a new record, and shows the changes of any record."""
+
+    unsorted_moves: bool = False
+    """Without a `sort_by_field`, records of a search move from page to page between requests."""
 
     keyword_search: KeywordSearch = KeywordSearch.EVERY_WORD
     """What a search for contacts by keywords finds."""

@@ -38,6 +38,7 @@ class RequestSeen:
         fault: The kind of fault that struck it.
         number: Its number among all requests; the first is 1.
         agent: The program that sent it, by its User-Agent.
+        connection: Number of the connection on which it came; 0 if it is not known.
         seconds: How long the sandbox took to answer.
         answer: The beginning of the answer's body, as it was made.
         answer_bytes: Bytes of the whole body.
@@ -54,6 +55,7 @@ class RequestSeen:
     fault: FaultKind | None = None
     number: int = 0
     agent: str = ""
+    connection: int = 0
     seconds: float = 0.0
     answer: bytes = field(default=b"", repr=False)
     answer_bytes: int = 0

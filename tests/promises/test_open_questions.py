@@ -41,6 +41,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "unknown ids are 404": {"unknown_id": UnknownId.NOT_FOUND},
     "a refusal does not name the bad id": {"bad_id_names_value": False},
     "profile addresses are rewritten": {"rewrites_linkedin": True},
+    "a company is filled by the address": {"fills_company": True},
     "PATCH is no route": {
         "patch_accounts": UpdateRoute.NOT_FOUND,
         "put_accounts": UpdateRoute.ACCEPTED,

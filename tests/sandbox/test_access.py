@@ -175,3 +175,11 @@ def test_an_access_token_expires(apollo: Sandbox) -> None:
 def test_an_unknown_grant_is_refused(apollo: Sandbox) -> None:
     answer = grant(apollo, grant_type="password")
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
+
+
+def test_no_key_may_delete_a_record(apollo: Sandbox) -> None:
+    answer = ask(apollo, "DELETE", f"/contacts/{'a' * 24}", {"x-api-key": "sandbox"})
+    assert answer.status_code == 403
+    assert answer.json()["error"].startswith(
+        "This API key is not authorized to access api/v1/contacts/destroy."
+    )

@@ -19,7 +19,7 @@ def test_a_create_never_deduplicates(client: Client) -> None:
     assert len(ids) == 2
 
 
-@pytest.mark.parametrize("body", [{}, {"phone": "555-555-0100"}, {"name": "", "domain": ""}])
+@pytest.mark.parametrize("body", [{}, {"phone": "555-555-0100"}, {"name": " ", "domain": ""}])
 def test_an_account_needs_a_name_or_a_domain(client: Client, body: dict[str, str]) -> None:
     assert client.error("POST", "/accounts", body) == {
         "error": "Please specify at least a name or domain."
@@ -167,3 +167,40 @@ def test_put_is_not_there(client: Client) -> None:
         "status": 404,
         "error": "Not Found",
     }
+
+
+def test_the_malformed_id_of_a_path_is_told_by_its_parameter(client: Client) -> None:
+    assert client.error("PATCH", "/accounts/5234234", {"name": "x"}) == {
+        "error": "Parameters misconfigured. account_id is not a valid ID"
+    }
+    assert client.error("GET", "/accounts/5234234") == {
+        "error": "Parameters misconfigured. id is not a valid ID"
+    }
+    in_bulk = {"account_ids": ["5234234"], "name": "x"}
+    assert client.error("POST", "/accounts/bulk_update", in_bulk) == {
+        "error": "Parameters misconfigured. 5234234 is not a valid ID"
+    }
+
+
+@pytest.mark.parametrize("kind", ["contacts", "accounts"])
+def test_an_ascending_order_needs_a_field_to_sort_by(
+    apollo: Sandbox, client: Client, kind: str
+) -> None:
+    apollo.set_options(strict=False)
+    for name in "abc":
+        apollo.store.add_account(name=name)
+        apollo.store.add_contact(first_name=name)
+    plain = client.post(f"/{kind}/search", {})[kind]
+    assert client.post(f"/{kind}/search", {"sort_ascending": True})[kind] == plain
+    field = f"{kind[:-1]}_created_at"
+    ascending = client.post(f"/{kind}/search", {"sort_ascending": True, "sort_by_field": field})
+    assert [one["id"] for one in ascending[kind]] == [one["id"] for one in reversed(plain)]
+
+
+@pytest.mark.parametrize("path", ["/accounts/update_owners", "/contacts/update_owners"])
+def test_ids_of_the_query_have_brackets(apollo: Sandbox, client: Client, path: str) -> None:
+    apollo.set_options(strict=False)
+    name = f"{path[1:].partition('s/')[0]}_ids"
+    query = {name: "a" * 24, "owner_id": apollo.store.admin_id}
+    answer = client.call("POST", path, params=query)
+    assert answer.json() == {"error": f"Required parameter '{name}' missing"}

@@ -94,3 +94,9 @@ def test_an_unlimited_plan_shows_empty_limits(apollo: Sandbox, client: Client) -
     headers = client.call("GET", "/labels").headers
     assert headers["x-rate-limit-minute"] == ""
     assert "x-minute-usage" not in headers
+
+
+def test_a_used_up_window_of_deals_names_no_service(client: Client) -> None:
+    for _ in range(3):
+        answer = client.call("POST", "/opportunities", {"name": "x"})
+    assert "allowed for api/v1/opportunities is 2 times per minute" in answer.json()["message"]

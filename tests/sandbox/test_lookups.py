@@ -27,7 +27,7 @@ def test_the_profile_names_user_and_team(apollo: Sandbox, client: Client) -> Non
 def test_users_are_paged_and_the_page_is_text(apollo: Sandbox, client: Client) -> None:
     apollo.store.add_user(email=fresh())
     answer = client.get("/users/search", params={"page": 2, "per_page": 2})
-    assert answer["pagination"]["page"] == "2"
+    assert (answer["pagination"]["page"], answer["pagination"]["per_page"]) == ("2", "2")
     assert answer["pagination"]["total_entries"] == len(apollo.store.users())
     assert answer["users"][0]["id"] == apollo.store.users()[2]["id"]
 
@@ -164,3 +164,60 @@ def test_usage_is_keyed_by_a_json_array_in_text(client: Client) -> None:
     keys = {tuple(json.loads(key)): value for key, value in stats.items()}
     assert keys["api/v1/labels", "index"]["minute"]["consumed"] >= 1
     assert set(keys["api/v1/contacts", "bulk_create"]) == {"minute", "hour", "day"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("date", "20260228"),
+        ("date", "2026-W09-6"),
+        ("datetime", "20260228T100000"),
+        ("datetime", "2026-02-28T25:00:00Z"),
+        ("number", "١٢"),
+    ],
+)
+def test_a_value_in_a_form_that_only_python_reads_is_reported(
+    apollo: Sandbox, client: Client, kind: str, value: str
+) -> None:
+    field_id = apollo.store.add_custom_field("contact", kind, kind)["id"]
+    body = {"email": fresh(), "typed_custom_fields": {field_id: value}}
+    made = client.post("/contacts", body)["contact"]
+    assert (made["typed_custom_fields"], [*made["custom_field_errors"]]) == ({}, [field_id])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-02-28",
+        "2026-02-28T10:00",
+        "2026-02-28T10:00:00.1234567Z",
+        "2026-02-28T10:00:00+0530",
+        "2026-02-28 10:00:00",
+    ],
+)
+def test_a_time_is_taken_in_the_forms_of_iso_8601(
+    apollo: Sandbox, client: Client, value: str
+) -> None:
+    field_id = apollo.store.add_custom_field("contact", "At", "datetime")["id"]
+    body = {"email": fresh(), "typed_custom_fields": {field_id: value}}
+    assert client.post("/contacts", body)["contact"]["typed_custom_fields"] == {field_id: value}
+
+
+def test_strict_mode_changes_one_field_a_request(apollo: Sandbox, client: Client) -> None:
+    ids = [apollo.store.add_custom_field("contact", name, "string")["id"] for name in "ab"]
+    changes = [{"id": f"contact.{field_id}", "label": "x"} for field_id in ids]
+    assert "more than one field" in client.error("PATCH", "/fields", {"fields": changes})["error"]
+
+
+def test_a_field_has_only_the_options_and_the_length_of_its_type(
+    apollo: Sandbox, client: Client
+) -> None:
+    text = apollo.store.add_custom_field("contact", "Note", "string")["id"]
+    number = apollo.store.add_custom_field("contact", "Age", "number")["id"]
+    meta = {"max_length": 5, "picklist_values": [{"name": "x"}]}
+    for field_id in (text, number):
+        client.patch("/fields", {"fields": [{"id": f"contact.{field_id}", "meta": meta}]})
+    after = {field["id"]: field for field in apollo.store.custom_fields()}
+    assert [after[text]["picklist_values"], after[number]["picklist_values"]] == [[], []]
+    lengths = [after[one]["text_field_max_length"] for one in (text, number)]
+    assert lengths == [5, None]

@@ -276,3 +276,20 @@ def test_options_take_enums_by_their_values_and_refuse_others() -> None:
     assert SandboxOptions(plan="free").schedule().limits.minute == 50  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`plan` must be one of"):
         SandboxOptions(plan="gold")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["contacts", "accounts"])
+def test_records_can_move_between_the_pages_of_a_search_that_sorts_by_nothing(
+    apollo: Sandbox, client: Client, kind: str
+) -> None:
+    apollo.set_options(unsorted_moves=True)
+    for number in range(40):
+        apollo.store.add_account(name=f"A{number}")
+        apollo.store.add_contact(first_name=f"C{number}")
+
+    def ids(**search: Any) -> list[str]:
+        return [one["id"] for one in client.post(f"/{kind}/search", search)[kind]]
+
+    assert ids(per_page=40) != ids(per_page=40)
+    by = f"{kind[:-1]}_created_at"
+    assert ids(per_page=40, sort_by_field=by) == ids(per_page=40, sort_by_field=by)

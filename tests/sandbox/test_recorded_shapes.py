@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from target_apollo.sandbox import Sandbox
 from tests.sandbox.conftest import Client, fresh
@@ -26,6 +27,17 @@ def recorded(name: str, method: str) -> dict[str, Any]:
     calls = json.loads((FOLDER / f"{name}.json").read_text())["calls"]
     (answer,) = [call for call in calls if call["method"] == method and call["status"] == 200]
     return dict(answer)
+
+
+def bearer(apollo: Sandbox) -> dict[str, str]:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": apollo.oauth.refresh_token,
+        "client_id": apollo.oauth.client_id,
+        "client_secret": apollo.oauth.client_secret,
+    }
+    token = requests.post(apollo.token_url, data=form, timeout=20).json()["access_token"]
+    return {"authorization": f"Bearer {token}"}
 
 
 def keys(value: Any) -> Any:
@@ -133,9 +145,20 @@ def test_the_rate_headers_are_the_recorded_ones(apollo: Sandbox, client: Client)
     assert all(name in given for name in names)
 
 
-def test_deleting_is_refused_in_the_recorded_words(client: Client) -> None:
+def test_a_company_is_filled_where_the_recording_has_one(apollo: Sandbox, client: Client) -> None:
+    real = recorded("create-contact", "POST")["response"]["contact"]
+    apollo.set_options(fills_company=True)
+    sent = {"first_name": "Test", "last_name": "Contact", "email": real["email"]}
+    made = client.post("/contacts", sent)["contact"]
+    filled = ("organization_name", "organization_id")
+    assert [bool(made[name]) for name in filled] == [bool(real[name]) for name in filled]
+    told = client.post("/contacts", {**sent, "organization_name": "Own"})["contact"]
+    assert told["organization_name"] == "Own"
+
+
+def test_deleting_is_refused_in_the_recorded_words(apollo: Sandbox, client: Client) -> None:
     calls = json.loads((FOLDER / "delete-contact.json").read_text())["calls"]
     (real,) = [call for call in calls if call["method"] == "DELETE"]
-    answer = client.call("DELETE", f"/contacts/{'a' * 24}")
+    answer = client.call("DELETE", f"/contacts/{'a' * 24}", headers=bearer(apollo))
     assert (answer.status_code, answer.json()) == (real["status"], real["response"])
     assert "x-minute-usage" not in answer.headers

@@ -362,6 +362,8 @@ _NEEDS_A_429 = "asking would mean to use up a rate limit"
 #: Option of the sandbox -> why no question is about it.
 CANNOT_BE_ASKED: Final[Mapping[str, str]] = {
     "bulk_update_limit": "asking would take a thousand records",
+    "unsorted_moves": "asking would take more records than a page has",
+    "fills_company": "Apollo knows no company for an address that a probe may use",
     "retry_after": _NEEDS_A_429,
     "server_error_html": "asking would mean to make Apollo fail",
     "max_contacts": "asking would mean to fill the team's plan",

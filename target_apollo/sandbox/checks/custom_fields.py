@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any
 
+from target_apollo.sandbox.data.formats import day_of, moment_of
 from target_apollo.sandbox.options import CustomFieldErrors, OptionsShown, SandboxOptions
 from target_apollo.sandbox.serving.errors import unprocessable
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII)
 
 
 def write_custom_fields(
@@ -88,21 +88,13 @@ def _problem(field: Mapping[str, Any], value: str) -> str | None:
     if kind == "boolean":
         return None if value.lower() in ("true", "false") else "is not true or false"
     if kind == "date":
-        return None if _parses(date.fromisoformat, value) else "is not a date"
+        return None if day_of(value) else "is not a date"
     if kind == "datetime":
-        stamp = value[:-1] + "+00:00" if value.endswith("Z") else value
-        return None if _parses(datetime.fromisoformat, stamp) else "is not a time"
+        # The document's own example gives such a field a day.
+        return None if day_of(value) or moment_of(value) else "is not a time"
     if kind in ("picklist", "multipicklist"):
         options = {option["id"] for option in field["picklist_values"]}
         chosen = [value] if kind == "picklist" else value.split(",")
         return None if all(part.strip() in options for part in chosen) else "is not an option"
     longest = field.get("text_field_max_length")
     return "is too long" if longest and len(value) > longest else None
-
-
-def _parses(parse: Any, value: str) -> bool:
-    try:
-        parse(value)
-    except ValueError:
-        return False
-    return True

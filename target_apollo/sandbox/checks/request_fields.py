@@ -6,8 +6,9 @@ The source is the request schemas of Apollo's OpenAPI document. Fields that only
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def _names(text: str) -> frozenset[str]:
@@ -270,3 +271,8 @@ TAKEN: dict[str, Taken] = {
     "GET /users/search": Taken(query=_names("page per_page")),
     "GET /users/api_profile": Taken(query=_names("include_credit_usage")),
 }
+
+
+def taken_fields(body: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The fields of a body that an endpoint takes; it ignores the others."""
+    return {name: value for name, value in body.items() if name in names}

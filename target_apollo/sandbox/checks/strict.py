@@ -142,16 +142,11 @@ def _check_custom(
             raise refusal(label, f"`{where}.{field_id}` must be text")
 
 
-def check_body_type(label: str, content_type: str, *, is_object: bool) -> None:
-    """Refuse a body that Apollo treats as empty: no JSON by its content type, or no object.
-
-    Raises:
-        Refusal: 422.
-    """
-    if not content_type.startswith("application/json"):
-        raise refusal(label, "the body is sent without `content-type: application/json`")
-    if not is_object:
-        raise refusal(label, "the body is no JSON object")
+def unread_body(label: str, *, is_json: bool) -> Refusal:
+    """The 422 for a body that Apollo treats as empty: no JSON by its content type, or no object."""
+    if not is_json:
+        return refusal(label, "the body is sent without `content-type: application/json`")
+    return refusal(label, "the body is no JSON object")
 
 
 def refusal(label: str, problem: str) -> Refusal:

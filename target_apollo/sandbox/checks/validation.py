@@ -1,4 +1,4 @@
-"""Reading of requests that several endpoints share: ids, required values, pages, lists of names."""
+"""The checks that several endpoints share: ids of records, owners and stages, and their routes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def contact_to_update(call: Call, contact_id: object) -> Contact:
 def account_to_update(call: Call, account_id: object) -> Account:
     """The account of this id; raises Refusal for a malformed, unknown or deleted one."""
     if not is_id(account_id):
-        raise refuse_id(call, account_id)
+        # Of the id in a path the refusal has the parameter's name in place of the value.
+        raise refuse_id(call, "account_id" if call.record_id else account_id)
     account = call.store.account_by_id.get(str(account_id))
     if account is None:
         raise _not_updatable(call, "account", str(account_id), call.store.deleted_accounts)
@@ -122,7 +123,9 @@ def check_ids(call: Call, sent: Mapping[str, Any]) -> None:
         ("parent_account_id", store.account_by_id),
     ):
         value = sent.get(name)
-        if value and value not in known:
+        if value in (None, ""):
+            continue
+        if not isinstance(value, str) or value not in known:
             raise refuse_id(call, value)
 
 
@@ -132,87 +135,3 @@ def check_route(route: UpdateRoute) -> None:
         raise not_found()
     if route is UpdateRoute.NOT_ALLOWED:
         raise not_allowed()
-
-
-def ids_of(call: Call, name: str) -> list[str]:
-    """The ids under ``name`` in the JSON body, or under ``name[]`` in the query.
-
-    Raises:
-        Refusal: 422, there are none.
-    """
-    ids = call.body.get(name)
-    if not isinstance(ids, list):
-        ids = call.query.get(f"{name}[]") or call.query.get(name) or []
-    if not ids:
-        raise unprocessable(f"Required parameter '{name}' missing")
-    return [str(value) for value in ids]
-
-
-def text_of(call: Call, name: str) -> str:
-    """A required value of the JSON body or the query; raises Refusal (422) if it is missing."""
-    value = call.body.get(name) or first(call.query, name)
-    if not value:
-        raise unprocessable(f"Required parameter '{name}' missing")
-    return str(value)
-
-
-def sent_value(call: Call, name: str) -> str:
-    """A value of the JSON body or else the query, as text; empty if it is missing."""
-    return str(call.body.get(name) or first(call.query, name) or "")
-
-
-def first(query: Mapping[str, list[str]], name: str) -> str | None:
-    """The first value of a query parameter, or None."""
-    values = query.get(name)
-    return values[0] if values else None
-
-
-def page_of(call: Call) -> tuple[int, int]:
-    """``(page, per_page)`` of a search, the page from 1.
-
-    Raises:
-        Refusal: 422, the page lies beyond the 50,000 records that a search reaches.
-    """
-    page, size = (
-        _whole(call.body.get(name) or first(call.query, name), default)
-        for name, default in (("page", 1), ("per_page", 25))
-    )
-    page, size = max(page, 1), min(max(size, 1), 100)
-    if page * size > 50_000:
-        raise unprocessable("Page * per page number is over threshold.")
-    return page, size
-
-
-def _whole(value: Any, default: int) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return default
-
-
-def names_in(value: Any) -> list[str]:
-    """The names in a list, trimmed and without repeats; other values are ignored."""
-    if not isinstance(value, list):
-        return []
-    return list(
-        dict.fromkeys(name.strip() for name in value if isinstance(name, str) and name.strip())
-    )
-
-
-def envelope(key: str, records: list[Any], page: int, size: int, total: int) -> dict[str, Any]:
-    """The answer to a search: one page of records under ``key``, and the pagination."""
-    return {
-        key: records,
-        "breadcrumbs": [],
-        "partial_results_only": False,
-        "has_join": False,
-        "disable_eu_prospecting": False,
-        "partial_results_limit": 10_000,
-        "pagination": {
-            "page": page,
-            "per_page": size,
-            "total_entries": total,
-            "total_pages": -(-total // size),
-        },
-        "num_fetch_result": None,
-    }

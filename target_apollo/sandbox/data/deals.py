@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from target_apollo.sandbox.data.formats import offset_time
-from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.by_hand import refuse_unknown
+from target_apollo.sandbox.data.formats import blank, offset_time
+from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.records import Searched
-from target_apollo.sandbox.data.seeding import refuse_unknown
-from target_apollo.sandbox.data.shapes import blank
 from target_apollo.sandbox.data.workspace import Workspace
 
 # (name, forecast category, probability, is_closed, is_won) of the stages of a new team; the first
@@ -44,45 +43,37 @@ _BLANK_DEAL: dict[str, Any] = {
     "currency": {"name": "US Dollar", "iso_code": "USD", "symbol": "$"},
 }
 
-_WHOLE = re.compile(r"-?[0-9]+\Z")
-_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+_WHOLE = re.compile(r"-?[0-9]{1,18}\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]+)?\Z")
 
 
 class Deal(Searched):
     """A stored deal.
 
     Attributes:
-        own: Keys of the deal object that differ from the template.
         contact_ids: The contacts that take part in it.
-        found_from: Epoch seconds from which a search finds the deal.
     """
 
-    __slots__ = ("contact_ids", "found_from", "own")
+    __slots__ = ("contact_ids",)
 
     def __init__(
         self, own: dict[str, Any], contact_ids: Sequence[str] = (), found_from: float = 0.0
     ) -> None:
-        super().__init__()
-        self.own = own
+        super().__init__(own, found_from)
         self.contact_ids = tuple(contact_ids)
-        self.found_from = found_from
-
-    def row(self) -> dict[str, Any]:
-        """The deal as a value for the store's file."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Deals:
     """The deals of a team and the stages that they pass."""
 
-    def __init__(self, keeping: Keeping, workspace: Workspace) -> None:
-        self._keeping = keeping
+    def __init__(self, journal: Journal, workspace: Workspace) -> None:
+        self._journal = journal
         self._workspace = workspace
-        self.by_id = {deal_id: Deal(**row) for deal_id, row in keeping.rows("deals")}
-        kept = dict(keeping.rows("facts")).get("deal_stages")
+        self.by_id = {deal_id: Deal(**row) for deal_id, row in journal.rows("deals")}
+        kept = dict(journal.rows("facts")).get("deal_stages")
         self.stages: list[dict[str, Any]] = [] if kept is None else kept["stages"]
         if not self.stages:
-            pipeline_id = keeping.new_id()
+            pipeline_id = journal.new_id()
             for name, category, probability, is_closed, is_won in _STAGES:
                 self._add_stage(name, category, probability, is_closed, is_won, pipeline_id)
 
@@ -90,7 +81,7 @@ class Deals:
 
     def all(self, last: int = 0) -> list[dict[str, Any]]:
         """Whole deal objects, oldest first, with ``contact_ids``; 0 for ``last`` returns all."""
-        with self._keeping.lock:
+        with self._journal.lock:
             newest = list(self.by_id.values())[-last:]
             return [{**deal_object(deal), "contact_ids": [*deal.contact_ids]} for deal in newest]
 
@@ -101,7 +92,7 @@ class Deals:
             ValueError: The deal object has no such key.
         """
         refuse_unknown("deal", fields, _BLANK_DEAL)
-        with self._keeping.writing() as stamp:
+        with self._journal.writing() as stamp:
             deal = Deal(
                 self.created(stamp, self._workspace.admin_id, source="ui_form"), contact_ids
             )
@@ -120,16 +111,16 @@ class Deals:
     ) -> dict[str, Any]:
         """Add a stage at the end, and return it."""
         category = "Closed" if is_won else "Omitted" if is_closed else "Pipeline"
-        with self._keeping.writing():
-            pipeline_id = self._keeping.new_id()
+        with self._journal.writing():
+            pipeline_id = self._journal.new_id()
             return self._add_stage(name, category, probability, is_closed, is_won, pipeline_id)
 
     def delete(self, deal_id: str) -> None:
         """Delete a deal as a user does in Apollo's app; raises ValueError for an unknown id."""
-        with self._keeping.writing():
+        with self._journal.writing():
             if self.by_id.pop(deal_id, None) is None:
                 raise ValueError(f"There is no deal {deal_id}.")
-            self._keeping.keep("deals", deal_id, None)
+            self._journal.keep("deals", deal_id, None)
 
     # For the endpoints: the caller holds the lock.
 
@@ -141,7 +132,7 @@ class Deals:
     def created(self, stamp: str, user_id: str, source: str = "api") -> dict[str, Any]:
         """The ``own`` keys of a new deal in the first stage, of which a user is the owner."""
         return {
-            "id": self._keeping.new_id(),
+            "id": self._journal.new_id(),
             "team_id": self._workspace.team_id,
             "owner_id": user_id,
             "created_by_id": user_id,
@@ -167,7 +158,7 @@ class Deals:
     def insert(self, deal: Deal) -> None:
         """Add a new deal."""
         self.by_id[deal.own["id"]] = deal
-        self._keeping.keep("deals", deal.own["id"], deal)
+        self._journal.keep("deals", deal.own["id"], deal)
 
     def merge_contacts(self, loser_id: str, survivor_id: str) -> None:
         """Let the survivor of a merge take the loser's part in deals."""
@@ -186,7 +177,7 @@ class Deals:
 
     def changed(self, deal: Deal) -> None:
         """Mark a changed deal for the next commit."""
-        self._keeping.keep("deals", deal.own["id"], deal)
+        self._journal.keep("deals", deal.own["id"], deal)
 
     def _add_stage(
         self,
@@ -199,7 +190,7 @@ class Deals:
     ) -> dict[str, Any]:
         ending = ("/Won" if is_won else "/Lost") if is_closed else ""
         stage = {
-            "id": self._keeping.new_id(),
+            "id": self._journal.new_id(),
             "team_id": self._workspace.team_id,
             "name": name,
             "display_order": len(self.stages),
@@ -215,7 +206,7 @@ class Deals:
             "type": f"Closed{ending}" if is_closed else "Open",
         }
         self.stages.append(stage)
-        self._keeping.keep("facts", "deal_stages", {"stages": self.stages})
+        self._journal.keep("facts", "deal_stages", {"stages": self.stages})
         return stage
 
 

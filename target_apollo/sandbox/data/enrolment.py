@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+from target_apollo.sandbox.data.formats import blank
 from target_apollo.sandbox.data.records import Contact
-from target_apollo.sandbox.data.shapes import blank
 
 NOT_FOUND = "contact_not_found"
 ALREADY_IN = "contacts_already_exists_in_current_campaign"
@@ -53,14 +54,25 @@ def statuses(contact: Contact) -> list[dict[str, Any]]:
     return list(contact.own.get("contact_campaign_statuses", ()))
 
 
+def companies_of(contact: Contact) -> set[str]:
+    """Ids of the account and of the organization of a contact: what its company is in Apollo."""
+    ids = (contact.own.get("account_id"), contact.own.get("organization_id"))
+    return {company for company in ids if company}
+
+
 def skip_reason(
-    contact: Contact, sequence_id: str, held_back: str | None, flags: Collection[str]
+    contact: Contact,
+    sequence_id: str,
+    companies: AbstractSet[str],
+    held_back: str | None,
+    flags: Collection[str],
 ) -> str | None:
     """Why a contact may not join a sequence; None if it may.
 
     Args:
         contact: The contact.
         sequence_id: The sequence.
+        companies: Ids of the companies of those who are in the sequence.
         held_back: A reason that was ordered for this contact.
         flags: The parameters of the request that are true.
     """
@@ -75,6 +87,7 @@ def skip_reason(
         and bool(own.get("email")),
         "contacts_active_in_other_campaigns": "active" in others,
         "contacts_finished_in_other_campaigns": "finished" in others,
+        "contacts_in_same_company": not companies.isdisjoint(companies_of(contact)),
     }
     for reason, flag in LIFTED_BY.items():
         if (true_of_it.get(reason) or reason == held_back) and flag not in flags:

@@ -1,21 +1,30 @@
-"""How Apollo writes ids, times, phone numbers, domains and addresses. Pure functions."""
+"""How Apollo writes ids, times, phone numbers, domains, addresses and empty objects. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import secrets
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
+from typing import Any, TypeVar
 
 _NO_DIGIT = re.compile(r"\D+")
 
 _NO_ASCII_DIGITS = bytes(code for code in range(128) if not chr(code).isdigit())
 
 _ID = re.compile(r"[0-9a-f]{24}\Z")
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?\Z", re.ASCII
+)
+
+Parsed = TypeVar("Parsed")
 
 # A strict reading: dots of the local part stand between characters, all of them ASCII, and the
 # domain has at least two labels.
@@ -85,11 +94,47 @@ def offset_time(stamp: str) -> str:
     return stamp.removesuffix("Z") + "+00:00"
 
 
+def day_of(text: str) -> date | None:
+    """The day of a text like ``2026-12-31``; None for any other text.
+
+    The standard library reads other forms too, on some versions of Python.
+    """
+    return _parsed(date.fromisoformat, text) if _DAY.match(text) else None
+
+
+def moment_of(text: str) -> datetime | None:
+    """A time of ISO 8601 with its day, in UTC where it has no offset; None for any other text."""
+    match = _MOMENT.match(text)
+    if match is None:
+        return None
+    day, clock, fraction, offset = match.groups("")
+    clock = clock if len(clock) == 8 else f"{clock}:00"
+    zone = "+00:00" if offset in ("", "Z") else f"{offset[:3]}:{offset[-2:]}"
+    return _parsed(datetime.fromisoformat, f"{day}T{clock}.{fraction:0<6.6}{zone}")
+
+
+def _parsed(parse: Callable[[str], Parsed], text: str) -> Parsed | None:
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
 def bare_domain(value: str) -> str:
     """The domain in lower case without scheme, ``www.``, port and path."""
     host = value.strip().lower().partition("://")[2] or value.strip().lower()
     host = host.partition("/")[0].partition(":")[0]
     return host.removeprefix("www.")
+
+
+def company_of(email: str) -> Mapping[str, str]:
+    """The company that Apollo takes a contact with this address to be of, where it is told none.
+
+    The sandbox knows no companies: the domain is the name, and always has the same id.
+    """
+    domain = email[email.rfind("@") + 1 :]
+    company_id = hashlib.sha256(domain.encode()).hexdigest()[:24]
+    return {"organization_name": domain, "organization_id": company_id}
 
 
 def sanitized_phone(raw: str) -> str | None:
@@ -116,3 +161,22 @@ def address_parts(raw: str) -> Mapping[str, str | None]:
         "state": parts[-2] if len(parts) > 2 else None,
         "country": parts[-1] if parts else None,
     }
+
+
+_MARKS: dict[str, Any] = {"+": True, "-": False, "0": 0}
+
+
+def blank(names: str) -> dict[str, Any]:
+    """An object with these keys and the values that their marks give.
+
+    ``+`` is true, ``-`` false, ``0`` zero, ``[]`` and ``{}`` are empty; without a mark, null.
+    """
+    shape: dict[str, Any] = {}
+    for name in names.split():
+        if name.endswith(("[]", "{}")):
+            shape[name[:-2]] = [] if name.endswith("[]") else {}
+        elif name[-1] in _MARKS:
+            shape[name[:-1]] = _MARKS[name[-1]]
+        else:
+            shape[name] = None
+    return shape

@@ -8,13 +8,13 @@ An answer is the template with these keys laid over it: two dict operations for 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any, TypeVar
 
 import msgspec
 
-from target_apollo.sandbox.data.formats import FREE_DOMAINS
-from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.formats import FREE_DOMAINS, blank
 
 _CONTACT_KEYS_NULL_OR_EMPTY = """
 contact_roles[] id first_name last_name name linkedin_url title contact_stage_id owner_id
@@ -163,13 +163,27 @@ Record = TypeVar("Record", bound="Searched")
 
 
 class Searched:
-    """A record of which a search may show a change late (option `search_lag_seconds`)."""
+    """A stored record, which searches may find, or show with its changes, late.
 
-    __slots__ = ("_former", "_former_until")
+    How late, the option `search_lag_seconds` says.
 
-    def __init__(self) -> None:
+    Attributes:
+        own: Keys of the object that differ from the template.
+        found_from: Epoch seconds from which a search finds it.
+    """
+
+    __slots__ = ("_former", "_former_until", "found_from", "own")
+
+    def __init__(self, own: dict[str, Any], found_from: float) -> None:
+        self.own = own
+        self.found_from = found_from
         self._former: Any = None
         self._former_until = 0.0
+
+    def row(self) -> dict[str, Any]:
+        """The record as a value for the store's file: the arguments that make it again."""
+        names = ("own", "found_from", *self.__slots__)
+        return {name: getattr(self, name) for name in names}
 
     def keep_former(self, now: float, lag_seconds: float) -> None:
         """Before a change: lets searches show the record as it is for a number of seconds.
@@ -181,58 +195,47 @@ class Searched:
             self._former = deepcopy(self)
             self._former_until = now + lag_seconds
 
-    def as_found(self: Record, now: float) -> Record:
-        """The record as a search shows it at a time."""
-        former: Record = self._former
-        return self if self._former_until <= now else former
+    @staticmethod
+    def found(records: Iterable[Record], now: float) -> list[Record]:
+        """The records that a search finds at a time, in the same order, each as it shows them."""
+        return [
+            one if one._former_until <= now else one._former
+            for one in records
+            if one.found_from <= now
+        ]
 
 
 class Contact(Searched):
     """A stored contact.
 
     Attributes:
-        own: Keys of the contact object that differ from the template.
         emails: Additional e-mail addresses, in lower case.
         hidden: Written fields that no answer shows (website_url, outreach_id, …).
-        found_from: Epoch seconds from which a search finds the contact.
     """
 
-    __slots__ = ("emails", "found_from", "hidden", "own")
+    __slots__ = ("emails", "hidden")
 
     def __init__(
         self,
         own: dict[str, Any],
-        emails: tuple[str, ...] = (),
+        emails: Sequence[str] = (),
         hidden: dict[str, Any] | None = None,
         found_from: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.own = own
-        self.emails = emails
+        super().__init__(own, found_from)
+        self.emails = tuple(emails)
         self.hidden = hidden
-        self.found_from = found_from
-
-    def row(self) -> dict[str, Any]:
-        """The contact as a value for the store's file."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def of_row(cls, row: dict[str, Any]) -> Contact:
-        """A contact from its value in the store's file."""
-        return cls(row["own"], tuple(row["emails"]), row["hidden"], row["found_from"])
 
 
 class Account(Searched):
     """A stored account.
 
     Attributes:
-        own: Keys of the account object that differ from the template.
         updated_at: Time of the last write, which only bulk_create answers show.
         hidden: Written fields that no answer shows (merged_crm_ids).
-        found_from: Epoch seconds from which a search finds the account.
     """
 
-    __slots__ = ("found_from", "hidden", "own", "updated_at")
+    __slots__ = ("hidden", "updated_at")
 
     def __init__(
         self,
@@ -241,20 +244,9 @@ class Account(Searched):
         hidden: dict[str, Any] | None = None,
         found_from: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.own = own
+        super().__init__(own, found_from)
         self.updated_at = updated_at
         self.hidden = hidden
-        self.found_from = found_from
-
-    def row(self) -> dict[str, Any]:
-        """The account as a value for the store's file."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def of_row(cls, row: dict[str, Any]) -> Account:
-        """An account from its value in the store's file."""
-        return cls(row["own"], row["updated_at"], row["hidden"], row["found_from"])
 
 
 def contact_object(contact: Contact, shape: dict[str, Any] = CREATED_CONTACT) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from target_apollo.sandbox.data import enrolment
-from target_apollo.sandbox.data.formats import offset_time
-from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.by_hand import refuse_unknown
+from target_apollo.sandbox.data.formats import blank, offset_time
+from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.records import Contact
-from target_apollo.sandbox.data.seeding import refuse_unknown
-from target_apollo.sandbox.data.shapes import blank
 from target_apollo.sandbox.data.workspace import Workspace
 
 _BLANK_SEQUENCE: dict[str, Any] = {
@@ -96,30 +95,30 @@ class Sequences:
     """The sequences of a team, its mailboxes, and which contacts are held back from sequences."""
 
     def __init__(
-        self, keeping: Keeping, workspace: Workspace, contacts: Mapping[str, Contact]
+        self, journal: Journal, workspace: Workspace, contacts: Mapping[str, Contact]
     ) -> None:
-        self._keeping = keeping
+        self._journal = journal
         self._workspace = workspace
         self._contacts = contacts
-        self.by_id = {one: Sequence(**row) for one, row in keeping.rows("sequences")}
-        self.mailboxes: dict[str, dict[str, Any]] = dict(keeping.rows("email_accounts"))
+        self.by_id = {one: Sequence(**row) for one, row in journal.rows("sequences")}
+        self.mailboxes: dict[str, dict[str, Any]] = dict(journal.rows("email_accounts"))
         self.held_back: dict[str, str] = {}
 
     # For tests and seeds: these methods take the lock.
 
     def all(self) -> list[dict[str, Any]]:
         """Every sequence: ``{id, name, active, archived, …}``, oldest first."""
-        with self._keeping.lock:
+        with self._journal.lock:
             return [sequence_object(sequence) for sequence in self.by_id.values()]
 
     def email_accounts(self) -> list[dict[str, Any]]:
         """Every mailbox: ``{id, email, user_id, active, …}``, oldest first."""
-        with self._keeping.lock:
+        with self._journal.lock:
             return [dict(mailbox) for mailbox in self.mailboxes.values()]
 
     def enrolments(self) -> list[dict[str, Any]]:
         """Every enrolment of a contact, with its ``contact_id``."""
-        with self._keeping.lock:
+        with self._journal.lock:
             return [
                 {"contact_id": contact_id, **status}
                 for contact_id, contact in self._contacts.items()
@@ -133,14 +132,14 @@ class Sequences:
             ValueError: The sequence object has no such key.
         """
         refuse_unknown("sequence", fields, _BLANK_SEQUENCE)
-        with self._keeping.writing() as stamp:
+        with self._journal.writing() as stamp:
             own = {
-                "id": self._keeping.new_id(),
+                "id": self._journal.new_id(),
                 "name": name,
                 "created_at": stamp,
                 "user_id": self._workspace.admin_id,
-                "emailer_schedule_id": self._keeping.new_id(),
-                "sequence_ruleset_id": self._keeping.new_id(),
+                "emailer_schedule_id": self._journal.new_id(),
+                "sequence_ruleset_id": self._journal.new_id(),
                 **fields,
             }
             sequence = self.by_id[own["id"]] = Sequence(own)
@@ -158,7 +157,7 @@ class Sequences:
             ValueError: There is no such sequence, or the sequence object has no such key.
         """
         refuse_unknown("sequence", fields, _BLANK_SEQUENCE)
-        with self._keeping.writing():
+        with self._journal.writing():
             found = self._named(sequence)
             found.own.update(fields)
             self.changed(found)
@@ -171,8 +170,8 @@ class Sequences:
             ValueError: The object has no such key.
         """
         refuse_unknown("mailbox", fields, _BLANK_MAILBOX)
-        with self._keeping.writing() as stamp:
-            mailbox_id = self._keeping.new_id()
+        with self._journal.writing() as stamp:
+            mailbox_id = self._journal.new_id()
             mailbox = {
                 **_BLANK_MAILBOX,
                 "id": mailbox_id,
@@ -184,7 +183,7 @@ class Sequences:
                 **fields,
             }
             self.mailboxes[mailbox_id] = mailbox
-            self._keeping.keep("email_accounts", mailbox_id, mailbox)
+            self._journal.keep("email_accounts", mailbox_id, mailbox)
             return mailbox
 
     def enrol(self, sequence: str, contact: str, status: str = "active") -> dict[str, Any]:
@@ -198,14 +197,14 @@ class Sequences:
         Raises:
             ValueError: There is no such sequence or contact.
         """
-        with self._keeping.writing() as stamp:
+        with self._journal.writing() as stamp:
             found = self._contacts.get(contact) or next(
                 (one for one in self._contacts.values() if one.own.get("email") == contact), None
             )
             if found is None:
                 raise ValueError(f"There is no contact {contact}.")
             joined = {
-                "id": self._keeping.new_id(),
+                "id": self._journal.new_id(),
                 "emailer_campaign_id": self._named(sequence).own["id"],
                 "status": status,
                 "added_at": offset_time(stamp),
@@ -213,27 +212,36 @@ class Sequences:
                 "finished_at": offset_time(stamp) if status == "finished" else None,
             }
             enrolment.join(found, joined)
-            self._keeping.keep("contacts", found.own["id"], found)
+            self._journal.keep("contacts", found.own["id"], found)
             return {"contact_id": found.own["id"], **joined}
 
     def hold_back(self, contact_id: str, reason: str) -> None:
-        """Have a contact skipped for a reason that nothing in the sandbox would give.
+        """Have sequences skip a contact for a reason that the sandbox itself never finds.
 
-        Such as ``contacts_in_pending_state``; until the sandbox ends.
+        Such as ``contacts_in_pending_state``. It lasts until the sandbox ends.
 
         Raises:
             ValueError: Apollo documents no such reason.
         """
         if reason not in enrolment.REASONS:
             raise ValueError(f"`reason` must be one of {', '.join(sorted(enrolment.REASONS))}.")
-        with self._keeping.lock:
+        with self._journal.lock:
             self.held_back[contact_id] = reason
 
     # For the endpoints: the caller holds the lock.
 
     def changed(self, sequence: Sequence) -> None:
         """Mark a changed sequence for the next commit."""
-        self._keeping.keep("sequences", sequence.own["id"], sequence)
+        self._journal.keep("sequences", sequence.own["id"], sequence)
+
+    def companies_in(self, sequence_id: str) -> set[str]:
+        """Ids of the companies of the contacts that are in a sequence, or have finished it."""
+        return {
+            company
+            for contact in self._contacts.values()
+            if sequence_id in contact.own.get("emailer_campaign_ids", ())
+            for company in enrolment.companies_of(contact)
+        }
 
     def remember_removed(self, sequence_id: str, contact_id: str) -> None:
         """Remember that a contact was removed from a sequence."""

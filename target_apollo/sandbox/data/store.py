@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from target_apollo.sandbox.data import matching, merging, seeding
+from target_apollo.sandbox.data import by_hand, matching
 from target_apollo.sandbox.data.deals import Deals
 from target_apollo.sandbox.data.formats import timestamp
-from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.matching import KeyIndex
 from target_apollo.sandbox.data.records import (
     FOUND_ACCOUNT,
@@ -39,10 +39,10 @@ class Store:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        keeping = Keeping(path)
-        self.lock, self.new_id = keeping.lock, keeping.new_id
-        self.keep, self.commit, self.close = keeping.keep, keeping.commit, keeping.close
-        self.acting, self.origins = keeping.acting, keeping.origins
+        journal = Journal(path)
+        self.lock, self.new_id = journal.lock, journal.new_id
+        self.keep, self.commit, self.close = journal.keep, journal.commit, journal.close
+        self.acting, self.origins = journal.acting, journal.origins
         self.contact_by_id: dict[str, Contact] = {}
         self.account_by_id: dict[str, Account] = {}
         self.deleted_contacts: set[str] = set()
@@ -51,12 +51,12 @@ class Store:
         self.account_index: KeyIndex[Account] = KeyIndex()
         self.tokens: dict[str, dict[str, Any]] = {}
         self.workspace = Workspace(self.new_id, self.keep)
-        self._restore(keeping)
+        self._restore(journal)
         if not self.workspace.team_id:
             self.workspace.create_team(timestamp(time.time()))
-        self.deals = Deals(keeping, self.workspace)
-        self.sequences = Sequences(keeping, self.workspace, self.contact_by_id)
-        self.tasks = Tasks(keeping, self.workspace)
+        self.deals = Deals(journal, self.workspace)
+        self.sequences = Sequences(journal, self.workspace, self.contact_by_id)
+        self.tasks = Tasks(journal, self.workspace)
         self.commit()
 
     # For tests and seeds: these methods take the lock.
@@ -137,10 +137,10 @@ class Store:
         """
         with self.lock:
             stamp = timestamp(time.time())
-            own = seeding.contact_fields(self.new_id(), self.workspace, stamp, fields)
+            own = by_hand.contact_fields(self.new_id(), self.workspace, stamp, fields)
             if label_names:
                 own["label_ids"] = self._labels_with_one_more(stamp, "contacts", label_names)
-            contact = Contact(own, tuple(other.strip().lower() for other in additional_emails))
+            contact = Contact(own, [other.strip().lower() for other in additional_emails])
             self.insert_contact(contact)
             self.commit()
             return contact_object(contact)
@@ -154,7 +154,7 @@ class Store:
         with self.lock:
             stamp = timestamp(time.time())
             hidden = {key: fields.pop(key) for key in ("merged_crm_ids",) if key in fields}
-            own = seeding.account_fields(self.new_id(), self.workspace, stamp, fields)
+            own = by_hand.account_fields(self.new_id(), self.workspace, stamp, fields)
             if label_names:
                 own["label_ids"] = self._labels_with_one_more(stamp, "accounts", label_names)
             account = Account(own, stamp, hidden or None)
@@ -230,7 +230,7 @@ class Store:
         with self.lock:
             survivor = _other(self.contact_by_id, "contact", loser_id, survivor_id)
             keys = self.keys_of(survivor)
-            merging.merge_contact(survivor, self._take_contact(loser_id))
+            by_hand.merge_contact(survivor, self._take_contact(loser_id))
             self.deals.merge_contacts(loser_id, survivor_id)
             self.tasks.merge_contacts(loser_id, survivor_id)
             self.deleted_contacts.add(loser_id)
@@ -252,7 +252,7 @@ class Store:
         with self.lock:
             survivor = _other(self.account_by_id, "account", loser_id, survivor_id)
             keys = self.keys_of_account(survivor)
-            merging.merge_account(survivor, self._take_account(loser_id, successor=survivor_id))
+            by_hand.merge_account(survivor, self._take_account(loser_id, successor=survivor_id))
             self.deals.merge_accounts(loser_id, survivor_id)
             self.deleted_accounts.add(loser_id)
             self.keep("accounts", loser_id, {"deleted": True})
@@ -341,24 +341,25 @@ class Store:
             self.workspace.count_label(label_id, 1)
         return ids
 
-    def _restore(self, kept: Keeping) -> None:
-        team = dict(kept.rows("facts")).get("team")
+    def _restore(self, journal: Journal) -> None:
+        team = dict(journal.rows("facts")).get("team")
         if team is None:
             return
-        self.workspace.restore(team, kept.rows("users"), kept.rows("labels"), kept.rows("fields"))
-        self.tokens = dict(kept.rows("tokens"))
-        for contact_id, row in kept.rows("contacts"):
+        users, labels, fields = (journal.rows(table) for table in ("users", "labels", "fields"))
+        self.workspace.restore(team, users, labels, fields)
+        self.tokens = dict(journal.rows("tokens"))
+        for contact_id, row in journal.rows("contacts"):
             if "deleted" in row:
                 self.deleted_contacts.add(contact_id)
                 continue
-            contact = Contact.of_row(row)
+            contact = Contact(**row)
             self.contact_by_id[contact_id] = contact
             self.contact_index.add(self.keys_of(contact), contact)
-        for account_id, row in kept.rows("accounts"):
+        for account_id, row in journal.rows("accounts"):
             if "deleted" in row:
                 self.deleted_accounts.add(account_id)
                 continue
-            account = Account.of_row(row)
+            account = Account(**row)
             self.account_by_id[account_id] = account
             self.account_index.add(self.keys_of_account(account), account)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
-from target_apollo.sandbox.data.formats import timestamp
-from target_apollo.sandbox.data.keeping import Keeping
+from target_apollo.sandbox.data.by_hand import refuse_unknown
+from target_apollo.sandbox.data.formats import blank, moment_of, offset_time, timestamp
+from target_apollo.sandbox.data.journal import Journal
 from target_apollo.sandbox.data.records import Searched
-from target_apollo.sandbox.data.seeding import refuse_unknown
-from target_apollo.sandbox.data.shapes import blank
 from target_apollo.sandbox.data.workspace import Workspace
 
 TYPES = {
@@ -53,43 +51,32 @@ _SHOWN_TASK: dict[str, Any] = {
 
 
 class Task(Searched):
-    """A stored task.
+    """A stored task."""
 
-    Attributes:
-        own: Keys of the task object that differ from the template.
-        found_from: Epoch seconds from which a search finds the task.
-    """
-
-    __slots__ = ("found_from", "own")
+    __slots__ = ()
 
     def __init__(self, own: dict[str, Any], found_from: float = 0.0) -> None:
-        super().__init__()
-        self.own = own
-        self.found_from = found_from
+        super().__init__(own, found_from)
 
     @property
     def status(self) -> str:
         """``scheduled``, ``completed`` or ``skipped``."""
         return str(self.own.get("status", "scheduled"))
 
-    def row(self) -> dict[str, Any]:
-        """The task as a value for the store's file."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 class Tasks:
     """The tasks of a team."""
 
-    def __init__(self, keeping: Keeping, workspace: Workspace) -> None:
-        self._keeping = keeping
+    def __init__(self, journal: Journal, workspace: Workspace) -> None:
+        self._journal = journal
         self._workspace = workspace
-        self.by_id = {task_id: Task(**row) for task_id, row in keeping.rows("tasks")}
+        self.by_id = {task_id: Task(**row) for task_id, row in journal.rows("tasks")}
 
     # For tests and seeds: these methods take the lock.
 
     def all(self, last: int = 0) -> list[dict[str, Any]]:
         """Whole task objects, oldest first; ``last`` is how many of the newest, 0 is all."""
-        with self._keeping.lock:
+        with self._journal.lock:
             return [task_object(task) for task in list(self.by_id.values())[-last:]]
 
     def add(self, **fields: Any) -> dict[str, Any]:
@@ -99,25 +86,25 @@ class Tasks:
             ValueError: The task object has no such key.
         """
         refuse_unknown("task", fields, _SHOWN_TASK)
-        with self._keeping.writing() as stamp:
-            own = {**self.created(stamp, self._workspace.admin_id), "due_at": moment_of(stamp)}
+        with self._journal.writing() as stamp:
+            own = {**self.created(stamp, self._workspace.admin_id), "due_at": due_time(stamp)}
             task = Task({**own, "type": "action_item", "created_from": None, **fields})
             self.insert(task)
             return task_object(task)
 
     def delete(self, task_id: str) -> None:
         """Delete a task as a user does in Apollo's app; raises ValueError for an unknown id."""
-        with self._keeping.writing():
+        with self._journal.writing():
             if self.by_id.pop(task_id, None) is None:
                 raise ValueError(f"There is no task {task_id}.")
-            self._keeping.keep("tasks", task_id, None)
+            self._journal.keep("tasks", task_id, None)
 
     # For the endpoints: the caller holds the lock.
 
     def created(self, stamp: str, user_id: str) -> dict[str, Any]:
-        """The ``own`` keys of a new task that a user creates for himself."""
+        """The ``own`` keys of a new task that a user creates for themselves."""
         return {
-            "id": self._keeping.new_id(),
+            "id": self._journal.new_id(),
             "user_id": user_id,
             "creator_id": user_id,
             "created_at": stamp,
@@ -126,7 +113,7 @@ class Tasks:
     def insert(self, task: Task) -> None:
         """Add a new task."""
         self.by_id[task.own["id"]] = task
-        self._keeping.keep("tasks", task.own["id"], task)
+        self._journal.keep("tasks", task.own["id"], task)
 
     def merge_contacts(self, loser_id: str, survivor_id: str) -> None:
         """Move the tasks of the loser of a merge to the survivor."""
@@ -137,7 +124,7 @@ class Tasks:
 
     def changed(self, task: Task) -> None:
         """Mark a changed task for the next commit."""
-        self._keeping.keep("tasks", task.own["id"], task)
+        self._journal.keep("tasks", task.own["id"], task)
 
 
 def task_object(task: Task) -> dict[str, Any]:
@@ -150,12 +137,7 @@ def shown_task(task: Task) -> dict[str, Any]:
     return {**_SHOWN_TASK, **task.own}
 
 
-def moment_of(text: str) -> str | None:
-    """A time of ISO 8601 as a task shows it, in UTC; without an offset it is UTC. Else None."""
-    try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return timestamp(moment.timestamp()).removesuffix("Z") + "+00:00"
+def due_time(text: str) -> str | None:
+    """A time of ISO 8601 as a task shows it, in UTC; None for any other text."""
+    moment = moment_of(text)
+    return None if moment is None else offset_time(timestamp(moment.timestamp()))

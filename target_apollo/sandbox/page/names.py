@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from target_apollo.sandbox.data.origins import Origin
 from target_apollo.sandbox.page.choice import View, address
 from target_apollo.sandbox.page.tables import Cell, Look, Text, cell, clock, shown
-from target_apollo.sandbox.serving.origins import Origin
 from target_apollo.sandbox.state import Sandbox
 
 #: Lists and custom fields of a row of a table; one record's own view has all.

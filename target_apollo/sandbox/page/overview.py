@@ -11,6 +11,11 @@ from target_apollo.sandbox.page.runs import Run, runs_of
 from target_apollo.sandbox.page.tables import Table, Text, plural, stamp, took
 from target_apollo.sandbox.state import Sandbox
 
+_BESIDE = (
+    "Another run of the same program was under way. Requests do not say which run they are of: on "
+    "a connection that was opened meanwhile, they are counted with the run that began last."
+)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -23,9 +28,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run: a sentence, the records that it made or changed, and its requests."""
+    """The last run: a sentence, the records that it made or changed, and its requests.
+
+    Attributes:
+        doubt: What the numbers do not tell for sure, as a sentence; empty if they do.
+    """
 
     story: str
+    doubt: str
     href: str
     records: Sequence[Text]
     endpoints: Table
@@ -60,6 +70,7 @@ def last_run_of(sandbox: Sandbox) -> LastRun | None:
     return LastRun(
         story=f"{plural(len(run.requests), 'request')} by {agent_of(run)}, from {begun}, in "
         f"{took(run.seconds)}.",
+        doubt=_BESIDE if run.is_beside_another else "",
         href=address(View.REQUESTS, run=run.first),
         records=_touched(sandbox, run),
         endpoints=endpoints_table(run),
@@ -67,14 +78,13 @@ def last_run_of(sandbox: Sandbox) -> LastRun | None:
 
 
 def _touched(sandbox: Sandbox, run: Run) -> list[Text]:
-    touched = sandbox.store.origins.touched
-    first, last, agent = run.first, run.last, run.agent
+    touched, numbers = sandbox.store.origins.touched, run.numbers
     counts = {
-        view: sum(touched(record_id, first, agent, last) for record_id in records)
+        view: sum(touched(record_id, numbers) for record_id in records)
         for view, records in records_of(sandbox.store).items()
     }
     return [
-        Text(f"{plural(count, view.value[:-1])}", href=address(view, run=first))
+        Text(f"{plural(count, view.value[:-1])}", href=address(view, run=run.first))
         for view, count in counts.items()
         if count
     ]

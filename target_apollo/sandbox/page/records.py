@@ -71,15 +71,12 @@ def narrowed_to(sandbox: Sandbox, choice: Choice) -> Callable[[Mapping[str, Any]
 
 def _of_requests(sandbox: Sandbox, by: str, of: str) -> Callable[[Mapping[str, Any]], bool]:
     touched, kept = sandbox.store.origins.touched, sandbox.requests
-    run: Run | None = None
     if by == "run":
         run = run_of(kept, of)
     else:
         run = next((Run([seen]) for seen in kept if str(seen.number) == of), None)
-    if run is None:
-        return lambda _: False
-    first, last, agent = run.first, run.last, run.agent
-    return lambda own: touched(own["id"], first, agent, last)
+    numbers = frozenset[int]() if run is None else run.numbers
+    return lambda own: touched(own["id"], numbers)
 
 
 def _some(

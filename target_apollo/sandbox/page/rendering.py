@@ -75,7 +75,7 @@ def page(sandbox: Sandbox, query: Mapping[str, str]) -> str:
 
 
 def revision(sandbox: Sandbox) -> str:
-    """A text that is another one after each request and each deed of people."""
+    """A text that changes with each request and with whatever people do."""
     return f"{sandbox.log.next_number}.{sandbox.deeds}"
 
 

@@ -98,7 +98,8 @@ def runs_shown(sandbox: Sandbox, most: int = 8) -> list[tuple[Text, str]]:
     return [
         (
             Text(stamp(run.requests[0].at), href=address(View.REQUESTS, run=run.first)),
-            f"{plural(len(run.requests), 'request')} by {agent_of(run)}",
+            f"{plural(len(run.requests), 'request')} by {agent_of(run)}"
+            f"{', beside another run of it' if run.is_beside_another else ''}",
         )
         for run in runs_of(sandbox.requests)[:most]
     ]
@@ -147,7 +148,7 @@ def one_request(sandbox: Sandbox, choice: Choice) -> OneRequest | None:
         records=[
             Text(f"{count:,} {view.value}", href=address(view, request=seen.number))
             for view, records in records_of(sandbox.store).items()
-            if (count := sum(touched(one, seen.number, seen.agent) for one in records))
+            if (count := sum(touched(one, (seen.number,)) for one in records))
         ],
     )
 

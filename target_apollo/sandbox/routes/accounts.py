@@ -8,15 +8,12 @@ from typing import Any
 
 from target_apollo.sandbox.checks import request_fields
 from target_apollo.sandbox.checks.custom_fields import write_custom_fields
-from target_apollo.sandbox.checks.request_fields import ACCOUNT_SCALARS
+from target_apollo.sandbox.checks.request_fields import ACCOUNT_SCALARS, taken_fields
 from target_apollo.sandbox.checks.validation import (
     account_to_read,
     account_to_update,
     check_ids,
     check_route,
-    envelope,
-    names_in,
-    page_of,
 )
 from target_apollo.sandbox.data import matching
 from target_apollo.sandbox.data.formats import address_parts, bare_domain, sanitized_phone
@@ -36,6 +33,7 @@ from target_apollo.sandbox.options import (
     SandboxOptions,
 )
 from target_apollo.sandbox.routes import bulk
+from target_apollo.sandbox.routes.searches import asked_page, envelope, in_order, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
 
@@ -107,24 +105,30 @@ def _write_address(own: dict[str, Any], raw: str | None) -> None:
 
 _NO_ARRAY = 'Please provide an array of account attributes in the "accounts" parameter.'
 
-_NAMELESS = "Please specify at least a name or domain."
-
 _BAD_SEARCH = (
     "Your search parameters are entered incorrectly. Did you try to edit the URL directly?"
 )
 
+
+def _created_at(account: Account) -> str:
+    return str(account.own["created_at"])
+
+
+def _updated_at(account: Account) -> str:
+    return account.updated_at
+
+
 SORT_FIELDS = {
-    "account_last_activity_date": "created_at",
-    "account_created_at": "created_at",
-    "account_updated_at": "",
+    "account_last_activity_date": _created_at,
+    "account_created_at": _created_at,
+    "account_updated_at": _updated_at,
 }
 
 
 def create(call: Call) -> Any:
     """POST /accounts: always creates an account, also if it equals an existing one."""
-    sent = bulk.taken_fields(call.body, request_fields.CREATE_ACCOUNT)
-    if not sent.get("name") and not sent.get("domain"):
-        raise unprocessable(_NAMELESS)
+    sent = taken_fields(call.body, request_fields.CREATE_ACCOUNT)
+    _check_named(sent)
     check_ids(call, sent)
     account = _new_account(call)
     write(call.store, call.options, account, sent)
@@ -138,7 +142,7 @@ def update(call: Call) -> Any:
     route = call.options.put_accounts if is_put else call.options.patch_accounts
     check_route(route)
     account = account_to_update(call, call.record_id)
-    sent = bulk.taken_fields(call.body, request_fields.UPDATE_ACCOUNT)
+    sent = taken_fields(call.body, request_fields.UPDATE_ACCOUNT)
     check_ids(call, sent)
     if sent:
         _overwrite(call, account, sent)
@@ -158,37 +162,29 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /accounts/search: by a part of the name; Apollo has no filter by domain."""
-    page, size = page_of(call)
+    page = asked_page(call)
     part = str(call.body.get("q_organization_name") or "").strip().lower()
-    stages = names_in(call.body.get("account_stage_ids"))
-    labels = set(names_in(call.body.get("account_label_ids")))
+    stages = call.names("account_stage_ids")
+    labels = set(call.names("account_label_ids"))
     if not call.store.workspace.account_stage_ids.issuperset(stages):
         raise unprocessable(_BAD_SEARCH)
     sort = str(call.body.get("sort_by_field") or "account_updated_at")
     if sort not in SORT_FIELDS:
-        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
-    hits = [
-        account
-        for account in (one.as_found(call.now) for one in call.store.account_by_id.values())
-        if account.found_from <= call.now
-        and (not part or part in str(account.own.get("name") or "").lower())
-        and (not stages or account.own["account_stage_id"] in stages)
-        and (not labels or labels.intersection(account.own.get("label_ids", ())))
-    ]
-    key = SORT_FIELDS[sort]
-    hits.sort(
-        key=lambda account: (
-            account.own[key] if key else account.updated_at,
-            account.own["id"],
-        ),
-        reverse=call.body.get("sort_ascending") is not True,
-    )
+        raise unknown_order()
+    hits = Account.found(call.store.account_by_id.values(), call.now)
+    if part:
+        hits = [one for one in hits if part in str(one.own.get("name") or "").lower()]
+    if stages:
+        hits = [one for one in hits if one.own["account_stage_id"] in stages]
+    if labels:
+        hits = [one for one in hits if not labels.isdisjoint(one.own.get("label_ids", ()))]
+    in_order(call, hits, SORT_FIELDS[sort])
     counts = call.store.contacts_per_account()
     shown = [
         {**account_object(account, FOUND_ACCOUNT), "num_contacts": counts[account.own["id"]]}
-        for account in hits[(page - 1) * size : page * size]
+        for account in page.of(hits)
     ]
-    return envelope("accounts", shown, page, size, len(hits))
+    return envelope("accounts", shown, page, len(hits))
 
 
 def bulk_create(call: Call) -> Any:
@@ -203,7 +199,7 @@ def bulk_create(call: Call) -> Any:
     existing: dict[str, Account] = {}
     for item in items:
         account = _new_account(call)
-        sent = bulk.taken_fields(item, request_fields.BULK_CREATE_ACCOUNT)
+        sent = taken_fields(item, request_fields.BULK_CREATE_ACCOUNT)
         write(store, options, account, sent)
         match = store.account_index.first(
             matching.account_keys({**account.own, **(account.hidden or {})}, dedupe=dedupe)
@@ -234,9 +230,13 @@ def bulk_create(call: Call) -> Any:
     }
 
 
+def _check_named(sent: Mapping[str, Any]) -> None:
+    if not any(str(sent.get(name) or "").strip() for name in ("name", "domain")):
+        raise unprocessable("Please specify at least a name or domain.")
+
+
 def _check_new(call: Call, item: dict[str, Any]) -> None:
-    if not item.get("name") and not item.get("domain"):
-        raise unprocessable(_NAMELESS)
+    _check_named(item)
     check_ids(call, item)
     bulk.check_custom_fields(item)
 
@@ -264,7 +264,7 @@ def bulk_update(call: Call) -> Any:
         items = body["account_attributes"]
     elif isinstance(body.get("account_ids"), list):
         # Custom fields can be sent only for each account by itself.
-        same = bulk.taken_fields(
+        same = taken_fields(
             body, request_fields.BULK_UPDATE_ACCOUNT - {"id", "typed_custom_fields"}
         )
         items = [{**same, "id": account_id} for account_id in body["account_ids"]]

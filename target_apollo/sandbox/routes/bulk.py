@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from target_apollo.sandbox.checks.validation import check_ids, ids_of, names_in, text_of
+from target_apollo.sandbox.checks.request_fields import taken_fields
+from target_apollo.sandbox.checks.validation import check_ids
 from target_apollo.sandbox.data.formats import is_id
 from target_apollo.sandbox.data.records import Account, Contact
 from target_apollo.sandbox.options import AlikeInBatch, BulkFailure
@@ -16,11 +17,6 @@ Record = TypeVar("Record", Contact, Account)
 Body = dict[str, Any]
 
 MOST_CREATED = 100
-
-
-def taken_fields(body: Body, names: frozenset[str] | set[str]) -> Body:
-    """The fields of a body that an endpoint takes; it ignores the others."""
-    return {name: value for name, value in body.items() if name in names}
 
 
 def items_to_create(call: Call, kind: str, no_array: str) -> list[Body]:
@@ -96,7 +92,7 @@ def keeps_existing(
 
 def label_ids(call: Call, kind: str) -> list[str]:
     """Ids of the lists in ``append_label_names``; missing lists are created."""
-    names = names_in(call.body.get("append_label_names"))
+    names = call.names("append_label_names")
     workspace = call.store.workspace
     return [workspace.label(call.stamp, kind, name, call.user_id)["id"] for name in names]
 
@@ -202,8 +198,8 @@ def update_owners(
     Raises:
         Refusal: 422, the ids or the owner are missing or unknown.
     """
-    ids = ids_of(call, f"{kind.removesuffix('s')}_ids")
-    owner_id = text_of(call, "owner_id")
+    ids = call.ids(f"{kind.removesuffix('s')}_ids")
+    owner_id = call.required("owner_id")
     check_ids(call, {"owner_id": owner_id})
     records = present(call, ids, known, find)
     for record in records:

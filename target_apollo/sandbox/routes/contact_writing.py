@@ -112,6 +112,8 @@ def write(
         own["formatted_address"] = raw
     if parts.emails or fresh:
         _write_emails(contact, sent, options, fresh=fresh)
+    if fresh and options.fills_company and own.get("email") and not own.get("organization_name"):
+        own.update(formats.company_of(own["email"]))
     if parts.phones:
         _write_phones(own, sent, options)
     if parts.custom:
@@ -182,9 +184,14 @@ def listed_emails(sent: Mapping[str, Any], options: SandboxOptions) -> list[str]
     if not isinstance(listed, list):
         return []
     entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("email")]
-    entries.sort(key=lambda entry: entry.get("position") or 0)
+    entries.sort(key=_position)
     stored = (stored_email(entry["email"], options) for entry in entries)
     return [email for email in stored if email]
+
+
+def _position(entry: Mapping[str, Any]) -> float:
+    position = entry.get("position")
+    return position if isinstance(position, (int, float)) else 0
 
 
 def _write_phones(own: dict[str, Any], sent: Mapping[str, Any], options: SandboxOptions) -> None:

@@ -10,9 +10,6 @@ from target_apollo.sandbox.checks.validation import (
     check_route,
     contact_to_read,
     contact_to_update,
-    envelope,
-    names_in,
-    page_of,
 )
 from target_apollo.sandbox.data.records import (
     CREATED_ACCOUNT,
@@ -28,6 +25,7 @@ from target_apollo.sandbox.data.records import (
 from target_apollo.sandbox.data.store import Store
 from target_apollo.sandbox.options import FullPlan, KeywordSearch, TakenEmail
 from target_apollo.sandbox.routes.contact_writing import BadEmail, write
+from target_apollo.sandbox.routes.searches import asked_page, envelope, in_order, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -100,46 +98,53 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /contacts/search: name, title, company and e-mails hold all words."""
-    page, size = page_of(call)
-    words = str(call.body.get("q_keywords") or "").lower().split()
-    stages = set(names_in(call.body.get("contact_stage_ids")))
-    labels = set(names_in(call.body.get("contact_label_ids")))
-    now = call.now
-    hits = [
-        contact
-        for contact in (one.as_found(now) for one in call.store.contact_by_id.values())
-        if contact.found_from <= now
-        and (not stages or contact.own.get("contact_stage_id") in stages)
-        and (not labels or labels.intersection(contact.own.get("label_ids", ())))
-        and (not words or _is_hit(contact, words, call.options.keyword_search))
-    ]
+    page = asked_page(call)
     key = SORT_FIELDS.get(str(call.body.get("sort_by_field") or "contact_updated_at"))
     if key is None:
-        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
-    hits.sort(
-        key=lambda contact: (contact.own.get(key) or "", contact.own["id"]),
-        reverse=call.body.get("sort_ascending") is not True,
-    )
+        raise unknown_order()
+    words = str(call.body.get("q_keywords") or "").lower().split()
+    stages = set(call.names("contact_stage_ids"))
+    labels = set(call.names("contact_label_ids"))
+    hits = Contact.found(call.store.contact_by_id.values(), call.now)
+    if stages:
+        hits = [one for one in hits if one.own.get("contact_stage_id") in stages]
+    if labels:
+        hits = [one for one in hits if not labels.isdisjoint(one.own.get("label_ids", ()))]
+    if words:
+        hits = _with_keywords(hits, words, call.options.keyword_search)
+    in_order(call, hits, lambda contact: contact.own.get(key) or "")
     shown = []
-    for contact in hits[(page - 1) * size : page * size]:
+    for contact in page.of(hits):
         answer = contact_object(contact, FOUND_CONTACT)
         account = call.store.account_by_id.get(contact.own.get("account_id", ""))
         if account is not None:
             answer["account"] = account_object(account, CREATED_ACCOUNT)
         shown.append(answer)
-    return envelope("contacts", shown, page, size, len(hits))
+    return envelope("contacts", shown, page, len(hits))
 
 
-def _is_hit(contact: Contact, words: list[str], search: KeywordSearch) -> bool:
+def _with_keywords(
+    contacts: list[Contact], words: list[str], search: KeywordSearch
+) -> list[Contact]:
     if search is KeywordSearch.NOTHING:
-        return False
-    own = contact.own
-    shown = [str(own.get(key) or "") for key in ("name", "title", "organization_name", "email")]
-    text = " ".join([*shown, *contact.emails]).lower()
-    if search is KeywordSearch.NEAR_HITS:
-        parts = (part for word in words for part in word.split("@"))
-        return any(part in text for part in parts if part)
-    return all(word in text for word in words)
+        return []
+    if search is KeywordSearch.EVERY_WORD:
+        first, *others = words
+        # Most contacts lack the first word.
+        some = [one for one in contacts if first in _searched_text(one)]
+        return [one for one in some if all(word in _searched_text(one) for word in others)]
+    parts = [part for word in words for part in word.split("@") if part]
+    return [one for one in contacts if any(part in _searched_text(one) for part in parts)]
+
+
+def _searched_text(contact: Contact) -> str:
+    """What keywords are looked for in; one text, since it is made of each contact of a team."""
+    get = contact.own.get
+    text = (
+        f"{get('name') or ''}\n{get('title') or ''}\n{get('organization_name') or ''}\n"
+        f"{get('email') or ''}"
+    )
+    return "\n".join([text, *contact.emails]).lower() if contact.emails else text.lower()
 
 
 def is_taken(call: Call, contact: Contact, email: object) -> bool:
@@ -189,7 +194,7 @@ def _set_named_labels(call: Call, contact: Contact, sent: dict[str, Any]) -> Non
         contact.own,
         [
             workspace.label(call.stamp, "contacts", name, call.user_id)["id"]
-            for name in names_in(sent["label_names"])
+            for name in call.names("label_names")
         ],
     )
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import Any
 
-from target_apollo.sandbox.checks.request_fields import BULK_CREATE_CONTACT, BULK_UPDATE_CONTACT
-from target_apollo.sandbox.checks.validation import (
-    check_ids,
-    contact_to_update,
-    ids_of,
-    names_in,
-    text_of,
+from target_apollo.sandbox.checks.request_fields import (
+    BULK_CREATE_CONTACT,
+    BULK_UPDATE_CONTACT,
+    taken_fields,
 )
+from target_apollo.sandbox.checks.validation import check_ids, contact_to_update
 from target_apollo.sandbox.data.formats import is_email
 from target_apollo.sandbox.data.records import (
     CREATED_CONTACT,
@@ -65,7 +63,7 @@ def bulk_create(call: Call) -> Any:
     respects = dedupe and options.matched_in_bulk is not MatchedInBulk.DUPLICATED
     blank = new_contact(call, owner_id)
     for item in items:
-        sent = bulk.taken_fields(item, BULK_CREATE_CONTACT)
+        sent = taken_fields(item, BULK_CREATE_CONTACT)
         contact = Contact({**blank.own, "id": store.new_id()}, found_from=blank.found_from)
         try:
             write(store, options, contact, sent, fresh=True)
@@ -160,7 +158,7 @@ def bulk_update(call: Call) -> Any:
     contacts = list({contact.own["id"]: contact for contact, _ in plans}.values())
     if len(items) > 100 or body.get("async") is True:
         return bulk.progress_job(call, "contact_bulk_update", contacts)
-    visible = set(names_in(body.get("visible_entity_ids")))
+    visible = set(call.names("visible_entity_ids"))
     shown = [contact for contact in contacts if not visible or contact.own["id"] in visible]
     return {"contacts": _in_answer_order(call, shown, _UPDATED, DOCUMENTED_UPDATED_CONTACT)}
 
@@ -181,8 +179,8 @@ def _check_email(call: Call, contact: Contact, sent: dict[str, Any]) -> None:
 
 def update_stages(call: Call) -> Any:
     """POST /contacts/update_stages: one stage for many contacts, ids in the body or the query."""
-    contact_ids = ids_of(call, "contact_ids")
-    stage_id = text_of(call, "contact_stage_id")
+    contact_ids = call.ids("contact_ids")
+    stage_id = call.required("contact_stage_id")
     check_ids(call, {"contact_stage_id": stage_id})
     contacts = bulk.present(call, contact_ids, call.store.contact_by_id, contact_to_update)
     for contact in contacts:

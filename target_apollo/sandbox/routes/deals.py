@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.checks.custom_fields import write_custom_fields
-from target_apollo.sandbox.checks.request_fields import CREATE_DEAL, UPDATE_DEAL
-from target_apollo.sandbox.checks.validation import check_ids, envelope, page_of, sent_value
+from target_apollo.sandbox.checks.request_fields import CREATE_DEAL, UPDATE_DEAL, taken_fields
+from target_apollo.sandbox.checks.validation import check_ids
 from target_apollo.sandbox.data.deals import Deal, amount_of, deal_object, sorted_deals
-from target_apollo.sandbox.data.formats import is_id
+from target_apollo.sandbox.data.formats import day_of, is_id
 from target_apollo.sandbox.data.records import FOUND_ACCOUNT, account_object
-from target_apollo.sandbox.routes.bulk import taken_fields
+from target_apollo.sandbox.routes.searches import asked_page, envelope, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import not_found, unprocessable
 
@@ -71,26 +70,25 @@ def show(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """GET and POST /opportunities/search: every deal; only POST has a filter, by the name."""
-    page, size = page_of(call)
-    sort = sent_value(call, "sort_by_field")
+    page = asked_page(call)
+    sort = call.text("sort_by_field")
     if sort not in _SORT_FIELDS:
-        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
-    words = sent_value(call, "q_opportunity_name") if call.endpoint.method == "POST" else ""
+        raise unknown_order()
+    words = call.text("q_opportunity_name") if call.endpoint.method == "POST" else ""
     hits = [
         deal
-        for deal in (one.as_found(call.now) for one in call.store.deals.by_id.values())
-        if deal.found_from <= call.now and words.lower() in str(deal.own.get("name")).lower()
+        for deal in Deal.found(call.store.deals.by_id.values(), call.now)
+        if words.lower() in str(deal.own.get("name")).lower()
     ]
     shown = [
-        {**deal_object(deal), **_account(call, deal)}
-        for deal in sorted_deals(hits, sort)[(page - 1) * size : page * size]
+        {**deal_object(deal), **_account(call, deal)} for deal in page.of(sorted_deals(hits, sort))
     ]
-    answer = envelope("opportunities", shown, page, size, len(hits))
+    answer = envelope("opportunities", shown, page, len(hits))
     return {"breadcrumbs": [], **answer, "salesforce_users": []}
 
 
 def of_contact(call: Call) -> Any:
-    """POST /contacts/{id}/opportunities: none for a contact that is not there."""
+    """POST /contacts/{id}/opportunities: none for an unknown contact."""
     found = [
         _shown(call, deal)
         for deal in call.store.deals.by_id.values()
@@ -129,13 +127,11 @@ def _amount(call: Call, text: str) -> int | float | None:
 
 
 def _closing_day(call: Call, text: str) -> str | None:
-    try:
-        return f"{date.fromisoformat(text[:10])}T00:00:00.000+00:00"
-    except ValueError:
-        if call.options.strict:
-            problem = "`closed_date` must be a date like 2026-12-31"
-            raise strict.refusal(call.endpoint.label, problem) from None
-        return None
+    day = day_of(text)
+    if day is None and call.options.strict:
+        problem = "`closed_date` must be a date like 2026-12-31"
+        raise strict.refusal(call.endpoint.label, problem)
+    return None if day is None else f"{day}T00:00:00.000+00:00"
 
 
 def _shown(call: Call, deal: Deal) -> dict[str, Any]:

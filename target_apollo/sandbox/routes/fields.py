@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import first
+from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.data.workspace import FIELD_MODALITIES, FIELD_TYPES
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
@@ -21,12 +21,14 @@ _SYSTEM_FIELDS = (
 )
 
 _PICKLISTS = ("picklist", "multipicklist")
+#: Only these have a greatest length.
+_TEXTS = ("string", "textarea")
 _POSTABLE_TYPES = frozenset(FIELD_TYPES).difference(_PICKLISTS)
 
 
 def index(call: Call) -> Any:
     """GET /fields: ids have the modality as a prefix, which writing requests do not take."""
-    source = first(call.query, "source")
+    source = call.parameter("source")
     shown: list[dict[str, Any]] = []
     if source in (None, "system"):
         shown.extend(
@@ -73,7 +75,7 @@ def create(call: Call) -> Any:
     if not label or modality not in FIELD_MODALITIES or kind not in _POSTABLE_TYPES:
         raise unprocessable("There is something wrong with your request.")
     meta = body.get("meta")
-    longest = meta.get("max_length") if isinstance(meta, dict) else None
+    longest = _length(meta) if isinstance(meta, dict) and kind in _TEXTS else None
     field = call.store.workspace.add_field(call.stamp, modality, label, kind, (), longest)
     return {"typed_custom_fields": [_typed(field)]}
 
@@ -90,19 +92,14 @@ def update(call: Call) -> Any:
     sent = call.body.get("fields")
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
         raise unprocessable("There is something wrong with your request.")
-    if not sent or any(one.get("id") not in known for one in sent):
+    if not sent or any(str(one.get("id")) not in known for one in sent):
         raise unprocessable("Some fields could not be found")
-    for one in sent:
-        _check_change(known[one["id"]], one)
-    for one in sent:
-        meta = one.get("meta") or {}
-        call.store.workspace.change_field(
-            known[one["id"]],
-            one.get("label"),
-            meta.get("picklist_values"),
-            meta.get("max_length"),
-        )
-    changed = [known[one["id"]] for one in sent]
+    if call.options.strict and len(sent) > 1:
+        raise strict.refusal(call.endpoint.label, "`fields` has more than one field")
+    changed = [known[str(one["id"])] for one in sent]
+    changes = [_change_of(field, one) for field, one in zip(changed, sent, strict=True)]
+    for field, change in zip(changed, changes, strict=True):
+        call.store.workspace.change_field(field, *change)
     return {
         "fields": [
             {**_custom(field), "meta": {"max_length": field["text_field_max_length"]}}
@@ -112,15 +109,32 @@ def update(call: Call) -> Any:
     }
 
 
-def _check_change(field: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
+def _change_of(
+    field: Mapping[str, Any], sent: Mapping[str, Any]
+) -> tuple[str, list[dict[str, Any]], int | None]:
+    """The new name, options and length of a field, as far as they apply to its type."""
     if sent.get("type") not in (None, field["type"]):
         raise unprocessable("Cannot change field type after creation")
     if str(sent.get("label") or "").startswith("powerup_"):
         raise unprocessable(
             "Field name with prefix 'powerup_' is not allowed. Please use another name."
         )
-    if field["type"] in _PICKLISTS and not (sent.get("meta") or {}).get("picklist_values"):
+    meta = sent.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    options = meta.get("picklist_values")
+    options = [one for one in options if isinstance(one, dict)] if isinstance(options, list) else []
+    if field["type"] in _PICKLISTS and not options:
         raise unprocessable("Picklist fields must have at least one option")
+    return (
+        str(sent.get("label") or ""),
+        options if field["type"] in _PICKLISTS else [],
+        _length(meta) if field["type"] in _TEXTS else None,
+    )
+
+
+def _length(meta: Mapping[str, Any]) -> int | None:
+    longest = meta.get("max_length")
+    return int(longest) if isinstance(longest, (int, float)) else None
 
 
 def _typed(field: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import names_in
 from target_apollo.sandbox.data import lists
 from target_apollo.sandbox.data.records import Account, Contact, label_object
 from target_apollo.sandbox.data.workspace import MODALITIES
@@ -72,12 +71,10 @@ def _change_membership(call: Call, *, adding: bool) -> Any:
     modality = call.body.get("modality")
     if modality not in MODALITIES:
         raise unprocessable(f"Invalid modality: {modality}.")
-    names = names_in(call.body.get("label_names"))
+    names = call.names("label_names")
     known = store.contact_by_id if modality == "contacts" else store.account_by_id
     records: list[Contact | Account] = [
-        known[record_id]
-        for record_id in names_in(call.body.get("entity_ids"))
-        if record_id in known
+        known[record_id] for record_id in call.names("entity_ids") if record_id in known
     ]
     if not names or not records:
         return {"message": "No Models or Lists provided"}
@@ -119,8 +116,10 @@ def _name(call: Call) -> str:
 
 
 def _set_book_of_business(call: Call, label: dict[str, Any]) -> None:
-    if "book_of_business" in call.body:
-        label["book_of_business"] = call.body["book_of_business"]
+    # Only lists of accounts have the mark.
+    wanted = call.body.get("book_of_business")
+    if isinstance(wanted, bool) and label["modality"] == "accounts":
+        label["book_of_business"] = wanted
         call.store.keep("labels", label["id"], label)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from target_apollo.sandbox.checks.validation import first, page_of
-from target_apollo.sandbox.data.shapes import blank
+from target_apollo.sandbox.data.formats import blank
+from target_apollo.sandbox.routes.searches import asked_page
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.rate_windows import EndpointWindows
 
@@ -113,17 +113,15 @@ def account_stages(call: Call) -> Any:
 
 
 def users(call: Call) -> Any:
-    """GET and POST /users/search: the answer has the page's number as text."""
-    page, size = page_of(call)
+    """GET and POST /users/search: the answer has the page as text, and what the query has so."""
+    page = asked_page(call)
+    told = {"page": str(page.number)}
+    if (size := call.parameter("per_page")) is not None:
+        told["per_page"] = size
     members = list(call.store.workspace.users.values())
     return {
-        "pagination": {
-            "page": str(page),
-            "per_page": size,
-            "total_entries": len(members),
-            "total_pages": -(-len(members) // size),
-        },
-        "users": [user_object(user) for user in members[(page - 1) * size : page * size]],
+        "pagination": {**page.pagination(len(members)), **told},
+        "users": [user_object(user) for user in page.of(members)],
         "num_fetch_result": None,
     }
 
@@ -150,7 +148,7 @@ def profile(call: Call) -> Any:
     shown: dict[str, Any] = {
         key: user[key] for key in ("id", "team_id", "first_name", "last_name", "title", "email")
     }
-    if first(call.query, "include_credit_usage") == "true":
+    if call.parameter("include_credit_usage") == "true":
         shown.update(dict.fromkeys(_CREDITS, 0))
     return shown
 

@@ -6,19 +6,13 @@ from typing import Any
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.checks.request_fields import SEQUENCE_FLAGS
-from target_apollo.sandbox.checks.validation import (
-    first,
-    ids_of,
-    page_of,
-    refuse_id,
-    sent_value,
-    text_of,
-)
+from target_apollo.sandbox.checks.validation import check_ids, refuse_id
 from target_apollo.sandbox.data import enrolment
 from target_apollo.sandbox.data.enrolment import Leaving
-from target_apollo.sandbox.data.formats import is_id, offset_time
+from target_apollo.sandbox.data.formats import is_id, moment_of, offset_time
 from target_apollo.sandbox.data.records import STAGED_CONTACT, Contact, contact_object
 from target_apollo.sandbox.data.sequences import Sequence, sequence_object
+from target_apollo.sandbox.routes.searches import asked_page
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import unprocessable
 
@@ -27,8 +21,8 @@ _JOB = "sequence_remove_stop_contacts"
 
 def search(call: Call) -> Any:
     """POST /emailer_campaigns/search: the name holds all words."""
-    page, size = page_of(call)
-    name = sent_value(call, "q_name")
+    page = asked_page(call)
+    name = call.text("q_name")
     hits = [
         sequence
         for sequence in reversed(call.store.sequences.by_id.values())
@@ -36,16 +30,9 @@ def search(call: Call) -> Any:
     ]
     crumb = {"label": "Name", "signal_field_name": "q_name", "value": name, "display_name": name}
     return {
-        "pagination": {
-            "page": page,
-            "per_page": size,
-            "total_entries": len(hits),
-            "total_pages": -(-len(hits) // size),
-        },
+        "pagination": page.pagination(len(hits)),
         "breadcrumbs": [crumb] if name else [],
-        "emailer_campaigns": [
-            sequence_object(sequence) for sequence in hits[(page - 1) * size : page * size]
-        ],
+        "emailer_campaigns": [sequence_object(sequence) for sequence in page.of(hits)],
         "num_fetch_result": None,
     }
 
@@ -58,8 +45,8 @@ def email_accounts(call: Call) -> Any:
 def add_contacts(call: Call) -> Any:
     """POST /emailer_campaigns/{id}/add_contact_ids: 200 also if nobody joins.
 
-    Why a contact did not join stands in ``skipped_contact_ids``. Ids in one text, which is no
-    list, are no contacts, and no word is said of them.
+    ``skipped_contact_ids`` says why a contact did not join. Several ids in one text are ignored,
+    and the answer does not mention them.
     """
     store, sequences = call.store, call.store.sequences
     _check_required(call)
@@ -69,7 +56,9 @@ def add_contacts(call: Call) -> Any:
     if call.options.strict:
         _refuse_what_is_ignored(call)
     mailbox = _mailbox(call)
+    check_ids(call, {"owner_id": call.text("user_id")})
     flags = {name for name in SEQUENCE_FLAGS if _is_true(call, name)}
+    companies = sequences.companies_in(call.record_id)
     joined: list[Contact] = []
     skipped: dict[str, str] = {}
     for contact_id in _contact_ids(call):
@@ -78,7 +67,7 @@ def add_contacts(call: Call) -> Any:
             skipped[contact_id] = enrolment.NOT_FOUND
             continue
         reason = enrolment.skip_reason(
-            contact, call.record_id, sequences.held_back.get(contact_id), flags
+            contact, call.record_id, companies, sequences.held_back.get(contact_id), flags
         )
         if reason is None and not call.options.removed_may_rejoin:
             reason = enrolment.ALREADY_IN if contact_id in sequence.removed else None
@@ -87,6 +76,7 @@ def add_contacts(call: Call) -> Any:
             continue
         _join(call, sequence, contact, mailbox)
         joined.append(contact)
+        companies |= enrolment.companies_of(contact)
     return {
         "contacts": [contact_object(contact, STAGED_CONTACT) for contact in joined],
         "skipped_contact_ids": skipped,
@@ -102,7 +92,7 @@ def _check_required(call: Call) -> None:
     if not _sent_any(call, "contact_ids") and not _sent_any(call, "label_names"):
         raise unprocessable("Please specify either contact_ids or label_names.")
     mailboxes = _sent_any(call, "send_email_from_email_account_id")
-    if not sent_value(call, "emailer_campaign_id") or not mailboxes:
+    if not call.text("emailer_campaign_id") or not mailboxes:
         raise unprocessable(
             "Please specify a emailer_campaign_id and send_email_from_email_account_id."
         )
@@ -114,25 +104,30 @@ def _sent_any(call: Call, name: str) -> bool:
 
 def _refuse_what_is_ignored(call: Call) -> None:
     label = call.endpoint.label
-    if sent_value(call, "emailer_campaign_id") != call.record_id:
+    if call.text("emailer_campaign_id") != call.record_id:
         raise strict.refusal(label, "`emailer_campaign_id` is another sequence than the path's")
     for value in call.query.get("contact_ids[]", ()):
         if not is_id(value):
             raise strict.refusal(label, "`contact_ids[]` has a value that is not one id")
     for name in SEQUENCE_FLAGS:
-        if first(call.query, name) not in (None, "true", "false"):
+        if call.parameter(name) not in (None, "true", "false"):
             raise strict.refusal(label, f"`{name}` must be true or false")
-    if sent_value(call, "auto_unpause_at") and sent_value(call, "status") != "paused":
+    status, unpaused = call.text("status"), call.text("auto_unpause_at")
+    if status not in ("", "active", "paused"):
+        raise strict.refusal(label, "`status` must be active or paused")
+    if unpaused and status != "paused":
         raise strict.refusal(label, "`auto_unpause_at` needs `status=paused`")
+    if unpaused and moment_of(unpaused) is None:
+        raise strict.refusal(label, "`auto_unpause_at` must be a time of ISO 8601")
 
 
 def _mailbox(call: Call) -> dict[str, Any]:
     """The mailbox that sends; of several, the first one."""
     known = call.store.sequences.mailboxes
     name = "send_email_from_email_account_id"
-    sent = call.body.get(name) or call.query.get(name) or call.query.get(f"{name}[]") or []
+    sent = call.body.get(name) or call.query.get(name) or call.query.get(f"{name}[]", [])
     mailboxes = []
-    for mailbox_id in [sent] if isinstance(sent, str) else sent:
+    for mailbox_id in map(str, sent) if isinstance(sent, list) else [str(sent)]:
         if mailbox_id not in known:
             raise refuse_id(call, mailbox_id)
         mailboxes.append(known[mailbox_id])
@@ -143,8 +138,8 @@ def _mailbox(call: Call) -> dict[str, Any]:
 
 
 def _contact_ids(call: Call) -> list[str]:
-    ids = [one for one in _listed(call, "contact_ids") if is_id(one)]
-    names = {("contacts", name) for name in _listed(call, "label_names")}
+    ids = [one for one in call.listed("contact_ids") if is_id(one)]
+    names = {("contacts", name) for name in call.listed("label_names")}
     labels = call.store.workspace.labels
     wanted = {one for one, label in labels.items() if (label["modality"], label["name"]) in names}
     if wanted:
@@ -156,13 +151,8 @@ def _contact_ids(call: Call) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def _listed(call: Call, name: str) -> list[str]:
-    sent = call.body.get(name)
-    return sent if isinstance(sent, list) else call.query.get(f"{name}[]", [])
-
-
 def _is_true(call: Call, name: str) -> bool:
-    return call.body.get(name) is True or first(call.query, name) == "true"
+    return call.body.get(name) is True or call.parameter(name) == "true"
 
 
 def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, Any]) -> None:
@@ -172,26 +162,26 @@ def _join(call: Call, sequence: Sequence, contact: Contact, mailbox: dict[str, A
         "send_email_from_user_id": mailbox["user_id"],
         "status": "active",
         "added_at": offset_time(call.stamp),
-        "added_by_user_id": sent_value(call, "user_id") or call.user_id,
+        "added_by_user_id": call.text("user_id") or call.user_id,
         "send_email_from_email_address": mailbox["email"],
         "send_email_from_email_account_id": mailbox["id"],
     }
     if not sequence.is_running:
         status.update(status="paused", inactive_reason="Sequence inactive")
-    if sent_value(call, "status") == "paused":
-        unpaused = sent_value(call, "auto_unpause_at") or None
+    if call.text("status") == "paused":
+        unpaused = call.text("auto_unpause_at") or None
         status.update(status="paused", paused_at=offset_time(call.stamp), auto_unpause_at=unpaused)
     _change(call, contact)
     enrolment.join(contact, status)
 
 
 def remove_or_stop(call: Call) -> Any:
-    """POST /emailer_campaigns/remove_or_stop_contact_ids: 200 also for sequences that are not."""
+    """POST /emailer_campaigns/remove_or_stop_contact_ids: 200 also if a sequence is unknown."""
     store, sequences = call.store, call.store.sequences
-    sequence_ids = ids_of(call, "emailer_campaign_ids")
-    contact_ids = ids_of(call, "contact_ids")
+    sequence_ids = call.ids("emailer_campaign_ids")
+    contact_ids = call.ids("contact_ids")
     try:
-        how = Leaving(text_of(call, "mode"))
+        how = Leaving(call.required("mode"))
     except ValueError:
         raise unprocessable("Parameters misconfigured. mode is not valid") from None
     contacts = [store.contact_by_id[one] for one in contact_ids if one in store.contact_by_id]

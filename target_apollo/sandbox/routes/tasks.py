@@ -6,17 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from target_apollo.sandbox.checks import strict
-from target_apollo.sandbox.checks.request_fields import BULK_CREATE_TASKS, CREATE_TASK, UPDATE_TASK
-from target_apollo.sandbox.checks.validation import (
-    check_ids,
-    envelope,
-    first,
-    ids_of,
-    page_of,
-    refuse_id,
-    sent_value,
-    text_of,
+from target_apollo.sandbox.checks.request_fields import (
+    BULK_CREATE_TASKS,
+    CREATE_TASK,
+    UPDATE_TASK,
+    taken_fields,
 )
+from target_apollo.sandbox.checks.validation import check_ids, refuse_id
 from target_apollo.sandbox.data.formats import offset_time
 from target_apollo.sandbox.data.records import (
     CREATED_ACCOUNT,
@@ -30,11 +26,11 @@ from target_apollo.sandbox.data.tasks import (
     STATUSES,
     TYPES,
     Task,
-    moment_of,
+    due_time,
     shown_task,
     task_object,
 )
-from target_apollo.sandbox.routes.bulk import taken_fields
+from target_apollo.sandbox.routes.searches import asked_page, envelope, unknown_order
 from target_apollo.sandbox.serving.call import Call
 from target_apollo.sandbox.serving.errors import Refusal, unprocessable
 
@@ -51,17 +47,17 @@ def create(call: Call) -> Any:
     """POST /tasks: always creates a task, also if it equals an existing one."""
     sent = taken_fields(call.body, CREATE_TASK)
     _check_new(call, sent)
-    contact_id = text_of(call, "contact_id")
+    contact_id = call.required("contact_id")
     _check_contacts(call, [contact_id])
     contact = call.store.contact_by_id[contact_id]
     return {"task": _with_contact(call, _created(call, sent, contact))}
 
 
 def bulk_create(call: Call) -> Any:
-    """POST /tasks/bulk_create: a task for each contact that is there; no word of the others."""
+    """POST /tasks/bulk_create: a task for each known contact; the answer leaves out the others."""
     sent = taken_fields(call.body, BULK_CREATE_TASKS)
     _check_new(call, sent)
-    contact_ids = ids_of(call, "contact_ids")
+    contact_ids = call.ids("contact_ids")
     if not call.options.bulk_tasks_skip_gone:
         _check_contacts(call, contact_ids)
     known = call.store.contact_by_id
@@ -79,7 +75,7 @@ def show(call: Call) -> Any:
         raise unprocessable(
             "This task or emailer message has been deleted. Please refresh your page."
         )
-    return {"task": _shown(call, task)}
+    return {"task": _with_note_text(_shown(call, task))}
 
 
 def update(call: Call) -> Any:
@@ -102,11 +98,11 @@ def update(call: Call) -> Any:
     task.keep_former(call.now, call.options.search_lag_seconds)
     _write(task, sent)
     call.store.tasks.changed(task)
-    return {"task": _shown(call, task)}
+    return {"task": _with_note_text(_shown(call, task))}
 
 
 def complete(call: Call) -> Any:
-    """POST /tasks/{id}/complete: 200 also for a task that is not there."""
+    """POST /tasks/{id}/complete: 200 also for an unknown task."""
     task = _ended(call, "completed")
     if task is None:
         return _deleted(call)
@@ -116,7 +112,7 @@ def complete(call: Call) -> Any:
 
 
 def skip(call: Call) -> Any:
-    """POST /tasks/{id}/skip: 200 also for a task that is not there."""
+    """POST /tasks/{id}/skip: 200 also for an unknown task."""
     task = _ended(call, "skipped")
     if task is None:
         return _deleted(call)
@@ -126,29 +122,25 @@ def skip(call: Call) -> Any:
 
 def search(call: Call) -> Any:
     """POST /tasks/search: every task, the latest due first; there are no filters."""
-    if _per_page(call) > 100:
+    if call.number("per_page", 0) > 100:
         raise unprocessable("Per page not supported")
-    page, size = page_of(call)
-    sort = sent_value(call, "sort_by_field")
+    page = asked_page(call)
+    sort = call.text("sort_by_field")
     if sort not in _SORT_FIELDS:
-        raise unprocessable("Invalid sort criteria", skip_alert_dialog=True)
-    hits = [
-        task
-        for task in (one.as_found(call.now) for one in call.store.tasks.by_id.values())
-        if task.found_from <= call.now
-    ]
+        raise unknown_order()
+    hits = Task.found(call.store.tasks.by_id.values(), call.now)
     hits.sort(key=lambda task: (task.own.get("due_at") or "", task.own["id"]), reverse=True)
     if sort == "task_priority":
         hits.sort(key=lambda task: PRIORITIES.index(task.own.get("priority", "medium")))
-    shown = [_with_contact(call, task) for task in hits[(page - 1) * size : page * size]]
-    answer = envelope("tasks", shown, page, size, len(hits))
+    shown = [_with_contact(call, task) for task in page.of(hits)]
+    answer = envelope("tasks", shown, page, len(hits))
     kept = {key: answer[key] for key in ("tasks", "breadcrumbs", "pagination", "num_fetch_result")}
     return {**kept, "faceting": _facets(call, hits), "pipeline_total": len(hits)}
 
 
-def _check_contacts(call: Call, contact_ids: Iterable[str]) -> None:
+def _check_contacts(call: Call, contact_ids: Iterable[object]) -> None:
     for contact_id in contact_ids:
-        if contact_id not in call.store.contact_by_id:
+        if str(contact_id) not in call.store.contact_by_id:
             raise refuse_id(call, contact_id)
 
 
@@ -165,9 +157,9 @@ def _check_values(call: Call, sent: Mapping[str, Any]) -> None:
     check_ids(call, {"owner_id": sent.get("user_id")})
     check_ids(call, {"owner_id": sent.get("creator_id")})
     for name, allowed in (("type", TYPES), ("priority", PRIORITIES), ("status", STATUSES)):
-        if sent.get(name) and sent[name] not in allowed:
+        if sent.get(name) and str(sent[name]) not in allowed:
             raise _refused_value(call, name)
-    if sent.get("due_at") and moment_of(str(sent["due_at"])) is None:
+    if sent.get("due_at") and due_time(str(sent["due_at"])) is None:
         raise _refused_value(call, "due_at")
 
 
@@ -199,13 +191,13 @@ def _created(call: Call, sent: Mapping[str, Any], contact: Contact) -> Task:
 def _write(task: Task, sent: Mapping[str, Any]) -> None:
     for name, value in sent.items():
         if name == "due_at":
-            task.own[name] = moment_of(str(value)) if value else None
+            task.own[name] = due_time(str(value)) if value else None
         elif name in _TEXTS or (name in _NEVER_EMPTY and value):
             task.own[name] = value
 
 
 def _ended(call: Call, status: str) -> Task | None:
-    """The task of the path, which is now completed or skipped; None if it is not there."""
+    """Complete or skip the task of the path; returns None if there is none."""
     task = call.store.tasks.by_id.get(call.record_id)
     if task is None:
         return None
@@ -224,8 +216,12 @@ def _deleted(call: Call) -> Any:
 
 
 def _shown(call: Call, task: Task) -> dict[str, Any]:
-    shown = shown_task(task)
-    return {**shown, "note_text": shown["note"], **_neighbours(call, task)}
+    return {**shown_task(task), **_neighbours(call, task)}
+
+
+def _with_note_text(shown: dict[str, Any]) -> dict[str, Any]:
+    """A task as GET and PATCH show it: a call has its note as plain text too."""
+    return {**shown, "note_text": shown["note"]} if shown["type"] == "call" else shown
 
 
 def _with_contact(call: Call, task: Task) -> dict[str, Any]:
@@ -233,7 +229,7 @@ def _with_contact(call: Call, task: Task) -> dict[str, Any]:
 
 
 def _neighbours(call: Call, task: Task) -> dict[str, Any]:
-    """The contact and the account of a task, as far as they are there."""
+    """The contact and the account of a task, where it has them."""
     store, found = call.store, {}
     contact = store.contact_by_id.get(task.own.get("contact_id") or "")
     if contact is not None:
@@ -244,14 +240,8 @@ def _neighbours(call: Call, task: Task) -> dict[str, Any]:
     return found
 
 
-def _per_page(call: Call) -> int:
-    sent = str(call.body.get("per_page") or first(call.query, "per_page") or "")
-    return int(sent) if sent.isdigit() else 0
-
-
 def _facets(call: Call, hits: list[Task]) -> dict[str, Any]:
-    names = call.query.get("open_factor_names[]") or call.body.get("open_factor_names") or []
-    if "task_types" not in names:
+    if "task_types" not in call.listed("open_factor_names"):
         return {}
     counts = {kind: sum(task.own.get("type") == kind for task in hits) for kind in TYPES}
     return {

@@ -20,7 +20,13 @@ from target_apollo.sandbox.serving.call import Endpoint
 from target_apollo.sandbox.serving.endpoints import ENDPOINTS
 from target_apollo.sandbox.serving.http import Answer, Request, answered, deliver, read, refused
 from target_apollo.sandbox.serving.own_page import OwnPageOnly
-from target_apollo.sandbox.serving.pipeline import after_write, before_write, is_known, serve
+from target_apollo.sandbox.serving.pipeline import (
+    after_write,
+    before_write,
+    has_token,
+    is_known,
+    serve,
+)
 from target_apollo.sandbox.state import MOST_KEPT, RequestSeen, Sandbox
 
 PREFIX = "/api/v1"
@@ -102,6 +108,7 @@ class _EndpointApp:
                 fault=None if answer.fault is None else answer.fault.kind,
                 number=number,
                 agent=request.headers.get("user-agent", ""),
+                connection=request.connection,
                 seconds=time.time() - request.at,
                 answer=answer.body[:MOST_KEPT],
                 answer_bytes=len(answer.body),
@@ -171,4 +178,5 @@ class _UnknownRoute:
             return refused(errors.not_found())
         if not is_known(sandbox, request):
             return refused(errors.invalid_key())
-        return refused(errors.token_not_allowed(f"api/v1/{match[1]}/destroy"))
+        not_allowed = errors.token_not_allowed if has_token(request) else errors.key_not_allowed
+        return refused(not_allowed(f"api/v1/{match[1]}/destroy"))

@@ -18,7 +18,7 @@ from target_apollo.sandbox.routes import (
 )
 from target_apollo.sandbox.serving.call import Call, Endpoint
 
-# Keys name the endpoints of deals in another service.
+# The lists of API keys name the endpoints of deals by a service of their own.
 _DEALS = "deals/api/v1/opportunities"
 
 # (method, path, controller and action in an API key's list, OAuth scope, function that answers)

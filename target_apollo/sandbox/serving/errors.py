@@ -87,7 +87,8 @@ def record_not_found(kind: str, record_id: str) -> Refusal:
 
 
 def too_many_calls(controller: str, limit: int, window: str) -> Refusal:
-    """429 for a used-up rate window."""
+    """429 for a used-up rate window. Apollo's text names no service before the path."""
+    controller = controller[controller.index("api/v1/") :]
     return Refusal(
         429,
         {

@@ -21,6 +21,8 @@ from target_apollo.sandbox.serving.faults import Fault, FaultKind, reset, trunca
 JSON = "application/json; charset=utf-8"
 TRANSPORT = "target_apollo.transport"
 """Name of the ASGI scope's extension that holds the connection's asyncio transport, for faults."""
+CONNECTION = "target_apollo.connection"
+"""Name of the extension that holds the connection's number, by which runs are told apart."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +44,7 @@ class Request:
         headers: Header name in lower case -> value.
         body: The raw body.
         at: When the request began, in epoch seconds.
+        connection: Number of the connection on which it came; 0 from another server.
     """
 
     method: str
@@ -51,6 +54,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     at: float
+    connection: int = 0
 
     def parameters(self) -> dict[str, list[str]]:
         """The query's parameters: name -> its values."""
@@ -130,6 +134,7 @@ async def read(scope: Scope, receive: Receive) -> Request | None:
         headers={key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]},
         body=parts[0] if len(parts) == 1 else b"".join(parts),
         at=at,
+        connection=scope.get("extensions", {}).get(CONNECTION, 0),
     )
 
 

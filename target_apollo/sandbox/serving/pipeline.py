@@ -15,6 +15,7 @@ import msgspec
 
 from target_apollo.sandbox.checks import strict
 from target_apollo.sandbox.data.formats import timestamp
+from target_apollo.sandbox.data.origins import Origin
 from target_apollo.sandbox.options import RetryAfter
 from target_apollo.sandbox.serving import errors, rate_windows
 from target_apollo.sandbox.serving.call import Call, Endpoint
@@ -29,7 +30,6 @@ from target_apollo.sandbox.serving.faults import (
 )
 from target_apollo.sandbox.serving.http import Answer, Request, answered, html, refused
 from target_apollo.sandbox.serving.oauth import EVERYTHING
-from target_apollo.sandbox.serving.origins import Origin
 from target_apollo.sandbox.state import Sandbox
 
 
@@ -65,6 +65,11 @@ def is_known(sandbox: Sandbox, request: Request) -> bool:
     if bearer:
         return sandbox.oauth.scopes(bearer, request.at) is not None
     return request.headers.get("x-api-key", "") in sandbox.options.api_keys
+
+
+def has_token(request: Request) -> bool:
+    """Whether a request has an access token, which goes before an API key."""
+    return bool(_bearer(request))
 
 
 def _bearer(request: Request) -> str:
@@ -149,17 +154,18 @@ def _write(
 def _body(label: str, request: Request, *, is_strict: bool) -> dict[str, Any]:
     if not request.body:
         return {}
+    is_json = request.headers.get("content-type", "").lower().startswith("application/json")
     try:
-        body = _decode(request.body)
+        body = _decode(request.body) if is_json else None
     except msgspec.DecodeError:
         raise errors.Refusal(
             400, {"error": "There was a problem in the JSON you submitted."}
         ) from None
-    is_object = isinstance(body, dict)
+    if isinstance(body, dict):
+        return body
     if is_strict:
-        content_type = request.headers.get("content-type", "")
-        strict.check_body_type(label, content_type, is_object=is_object)
-    return body if is_object else {}
+        raise strict.unread_body(label, is_json=is_json)
+    return {}
 
 
 def _retry_after(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,18 +17,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from target_apollo.sandbox.options import SandboxOptions
 from target_apollo.sandbox.serving.app import PREFIX, build
-from target_apollo.sandbox.serving.http import TRANSPORT
+from target_apollo.sandbox.serving.http import CONNECTION, TRANSPORT
 from target_apollo.sandbox.state import Sandbox
+
+_connections = itertools.count(1)
 
 
 class SandboxProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with the connection in each request's scope for the faults."""
+    """uvicorn's protocol, with the connection and its number in the scope of each request."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Number a new connection."""
+        super().connection_made(transport)
+        self._number = next(_connections)
 
     def on_message_begin(self) -> None:
         """Begin the scope of a request."""
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {TRANSPORT: self.transport}
+        scope["extensions"] = {TRANSPORT: self.transport, CONNECTION: self._number}
 
 
 class _Server(uvicorn.Server):

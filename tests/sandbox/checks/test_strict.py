@@ -57,6 +57,10 @@ BARE = "a" * 24
         ("POST", "/contacts", {"first_name": 5}, "`first_name`"),
         ("POST", "/contacts", {"run_dedupe": "true"}, "`run_dedupe`"),
         ("POST", "/contacts/search", {"page": "2"}, "`page`"),
+        ("POST", "/contacts/search", {"per_page": 101}, "no page 1 of 101 records"),
+        ("GET", "/users/search?page=two", None, "`page` must be a whole number"),
+        ("POST", "/accounts/search", {"page": -1}, "no page -1 of 25 records"),
+        ("POST", "/contacts/search", {"sort_ascending": True}, "`sort_ascending`"),
         ("POST", "/contacts", {"label_names": "Friends"}, "`label_names`"),
         ("GET", "/labels?page=2", None, "`page`"),
         ("POST", "/contacts", ["x"], "the body is no JSON object"),
@@ -92,6 +96,17 @@ def test_json_must_be_declared_as_such(apollo: Sandbox) -> None:
         timeout=20,
     )
     assert "without `content-type: application/json`" in answer.json()["error"]
+
+
+def test_json_that_is_not_declared_as_such_is_an_empty_body(apollo: Sandbox) -> None:
+    apollo.set_options(strict=False)
+    answer = requests.post(
+        apollo.url + "/accounts",
+        data=b'{"name": "Read by nobody"}',
+        headers={"x-api-key": apollo.api_key, "content-type": "text/plain"},
+        timeout=20,
+    )
+    assert answer.json() == {"error": "Please specify at least a name or domain."}
 
 
 def test_a_body_that_is_no_json_is_400(apollo: Sandbox) -> None:

@@ -38,7 +38,14 @@ def test_the_same_deal_sent_twice_makes_two(apollo: Sandbox, client: Client) -> 
 
 @pytest.mark.parametrize(
     ("sent", "stored"),
-    [("55123478", 55123478), ("12.50", 12.5), ("1,000", None), ("$5", None), ("1e3", None)],
+    [
+        ("55123478", 55123478),
+        ("12.50", 12.5),
+        ("1,000", None),
+        ("$5", None),
+        ("1e3", None),
+        ("9" * 400, None),
+    ],
 )
 def test_an_amount_other_than_plain_digits_is_left_blank_without_a_word(
     apollo: Sandbox, client: Client, sent: str, stored: float | None
@@ -55,7 +62,8 @@ def test_an_amount_with_decimals_may_be_left_blank_too(apollo: Sandbox, client: 
 
 
 @pytest.mark.parametrize(
-    "odd", [{"amount": "1,000"}, {"closed_date": "soon"}, {"opportunity_pipeline_id": "x"}]
+    "odd",
+    [{"amount": "1,000"}, {"closed_date": "2026-12-31 noon"}, {"opportunity_pipeline_id": "x"}],
 )
 def test_strict_mode_refuses_what_apollo_ignores(client: Client, odd: dict[str, str]) -> None:
     (name,) = odd

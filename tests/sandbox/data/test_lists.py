@@ -184,3 +184,11 @@ def test_people_rename_and_delete_lists(apollo: Sandbox, client: Client) -> None
     assert contact_of(client, contact)["label_ids"] == [label["id"]]
     with pytest.raises(ValueError, match="There is no list Gone"):
         lists.delete(apollo.store, "Gone")
+
+
+def test_only_a_list_of_accounts_is_a_book_of_business(client: Client) -> None:
+    marks = [
+        client.post("/labels", {"name": "Own", "modality": modality, "book_of_business": True})
+        for modality in ("contacts", "accounts")
+    ]
+    assert [made["label"]["book_of_business"] for made in marks] == [None, True]

@@ -292,3 +292,35 @@ def test_an_enrolment_whose_answer_is_lost_has_happened(
     answer = client.call("POST", spring.path, params=spring.query([contact], {}))
     assert answer.status_code == 502
     assert spring.states(contact) == {spring.sequence: "active"}
+
+
+@pytest.mark.parametrize("company", ["account_id", "organization_id"])
+def test_a_second_contact_of_a_company_joins_only_by_a_flag(
+    spring: Enrolling, company: str
+) -> None:
+    first, second, other = (spring.contact(**{company: one * 24}) for one in "aab")
+    answer = spring.add(first, second, other)
+    assert answer["skipped_contact_ids"] == {second: "contacts_in_same_company"}
+    spring.leave(first, "mark_as_finished")
+    assert spring.add(second)["skipped_contact_ids"] == {second: "contacts_in_same_company"}
+    spring.add(second, sequence_same_company_in_same_campaign="true")
+    assert spring.states(second) == {spring.sequence: "active"}
+
+
+def test_contacts_are_added_in_the_name_of_a_user_of_the_team(
+    client: Client, spring: Enrolling
+) -> None:
+    query = spring.query([spring.contact()], {"user_id": "f" * 24})
+    answer = client.call("POST", spring.path, params=query)
+    assert answer.json() == {"error": f"Parameters misconfigured. {'f' * 24} is not a valid ID"}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"status": "finished"}, {"status": "paused", "auto_unpause_at": "tomorrow"}]
+)
+def test_strict_mode_refuses_a_status_and_a_time_that_are_not_documented(
+    client: Client, spring: Enrolling, odd: dict[str, str]
+) -> None:
+    query = spring.query([spring.contact()], odd)
+    error = client.call("POST", spring.path, params=query).json()["error"]
+    assert f"`{[*odd][-1]}`" in error

@@ -60,7 +60,14 @@ def test_a_task_needs_a_type_and_a_user(
 
 
 @pytest.mark.parametrize(
-    "odd", [{"type": "fax"}, {"priority": "urgent"}, {"status": "open"}, {"due_at": "soon"}]
+    "odd",
+    [
+        {"type": "fax"},
+        {"priority": "urgent"},
+        {"status": "open"},
+        {"due_at": "soon"},
+        {"due_at": "2026-12-31"},
+    ],
 )
 def test_strict_mode_refuses_values_that_are_not_documented(
     apollo: Sandbox, client: Client, odd: dict[str, str]
@@ -171,3 +178,10 @@ def test_a_search_may_find_a_task_late(apollo: Sandbox, client: Client) -> None:
     apollo.set_options(search_lag_seconds=3600)
     create(apollo, client)
     assert client.post("/tasks/search")["tasks"] == []
+
+
+def test_only_a_call_has_its_note_as_plain_text(apollo: Sandbox, client: Client) -> None:
+    call, item = (create(apollo, client, type=kind, note="x") for kind in ("call", "action_item"))
+    assert client.get(f"/tasks/{call['id']}")["task"]["note_text"] == "x"
+    assert "note_text" not in client.get(f"/tasks/{item['id']}")["task"]
+    assert "note_text" not in client.post(f"/tasks/{call['id']}/complete")["task"]

@@ -15,10 +15,17 @@ from tests.sandbox.page.conftest import seen
 PROFILE = "GET /users/api_profile"
 
 
-def request(number: int, endpoint: str, agent: str = "a") -> RequestSeen:
+def request(
+    number: int, endpoint: str, agent: str = "a", connection: int = 0, status: int = 200
+) -> RequestSeen:
     return RequestSeen(
-        "GET", "/", "", endpoint, b"", 200, float(number), number=number, agent=agent
-    )
+        "GET", "/", "", endpoint, b"", status, float(number),
+        number=number, agent=agent, connection=connection,
+    )  # fmt: skip
+
+
+def numbers_of(log: list[RequestSeen]) -> list[list[int]]:
+    return [[one.number for one in run.requests] for run in runs_of(log)]
 
 
 def begin(program: Client) -> None:
@@ -81,7 +88,50 @@ def test_programs_that_run_at_once_are_told_apart_by_their_names() -> None:
 
 def test_a_check_that_is_tried_again_begins_no_second_run() -> None:
     log = [request(1, PROFILE), request(2, PROFILE), request(3, "GET /labels")]
-    assert [[one.number for one in run.requests] for run in runs_of(log)] == [[1, 2, 3]]
+    assert numbers_of(log) == [[1, 2, 3]]
+    failed = request(1, PROFILE, connection=1, status=503)
+    log = [failed, request(2, PROFILE, connection=2), request(3, "GET /labels", connection=2)]
+    assert numbers_of(log) == [[1, 2, 3]]
+
+
+def test_two_runs_of_one_program_are_told_apart_by_their_connections() -> None:
+    log = [
+        request(1, PROFILE, connection=1),
+        request(2, PROFILE, connection=2),
+        request(3, "GET /labels", connection=1),
+        request(4, "GET /fields", connection=2),
+        request(5, "GET /labels", connection=1),
+    ]
+    assert numbers_of(log) == [[1, 3, 5], [2, 4]]
+    assert [run.is_beside_another for run in runs_of(log)] == [True, True]
+
+
+def test_a_connection_of_a_run_that_is_over_is_one_of_the_next_run() -> None:
+    log = [
+        request(1, PROFILE, connection=1),
+        request(2, "GET /labels", connection=2),
+        request(3, PROFILE, connection=1),
+        request(4, "GET /labels", connection=2),
+    ]
+    assert numbers_of(log) == [[3, 4], [1, 2]]
+    assert not any(run.is_beside_another for run in runs_of(log))
+
+
+def test_the_page_says_where_runs_at_once_can_not_be_told_apart(
+    apollo: Sandbox, program: Client
+) -> None:
+    other = Client(apollo)
+    other._session.headers["user-agent"] = "target-apollo/1.0"
+    begin(program)
+    program.bulk_create({"email": "ann@x.example", "last_name": "Ann"})
+    assert "under way" not in seen(apollo).text
+    begin(other)
+    other.bulk_create({"email": "ben@x.example", "last_name": "Ben"})
+    program.bulk_create({"email": "cem@x.example", "last_name": "Cem"})
+    assert "Another run of the same program was under way" in seen(apollo).text
+    assert seen(apollo, show="requests").text.count("beside another run of it") == 2
+    of_first = seen(apollo, show="contacts", run="1").text
+    assert [name in of_first for name in ("ann@", "ben@", "cem@")] == [True, False, True]
 
 
 def test_a_request_is_shown_with_its_answer_and_its_records(

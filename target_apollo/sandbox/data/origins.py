@@ -1,12 +1,13 @@
 """Where each record came from: the request that made it, and the one that changed it last.
 
-The API notes a record while it writes it, so it costs two operations on a dict. People's deeds are
-noted likewise, as they come through the control endpoints.
+The API notes a record while it writes it, so it costs two operations on a dict. What people do
+through the control endpoints is noted in the same way.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 
 #: Tables of the store whose rows are shown with their origin.
@@ -74,17 +75,7 @@ class Origins:
         """What changed a record last; None if nothing has since it was made."""
         return self._changed.get(record_id)
 
-    def touched(self, record_id: str, number: int, agent: str, last: int | None = None) -> bool:
-        """Whether a record was made, or changed last, by requests from one number to another.
-
-        Args:
-            record_id: Id of the record.
-            number: The first request.
-            agent: The program that sent them.
-            last: The last request; None for the first one alone.
-        """
-        last = number if last is None else last
-        for origin in (self._made.get(record_id), self._changed.get(record_id)):
-            if origin is not None and number <= origin.number <= last and origin.agent == agent:
-                return True
-        return False
+    def touched(self, record_id: str, numbers: Container[int]) -> bool:
+        """Whether one of the requests with these numbers made a record, or changed it last."""
+        origins = (self._made.get(record_id), self._changed.get(record_id))
+        return any(origin is not None and origin.number in numbers for origin in origins)
