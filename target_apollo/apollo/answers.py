@@ -92,10 +92,11 @@ def read_label(label: JSON) -> Label:
 
 @dataclass(frozen=True)
 class RecordPage:
-    """A page of all records of an object, and the number of pages that there are."""
+    """A page of a search, the number of its pages, and of the records on all of them."""
 
     records: list[JSON] = field(repr=False)
     pages: int = 1
+    total: int = 0
 
 
 @dataclass(frozen=True)

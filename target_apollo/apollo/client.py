@@ -330,8 +330,16 @@ class ApolloClient(EndpointClient):
         return self._record_page(of, body)
 
     def in_stages(self, of: ObjectEndpoints, stage_ids: Sequence[str], page: int) -> RecordPage:
-        """Return a page of 100 records that are in one of some stages."""
-        body = {f"{of.stage_key}s": list(stage_ids), "page": page, "per_page": PER_PAGE}
+        """Return a page of 100 records that are in one of some stages, the oldest first.
+
+        Without an order, a record that is changed meanwhile could move to a page that was read.
+        """
+        body = {
+            **_OLDEST_FIRST,
+            f"{of.stage_key}s": list(stage_ids),
+            "sort_by_field": of.created_key,
+            "page": page,
+        }
         return self._record_page(of, body)
 
     def on_list(self, of: ObjectEndpoints, label_id: str, page: int) -> RecordPage:
@@ -349,8 +357,9 @@ class ApolloClient(EndpointClient):
 
     def _record_page(self, of: ObjectEndpoints, body: JSON) -> RecordPage:
         answer = self._send(of.search, body)
-        pages = answer.number(answer.whole().get("pagination"), "total_pages")
-        return RecordPage(answer.records(of.plural), pages)
+        told = answer.whole().get("pagination")
+        pages, total = answer.number(told, "total_pages"), answer.number(told, "total_entries")
+        return RecordPage(answer.records(of.plural), pages, total)
 
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CountedPage(RecordPage):
-    """A page that also tells how many records there are in all.
+    """A page that has its numbers checked.
 
-    `lacks_some`: whether it has fewer records than belong on it by its numbers.
+    `lacks_some`: whether it has fewer records than belong on it by them.
     """
 
-    total: int = 0
     lacks_some: bool = False
 
 

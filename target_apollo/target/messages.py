@@ -18,8 +18,7 @@ from target_apollo.system.batch_files import LONGEST_ROW
 
 Message = dict[str, Any]
 
-#: Bytes of the longest line that is read, a hundred times those of a wide contact. A decoded line
-#: of empty arrays takes thirty times its length in memory.
+#: Bytes of the longest line that is read.
 LONGEST_LINE = LONGEST_ROW
 
 #: Bytes of the longest STATE that is passed on. It takes four times its length in memory.

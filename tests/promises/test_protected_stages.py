@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.client import ApolloClient
 from target_apollo.sandbox import Sandbox
 from tests.helpers.updates import STAGES
 from tests.promises.conftest import Message, Run, contact, record, schema
@@ -227,3 +228,50 @@ def test_an_account_stays_in_a_protected_stage(apollo: Sandbox, sync: Run) -> No
 
     assert done.records in ({"received": 1, "skipped": 1}, {"received": 1, "updated": 1})
     assert [one["account_stage_id"] for one in apollo.store.accounts()] == held_before
+
+
+#: More contacts than a page of a search has.
+SEVERAL_PAGES = 150
+EVERYONE = [f"p{number}@a.com" for number in range(SEVERAL_PAGES)]
+
+
+def moved_out(apollo: Sandbox, name: str) -> list[str]:
+    kept = stage(apollo, name)
+    return [at for at, held_in in held(apollo, "contact_stage_id").items() if held_in != kept]
+
+
+def test_contacts_of_several_pages_stay_where_a_search_without_order_would_miss_some(
+    apollo: Sandbox, sync: Run
+) -> None:
+    sync(rows(SEVERAL_PAGES, contact_stage="New", title="Old"), update_method="bulk")
+    put_into(apollo, "Do Not Contact", *EVERYONE)
+    apollo.set_options(unsorted_moves=True)
+
+    done = sync(rows(SEVERAL_PAGES, contact_stage="Interested", title="New"), update_method="bulk")
+
+    assert done.records == {"received": SEVERAL_PAGES, "updated": SEVERAL_PAGES}
+    assert moved_out(apollo, "Do Not Contact") == []
+
+
+@pytest.mark.parametrize("leaves_first_page", [True, False])
+def test_a_search_that_others_move_records_of_begins_again(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch, leaves_first_page: bool
+) -> None:
+    sync(rows(SEVERAL_PAGES, contact_stage="New", title="Old"), update_method="bulk")
+    first, *others = EVERYONE
+    put_into(apollo, "Do Not Contact", *(EVERYONE if leaves_first_page else others))
+    asked, pages = ApolloClient.in_stages, list[int]()
+
+    def while_a_rep_works(self: ApolloClient, of: Any, stage_ids: Any, page: int) -> Any:
+        answer = asked(self, of, stage_ids, page)
+        if not pages:
+            put_into(apollo, "New" if leaves_first_page else "Do Not Contact", first)
+        pages.append(page)
+        return answer
+
+    monkeypatch.setattr(ApolloClient, "in_stages", while_a_rep_works)
+    sync(rows(SEVERAL_PAGES, contact_stage="Interested", title="New"), update_method="bulk")
+
+    assert pages == [1, 2, 1, 2]
+    left = {first} if leaves_first_page else set()
+    assert {*moved_out(apollo, "Do Not Contact")} == left

@@ -20,6 +20,8 @@ from target_apollo.sync.run import SyncRun
 
 #: Seconds after which the records in protected stages are searched again.
 _KNOWN_FOR = 300.0
+#: Times that a search of them begins again before each record is read.
+_MOST_AGAIN = 2
 
 #: A row, the id of its record, and the record as it was answered.
 Existing = tuple[Row, str, "Json | None"]
@@ -145,22 +147,35 @@ class StageGuard:
         return row.values[self.field] not in self._stages
 
     def _search(self, most_pages: int) -> bool:
-        """Searches all records in a protected stage; False if reading needs fewer requests."""
-        of, page, pages = self._object_type.endpoints, 1, 1
-        found: set[str] = set()
-        while page <= pages:
+        """Searches all records in a protected stage; False if reading needs fewer requests.
+
+        A record that comes into such a stage or leaves it between two pages moves others to pages
+        that were read. The total of the answers shows it, and the search begins again.
+        """
+        of, page, again = self._object_type.endpoints, 1, 0
+        total: int | None = None
+        found = set[str]()
+        while True:
             try:
                 answer = self._run.client.in_stages(of, sorted(self._stages), page)
             except EndpointForbidden:
                 return False
-            pages = answer.pages
-            if pages > min(most_pages, MOST_PAGES):
+            if answer.pages > min(most_pages, MOST_PAGES):
                 return False
+            if total not in (None, answer.total):
+                if again == _MOST_AGAIN:
+                    return False
+                again += 1
+                page, total, found = 1, None, set()
+                continue
+            total = answer.total
             found.update(
                 str(record["id"])
                 for record in answer.records
                 if not self._tells(record) or self.protects(record.get(self.field))
             )
+            if page >= answer.pages:
+                break
             page += 1
         self._kept |= found
         self._knows_all = True
