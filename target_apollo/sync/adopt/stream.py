@@ -109,7 +109,7 @@ class StreamAdoption:
         """
         yield from ()
         rows = collapse(self._object_type, rows, self._sync.match_on)
-        batch.use_histories(self._links.recall(rows, batch.formers))
+        batch.use_histories(self._links.reader.recall(rows, batch.formers))
         rejected = self._run.counts.total(Outcome.REJECTED)
         batch.reject_unread()
         rejected = self._run.counts.total(Outcome.REJECTED) - rejected

@@ -273,7 +273,7 @@ class IdentityCheck:
             if row.apollo_id in taken:
                 decided[row.number] = self._as_new(batch, row)
             else:
-                batch.finish(row, outcome, row.apollo_id)
+                batch.settle(row, outcome)
 
     def _join_absent_rows(self, doubts: Sequence[Doubt]) -> None:
         """Gives rows the record of a row that is not in the batch, if only that has their name.

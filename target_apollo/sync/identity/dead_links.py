@@ -27,7 +27,8 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import RowHistory, first_hashes, hash_of_merged
+from target_apollo.sync.links.addresses import first_hashes
+from target_apollo.sync.links.recall import RowHistory, hash_of_merged
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.refusals import rejection
 from target_apollo.sync.run import SyncRun

@@ -21,8 +21,8 @@ from target_apollo.sync.identity.verdicts import (
     Verdict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import RowHistory, first_hashes, hashes
-from target_apollo.sync.links.stream_links import keeps_address
+from target_apollo.sync.links.addresses import first_hashes, hashes, keeps_address
+from target_apollo.sync.links.recall import RowHistory
 
 #: `Link.row` (source, stream and source key) -> a row of the batch.
 RowsByKey = Mapping[tuple[str, str, str], Row]

@@ -31,8 +31,8 @@ from target_apollo.sync.identity.verdicts import (
     unasked,
     verdict_of,
 )
-from target_apollo.sync.links.recall import first_hashes, hashes
-from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
+from target_apollo.sync.links.addresses import first_hashes, hashes, keeps_address
+from target_apollo.sync.links.stream_links import StreamLinks
 
 
 class Finder(Protocol):

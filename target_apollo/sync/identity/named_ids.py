@@ -25,8 +25,8 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import first_hashes
-from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
+from target_apollo.sync.links.addresses import first_hashes, keeps_address
+from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.refusals import consequence_of
 
 #: Most addresses of a flush that are searched. A table with ids that is synced for the first time

@@ -201,7 +201,7 @@ class StreamSync:
     def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
         left = rows
         if self.links is not None:
-            histories = self.links.recall(rows, batch.formers)
+            histories = self.links.reader.recall(rows, batch.formers)
             batch.use_ledger(self.links, histories, rows)
         try:
             batch.reject_unread()
@@ -217,7 +217,7 @@ class StreamSync:
         # A rejected row must be in its file before the ledger has its outcome.
         if self.run.rejects.has_unsaved:
             self.run.rejects.keep()
-        if self.links is not None:
+        if self.links is not None and self.links.has_unsaved:
             self.links.commit()
         batch.note_saved()
 
@@ -254,9 +254,9 @@ class StreamSync:
                 left.append(with_values(row, apollo_id=apollo_id))
             elif history.outcome is Outcome.REJECTED and history.link is not None:
                 why = rejection_before(history.link)
-                batch.finish(row, Outcome.REJECTED, apollo_id, rejection=why)
+                batch.settle(row, Outcome.REJECTED, why)
             elif history.outcome is not None:
-                batch.finish(row, history.outcome, apollo_id)
+                batch.settle(row, history.outcome)
                 if self.object_type.is_named_by_others and history.outcome is not Outcome.SKIPPED:
                     batch.cache.remember_id(row, apollo_id)
             elif apollo_id == row.apollo_id or self.mode is Mode.INSERT:
