@@ -31,13 +31,12 @@ from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import (
+    DuplicateAudit,
     Position,
     RequestCounter,
     RunCounts,
     WriteLimits,
     scarcest,
-    summary_line,
-    write_summary,
 )
 from target_apollo.sync.creates.dedupe_check import DedupeCheck
 from target_apollo.sync.dry_run.dry_run import DryRun
@@ -46,9 +45,9 @@ from target_apollo.sync.dry_run.plan_sentences import plan_sentences
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.exit import RunEnd, RunError
 from target_apollo.sync.notices import Notices, left_out_sentences, unresolved_names
-from target_apollo.sync.records.duplicates import DuplicateAudit
 from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
+from target_apollo.sync.summary import run_summary, summary_line, write_summary
 from target_apollo.sync.team.companies import Companies
 from target_apollo.sync.team.connection import UNTOLD, connection_of
 from target_apollo.sync.team.directory import Directory
@@ -433,7 +432,8 @@ class SyncRun:
                 "%d accounts were made for domains that rows name (missing_accounts).",
                 self.counts.accounts_made,
             )
-        summary = self.counts.summary(
+        summary = run_summary(
+            self.counts,
             exit_code=ending.exit_code,
             ended_because=ending.because,
             api=api,

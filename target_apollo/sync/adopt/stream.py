@@ -31,10 +31,10 @@ from target_apollo.sync.links.not_given import of_existing, seen_in
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.duplicates import collapse
-from target_apollo.sync.records.plan import Changes
 from target_apollo.sync.records.stream_sync import StreamSync
 from target_apollo.sync.team.names import NameResolver
 from target_apollo.sync.team.protected_stages import StageGuard
+from target_apollo.sync.updates.changes import Changes
 from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.updates.single_values import SingleValues
 from target_apollo.sync.updates.update_plan import PlannedUpdate

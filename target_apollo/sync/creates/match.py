@@ -1,7 +1,7 @@
 """Matches the rows of a bulk_create request with the records in Apollo's answer. Pure.
 
 The answer has no index and no promised order, and may leave records out. So a row counts as written
-only if a record in the answer can be matched with it.
+only if a record in the answer can be matched with it. The others are rejected, with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from itertools import repeat
 import msgspec
 
 from target_apollo.model.match_keys import (
+    address_of,
     addresses,
+    called,
     every_key,
     is_address,
     keys,
@@ -21,6 +23,7 @@ from target_apollo.model.match_keys import (
     shows_kind,
 )
 from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 from target_apollo.model.texts.emails import compared
 
@@ -236,3 +239,53 @@ def updated_at(answer: Json | None) -> str | None:
     if isinstance(told, str) and len(told) <= _LONGEST_TIME and told.isprintable():
         return told
     return None
+
+
+# --- why a row is rejected though Apollo answered its creation
+
+
+def has_address(object_type: ObjectType, matched: Matched) -> bool:
+    """Whether the answered record has the row's e-mail or domain, although no match key agrees."""
+    address = address_of(object_type, matched.row)
+    return address is not None and address in addresses(object_type, matched.answer or {})
+
+
+def why_unmatched(object_type: ObjectType, matched: Matched) -> Rejection:
+    """The rejection of a row that Apollo matched with another record, or did not answer."""
+    answer_id = matched.answer.get("id") if matched.answer else None
+    # "e-mail" instead of "e-mail address", since users may filter for the older sentences.
+    other = called(object_type, matched.row.match_key).removesuffix(" address")
+    if matched.match is Match.CONFLICT:
+        same = called(object_type, None) if has_address(object_type, matched) else "name"
+        return Rejection(
+            Reason.IDENTITY_CONFLICT,
+            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same {same} "
+            f"but another {other}; it was left alone. Merge or rename one of them in Apollo, or "
+            "write that record by its id in mode update",
+            status=200,
+            endpoint=object_type.endpoints.create,
+            attempts=1,
+        )
+    if matched.match is Match.ALTERED:
+        detail = (
+            f"not confirmed by Apollo: it created {object_type.singular} {answer_id} without this "
+            f"{other}; look at that record in Apollo"
+        )
+    else:
+        detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
+    return Rejection(
+        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.endpoints.create, attempts=2
+    )
+
+
+def taken_by_another(object_type: ObjectType, matched: Matched) -> Rejection:
+    """The rejection of a row that Apollo answered with the record of another row."""
+    answer_id = (matched.answer or {}).get("id")
+    return Rejection(
+        Reason.NOT_CONFIRMED,
+        f"not confirmed by Apollo: the answer gives it {object_type.singular} {answer_id}, which "
+        "is another row's; look at that record in Apollo",
+        status=200,
+        endpoint=object_type.endpoints.create,
+        attempts=1,
+    )

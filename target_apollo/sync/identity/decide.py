@@ -1,7 +1,7 @@
 """Finds the records of a batch's rows, before anything of the batch is written.
 
-Each check is made only if a row of the batch needs it: most rows are new, or have the address that
-their record was last given.
+Each check is made only if a row of the batch needs it: most rows have the address that their record
+was last given. A batch of new rows needs none, unless bulk_create can't recognise their records.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from target_apollo.apollo import AnotherRecord
+from target_apollo.model.match_keys import is_known_to_create
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
@@ -52,6 +53,24 @@ class RecordDecision:
         self.finder = RecordFinder(run, object_type, match_on)
 
     @cached_property
+    def hidden_kinds(self) -> frozenset[str]:
+        """Kinds of the rows' keys by which bulk_create finds no record.
+
+        These are all kinds where a probe has seen that it recognises nothing.
+        """
+        is_blind = self._object_type.kind in self._run.doubled
+        return frozenset(
+            kind
+            for kind in self._match_on
+            if is_blind or not is_known_to_create(self._object_type, kind)
+        )
+
+    @cached_property
+    def looks_up_new_rows(self) -> bool:
+        """Whether rows without a link may have records that bulk_create would not find."""
+        return self._mode is Mode.UPDATE or bool(self.hidden_kinds)
+
+    @cached_property
     def matches(self) -> MatchCheck:
         """Checks the records that bulk_create answers."""
         return MatchCheck(self._object_type, self._links, self.finder)
@@ -82,9 +101,9 @@ class RecordDecision:
             self._object_type,
             self._stream,
             self._mode,
-            self._match_on,
             self._links,
             self.finder,
+            self.hidden_kinds,
         )
 
     def decide(self, batch: Batch, rows: Sequence[Row], left: Sequence[Row]) -> Decision:
@@ -108,7 +127,7 @@ class RecordDecision:
             batch.recovered = self._interrupted(batch, rows)
         if self._mode is Mode.INSERT and any(one.made_record for one in histories.values()):
             decision.rows = self._recover(batch, decision.rows)
-        if self._recognition.is_needed:
+        if self.looks_up_new_rows:
             decision = decision.then(self._recognition.recognise(batch, decision.rows))
         return decision
 

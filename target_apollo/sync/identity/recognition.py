@@ -15,7 +15,6 @@ from target_apollo.ledger import LinkStatus, match_hash
 from target_apollo.model.match_keys import (
     called,
     is_address,
-    is_known_to_create,
     keys,
     kind_of,
 )
@@ -52,8 +51,8 @@ class RecordRecognition:
     """Looks for the records of rows of one stream; used by one thread, one batch at a time.
 
     Args:
-        match_on: Kinds of keys by which rows are recognised, in order.
         links: None without a ledger.
+        hidden_kinds: Kinds of the rows' keys by which bulk_create finds no record.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class RecordRecognition:
         object_type: ObjectType,
         stream: str,
         mode: Mode,
-        match_on: Sequence[str],
         links: StreamLinks | None,
         finder: RecordFinder,
+        hidden_kinds: frozenset[str],
     ) -> None:
         self._run = run
         self._object_type = object_type
@@ -73,14 +72,7 @@ class RecordRecognition:
         self._links = links
         self._finder = finder
         self._check = MatchCheck(object_type, links, finder)
-        #: Whether bulk_create finds no record by any key, as a probe has seen.
-        self._is_blind = object_type.kind in run.doubled
-        #: Whether there are keys by which bulk_create does not find the records of rows.
-        self.is_needed = (
-            mode is Mode.UPDATE
-            or self._is_blind
-            or not all(is_known_to_create(object_type, kind) for kind in match_on)
-        )
+        self._hidden_kinds = hidden_kinds
 
     def recognise(self, batch: Batch, rows: Sequence[Row]) -> Decision:
         """The rows that are to be written, with the ids of their records; others are finished.
@@ -123,12 +115,10 @@ class RecordRecognition:
         """The row with only those keys that are to be looked up; None if it has none of them."""
         if row.apollo_id or row.deleted or row.number in batch.recovered or not row.match_key:
             return None
-        if self._mode is Mode.UPDATE or self._is_blind:
+        if self._mode is Mode.UPDATE:
             return row
         hidden = tuple(
-            key
-            for key in keys(row)
-            if not is_known_to_create(self._object_type, kind_of(self._object_type, key))
+            key for key in keys(row) if kind_of(self._object_type, key) in self._hidden_kinds
         )
         return with_values(row, match_key=hidden[0], more_keys=hidden[1:]) if hidden else None
 

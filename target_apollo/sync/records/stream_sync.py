@@ -34,9 +34,9 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.identity.decide import RecordDecision
 from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.records.duplicates import age, collapse, waves
-from target_apollo.sync.records.flush_portions import FlushPortions
-from target_apollo.sync.records.side_by_side import order_matters
+from target_apollo.sync.records.duplicates import collapse
+from target_apollo.sync.records.plan import age, waves
+from target_apollo.sync.records.portions import BatchPortions
 from target_apollo.sync.records.stream_settings import match_on_for, policies_for
 from target_apollo.sync.rejects.refused_rows import rejection_before
 from target_apollo.sync.run import SyncRun
@@ -47,7 +47,7 @@ from target_apollo.sync.team.record_stages import read_records
 from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
 from target_apollo.sync.updates.single_values import SingleValues
 from target_apollo.sync.updates.update import UpdateRounds, rounds
-from target_apollo.sync.updates.update_plan import PlannedUpdate
+from target_apollo.sync.updates.update_plan import PlannedUpdate, order_matters
 
 T = TypeVar("T")
 
@@ -169,6 +169,7 @@ class StreamSync:
             self._own_records,
             self._identity.matches,
             self._identity.finder,
+            self._identity.hidden_kinds,
         )
 
     # --- a batch
@@ -183,9 +184,9 @@ class StreamSync:
                 have their outcome, the others have none.
         """
         try:
-            yield from self._recall_and_write(
-                batch, collapse(self.object_type, rows, self.match_on)
-            )
+            if len({row.key for row in rows}) < len(rows):
+                rows = collapse(self.object_type, rows, self.match_on)
+            yield from self._recall_and_write(batch, rows)
             batch.check_complete()
         finally:
             batch.count()
@@ -198,7 +199,7 @@ class StreamSync:
                 batch.hold_back()
                 raise
 
-    def _recall_and_write(self, batch: Batch, rows: list[Row]) -> Steps[None]:
+    def _recall_and_write(self, batch: Batch, rows: Sequence[Row]) -> Steps[None]:
         left = rows
         if self.links is not None:
             histories = self.links.reader.recall(rows, batch.formers)
@@ -221,7 +222,7 @@ class StreamSync:
             self.links.commit()
         batch.note_saved()
 
-    def _write_decided(self, batch: Batch, rows: Sequence[Row], left: list[Row]) -> Steps[None]:
+    def _write_decided(self, batch: Batch, rows: Sequence[Row], left: Sequence[Row]) -> Steps[None]:
         """Decides which record each row has, and writes the rows.
 
         Args:
@@ -279,8 +280,8 @@ class StreamSync:
                 self._save(batch)
 
     @cached_property
-    def _portions(self) -> FlushPortions:
-        return FlushPortions(self.run, self.object_type, self.mode, self._own.update_method)
+    def _portions(self) -> BatchPortions:
+        return BatchPortions(self.run, self.object_type, self.mode, self._own.update_method)
 
     def _write_wave(self, batch: Batch, wave: Sequence[Row]) -> Steps[None]:
         """Writes the rows of a wave.

@@ -24,7 +24,7 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.links.not_given import seen_in
 from target_apollo.sync.links.recall import RowHistory, time_of_record
-from target_apollo.sync.records.duplicates import age
+from target_apollo.sync.records.plan import age
 from target_apollo.sync.records.portions import fits, prefix
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun

@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from target_apollo.model.match_keys import name_fields
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.records.plan import (
-    Changes,
-    CreateRequest,
-    changes,
-    create_item,
-    create_requests,
-    left_to_write,
-)
+from target_apollo.sync.records.plan import CreateRequest, create_item, create_requests
+from target_apollo.sync.updates.changes import Changes, changes, left_to_write
 from tests.helpers.single_record import (
     CUSTOM,
     LISTS,
