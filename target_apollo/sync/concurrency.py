@@ -35,6 +35,16 @@ def run_to_end(steps: Steps[T]) -> T:
             return result
 
 
+def run_to_pause(steps: Steps[T]) -> T | None:
+    """Runs steps to their first pause; the result if they end before it."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return None
+
+
 #: Seconds that unanswered requests have after the run was told to stop. A signal must end the
 #: process within 10 seconds; the remaining 3 are for writing outcomes and STATE.
 GRACE_SECONDS = 7.0

@@ -31,7 +31,7 @@ from target_apollo.sync.links.not_given import of_existing, seen_in
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.duplicates import collapse
-from target_apollo.sync.records.stream_sync import StreamSync
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.team.names import NameResolver
 from target_apollo.sync.team.protected_stages import StageGuard
 from target_apollo.sync.updates.changes import Changes
@@ -61,18 +61,18 @@ class _IndexSearch:
 class StreamAdoption:
     """Links the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(self, sync: StreamSync, adoption: Adoption) -> None:
-        self._sync = sync
+    def __init__(self, stream: RecordStream, adoption: Adoption) -> None:
+        self._stream = stream
         self._adoption = adoption
-        self._run = sync.run
-        self._object_type = sync.object_type
+        self._run = stream.run
+        self._object_type = stream.object_type
         #: Apollo id -> source key of the row that this adoption has linked to it.
         self._taken: dict[str, str] = {}
         self._has_taught = False
 
     @cached_property
     def _links(self) -> StreamLinks:
-        links = self._sync.links
+        links = self._stream.links
         if links is None:
             raise RunError(
                 "There is no ledger to fill: the setting ledger_url is empty.",
@@ -82,17 +82,17 @@ class StreamAdoption:
 
     @cached_property
     def _names(self) -> NameResolver:
-        policies = self._sync.policies if self._sync.policies.protect else None
-        return NameResolver(self._run, self._sync.stream, self._sync.mode, policies)
+        policies = self._stream.policies if self._stream.policies.protect else None
+        return NameResolver(self._run, self._stream.name, self._stream.mode, policies)
 
     @cached_property
     def _comparer(self) -> RecordComparer:
-        policies = self._sync.policies
+        policies = self._stream.policies
         return RecordComparer(
             self._run,
             self._object_type,
             policies,
-            OwnRecordCheck(self._sync.mode, self._run.counts.started_at, self._links),
+            OwnRecordCheck(self._stream.mode, self._run.counts.started_at, self._links),
             StageGuard(self._run, self._object_type),
             SingleValues(self._object_type, policies),
         )
@@ -108,12 +108,12 @@ class StreamAdoption:
             ApolloError, LedgerError, RunError: The adoption can't go on. What was linked stays.
         """
         yield from ()
-        rows = collapse(self._object_type, rows, self._sync.match_on)
+        rows = collapse(self._object_type, rows, self._stream.match_on)
         batch.use_histories(self._links.reader.recall(rows, batch.formers))
         rejected = self._run.counts.total(Outcome.REJECTED)
         batch.reject_unread()
         rejected = self._run.counts.total(Outcome.REJECTED) - rejected
-        self._adoption.fates[self._sync.stream][Fate.REJECTED] += rejected
+        self._adoption.fates[self._stream.name][Fate.REJECTED] += rejected
         left = [row for row in rows if not self._finish_known(batch, row)]
         matched = self._match(batch, left)
         self._link(batch, self._with_ids(batch, matched))
@@ -124,7 +124,7 @@ class StreamAdoption:
 
     def _finish(self, batch: Batch, row: Row, fate: Fate, apollo_id: str | None = None) -> None:
         history = batch.history_of(row)
-        self._adoption.note(self._sync.stream, fate, history.source_key)
+        self._adoption.note(self._stream.name, fate, history.source_key)
         batch.finish(row, _OUTCOMES.get(fate, Outcome.SKIPPED), apollo_id)
 
     # --- which record a row has
@@ -188,7 +188,7 @@ class StreamAdoption:
 
         A record that the ledger links to the row is the row's. Mode insert writes to no record.
         """
-        if self._sync.mode is Mode.INSERT:
+        if self._stream.mode is Mode.INSERT:
             return set()
         unlinked = [
             Matched(row, Match.EXISTING, records[0])
@@ -203,7 +203,7 @@ class StreamAdoption:
         """Whether another row of the stream has the record. Rows of other streams may share it."""
         key, source = history.source_key, self._run.settings.source
         return self._taken.get(apollo_id, key) != key or any(
-            link.stream == self._sync.stream
+            link.stream == self._stream.name
             and link.source == source
             and link.source_key != key
             and not link.is_deleted
@@ -228,7 +228,7 @@ class StreamAdoption:
             # A row without an id has its outcome already: it is rejected, or its link holds it.
             link = batch.history_of(one.row).link
             fate = Fate.KNOWN if link is not None and link.holds_something else Fate.REJECTED
-            self._adoption.note(self._sync.stream, fate, batch.history_of(one.row).source_key)
+            self._adoption.note(self._stream.name, fate, batch.history_of(one.row).source_key)
             self._taken.pop(one.apollo_id, None)
         return left
 
@@ -250,11 +250,11 @@ class StreamAdoption:
     def _link(self, batch: Batch, matched: Iterable[MatchedRecord]) -> None:
         compared: list[MatchedRecord] = []
         for one in matched:
-            if self._sync.mode is Mode.INSERT:
+            if self._stream.mode is Mode.INSERT:
                 # Whatever its record has, no run of this mode changes it.
                 self._add_existing(batch, one)
                 self._finish(batch, one.row, Fate.EQUAL, one.apollo_id)
-            elif needs_the_record(self._sync.policies, self._object_type, one.row, one.answer):
+            elif needs_the_record(self._stream.policies, self._object_type, one.row, one.answer):
                 # To read it alone would cost a request for each such row.
                 self._add_existing(batch, one)
                 self._finish(batch, one.row, Fate.DIFFERENT, one.apollo_id)

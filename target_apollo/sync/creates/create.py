@@ -21,7 +21,7 @@ from target_apollo.model.match_keys import (
     keys_of_record,
     kind_of,
 )
-from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnIdentityConflict, Row
 from target_apollo.sync.batch import Batch
@@ -36,17 +36,16 @@ from target_apollo.sync.creates.match import (
     updated_at,
     why_unmatched,
 )
-from target_apollo.sync.creates.recovery import OwnRecordCheck
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.identity.finder import RecordFinder
-from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
+from target_apollo.sync.identity.decide import RecordDecision
+from target_apollo.sync.identity.matches import CheckedMatches
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
 from target_apollo.sync.links.recall import time_of_record
 from target_apollo.sync.records.plan import CreateRequest, create_requests
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import CUSTOM_FIELD_ERRORS, custom_field_rejection, rejection
-from target_apollo.sync.run import SyncRun
 from target_apollo.sync.updates.changes import NOTHING, left_to_write
-from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.updates.existing import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 
@@ -67,26 +66,23 @@ class FollowUp:
     taken: dict[str, Row] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
 class RecordCreator:
-    """Creates the records of one stream.
+    """Creates the records of one stream."""
 
-    Attributes:
-        hidden_kinds: Kinds of the rows' keys by which bulk_create finds no record.
-    """
-
-    run: SyncRun
-    object_type: ObjectType
-    mode: Mode
-    comparer: RecordComparer
-    own_records: OwnRecordCheck
-    match_check: MatchCheck
-    finder: RecordFinder
-    hidden_kinds: frozenset[str]
+    def __init__(self, stream: RecordStream, identity: RecordDecision) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self._links = stream.links
+        self._comparer = stream.comparer
+        self._own_records = stream.own_records
+        self._matches = identity.matches
+        self._finder = identity.finder
+        self._hidden_kinds = identity.hidden_kinds
 
     @property
     def _in_two_steps(self) -> bool:
-        return self.object_type.kind in self.run.in_two_steps
+        return self._object_type.kind in self._run.in_two_steps
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
@@ -95,17 +91,17 @@ class RecordCreator:
         still handled.
         """
         requests = create_requests(
-            self.object_type,
+            self._object_type,
             rows,
-            self.run.settings.batch_size,
-            spare_existing=self.mode is Mode.INSERT or self.run.owner_reaches_existing,
+            self._run.settings.batch_size,
+            spare_existing=self._mode is Mode.INSERT or self._run.owner_reaches_existing,
             identity_only=self._in_two_steps,
         )
-        if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:
-            self.run.notices.may_stay_incomplete()
-        self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
+        if self._in_two_steps and self._mode is Mode.INSERT and self._links is None:
+            self._run.notices.may_stay_incomplete()
+        self._run.request_counter.plan_requests({self._object_type.endpoints.create: len(requests)})
         follow_up = FollowUp()
-        check = self.run.dedupe_checks[self.object_type.kind]
+        check = self._run.dedupe_checks[self._object_type.kind]
         left = requests
         while left:
             if check.answered and not check.is_settled:
@@ -125,24 +121,24 @@ class RecordCreator:
         check.note(answered, self._known(batch, answered))
         if not check.is_due:
             return
-        search = self.object_type.endpoints.search
-        self.run.request_counter.plan_requests({search: 1})
-        check.look(self.run.room(search))
+        search = self._object_type.endpoints.search
+        self._run.request_counter.plan_requests({search: 1})
+        check.look(self._run.room(search))
 
     def _send(
         self, batch: Batch, requests: Sequence[CreateRequest], follow_up: FollowUp
     ) -> Steps[None]:
         """Sends requests side by side, and adds what their answers leave to do."""
         bulk = BulkCreate(
-            self.run.client,
-            self.object_type,
-            self.run.settings.on_identity_conflict is OnIdentityConflict.CREATE,
-            self.object_type.kind not in self.run.doubled,
-            self.hidden_kinds,
+            self._run.client,
+            self._object_type,
+            self._run.settings.on_identity_conflict is OnIdentityConflict.CREATE,
+            self._object_type.kind not in self._run.doubled,
+            self._hidden_kinds,
         )
         send = bulk.send if batch.cache.has_later_rows else bulk.send_and_shorten
         sends = [partial(send, request) for request in requests]
-        with self.run.pool.start(sends) as results:
+        with self._run.pool.start(sends) as results:
             yield
             # Rows get their outcome while later requests are still unanswered.
             for request, result in zip(requests, results, strict=True):
@@ -156,7 +152,7 @@ class RecordCreator:
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
     ) -> None:
-        check = self.run.dedupe_checks[self.object_type.kind]
+        check = self._run.dedupe_checks[self._object_type.kind]
         if not check.is_settled:
             # They are looked at before the next request, if there is one.
             check.answered = tuple(result.matched)
@@ -168,7 +164,7 @@ class RecordCreator:
         for matched in result.matched:
             row, answer = matched.row, matched.answer
             if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
-                why = why_unmatched(self.object_type, matched)
+                why = why_unmatched(self._object_type, matched)
                 # A record that Apollo created with another address still belongs to the row:
                 # without its id in the ledger, each run would create one more.
                 is_made = answer is not None and matched.match is Match.ALTERED
@@ -181,22 +177,22 @@ class RecordCreator:
                 why = checked.conflicts[row.number]
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
-            if self.hidden_kinds:
+            if self._hidden_kinds:
                 self._learn(row, str(answer["id"]))
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
                 continue
             batch.cache.remember(row, answer)
-            if self.mode is Mode.INSERT:
+            if self._mode is Mode.INSERT:
                 follow_up.updates += self.leave_or_complete(batch, matched, answer)
             else:
                 record = MatchedRecord(row, str(answer["id"]), answer)
                 if self._is_own(batch, matched, answer):
-                    follow_up.updates.append(self.comparer.compare_whole(record))
+                    follow_up.updates.append(self._comparer.compare_whole(record))
                 else:
                     follow_up.existing.append(record)
         for row, refusal in result.refused:
-            why = rejection(self.object_type, None, refusal)
+            why = rejection(self._object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
 
     def _known(self, batch: Batch, answered: Sequence[Matched]) -> set[int]:
@@ -207,13 +203,13 @@ class RecordCreator:
             for one in created
             if one.sent_before or batch.history_of(one.row).sent_at is not None
         }
-        links = self.match_check.links
+        links = self._links
         if links is None:
             return found
         hashes = {
             match_hash(address): one.row.number
             for one in created
-            if (address := address_of(self.object_type, one.row))
+            if (address := address_of(self._object_type, one.row))
         }
         held = links.of_addresses(hashes)
         return found | {number for hashed, number in hashes.items() if held.get(hashed)}
@@ -230,16 +226,16 @@ class RecordCreator:
             record_id = str((one.answer or {}).get("id"))
             if record_id not in follow_up.taken:
                 continue
-            address = address_of(self.object_type, follow_up.taken[record_id])
+            address = address_of(self._object_type, follow_up.taken[record_id])
             if one.match is Match.CREATED or (
                 one.match is Match.EXISTING
                 and address is not None
-                and address not in addresses(self.object_type, one.answer or {})
+                and address not in addresses(self._object_type, one.answer or {})
             ):
                 taken.add(one.row.number)
         for one in result.matched:
             if one.row.number in taken:
-                why = taken_by_another(self.object_type, one)
+                why = taken_by_another(self._object_type, one)
                 batch.finish(one.row, Outcome.REJECTED, rejection=why)
         for one in result.matched:
             if one.answer is not None and one.row.number not in taken and self._names(one):
@@ -250,14 +246,14 @@ class RecordCreator:
         """Whether the answer was created for the row, or shows its address."""
         if matched.match is not Match.EXISTING:
             return matched.match is Match.CREATED
-        return has_address(self.object_type, matched)
+        return has_address(self._object_type, matched)
 
     def _of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
         """Numbers of rows with a new record that the ledger knows as another row's.
 
         What was created just now can't be there already: such an answer contradicts itself.
         """
-        links = self.match_check.links
+        links = self._links
         if links is None or not created:
             return set()
         ids = {one.row.number: str((one.answer or {}).get("id")) for one in created}
@@ -271,17 +267,17 @@ class RecordCreator:
 
     def _learn(self, row: Row, apollo_id: str) -> None:
         """Notes a record by the keys that bulk_create can't match, for rows of later batches."""
-        hidden = [key for key in keys(row) if kind_of(self.object_type, key) in self.hidden_kinds]
-        self.finder.learn(hidden, apollo_id)
+        hidden = [key for key in keys(row) if kind_of(self._object_type, key) in self._hidden_kinds]
+        self._finder.learn(hidden, apollo_id)
 
     def _check_matches(self, batch: Batch, result: CreateResult) -> CheckedMatches:
-        if self.mode is Mode.INSERT:
+        if self._mode is Mode.INSERT:
             # Existing records are not written to, so there is nothing to check.
             return CheckedMatches()
         existing = [one for one in result.matched if one.match is Match.EXISTING]
         if not existing:
             return CheckedMatches()
-        return self.match_check.check(batch, existing)
+        return self._matches.check(batch, existing)
 
     def leave_or_complete(
         self, batch: Batch, matched: Matched, answer: Json
@@ -290,28 +286,28 @@ class RecordCreator:
         row = matched.row
         is_recovered = row.number in batch.recovered
         was_rejected = is_recovered and batch.history_of(row).made_record
-        if was_rejected and set(keys(row)).isdisjoint(keys_of_record(self.object_type, answer)):
-            why = why_unmatched(self.object_type, with_values(matched, match=Match.ALTERED))
+        if was_rejected and set(keys(row)).isdisjoint(keys_of_record(self._object_type, answer)):
+            why = why_unmatched(self._object_type, with_values(matched, match=Match.ALTERED))
             batch.finish(row, Outcome.REJECTED, str(answer["id"]), rejection=why)
             return []
         if is_recovered or self._is_own(batch, matched, answer):
             batch.cache.remember(row, answer)
             request = CreateRequest((row,), identity_only=self._in_two_steps)
-            sent = identity_of(self.object_type, row) if request.identity_only else row
-            made = of_made_before(self.object_type, sent, answer)
+            sent = identity_of(self._object_type, row) if request.identity_only else row
+            made = of_made_before(self._object_type, sent, answer)
             return self._complete(batch, request, row, answer, made)
         batch.finish(
             row,
             Outcome.EXISTING,
             str(answer["id"]),
             updated_at=time_of_record(batch.history_of(row), str(answer["id"])),
-            not_given=of_existing(self.object_type, row, answer),
+            not_given=of_existing(self._object_type, row, answer),
         )
         return []
 
     def _is_own(self, batch: Batch, matched: Matched, answer: Json) -> bool:
         history = batch.history_of(matched.row)
-        return self.own_records.made(answer, history, sent_before=matched.sent_before)
+        return self._own_records.made(answer, history, sent_before=matched.sent_before)
 
     def _complete(
         self,
@@ -322,14 +318,14 @@ class RecordCreator:
         not_given: NotGiven = ALL_GIVEN,
     ) -> list[PlannedUpdate]:
         """Plans the update with values that bulk_create does not take; without any, finishes."""
-        self.run.limits.created += 1
+        self._run.limits.created += 1
         behind = NOTHING
-        if not request.has_all_values(self.object_type, row):
-            behind = left_to_write(self.object_type, request, row)
+        if not request.has_all_values(self._object_type, row):
+            behind = left_to_write(self._object_type, request, row)
         refused = None
         if answer.get(CUSTOM_FIELD_ERRORS):
-            endpoint = self.object_type.endpoints.create
-            refused = custom_field_rejection(self.object_type, answer, endpoint)
+            endpoint = self._object_type.endpoints.create
+            refused = custom_field_rejection(self._object_type, answer, endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
             batch.cache.remember(row, answer)
@@ -339,7 +335,7 @@ class RecordCreator:
             ]
         if batch.cache.has_later_rows:
             batch.cache.remember(row, answer)
-        elif self.object_type.is_named_by_others:
+        elif self._object_type.is_named_by_others:
             batch.cache.remember_id(row, apollo_id)
         batch.finish(
             row,

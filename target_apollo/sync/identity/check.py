@@ -15,7 +15,6 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RequestRefused
 from target_apollo.ledger import Link, match_hash
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.batch import Batch
@@ -46,8 +45,8 @@ from target_apollo.sync.identity.verdicts import (
 )
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
-from target_apollo.sync.run import SyncRun
 
 #: Records that are read first, to compare their names with those of the rows, before the others.
 _SAMPLE = 20
@@ -76,20 +75,12 @@ class Decision:
 class IdentityCheck:
     """Decides for the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
-        self._stream = stream
-        self._mode = mode
-        self._links = links
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._stream = stream.name
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
         #: Apollo's answer if the API key may not read records.
         self._forbidden: EndpointForbidden | None = None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnApolloDelete, Row, key_text
 from target_apollo.sync.batch import Batch
@@ -30,8 +29,8 @@ from target_apollo.sync.identity.verdicts import (
 from target_apollo.sync.links.addresses import first_hashes
 from target_apollo.sync.links.recall import RowHistory, hash_of_merged
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import rejection
-from target_apollo.sync.run import SyncRun
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,12 @@ class GoneRecord:
 class DeadLinks:
     """Matches rows of one stream again after their record is gone; for one thread."""
 
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
-        self._stream = stream
-        self._mode = mode
-        self._links = links
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._stream = stream.name
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
         #: Ids of records that are gone. A search may still show them.
         self._dead: set[str] = set()

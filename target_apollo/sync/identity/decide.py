@@ -11,7 +11,7 @@ from functools import cached_property
 
 from target_apollo.apollo import AnotherRecord
 from target_apollo.model.match_keys import is_known_to_create
-from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -22,35 +22,19 @@ from target_apollo.sync.identity.finder import RecordFinder
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.identity.named_ids import NamedIdCheck
 from target_apollo.sync.identity.recognition import RecordRecognition
-from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.run import SyncRun
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.updates.update_steps import left_out
 
 
 class RecordDecision:
-    """Decides which records the rows of one stream have; used by one thread, a batch at a time.
+    """Decides which records the rows of one stream have; used by one thread, a batch at a time."""
 
-    Args:
-        match_on: Kinds of keys by which rows are recognised, in order.
-        links: None without a ledger.
-    """
-
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        match_on: Sequence[str],
-        links: StreamLinks | None,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
+    def __init__(self, stream: RecordStream) -> None:
         self._stream = stream
-        self._mode = mode
-        self._match_on = match_on
-        self._links = links
-        self.finder = RecordFinder(run, object_type, match_on)
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self.finder = RecordFinder(stream.run, stream.object_type, stream.match_on)
 
     @cached_property
     def hidden_kinds(self) -> frozenset[str]:
@@ -61,7 +45,7 @@ class RecordDecision:
         is_blind = self._object_type.kind in self._run.doubled
         return frozenset(
             kind
-            for kind in self._match_on
+            for kind in self._stream.match_on
             if is_blind or not is_known_to_create(self._object_type, kind)
         )
 
@@ -73,38 +57,24 @@ class RecordDecision:
     @cached_property
     def matches(self) -> MatchCheck:
         """Checks the records that bulk_create answers."""
-        return MatchCheck(self._object_type, self._links, self.finder)
+        return MatchCheck(self._object_type, self._stream.links, self.finder)
 
     @cached_property
     def dead_links(self) -> DeadLinks:
         """Matches rows again after their record is gone."""
-        return DeadLinks(
-            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
-        )
+        return DeadLinks(self._stream, self.finder)
 
     @cached_property
     def _check(self) -> IdentityCheck:
-        return IdentityCheck(
-            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
-        )
+        return IdentityCheck(self._stream, self.finder)
 
     @cached_property
     def _named_ids(self) -> NamedIdCheck:
-        return NamedIdCheck(
-            self._run.client, self._object_type, self._mode, self._links, self.finder
-        )
+        return NamedIdCheck(self._stream, self.finder)
 
     @cached_property
     def _recognition(self) -> RecordRecognition:
-        return RecordRecognition(
-            self._run,
-            self._object_type,
-            self._stream,
-            self._mode,
-            self._links,
-            self.finder,
-            self.hidden_kinds,
-        )
+        return RecordRecognition(self._stream, self.matches, self.finder, self.hidden_kinds)
 
     def decide(self, batch: Batch, rows: Sequence[Row], left: Sequence[Row]) -> Decision:
         """The rows that are to be written, with the ids of their records; others are finished.

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from target_apollo.apollo import AnotherRecord, ApolloClient, EndpointForbidden, RequestRefused
+from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
 from target_apollo.model.match_keys import by_address
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -26,7 +25,7 @@ from target_apollo.sync.identity.verdicts import (
     verdict_of,
 )
 from target_apollo.sync.links.addresses import first_hashes, keeps_address
-from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
 
 #: Most addresses of a flush that are searched. A table with ids that is synced for the first time
@@ -37,18 +36,11 @@ _MOST_SEARCHES = 20
 class NamedIdCheck:
     """Decides for the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(
-        self,
-        client: ApolloClient,
-        object_type: ObjectType,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._client = client
-        self._object_type = object_type
-        self._mode = mode
-        self._links = links
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._client = stream.run.client
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
 
     def decide(self, batch: Batch, rows: Sequence[Row]) -> Decision:

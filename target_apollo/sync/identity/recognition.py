@@ -35,8 +35,7 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.run import SyncRun
+from target_apollo.sync.records.stream import RecordStream
 
 #: The rejection in mode update if the Apollo id of a row can't be found.
 UPDATE_NEEDS_ID = Rejection(
@@ -51,27 +50,23 @@ class RecordRecognition:
     """Looks for the records of rows of one stream; used by one thread, one batch at a time.
 
     Args:
-        links: None without a ledger.
         hidden_kinds: Kinds of the rows' keys by which bulk_create finds no record.
     """
 
     def __init__(
         self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        links: StreamLinks | None,
+        stream: RecordStream,
+        check: MatchCheck,
         finder: RecordFinder,
         hidden_kinds: frozenset[str],
     ) -> None:
-        self._run = run
-        self._object_type = object_type
-        self._stream = stream
-        self._mode = mode
-        self._links = links
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._stream = stream.name
+        self._mode = stream.mode
+        self._links = stream.links
+        self._check = check
         self._finder = finder
-        self._check = MatchCheck(object_type, links, finder)
         self._hidden_kinds = hidden_kinds
 
     def recognise(self, batch: Batch, rows: Sequence[Row]) -> Decision:

@@ -39,6 +39,11 @@ class MatchedRecord:
     apollo_id: str
     answer: Json | None
 
+    @classmethod
+    def of(cls, row: Row, record: Json) -> MatchedRecord:
+        """A row and the record that Apollo has answered for it."""
+        return cls(row, str(record["id"]), record)
+
 
 @dataclass
 class Comparison:
