@@ -33,8 +33,9 @@ class StreamPendingFields:
         self._ledger = ledger
         self._place = place
         self._single_values = single_values
-        #: Apollo id -> values that are still to be sent, and fields that have newer values.
+        #: Apollo id -> values that are still to be sent.
         self._waiting: dict[str, PendingFields] = {}
+        #: Apollo id -> fields that have newer values.
         self._superseded: dict[str, set[str]] = {}
         self.is_changed = False
 
@@ -43,12 +44,10 @@ class StreamPendingFields:
 
         Args:
             place: Of the row's link.
-            body: Body of the request; empty if nothing of the row waits.
+            body: Body of the request.
         """
         newer = self._written(row)
         self._supersede(apollo_id, newer)
-        if not body:
-            return
         self.is_changed = True
         policies = self._single_values.policies
         added = PendingFields(
@@ -67,7 +66,7 @@ class StreamPendingFields:
         self._waiting[apollo_id] = added if former is None else former.followed_by(added)
 
     def replace_by(self, row: Row, apollo_id: str) -> None:
-        """Notes that a record is about to get the row's values, so that older ones don't wait."""
+        """Notes that a record gets the values of a row, so that older ones wait no longer."""
         self._supersede(apollo_id, self._written(row))
 
     def _supersede(self, apollo_id: str, names: Collection[str]) -> None:

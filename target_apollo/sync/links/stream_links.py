@@ -239,9 +239,11 @@ class StreamLinks:
         singles = history.single_hashes if holds else None
         if singles and for_later:
             singles = other_than(singles, for_later)
-        if apollo_id is not None and (for_later or (holds and self._has_single_values(row))):
+        if apollo_id is not None and for_later:
             place = self.reader.place_of(key)
             self._pending_fields.add(place, row, history, apollo_id, for_later)
+        elif apollo_id is not None and holds and self._has_single_values(row):
+            self._pending_fields.replace_by(row, apollo_id)
         address = match_hash(row.match_key) if row.match_key else None
         of_row = None
         if status is LinkStatus.ERROR:

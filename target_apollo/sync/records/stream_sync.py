@@ -142,8 +142,11 @@ class StreamSync:
         A row is new if neither source nor ledger names a record for it, and bulk_create finds what
         exists by all of its keys.
         """
-        return self._identity.looks_up_new_rows or any(
-            row.apollo_id or batch.history_of(row).link is not None for row in rows
+        if self._identity.looks_up_new_rows:
+            return True
+        linked = {number for number, one in batch.histories.items() if one.link is not None}
+        return not linked.isdisjoint([row.number for row in rows]) or any(
+            row.apollo_id for row in rows
         )
 
     def _finish_known(self, batch: Batch, rows: Sequence[Row]) -> list[Row]:
