@@ -22,10 +22,10 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.adopt.adoption import Adoption, Fate, RecordIndex
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.creates.recovery import OwnRecordCheck
 from target_apollo.sync.exit import MISCONFIGURED, RunError
-from target_apollo.sync.identity.finder import Found
+from target_apollo.sync.identity.finder import FoundRecords
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.links.not_given import of_existing, seen_in
 from target_apollo.sync.links.recall import RowHistory
@@ -52,10 +52,10 @@ class _IndexSearch:
     def __init__(self, index: RecordIndex) -> None:
         self._index = index
 
-    def find(self, rows: Sequence[Row]) -> Found:
+    def find(self, rows: Sequence[Row]) -> FoundRecords:
         """The records that have the rows' match keys."""
         ids = {row.number: self._index.ids_of(row.match_key) for row in rows if row.match_key}
-        return Found({number: tuple(found) for number, found in ids.items()})
+        return FoundRecords({number: tuple(found) for number, found in ids.items()})
 
 
 class StreamAdoption:
@@ -191,7 +191,7 @@ class StreamAdoption:
         if self._stream.mode is Mode.INSERT:
             return set()
         unlinked = [
-            Matched(row, Match.EXISTING, records[0])
+            RowMatch(row, Match.EXISTING, records[0])
             for row, records in found
             if len(records) == 1
             and ((link := batch.history_of(row).link) is None or not link.apollo_id)

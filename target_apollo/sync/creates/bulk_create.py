@@ -15,7 +15,7 @@ from target_apollo.apollo import AnotherRecord, ApolloClient, BulkCreated, Reque
 from target_apollo.model.match_keys import is_matched_on_creation, keys, keys_of_record
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.sync.creates.match import Match, Matched, has_address, match_answers
+from target_apollo.sync.creates.match import Match, RowMatch, has_address, match_answers
 from target_apollo.sync.records.plan import CreateRequest
 from target_apollo.sync.refusals import CUSTOM_FIELD_ERRORS, SplitRequest, send_in_parts
 
@@ -24,7 +24,7 @@ from target_apollo.sync.refusals import CUSTOM_FIELD_ERRORS, SplitRequest, send_
 class CreateResult:
     """The rows of a request: each is matched to an answer, unconfirmed, or refused."""
 
-    matched: list[Matched] = field(default_factory=list)
+    matched: list[RowMatch] = field(default_factory=list)
     refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
 
 
@@ -127,7 +127,7 @@ class BulkCreate:
             may_repeat=may_repeat,
         )
 
-    def _to_send_again(self, rows: Sequence[Row], found: Sequence[Matched]) -> tuple[Row, ...]:
+    def _to_send_again(self, rows: Sequence[Row], found: Sequence[RowMatch]) -> tuple[Row, ...]:
         """The unconfirmed rows of a request that are sent once more."""
         if len(rows) == 1 or not self.may_resend:
             # What was sent alone would get the same answer again.
@@ -139,7 +139,7 @@ class BulkCreate:
             if m.match is Match.UNCONFIRMED and is_matched_on_creation(self.object_type, m.row)
         )
 
-    def _look_closer(self, matched: Matched) -> Matched:
+    def _look_closer(self, matched: RowMatch) -> RowMatch:
         """Reads a record that seems to share only the name, if its answer lacks other e-mails."""
         answer, hidden = matched.answer, self.object_type.more_emails
         if answer is None or hidden is None or hidden in answer:

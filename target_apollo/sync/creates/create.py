@@ -30,7 +30,7 @@ from target_apollo.sync.creates.bulk_create import BulkCreate, CreateResult
 from target_apollo.sync.creates.dedupe_check import DedupeCheck
 from target_apollo.sync.creates.match import (
     Match,
-    Matched,
+    RowMatch,
     has_address,
     taken_by_another,
     updated_at,
@@ -132,9 +132,11 @@ class RecordCreator:
         bulk = BulkCreate(
             self._run.client,
             self._object_type,
-            self._run.settings.on_identity_conflict is OnIdentityConflict.CREATE,
-            self._object_type.kind not in self._run.doubled,
-            self._hidden_kinds,
+            creates_namesakes=(
+                self._run.settings.on_identity_conflict is OnIdentityConflict.CREATE
+            ),
+            may_resend=self._object_type.kind not in self._run.doubled,
+            hidden_kinds=self._hidden_kinds,
         )
         send = bulk.send if batch.cache.has_later_rows else bulk.send_and_shorten
         sends = [partial(send, request) for request in requests]
@@ -195,7 +197,7 @@ class RecordCreator:
             why = rejection(self._object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
 
-    def _known(self, batch: Batch, answered: Sequence[Matched]) -> set[int]:
+    def _known(self, batch: Batch, answered: Sequence[RowMatch]) -> set[int]:
         """Numbers of created rows that a record was known for, or may have been created before."""
         created = [one for one in answered if one.match is Match.CREATED]
         found = {
@@ -242,13 +244,13 @@ class RecordCreator:
                 follow_up.taken.setdefault(str(one.answer["id"]), one.row)
         return taken
 
-    def _names(self, matched: Matched) -> bool:
+    def _names(self, matched: RowMatch) -> bool:
         """Whether the answer was created for the row, or shows its address."""
         if matched.match is not Match.EXISTING:
             return matched.match is Match.CREATED
         return has_address(self._object_type, matched)
 
-    def _of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
+    def _of_other_rows(self, batch: Batch, created: Sequence[RowMatch]) -> set[int]:
         """Numbers of rows with a new record that the ledger knows as another row's.
 
         What was created just now can't be there already: such an answer contradicts itself.
@@ -280,7 +282,7 @@ class RecordCreator:
         return self._matches.check(batch, existing)
 
     def leave_or_complete(
-        self, batch: Batch, matched: Matched, answer: Json
+        self, batch: Batch, matched: RowMatch, answer: Json
     ) -> list[PlannedUpdate]:
         """Mode insert: an existing record is only updated if this row has created it."""
         row = matched.row
@@ -305,7 +307,7 @@ class RecordCreator:
         )
         return []
 
-    def _is_own(self, batch: Batch, matched: Matched, answer: Json) -> bool:
+    def _is_own(self, batch: Batch, matched: RowMatch, answer: Json) -> bool:
         history = batch.history_of(matched.row)
         return self._own_records.made(answer, history, sent_before=matched.sent_before)
 

@@ -19,7 +19,7 @@ from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Verdict,
     conflict,
     verdict_of,
@@ -121,7 +121,7 @@ class NamedIdCheck:
             holder = Holder.NOBODY
         else:
             holder = Holder.FREE if len(others) == 1 else Holder.SEVERAL
-        evidence = Evidence(Linked.MATCHED, Address.OTHER, holder)
+        evidence = Evidence(LinkedRecord.MATCHED, Address.OTHER, holder)
         if verdict_of(evidence) is Verdict.SAME or self._is_gone(row.apollo_id or ""):
             # The update will fail since the record is gone; the row is then matched by its address.
             return False

@@ -12,8 +12,9 @@ from functools import cached_property
 from target_apollo.config.settings import StreamSettings
 from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.policies import Policies
-from target_apollo.model.rows import Mode, OnApolloDelete
+from target_apollo.model.rows import Mode, OnApolloDelete, Row, key_text
 from target_apollo.sync.creates.recovery import OwnRecordCheck
+from target_apollo.sync.identity.verdicts import Verdict
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.stream_settings import match_on_for, policies_for
 from target_apollo.sync.run import SyncRun
@@ -95,6 +96,10 @@ class RecordStream:
                 run.settings.on_apollo_delete is OnApolloDelete.LEAVE or self.mode is Mode.UPDATE
             ),
         )
+
+    def count_verdict(self, verdict: Verdict, row: Row) -> None:
+        """Counts a row about whose record a verdict was given."""
+        self.run.counts.count_identity(self.name, verdict.value, key_text(row.key))
 
     @cached_property
     def names(self) -> NameResolver:

@@ -19,7 +19,7 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps, run_to_end, run_to_pause
 from target_apollo.sync.creates.create import RecordCreator
-from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.deletions.marks import HELD
 from target_apollo.sync.deletions.returns import RecordReturns
 from target_apollo.sync.exit import RunError
@@ -288,7 +288,7 @@ class StreamSync:
                 if row.number in moved:
                     updates.append(comparer.compare_whole(moved[row.number]))
             elif self._mode is Mode.INSERT and (there := record or found) is not None:
-                matched = Matched(row, Match.EXISTING, there)
+                matched = RowMatch(row, Match.EXISTING, there)
                 updates += self._creator.leave_or_complete(batch, matched, there)
             elif row.apollo_id and self._mode is not Mode.INSERT:
                 answer = batch.cache.read_before(row.apollo_id)

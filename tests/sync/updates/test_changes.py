@@ -115,6 +115,21 @@ def test_a_new_record_holds_its_row_after_what_bulk_create_left_behind(
 @both
 @quick
 @given(st.data())
+def test_nothing_is_left_to_write_of_a_row_whose_item_has_all_its_values(
+    object_type: ObjectType, data: st.DataObject
+) -> None:
+    row, request = data.draw(rows(object_type)), CreateRequest(())
+    carried = {name: v for name, v in row.values.items() if name in object_type.item_names}
+    whole = Row(1, (1,), row.match_key, carried, row.custom)
+    assert request.has_all_values(object_type, whole)
+    assert not left_to_write(object_type, request, whole)
+    if left_to_write(object_type, request, row):
+        assert not request.has_all_values(object_type, row)
+
+
+@both
+@quick
+@given(st.data())
 def test_a_new_record_holds_its_row_after_the_second_step(
     object_type: ObjectType, data: st.DataObject
 ) -> None:
