@@ -358,12 +358,12 @@ class IdentityCheck:
         differing = sum(doubt.name is Name.OTHER for doubt in sample)
         if len(doubts) * differing / len(sample) <= limit:
             return
-        noun = self._object_type.singular
+        noun, stream = self._object_type.singular, self._stream.name
         first = ", ".join(key_text(doubt.row.key) for doubt in list(doubts)[:5])
         raise RunError(
-            f"Stream '{self._stream.name}': {len(doubts)} of {known} known rows carry another "
-            f"address than the {noun} that their key is linked to, and of {len(sample)} that were "
-            f"looked at {differing} have another name too (keys {first} ...). The source keys seem to be "
+            f"Stream '{stream}': {len(doubts)} of {known} known rows carry another address "
+            f"than the {noun} that their key is linked to, and of {len(sample)} that were looked "
+            f"at {differing} have another name too (keys {first} ...). The source keys seem to be "
             "unstable, as row numbers are, or come from another source, and writing would turn one "
             f"{noun} into another; nothing of these rows was written. Give the stream a stable "
             "'key' in the setting 'streams', or each source a name of its own in the setting "

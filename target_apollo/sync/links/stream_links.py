@@ -244,10 +244,11 @@ class StreamLinks:
             self._pending_fields.add(place, row, history, apollo_id, for_later)
         elif apollo_id is not None and holds and self._has_single_values(row):
             self._pending_fields.replace_by(row, apollo_id)
+        payload_hash = self._hash_to_keep(history, not_given) if holds else None
         address = match_hash(row.match_key) if row.match_key else None
         of_row = None
         if status is LinkStatus.ERROR:
-            address = None
+            payload_hash, address = self._mark_of(row, history), None
         elif status is LinkStatus.GONE and row.deleted and link is not None:
             # A mark need not have the address by which the row is known when it comes back.
             address = link.address_of_row
@@ -259,13 +260,7 @@ class StreamLinks:
             key,
             status,
             apollo_id=apollo_id,
-            payload_hash=(
-                self._hash_to_keep(history, not_given)
-                if holds
-                else self._mark_of(row, history)
-                if status is LinkStatus.ERROR
-                else None
-            ),
+            payload_hash=payload_hash,
             error=None if rejection is None else rejection.reason.value,
             synced_at=history.read_at,
             match_hash=address,
