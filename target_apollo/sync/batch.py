@@ -1,7 +1,7 @@
 """The records of one stream that are written together, until each of them has its outcome.
 
-A `Batch` gives each record its outcome. `PendingFlush` is the flush that waits for Apollo's
-answers.
+A `Batch` gives each record its outcome, and a `RecordCache` has the Apollo records of its rows.
+`PendingFlush` is the writing of a batch while it waits for Apollo's answers.
 """
 
 from __future__ import annotations
@@ -373,7 +373,7 @@ class Batch:
 
 
 class PendingFlush:
-    """The flush of a run that waits for Apollo's answers.
+    """The flush of a run that is pending: the requests of its batch wait for Apollo's answers.
 
     There is at most one, since two at a time could create the same record twice.
     """
@@ -393,8 +393,7 @@ class PendingFlush:
         """Finishes the pending flush and starts the next; returns when its requests are sent.
 
         Args:
-            sink: The sink that writes the flush.
-            batch: The records of the flush.
+            sink: The sink whose batch it is.
 
         Raises:
             ApolloError, RunError: The run can't go on.

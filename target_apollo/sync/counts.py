@@ -198,7 +198,7 @@ class DuplicateAudit:
     """Finds the duplicates of one run, for the summary.
 
     Args:
-        seen: Stores the rows of a dry run; None if only the rows of a flush are compared.
+        seen: Stores the rows of a dry run; None if only the rows of a batch are compared.
     """
 
     def __init__(self, counts: RunCounts, seen: SeenRows | None) -> None:
@@ -206,7 +206,7 @@ class DuplicateAudit:
         self._seen = seen
 
     def note(self, stream: str, object_type: ObjectType, rows: Sequence[Row]) -> None:
-        """Counts the duplicates among the rows of a flush, or stores the rows."""
+        """Counts the duplicates among the rows of a batch, or stores the rows."""
         if self._seen is None:
             by_kind: dict[str, list[tuple[tuple[object, ...], ...]]] = defaultdict(list)
             for match_key, group in duplicates(rows).items():

@@ -23,7 +23,6 @@ from target_apollo.sync.adopt.adoption import Adoption, Fate, RecordIndex
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.creates.match import Match, RowMatch
-from target_apollo.sync.creates.recovery import OwnRecordCheck
 from target_apollo.sync.exit import MISCONFIGURED, RunError
 from target_apollo.sync.identity.finder import FoundRecords
 from target_apollo.sync.identity.matches import MatchCheck
@@ -32,11 +31,8 @@ from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.duplicates import collapse
 from target_apollo.sync.records.stream import RecordStream
-from target_apollo.sync.team.names import NameResolver
-from target_apollo.sync.team.protected_stages import StageGuard
 from target_apollo.sync.updates.changes import Changes
-from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
-from target_apollo.sync.updates.single_values import SingleValues
+from target_apollo.sync.updates.existing import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 _OUTCOMES = {
@@ -79,23 +75,6 @@ class StreamAdoption:
                 exit_code=MISCONFIGURED,
             )
         return links
-
-    @cached_property
-    def _names(self) -> NameResolver:
-        policies = self._stream.policies if self._stream.policies.protect else None
-        return NameResolver(self._run, self._stream.name, self._stream.mode, policies)
-
-    @cached_property
-    def _comparer(self) -> RecordComparer:
-        policies = self._stream.policies
-        return RecordComparer(
-            self._run,
-            self._object_type,
-            policies,
-            OwnRecordCheck(self._stream.mode, self._run.counts.started_at, self._links),
-            StageGuard(self._run, self._object_type),
-            SingleValues(self._object_type, policies),
-        )
 
     @property
     def _index(self) -> RecordIndex:
@@ -218,7 +197,9 @@ class StreamAdoption:
         named = [one.row for one in matched if one.row.names]
         if named:
             self._teach_companies()
-        resolved = {row.number: row for row in self._names.resolve(batch, named)} if named else {}
+        resolved = (
+            {row.number: row for row in self._stream.names.resolve(batch, named)} if named else {}
+        )
         left: list[MatchedRecord] = []
         for one in matched:
             row = resolved.get(one.row.number) if one.row.names else one.row
@@ -260,7 +241,7 @@ class StreamAdoption:
                 self._finish(batch, one.row, Fate.DIFFERENT, one.apollo_id)
             else:
                 compared.append(one)
-        comparison = self._comparer.compare(compared, batch.histories)
+        comparison = self._stream.comparer.compare(compared, batch.histories)
         if comparison.failure is not None:
             raise comparison.failure
         for update in comparison.updates:

@@ -63,7 +63,7 @@ class BulkCreate:
     def send_and_shorten(self, request: CreateRequest) -> CreateResult:
         """The same, but of finished records it keeps only what their outcome needs.
 
-        All answers of a flush may be in memory at once, and each needs several times the memory of
+        All answers of a batch may be in memory at once, and each needs several times the memory of
         its row.
 
         Raises:

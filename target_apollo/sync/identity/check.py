@@ -50,7 +50,7 @@ from target_apollo.sync.refusals import consequence_of
 
 #: Records that are read first, to compare their names with those of the rows, before the others.
 _SAMPLE = 20
-#: The run ends if more rows than this, and more than this share of a flush's rows with a link, are
+#: The run ends if more rows than this, and more than this share of a batch's rows with a link, are
 #: other people than those that their keys were linked to.
 _ALWAYS_ALLOWED, _MOST_CHANGED_SHARE = 10, 0.1
 

@@ -28,7 +28,7 @@ from target_apollo.sync.links.addresses import first_hashes, keeps_address
 from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
 
-#: Most addresses of a flush that are searched. A table with ids that is synced for the first time
+#: Most addresses of a batch that are searched. A table with ids that is synced for the first time
 #: has more: its rows are written without a search, a hundred per request.
 _MOST_SEARCHES = 20
 

@@ -73,7 +73,7 @@ def oldest_first(object_type: ObjectType, rows: Sequence[Row]) -> list[Row]:
 def _share_no_record(object_type: ObjectType, rows: Sequence[Row]) -> bool:
     """Whether no two rows can have the same record.
 
-    This is true for most flushes, and takes a seventh of the time of splitting them into waves.
+    This is true for most batches, and takes a seventh of the time of splitting them into waves.
     """
     shared_by_none: list[list[object]] = [
         [row.key for row in rows],

@@ -229,12 +229,12 @@ class UpdateInProgress:
         self.answer = {**known, **answer}
 
 
-#: From this number of updates in a flush, `auto` uses bulk requests whatever the quota.
+#: From this number of updates in a batch, `auto` uses bulk requests whatever the quota.
 MANY = 20
 
 
 def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:
-    """Whether the updates of a flush are sent in bulk requests.
+    """Whether the updates of a batch are sent in bulk requests.
 
     Args:
         updates: Number of requests without bulk requests.
